@@ -1,0 +1,127 @@
+"""From a Condition to what mechanisms consume: one vector, and one token per attribute."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from condgen.schema import Attribute, Condition, Continuous, Schema
+
+
+class Encoded(NamedTuple):
+    """An encoded condition, the `c` of every layer that is called `layer(x, c)`."""
+
+    vector: Float[Tensor, "batch width"]
+    tokens: Float[Tensor, "batch attribute width"]
+
+
+class ConditionEncoder(nn.Module):
+    """Encodes a Condition as a vector of `width` numbers and one token per attribute.
+
+    The vector's length does not grow with the number of attributes: forty flags disturb a layer no more than one.
+    """
+
+    handles_missing = False  # whether a free attribute has an encoding of its own
+
+    def __init__(self, schema: Schema, width: int):
+        super().__init__()
+        self.schema = schema
+        self.width = width
+        self.scale = max(len(schema), 1) ** -0.5
+
+    def forward(self, condition: Condition) -> Encoded:
+        """The encoded condition: vector [batch, width], tokens [batch, attribute, width]."""
+        raise NotImplementedError
+
+
+class EmptyEncoder(ConditionEncoder):
+    """Encodes every condition as nothing: the encoder of unconditional models."""
+
+    handles_missing = True
+
+    def __init__(self, schema: Schema):
+        super().__init__(schema, 0)
+
+    def forward(self, condition: Condition) -> Encoded:
+        """A vector and tokens of width zero."""
+        none = torch.zeros(len(condition), 0, device=condition.device)
+        return Encoded(none, none[:, None])
+
+
+class PlainEncoder(ConditionEncoder):
+    """One-hot categories, ±1 flags and continuous values scaled to [−1, 1], side by side.
+
+    It has no way to say "missing" (zero would mean something): conditions must be complete.
+    """
+
+    def __init__(self, schema: Schema):
+        _must_have_attributes(schema)
+        super().__init__(schema, sum(attribute.width for attribute in schema))
+
+    def forward(self, condition: Condition) -> Encoded:
+        """The encoded condition. Raises ValueError when an attribute is free."""
+        if not condition.complete:
+            raise ValueError(
+                "a plain encoding cannot leave attributes free; fill them from the data's joint distribution"
+            )
+        blocks = [a.encode(condition.values[a.name]) for a in self.schema]
+        vector = torch.cat([_unit_rms(a) * block for a, block in zip(self.schema, blocks, strict=True)], dim=1)
+        own = torch.block_diag(*[torch.ones(1, a.width, device=vector.device) for a in self.schema])
+        return Encoded(vector, vector[:, None] * own)
+
+
+class EmbeddingEncoder(ConditionEncoder):
+    """A learned embedding per attribute, with a learned null that stands for "free".
+
+    Continuous attributes enter through Fourier features of their scaled value, so that they may act non-linearly.
+    """
+
+    handles_missing = True
+
+    def __init__(self, schema: Schema, width: int = 64, dropout: float = 0.1):
+        _must_have_attributes(schema)
+        super().__init__(schema, width)
+        self.dropout = dropout  # chance that an attribute of a training sample is replaced by its null
+        self.embed = nn.ModuleList(nn.Linear(_features(a), width, bias=False) for a in schema)
+        for layer in self.embed:
+            nn.init.normal_(layer.weight)  # type: ignore[arg-type]
+        self.null = nn.Parameter(torch.randn(len(schema), width))
+        self.mix = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, condition: Condition) -> Encoded:
+        """The encoded condition; while training, each attribute of each sample is dropped with chance `dropout`."""
+        present = condition.present
+        if self.training and self.dropout:
+            present = present & (torch.rand_like(present, dtype=torch.float) >= self.dropout)
+        embedded = [layer(_encode(a, condition)) for layer, a in zip(self.embed, self.schema, strict=True)]
+        tokens = torch.where(present[..., None], torch.stack(embedded, dim=1), self.null)
+        return Encoded(self.mix(self.scale * tokens.sum(1)), tokens)
+
+
+FREQUENCIES = 4
+
+
+def _unit_rms(attribute: Attribute) -> float:
+    """What gives an encoding a mean square of one per number, as layers expect of their inputs."""
+    return {"categorical": attribute.width**0.5, "flag": 1.0, "continuous": 3**0.5}[attribute.kind]
+
+
+def _must_have_attributes(schema: Schema) -> None:
+    if not len(schema):
+        raise ValueError(
+            "the schema has no attributes, so there is nothing to condition on; use an unconditional model"
+        )
+
+
+def _features(attribute: Attribute) -> int:
+    return 1 + 2 * FREQUENCIES if isinstance(attribute, Continuous) else attribute.width
+
+
+def _encode(attribute: Attribute, condition: Condition) -> Float[Tensor, "batch feature"]:
+    """The attribute's plain encoding; for a continuous one followed by sines and cosines of it."""
+    encoded = attribute.encode(condition.values[attribute.name])
+    if not isinstance(attribute, Continuous):
+        return encoded
+    angles = encoded * torch.arange(1, FREQUENCIES + 1, device=encoded.device) * (torch.pi / 2)
+    return torch.cat([encoded, angles.sin(), angles.cos()], dim=1)

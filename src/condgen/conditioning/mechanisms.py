@@ -1,0 +1,191 @@
+"""How the condition enters a layer. A mechanism wraps a dense or convolutional layer; the result is `layer(x, c)`.
+
+    mechanism               computes                                    source
+    none                    f(x)
+    concat                  f([x, c]), c repeated as channels           Mirza & Osindero 2014
+    film                    (1 + γ(c)) · f(x) + β(c)                     Perez et al. 2018, eq. 2
+    norm                    (1 + γ(c)) · normalise(f(x)) + β(c)          Dumoulin et al. 2017, eq. 5
+    modulate                f's weights scaled by s(c), demodulated      Karras et al. 2020, eq. 1–3
+
+All but `concat` and `norm` start as the wrapped layer itself; `norm` starts as the layer and a normalisation.
+"""
+
+from functools import cache
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from condgen.conditioning.encoder import Encoded
+from condgen.errors import unknown
+
+Layer = nn.Linear | nn.Conv2d
+
+
+class Mechanism(nn.Module):
+    """A layer with a condition: [batch, in, ...] to [batch, out, ...]. `width` is the width of c.vector."""
+
+    def __init__(self, layer: Layer, width: int):
+        super().__init__()
+        self.layer = layer
+        self.width = width
+
+    @property
+    def outputs(self) -> int:
+        """Output features or channels of the wrapped layer."""
+        return self.layer.weight.shape[0]
+
+    def forward(self, x: Float[Tensor, "batch ..."], c: Encoded) -> Float[Tensor, "batch ..."]:
+        """The layer's output for x under condition c."""
+        raise NotImplementedError
+
+
+class Unconditioned(Mechanism):
+    """No condition at all: what unconditional models, and conditional ones under study, are built with."""
+
+    def forward(self, x: Float[Tensor, "batch ..."], c: Encoded) -> Float[Tensor, "batch ..."]:
+        """The wrapped layer; c is not used."""
+        return self.layer(x)
+
+
+class Concat(Mechanism):
+    """Vectorization: a dense layer of the concatenation [x, c]; a convolution of x with c repeated as extra channels.
+
+    The constant maps are never made. By linearity f([x, c]) = f(x) + g(c), where g convolves a constant map: its output
+    depends on the position only through which kernel taps fall inside the image. Rows and columns with the same taps
+    share their value, so g costs a few numbers a sample; without padding it is one bias a sample.
+    """
+
+    def __init__(self, layer: Layer, width: int):
+        super().__init__(layer, width)
+        taps = layer.weight[0, 0].numel() if isinstance(layer, nn.Conv2d) else 1
+        inputs = layer.weight.shape[1] * taps
+        bound = (inputs + width * taps) ** -0.5  # PyTorch's initialisation of the literal layer with its extra inputs
+        kernel = layer.weight.shape[2:]
+        self.weight = nn.Parameter(torch.empty(self.outputs, width, *kernel).uniform_(-bound, bound))
+        with torch.no_grad():
+            for parameter in layer.parameters():
+                parameter.mul_(bound * inputs**0.5)
+        plain = not isinstance(layer, nn.Conv2d) or (layer.groups == 1 and layer.padding_mode == "zeros")
+        if not plain or (isinstance(layer, nn.Conv2d) and isinstance(layer.padding, str)):
+            raise ValueError("Concat wraps convolutions with one group and zero padding given as a number")
+
+    def forward(self, x: Float[Tensor, "batch ..."], c: Encoded) -> Float[Tensor, "batch ..."]:
+        """The layer of the concatenation of x and c."""
+        if isinstance(self.layer, nn.Linear):
+            return self.layer(x) + c.vector @ self.weight.T
+        rows, row_of = self._taps(0, x)
+        columns, column_of = self._taps(1, x)
+        table = torch.einsum("bw,owij,ri,cj->borc", c.vector, self.weight, rows, columns)
+        return self.layer(x) + table[:, :, row_of[:, None], column_of]
+
+    def _taps(self, axis: int, x: Tensor) -> tuple[Tensor, Tensor]:
+        geometry = [getattr(self.layer, name)[axis] for name in ("kernel_size", "stride", "padding", "dilation")]
+        kinds, kind_of = taps_inside(x.shape[2 + axis], *geometry)
+        return kinds.to(x), kind_of.to(x.device)
+
+
+@cache
+def taps_inside(
+    size: int, taps: int, stride: int, padding: int, dilation: int
+) -> tuple[Float[Tensor, "kind tap"], Int[Tensor, " position"]]:
+    """Which taps of a kernel fall inside an image along one axis of `size` pixels.
+
+    The distinct sets of taps as rows of ones and zeros [kind, tap], and the kind of each output position [position].
+    """
+    positions = (size + 2 * padding - dilation * (taps - 1) - 1) // stride + 1
+    index = torch.arange(positions)[:, None] * stride - padding + torch.arange(taps) * dilation
+    inside = (index >= 0) & (index < size)
+    kinds, kind_of = inside.float().unique(dim=0, return_inverse=True)
+    return kinds, kind_of
+
+
+class FiLM(Mechanism):
+    """Feature-wise linear modulation: a scale and a shift per channel, from the condition."""
+
+    def __init__(self, layer: Layer, width: int):
+        super().__init__(layer, width)
+        self.gamma_beta = nn.Linear(width, 2 * self.outputs)
+        _zero(self.gamma_beta)
+
+    def forward(self, x: Float[Tensor, "batch ..."], c: Encoded) -> Float[Tensor, "batch ..."]:
+        """(1 + γ) f(x) + β."""
+        y = self.layer(x)
+        gamma, beta = _per_channel(self.gamma_beta(c.vector), y).chunk(2, dim=1)
+        return torch.addcmul(y + beta, gamma, y)
+
+
+class ConditionalNorm(FiLM):
+    """Conditional normalisation: FiLM behind a normalisation (layer norm of vectors, group norm of images)."""
+
+    def __init__(self, layer: Layer, width: int):
+        super().__init__(layer, width)
+        groups = 1 if isinstance(layer, nn.Linear) else _groups(self.outputs)
+        self.norm = nn.GroupNorm(groups, self.outputs, affine=False)
+
+    def forward(self, x: Float[Tensor, "batch ..."], c: Encoded) -> Float[Tensor, "batch ..."]:
+        """(1 + γ) normalise(f(x)) + β."""
+        y = self.norm(self.layer(x))
+        gamma, beta = _per_channel(self.gamma_beta(c.vector), y).chunk(2, dim=1)
+        return torch.addcmul(y + beta, gamma, y)
+
+
+class WeightModulation(Mechanism):
+    """The condition scales the layer's weights per input channel; each output channel keeps its length.
+
+    Scaling the weights of input i by s_i is scaling the input, and dividing output o's weights by their change of
+    length is scaling the output. Written that way it is one ordinary layer with shared weights: exportable, and quick.
+    """
+
+    def __init__(self, layer: Layer, width: int):
+        super().__init__(layer, width)
+        self.style = nn.Linear(width, layer.weight.shape[1])
+        _zero(self.style)
+        if isinstance(layer, nn.Conv2d) and layer.groups != 1:
+            raise ValueError("WeightModulation wraps convolutions with one group")
+
+    def forward(self, x: Float[Tensor, "batch ..."], c: Encoded) -> Float[Tensor, "batch ..."]:
+        """f with weights w·s / (|w·s| / |w|), plus f's own bias."""
+        s = 1 + self.style(c.vector)
+        energy = (
+            self.layer.weight.flatten(2).square().sum(2) if self.layer.weight.dim() > 2 else self.layer.weight.square()
+        )
+        demodulate = ((energy.sum(1) + 1e-8) / (s.square() @ energy.T + 1e-8)).sqrt()
+        y = self._without_bias(x * _per_channel(s, x)) * _per_channel(demodulate, x)
+        return y if self.layer.bias is None else y + _per_channel(self.layer.bias[None], y)
+
+    def _without_bias(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
+        if isinstance(self.layer, nn.Linear):
+            return nn.functional.linear(x, self.layer.weight)
+        return self.layer._conv_forward(x, self.layer.weight, None)
+
+
+def _per_channel(v: Float[Tensor, "batch channel"], like: Tensor) -> Tensor:
+    """[batch, channel] made to broadcast over the positions of `like`."""
+    return v.reshape(*v.shape, *[1] * (like.dim() - 2))
+
+
+def _groups(channels: int) -> int:
+    """The largest number of groups up to 8 that divides the channels and leaves at least 4 in each."""
+    return max(g for g in range(1, 9) if channels % g == 0 and (channels // g >= 4 or g == 1))
+
+
+def _zero(layer: nn.Linear) -> None:
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+
+
+MECHANISMS: dict[str, type[Mechanism]] = {
+    "none": Unconditioned,
+    "concat": Concat,
+    "film": FiLM,
+    "norm": ConditionalNorm,
+    "modulate": WeightModulation,
+}
+
+
+def mechanism(name: str) -> type[Mechanism]:
+    """The mechanism of that name. Raises RequestError with the nearest valid names."""
+    if name not in MECHANISMS:
+        raise unknown("mechanism", name, MECHANISMS)
+    return MECHANISMS[name]

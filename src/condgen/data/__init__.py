@@ -1,0 +1,8 @@
+"""Loading labelled data: built-in sets, folders and tables."""
+
+from condgen.data.builtin import BUILTIN
+from condgen.data.dataset import Dataset, Splits, as_float, as_uint8, split
+from condgen.data.mixture import Mixture
+from condgen.data.sources import load
+
+__all__ = ["BUILTIN", "Dataset", "Mixture", "Splits", "as_float", "as_uint8", "load", "split"]

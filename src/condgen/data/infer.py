@@ -1,0 +1,117 @@
+"""A schema guessed from a table: sane defaults, every guess stated, all of it editable as JSON afterwards."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from condgen.errors import DataError
+from condgen.schema import Attribute, Categorical, Continuous, Flag, Schema
+
+FEW = 12  # up to this many distinct numbers are categories
+MANY = 200  # more distinct texts than this are taken for identifiers or free text
+_FLAGS = [{"0", "1"}, {"-1", "1"}, {"no", "yes"}, {"false", "true"}, {"n", "y"}, {"off", "on"}]
+_MISSING = {"", "nan", "none", "null", "na", "n/a"}
+_NOT_ATTRIBUTES = {"file_name", "filename", "file", "path", "image", "image_path", "index", "id", "seed", "split", ""}
+
+Columns = Mapping[str, Sequence[Any]]
+
+
+def missing(value: Any) -> bool:
+    """Whether a table's cell holds no value."""
+    return (
+        value is None
+        or (isinstance(value, float) and math.isnan(value))
+        or (isinstance(value, str) and value.strip().casefold() in _MISSING)
+    )
+
+
+def infer_schema(columns: Columns) -> tuple[Schema, list[str]]:
+    """The schema of a table's columns, and notes on what was left out and why."""
+    attributes, notes = [], []
+    for name, values in columns.items():
+        if name.strip().casefold() in _NOT_ATTRIBUTES or name.startswith("__"):
+            continue
+        guess = infer_attribute(name, values)
+        if isinstance(guess, str):
+            notes.append(guess)
+        else:
+            attributes.append(guess)
+    return Schema(attributes=tuple(attributes)), notes
+
+
+def infer_attribute(name: str, values: Sequence[Any], asked_for: bool = False) -> Attribute | str:
+    """The attribute that a column seems to hold, or the reason why it holds none.
+
+    asked_for: a person named the column, so it becomes an attribute even if it looks like an identifier.
+    """
+    counts = Counter(_text(v) for v in values if not missing(v))
+    distinct = set(counts)
+    if len(distinct) < 2:
+        what = f"is always '{next(iter(distinct))}'" if distinct else "is empty"
+        return f"The column '{name}' {what}; it was left out."
+    if {d.casefold() for d in distinct} in _FLAGS:
+        return Flag(name=name)
+    numbers = _numbers(distinct)
+    if numbers and len(distinct) > FEW:
+        if _is_count(numbers, len(values)) and not asked_for:
+            return f"The column '{name}' numbers the rows; it was left out."
+        return Continuous(name=name, low=min(numbers), high=max(numbers))
+    if not asked_for and (len(distinct) > MANY or (len(distinct) > 20 and len(distinct) > 0.5 * sum(counts.values()))):
+        return f"The column '{name}' has {len(distinct)} distinct texts, like an identifier; it was left out."
+    return Categorical(name=name, values=tuple(sorted(distinct, key=_in_order)))
+
+
+def _text(value: Any) -> str:
+    """A cell as the name of a category: 3.0 and 3 are the same."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip()
+
+
+def _numbers(texts: set[str]) -> list[float] | None:
+    """All texts as finite numbers, or None."""
+    try:
+        numbers = [float(t) for t in texts]
+    except ValueError:
+        return None
+    return numbers if all(map(math.isfinite, numbers)) else None
+
+
+def _is_count(numbers: list[float], rows: int) -> bool:
+    """Whether these distinct numbers are consecutive integers, one per row."""
+    return len(numbers) == rows and max(numbers) - min(numbers) == rows - 1 and all(n.is_integer() for n in numbers)
+
+
+def _in_order(text: str) -> tuple[float, str]:
+    try:
+        return float(text), text
+    except ValueError:
+        return math.inf, text.casefold()
+
+
+def parse_columns(
+    columns: Columns, schema: Schema, source: str
+) -> "tuple[dict[str, list[float]], dict[str, list[bool]]]":
+    """Codes and presence of every attribute for every row.
+
+    Raises DataError that names the column, the row and the value that does not fit the schema.
+    """
+    codes: dict[str, list[float]] = {}
+    present: dict[str, list[bool]] = {}
+    for a in schema:
+        if a.name not in columns:
+            raise DataError(
+                f"{source} has no column '{a.name}', which the schema asks for; it has {', '.join(columns)}."
+            )
+        known: dict[Any, float] = {}
+        for row, value in enumerate(columns[a.name]):
+            if value in known or missing(value):
+                continue
+            try:
+                known[value] = a.parse(_text(value))
+            except ValueError as error:
+                raise DataError(f"{source}, row {row + 1}, column '{a.name}': {error}") from None
+        present[a.name] = [not missing(v) for v in columns[a.name]]
+        codes[a.name] = [0.0 if missing(v) else known[v] for v in columns[a.name]]
+    return codes, present

@@ -1,0 +1,34 @@
+"""Errors that a person can act on: one paragraph that names the culprit and says what to do."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class CondgenError(Exception):
+    """Something went wrong that the message explains; the command line exits with status 1."""
+
+    exit_status = 1
+
+
+class RequestError(CondgenError, ValueError):
+    """A wrong request or option; the message names the nearest valid ones, the command line exits with status 2."""
+
+    exit_status = 2
+
+
+class DataError(CondgenError, ValueError):
+    """Data that cannot be used as it is; the message names the file or column."""
+
+
+class RunError(CondgenError):
+    """A run folder or checkpoint that cannot be read, written or continued."""
+
+
+def unknown(what: str, given: object, valid: Iterable[str]) -> RequestError:
+    """The error for a name that does not exist: says which valid names are nearest, or lists them."""
+    valid = [str(v) for v in valid]
+    folded = {v.casefold(): v for v in valid}
+    near = [folded[m] for m in get_close_matches(str(given).casefold(), folded, n=3, cutoff=0.55)]
+    shown = ", ".join(valid[:20]) + (f", … ({len(valid)} in all)" if len(valid) > 20 else "")
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Valid: {shown or 'none'}."
+    return RequestError(f"Unknown {what} '{given}'. {hint}")

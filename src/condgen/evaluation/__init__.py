@@ -1,0 +1,1 @@
+"""Measurements: judges and what they say about samples."""

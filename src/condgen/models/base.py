@@ -1,0 +1,65 @@
+"""What every family of models offers, and nothing more: the losses of its players, and samples for conditions."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from condgen.arguments import validated
+from condgen.errors import RequestError
+from condgen.rng import Rng
+from condgen.schema import Condition, Schema
+
+Batch = Float[Tensor, "batch ..."]
+Terms = dict[str, Float[Tensor, ""]]
+
+
+class Model(nn.Module):
+    """One family of conditional generative models.
+
+    schema:  what can be asked for.
+    shape:   of one observation: (channel, height, width) with values in [0, 1], or (dimension,).
+
+    Capabilities say what a model can do beyond sampling; tests, the command line and reports go by them:
+    `conditional` (obeys requests), `encodes` (`encode`, `reconstruct`, `edit`), `likelihood` (`log_likelihood`),
+    `handles_missing` (has an encoding of its own for free attributes), `one_step` (one network evaluation a sample).
+    """
+
+    def __init__(self, schema: Schema, shape: tuple[int, ...], capabilities: set[str]):
+        super().__init__()
+        self.schema = schema
+        self.shape = shape
+        self.capabilities = frozenset(capabilities)
+        self.recipe: dict[str, Any] = {}  # what `build` was called with: saved with the model, and rebuilds it
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters live."""
+        return next(self.parameters()).device
+
+    def players(self) -> dict[str, list[nn.Parameter]]:
+        """Who is trained, in turn, each on its own loss; one player for most families."""
+        return {"model": list(self.parameters())}
+
+    def forward(self, x: Batch, condition: Condition, player: str = "model") -> Terms:
+        """A player's loss terms on a batch, means over it; `loss` is what to minimise, the others are for the log."""
+        raise NotImplementedError
+
+    def sample(self, condition: Condition, rng: Rng) -> Batch:
+        """One observation per request, [batch, *shape]; sample k depends only on its request and its random stream."""
+        raise NotImplementedError
+
+
+def build(
+    builders: dict[str, Callable[..., Model]], name: str, schema: Schema, shape: tuple[int, ...], **arguments: Any
+) -> Model:
+    """The model that a builder makes, with its recipe attached. Raises RequestError when the arguments do not fit."""
+    complete = validated(builders[name], arguments)
+    try:
+        model = builders[name](schema, tuple(shape), **complete)
+    except ValueError as error:
+        raise RequestError(f"Cannot build the model '{name}': {error}.") from None
+    model.recipe = {"model": name, "arguments": complete}
+    return model

@@ -1,0 +1,122 @@
+"""Likelihoods p(x|z,c): how the decoder's raw outputs score an observation, always in nats summed over all its values.
+
+Images are in [0, 1]. `raw` holds `per_value` numbers for each value of x, stacked along dimension 1.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid, softplus
+
+from condgen.models.gaussian import LOG_2PI, soft_clamp
+from condgen.rng import Rng
+
+Batch = Float[Tensor, "batch ..."]
+
+
+class Likelihood(nn.Module):
+    """A distribution of x given the decoder's raw outputs."""
+
+    per_value = 1  # raw outputs for each value of x
+
+    def __init__(self, shape: tuple[int, ...]):
+        super().__init__()
+        self.shape = shape
+
+    def log_prob(self, x: Batch, raw: Batch) -> Float[Tensor, " batch"]:
+        """log p(x|raw) in nats, summed over all values of an observation."""
+        raise NotImplementedError
+
+    def mean(self, raw: Batch) -> Batch:
+        """The expected observation."""
+        raise NotImplementedError
+
+    def draw(self, raw: Batch, rng: Rng) -> Batch:
+        """An observation with its noise."""
+        raise NotImplementedError
+
+
+class Bernoulli(Likelihood):
+    """Each value is 1 with probability sigmoid(raw). For binary x a likelihood; for grey x the usual cross-entropy."""
+
+    def log_prob(self, x: Batch, raw: Batch) -> Float[Tensor, " batch"]:
+        """−Σ cross-entropy."""
+        return -binary_cross_entropy_with_logits(raw, x, reduction="none").flatten(1).sum(1)
+
+    def mean(self, raw: Batch) -> Batch:
+        """Probabilities."""
+        return raw.sigmoid()
+
+    def draw(self, raw: Batch, rng: Rng) -> Batch:
+        """Zeros and ones."""
+        return (rng.uniform(*raw.shape[1:], device=raw.device) < raw.sigmoid()).float()
+
+
+class Gaussian(Likelihood):
+    """Gaussian noise whose variance is learned: one per channel, or per dimension of a vector.
+
+    The optimal balance of reconstruction and KL without a hand-set weight (Rybkin et al. 2021, σ-VAE).
+    """
+
+    def __init__(self, shape: tuple[int, ...]):
+        super().__init__(shape)
+        self.log_variance = nn.Parameter(torch.full((shape[0], *[1] * (len(shape) - 1)), -3.0))
+
+    def _bounded(self) -> Tensor:
+        return soft_clamp(self.log_variance, -12.0, 4.0)
+
+    def log_prob(self, x: Batch, raw: Batch) -> Float[Tensor, " batch"]:
+        """Σ log N(x; raw, σ²)."""
+        log_variance = self._bounded()
+        density = (x - raw).square() * (-log_variance).exp() + log_variance + LOG_2PI
+        return -0.5 * density.flatten(1).sum(1)
+
+    def mean(self, raw: Batch) -> Batch:
+        """The raw output itself."""
+        return raw
+
+    def draw(self, raw: Batch, rng: Rng) -> Batch:
+        """The mean with Gaussian noise."""
+        return raw + (0.5 * self._bounded()).exp() * rng.normal(*raw.shape[1:], device=raw.device)
+
+
+class DiscretisedLogistic(Likelihood):
+    """Probability of each of 256 grey levels under a logistic distribution with learned scale (Kingma et al. 2016).
+
+    The first and last level take the tails, so the levels' probabilities sum to 1.
+    """
+
+    per_value = 2
+    levels = 256
+
+    def _mean_and_log_scale(self, raw: Batch) -> tuple[Batch, Batch]:
+        shift, log_scale = raw.chunk(2, dim=1)
+        return shift + 0.5, soft_clamp(log_scale - 2, -8.0, 2.0)
+
+    def log_prob(self, x: Batch, raw: Batch) -> Float[Tensor, " batch"]:
+        """Σ log (F(x + ½ level) − F(x − ½ level)), F the logistic distribution function."""
+        mean, log_scale = self._mean_and_log_scale(raw)
+        half = 0.5 / (self.levels - 1)
+        inverse = (-log_scale).exp()
+        above, below = (x - mean + half) * inverse, (x - mean - half) * inverse
+        inside = logsigmoid(above) + logsigmoid(-below) + torch.log(-torch.expm1(-2 * half * inverse))
+        score = torch.where(x < half, logsigmoid(above), torch.where(x > 1 - half, -softplus(below), inside))
+        return score.flatten(1).sum(1)
+
+    def mean(self, raw: Batch) -> Batch:
+        """The centre of the logistic, inside the range of grey levels."""
+        return self._mean_and_log_scale(raw)[0].clamp(0, 1)
+
+    def draw(self, raw: Batch, rng: Rng) -> Batch:
+        """A grey level drawn from the logistic."""
+        mean, log_scale = self._mean_and_log_scale(raw)
+        u = rng.uniform(*mean.shape[1:], device=mean.device).clamp(1e-6, 1 - 1e-6)
+        level = (mean + log_scale.exp() * u.logit()) * (self.levels - 1)
+        return level.round().clamp(0, self.levels - 1) / (self.levels - 1)
+
+
+LIKELIHOODS: dict[str, type[Likelihood]] = {
+    "bernoulli": Bernoulli,
+    "gaussian": Gaussian,
+    "logistic": DiscretisedLogistic,
+}

@@ -1,0 +1,331 @@
+"""Variational autoencoders, unconditional and conditional, and the plain autoencoder they are compared with.
+
+Kingma & Welling 2014 (VAE), Sohn et al. 2015 (CVAE), Higgins et al. 2017 (β), Burda et al. 2016 (importance weighting).
+The encoder is q(z|x,c), the decoder p(x|z,c), the prior p(z|c); leaving c out of one of them is choosing the mechanism
+`none` for it.
+"""
+
+import math
+from typing import Annotated, Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from condgen.conditioning import ConditionEncoder, EmbeddingEncoder, EmptyEncoder, Encoded, PlainEncoder, mechanism
+from condgen.models.base import Batch, Model, Terms
+from condgen.models.gaussian import DiagonalGaussian, soft_clamp
+from condgen.models.likelihoods import LIKELIHOODS, Likelihood
+from condgen.models.priors import PRIORS, Prior, StandardNormal
+from condgen.networks import MLP, ConvDecoder, ConvEncoder
+from condgen.rng import Rng
+from condgen.schema import Condition, Schema
+
+Latent = Float[Tensor, "batch latent"]
+LOG_VARIANCE = (-12.0, 3.0)  # bounds of the posterior's log-variance
+
+
+class VAE(Model):
+    """The whole family: an encoder, a decoder, a prior, a likelihood and the weight β of the KL term.
+
+    encoder(x, c) gives [batch, 2 · latent], decoder(z, c) the likelihood's raw outputs.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        shape: tuple[int, ...],
+        *,
+        condition_encoder: ConditionEncoder,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        prior: Prior,
+        likelihood: Likelihood,
+        beta: float = 1.0,
+    ):
+        conditional = set() if isinstance(condition_encoder, EmptyEncoder) else {"conditional"}
+        missing = {"handles_missing"} if condition_encoder.handles_missing else set()
+        super().__init__(schema, shape, {"encodes", "likelihood", "one_step"} | conditional | missing)
+        self.condition_encoder = condition_encoder
+        self.encoder = encoder
+        self.decoder = decoder
+        self.prior = prior
+        self.likelihood = likelihood
+        self.beta = beta
+
+    def forward(self, x: Batch, condition: Condition, player: str = "model") -> Terms:
+        """The negative evidence lower bound, −E_q log p(x|z,c) + β KL(q(z|x,c) ‖ p(z|c)); terms in nats.
+
+        The minimised `loss` is divided by the number of values in x: a matter of step size only, since both terms are.
+        """
+        c = self.condition_encoder(condition)
+        posterior = self.posterior(x, c)
+        z = posterior.at(torch.randn_like(posterior.mean))
+        reconstruction = -self.likelihood.log_prob(x, self.decoder(z, c)).mean()
+        kl = self.prior.kl(posterior, z, c).mean()
+        loss = (reconstruction + self.beta * kl) / math.prod(self.shape)
+        return {"loss": loss, "reconstruction": reconstruction, "kl": kl, "nats": reconstruction + kl}
+
+    def posterior(self, x: Batch, c: Encoded) -> DiagonalGaussian:
+        """q(z|x,c), with a bounded variance."""
+        mean, log_variance = self.encoder(x, c).chunk(2, dim=1)
+        return DiagonalGaussian(mean, soft_clamp(log_variance, *LOG_VARIANCE))
+
+    def encode(self, x: Batch, condition: Condition) -> DiagonalGaussian:
+        """q(z|x,c), [batch, latent]."""
+        return self.posterior(x, self.condition_encoder(condition))
+
+    def decode(self, z: Latent, condition: Condition) -> Batch:
+        """The expected observation of latents under conditions, [batch, *shape]."""
+        return self.likelihood.mean(self.decoder(z, self.condition_encoder(condition)))
+
+    def reconstruct(self, x: Batch, condition: Condition) -> Batch:
+        """x encoded and decoded under its own condition, through the posterior's mean."""
+        return self.decode(self.encode(x, condition).mean, condition)
+
+    def sample(self, condition: Condition, rng: Rng) -> Batch:
+        """z ~ p(z|c), then p(x|z,c): its mean for images (pixel noise is no content), a draw for vectors."""
+        c = self.condition_encoder(condition)
+        z = self.prior.from_noise(rng.normal(self.prior.latent, device=self.device), c)
+        raw = self.decoder(z, c)
+        return self.likelihood.mean(raw) if len(self.shape) == 3 else self.likelihood.draw(raw, rng)
+
+    def edit(self, x: Batch, source: Condition, target: Condition) -> Batch:
+        """x, encoded under the condition it has and decoded under another; what c does not say about x is kept.
+
+        Kept is the posterior mean as noise of the prior, so that a prior with a Gaussian per condition moves along.
+        """
+        c, c_new = self.condition_encoder(source), self.condition_encoder(target)
+        noise = self.prior.to_noise(self.posterior(x, c).mean, c)
+        return self.likelihood.mean(self.decoder(self.prior.from_noise(noise, c_new), c_new))
+
+    def interpolate(self, x: Batch, condition: Condition, x_end: Batch, condition_end: Condition, steps: int) -> Batch:
+        """`steps` images from each x to its x_end, through noise and encoded condition: [batch, steps, *shape]."""
+        c, c_end = self.condition_encoder(condition), self.condition_encoder(condition_end)
+        noise = self.prior.to_noise(self.posterior(x, c).mean, c)
+        noise_end = self.prior.to_noise(self.posterior(x_end, c_end).mean, c_end)
+        frames = []
+        for t in torch.linspace(0, 1, steps).tolist():
+            c_t = Encoded(*(torch.lerp(a, b, t) for a, b in zip(c, c_end, strict=True)))
+            z = self.prior.from_noise(torch.lerp(noise, noise_end, t), c_t)
+            frames.append(self.likelihood.mean(self.decoder(z, c_t)))
+        return torch.stack(frames, dim=1)
+
+    def log_likelihood(
+        self, x: Batch, condition: Condition, samples: int = 1, generator: torch.Generator | None = None
+    ) -> Float[Tensor, " batch"]:
+        """Importance-weighted lower bound of log p(x|c) in nats (Burda et al. 2016, eq. 8), per observation.
+
+        One sample gives the evidence lower bound; the bound rises with `samples` towards the likelihood itself.
+        """
+        c = self.condition_encoder(condition)
+        posterior = self.posterior(x, c)
+        weights = [self._log_weight(x, c, posterior, generator) for _ in range(samples)]
+        return torch.stack(weights).logsumexp(0) - math.log(samples)
+
+    def _log_weight(
+        self, x: Batch, c: Encoded, posterior: DiagonalGaussian, generator: torch.Generator | None
+    ) -> Float[Tensor, " batch"]:
+        """log p(x|z,c) + log p(z|c) − log q(z|x,c) at one z ~ q."""
+        noise = torch.empty_like(posterior.mean).normal_(generator=generator)
+        z = posterior.at(noise)
+        return self.likelihood.log_prob(x, self.decoder(z, c)) + self.prior.log_prob(z, c) - posterior.log_prob(z)
+
+
+class Autoencoder(Model):
+    """A plain autoencoder: no prior, no KL term, no condition. Nothing keeps its latent space in order.
+
+    To sample it all the same, latents are drawn from the Gaussian that the training latents' moments give.
+    """
+
+    moments: Tensor
+
+    def __init__(
+        self,
+        schema: Schema,
+        shape: tuple[int, ...],
+        *,
+        condition_encoder: ConditionEncoder,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        latent: int,
+    ):
+        super().__init__(schema, shape, {"encodes", "one_step", "handles_missing"})
+        self.condition_encoder = condition_encoder
+        self.encoder = encoder
+        self.decoder = decoder
+        self.likelihood = likelihood
+        self.register_buffer("moments", torch.stack([torch.zeros(latent), torch.ones(latent)]))
+
+    def forward(self, x: Batch, condition: Condition, player: str = "model") -> Terms:
+        """The reconstruction error −log p(x|z) in nats; the minimised `loss` is divided by the number of values."""
+        c = self.condition_encoder(condition)
+        z = self.encoder(x, c)
+        if self.training:
+            self.moments.lerp_(torch.stack([z.mean(0), z.square().mean(0)]).detach(), 0.01)
+        reconstruction = -self.likelihood.log_prob(x, self.decoder(z, c)).mean()
+        return {"loss": reconstruction / math.prod(self.shape), "reconstruction": reconstruction}
+
+    def encode(self, x: Batch, condition: Condition) -> DiagonalGaussian:
+        """The latent of x, as a Gaussian of (almost) no variance: [batch, latent]."""
+        z = self.encoder(x, self.condition_encoder(condition))
+        return DiagonalGaussian(z, torch.full_like(z, -math.inf))
+
+    def decode(self, z: Latent, condition: Condition) -> Batch:
+        """The expected observation of latents, [batch, *shape]."""
+        return self.likelihood.mean(self.decoder(z, self.condition_encoder(condition)))
+
+    def reconstruct(self, x: Batch, condition: Condition) -> Batch:
+        """x encoded and decoded."""
+        return self.decode(self.encode(x, condition).mean, condition)
+
+    def sample(self, condition: Condition, rng: Rng) -> Batch:
+        """A latent drawn from the training latents' Gaussian moments, decoded."""
+        mean, square = self.moments
+        scale = (square - mean.square()).clamp(min=1e-8).sqrt()
+        raw = self.decoder(mean + scale * rng.normal(len(mean), device=self.device), self.condition_encoder(condition))
+        return self.likelihood.mean(raw) if len(self.shape) == 3 else self.likelihood.draw(raw, rng)
+
+
+LikelihoodName = Literal["bernoulli", "gaussian", "logistic"]
+MechanismName = Literal["none", "concat", "film", "norm", "modulate"]
+PriorName = Literal["standard", "gaussian", "gaussian-fixed"]
+Count = Annotated[int, Field(ge=1)]
+
+
+def autoencoder(
+    schema: Schema,
+    shape: tuple[int, ...],
+    *,
+    likelihood: LikelihoodName | None = None,
+    latent: Count = 16,
+    channels: Count = 64,
+    depth: Count = 2,
+) -> Autoencoder:
+    """A plain autoencoder; ignores the schema. `likelihood` defaults to bernoulli for images, gaussian for vectors."""
+    score = _likelihood(likelihood, shape)
+    parts = _Parts(shape, EmptyEncoder(schema), channels, depth)
+    encoder, decoder = parts.encoder("none", latent), parts.decoder("none", latent, score)
+    return Autoencoder(
+        schema,
+        shape,
+        condition_encoder=parts.condition_encoder,
+        encoder=encoder,
+        decoder=decoder,
+        likelihood=score,
+        latent=latent,
+    )
+
+
+def vae(
+    schema: Schema,
+    shape: tuple[int, ...],
+    *,
+    likelihood: LikelihoodName | None = None,
+    latent: Count = 16,
+    channels: Count = 64,
+    depth: Count = 2,
+    beta: Annotated[float, Field(ge=0)] = 1.0,
+) -> VAE:
+    """A β-VAE; ignores the schema. `likelihood` defaults to bernoulli for images, gaussian for vectors."""
+    score = _likelihood(likelihood, shape)
+    parts = _Parts(shape, EmptyEncoder(schema), channels, depth)
+    return VAE(
+        schema,
+        shape,
+        condition_encoder=parts.condition_encoder,
+        encoder=parts.encoder("none", 2 * latent),
+        decoder=parts.decoder("none", latent, score),
+        prior=StandardNormal(latent, 0),
+        likelihood=score,
+        beta=beta,
+    )
+
+
+def cvae(
+    schema: Schema,
+    shape: tuple[int, ...],
+    *,
+    mechanism: MechanismName = "film",
+    encoder_mechanism: MechanismName | None = None,
+    decoder_mechanism: MechanismName | None = None,
+    prior: PriorName = "standard",
+    likelihood: LikelihoodName | None = None,
+    latent: Count = 16,
+    channels: Count = 64,
+    depth: Count = 2,
+    beta: Annotated[float, Field(ge=0)] = 1.0,
+    embedding: Annotated[int, Field(ge=0)] = 0,
+    condition_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
+) -> VAE:
+    """A conditional β-VAE.
+
+    mechanism:          how the condition enters; `encoder_mechanism` and `decoder_mechanism` default to it, and `none`
+                        keeps the condition out of that part.
+    likelihood:         defaults to bernoulli for images, gaussian for vectors.
+    embedding:          width of learned embeddings with a learned null per attribute; 0 for the plain encoding.
+    condition_dropout:  with embeddings, the chance that training replaces an attribute of a sample by its null.
+    """
+    in_encoder, in_decoder = encoder_mechanism or mechanism, decoder_mechanism or mechanism
+    if in_decoder == "none" and not PRIORS[prior].conditional:
+        raise ValueError(
+            "neither its decoder nor its prior would see the condition, so requests could not be obeyed; choose a "
+            "mechanism for the decoder or a prior per condition, or use the model vae"
+        )
+    score = _likelihood(likelihood, shape)
+    encoder = EmbeddingEncoder(schema, embedding, condition_dropout) if embedding else PlainEncoder(schema)
+    parts = _Parts(shape, encoder, channels, depth)
+    return VAE(
+        schema,
+        shape,
+        condition_encoder=encoder,
+        encoder=parts.encoder(in_encoder, 2 * latent),
+        decoder=parts.decoder(in_decoder, latent, score),
+        prior=PRIORS[prior](latent, encoder.width),
+        likelihood=score,
+        beta=beta,
+    )
+
+
+def _likelihood(name: LikelihoodName | None, shape: tuple[int, ...]) -> Likelihood:
+    name = name or ("bernoulli" if len(shape) == 3 else "gaussian")
+    if len(shape) == 1 and name != "gaussian":
+        raise ValueError(f"the likelihood {name} is for values in [0, 1], such as images; vectors need gaussian")
+    return LIKELIHOODS[name](shape)
+
+
+class _Parts:
+    """Backbones that fit the data: convolutional for images, dense for vectors (`depth` layers of 2·`channels`)."""
+
+    def __init__(self, shape: tuple[int, ...], condition_encoder: ConditionEncoder, channels: int, depth: int):
+        self.shape = shape
+        self.condition_encoder = condition_encoder
+        self.channels = channels
+        self.depth = depth
+
+    def encoder(self, by: str, outputs: int) -> nn.Module:
+        enters, width = mechanism(by), self.condition_encoder.width
+        if len(self.shape) == 1:
+            hidden = [2 * self.channels] * self.depth
+            return MLP(self.shape[0], hidden, outputs, mechanism=enters, condition_width=width)
+        return ConvEncoder(
+            self._image(), outputs, mechanism=enters, condition_width=width, channels=self.channels, depth=self.depth
+        )
+
+    def decoder(self, by: str, latent: int, likelihood: Likelihood) -> nn.Module:
+        enters, width = mechanism(by), self.condition_encoder.width
+        if len(self.shape) == 1:
+            hidden = [2 * self.channels] * self.depth
+            return MLP(latent, hidden, self.shape[0], mechanism=enters, condition_width=width)
+        channels, *sides = self._image()
+        raw = (channels * likelihood.per_value, sides[0], sides[1])
+        return ConvDecoder(
+            latent, raw, mechanism=enters, condition_width=width, channels=self.channels, depth=self.depth
+        )
+
+    def _image(self) -> tuple[int, int, int]:
+        if len(self.shape) != 3:
+            raise ValueError(f"observations must be images (channel, height, width) or vectors, not {self.shape}")
+        return self.shape[0], self.shape[1], self.shape[2]

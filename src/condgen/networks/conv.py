@@ -1,0 +1,122 @@
+"""Convolutional encoder and decoder for images of any size divisible by 4.
+
+Lean by construction: pixels are folded into channels first (patchify) and unfolded last, so that no convolution ever
+runs at full resolution; residual blocks pair one 3×3 convolution with a pointwise one and need no normalisation,
+since they start as the identity.
+"""
+
+import math
+from itertools import pairwise
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle, silu
+
+from condgen.conditioning import Encoded, Mechanism
+
+ImageShape = tuple[int, int, int]  # channel, height, width
+
+
+def patch_size(height: int, width: int) -> int:
+    """Pixels per side that are folded into channels: 4, or 2 for images too small to lose that much."""
+    return 4 if min(height, width) >= 16 else 2
+
+
+def stages(height: int, width: int, channels: int) -> list[tuple[int, int, int]]:
+    """(channels, height, width) of every stage: from the patchified image down to about 4×4…8×8, doubling channels.
+
+    Raises ValueError when a side is not divisible by 4.
+    """
+    if height % 4 or width % 4:
+        raise ValueError(f"image sides must be divisible by 4, not {height}×{width}; resize or pad the images (--size)")
+    patch = patch_size(height, width)
+    found = [(channels, height // patch, width // patch)]
+    while min(found[-1][1:]) > 8 and not (found[-1][1] % 2 or found[-1][2] % 2):
+        c, h, w = found[-1]
+        found.append((min(2 * c, 4 * channels), h // 2, w // 2))
+    return found
+
+
+class Block(nn.Module):
+    """Residual block: x + W₂ silu(mechanism(conv₃ₓ₃)(x, c)), W₂ pointwise and zero at the start."""
+
+    def __init__(self, channels: int, mechanism: type[Mechanism], condition_width: int):
+        super().__init__()
+        self.mix = mechanism(nn.Conv2d(channels, channels, 3, padding=1), condition_width)
+        self.out = nn.Conv2d(channels, channels, 1)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, x: Float[Tensor, "batch channel height width"], c: Encoded) -> Tensor:
+        """The same shape as x."""
+        return x + self.out(silu(self.mix(x, c)))
+
+
+class ConvEncoder(nn.Module):
+    """Images [batch, channel, height, width] to vectors [batch, outputs], under a condition."""
+
+    def __init__(
+        self,
+        shape: ImageShape,
+        outputs: int,
+        *,
+        mechanism: type[Mechanism],
+        condition_width: int,
+        channels: int = 64,
+        depth: int = 2,
+    ):
+        super().__init__()
+        image_channels, height, width = shape
+        self.patch = patch_size(height, width)
+        sizes = stages(height, width, channels)
+        self.stem = mechanism(nn.Conv2d(image_channels * self.patch**2, channels, 3, padding=1), condition_width)
+        self.stages = nn.ModuleList(
+            nn.ModuleList(Block(c, mechanism, condition_width) for _ in range(depth)) for c, _, _ in sizes
+        )
+        self.down = nn.ModuleList(nn.Conv2d(4 * a, b, 1) for (a, _, _), (b, _, _) in pairwise(sizes))
+        self.out = nn.Linear(math.prod(sizes[-1]), outputs)
+
+    def forward(self, x: Float[Tensor, "batch channel height width"], c: Encoded) -> Float[Tensor, "batch output"]:
+        """The outputs for images x under condition c."""
+        x = silu(self.stem(pixel_unshuffle(x, self.patch), c))
+        for i, blocks in enumerate(self.stages):
+            if i:
+                x = self.down[i - 1](pixel_unshuffle(x, 2))
+            for block in blocks:  # type: ignore[attr-defined]  # a ModuleList of ModuleLists
+                x = block(x, c)
+        return self.out(silu(x).flatten(1))
+
+
+class ConvDecoder(nn.Module):
+    """Vectors [batch, inputs] to images [batch, channel, height, width], under a condition: the encoder's mirror."""
+
+    def __init__(
+        self,
+        inputs: int,
+        shape: ImageShape,
+        *,
+        mechanism: type[Mechanism],
+        condition_width: int,
+        channels: int = 64,
+        depth: int = 2,
+    ):
+        super().__init__()
+        image_channels, height, width = shape
+        self.patch = patch_size(height, width)
+        sizes = stages(height, width, channels)[::-1]
+        self.start = sizes[0]
+        self.stem = mechanism(nn.Linear(inputs, math.prod(self.start)), condition_width)
+        self.stages = nn.ModuleList(
+            nn.ModuleList(Block(c, mechanism, condition_width) for _ in range(depth)) for c, _, _ in sizes
+        )
+        self.up = nn.ModuleList(nn.Conv2d(a, 4 * b, 1) for (a, _, _), (b, _, _) in pairwise(sizes))
+        self.out = nn.Conv2d(channels, image_channels * self.patch**2, 3, padding=1)
+
+    def forward(self, z: Float[Tensor, "batch input"], c: Encoded) -> Float[Tensor, "batch channel height width"]:
+        """The images for vectors z under condition c."""
+        x = silu(self.stem(z, c)).view(-1, *self.start)
+        for i, blocks in enumerate(self.stages):
+            if i:
+                x = pixel_shuffle(self.up[i - 1](x), 2)
+            for block in blocks:  # type: ignore[attr-defined]  # a ModuleList of ModuleLists
+                x = block(x, c)
+        return pixel_shuffle(self.out(silu(x)), self.patch)

@@ -1,0 +1,355 @@
+"""What can be asked for: typed attributes, the schema that orders them, and batches of requests.
+
+An attribute stores every value as a number, its *code*: the index of a category, 0 or 1 for a flag, the number itself
+for a continuous attribute. People only ever see names.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from jaxtyping import Bool, Float, Shaped
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from torch import Tensor
+
+from condgen.errors import DataError, RequestError, unknown
+
+_FORBIDDEN = set("=!,;|\n\r")
+_YES, _NO = (
+    {"1", "1.0", "yes", "true", "y", "on", "with"},
+    {"0", "0.0", "-1", "-1.0", "no", "false", "n", "off", "without"},
+)
+
+
+def fold(text: object) -> str:
+    """The form in which names and values are compared: case, underscores, hyphens and spaces do not matter."""
+    return " ".join(str(text).casefold().replace("_", " ").replace("-", " ").split()) or str(text)
+
+
+class _Attribute(BaseModel):
+    """One thing that can be asked for. Immutable; two attributes are equal when all their fields are."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1)
+    synonyms: tuple[str, ...] = ()  # other names of the attribute, as in `glasses=yes` for `Eyeglasses`
+    aliases: dict[str, str] = {}  # other words for its values, as in {"crimson": "red"}
+
+    @model_validator(mode="after")
+    def _name_can_be_requested(self) -> "_Attribute":
+        if bad := _FORBIDDEN & set(self.name):
+            raise ValueError(f"the attribute name '{self.name}' contains {sorted(bad)}, which requests use; rename it")
+        return self
+
+    def _unalias(self, value: object) -> object:
+        aliases = {fold(k): v for k, v in self.aliases.items()}
+        return aliases.get(fold(value), value)
+
+
+class Categorical(_Attribute):
+    """One of several named values. Codes are indices into `values`; the plain encoding is one-hot."""
+
+    kind: Literal["categorical"] = "categorical"
+    values: tuple[str, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _values_differ(self) -> "Categorical":
+        if len({fold(v) for v in self.values}) < len(self.values) and len(set(self.values)) < len(self.values):
+            raise ValueError(f"the attribute '{self.name}' lists the same value twice")
+        return self
+
+    @cached_property
+    def _codes(self) -> dict[str, int]:
+        return {fold(v): i for i, v in reversed(list(enumerate(self.values)))} | {
+            v: i for i, v in enumerate(self.values)
+        }
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The names of the values, in the order of their codes."""
+        return self.values
+
+    @property
+    def width(self) -> int:
+        """Columns of the plain encoding."""
+        return len(self.values)
+
+    def parse(self, value: object, extrapolate: bool = False) -> float:
+        """The code of a person's value (a name or an alias). Raises RequestError with the nearest valid values."""
+        value = _plain_number(self._unalias(value))
+        code = self._codes.get(str(value), self._codes.get(fold(value)))
+        if code is None:
+            raise unknown(f"value for '{self.name}':", value, self.values)
+        return float(code)
+
+    def format(self, code: int | float) -> str:
+        """The name of the value with this code."""
+        return self.values[int(code)]
+
+    def encode(self, codes: Shaped[Tensor, " batch"]) -> Float[Tensor, "batch width"]:
+        """One-hot."""
+        return torch.nn.functional.one_hot(codes.long(), len(self.values)).float()
+
+
+class Flag(_Attribute):
+    """Yes or no. Codes are 1 and 0; the plain encoding is +1 and −1."""
+
+    kind: Literal["flag"] = "flag"
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The names of the values, in the order of their codes."""
+        return ("no", "yes")
+
+    @property
+    def width(self) -> int:
+        """Columns of the plain encoding."""
+        return 1
+
+    def parse(self, value: object, extrapolate: bool = False) -> float:
+        """The code of a person's value: yes/no, true/false, 1/0, −1. Raises RequestError for anything else."""
+        word = fold(self._unalias(value)) if not isinstance(value, str) or not value.startswith("-") else value
+        if word in _YES:
+            return 1.0
+        if word in _NO:
+            return 0.0
+        raise unknown(f"value for '{self.name}':", value, ["yes", "no", *self.aliases])
+
+    def format(self, code: int | float) -> str:
+        """'yes' or 'no'."""
+        return "yes" if code > 0.5 else "no"
+
+    def encode(self, codes: Shaped[Tensor, " batch"]) -> Float[Tensor, "batch width"]:
+        """+1 for yes, −1 for no."""
+        return codes.float()[:, None] * 2 - 1
+
+
+class Continuous(_Attribute):
+    """A number in the range [low, high] that the data covers. The plain encoding maps the range to [−1, 1]."""
+
+    kind: Literal["continuous"] = "continuous"
+    low: float = Field(allow_inf_nan=False)
+    high: float = Field(allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _range_is_a_range(self) -> "Continuous":
+        if not self.low < self.high:
+            raise ValueError(f"the range of '{self.name}' is empty: low {self.low} must be below high {self.high}")
+        return self
+
+    @property
+    def width(self) -> int:
+        """Columns of the plain encoding."""
+        return 1
+
+    def parse(self, value: object, extrapolate: bool = False) -> float:
+        """The number itself. Raises RequestError when it is none, or out of range and extrapolate is false."""
+        try:
+            number = float(str(self._unalias(value)))
+        except ValueError:
+            raise RequestError(
+                f"'{value}' is not a number; '{self.name}' takes {self.low:g} to {self.high:g}."
+            ) from None
+        inside = self.low <= number <= self.high
+        if not math.isfinite(number) or not (inside or extrapolate):
+            raise RequestError(
+                f"{self.name}={value} is out of range: the training data covers {self.low:g} to {self.high:g}. "
+                "Ask within the range, or allow extrapolation (--extrapolate, extrapolate=True)."
+            )
+        return number
+
+    def format(self, code: int | float) -> str:
+        """The number with up to six significant digits."""
+        return f"{code:.6g}"
+
+    def encode(self, codes: Shaped[Tensor, " batch"]) -> Float[Tensor, "batch width"]:
+        """The range mapped linearly to [−1, 1]."""
+        return ((codes.float() - self.low) / (self.high - self.low))[:, None] * 2 - 1
+
+
+Attribute = Categorical | Flag | Continuous
+
+
+def _plain_number(value: object) -> object:
+    """5.0 and 5 name the same category: tables often turn a column of integers with gaps into floats."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class Schema(BaseModel):
+    """The ordered, named attributes of a dataset: what can be asked for.
+
+    Saved as JSON with every model and beside every sample, and editable there. An empty schema is valid and means that
+    nothing can be asked for.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    attributes: tuple[Annotated[Attribute, Field(discriminator="kind")], ...] = ()
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "Schema":
+        seen: set[str] = set()
+        for name in (n for a in self.attributes for n in (a.name, *a.synonyms)):
+            if fold(name) in seen:
+                raise ValueError(f"two attributes are called '{name}'")
+            seen.add(fold(name))
+        return self
+
+    def __iter__(self) -> Iterator[Attribute]:  # type: ignore[override]  # a schema is a sequence of its attributes
+        return iter(self.attributes)
+
+    def __len__(self) -> int:
+        return len(self.attributes)
+
+    def __getitem__(self, name: str) -> Attribute:
+        """The attribute of that name or synonym. Raises RequestError with the nearest valid names."""
+        for attribute in self.attributes:
+            if fold(name) in map(fold, (attribute.name, *attribute.synonyms)):
+                return attribute
+        raise unknown("attribute", name, self.names)
+
+    @property
+    def names(self) -> list[str]:
+        """Attribute names in order."""
+        return [a.name for a in self.attributes]
+
+    def position(self, name: str) -> int:
+        """The column of an attribute in a presence mask."""
+        return self.names.index(self[name].name)
+
+    def select(self, names: Sequence[str]) -> "Schema":
+        """The schema of only these attributes, in this order. Raises RequestError for an unknown or repeated one."""
+        return Schema(attributes=tuple(self[name] for name in dict.fromkeys(names)))
+
+    def dumps(self) -> str:
+        """The schema as indented JSON."""
+        return self.model_dump_json(indent=2)
+
+    @classmethod
+    def loads(cls, text: str, source: str = "schema") -> "Schema":
+        """The schema in a JSON text. Raises DataError that names the source, the field and what is wrong."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise DataError(f"{source} is not a valid schema: {first['msg']} (at {where}).") from None
+
+    @classmethod
+    def load(cls, path: Path) -> "Schema":
+        """The schema in a JSON file. Raises DataError."""
+        try:
+            return cls.loads(path.read_text(encoding="utf-8"), str(path))
+        except OSError as error:
+            raise DataError(f"The schema {path} cannot be read: {error.strerror}.") from None
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A batch of requests: one tensor of codes per attribute and a mask of which are given.
+
+    values:  name → codes [batch], one entry for every attribute of the schema; where absent, the code means nothing.
+    present: [batch, attribute], false where an attribute is left free.
+    """
+
+    schema: Schema
+    values: Mapping[str, Float[Tensor, " batch"]]
+    present: Bool[Tensor, "batch attribute"]
+
+    @classmethod
+    def free(cls, schema: Schema, batch: int) -> "Condition":
+        """`batch` requests that ask for nothing."""
+        zeros = {name: torch.zeros(batch) for name in schema.names}
+        return cls(schema, zeros, torch.zeros(batch, len(schema), dtype=torch.bool))
+
+    @classmethod
+    def of(cls, schema: Schema, rows: Iterable[Mapping[str, Any]], extrapolate: bool = False) -> "Condition":
+        """One request per mapping of names to values; a missing name, or None, leaves the attribute free.
+
+        Raises RequestError for an unknown attribute or value.
+        """
+        rows = list(rows)
+        condition = cls.free(schema, len(rows))
+        for i, row in enumerate(rows):
+            for name, value in row.items():
+                attribute = schema[name]
+                if value is not None:
+                    condition.values[attribute.name][i] = attribute.parse(value, extrapolate)
+                    condition.present[i, schema.position(name)] = True
+        return condition
+
+    @classmethod
+    def cat(cls, conditions: Sequence["Condition"]) -> "Condition":
+        """Conditions of one schema, one after the other."""
+        first = conditions[0]
+        values = {name: torch.cat([c.values[name] for c in conditions]) for name in first.values}
+        return cls(first.schema, values, torch.cat([c.present for c in conditions]))
+
+    def __len__(self) -> int:
+        return len(self.present)
+
+    def __getitem__(self, index: Any) -> "Condition":
+        """The requests at an index tensor, slice or boolean mask (never a single integer: a condition is a batch)."""
+        values = {name: codes[index] for name, codes in self.values.items()}
+        return replace(self, values=values, present=self.present[index])
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors live."""
+        return self.present.device
+
+    @property
+    def complete(self) -> bool:
+        """Whether no attribute is left free."""
+        return bool(self.present.all())
+
+    def to(self, device: torch.device | str) -> "Condition":
+        """The same requests on another device."""
+        values = {name: codes.to(device, non_blocking=True) for name, codes in self.values.items()}
+        return replace(self, values=values, present=self.present.to(device, non_blocking=True))
+
+    def repeat(self, times: int) -> "Condition":
+        """Each request `times` times in a row: [batch · times]."""
+        return self[torch.arange(len(self), device=self.device).repeat_interleave(times)]
+
+    def given(self, name: str) -> Bool[Tensor, " batch"]:
+        """Where an attribute is given."""
+        return self.present[:, self.schema.position(name)]
+
+    def with_codes(self, name: str, codes: Float[Tensor, " batch"]) -> "Condition":
+        """The same requests, but this attribute is given with these codes."""
+        present = self.present.clone()
+        present[:, self.schema.position(name)] = True
+        return replace(self, values={**self.values, self.schema[name].name: codes}, present=present)
+
+    def drop(self, mask: Bool[Tensor, "batch attribute"]) -> "Condition":
+        """The same requests with the attributes under the mask left free."""
+        return replace(self, present=self.present & ~mask)
+
+    def update(self, other: "Condition") -> "Condition":
+        """What `other` asks for, and for the rest what this asks for."""
+        values = {n: torch.where(other.given(n), other.values[n], codes) for n, codes in self.values.items()}
+        return replace(self, values=values, present=self.present | other.present)
+
+    def select(self, names: Sequence[str]) -> "Condition":
+        """Only these attributes."""
+        schema = self.schema.select(names)
+        columns = [self.schema.position(name) for name in schema.names]
+        return Condition(schema, {n: self.values[n] for n in schema.names}, self.present[:, columns])
+
+    def rows(self) -> list[dict[str, str | None]]:
+        """One mapping per request from attribute names to value names; None where free."""
+        columns = {a.name: self.values[a.name].tolist() for a in self.schema}
+        present = self.present.tolist()
+        return [
+            {a.name: a.format(columns[a.name][i]) if present[i][k] else None for k, a in enumerate(self.schema)}
+            for i in range(len(self))
+        ]
+
+    def describe(self) -> list[str]:
+        """One short text per request, such as `digit=7` or `anything`."""
+        return [", ".join(f"{n}={v}" for n, v in row.items() if v is not None) or "anything" for row in self.rows()]
