@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import ValidationError, create_model
+from pydantic import TypeAdapter, ValidationError
 
 from condgen.errors import RequestError, unknown
 
@@ -18,23 +18,32 @@ def keyword_arguments(function: Callable[..., Any]) -> dict[str, Any]:
 def validated(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """All keyword-only arguments of a function: the given ones converted to their types, defaults for the rest.
 
-    Raises RequestError for an unknown name (with the nearest valid ones) or a value that does not fit.
+    Raises RequestError for an unknown name (with the nearest valid ones), a value that does not fit, or an argument
+    that is missing and has no default.
     """
-    signature = inspect.signature(function, eval_str=True)
-    fields: dict[str, Any] = {
-        p.name: (p.annotation, ... if p.default is p.empty else p.default)
-        for p in signature.parameters.values()
-        if p.kind is p.KEYWORD_ONLY
-    }
+    parameters = inspect.signature(function, eval_str=True).parameters.values()
+    accepted = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
     for name in given:
-        if name not in fields:
-            raise unknown(f"argument of {function.__name__}:", name, fields)
+        if name not in accepted:
+            raise unknown(f"argument of {function.__name__}:", name, accepted)
+    complete = {}
+    for name, parameter in accepted.items():
+        if name in given:
+            complete[name] = _converted(function, parameter, given[name])
+        elif parameter.default is not parameter.empty:
+            complete[name] = parameter.default
+        else:
+            raise RequestError(f"The argument {name} of {function.__name__} is missing.")
+    return complete
+
+
+def _converted(function: Callable[..., Any], parameter: inspect.Parameter, value: Any) -> Any:
+    """A value as its parameter's annotated type."""
     try:
-        checked = create_model("Arguments", **fields)(**given)
+        return TypeAdapter(parameter.annotation).validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
+        name = ".".join(str(part) for part in (parameter.name, *first["loc"]))
         raise RequestError(
             f"The argument {name}={first['input']!r} of {function.__name__} is wrong: {first['msg']}."
         ) from None
-    return {name: getattr(checked, name) for name in fields}

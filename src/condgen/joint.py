@@ -46,14 +46,15 @@ class Joint:
     def of(cls, condition: Condition) -> "Joint":
         """The joint distribution of a dataset's conditions; of more than 20,000 distinct rows, an even subsample."""
         present = condition.present
-        columns = [torch.where(present[:, k], codes, 0.0) for k, codes in enumerate(condition.values.values())]
-        table = torch.stack([*columns, *present.float().unbind(1)], dim=1) if columns else present.float()
+        columns = [torch.where(present[:, k], condition.values[n], 0.0) for k, n in enumerate(condition.schema.names)]
+        nothing = torch.zeros(len(condition))  # lets even an empty schema have one distinct row
+        table = torch.stack([*columns, *present.float().unbind(1), nothing], dim=1)
         distinct, inverse = table.unique(dim=0, return_inverse=True)
         counts = torch.bincount(inverse.flatten(), minlength=len(distinct)).float()
         keep = torch.linspace(0, len(distinct) - 1, min(len(distinct), MOST_ROWS)).long()
         distinct, n = distinct[keep], len(columns)
         values = {name: distinct[:, k].clone() for k, name in enumerate(condition.schema.names)}
-        return cls(Condition(condition.schema, values, distinct[:, n:].bool()), counts[keep])
+        return cls(Condition(condition.schema, values, distinct[:, n:-1].bool()), counts[keep])
 
     @property
     def schema(self) -> Schema:
@@ -89,19 +90,20 @@ class Joint:
     def _draw(self, condition: Condition, asked: Mapping[str, Asked], rng: Rng) -> Condition:
         """Draw a row for every request and take what is still free from it, until nothing is.
 
-        Rows may lack attributes themselves; each round uses rows that have the first attribute still missing.
+        Rows may lack attributes themselves; each round uses rows that have the first attribute still missing. Every
+        request takes the same numbers from its stream, so that what others in the batch lack changes nothing.
         """
-        for name in self.schema.names:
+        uniforms = rng.uniform(len(self.schema), 2)
+        for k, name in enumerate(self.schema.names):
             missing = ~condition.given(name)
             if not missing.any():
                 continue
             log_weights = self._agreement(condition, asked) + self.counts.log()
-            log_weights = log_weights.masked_fill(~self.rows.given(name), -torch.inf)
-            if not self.rows.given(name).any():
-                log_weights = torch.zeros_like(log_weights)
-            u = rng.uniform(2)
-            picked = _inverse_cdf(log_weights, u[:, 0])
-            condition = self._obeying(self.rows[picked], asked, u[:, 1]).update(condition)
+            if self.rows.given(name).any():
+                log_weights = log_weights.masked_fill(~self.rows.given(name), -torch.inf)
+            picked = _inverse_cdf(log_weights, uniforms[:, k, 0])
+            drawn = self._obeying(self.rows[picked], asked, uniforms[:, k, 1])
+            condition = drawn.drop(~missing[:, None].expand_as(drawn.present)).update(condition)
         return condition
 
     def _agreement(self, condition: Condition, asked: Mapping[str, Asked]) -> Float[Tensor, "batch row"]:
@@ -113,9 +115,7 @@ class Joint:
             if isinstance(a, Continuous):
                 bounds = asked.get(a.name, torch.tensor([[-torch.inf, torch.inf]]))
                 bounds = torch.where(here, condition.values[a.name][:, None], bounds)
-                outside = (bounds[:, :1] - codes).relu() + (codes - bounds[:, 1:]).relu()
-                scale = BANDWIDTH * (a.high - a.low)
-                penalty = (0.5 * (outside / scale) ** 2).clamp(max=MISMATCH)
+                penalty = _distance(codes, self.rows.given(a.name), bounds, BANDWIDTH * (a.high - a.low))
             else:
                 allowed = asked.get(a.name, torch.ones(1, len(a.choices), dtype=torch.bool))
                 own = condition.values[a.name][:, None] == torch.arange(len(a.choices))
@@ -144,6 +144,19 @@ class Joint:
             present[:, self.schema.position(a.name)] |= moved
             rows = Condition(rows.schema, {**rows.values, a.name: torch.where(moved, drawn, codes)}, present)
         return rows
+
+
+def _distance(
+    codes: Float[Tensor, " row"], given: Bool[Tensor, " row"], bounds: Float[Tensor, "batch 2"], bandwidth: float
+) -> Float[Tensor, "batch row"]:
+    """Penalty of rows outside the bounds: a Gaussian in the distance beyond the nearest row's.
+
+    Where a range is asked, rows within it come before all others; where none is within, the nearest stand in.
+    """
+    outside = (bounds[:, :1] - codes).relu() + (codes - bounds[:, 1:]).relu()
+    beyond = outside - outside.masked_fill(~given, torch.inf).amin(1, keepdim=True)
+    step = (beyond > 0) & (bounds[:, :1] < bounds[:, 1:])
+    return (0.5 * (beyond / bandwidth) ** 2 + MISMATCH / 2 * step).clamp(max=MISMATCH)
 
 
 def _unconstrained(penalty: Float[Tensor, "batch row"]) -> Bool[Tensor, "batch 1"]:

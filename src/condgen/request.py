@@ -15,12 +15,11 @@ from typing import Any
 from condgen.errors import RequestError, unknown
 from condgen.joint import Between, Constraint, Joint, OneOf
 from condgen.rng import Rng
-from condgen.schema import Attribute, Condition, Continuous, Flag, Schema, fold
+from condgen.schema import Attribute, Categorical, Condition, Continuous, Flag, Schema, fold
 
 Requestable = str | Mapping[str, Any]
 
-_SEPARATOR = re.compile(r"[,;\n]+|\s+(?=[^\s=!]+\s*!?=)")
-_TERM = re.compile(r"^(?P<name>[^=!]+?)\s*(?P<operator>!?=)\s*(?P<value>.*)$", re.DOTALL)
+_SEPARATOR = re.compile(r"[,;\n]+")
 
 
 @dataclass(frozen=True)
@@ -41,10 +40,12 @@ def requests(asked: Requestable, schema: Schema, extrapolate: bool = False) -> l
     Raises RequestError for an unknown attribute or value (with the nearest valid ones), an empty range, a number out of
     the data's range unless `extrapolate`, or an attribute asked for twice.
     """
-    terms = _terms(asked) if isinstance(asked, str) else [(n, "=", v) for n, v in asked.items() if v is not None]
+    terms = _terms(asked, schema) if isinstance(asked, str) else [(n, "=", v) for n, v in asked.items()]
     alternatives: dict[str, list[Constraint]] = {}
     for name, operator, value in terms:
-        attribute, value = _resolve(name, value, schema)
+        attribute, value = _resolve(name, schema) if not operator else (schema[name], value)
+        if value is None:
+            continue
         if attribute.name in alternatives:
             raise RequestError(f"'{attribute.name}' is asked for twice in '{asked}'; join values with |, as in a|b.")
         alternatives[attribute.name] = _constraints(attribute, operator, value, extrapolate)
@@ -52,31 +53,43 @@ def requests(asked: Requestable, schema: Schema, extrapolate: bool = False) -> l
     return [_request(dict(zip(alternatives, chosen, strict=True)), schema) for chosen in combinations]
 
 
-def _terms(text: str) -> list[tuple[str, str, Any]]:
-    """Split `a=1, b!=2` into (name, operator, value); a bare word has the empty operator."""
+def _terms(text: str, schema: Schema) -> list[tuple[str, str, Any]]:
+    """Split `a=1, b!=2 c=3` into (name, operator, value); a bare word has the empty operator."""
+    term = _term(schema)
     found: list[tuple[str, str, Any]] = []
-    for part in filter(None, (p.strip() for p in _SEPARATOR.split(text))):
-        match = _TERM.match(part)
-        found.append((match["name"].strip(), match["operator"], match["value"].strip()) if match else (part, "", None))
+    for part in _SEPARATOR.split(text):
+        starts = list(term.finditer(part))
+        ends = [*(s.start() for s in starts[1:]), len(part)]
+        word = part[: starts[0].start() if starts else None].strip()
+        found += [(word, "", None)] if word else []
+        found += [(s["name"], s["operator"], part[s.end() : e].strip()) for s, e in zip(starts, ends, strict=False)]
     return found
 
 
-def _resolve(name: str, value: Any, schema: Schema) -> tuple[Attribute, Any]:
-    """The attribute of a term, and its value; a bare word may be a flag's name or a value of just one attribute."""
-    if value is not None:
-        return schema[name], value
+def _term(schema: Schema) -> re.Pattern[str]:
+    """How a term starts: a name of the schema, which may hold spaces, or any single word, and then = or !=."""
+    names = sorted((n for a in schema for n in (a.name, *a.synonyms)), key=len, reverse=True)
+    known = "".join(r"[\s_-]+".join(map(re.escape, re.split(r"[\s_-]+", n))) + "|" for n in names)
+    return re.compile(rf"(?:^|(?<=\s))\s*(?P<name>{known}[^\s=!]+)\s*(?P<operator>!?=)", re.IGNORECASE)
+
+
+def _resolve(word: str, schema: Schema) -> tuple[Attribute, str]:
+    """The attribute and value that a bare word means: a flag's name, or a value of just one attribute."""
     meanings: list[tuple[Attribute, str]] = [
-        (a, "yes") for a in schema if isinstance(a, Flag) and fold(name) in map(fold, (a.name, *a.synonyms))
+        (a, "yes") for a in schema if isinstance(a, Flag) and fold(word) in map(fold, (a.name, *a.synonyms))
     ]
-    meanings += [(a, name) for a in schema if fold(name) in {fold(w) for w in (*_bare_values(a), *a.aliases)}]
+    meanings += [(a, word) for a in schema if fold(word) in {fold(w) for w in (*_bare_values(a), *a.aliases)}]
     if len(meanings) == 1:
         return meanings[0]
     if meanings:
         choices = " or ".join(f"{a.name}={v}" for a, v in meanings)
-        raise RequestError(f"'{name}' could mean {choices}; say which.")
-    known = [f"{a.name}={v}" for a in schema for v in _bare_values(a)] + schema.names
-    bare = {fold(k.split("=")[-1]): k for k in known}
-    raise unknown("request", name, [*bare.values()] if fold(name) in bare else known) from None
+        raise RequestError(f"'{word}' could mean {choices}; say which.")
+    for a in schema:
+        if fold(word) in map(fold, (a.name, *a.synonyms)):
+            raise RequestError(f"'{word}' needs a value, as in {_example(a)}.")
+    flags = [n for a in schema if isinstance(a, Flag) for n in (a.name, *a.synonyms)]
+    values = [w for a in schema for w in (*_bare_values(a), *a.aliases)]
+    raise unknown("request", word, dict.fromkeys([*values, *flags, *schema.names]))
 
 
 def _bare_values(attribute: Attribute) -> tuple[str, ...]:
@@ -88,9 +101,12 @@ def _constraints(attribute: Attribute, operator: str, value: Any, extrapolate: b
     if isinstance(attribute, Continuous):
         return [_between(attribute, operator, value, extrapolate)]
     everything = range(len(attribute.choices))
-    if value == "*":
+    if value == "*" and operator != "!=":
         return [OneOf((code,)) for code in everything]
-    codes = tuple(int(attribute.parse(v)) for v in _several(value))
+    values = attribute.choices if value == "*" else _several(attribute, value)
+    codes = tuple(dict.fromkeys(int(attribute.parse(v)) for v in values))
+    if not codes:
+        raise RequestError(f"No value is given for '{attribute.name}', as in {_example(attribute)}.")
     if operator != "!=":
         return [OneOf(codes)]
     rest = tuple(code for code in everything if code not in codes)
@@ -99,10 +115,11 @@ def _constraints(attribute: Attribute, operator: str, value: Any, extrapolate: b
     return [OneOf(rest, negated=True)]
 
 
-def _several(value: Any) -> Sequence[Any]:
-    if isinstance(value, str):
+def _several(attribute: Categorical | Flag, value: Any) -> Sequence[Any]:
+    """The values joined by | in a text, or listed in a collection."""
+    if isinstance(value, str) and value not in attribute.choices:
         return [v.strip() for v in value.split("|")]
-    return list(value) if isinstance(value, list | tuple | set) else [value]
+    return list(value) if isinstance(value, list | tuple | set | range) else [value]
 
 
 def _between(attribute: Continuous, operator: str, value: Any, extrapolate: bool) -> Between:
@@ -113,7 +130,7 @@ def _between(attribute: Continuous, operator: str, value: Any, extrapolate: bool
     ends = [v.strip() for v in value.split("..")] if isinstance(value, str) else value
     if not isinstance(ends, list | tuple):
         ends = [ends]
-    if len(ends) > 2 or not all(str(e) for e in ends):
+    if len(ends) not in (1, 2) or not all(str(e) for e in ends):
         raise RequestError(f"{shown} is not a range. {advice}")
     low, high = (attribute.parse(e, extrapolate) for e in (ends[0], ends[-1]))
     if low > high:
@@ -121,7 +138,9 @@ def _between(attribute: Continuous, operator: str, value: Any, extrapolate: bool
     return Between(low, high)
 
 
-def _example(attribute: Continuous) -> str:
+def _example(attribute: Attribute) -> str:
+    if not isinstance(attribute, Continuous):
+        return f"{attribute.name}={attribute.choices[-1]}"
     quarter = (attribute.high - attribute.low) / 4
     return f"{attribute.name}={attribute.low + quarter:.4g}..{attribute.high - quarter:.4g}"
 

@@ -7,6 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 
+def _mixed(seed: int) -> int:
+    """A seed of 32 bits as it is; of a longer one all bits count, where PyTorch would use only the lowest 32."""
+    return (seed ^ (seed >> 32) * 0x9E3779B1) & 0xFFFFFFFF
+
+
 class Rng:
     """A batch of independent random streams, one per seed.
 
@@ -16,7 +21,7 @@ class Rng:
 
     def __init__(self, seeds: Iterable[int]):
         self.seeds = list(seeds)
-        self._generators = [torch.Generator().manual_seed(seed) for seed in self.seeds]
+        self._generators = [torch.Generator().manual_seed(_mixed(seed)) for seed in self.seeds]
 
     def __len__(self) -> int:
         return len(self.seeds)

@@ -5,6 +5,7 @@ for a continuous attribute. People only ever see names.
 """
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,16 +19,19 @@ from torch import Tensor
 
 from condgen.errors import DataError, RequestError, unknown
 
-_FORBIDDEN = set("=!,;|\n\r")
+FORBIDDEN = set("=!,;|\n\r")
 _YES, _NO = (
     {"1", "1.0", "yes", "true", "y", "on", "with"},
     {"0", "0.0", "-1", "-1.0", "no", "false", "n", "off", "without"},
 )
 
 
+_BETWEEN_WORDS = re.compile(r"_|(?<=\w)-|-(?!\d)")  # but the minus of -1 is no hyphen
+
+
 def fold(text: object) -> str:
     """The form in which names and values are compared: case, underscores, hyphens and spaces do not matter."""
-    return " ".join(str(text).casefold().replace("_", " ").replace("-", " ").split()) or str(text)
+    return " ".join(_BETWEEN_WORDS.sub(" ", str(text).casefold()).split()) or str(text)
 
 
 class _Attribute(BaseModel):
@@ -41,9 +45,19 @@ class _Attribute(BaseModel):
 
     @model_validator(mode="after")
     def _name_can_be_requested(self) -> "_Attribute":
-        if bad := _FORBIDDEN & set(self.name):
+        if bad := FORBIDDEN & set(self.name):
             raise ValueError(f"the attribute name '{self.name}' contains {sorted(bad)}, which requests use; rename it")
         return self
+
+    @model_validator(mode="after")
+    def _aliases_name_values(self) -> "_Attribute":
+        for word in self.aliases:
+            self.parse(word, extrapolate=True)
+        return self
+
+    def parse(self, value: object, extrapolate: bool = False) -> float:
+        """The code of a person's value."""
+        raise NotImplementedError
 
     def _unalias(self, value: object) -> object:
         aliases = {fold(k): v for k, v in self.aliases.items()}
@@ -58,7 +72,7 @@ class Categorical(_Attribute):
 
     @model_validator(mode="after")
     def _values_differ(self) -> "Categorical":
-        if len({fold(v) for v in self.values}) < len(self.values) and len(set(self.values)) < len(self.values):
+        if len(set(self.values)) < len(self.values):
             raise ValueError(f"the attribute '{self.name}' lists the same value twice")
         return self
 
@@ -80,11 +94,11 @@ class Categorical(_Attribute):
 
     def parse(self, value: object, extrapolate: bool = False) -> float:
         """The code of a person's value (a name or an alias). Raises RequestError with the nearest valid values."""
-        value = _plain_number(self._unalias(value))
-        code = self._codes.get(str(value), self._codes.get(fold(value)))
-        if code is None:
-            raise unknown(f"value for '{self.name}':", value, self.values)
-        return float(code)
+        value = self._unalias(value)
+        for spelling in (str(value), fold(value), _plain_number(value)):
+            if spelling in self._codes:
+                return float(self._codes[spelling])
+        raise unknown(f"value for '{self.name}':", value, (*self.values, *self.aliases))
 
     def format(self, code: int | float) -> str:
         """The name of the value with this code."""
@@ -112,7 +126,7 @@ class Flag(_Attribute):
 
     def parse(self, value: object, extrapolate: bool = False) -> float:
         """The code of a person's value: yes/no, true/false, 1/0, −1. Raises RequestError for anything else."""
-        word = fold(self._unalias(value)) if not isinstance(value, str) or not value.startswith("-") else value
+        word = fold(self._unalias(value))
         if word in _YES:
             return 1.0
         if word in _NO:
@@ -154,13 +168,14 @@ class Continuous(_Attribute):
             raise RequestError(
                 f"'{value}' is not a number; '{self.name}' takes {self.low:g} to {self.high:g}."
             ) from None
-        inside = self.low <= number <= self.high
+        rounding = 5e-6 * max(abs(self.low), abs(self.high))  # a formatted bound is still within the range
+        inside = self.low - rounding <= number <= self.high + rounding
         if not math.isfinite(number) or not (inside or extrapolate):
             raise RequestError(
                 f"{self.name}={value} is out of range: the training data covers {self.low:g} to {self.high:g}. "
                 "Ask within the range, or allow extrapolation (--extrapolate, extrapolate=True)."
             )
-        return number
+        return number if extrapolate else min(max(number, self.low), self.high)
 
     def format(self, code: int | float) -> str:
         """The number with up to six significant digits."""
@@ -174,9 +189,13 @@ class Continuous(_Attribute):
 Attribute = Categorical | Flag | Continuous
 
 
-def _plain_number(value: object) -> object:
+def _plain_number(value: object) -> str:
     """5.0 and 5 name the same category: tables often turn a column of integers with gaps into floats."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    try:
+        number = float(str(value))
+    except ValueError:
+        return str(value)
+    return str(int(number)) if number.is_integer() else str(value)
 
 
 class Schema(BaseModel):
@@ -223,7 +242,11 @@ class Schema(BaseModel):
 
     def select(self, names: Sequence[str]) -> "Schema":
         """The schema of only these attributes, in this order. Raises RequestError for an unknown or repeated one."""
-        return Schema(attributes=tuple(self[name] for name in dict.fromkeys(names)))
+        chosen = [self[name].name for name in names]
+        for name in chosen:
+            if chosen.count(name) > 1:
+                raise RequestError(f"The attribute '{name}' is named twice in {', '.join(names)}.")
+        return Schema(attributes=tuple(self[name] for name in chosen))
 
     def dumps(self) -> str:
         """The schema as indented JSON."""
@@ -237,7 +260,9 @@ class Schema(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the file"
-            raise DataError(f"{source} is not a valid schema: {first['msg']} (at {where}).") from None
+            raise DataError(
+                f"{source} is not a valid schema: {first['msg'].removeprefix('Value error, ')} (at {where})."
+            ) from None
 
     @classmethod
     def load(cls, path: Path) -> "Schema":
@@ -246,6 +271,8 @@ class Schema(BaseModel):
             return cls.loads(path.read_text(encoding="utf-8"), str(path))
         except OSError as error:
             raise DataError(f"The schema {path} cannot be read: {error.strerror}.") from None
+        except UnicodeDecodeError:
+            raise DataError(f"The schema {path} is not UTF-8 text; save it as UTF-8.") from None
 
 
 @dataclass(frozen=True)
@@ -278,6 +305,8 @@ class Condition:
             for name, value in row.items():
                 attribute = schema[name]
                 if value is not None:
+                    if condition.present[i, schema.position(name)]:
+                        raise RequestError(f"'{attribute.name}' is given twice in {dict(row)}.")
                     condition.values[attribute.name][i] = attribute.parse(value, extrapolate)
                     condition.present[i, schema.position(name)] = True
         return condition

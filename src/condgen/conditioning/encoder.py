@@ -19,7 +19,8 @@ class Encoded(NamedTuple):
 class ConditionEncoder(nn.Module):
     """Encodes a Condition as a vector of `width` numbers and one token per attribute.
 
-    The vector's length does not grow with the number of attributes: forty flags disturb a layer no more than one.
+    The size of the vector's numbers does not grow with the number of attributes: forty flags disturb a layer no more
+    than one.
     """
 
     handles_missing = False  # whether a free attribute has an encoding of its own
@@ -120,7 +121,8 @@ def _features(attribute: Attribute) -> int:
 
 def _encode(attribute: Attribute, condition: Condition) -> Float[Tensor, "batch feature"]:
     """The attribute's plain encoding; for a continuous one followed by sines and cosines of it."""
-    encoded = attribute.encode(condition.values[attribute.name])
+    codes = condition.values[attribute.name].where(condition.given(attribute.name), 0)  # where absent, anything
+    encoded = attribute.encode(codes)
     if not isinstance(attribute, Continuous):
         return encoded
     angles = encoded * torch.arange(1, FREQUENCIES + 1, device=encoded.device) * (torch.pi / 2)

@@ -5,7 +5,7 @@
     concat                  f([x, c]), c repeated as channels           Mirza & Osindero 2014
     film                    (1 + γ(c)) · f(x) + β(c)                     Perez et al. 2018, eq. 2
     norm                    (1 + γ(c)) · normalise(f(x)) + β(c)          Dumoulin et al. 2017, eq. 5
-    modulate                f's weights scaled by s(c), demodulated      Karras et al. 2020, eq. 1–3
+    modulate                f's weights scaled by s(c), bias moved       Karras et al. 2020, eq. 1–3
 
 All but `concat` and `norm` start as the wrapped layer itself; `norm` starts as the layer and a normalisation.
 """
@@ -13,7 +13,7 @@ All but `concat` and `norm` start as the wrapped layer itself; `norm` starts as 
 from functools import cache
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from condgen.conditioning.encoder import Encoded
@@ -57,6 +57,9 @@ class Concat(Mechanism):
     """
 
     def __init__(self, layer: Layer, width: int):
+        plain = not isinstance(layer, nn.Conv2d) or (layer.groups == 1 and layer.padding_mode == "zeros")
+        if not plain or (isinstance(layer, nn.Conv2d) and isinstance(layer.padding, str)):
+            raise ValueError("Concat wraps convolutions with one group and zero padding given as a number")
         super().__init__(layer, width)
         taps = layer.weight[0, 0].numel() if isinstance(layer, nn.Conv2d) else 1
         inputs = layer.weight.shape[1] * taps
@@ -66,9 +69,6 @@ class Concat(Mechanism):
         with torch.no_grad():
             for parameter in layer.parameters():
                 parameter.mul_(bound * inputs**0.5)
-        plain = not isinstance(layer, nn.Conv2d) or (layer.groups == 1 and layer.padding_mode == "zeros")
-        if not plain or (isinstance(layer, nn.Conv2d) and isinstance(layer.padding, str)):
-            raise ValueError("Concat wraps convolutions with one group and zero padding given as a number")
 
     def forward(self, x: Float[Tensor, "batch ..."], c: Encoded) -> Float[Tensor, "batch ..."]:
         """The layer of the concatenation of x and c."""
@@ -82,22 +82,23 @@ class Concat(Mechanism):
     def _taps(self, axis: int, x: Tensor) -> tuple[Tensor, Tensor]:
         geometry = [getattr(self.layer, name)[axis] for name in ("kernel_size", "stride", "padding", "dilation")]
         kinds, kind_of = taps_inside(x.shape[2 + axis], *geometry)
-        return kinds.to(x), kind_of.to(x.device)
+        return torch.tensor(kinds, dtype=x.dtype, device=x.device), torch.tensor(kind_of, device=x.device)
 
 
 @cache
 def taps_inside(
     size: int, taps: int, stride: int, padding: int, dilation: int
-) -> tuple[Float[Tensor, "kind tap"], Int[Tensor, " position"]]:
+) -> tuple[list[tuple[bool, ...]], list[int]]:
     """Which taps of a kernel fall inside an image along one axis of `size` pixels.
 
-    The distinct sets of taps as rows of ones and zeros [kind, tap], and the kind of each output position [position].
+    The distinct sets of taps [kind][tap], and the kind of each output position [position]. Numbers, not tensors: a kept
+    tensor would belong to the mode it was made in (inference, export) and fail in every other.
     """
     positions = (size + 2 * padding - dilation * (taps - 1) - 1) // stride + 1
-    index = torch.arange(positions)[:, None] * stride - padding + torch.arange(taps) * dilation
-    inside = (index >= 0) & (index < size)
-    kinds, kind_of = inside.float().unique(dim=0, return_inverse=True)
-    return kinds, kind_of
+    starts = range(-padding, positions * stride - padding, stride)
+    inside = [tuple(0 <= start + tap * dilation < size for tap in range(taps)) for start in starts]
+    kinds = sorted(set(inside))
+    return kinds, [kinds.index(kind) for kind in inside]
 
 
 class FiLM(Mechanism):
@@ -135,24 +136,28 @@ class WeightModulation(Mechanism):
 
     Scaling the weights of input i by s_i is scaling the input, and dividing output o's weights by their change of
     length is scaling the output. Written that way it is one ordinary layer with shared weights: exportable, and quick.
+    The bias is a parameter of the layer too, so the condition moves it as well.
     """
 
     def __init__(self, layer: Layer, width: int):
-        super().__init__(layer, width)
-        self.style = nn.Linear(width, layer.weight.shape[1])
-        _zero(self.style)
         if isinstance(layer, nn.Conv2d) and layer.groups != 1:
             raise ValueError("WeightModulation wraps convolutions with one group")
+        super().__init__(layer, width)
+        self.style = nn.Linear(width, layer.weight.shape[1])
+        self.bias = nn.Linear(width, self.outputs)
+        _zero(self.style)
+        _zero(self.bias)
 
     def forward(self, x: Float[Tensor, "batch ..."], c: Encoded) -> Float[Tensor, "batch ..."]:
-        """f with weights w·s / (|w·s| / |w|), plus f's own bias."""
+        """f with weights w·s / (|w·s| / |w|), and f's own bias plus b(c)."""
         s = 1 + self.style(c.vector)
         energy = (
             self.layer.weight.flatten(2).square().sum(2) if self.layer.weight.dim() > 2 else self.layer.weight.square()
         )
         demodulate = ((energy.sum(1) + 1e-8) / (s.square() @ energy.T + 1e-8)).sqrt()
         y = self._without_bias(x * _per_channel(s, x)) * _per_channel(demodulate, x)
-        return y if self.layer.bias is None else y + _per_channel(self.layer.bias[None], y)
+        bias = self.bias(c.vector) if self.layer.bias is None else self.bias(c.vector) + self.layer.bias
+        return y + _per_channel(bias, y)
 
     def _without_bias(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
         if isinstance(self.layer, nn.Linear):

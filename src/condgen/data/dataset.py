@@ -28,7 +28,8 @@ class Dataset:
     def __post_init__(self) -> None:
         if len(self.x) != len(self.condition):
             raise DataError(f"There are {len(self.x)} observations but {len(self.condition)} conditions.")
-        if self.x.dim() not in (2, 4) or (self.x.dim() == 4) != (self.x.dtype == torch.uint8):
+        images = self.x.dim() == 4 and self.x.dtype == torch.uint8
+        if not images and not (self.x.dim() == 2 and self.x.is_floating_point()):
             raise DataError(
                 "Observations must be uint8 images [n, channel, height, width] or float vectors [n, dimension], not "
                 f"{self.x.dtype} {list(self.x.shape)}."
@@ -60,9 +61,10 @@ class Dataset:
     def fingerprint(self) -> str:
         """A hash of all observations and labels: equal for equal data, whatever it is called."""
         digest = hashlib.blake2b(self.x.contiguous().numpy().tobytes(), digest_size=12)
+        digest.update(str(self.shape).encode())
         digest.update(self.schema.dumps().encode())
-        for codes in self.condition.values.values():
-            digest.update(codes.contiguous().numpy().tobytes())
+        for name in self.schema.names:
+            digest.update(self.condition.values[name].contiguous().numpy().tobytes())
         digest.update(self.condition.present.contiguous().numpy().tobytes())
         return digest.hexdigest()
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from condgen.errors import DataError
+from condgen.errors import DataError, RequestError
 
 LARGEST_GUESS = 64  # side that images of different sizes get when none is asked for
 
@@ -31,13 +31,23 @@ def decode(image: Encoded) -> Image.Image:
     try:
         stream = image.content if isinstance(image.content, Path) else io.BytesIO(image.content)
         with Image.open(stream) as opened:
-            upright = ImageOps.exif_transpose(opened)
-            return upright.convert("L" if upright.mode in ("1", "L", "LA") else "RGB")
+            return _eight_bits(ImageOps.exif_transpose(opened))
     except FileNotFoundError:
         raise DataError(f"The image {image.name} does not exist.") from None
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # decoders of damaged files raise anything
         reason = "it is not an image" if isinstance(error, UnidentifiedImageError) else str(error) or "it is damaged"
         raise DataError(f"The image {image.name} cannot be read: {reason}. Repair it or take it out.") from None
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Grey (mode L) or colour (mode RGB). Raises ValueError for a range of brightness that the file does not tell."""
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image).astype(np.uint16) / 257).round().astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError("its pixels are 32-bit numbers; save it with 8 or 16 bits")
+    if image.mode in ("1", "L", "LA"):
+        return image.convert("L")
+    return (image.convert("RGBA") if "transparency" in image.info else image).convert("RGB")
 
 
 def load_images(images: Sequence[Encoded], size: int | None) -> tuple[Tensor, list[str]]:
@@ -60,7 +70,7 @@ def _target(sizes: list[tuple[int, int]], size: int | None) -> tuple[tuple[int, 
     """The common (width, height), and a note if it is not simply that of the images."""
     if size is not None:
         if size < 4 or size % 4:
-            raise DataError(f"The size {size} is not a positive multiple of 4.")
+            raise RequestError(f"The size {size} is not a positive multiple of 4.")
         return (size, size), []
     kinds = Counter(sizes)
     (width, height), _ = kinds.most_common(1)[0]

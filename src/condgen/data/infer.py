@@ -2,11 +2,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pydantic import ValidationError
+
 from condgen.errors import DataError
-from condgen.schema import Attribute, Categorical, Continuous, Flag, Schema
+from condgen.schema import FORBIDDEN, Attribute, Categorical, Continuous, Flag, Schema
 
 FEW = 12  # up to this many distinct numbers are categories
 MANY = 200  # more distinct texts than this are taken for identifiers or free text
@@ -37,7 +39,21 @@ def infer_schema(columns: Columns) -> tuple[Schema, list[str]]:
             notes.append(guess)
         else:
             attributes.append(guess)
-    return Schema(attributes=tuple(attributes)), notes
+    return schema_of(attributes), notes
+
+
+def schema_of(attributes: Sequence[Attribute]) -> Schema:
+    """The schema of these attributes. Raises DataError where two have names that requests cannot tell apart."""
+    try:
+        return Schema(attributes=tuple(attributes))
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise DataError(f"The columns cannot all be attributes: {reason}, up to spelling. Rename one.") from None
+
+
+def categorical(name: str, values: Iterable[str]) -> Categorical:
+    """A categorical attribute with these values, numbers in numeric order and before other texts."""
+    return Categorical(name=name, values=tuple(sorted(set(values), key=_in_order)))
 
 
 def infer_attribute(name: str, values: Sequence[Any], asked_for: bool = False) -> Attribute | str:
@@ -45,6 +61,8 @@ def infer_attribute(name: str, values: Sequence[Any], asked_for: bool = False) -
 
     asked_for: a person named the column, so it becomes an attribute even if it looks like an identifier.
     """
+    if bad := FORBIDDEN & set(name):
+        return f"The column '{name}' has {' and '.join(map(repr, sorted(bad)))} in its name; rename it to use it."
     counts = Counter(_text(v) for v in values if not missing(v))
     distinct = set(counts)
     if len(distinct) < 2:
@@ -59,7 +77,7 @@ def infer_attribute(name: str, values: Sequence[Any], asked_for: bool = False) -
         return Continuous(name=name, low=min(numbers), high=max(numbers))
     if not asked_for and (len(distinct) > MANY or (len(distinct) > 20 and len(distinct) > 0.5 * sum(counts.values()))):
         return f"The column '{name}' has {len(distinct)} distinct texts, like an identifier; it was left out."
-    return Categorical(name=name, values=tuple(sorted(distinct, key=_in_order)))
+    return categorical(name, distinct)
 
 
 def _text(value: Any) -> str:
@@ -104,14 +122,20 @@ def parse_columns(
             raise DataError(
                 f"{source} has no column '{a.name}', which the schema asks for; it has {', '.join(columns)}."
             )
-        known: dict[Any, float] = {}
-        for row, value in enumerate(columns[a.name]):
-            if value in known or missing(value):
+        known: dict[str, float] = {}
+        texts = [None if _absent(v, a) else _text(v) for v in columns[a.name]]
+        for row, text in enumerate(texts):
+            if text is None or text in known:
                 continue
             try:
-                known[value] = a.parse(_text(value))
+                known[text] = a.parse(text)
             except ValueError as error:
                 raise DataError(f"{source}, row {row + 1}, column '{a.name}': {error}") from None
-        present[a.name] = [not missing(v) for v in columns[a.name]]
-        codes[a.name] = [0.0 if missing(v) else known[v] for v in columns[a.name]]
+        present[a.name] = [t is not None for t in texts]
+        codes[a.name] = [0.0 if t is None else known[t] for t in texts]
     return codes, present
+
+
+def _absent(value: Any, attribute: Attribute) -> bool:
+    """Whether a cell holds no value of the attribute; 'none' is one where it is listed among the values."""
+    return missing(value) and not (isinstance(attribute, Categorical) and _text(value) in attribute.values)

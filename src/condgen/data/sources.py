@@ -15,11 +15,12 @@ import torch
 from condgen.data.builtin import BUILTIN
 from condgen.data.dataset import Dataset, Splits, split
 from condgen.data.images import Encoded, load_images
-from condgen.data.infer import infer_attribute, infer_schema, missing, parse_columns
-from condgen.errors import DataError, unknown
+from condgen.data.infer import categorical, infer_attribute, infer_schema, missing, parse_columns, schema_of
+from condgen.errors import DataError, RequestError, unknown
 from condgen.schema import Condition, Schema
 
 IMAGE_FILES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+_SPLIT_NAMES = {"train", "training", "test", "testing", "val", "valid", "validation"}
 _IMAGE_COLUMNS = ("image", "file_name", "filename", "path", "image_path", "file", "img")
 
 
@@ -46,9 +47,12 @@ def load(
     attributes: the only ones to keep, by name. size: side of the square that images are cropped and resized to.
     schema: to be used instead of the inferred one.
 
-    Raises DataError that names the file, row or column at fault, and RequestError for unknown attributes.
+    Raises DataError that names the file, row or column at fault, and RequestError for unknown attributes or a size that
+    is no multiple of 4.
     """
     if source in BUILTIN:
+        if size is not None or schema is not None:
+            raise RequestError(f"The built-in dataset {source} has its own size and schema; give neither.")
         splits = BUILTIN[source].load()
         return splits.select(attributes) if attributes else splits
     path = Path(source).expanduser()
@@ -58,8 +62,10 @@ def load(
         raise DataError(f"The data {source} does not exist.")
     train, test = _read(path)
     schema, notes = _schema(train, test, attributes, schema)
-    data, image_notes = _dataset(train, schema, size)
-    held_out = _dataset(test, schema, data.shape[-1] if data.shape[1] == data.shape[2] else size)[0] if test else None
+    tables = [train] if test is None else [train, test]
+    x, image_notes = load_images([image for table in tables for image in table.images], size)
+    data = Dataset(x[: len(train.images)], _condition(train, schema))
+    held_out = None if test is None else Dataset(x[len(train.images) :], _condition(test, schema))
     return split(data, held_out, source, [*train.notes, *notes, *image_notes])
 
 
@@ -92,7 +98,7 @@ def _parquet(path: Path) -> Table:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path} cannot be read as Parquet: {_first_line(error)}") from None
-    return _with_images(path, {name: table[name].to_pylist() for name in table.column_names})
+    return _with_images(path, _columns(path, table))
 
 
 def _csv(path: Path) -> Table:
@@ -103,14 +109,26 @@ def _csv(path: Path) -> Table:
         with path.open(encoding="utf-8-sig", newline="") as file:
             head = file.read(4096)
         delimiter = csv.Sniffer().sniff(head.splitlines()[0], ",;\t|").delimiter if head.strip() else ","
-        table = pacsv.read_csv(path, parse_options=pacsv.ParseOptions(delimiter=delimiter))
+        options = pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+        table = pacsv.read_csv(path, parse_options=options)
+        if any(pa.types.is_binary(kind) for kind in table.schema.types):
+            raise DataError(f"{path} is not UTF-8 text; save it as UTF-8.")
     except csv.Error:
         raise DataError(f"{path} has only one column; it needs one for images and one per attribute.") from None
     except UnicodeDecodeError:
         raise DataError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path} cannot be read as CSV: {_first_line(error)}") from None
-    return _with_images(path, {name.strip(): table[name].to_pylist() for name in table.column_names})
+    return _with_images(path, _columns(path, table))
+
+
+def _columns(path: Path, table: Any) -> dict[str, list[Any]]:
+    """The columns of an Arrow table as lists, by name."""
+    names = [name.strip() for name in table.column_names]
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(f"{path} has two columns called '{name}'; rename one.")
+    return dict(zip(names, (column.to_pylist() for column in table.columns), strict=True))
 
 
 def _first_line(error: Exception) -> str:
@@ -123,14 +141,21 @@ def _with_images(path: Path, columns: dict[str, list[Any]]) -> Table:
         raise DataError(f"{path} has no rows.")
     named = {name.casefold(): name for name in columns}
     candidates = [named[c] for c in _IMAGE_COLUMNS if c in named and any(map(_is_image, columns[named[c]]))]
-    candidates += [name for name, values in columns.items() if name not in candidates and _is_image(values[0])]
+    candidates += [n for n, values in columns.items() if n not in candidates and any(map(_is_image, values))]
     if not candidates:
         raise DataError(
             f"{path} has no column of images (bytes, or paths such as 'a.png'); its columns are {', '.join(columns)}."
         )
-    images = [_encoded(path, row, cell) for row, cell in enumerate(columns.pop(candidates[0]))]
-    beside = path.parent / "schema.json"
-    return Table(str(path), images, columns, schema=Schema.load(beside) if beside.is_file() else None)
+    chosen, *others = candidates
+    images = [_encoded(path, row, cell) for row, cell in enumerate(columns[chosen])]
+    rest = {name: values for name, values in columns.items() if name not in candidates}
+    notes = [f"The column '{n}' holds images too; only '{chosen}' is used." for n in others]
+    return Table(str(path), images, rest, notes, _schema_in(path.parent))
+
+
+def _schema_in(folder: Path) -> Schema | None:
+    file = folder / "schema.json"
+    return Schema.load(file) if file.is_file() else None
 
 
 def _is_image(cell: Any) -> bool:
@@ -152,18 +177,29 @@ def _encoded(table: Path, row: int, cell: Any) -> Encoded:
 
 
 def _class_folders(path: Path) -> Table:
-    """A folder with one subfolder of images per class: the attribute `label`."""
+    """A folder with one subfolder of images per class: the categorical attribute `label`."""
     classes = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
-    files = [(f, c.name) for c in classes for f in sorted(c.rglob("*")) if f.suffix.casefold() in IMAGE_FILES]
+    files = [(file, c.name) for c in classes for file in sorted(c.rglob("*")) if _is_image_file(file)]
+    loose = sum(map(_is_image_file, path.iterdir()))
     if not files:
-        loose = any(f.suffix.casefold() in IMAGE_FILES for f in path.iterdir())
         what = "images but neither class folders nor a metadata.csv" if loose else "no images"
         raise DataError(
             f"The folder {path} holds {what}. It needs one folder of images per class, or images with a metadata.csv "
             "(a column file_name and one column per attribute), or a train.parquet."
         )
-    images = [Encoded(str(file), file) for file, _ in files]
-    return Table(str(path), images, {"label": [name for _, name in files]})
+    labels = [name for _, name in files]
+    if {name.casefold() for name in labels} <= _SPLIT_NAMES:
+        raise DataError(
+            f"The folders in {path} are named like splits ({', '.join(sorted(set(labels)))}), not like classes. Give "
+            f"one of them, such as {classes[0]}, which is then split into training and test data."
+        )
+    notes = [f"{loose} images that lie in no class folder were left out."] if loose else []
+    schema = _schema_in(path) or (schema_of([categorical("label", labels)]) if len(set(labels)) > 1 else None)
+    return Table(str(path), [Encoded(str(file), file) for file, _ in files], {"label": labels}, notes, schema)
+
+
+def _is_image_file(file: Path) -> bool:
+    return file.suffix.casefold() in IMAGE_FILES and not file.name.startswith(".") and file.is_file()
 
 
 def _schema(
@@ -171,25 +207,24 @@ def _schema(
 ) -> tuple[Schema, list[str]]:
     """The schema to use: the given one, the source's own or the inferred one, reduced to the attributes asked for."""
     both = {n: v + (test.columns.get(n, []) if test else []) for n, v in train.columns.items()}
-    inferred, notes = infer_schema(both) if not (schema or train.schema) else (schema or train.schema, [])
-    assert inferred is not None
+    chosen = schema if schema is not None else train.schema
+    inferred, notes = (chosen, []) if chosen is not None else infer_schema(both)
     for name in attributes or []:
         if name in both and name not in inferred.names:
             guess = infer_attribute(name, both[name], asked_for=True)
             if isinstance(guess, str):
                 raise DataError(f"{train.source}: {guess}")
-            inferred = Schema(attributes=(*inferred.attributes, guess))
+            inferred = schema_of([*inferred, guess])
     if attributes:
         return inferred.select(attributes), []
-    if not len(inferred):
+    if not len(inferred) and chosen is None:
         reasons = " ".join(notes) or f"Its columns are: {', '.join(both) or 'none besides the image'}."
         raise DataError(f"{train.source} has no column that could be an attribute to condition on. {reasons}")
     return inferred, notes
 
 
-def _dataset(table: Table, schema: Schema, size: int | None) -> tuple[Dataset, list[str]]:
+def _condition(table: Table, schema: Schema) -> Condition:
     codes, given = parse_columns(table.columns, schema, table.source)
-    x, notes = load_images(table.images, size)
     values = {name: torch.tensor(column) for name, column in codes.items()}
-    present = torch.tensor([given[name] for name in schema.names]).T.contiguous()
-    return Dataset(x, Condition(schema, values, present)), notes
+    present = torch.tensor([given[name] for name in schema.names], dtype=torch.bool)
+    return Condition(schema, values, present.reshape(len(schema), len(table.images)).T.contiguous())

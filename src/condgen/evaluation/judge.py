@@ -4,37 +4,21 @@ It shares no weights with what it judges. Whatever it says about samples is to b
 held-out real data.
 """
 
-from dataclasses import dataclass
+import os
+from pathlib import Path
+from typing import Any
 
+import safetensors
 import torch
 from jaxtyping import Float, Shaped
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss, pad
 
+from condgen.data import Dataset, as_float
 from condgen.schema import Attribute, Categorical, Condition, Continuous, Schema
 
-
-@dataclass(frozen=True)
-class Obedience:
-    """How far samples show what was asked, by a judge whose own skill is stated beside it.
-
-    asked, real: per attribute the share recognised as asked for among samples, and as labelled among held-out real
-    data; for continuous attributes the mean absolute error in the attribute's unit.
-    """
-
-    asked: dict[str, float]
-    real: dict[str, float]
-
-    def lines(self) -> list[str]:
-        """One readable line per attribute."""
-        return [
-            f"{name}: {_shown(value)} as asked (the judge on held-out real data: {_shown(self.real[name])})"
-            for name, value in self.asked.items()
-        ]
-
-
-def _shown(value: float) -> str:
-    return f"{value:.2%}" if 0 <= value <= 1 else f"off by {value:.3g}"
+VERSION = 1  # of the judge's architecture and training: part of the name it is cached under
 
 
 class Judge(nn.Module):
@@ -50,7 +34,7 @@ class Judge(nn.Module):
 
     def features(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch feature"]:
         """What the heads see."""
-        return self.trunk(x)
+        return self.trunk(_channels_last(x))
 
     def forward(self, x: Float[Tensor, "batch ..."]) -> dict[str, Float[Tensor, "batch output"]]:
         """Per attribute: logits of the values, the logit of yes, or the value scaled to [−1, 1]."""
@@ -103,11 +87,11 @@ def train_judge(
         judge = Judge(condition.schema, tuple(x.shape[1:]))
         steps = max(images // batch, 1)
         optimiser = torch.optim.AdamW(judge.parameters(), lr=lr, weight_decay=0.01)
+        judge.train()
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps, pct_start=0.2)
         for _ in range(steps):
             index = torch.randint(len(x), (min(batch, len(x)),))
-            judge.train()
-            loss = judge.loss(_shifted(to_float(x[index]), shift), condition[index])
+            loss = judge.loss(_shifted(as_float(x[index]), shift), condition[index])
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -115,9 +99,37 @@ def train_judge(
     return judge.eval()
 
 
-def to_float(x: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
-    """uint8 images to [0, 1]; anything else as it is."""
-    return x.float() / 255 if x.dtype == torch.uint8 else x.float()
+def judge_for(data: Dataset, **arguments: Any) -> Judge:
+    """The judge of a training set: trained once, then kept in the cache under the data's fingerprint.
+
+    arguments: of `train_judge`. The cache is $CONDGEN_CACHE, or `condgen` in the user's cache folder.
+    """
+    settings = "-".join(f"{k}{v}" for k, v in sorted(arguments.items()))
+    path = cache_folder() / "judges" / f"{data.fingerprint}{'-' * bool(settings)}{settings}-v{VERSION}.safetensors"
+    if path.is_file():
+        judge = Judge(data.schema, data.shape)
+        try:
+            judge.load_state_dict(load_file(path))
+            return judge.eval()
+        except (RuntimeError, safetensors.SafetensorError):
+            path.unlink()  # cut short, or from another version: train it again
+    judge = train_judge(data.x, data.condition, **arguments)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    save_file({k: v.contiguous() for k, v in judge.state_dict().items()}, partial)
+    partial.replace(path)
+    return judge
+
+
+def cache_folder() -> Path:
+    """Where condgen keeps what it can make again."""
+    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "condgen"
+    return Path(os.environ.get("CONDGEN_CACHE", default))
+
+
+def _channels_last(x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
+    """Images in the memory layout that convolutions on a CPU are quickest with; vectors as they are."""
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
 
 
 def _shifted(x: Float[Tensor, "batch ..."], most: int) -> Float[Tensor, "batch ..."]:
@@ -130,14 +142,16 @@ def _shifted(x: Float[Tensor, "batch ..."], most: int) -> Float[Tensor, "batch .
 
 
 def _image_trunk(shape: tuple[int, ...], width: int) -> nn.Module:
+    """Convolutions with batch norm, halving the image until a side is below 4; large images are halved at once."""
     channels, height, side = shape
     layers: list[nn.Module] = []
     size, wide = (height, side), 32
-    while True:
-        layers += [nn.Conv2d(channels, wide, 3, padding=1), nn.BatchNorm2d(wide), nn.ReLU(), nn.MaxPool2d(2)]
+    if min(size) >= 24:
+        layers += [nn.Conv2d(channels, wide, 5, stride=2, padding=2), nn.BatchNorm2d(wide), nn.ReLU()]
+        size, channels, wide = (-(-height // 2), -(-side // 2)), wide, 64
+    while min(size) >= 4:
+        layers += [nn.Conv2d(channels, wide, 3, padding=1), nn.MaxPool2d(2), nn.BatchNorm2d(wide), nn.ReLU()]
         size, channels, wide = (size[0] // 2, size[1] // 2), wide, min(2 * wide, 128)
-        if min(size) < 4:
-            break
     return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2), nn.Linear(channels * size[0] * size[1], width))
 
 

@@ -23,8 +23,9 @@ class Model(nn.Module):
     shape:   of one observation: (channel, height, width) with values in [0, 1], or (dimension,).
 
     Capabilities say what a model can do beyond sampling; tests, the command line and reports go by them:
-    `conditional` (obeys requests), `encodes` (`encode`, `reconstruct`, `edit`), `likelihood` (`log_likelihood`),
-    `handles_missing` (has an encoding of its own for free attributes), `one_step` (one network evaluation a sample).
+    `conditional` (obeys requests), `encodes` (`encode`, `decode`, `reconstruct`; if conditional also `edit` and
+    `interpolate`), `likelihood` (`log_likelihood`), `handles_missing` (has an encoding of its own for free attributes),
+    `one_step` (one network evaluation a sample).
     """
 
     def __init__(self, schema: Schema, shape: tuple[int, ...], capabilities: set[str]):

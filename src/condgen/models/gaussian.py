@@ -12,8 +12,12 @@ LOG_2PI = math.log(2 * math.pi)
 
 
 def soft_clamp(x: Float[Tensor, "..."], low: float, high: float) -> Float[Tensor, "..."]:
-    """x, bent smoothly into (low, high): the gradient fades but never jumps to zero."""
-    return high - softplus(high - low - softplus(x - low))
+    """x, bent smoothly into (low, high): the gradient fades but never jumps to zero.
+
+    low + softplus(x − low) − softplus(x − high), symmetric about the middle, where it is x itself; nested, so that
+    nothing cancels however large x is.
+    """
+    return high - softplus(math.log(math.expm1(high - low)) - softplus(x - low))
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class DiagonalGaussian:
         """KL(self ‖ other) in nats per dimension: never negative."""
         gap = (self.mean - other.mean).square() / other.log_variance.exp()
         ratio = self.log_variance - other.log_variance
-        return 0.5 * (gap + ratio.exp() - ratio - 1)
+        return 0.5 * (gap + ratio.expm1() - ratio)
 
 
 def standard_normal_like(mean: Float[Tensor, "batch dimension"]) -> DiagonalGaussian:

@@ -104,8 +104,12 @@ class DiscretisedLogistic(Likelihood):
         return score.flatten(1).sum(1)
 
     def mean(self, raw: Batch) -> Batch:
-        """The centre of the logistic, inside the range of grey levels."""
-        return self._mean_and_log_scale(raw)[0].clamp(0, 1)
+        """The expectation when the tails count as the first and last level, ∫₀¹ 1 − F, up to the levels' rounding."""
+        mean, log_scale = self._mean_and_log_scale(raw)
+        scale = log_scale.exp()
+        near = torch.minimum(mean, 1 - mean)  # the integral is symmetric; on this side of ½ nothing cancels
+        integral = scale * (softplus(near / scale) - softplus((near - 1) / scale))
+        return torch.where(mean < 0.5, integral, 1 - integral)
 
     def draw(self, raw: Batch, rng: Rng) -> Batch:
         """A grey level drawn from the logistic."""

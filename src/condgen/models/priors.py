@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from condgen.conditioning import Encoded
 from condgen.models.gaussian import DiagonalGaussian, soft_clamp, standard_normal_like
 
-LOG_VARIANCE = (-6.0, 3.0)
+LOG_VARIANCE = (-6.0, 6.0)  # symmetric, so that zero stays zero
 
 
 class Prior(nn.Module):
@@ -92,7 +92,9 @@ class LearnedGaussian(GaussianPrior):
 class FixedGaussian(GaussianPrior):
     """One unit Gaussian per condition with fixed, different means: orthogonal directions while there are enough.
 
-    Two categories of one attribute lie `separation`·√2 apart, in standard deviations.
+    The mean under a plainly encoded condition lies about `separation` standard deviations from the origin, whatever the
+    schema. Two values of a categorical that is the only attribute lie `separation`·√2 apart, yes and no of a flag that
+    is the only one 2·`separation`; several attributes share that distance.
     """
 
     means: Tensor
@@ -103,7 +105,8 @@ class FixedGaussian(GaussianPrior):
         directions = torch.randn(condition_width, latent, generator=torch.Generator().manual_seed(0))
         if condition_width <= latent:
             directions = torch.linalg.qr(directions.T).Q.T
-        self.register_buffer("means", separation * nn.functional.normalize(directions, dim=1))
+        per_unit = separation / condition_width**0.5  # c.vector has a mean square of one per number
+        self.register_buffer("means", per_unit * nn.functional.normalize(directions, dim=1))
 
     def gaussian(self, c: Encoded) -> DiagonalGaussian:
         """The condition's fixed mean, and log-variance 0."""

@@ -164,7 +164,8 @@ class Autoencoder(Model):
         c = self.condition_encoder(condition)
         z = self.encoder(x, c)
         if self.training:
-            self.moments.lerp_(torch.stack([z.mean(0), z.square().mean(0)]).detach(), 0.01)
+            seen = z.detach().float()  # mixed precision must not blur the moments
+            self.moments.lerp_(torch.stack([seen.mean(0), seen.square().mean(0)]), 0.01)
         reconstruction = -self.likelihood.log_prob(x, self.decoder(z, c)).mean()
         return {"loss": reconstruction / math.prod(self.shape), "reconstruction": reconstruction}
 
@@ -200,9 +201,9 @@ def autoencoder(
     shape: tuple[int, ...],
     *,
     likelihood: LikelihoodName | None = None,
-    latent: Count = 16,
-    channels: Count = 64,
-    depth: Count = 2,
+    latent: Count = 12,
+    channels: Count = 32,
+    depth: Count = 1,
 ) -> Autoencoder:
     """A plain autoencoder; ignores the schema. `likelihood` defaults to bernoulli for images, gaussian for vectors."""
     score = _likelihood(likelihood, shape)
@@ -224,9 +225,9 @@ def vae(
     shape: tuple[int, ...],
     *,
     likelihood: LikelihoodName | None = None,
-    latent: Count = 16,
-    channels: Count = 64,
-    depth: Count = 2,
+    latent: Count = 12,
+    channels: Count = 32,
+    depth: Count = 1,
     beta: Annotated[float, Field(ge=0)] = 1.0,
 ) -> VAE:
     """A β-VAE; ignores the schema. `likelihood` defaults to bernoulli for images, gaussian for vectors."""
@@ -253,9 +254,9 @@ def cvae(
     decoder_mechanism: MechanismName | None = None,
     prior: PriorName = "standard",
     likelihood: LikelihoodName | None = None,
-    latent: Count = 16,
-    channels: Count = 64,
-    depth: Count = 2,
+    latent: Count = 12,
+    channels: Count = 32,
+    depth: Count = 1,
     beta: Annotated[float, Field(ge=0)] = 1.0,
     embedding: Annotated[int, Field(ge=0)] = 0,
     condition_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,

@@ -1,0 +1,40 @@
+# Everything needs only Python 3.11+ and make; the rest is installed into .venv on first use.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint types format clean
+
+demo: .venv/installed  ## train a conditional model on handwritten digits, ask it for each, judge the answers
+	@$(BIN)/python examples/demo.py
+
+test: lint types  ## lint, types and all tests
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/installed-dev
+	$(BIN)/mypy
+
+format: .venv/installed-dev  ## put the code into its standard form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv demo
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "condgen needs Python 3.11 or newer; none was found. Name one: make PYTHON=/path/to/python"; exit 1; }
+	@echo "Making .venv with $(PYTHON) and installing condgen (once; PyTorch is large) …"
+	@$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python pyproject.toml constraints.txt
+	@$(INSTALL) --editable .
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	@$(INSTALL) --editable '.[dev]'
+	@touch $@

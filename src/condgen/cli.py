@@ -1,0 +1,319 @@
+"""The command line. Everything heavy is imported inside the commands, so that `--help` answers at once."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from condgen.data import Splits
+    from condgen.run import Run
+    from condgen.schema import Condition
+
+app = typer.Typer(
+    name="condgen",
+    help="Conditional generation: train on labelled data, ask for attributes, get what you asked for.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Data = Annotated[str, typer.Argument(metavar="DATA", help="A built-in name, a folder, a CSV or Parquet file.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `condgen train --out` wrote.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="A new folder for the result.")]
+Attributes = Annotated[str | None, typer.Option(help="The only attributes to use: a,b,c.")]
+Size = Annotated[int | None, typer.Option(help="Side of the square that images are cropped and resized to.")]
+SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A schema.json to use instead of the inferred one.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+SOURCES = """\
+DATA can also be:
+  a folder with one folder of images per class (attribute: label);
+  a folder of images with a metadata.csv: file_name, and one column per attribute;
+  a CSV or Parquet file with a column of image paths or of encoded images;
+  a folder with train.parquet and, if you like, test.parquet."""
+
+
+@app.command()
+def inspect(
+    data: Data, attributes: Attributes = None, size: Size = None, schema: SchemaFile = None, as_json: Json = False
+) -> None:
+    """Show what condgen understands of DATA: attributes, counts, balance, problems."""
+    from condgen.data.inspect import summary
+
+    found = summary(_load(data, attributes, size, schema))
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        _show_summary(found)
+
+
+@app.command()
+def train(
+    data: Data,
+    out: Out,
+    model: Annotated[str | None, typer.Option(help="autoencoder, vae, cvae; default cvae.")] = None,
+    mechanism: Annotated[str | None, typer.Option(help="concat, film, norm, modulate; default film.")] = None,
+    prior: Annotated[str | None, typer.Option(help="standard, gaussian, gaussian-fixed; default standard.")] = None,
+    preset: Annotated[str | None, typer.Option(help="A named recipe; see `condgen presets`.")] = None,
+    budget: Annotated[str | None, typer.Option(help="How long to train: 90s, 10m, 1h.")] = None,
+    images: Annotated[str | None, typer.Option(help="How many images to see: 500k, 2M.")] = None,
+    attributes: Attributes = None,
+    size: Size = None,
+    schema: SchemaFile = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the initial weights, the order of the data and the noise.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any argument of the model or the trainer.")
+    ] = None,
+) -> None:
+    """Train a model on DATA. Ctrl-C saves first; `condgen resume` goes on from there."""
+    from condgen.presets import preset as recipe
+    from condgen.quantities import count, duration
+    from condgen.run import split_arguments
+    from condgen.run import train as train_run
+    from condgen.training import Terminal
+
+    arguments: dict[str, Any] = {"seconds": 300.0} if not preset else recipe(preset)
+    options = {"model": model, "mechanism": mechanism, "prior": prior, "seed": seed, **_settings(settings or [])}
+    arguments |= {key: value for key, value in options.items() if value is not None}
+    if budget or images:
+        arguments = {k: v for k, v in arguments.items() if k not in ("seconds", "images")}
+        arguments |= {"seconds": duration(budget)} if budget else {}
+        arguments |= {"images": count(images)} if images else {}
+    name = arguments.pop("model", "cvae")
+    split_arguments(name, arguments)  # before the data is loaded: a wrong option should not cost minutes
+    splits = _load(data, attributes, size, schema)
+    origin = {
+        "source": data if splits.source != data or not Path(data).exists() else str(Path(data).resolve()),
+        "attributes": splits.schema.names,
+        "size": size,
+        "schema": splits.schema.model_dump(mode="json") if schema else None,
+    }
+    _say(
+        f"{len(splits.train):,} training examples of shape {splits.shape}, attributes: {', '.join(splits.schema.names)}"
+    )
+    if name in ("autoencoder", "vae"):
+        _say(f"The model {name} ignores these attributes by design; --model cvae learns them.")
+    run = train_run(name, splits, out, source=origin, monitor=Terminal(), **arguments)
+    _trained(run)
+
+
+@app.command()
+def resume(run: RunFolder) -> None:
+    """Go on with an interrupted RUN, as if it had never stopped."""
+    from condgen.errors import RunError
+    from condgen.run import resume as resume_run
+    from condgen.schema import Schema
+    from condgen.training import Terminal, checkpoint
+
+    info, _ = checkpoint.load(run / checkpoint.FILE)
+    source = info.data.get("source")
+    if source is None:
+        raise RunError(f"{run} was trained from Python on data in memory; resume it there, with condgen.resume.")
+    given = Schema.model_validate(info.data["schema"]) if info.data.get("schema") else None
+    from condgen.data import load
+
+    splits = load(source, attributes=info.data["attributes"], size=info.data["size"], schema=given)
+    _trained(resume_run(run, splits, monitor=Terminal()))
+
+
+@app.command()
+def sample(
+    run: RunFolder,
+    out: Out,
+    request: Annotated[
+        list[str] | None, typer.Argument(metavar="REQUEST", help="digit=7, 'a=yes, b!=c', x=1..2")
+    ] = None,
+    n: Annotated[int, typer.Option("-n", help="Samples per request.")] = 16,
+    seed: Annotated[int, typer.Option(help="Sample k of every request has the seed SEED + k.")] = 0,
+    extrapolate: Annotated[bool, typer.Option(help="Allow numbers beyond the training data's range.")] = False,
+) -> None:
+    """Generate images for each REQUEST (without one: as in the data), with metadata.csv and grid.png.
+
+    A request joins terms with commas: name=value, name!=value, name=low..high, name=a|b, name=* (one request per
+    value). Attributes that are not mentioned are free.
+    """
+    from condgen.run import Run
+    from condgen.samples import save_samples
+
+    opened = Run.open(run)
+    asked = opened.requests(request or [], extrapolate)
+    shown = save_samples(opened.stream(asked, n, seed), opened.schema, [r.text for r in asked], out)
+    print(f"{n * len(asked):,} samples for {len(asked)} request(s) in {out}; look at {shown}")
+
+
+@app.command()
+def edit(
+    run: RunFolder,
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE … REQUEST", help="Images, then what to change.")],
+    out: Out,
+    source: Annotated[
+        str | None, typer.Option("--from", help="What the images show now; without it, the model reads it from them.")
+    ] = None,
+) -> None:
+    """Change attributes of given IMAGEs and keep the rest; the last argument says what to change."""
+    import torch
+
+    from condgen.data import as_float
+    from condgen.data.images import Encoded, load_images
+    from condgen.errors import RequestError
+    from condgen.run import Run
+    from condgen.samples import save_samples
+
+    *paths, request = images
+    if not paths:
+        raise RequestError(
+            "Name at least one image, and then what to change: condgen edit RUN a.png 'digit=7' --out DIR."
+        )
+    opened = Run.open(run)
+    opened.must_edit()
+    opened.requests(request)
+    channels, height, _ = opened.model.shape
+    x, _ = load_images([Encoded(p, Path(p)) for p in paths], height)
+    x = as_float(_with_channels(x, channels))
+    now = _stated(opened, source, len(x)) if source else opened.read(x)
+    edited = opened.edit(x, now, request)
+    for path, before, after in zip(paths, now.describe(), edited.condition.describe(), strict=True):
+        print(f"{path}: {before} → {after}")
+    shown = save_samples(iter([edited]), opened.schema, [request], out)
+    _before_after(x, edited.x, out / "grid.png")
+    torch.cuda.empty_cache()
+    print(f"{len(x)} edited image(s) in {out}; look at {shown}")
+
+
+@app.command()
+def datasets() -> None:
+    """List the built-in datasets and what else DATA can be."""
+    from condgen.data import BUILTIN
+
+    for name, entry in BUILTIN.items():
+        print(f"{name:10} {entry.description}")
+    print(f"\n{SOURCES}")
+
+
+@app.command()
+def presets() -> None:
+    """List the named recipes, with the result and the time to expect."""
+    from condgen.presets import PRESETS
+
+    for name, recipe in PRESETS.items():
+        settings = ", ".join(f"{k}={v}" for k, v in recipe.items() if k not in ("model", "expect"))
+        print(f"{name:12} {recipe['model']}: {settings}\n{'':12} {recipe['expect']}")
+
+
+def main() -> None:
+    """Run the command line; every error a person can act on is one paragraph and an exit status."""
+    from condgen.errors import CondgenError
+
+    try:
+        app()
+    except CondgenError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
+    except OSError as error:
+        print(f"Error: {error.filename or 'the system'}: {error.strerror or error}.", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        sys.exit(130)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _load(data: str, attributes: str | None, size: int | None, schema: Path | None) -> "Splits":
+    from condgen.data import load
+    from condgen.schema import Schema
+
+    chosen = [name.strip() for name in attributes.split(",")] if attributes else None
+    splits = load(data, attributes=chosen, size=size, schema=Schema.load(schema) if schema else None)
+    for note in splits.notes:
+        _say(f"Note: {note}")
+    return splits
+
+
+def _settings(pairs: list[str]) -> dict[str, Any]:
+    """`--set key=value` as a dictionary; `none` is no value."""
+    from condgen.errors import RequestError
+
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise RequestError(f"--set takes KEY=VALUE, as in --set latent=16, not '{pair}'.")
+        found[key.strip()] = value.strip()
+    return found
+
+
+def _trained(run: "Run") -> None:
+    info, name = run.info, run.schema.names[0] if len(run.schema) else ""
+    print(f"Trained {info.recipe['model']} on {info.images:,} images in {info.seconds:.0f} s: {run.path}")
+    ask = f' "{name}=*"' if "conditional" in run.model.capabilities and run.schema[name].kind != "continuous" else ""
+    print(f"Next: condgen sample {run.path}{ask} -n 16 --out samples")
+
+
+def _show_summary(found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    sizes = ", ".join(f"{n:,} {name}" for name, n in found["examples"].items())
+    console.print(f"{found['source']}: shape {tuple(found['shape'])}; {sizes}")
+    table = Table("attribute", "kind", "values in the training part", "missing")
+    for a in found["attributes"]:
+        table.add_row(a["name"], a["kind"], _values(a), f"{a['missing']:,}")
+    console.print(table)
+    combinations = found["combinations"]
+    if len(found["attributes"]) > 1 and combinations["possible"]:
+        console.print(
+            f"{combinations['present']:,} of {combinations['possible']:,} combinations of named values occur."
+        )
+    for problem in found["problems"]:
+        console.print(f"• {problem}", highlight=False)
+
+
+def _values(attribute: dict[str, Any]) -> str:
+    if attribute["kind"] == "continuous":
+        low, first, middle, third, high = attribute["quartiles"] or [float("nan")] * 5
+        return f"{low:g} … {high:g}, half of them in {first:g} … {third:g}, median {middle:g}"
+    counts = sorted(attribute["counts"].items(), key=lambda each: -each[1]) if len(attribute["counts"]) > 12 else None
+    shown = [f"{value} {n:,}" for value, n in (counts or attribute["counts"].items())][:12]
+    return ", ".join(shown) + (f", … ({len(attribute['counts'])} in all)" if counts else "")
+
+
+def _stated(run: "Run", text: str, n: int) -> "Condition":
+    """The condition that `--from` states, for every image."""
+    from condgen.errors import RequestError
+    from condgen.rng import Rng
+
+    asked = run.requests(text)
+    if len(asked) > 1:
+        raise RequestError(f"--from '{text}' stands for {len(asked)} requests; it must say what the images show.")
+    return asked[0].draw(run.joint, Rng(range(n)), fill="handles_missing" not in run.model.capabilities)
+
+
+def _with_channels(x: Any, channels: int) -> Any:
+    """Images with the number of channels that the model was trained on: grey as colour, or the reverse."""
+    if x.shape[1] == channels:
+        return x
+    return x.expand(-1, channels, -1, -1) if x.shape[1] == 1 else x.float().mean(1, keepdim=True).to(x.dtype)
+
+
+def _before_after(before: Any, after: Any, path: Path) -> None:
+    """The grid of an edit: the images above, their edits below."""
+    import torch
+
+    from condgen.pictures import grid, save_picture
+
+    save_picture(grid(torch.cat([before, after]), len(before), ["before", "after"]), path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Pictures: tensors as images, grids of them with a label per row."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from condgen.data import as_uint8
+from condgen.errors import RunError
+
+CELL = 56  # smallest side in pixels at which an image is shown in a grid
+
+
+def pil_image(x: Float[Tensor, "channel height width"]) -> Image.Image:
+    """An image with values in [0, 1] as a PIL image, grey or colour."""
+    array = as_uint8(x).cpu().numpy()
+    return Image.fromarray(array[0] if len(array) == 1 else np.ascontiguousarray(array.transpose(1, 2, 0)))
+
+
+def grid(x: Float[Tensor, "n channel height width"], columns: int, labels: Sequence[str] = ()) -> Image.Image:
+    """Images row by row, small ones enlarged without smoothing; `labels` are written before the rows."""
+    height, width = x.shape[2:]
+    zoom = max(1, -(-CELL // min(height, width)))
+    font = ImageFont.load_default(size=15)
+    margin = 0 if not labels else int(max(font.getlength(label) for label in labels)) + 20
+    rows, gap = -(-len(x) // columns), 2
+    size = (margin + columns * (width * zoom + gap), rows * (height * zoom + gap))
+    sheet = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(sheet)
+    for k, image in enumerate(x):
+        row, column = divmod(k, columns)
+        corner = margin + column * (width * zoom + gap), row * (height * zoom + gap)
+        sheet.paste(pil_image(image).resize((width * zoom, height * zoom), Image.Resampling.NEAREST), corner)
+    for row, label in enumerate(labels):
+        draw.text((10, row * (height * zoom + gap) + height * zoom / 2), label, "black", font, anchor="lm")
+    return sheet
+
+
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Write a PNG. Raises RunError when the path cannot be written."""
+    try:
+        picture.save(path, compress_level=1)
+    except OSError as error:
+        raise RunError(f"The picture {path} cannot be written: {error.strerror or error}.") from None

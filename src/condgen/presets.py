@@ -1,0 +1,58 @@
+"""Named recipes: a plain dict each, with the result and the time to expect.
+
+`model` names the family; the other entries are its arguments and the fields of Training. Options on the command line
+win over them. `expect` says what was measured, and how.
+"""
+
+from typing import Any
+
+from condgen.errors import unknown
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # scikit-learn's digits: a variance learned from the data keeps the writing styles apart that Bernoulli would blur.
+    "demo": {
+        "model": "cvae",
+        "mechanism": "film",
+        "likelihood": "gaussian",
+        "images": 500_000,
+        "expect": "digits: 99 % obedience after about 30 s on two cores (make demo)",
+    },
+    # MNIST: the command line's defaults, with the budget of the foundation's table.
+    "mnist": {
+        "model": "cvae",
+        "mechanism": "film",
+        "prior": "standard",
+        "latent": 12,
+        "seconds": 180.0,
+        "expect": "MNIST: see benchmarks/obedience.py",
+    },
+    # The same on the learned prior per digit.
+    "mnist-prior": {
+        "model": "cvae",
+        "mechanism": "film",
+        "prior": "gaussian",
+        "latent": 12,
+        "seconds": 180.0,
+        "expect": "MNIST: see benchmarks/obedience.py",
+    },
+    # The two-dimensional mixture: vectors, every kind of attribute.
+    "mixture": {
+        "model": "cvae",
+        "mechanism": "film",
+        "latent": 4,
+        "channels": 64,
+        "depth": 3,
+        "embedding": 64,
+        "condition_dropout": 0.0,
+        "images": 2_000_000,
+        "lr": 3e-3,
+        "expect": "mixture: both modes of every condition (tests/conformance)",
+    },
+}
+
+
+def preset(name: str) -> dict[str, Any]:
+    """The recipe of that name, without what it promises. Raises RequestError with the nearest valid names."""
+    if name not in PRESETS:
+        raise unknown("preset", name, PRESETS)
+    return {key: value for key, value in PRESETS[name].items() if key != "expect"}

@@ -1,0 +1,30 @@
+"""Times and counts as people write them: 90s, 10m, 1.5h; 500k, 2M."""
+
+import re
+
+from condgen.errors import RequestError
+
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_COUNTS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
+
+
+def duration(text: str) -> float:
+    """Seconds in a text such as 90s, 10m, 1.5h. Raises RequestError."""
+    match = re.fullmatch(r"([\d.]+)\s*([smhd])", text.strip().casefold())
+    return _number(text, match, _SECONDS, "a time such as 90s, 10m or 1.5h")
+
+
+def count(text: str) -> int:
+    """The number in a text such as 20000, 500k, 2M. Raises RequestError."""
+    match = re.fullmatch(r"([\d._]+)\s*([kmg]?)", text.strip().casefold())
+    return round(_number(text, match, _COUNTS, "a number such as 20000, 500k or 2M"))
+
+
+def _number(text: str, match: re.Match[str] | None, units: dict[str, float], expected: str) -> float:
+    try:
+        value = float(match[1]) * units[match[2]] if match else 0.0
+    except ValueError:
+        value = 0.0
+    if value <= 0:
+        raise RequestError(f"'{text}' is not {expected}.")
+    return value

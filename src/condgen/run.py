@@ -1,0 +1,213 @@
+"""A trained run: open it, ask it for samples, let it edit."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from condgen.arguments import keyword_arguments, validated
+from condgen.data import Splits
+from condgen.errors import CondgenError, RequestError, RunError, unknown
+from condgen.joint import Joint
+from condgen.models import MODELS, Model, build
+from condgen.preview import Preview
+from condgen.request import Request, Requestable, requests
+from condgen.rng import Rng
+from condgen.samples import Samples, new_folder
+from condgen.schema import Condition, Schema
+from condgen.training import Monitor, Trainer, Training, checkpoint
+from condgen.training.checkpoint import Info
+
+BATCH = 500
+
+
+class Run:
+    """A trained model with its schema and the data's joint distribution of attributes."""
+
+    def __init__(self, model: Model, joint: Joint, info: Info, path: Path):
+        self.model = model.eval()
+        self.joint = joint
+        self.info = info
+        self.path = path
+
+    @classmethod
+    def open(cls, path: str | Path, device: str | torch.device | None = None) -> "Run":
+        """The run in a folder, with its averaged weights, on the best device at hand.
+
+        Raises RunError when the folder holds no readable run.
+        """
+        path = Path(path)
+        info, tensors = checkpoint.load(path / checkpoint.FILE)
+        model = rebuild(info)
+        try:
+            model.load_state_dict(checkpoint.group(tensors, "ema"))
+        except RuntimeError as error:
+            raise RunError(f"The weights in {path} do not fit its recipe {info.recipe}: {error}") from None
+        joint = checkpoint.restore_joint(model.schema, checkpoint.group(tensors, "joint"))
+        return cls(model.to(device or best_device()), joint, info, path)
+
+    @property
+    def schema(self) -> Schema:
+        """What can be asked for."""
+        return self.model.schema
+
+    def sample(
+        self, asked: Requestable | Sequence[Requestable] = (), n: int = 16, seed: int = 0, extrapolate: bool = False
+    ) -> Samples:
+        """n samples for each request; without one, n samples of attributes drawn from the data.
+
+        Sample k of every request has the seed `seed + k`, so requests differ in what was asked and in nothing else.
+        Raises RequestError for a wrong request.
+        """
+        return Samples.cat(list(self.stream(self.requests(asked, extrapolate), n, seed)))
+
+    def requests(self, asked: Requestable | Sequence[Requestable] = (), extrapolate: bool = False) -> list[Request]:
+        """The requests that texts or mappings stand for. Raises RequestError for wrong ones."""
+        several = [asked] if isinstance(asked, str | dict) else list(asked)
+        found = [r for each in several for r in requests(each, self.schema, extrapolate)] or [Request({}, "anything")]
+        if "conditional" not in self.model.capabilities and any(r.constraints for r in found):
+            raise RequestError(
+                f"This run's model, {self.info.recipe['model']}, is unconditional: it cannot be asked for "
+                f"'{next(r.text for r in found if r.constraints)}'. Train a conditional one (--model cvae)."
+            )
+        return found
+
+    @torch.inference_mode()
+    def stream(self, asked: Sequence[Request], n: int, seed: int = 0, batch: int = BATCH) -> Iterator[Samples]:
+        """The samples of `sample` in batches, in order."""
+        if n < 1:
+            raise RequestError(f"The number of samples must be at least 1, not {n}.")
+        for index, request in enumerate(asked):
+            for start in range(seed, seed + n, batch):
+                seeds = torch.arange(start, min(start + batch, seed + n))
+                condition = self._draw(request, seeds)
+                x = self.model.sample(condition.to(self.model.device), Rng(seeds.tolist())).float().cpu().contiguous()
+                yield Samples(x, condition, seeds, torch.full_like(seeds, index))
+
+    def _draw(self, request: Request, seeds: Int[Tensor, " batch"]) -> Condition:
+        """The conditions of a request's samples; from streams of their own, so that the noise does not depend on it."""
+        streams = Rng((2**40 + seeds).tolist())
+        return request.draw(self.joint, streams, fill="handles_missing" not in self.model.capabilities)
+
+    @torch.inference_mode()
+    def edit(self, x: Float[Tensor, "n ..."], source: Condition, change: Requestable, seed: int = 0) -> Samples:
+        """Each x, of condition `source`, with the attributes changed that are asked for and the rest kept.
+
+        Raises RequestError for a wrong request, or a model that cannot encode.
+        """
+        self.must_edit()
+        asked = self.requests(change)
+        if len(asked) > 1:
+            raise RequestError(f"'{change}' stands for {len(asked)} requests; edit one at a time.")
+        seeds = torch.arange(seed, seed + len(x))
+        target = source.update(asked[0].draw(self.joint, Rng(seeds.tolist()), fill=False))
+        device = self.model.device
+        edited = self.model.edit(x.to(device), source.to(device), target.to(device))  # type: ignore[operator]
+        return Samples(edited.cpu(), target, seeds, torch.zeros_like(seeds))
+
+    def must_edit(self) -> None:
+        """Raises RequestError unless the model can encode an image and decode it under another condition."""
+        if not {"encodes", "conditional"} <= self.model.capabilities:
+            raise RequestError(
+                f"The model {self.info.recipe['model']} cannot edit; train a conditional one that encodes (cvae)."
+            )
+
+    @torch.inference_mode()
+    def read(self, x: Float[Tensor, "n ..."], samples: int = 8, most: int = 64) -> Condition:
+        """The condition under which the model finds each x most likely: argmax over c of log p(x|c) + log p(c).
+
+        Candidates are the `most` commonest complete combinations of the training data.
+        """
+        complete = self.joint.rows.present.all(1)
+        counts = self.joint.counts * complete
+        order = counts.argsort(descending=True)[: min(most, int(complete.sum()))]
+        candidates, log_prior = self.joint.rows[order], counts[order].log()
+        generator = torch.Generator(self.model.device).manual_seed(0)
+        device = self.model.device
+        repeated = x.to(device).repeat_interleave(len(candidates), 0)
+        asked = candidates[torch.arange(len(candidates)).repeat(len(x))].to(device)
+        scores = [
+            self.model.log_likelihood(repeated[k : k + BATCH], asked[k : k + BATCH], samples, generator)  # type: ignore[operator]
+            for k in range(0, len(repeated), BATCH)
+        ]
+        best = (torch.cat(scores).cpu().view(len(x), -1) + log_prior).argmax(1)
+        return candidates[best]
+
+
+def best_device() -> torch.device:
+    """CUDA, MPS or the CPU, whichever is at hand first."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def rebuild(info: Info) -> Model:
+    """The model of a checkpoint, its weights still random. Raises RunError when this condgen does not know it."""
+    schema = Schema.model_validate(info.schema)
+    try:
+        return build(info.recipe["model"], schema, tuple(info.shape), **info.recipe["arguments"])
+    except (CondgenError, KeyError) as error:
+        raise RunError(f"This version of condgen cannot rebuild the model {info.recipe}: {error}") from None
+
+
+def train(
+    model: str,
+    data: Splits,
+    out: str | Path,
+    *,
+    source: dict[str, Any] | None = None,
+    monitor: Monitor | None = None,
+    **arguments: Any,
+) -> Run:
+    """Train a new model, by name, into a new folder and open the result.
+
+    arguments: of the model's builder (`mechanism`, `latent`, …) and fields of Training (`images`, `seconds`, …).
+    source: how to load the data again, to resume.
+
+    Raises RequestError for a wrong argument or a folder that is in use, RunError when the folder cannot be written or
+    training diverges.
+    """
+    for_model, for_training = split_arguments(model, arguments)
+    settings = Training(**validated(Training, for_training))
+    if settings.images is None and settings.seconds is None:
+        raise RequestError("Say how long to train: a time (--budget 3m, seconds=180) or a number of --images (500k).")
+    torch.manual_seed(settings.seed)
+    built = build(model, data.schema, data.shape, **for_model)
+    folder = new_folder(Path(out), "the run")
+    origin = {**(source or {}), "fingerprint": data.train.fingerprint}
+    Trainer(built, data, folder, settings, source=origin, monitor=monitor, preview=Preview(data)).run()
+    return Run.open(folder)
+
+
+def split_arguments(model: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Arguments of a model's builder, and fields of Training. Raises RequestError for what is neither."""
+    if model not in MODELS:
+        raise unknown("model", model, MODELS)
+    of_model, of_training = keyword_arguments(MODELS[model]), keyword_arguments(Training)
+    for name in arguments:
+        if name not in of_model and name not in of_training:
+            raise unknown(f"setting of {model}", name, [*of_model, *of_training])
+    return (
+        {k: v for k, v in arguments.items() if k in of_model},
+        {k: v for k, v in arguments.items() if k in of_training},
+    )
+
+
+def resume(path: str | Path, data: Splits, monitor: Monitor | None = None) -> Run:
+    """Continue an interrupted run, bit for bit as if it had not been interrupted (on the same machine).
+
+    Raises RunError when there is nothing to continue, or the data is not what the run was trained on.
+    """
+    folder = Path(path)
+    info, tensors = checkpoint.load(folder / checkpoint.FILE)
+    if data.train.fingerprint != info.data.get("fingerprint"):
+        raise RunError(f"The data is not what {path} was trained on: its images or labels have changed since.")
+    trainer = Trainer(
+        rebuild(info), data, folder, Training(**info.training), source=info.data, monitor=monitor, preview=Preview(data)
+    )
+    trainer.restore(info, tensors)
+    trainer.run()
+    return Run.open(folder)

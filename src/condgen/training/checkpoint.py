@@ -1,0 +1,122 @@
+"""Checkpoints: one safetensors file, with everything that is not a tensor as JSON in its header. No pickle.
+
+A file is written beside its final name and moved there when it is complete and on disk, so that a checkpoint is either
+the old one or the new one, whenever the process dies.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from condgen.errors import RunError
+from condgen.joint import Joint
+from condgen.schema import Condition, Schema
+
+FORMAT = 1
+FILE = "checkpoint.safetensors"
+
+
+@dataclass
+class Info:
+    """Everything about a run that is not a tensor.
+
+    recipe:    the model's name and arguments. shape: of one observation. schema: what can be asked for.
+    training:  the trainer's arguments. data: where the training data came from, and its fingerprint.
+    images:    seen so far. total: to be seen in all, None until a time budget has been measured.
+    """
+
+    recipe: dict[str, Any]
+    shape: tuple[int, ...]
+    schema: dict[str, Any]
+    training: dict[str, Any]
+    data: dict[str, Any]
+    images: int = 0
+    total: int | None = None
+    seconds: float = 0.0
+    versions: dict[str, str] = field(default_factory=dict)
+    format: int = FORMAT
+
+
+def save(path: Path, info: Info, tensors: Mapping[str, Tensor]) -> None:
+    """Write a checkpoint atomically. Raises RunError; then what was there before is still there."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    contents = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    try:
+        save_file(contents, temporary, metadata={"condgen": json.dumps(asdict(info))})
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        raise RunError(
+            f"The checkpoint {path} cannot be written: {error}. The previous one, if any, is intact."
+        ) from None
+
+
+def load(path: Path) -> tuple[Info, dict[str, Tensor]]:
+    """The checkpoint in a file. Raises RunError when there is none, it is damaged, or not one of condgen's."""
+    if not path.is_file():
+        raise RunError(f"There is no checkpoint at {path}. Is this the folder that `condgen train --out` wrote?")
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            if "condgen" not in metadata:
+                raise RunError(f"{path} was not written by condgen: it holds weights, but no schema and no recipe.")
+            info = _info(path, metadata["condgen"])
+            return info, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise RunError(f"The checkpoint {path} is damaged: {error}. Restore it from a copy, or train again.") from None
+
+
+def _info(path: Path, text: str) -> Info:
+    try:
+        info = TypeAdapter(Info).validate_json(text)
+    except ValidationError as error:
+        raise RunError(f"{path} has a header that condgen cannot read: {error.errors()[0]['msg']}.") from None
+    if info.format > FORMAT:
+        raise RunError(f"{path} was written by a newer condgen (format {info.format}); update condgen to open it.")
+    return info
+
+
+def group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with `prefix/`, without it."""
+    return {name.removeprefix(f"{prefix}/"): t for name, t in tensors.items() if name.startswith(f"{prefix}/")}
+
+
+def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of `group`."""
+    return {f"{prefix}/{name}": t for name, t in tensors.items()}
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """An optimiser's state, one tensor per parameter and quantity."""
+    state = optimiser.state_dict()["state"]
+    return {f"{k}/{name}": torch.as_tensor(v) for k, quantities in state.items() for name, v in quantities.items()}
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """The inverse of `optimiser_tensors`."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        number, name = key.split("/")
+        state.setdefault(int(number), {})[name] = tensor
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def joint_tensors(joint: Joint) -> dict[str, Tensor]:
+    """A joint distribution as tensors."""
+    return {**prefixed("values", joint.rows.values), "present": joint.rows.present, "counts": joint.counts}
+
+
+def restore_joint(schema: Schema, tensors: Mapping[str, Tensor]) -> Joint:
+    """The inverse of `joint_tensors`."""
+    return Joint(Condition(schema, group(tensors, "values"), tensors["present"]), tensors["counts"])

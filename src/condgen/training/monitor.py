@@ -1,0 +1,118 @@
+"""What a person sees of training, and what is kept of it: progress, log.jsonl, TensorBoard."""
+
+import json
+from pathlib import Path
+from typing import Any, Protocol
+
+Values = dict[str, float]
+
+
+class Monitor(Protocol):
+    """Told what happens while a model trains."""
+
+    def start(self, images: int, total: int | None) -> None:
+        """Training begins, or goes on, after this many images."""
+
+    def progress(self, images: int, total: int | None, rate: float, values: Values) -> None:
+        """Mean losses since the last call; `rate` in images per second."""
+
+    def note(self, text: str) -> None:
+        """Something a person should know."""
+
+    def close(self) -> None:
+        """Training ended."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def start(self, images: int, total: int | None) -> None:
+        """Nothing."""
+
+    def progress(self, images: int, total: int | None, rate: float, values: Values) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class Terminal:
+    """A progress bar with live losses, images per second and time left; one plain line at times if not a terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.console = Console(stderr=True)
+        columns = (
+            TextColumn("{task.fields[seen]} images"),
+            BarColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[rate]}  {task.fields[values]}"),
+        )
+        self.bar = Progress(*columns, console=self.console, refresh_per_second=4)
+        self.task = self.bar.add_task("", total=None, seen="0", rate="", values="")
+        self.plain_at = 0.0
+
+    def start(self, images: int, total: int | None) -> None:
+        """Show the bar."""
+        self.bar.update(self.task, completed=images, total=total)
+        if self.console.is_terminal:
+            self.bar.start()
+
+    def progress(self, images: int, total: int | None, rate: float, values: Values) -> None:
+        """Move the bar, or print a line at every tenth of the way."""
+        shown = "  ".join(f"{k} {v:.4g}" for k, v in values.items())
+        seen = f"{images:,}" + (f" / {total:,}" if total else "")
+        if self.console.is_terminal:
+            fields: dict[str, Any] = {"seen": seen, "rate": f"{rate:,.0f} images/s", "values": shown}
+            self.bar.update(self.task, completed=images, total=total, **fields)
+        elif total and images / total >= self.plain_at:
+            self.console.print(f"{seen} images  {rate:,.0f} images/s  {shown}", soft_wrap=True)
+            self.plain_at = images / total + 0.1
+
+    def note(self, text: str) -> None:
+        """Print a line above the bar."""
+        self.console.print(text, soft_wrap=True)
+
+    def close(self) -> None:
+        """Take the bar down."""
+        if self.console.is_terminal:
+            self.bar.stop()
+
+
+class Log:
+    """log.jsonl (one JSON object a line) and TensorBoard event files in a run folder.
+
+    Counted in images seen. When training resumes, what was logged beyond that point is taken back first.
+    """
+
+    def __init__(self, folder: Path, images: int):
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.path = folder / "log.jsonl"
+        kept = [line for line in self._lines() if json.loads(line)["images"] <= images]
+        self.path.write_text("".join(kept), encoding="utf-8")
+        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=images + 1 if images else None)
+
+    def _lines(self) -> list[str]:
+        """The log's whole lines; a last one cut short by a crash is dropped."""
+        if not self.path.exists():
+            return []
+        return [
+            line for line in self.path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("}\n")
+        ]
+
+    def write(self, images: int, values: Values) -> None:
+        """Log values at this many images."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"images": images, **values}) + "\n")
+        for name, value in values.items():
+            self.board.add_scalar(name, value, images)
+
+    def close(self) -> None:
+        """Finish the event file."""
+        self.board.close()

@@ -1,0 +1,28 @@
+"""Does the condition make a difference? Asked of any model through `sample` alone."""
+
+import torch
+
+from condgen.joint import Joint
+from condgen.models import Model
+from condgen.rng import Rng
+
+
+@torch.inference_mode()
+def condition_effect(model: Model, joint: Joint, n: int = 64, seed: int = 0) -> float:
+    """How much samples change with the condition, relative to how much they change with the noise.
+
+    Root mean square difference between samples of equal noise under two independently drawn conditions, divided by that
+    between samples of different noise and condition. 0: the condition is ignored. 1: it matters as much as everything.
+    """
+    first, second = (joint.draw({}, Rng(range(s, s + n))) for s in (seed + n, seed + 2 * n))
+    noise, other = range(seed, seed + n), range(seed + 3 * n, seed + 4 * n)
+    device = model.device
+    a, b, c = (
+        model.sample(condition.to(device), Rng(seeds)).float()
+        for condition, seeds in ((first, noise), (second, noise), (second, other))
+    )
+    total = (a - c).square().mean().sqrt()
+    return float((a - b).square().mean().sqrt() / total.clamp(min=1e-12))
+
+
+IGNORED = 0.02  # a condition effect below this is called "ignored"

@@ -1,0 +1,358 @@
+"""The one training loop: batches in, players' losses out. It knows nothing of families.
+
+Time is counted in images seen. Everything random is a function of the seed and that count, so a resumed run repeats an
+uninterrupted one bit for bit on the same machine.
+"""
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, Literal
+
+import torch
+from accelerate import Accelerator
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from condgen.data import Splits, as_float
+from condgen.errors import CondgenError, RunError
+from condgen.joint import Joint
+from condgen.models import Model
+from condgen.rng import Rng
+from condgen.schema import Condition
+from condgen.training import checkpoint
+from condgen.training.checkpoint import Info
+from condgen.training.monitor import Log, Monitor, Silent, Values
+from condgen.training.probe import IGNORED, condition_effect
+
+Preview = Callable[[Model, Path], None]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+LOG_STEPS = 20  # optimisation steps between looks at the losses
+MEASURE = 0.05  # share of a time budget after which its number of images is fixed
+EXPLODED = 10.0  # times the loss of the first steps
+
+
+class Interrupted(CondgenError):  # noqa: N818 (an interruption is no error)
+    """Training was stopped by a signal, after saving."""
+
+    exit_status = 130
+
+
+@dataclass(kw_only=True)
+class Training:
+    """How to train: either `images` or `seconds` bounds the run, and the learning rate falls to zero over it.
+
+    seconds:             a budget; the first images measure how many fit, and that number is kept.
+    batch:               images a step, over all processes together.
+    lr, weight_decay:    of AdamW, after `warmup` images of linear warm-up.
+    ema:                 half-life of the averaged weights in images, at most a tenth of those seen.
+    clip:                largest gradient norm of a player.
+    precision:           of the arithmetic: no (float32), bf16, fp16.
+    checkpoint_seconds:  time between checkpoints.
+    previews:            how many times over the run losses are validated and a picture is made.
+    """
+
+    images: Annotated[int, Field(ge=1)] | None = None
+    seconds: Positive | None = None
+    batch: Count = 128
+    lr: Positive = 8e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    warmup: Count = 10_000
+    ema: Count = 20_000
+    clip: Positive = 1.0
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    seed: int = 0
+    checkpoint_seconds: Positive = 30.0
+    previews: Annotated[int, Field(ge=0)] = 10
+
+
+def learning_rate(peak: float, images: int, total: int | None, warmup: int) -> float:
+    """Linear warm-up, constant for the first 30 % of the run, then a half cosine to zero."""
+    rate = peak * min(1.0, (images + 1) / (min(warmup, total / 10) if total else warmup))
+    if not total:
+        return rate
+    done = min(max((images / total - 0.3) / 0.7, 0.0), 1.0)
+    return rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+class Trainer:
+    """Trains a model on data, into a run folder.
+
+    augment: applied to every training batch [batch, *shape]; random numbers from torch's global generator.
+    preview: called with the averaged model and a path without suffix, to leave a picture there.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        data: Splits,
+        folder: Path,
+        settings: Training,
+        *,
+        source: dict[str, Any] | None = None,
+        monitor: Monitor | None = None,
+        preview: Preview | None = None,
+        augment: Callable[[Tensor], Tensor] | None = None,
+    ):
+        self.settings = settings
+        self.data = data
+        self.folder = folder
+        self.monitor = monitor or Silent()
+        self.preview = preview
+        self.augment = augment
+        self.joint = Joint.of(data.train.condition)
+        self.accelerator = Accelerator(mixed_precision=settings.precision)
+        channels_last = torch.channels_last if len(data.shape) == 3 else torch.contiguous_format
+        self.raw = model.to(memory_format=channels_last)  # type: ignore[call-overload]
+        self.memory_format = channels_last
+        self.model = self.accelerator.prepare(model)
+        self.optimisers = {
+            name: self.accelerator.prepare(self._optimiser(parameters)) for name, parameters in model.players().items()
+        }
+        self.ema = AveragedModel(self.raw, multi_avg_fn=self._average, use_buffers=True)
+        self.info = Info(
+            recipe=model.recipe,
+            shape=data.shape,
+            schema=model.schema.model_dump(),
+            training=dict(vars(settings)),
+            data=source or {},
+            total=settings.images,
+        )
+        self.stop: str | None = None
+        self.first: float | None = None
+
+    def _optimiser(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        fused = parameters[0].device.type in ("cpu", "cuda")
+        s = self.settings
+        return torch.optim.AdamW(parameters, lr=s.lr, betas=(0.9, 0.99), weight_decay=s.weight_decay, fused=fused)
+
+    def _average(self, averaged: Any, current: Any, updates: Any) -> None:
+        """Exponential moving average with the half-life of `ema` images, shorter while few have been seen."""
+        half_life = max(min(self.settings.ema, self.info.images / 10), 1)
+        torch._foreach_lerp_(averaged, current, 1 - 0.5 ** (self.settings.batch / half_life))
+
+    def run(self) -> None:
+        """Train to the end of the budget.
+
+        Raises Interrupted after a signal (everything is saved first) and RunError when the loss explodes (the last good
+        checkpoint is kept).
+        """
+        info, s = self.info, self.settings
+        self.save()
+        log = Log(self.folder, info.images)
+        self.monitor.start(info.images, info.total)
+        try:
+            with self._signals():
+                self._loop(log)
+            self._finish(log)
+        finally:
+            log.close()
+            self.monitor.close()
+        assert info.images >= (s.images or 1)
+
+    def _loop(self, log: Log) -> None:
+        info, s = self.info, self.settings
+        window: list[dict[str, Tensor]] = []
+        started = saved = looked = time.monotonic()
+        begun, seen = info.images, info.images
+        for x, condition in self._batches():
+            if info.total is not None and info.images >= info.total:
+                break
+            window.append(self._step(x, condition))
+            info.images += s.batch
+            now = time.monotonic()
+            preview_due = self._preview_due()
+            save_due = now - saved > s.checkpoint_seconds or self.stop is not None or preview_due
+            if len(window) >= LOG_STEPS or save_due:
+                values = self._look(window)
+                log.write(info.images, values)
+                rate = (info.images - seen) / max(now - looked, 1e-9)
+                self.monitor.progress(info.images, info.total, rate, values)
+                window, looked, seen = [], now, info.images
+            if info.total is None and s.seconds and now - started > MEASURE * s.seconds:
+                info.total = self._measured(info.images - begun, now - started)
+            if preview_due:
+                self._preview(log)
+            if save_due:
+                info.seconds += now - saved
+                self.save()
+                saved = now
+            if self.stop:
+                raise Interrupted(
+                    f"Stopped by {self.stop} after {info.images:,} images; everything is saved. "
+                    f"Go on with: condgen resume {self.folder}"
+                )
+        if window:
+            log.write(info.images, self._look(window))
+        info.seconds += time.monotonic() - saved
+
+    def _measured(self, images: int, seconds: float) -> int:
+        """The number of images that fit into the time budget, in whole steps."""
+        assert self.settings.seconds is not None
+        steps = round(images / seconds * self.settings.seconds / self.settings.batch)
+        return max(steps * self.settings.batch, self.info.images)
+
+    def _batches(self) -> Iterator[tuple[Float[Tensor, "batch ..."], Condition]]:
+        """Batches from where the run stands, for this process, on its device, with free attributes filled in."""
+        s, accelerator = self.settings, self.accelerator
+        mine = slice(accelerator.process_index, None, accelerator.num_processes)
+        images = self.info.images
+        for x, condition in self.data.train.batches(s.seed, images, s.batch):
+            x, condition = x[mine], condition[mine]
+            if "handles_missing" not in self.raw.capabilities and not condition.complete:
+                condition = self.joint.fill(condition, Rng(range(images, images + len(condition))))
+            x = as_float(x.to(accelerator.device, non_blocking=True))
+            if x.dim() == 4:
+                x = x.contiguous(memory_format=self.memory_format)
+            images += s.batch
+            yield x, condition.to(accelerator.device)
+
+    def _step(self, x: Float[Tensor, "batch ..."], condition: Condition) -> dict[str, Tensor]:
+        """One update of every player; their loss terms and gradient norms."""
+        s, info = self.settings, self.info
+        torch.manual_seed((s.seed * 1_000_003 + info.images) * 64 + self.accelerator.process_index)
+        x = self.augment(x) if self.augment else x
+        lr = learning_rate(s.lr, info.images, info.total, s.warmup)
+        seen: dict[str, Tensor] = {}
+        for name, optimiser in self.optimisers.items():
+            prefix = "" if len(self.optimisers) == 1 else f"{name}/"
+            self.model.train()
+            with self.accelerator.autocast():
+                terms = self.model(x, condition, name)
+            optimiser.zero_grad()
+            self.accelerator.backward(terms["loss"])
+            parameters = [p for group in optimiser.param_groups for p in group["params"]]
+            norm = self.accelerator.clip_grad_norm_(parameters, s.clip)
+            for group in optimiser.param_groups:
+                group["lr"] = lr
+            optimiser.step()
+            seen |= {prefix + key: value.detach() for key, value in terms.items()} | {f"{prefix}gradient": norm}
+        self.ema.update_parameters(self.raw)
+        return seen
+
+    def _look(self, window: list[dict[str, Tensor]]) -> Values:
+        """Means of the loss terms over some steps. Raises RunError when they are not finite or have exploded."""
+        values = {k: float(torch.stack([torch.as_tensor(w[k]) for w in window]).mean()) for k in window[0]}
+        losses = [v for k, v in values.items() if k.endswith("loss")]
+        self.first = max(map(abs, losses)) if self.first is None else self.first
+        if not all(map(math.isfinite, values.values())) or max(losses) > EXPLODED * (self.first + 1):
+            gentler = f"--set lr={self.settings.lr / 4:g}"
+            raise RunError(
+                f"Training diverged after {self.info.images:,} images (loss {max(losses):.3g}). The last good "
+                f"checkpoint is kept in {self.folder}. Try a lower learning rate ({gentler}) or "
+                "a longer warm-up (--set warmup=50000), and look for extreme values in the data."
+            )
+        return values
+
+    def _preview_due(self) -> bool:
+        """Whether the last step crossed one of the points at which the run is looked at."""
+        info, s = self.info, self.settings
+        if not s.previews or not info.total or info.images >= info.total:
+            return False
+        every = info.total / s.previews
+        return info.images // every > (info.images - s.batch) // every
+
+    def _preview(self, log: Log) -> None:
+        """Validate the averaged model, leave a picture of its samples."""
+        values = self._validation()
+        if values:
+            log.write(self.info.images, values)
+        if self.preview and self.accelerator.is_main_process:
+            (self.folder / "samples").mkdir(exist_ok=True)
+            self.preview(self._averaged(), self.folder / "samples" / f"{self.info.images:010d}")
+
+    def _averaged(self) -> Model:
+        """The averaged model, ready to sample."""
+        model = self.ema.module
+        assert isinstance(model, Model)
+        return model.eval()
+
+    @torch.no_grad()
+    def _validation(self, most: int = 1_000) -> Values:
+        """The averaged model's losses on validation data."""
+        part = self.data.validation[:most]
+        if not len(part):
+            return {}
+        model, condition = self._averaged(), part.condition
+        if "handles_missing" not in model.capabilities:
+            condition = self.joint.fill(condition, Rng(range(len(part))))
+        device = self.accelerator.device
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            players = {n: model(part.floats.to(device), condition.to(device), n) for n in self.optimisers}
+        return {f"validation/{key}": float(value) for terms in players.values() for key, value in terms.items()}
+
+    def _finish(self, log: Log) -> None:
+        """The last look at the model: validation, picture, whether it heeds its condition, checkpoint."""
+        self._preview(log)
+        self.save()
+        if "conditional" in self.raw.capabilities:
+            effect = condition_effect(self._averaged(), self.joint)
+            log.write(self.info.images, {"condition_effect": effect})
+            if effect < IGNORED:
+                self.monitor.note(
+                    f"WARNING: the model ignores its condition (effect {effect:.3f} of 1): samples hardly change with "
+                    "what is asked. Train longer, or try another mechanism (--mechanism film) or a smaller latent "
+                    "(--set latent=8)."
+                )
+
+    def save(self) -> None:
+        """Write the checkpoint: weights, averaged weights, optimisers, the data's joint distribution, the position."""
+        if not self.accelerator.is_main_process:
+            return
+        tensors = {
+            **checkpoint.prefixed("model", self.raw.state_dict()),
+            **checkpoint.prefixed("ema", self.ema.module.state_dict()),
+            **checkpoint.prefixed("joint", checkpoint.joint_tensors(self.joint)),
+            "ema_updates": self.ema.n_averaged,
+        }
+        for name, optimiser in self.optimisers.items():
+            tensors |= checkpoint.prefixed(f"optimiser/{name}", checkpoint.optimiser_tensors(optimiser))
+        self.info.versions = versions()
+        checkpoint.save(self.folder / checkpoint.FILE, self.info, tensors)
+
+    def restore(self, info: Info, tensors: dict[str, Tensor]) -> None:
+        """Continue where a checkpoint stands."""
+        self.raw.load_state_dict(checkpoint.group(tensors, "model"))
+        self.ema.module.load_state_dict(checkpoint.group(tensors, "ema"))
+        self.ema.n_averaged.copy_(tensors["ema_updates"])
+        for name, optimiser in self.optimisers.items():
+            checkpoint.restore_optimiser(optimiser, checkpoint.group(tensors, f"optimiser/{name}"))
+        self.info = info
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Ctrl-C and termination stop training after the current step; a second one stops it at once."""
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            self.stop = signal.Signals(number).name
+            for each, handler in previous.items():
+                signal.signal(each, handler)
+
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        try:
+            previous = {number: signal.getsignal(number) for number in numbers}
+            for number in numbers:
+                signal.signal(number, stop)
+        except ValueError:  # not in the main thread, where signals do not arrive
+            previous = {}
+        try:
+            yield
+        finally:
+            for each, handler in previous.items():
+                signal.signal(each, handler)
+
+
+def versions() -> dict[str, str]:
+    """What the checkpoint was written with."""
+    from importlib.metadata import version
+
+    return {"condgen": version("condgen"), "torch": torch.__version__}

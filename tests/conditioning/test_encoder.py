@@ -1,0 +1,168 @@
+import math
+
+import pytest
+import torch
+
+from condgen.conditioning import EmbeddingEncoder, EmptyEncoder, PlainEncoder
+from condgen.schema import Categorical, Condition, Continuous, Flag, Schema
+
+
+def full(schema: Schema, n: int) -> Condition:
+    """n complete conditions with every attribute drawn uniformly."""
+    u = torch.rand(n, len(schema), generator=torch.Generator().manual_seed(0))
+    values = {}
+    for k, a in enumerate(schema):
+        if isinstance(a, Continuous):
+            values[a.name] = a.low + u[:, k] * (a.high - a.low)
+        else:
+            values[a.name] = (u[:, k] * len(a.choices)).floor()
+    return Condition(schema, values, torch.ones(n, len(schema), dtype=torch.bool))
+
+
+def flags(n: int) -> Schema:
+    return Schema(attributes=tuple(Flag(name=f"flag {i}") for i in range(n)))
+
+
+def test_plain_encoding_is_one_hot_then_sign_then_scaled_number(people: Schema) -> None:
+    rows = [
+        {"color": "red", "glasses": "yes", "age": 80},
+        {"color": "blue", "glasses": "no", "age": 0},
+        {"color": "green", "glasses": "no", "age": 50},
+    ]
+    vector = PlainEncoder(people)(Condition.of(people, rows)).vector
+    a, b = math.sqrt(3), math.sqrt(3)  # the scale of three categories, and that of a uniform number in [−1, 1]
+    expected = [[a, 0, 0, 1, b], [0, 0, a, -1, -b], [0, a, 0, -1, b / 4]]
+    torch.testing.assert_close(vector, torch.tensor(expected))
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        Categorical(name="few", values=("a", "b")),
+        Categorical(name="many", values=tuple("abcdefghijklmnopqrst")),
+        Flag(name="flag"),
+        Continuous(name="number", low=-3, high=40),
+    ],
+    ids=lambda a: a.name,
+)
+def test_plain_encoding_has_a_mean_square_of_one_per_number(attribute: Flag) -> None:
+    schema = Schema(attributes=(attribute,))
+    vector = PlainEncoder(schema)(full(schema, 4000)).vector
+    assert vector.square().mean() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("free", [0, 1, 2])
+def test_plain_encoding_refuses_free_attributes(people: Schema, free: int) -> None:
+    condition = full(people, 4)
+    mask = torch.zeros(4, 3, dtype=torch.bool)
+    mask[2, free] = True
+    with pytest.raises(ValueError, match="cannot leave attributes free"):
+        PlainEncoder(people)(condition.drop(mask))
+
+
+@pytest.mark.parametrize("encoder", [PlainEncoder, EmbeddingEncoder])
+def test_a_schema_without_attributes_is_refused_in_a_sentence(encoder: type) -> None:
+    with pytest.raises(ValueError, match="nothing to condition on"):
+        encoder(Schema())
+
+
+def test_the_empty_encoder_takes_anything_and_says_nothing(people: Schema) -> None:
+    encoded = EmptyEncoder(people)(Condition.free(people, 5))
+    assert encoded.vector.shape == (5, 0)
+    assert encoded.tokens.shape[::2] == (5, 0)
+
+
+def test_plain_tokens_carry_each_attribute_alone_and_add_up_to_the_vector(people: Schema) -> None:
+    vector, tokens = PlainEncoder(people)(full(people, 6))
+    torch.testing.assert_close(tokens.sum(1), vector)
+    assert (tokens.count_nonzero(2) <= torch.tensor([1, 1, 1])).all()
+
+
+@pytest.mark.parametrize("changed", ["color", "Eyeglasses", "age"])
+@pytest.mark.parametrize("encoder", [PlainEncoder, EmbeddingEncoder])
+def test_changing_an_attribute_changes_its_own_token_and_the_vector(
+    people: Schema, encoder: type, changed: str
+) -> None:
+    encode = encoder(people).eval()
+    rows = [{"color": "red", "Eyeglasses": "yes", "age": 20}]
+    other = [rows[0] | {changed: {"color": "blue", "Eyeglasses": "no", "age": 60}[changed]}]
+    before, after = encode(Condition.of(people, rows)), encode(Condition.of(people, other))
+    moved = (before.tokens != after.tokens).any(2)[0]
+    assert moved.tolist() == [name == changed for name in people.names]
+    assert not torch.equal(before.vector, after.vector)
+
+
+def test_embedding_uses_the_null_exactly_where_an_attribute_is_free(people: Schema) -> None:
+    encode = EmbeddingEncoder(people).eval()
+    rows = [{"color": "red"}, {"glasses": "yes", "age": 30}, {}]
+    condition = Condition.of(people, rows)
+    tokens = encode(condition).tokens
+    is_null = (tokens == encode.null).all(2)
+    assert torch.equal(is_null, ~condition.present)
+
+
+@pytest.mark.parametrize("code", [-1.0, 99.0, math.nan, math.inf])
+def test_the_code_of_a_free_attribute_means_nothing(people: Schema, code: float) -> None:
+    encode = EmbeddingEncoder(people).eval()
+    free = Condition.free(people, 2)
+    strange = Condition(people, {name: torch.full((2,), code) for name in people.names}, free.present)
+    torch.testing.assert_close(encode(strange).vector, encode(free).vector)
+    encode(strange).vector.sum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in encode.parameters())
+
+
+def test_condition_dropout_is_per_sample_and_per_attribute(people: Schema) -> None:
+    # FIELD_DEFECTS 6
+    encode = EmbeddingEncoder(people, dropout=0.3).train()
+    dropped = (encode(full(people, 4000)).tokens == encode.null).all(2).float()
+    torch.testing.assert_close(dropped.mean(0), torch.full((3,), 0.3), atol=0.03, rtol=0)
+    correlations = torch.corrcoef(dropped.T) - torch.eye(3)
+    assert correlations.abs().max() < 0.06
+    assert dropped.sum(1).unique().tolist() == [0, 1, 2, 3]
+
+
+def test_condition_dropout_happens_only_while_training(people: Schema) -> None:
+    encode = EmbeddingEncoder(people, dropout=0.9)
+    condition = full(people, 50)
+    encode.train()
+    assert not torch.equal(encode(condition).vector, encode(condition).vector)
+    encode.eval()
+    torch.testing.assert_close(encode(condition).vector, encode(condition).vector)
+    assert not (encode(condition).tokens == encode.null).all(2).any()
+
+
+def test_no_dropout_leaves_training_deterministic(people: Schema) -> None:
+    encode = EmbeddingEncoder(people, dropout=0.0).train()
+    condition = full(people, 50)
+    torch.testing.assert_close(encode(condition).vector, encode(condition).vector)
+
+
+def test_a_continuous_embedding_is_not_linear_in_the_value() -> None:
+    schema = Schema(attributes=(Continuous(name="age", low=0, high=80),))
+    encode = EmbeddingEncoder(schema).eval()
+    low, middle, high = encode(Condition.of(schema, [{"age": v} for v in (0, 40, 80)])).tokens[:, 0]
+    assert (middle - (low + high) / 2).square().mean().sqrt() > 0.5
+
+
+def test_close_ages_are_encoded_alike_and_distant_ones_apart() -> None:
+    schema = Schema(attributes=(Continuous(name="age", low=0, high=80),))
+    encode = EmbeddingEncoder(schema).eval()
+    twenty, almost, eighty = encode(Condition.of(schema, [{"age": v} for v in (20, 20.5, 80)])).vector
+    assert (twenty - almost).norm() < 0.2 * (twenty - eighty).norm()
+
+
+@pytest.mark.parametrize("n", [1, 40])
+def test_numbers_do_not_grow_with_the_number_of_attributes(n: int) -> None:
+    # FIELD_DEFECTS 7
+    schema = flags(n)
+    yes = Condition.of(schema, [dict.fromkeys(schema.names, "yes")])
+    assert PlainEncoder(schema)(yes).vector.square().mean() == pytest.approx(1)
+    encode = EmbeddingEncoder(schema).eval()
+    summed = encode.scale * encode(full(schema, 200)).tokens.sum(1)
+    assert 0.5 < summed.square().mean().sqrt() < 1.5
+
+
+def test_every_embedding_and_null_is_trained(people: Schema) -> None:
+    encode = EmbeddingEncoder(people)
+    (encode(Condition.cat([full(people, 8), Condition.free(people, 8)])).vector ** 2).sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in encode.parameters())
