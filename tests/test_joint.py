@@ -127,6 +127,12 @@ def test_values_the_data_never_shows_can_be_asked_for() -> None:
     assert shares(drawn, "animal")["dog"] == pytest.approx(0.5, abs=0.1)
 
 
+def test_field_defect_1_an_attribute_that_no_row_has_is_set_in_its_own_column() -> None:
+    joint = Joint.of(Condition.of(SCHEMA, [{"animal": "dog"}]))
+    (row,) = draw(joint, 1, weight=between(5, 5)).rows()
+    assert row == {"animal": "dog", "fur": None, "weight": "5"}
+
+
 def test_fill_false_leaves_the_free_ones_free(zoo: Joint) -> None:
     drawn = draw(zoo, 5, fill=False, fur=OneOf((1,)))
     assert drawn.rows() == [{"animal": None, "fur": "yes", "weight": None}] * 5
@@ -136,7 +142,7 @@ def test_fill_false_leaves_the_free_ones_free(zoo: Joint) -> None:
 @pytest.fixture(scope="module")
 def patchy() -> Joint:
     """No row has everything; code 0 would be a cat without fur that weighs nothing, which the data never shows."""
-    rows = [{"animal": "dog", "fur": "yes"}] * 3 + [{"fur": "yes", "weight": 70}] * 3
+    rows = [{"animal": "dog", "fur": "yes"}] * 3 + [{"fur": "yes", "weight": w} for w in (60, 70, 80)]
     rows += [{"animal": "fish", "weight": 40}] * 3 + [{"weight": 50}]
     return Joint.of(Condition.of(SCHEMA, rows))
 
@@ -187,13 +193,8 @@ def test_sample_k_does_not_depend_on_the_batch(patchy: Joint, batch: int) -> Non
 
 
 def test_filling_sample_k_does_not_depend_on_the_others(patchy: Joint) -> None:
-    rows: list[dict[str, object]] = [
-        {},
-        {"animal": "dog"},
-        {"animal": "fish", "fur": "no", "weight": 1},
-        {"fur": "yes"},
-    ]
-    given = Condition.of(SCHEMA, rows * 5)
+    some: list[dict[str, object]] = [{}, {"animal": "dog"}, {"animal": "fish", "fur": "no", "weight": 1}]
+    given = Condition.of(SCHEMA, [*some, {"animal": "cat", "fur": "yes"}] * 5)
     rng = Rng(range(20))
     whole, noise = patchy.fill(given, rng), rng.normal()
     for k in range(20):

@@ -234,8 +234,8 @@ def test_drop_frees_only_what_is_masked(condition: Condition) -> None:
 
 
 def test_select_reorders_values_and_presence_alike(condition: Condition) -> None:
-    chosen = condition.select(["age", "glasses"])
-    assert chosen.rows() == [{"age": "30", "Eyeglasses": "yes"}, {"age": None, "Eyeglasses": "no"}]
+    chosen = condition.select(["glasses", "age"])
+    assert chosen.rows() == [{"Eyeglasses": "yes", "age": "30"}, {"Eyeglasses": "no", "age": None}]
     assert chosen.given("age").tolist() == [True, False]
 
 

@@ -1,5 +1,6 @@
 """Times and counts as people write them: 90s, 10m, 1.5h; 500k, 2M."""
 
+import math
 import re
 
 from condgen.errors import RequestError
@@ -25,6 +26,6 @@ def _number(text: str, match: re.Match[str] | None, units: dict[str, float], exp
         value = float(match[1]) * units[match[2]] if match else 0.0
     except ValueError:
         value = 0.0
-    if value <= 0:
+    if not 0 < value < math.inf:
         raise RequestError(f"'{text}' is not {expected}.")
     return value

@@ -1,11 +1,13 @@
 """A trained run: open it, ask it for samples, let it edit."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
+from pydantic import ValidationError
 from torch import Tensor
 
 from condgen.arguments import keyword_arguments, validated
@@ -22,6 +24,7 @@ from condgen.training import Monitor, Trainer, Training, checkpoint
 from condgen.training.checkpoint import Info
 
 BATCH = 500
+STREAMS = 2**40  # seeds from here on are those of the conditions
 
 
 class Run:
@@ -42,11 +45,9 @@ class Run:
         path = Path(path)
         info, tensors = checkpoint.load(path / checkpoint.FILE)
         model = rebuild(info)
-        try:
+        with _fitting(path, info):
             model.load_state_dict(checkpoint.group(tensors, "ema"))
-        except RuntimeError as error:
-            raise RunError(f"The weights in {path} do not fit its recipe {info.recipe}: {error}") from None
-        joint = checkpoint.restore_joint(model.schema, checkpoint.group(tensors, "joint"))
+            joint = checkpoint.restore_joint(model.schema, checkpoint.group(tensors, "joint"))
         return cls(model.to(device or best_device()), joint, info, path)
 
     @property
@@ -66,7 +67,7 @@ class Run:
 
     def requests(self, asked: Requestable | Sequence[Requestable] = (), extrapolate: bool = False) -> list[Request]:
         """The requests that texts or mappings stand for. Raises RequestError for wrong ones."""
-        several = [asked] if isinstance(asked, str | dict) else list(asked)
+        several = [asked] if isinstance(asked, str | Mapping) else list(asked)
         found = [r for each in several for r in requests(each, self.schema, extrapolate)] or [Request({}, "anything")]
         if "conditional" not in self.model.capabilities and any(r.constraints for r in found):
             raise RequestError(
@@ -75,11 +76,19 @@ class Run:
             )
         return found
 
-    @torch.inference_mode()
     def stream(self, asked: Sequence[Request], n: int, seed: int = 0, batch: int = BATCH) -> Iterator[Samples]:
-        """The samples of `sample` in batches, in order."""
+        """The samples of `sample` in batches, in order.
+
+        Raises RequestError at once for a wrong number or seed, before anything is generated.
+        """
         if n < 1:
             raise RequestError(f"The number of samples must be at least 1, not {n}.")
+        if not 0 <= seed <= STREAMS - n:
+            raise RequestError(f"The seed must be at least 0 and below 2^40, not {seed}.")
+        return self._stream(asked, n, seed, batch)
+
+    @torch.inference_mode()
+    def _stream(self, asked: Sequence[Request], n: int, seed: int, batch: int) -> Iterator[Samples]:
         for index, request in enumerate(asked):
             for start in range(seed, seed + n, batch):
                 seeds = torch.arange(start, min(start + batch, seed + n))
@@ -88,9 +97,13 @@ class Run:
                 yield Samples(x, condition, seeds, torch.full_like(seeds, index))
 
     def _draw(self, request: Request, seeds: Int[Tensor, " batch"]) -> Condition:
-        """The conditions of a request's samples; from streams of their own, so that the noise does not depend on it."""
-        streams = Rng((2**40 + seeds).tolist())
-        return request.draw(self.joint, streams, fill="handles_missing" not in self.model.capabilities)
+        """The conditions of a request's samples; from streams of their own, so that the noise does not depend on it.
+
+        What a request leaves free stays free for models that know how; a request for nothing means: as in the data.
+        """
+        can = self.model.capabilities
+        fill = "handles_missing" not in can or ("conditional" in can and not request.constraints)
+        return request.draw(self.joint, Rng((STREAMS + seeds).tolist()), fill=fill)
 
     @torch.inference_mode()
     def edit(self, x: Float[Tensor, "n ..."], source: Condition, change: Requestable, seed: int = 0) -> Samples:
@@ -119,9 +132,15 @@ class Run:
     def read(self, x: Float[Tensor, "n ..."], samples: int = 8, most: int = 64) -> Condition:
         """The condition under which the model finds each x most likely: argmax over c of log p(x|c) + log p(c).
 
-        Candidates are the `most` commonest complete combinations of the training data.
+        Candidates are the `most` commonest complete combinations of the training data. Raises RequestError when it has
+        none.
         """
         complete = self.joint.rows.present.all(1)
+        if not complete.any():
+            raise RequestError(
+                f"No training example of {self.path} has all its labels, so the model cannot read them from an image. "
+                "Say what it shows (--from)."
+            )
         counts = self.joint.counts * complete
         order = counts.argsort(descending=True)[: min(most, int(complete.sum()))]
         candidates, log_prior = self.joint.rows[order], counts[order].log()
@@ -146,11 +165,23 @@ def best_device() -> torch.device:
 
 def rebuild(info: Info) -> Model:
     """The model of a checkpoint, its weights still random. Raises RunError when this condgen does not know it."""
-    schema = Schema.model_validate(info.schema)
     try:
+        schema = Schema.model_validate(info.schema)
         return build(info.recipe["model"], schema, tuple(info.shape), **info.recipe["arguments"])
+    except ValidationError as error:
+        raise RunError(f"The schema of the run cannot be read: {error.errors()[0]['msg']}.") from None
     except (CondgenError, KeyError) as error:
         raise RunError(f"This version of condgen cannot rebuild the model {info.recipe}: {error}") from None
+
+
+@contextmanager
+def _fitting(path: Path, info: Info) -> Iterator[None]:
+    """Turns the errors of tensors that are missing or of another shape into one paragraph."""
+    try:
+        yield
+    except (RuntimeError, KeyError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise RunError(f"The checkpoint in {path} does not fit its own recipe {info.recipe}: {reason}") from None
 
 
 def train(
@@ -205,9 +236,12 @@ def resume(path: str | Path, data: Splits, monitor: Monitor | None = None) -> Ru
     info, tensors = checkpoint.load(folder / checkpoint.FILE)
     if data.train.fingerprint != info.data.get("fingerprint"):
         raise RunError(f"The data is not what {path} was trained on: its images or labels have changed since.")
-    trainer = Trainer(
-        rebuild(info), data, folder, Training(**info.training), source=info.data, monitor=monitor, preview=Preview(data)
-    )
-    trainer.restore(info, tensors)
+    try:
+        settings = Training(**validated(Training, info.training))
+    except RequestError as error:
+        raise RunError(f"This version of condgen cannot continue {path}: {error}") from None
+    trainer = Trainer(rebuild(info), data, folder, settings, source=info.data, monitor=monitor, preview=Preview(data))
+    with _fitting(folder, info):
+        trainer.restore(info, tensors)
     trainer.run()
     return Run.open(folder)

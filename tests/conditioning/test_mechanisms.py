@@ -68,13 +68,13 @@ def test_concat_is_the_dense_layer_of_the_concatenation() -> None:
 def test_concat_is_the_convolution_of_the_concatenation_borders_and_gradients_included(
     kernel: object, stride: object, padding: object, dilation: object, size: tuple[int, int], bias: bool
 ) -> None:
-    layer = nn.Conv2d(3, 4, kernel, stride, padding, dilation, bias=bias).double()  # type: ignore[arg-type]
+    layer = nn.Conv2d(3, 4, kernel, stride, padding, dilation, bias=bias).double()
     m = Concat(layer, WIDTH).double()
     x, v = torch.randn(2, 3, *size).double(), torch.randn(2, WIDTH).double()
     inputs = [x.requires_grad_(), v.requires_grad_(), *m.parameters()]
     ours = m(x, encoded(v))
     weight = torch.cat([layer.weight, m.weight], 1)
-    literal = conv2d(torch.cat([x, repeated(v, x)], 1), weight, layer.bias, stride, padding, dilation)  # type: ignore[call-overload]
+    literal = conv2d(torch.cat([x, repeated(v, x)], 1), weight, layer.bias, stride, padding, dilation)
     torch.testing.assert_close(ours, literal)
     pull = torch.randn_like(ours)
     for a, b in zip(torch.autograd.grad(ours, inputs, pull), torch.autograd.grad(literal, inputs, pull), strict=True):
@@ -222,7 +222,7 @@ def test_each_sample_obeys_its_own_condition_only(wrap: type[Mechanism], kind: s
     assert moved[[0, 1, 3]].max() < 1e-5
 
 
-def test_no_mechanism_ignores_the_condition() -> None:
+def test_the_mechanism_none_is_the_wrapped_layer_and_does_not_see_the_condition() -> None:
     m, x = MECHANISMS["none"](nn.Linear(6, 8), WIDTH), torch.randn(4, 6)
     torch.testing.assert_close(m(x, encoded(torch.randn(4, WIDTH))), m.layer(x))
 
@@ -252,7 +252,7 @@ def test_it_can_be_exported(name: str, kind: str) -> None:
 @pytest.mark.parametrize("wrap", CONDITIONAL)
 def test_forty_flags_disturb_a_layer_no_more_than_one(wrap: type[Mechanism], kind: str) -> None:
     # FIELD_DEFECTS 7
-    make, shape = LAYERS[kind]
+    shape = LAYERS[kind][1]
     make = {"dense": lambda: nn.Linear(6, 256), "convolution": lambda: nn.Conv2d(6, 256, 3, padding=1)}[kind]
     sizes = []
     for n in (1, 40):

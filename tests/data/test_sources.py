@@ -1,6 +1,7 @@
 """Every kind of data that `load` reads, and every way in which data can be broken."""
 
 import io
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -221,6 +222,16 @@ def test_parquet_with_the_struct_that_hugging_face_writes(tmp_path: Path, inline
     splits = load(str(parquet(tmp_path / "data.parquet", columns)))
     assert splits.schema.names == ["color"]
     assert_labels_are_true(splits, "color")
+
+
+def test_field_defect_11_class_names_that_hugging_face_keeps_are_not_lost(tmp_path: Path) -> None:
+    features = {"image": {"_type": "Image"}, "color": {"names": list(COLORS), "_type": "ClassLabel"}}
+    table = pa.table({"image": [encoded(image(color_of(k))) for k in range(N)], "color": [k % 3 for k in range(N)]})
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    pq.write_table(table.replace_schema_metadata(metadata), tmp_path / "data.parquet")
+    assert_labels_are_true(load(str(tmp_path / "data.parquet")), "color")
+    pq.write_table(table.replace_schema_metadata({"huggingface": "[]"}), tmp_path / "data.parquet")
+    assert load(str(tmp_path / "data.parquet")).schema["color"].choices == ("0", "1", "2")  # type: ignore[union-attr]
 
 
 def train_and_test(folder: Path, test: Callable[[int], Image.Image], **extra: Any) -> Path:

@@ -5,6 +5,7 @@ makes first. What that library writes (`image` columns of bytes and path) is und
 """
 
 import csv
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,7 +99,24 @@ def _parquet(path: Path) -> Table:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path} cannot be read as Parquet: {_first_line(error)}") from None
-    return _with_images(path, _columns(path, table))
+    columns = _columns(path, table)
+    for name, classes in _class_names(table.schema.metadata or {}).items():
+        if name in columns:
+            columns[name] = [
+                classes[k] if isinstance(k, int) and 0 <= k < len(classes) else None for k in columns[name]
+            ]
+    return _with_images(path, columns)
+
+
+def _class_names(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
+    """The names that the `datasets` library keeps for columns of class numbers; −1 stands for a missing label there."""
+    try:
+        features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
+        return {
+            name: f["names"] for name, f in features.items() if isinstance(f, dict) and f.get("_type") == "ClassLabel"
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def _csv(path: Path) -> Table:

@@ -1,5 +1,6 @@
 """Obedience: do samples show what was asked for?"""
 
+import math
 from dataclasses import dataclass
 
 from condgen.data import Dataset
@@ -13,7 +14,7 @@ class Obedience:
     """How far samples show what was asked, by a judge whose own skill is stated beside it.
 
     asked, real: per attribute the share recognised as asked for among samples, and as labelled among held-out real
-    data; for continuous attributes the mean absolute error in the attribute's unit.
+    data; for continuous attributes the mean absolute error in the attribute's unit. Not a number where never given.
     """
 
     asked: dict[str, float]
@@ -31,6 +32,8 @@ class Obedience:
 
 
 def _shown(attribute: Attribute, value: float) -> str:
+    if math.isnan(value):
+        return "nothing known"
     return f"off by {value:.3g} on average" if isinstance(attribute, Continuous) else f"{value:.2%}"
 
 

@@ -1,11 +1,12 @@
 """Checkpoints: one safetensors file, with everything that is not a tensor as JSON in its header. No pickle.
 
-A file is written beside its final name and moved there when it is complete and on disk, so that a checkpoint is either
-the old one or the new one, whenever the process dies.
+A file is written in a folder beside its final name and moved there when it is complete and on disk, so that a checkpoint
+is either the old one or the new one, whenever the process dies. The next one clears what a dead process left behind.
 """
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -48,18 +49,23 @@ class Info:
 
 def save(path: Path, info: Info, tensors: Mapping[str, Tensor]) -> None:
     """Write a checkpoint atomically. Raises RunError; then what was there before is still there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.partial")
+    temporary = partial / path.name
     contents = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
         save_file(contents, temporary, metadata={"condgen": json.dumps(asdict(info))})
+        temporary.chmod(partial.stat().st_mode & 0o666)  # safetensors lets nobody else read it
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
     except (OSError, safetensors.SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
         raise RunError(
             f"The checkpoint {path} cannot be written: {error}. The previous one, if any, is intact."
         ) from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def load(path: Path) -> tuple[Info, dict[str, Tensor]]:
@@ -79,12 +85,17 @@ def load(path: Path) -> tuple[Info, dict[str, Tensor]]:
 
 def _info(path: Path, text: str) -> Info:
     try:
-        info = TypeAdapter(Info).validate_json(text)
+        content = json.loads(text)
+        written = content.get("format", FORMAT) if isinstance(content, dict) else FORMAT
+        if isinstance(written, int) and written > FORMAT:  # whatever else it says may mean something else there
+            raise RunError(f"{path} was written by a newer condgen (format {written}); update condgen to open it.")
+        return TypeAdapter(Info).validate_python(content)
     except ValidationError as error:
-        raise RunError(f"{path} has a header that condgen cannot read: {error.errors()[0]['msg']}.") from None
-    if info.format > FORMAT:
-        raise RunError(f"{path} was written by a newer condgen (format {info.format}); update condgen to open it.")
-    return info
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "all of it"
+        raise RunError(f"{path} has a header that condgen cannot read: {first['msg']} ({where}).") from None
+    except ValueError:
+        raise RunError(f"{path} has a header that condgen cannot read: it is not JSON.") from None
 
 
 def group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

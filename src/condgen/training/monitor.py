@@ -1,12 +1,14 @@
 """What a person sees of training, and what is kept of it: progress, log.jsonl, TensorBoard."""
 
 import json
+import os
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 Values = dict[str, float]
 
 
+@runtime_checkable
 class Monitor(Protocol):
     """Told what happens while a model trains."""
 
@@ -46,7 +48,7 @@ class Terminal:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self.console = Console(stderr=True)
+        self.console = Console(stderr=True, markup=False, emoji=False, highlight=False)
         columns = (
             TextColumn("{task.fields[seen]} images"),
             BarColumn(),
@@ -87,32 +89,48 @@ class Terminal:
 class Log:
     """log.jsonl (one JSON object a line) and TensorBoard event files in a run folder.
 
-    Counted in images seen. When training resumes, what was logged beyond that point is taken back first.
+    Counted in images seen. When training resumes, what was logged beyond that point is taken back first, and what was
+    logged at that point is not logged again.
     """
 
     def __init__(self, folder: Path, images: int):
         from torch.utils.tensorboard import SummaryWriter
 
         self.path = folder / "log.jsonl"
-        kept = [line for line in self._lines() if json.loads(line)["images"] <= images]
-        self.path.write_text("".join(kept), encoding="utf-8")
+        kept = [entry for entry in self._entries() if entry["images"] <= images]
+        self.last = {tuple(entry) for entry in kept if entry["images"] == images}
+        self.images = images
+        partial = self.path.with_name(".log.jsonl.partial")
+        partial.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
+        os.replace(partial, self.path)
         self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=images + 1 if images else None)
 
-    def _lines(self) -> list[str]:
-        """The log's whole lines; a last one cut short by a crash is dropped."""
+    def _entries(self) -> list[dict[str, Any]]:
+        """What the log holds; lines that a crash cut short are dropped."""
         if not self.path.exists():
             return []
-        return [
-            line for line in self.path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("}\n")
-        ]
+        lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return [entry for line in lines if "images" in (entry := _entry(line))]
 
     def write(self, images: int, values: Values) -> None:
         """Log values at this many images."""
+        entry = {"images": images, **values}
+        if images == self.images and tuple(entry) in self.last:
+            return
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"images": images, **values}) + "\n")
+            file.write(json.dumps(entry) + "\n")
         for name, value in values.items():
             self.board.add_scalar(name, value, images)
 
     def close(self) -> None:
         """Finish the event file."""
         self.board.close()
+
+
+def _entry(line: str) -> dict[str, Any]:
+    """A line of the log; nothing where it is damaged."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}

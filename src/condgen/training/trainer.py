@@ -5,6 +5,7 @@ uninterrupted one bit for bit on the same machine.
 """
 
 import math
+import shlex
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -16,13 +17,14 @@ from typing import Annotated, Any, Literal
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from condgen.data import Splits, as_float
-from condgen.errors import CondgenError, RunError
+from condgen.errors import CondgenError, RequestError, RunError
 from condgen.joint import Joint
 from condgen.models import Model
 from condgen.rng import Rng
@@ -69,7 +71,7 @@ class Training:
     ema: Count = 20_000
     clip: Positive = 1.0
     precision: Literal["no", "bf16", "fp16"] = "no"
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     checkpoint_seconds: Positive = 30.0
     previews: Annotated[int, Field(ge=0)] = 10
 
@@ -109,7 +111,7 @@ class Trainer:
         self.preview = preview
         self.augment = augment
         self.joint = Joint.of(data.train.condition)
-        self.accelerator = Accelerator(mixed_precision=settings.precision)
+        self.accelerator = _accelerator(settings.precision)
         channels_last = torch.channels_last if len(data.shape) == 3 else torch.contiguous_format
         self.raw = model.to(memory_format=channels_last)  # type: ignore[call-overload]
         self.memory_format = channels_last
@@ -136,6 +138,9 @@ class Trainer:
 
     def _average(self, averaged: Any, current: Any, updates: Any) -> None:
         """Exponential moving average with the half-life of `ema` images, shorter while few have been seen."""
+        if not averaged[0].is_floating_point():  # counters, such as those of batch norm
+            torch._foreach_copy_(averaged, current)
+            return
         half_life = max(min(self.settings.ema, self.info.images / 10), 1)
         torch._foreach_lerp_(averaged, current, 1 - 0.5 ** (self.settings.batch / half_life))
 
@@ -168,9 +173,9 @@ class Trainer:
                 break
             window.append(self._step(x, condition))
             info.images += s.batch
-            now = time.monotonic()
+            now, stop = time.monotonic(), self.stop  # a signal from here on waits for the next step
             preview_due = self._preview_due()
-            save_due = now - saved > s.checkpoint_seconds or self.stop is not None or preview_due
+            save_due = now - saved > s.checkpoint_seconds or stop is not None or preview_due
             if len(window) >= LOG_STEPS or save_due:
                 values = self._look(window)
                 log.write(info.images, values)
@@ -185,10 +190,10 @@ class Trainer:
                 info.seconds += now - saved
                 self.save()
                 saved = now
-            if self.stop:
+            if stop:
                 raise Interrupted(
-                    f"Stopped by {self.stop} after {info.images:,} images; everything is saved. "
-                    f"Go on with: condgen resume {self.folder}"
+                    f"Stopped by {stop} after {info.images:,} images; everything is saved. "
+                    f"Go on with: condgen resume {shlex.quote(str(self.folder))}"
                 )
         if window:
             log.write(info.images, self._look(window))
@@ -349,6 +354,17 @@ class Trainer:
         finally:
             for each, handler in previous.items():
                 signal.signal(each, handler)
+
+
+def _accelerator(precision: str) -> Accelerator:
+    """Accelerate's view of the machine; it keeps one precision per process, but a later run may want another."""
+    if AcceleratorState._shared_state.get("_mixed_precision", precision) != precision:
+        AcceleratorState._reset_state()
+    try:
+        return Accelerator(mixed_precision=precision)
+    except ValueError as error:
+        AcceleratorState._reset_state()
+        raise RequestError(f"The precision {precision} cannot be used here: {error}") from None
 
 
 def versions() -> dict[str, str]:

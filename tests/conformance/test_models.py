@@ -1,0 +1,183 @@
+"""Every model × mechanism × prior × attribute kind × kind of data keeps the same promises.
+
+A new model is tested by being in MODELS: what it must show follows from its capabilities and its builder's arguments.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+
+import pytest
+import torch
+from torch import Tensor
+
+from condgen.arguments import keyword_arguments
+from condgen.conditioning import MECHANISMS, Encoded
+from condgen.joint import Joint
+from condgen.models import MODELS, Model, build
+from condgen.models.priors import PRIORS
+from condgen.rng import Rng
+from condgen.schema import Condition, Continuous
+from condgen.training import condition_effect
+from condgen.training.probe import IGNORED
+from tests.conformance.worlds import SHAPES, conditions, observations
+
+STEPS, BATCH, N = 120, 64, 512
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    kind: str
+    space: str
+    arguments: tuple[tuple[str, str | int | float], ...] = ()
+
+    def __str__(self) -> str:
+        return "-".join([self.name, self.kind, self.space, *(str(v) for _, v in self.arguments)])
+
+
+def cases() -> list[Case]:
+    """All mechanisms with all kinds of attribute; all priors and both encodings once with all attributes together."""
+    found = []
+    for name, space in product(MODELS, SHAPES):
+        known = keyword_arguments(MODELS[name])
+        if "mechanism" not in known:
+            found.append(Case(name, "all", space))
+            continue
+        kinds = ("categorical", "flag", "continuous", "all")
+        variants = [(k, (("mechanism", m),)) for m, k in product(MECHANISMS, kinds) if m != "none"]
+        variants += [("all", (("prior", p),)) for p in PRIORS if "prior" in known and p != known["prior"]]
+        variants += [("all", (("embedding", 16),))] if "embedding" in known else []
+        found += [Case(name, kind, space, arguments) for kind, arguments in variants]
+    return found
+
+
+CASES = cases()
+
+
+@dataclass(frozen=True)
+class Trained:
+    model: Model
+    first: float
+    last: float
+    joint: Joint
+
+
+@cache
+def trained(case: Case) -> Trained:
+    """A small model after a few steps in a tiny world, in evaluation mode, with its first and last losses."""
+    torch.manual_seed(0)
+    condition = conditions(case.kind, N)
+    x = observations(condition, case.space)
+    small = {"channels": 16, "latent": 4} | dict(case.arguments)
+    model = build(case.name, condition.schema, SHAPES[case.space], **small)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    losses = []
+    for step in range(STEPS):
+        index = torch.arange(step * BATCH, (step + 1) * BATCH) % N
+        loss = model(x[index], condition[index])["loss"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss))
+    return Trained(model.eval(), sum(losses[:5]) / 5, sum(losses[-5:]) / 5, Joint.of(condition))
+
+
+@torch.no_grad()
+def sampled(model: Model, condition: Condition, seeds: range) -> Tensor:
+    return model.sample(condition, Rng(seeds))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_samples_have_the_shape_of_the_data(case: Case) -> None:
+    condition = conditions(case.kind, 5, seed=1)
+    x = sampled(trained(case).model, condition, range(5))
+    assert x.shape == (5, *SHAPES[case.space])
+    assert x.isfinite().all()
+    assert case.space == "vector" or (x.min() >= 0 and x.max() <= 1)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_loss_falls(case: Case) -> None:
+    assert trained(case).last < trained(case).first - 0.03
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_gradients_reach_every_parameter(case: Case) -> None:
+    model = trained(case).model.train()
+    condition = conditions(case.kind, 32, seed=2)
+    model.zero_grad()
+    model(observations(condition, case.space), condition)["loss"].backward()
+    model.eval()
+    assert [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_same_image_for_the_same_seed_whatever_the_batch_size(case: Case) -> None:
+    model, condition = trained(case).model, conditions(case.kind, 6, seed=3)
+    together = sampled(model, condition, range(10, 16))
+    alone = torch.cat([sampled(model, condition[k : k + 1], range(10 + k, 11 + k)) for k in range(6)])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
+    assert (together[0] - sampled(model, condition[:1], range(99, 100))[0]).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_recipe_and_weights_rebuild_the_model(case: Case) -> None:
+    model, condition = trained(case).model, conditions(case.kind, 4, seed=4)
+    twin = build(model.recipe["model"], model.schema, model.shape, **model.recipe["arguments"])
+    twin.load_state_dict(model.state_dict())
+    assert torch.equal(sampled(twin.eval(), condition, range(4)), sampled(model, condition, range(4)))
+
+
+CONDITIONAL = [c for c in CASES if "mechanism" in keyword_arguments(MODELS[c.name])]
+
+
+@pytest.mark.parametrize("case", CONDITIONAL, ids=str)
+def test_each_attribute_moves_what_it_names(case: Case) -> None:
+    """Change one attribute: the samples move towards the world under the new condition, not just somewhere."""
+    model, before = trained(case).model, conditions(case.kind, 64, seed=5)
+    for a in before.schema:
+        codes = before.values[a.name]
+        changed = a.low + a.high - codes if isinstance(a, Continuous) else len(a.choices) - 1 - codes
+        after = before.with_codes(a.name, changed)
+        moved = sampled(model, after, range(64)) - sampled(model, before, range(64))
+        wanted = observations(after, case.space) - observations(before, case.space)
+        agreement = torch.nn.functional.cosine_similarity(moved.flatten(), wanted.flatten(), dim=0)
+        assert agreement > 0.5, (a.name, float(agreement))
+
+
+@pytest.mark.parametrize("case", CONDITIONAL, ids=str)
+def test_severed_condition_is_detected(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = trained(case)
+    assert condition_effect(found.model, found.joint) > 5 * IGNORED
+    encoder = found.model.condition_encoder
+    assert isinstance(encoder, torch.nn.Module)
+    forward = encoder.forward
+
+    def constant(condition: Condition) -> Encoded:
+        return Encoded(*(torch.zeros_like(t) for t in forward(condition)))
+
+    monkeypatch.setattr(encoder, "forward", constant)
+    assert condition_effect(found.model, found.joint) < IGNORED
+
+
+@pytest.mark.parametrize("case", CONDITIONAL, ids=str)
+def test_free_attributes_are_encoded_or_refused_but_never_taken_for_zero(case: Case) -> None:
+    model = trained(case).model
+    free = Condition.free(model.schema, 3)
+    if "handles_missing" in model.capabilities:
+        assert sampled(model, free, range(3)).isfinite().all()
+    else:
+        with pytest.raises(ValueError, match="free"):
+            sampled(model, free, range(3))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_models_that_encode_reconstruct_better_than_the_mean(case: Case) -> None:
+    model, condition = trained(case).model, conditions(case.kind, 64, seed=6)
+    if "encodes" not in model.capabilities:
+        pytest.skip("does not encode")
+    x = observations(condition, case.space)
+    with torch.no_grad():
+        error = (model.reconstruct(x, condition) - x).square().mean()  # type: ignore[operator]
+    assert error < (x - x.mean(0)).square().mean()
