@@ -1,6 +1,7 @@
 """The command line. Everything heavy is imported inside the commands, so that `--help` answers at once."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -73,6 +74,8 @@ def train(
     ] = None,
 ) -> None:
     """Train a model on DATA. Ctrl-C saves first; `condgen resume` goes on from there."""
+    from condgen.data import BUILTIN
+    from condgen.errors import RequestError
     from condgen.presets import preset as recipe
     from condgen.quantities import count, duration
     from condgen.run import split_arguments
@@ -81,16 +84,18 @@ def train(
 
     arguments: dict[str, Any] = {"seconds": 300.0} if not preset else recipe(preset)
     options = {"model": model, "mechanism": mechanism, "prior": prior, "seed": seed, **_settings(settings or [])}
-    arguments |= {key: value for key, value in options.items() if value is not None}
-    if budget or images:
+    options |= {"seconds": duration(budget)} if budget else {}
+    options |= {"images": count(images)} if images else {}
+    if {"seconds", "images"} <= options.keys():
+        raise RequestError("Give a time (--budget) or a number of images (--images), not both.")
+    if {"seconds", "images"} & options.keys():  # either one takes the place of what the preset says
         arguments = {k: v for k, v in arguments.items() if k not in ("seconds", "images")}
-        arguments |= {"seconds": duration(budget)} if budget else {}
-        arguments |= {"images": count(images)} if images else {}
+    arguments |= {key: value for key, value in options.items() if value is not None}
     name = arguments.pop("model", "cvae")
     split_arguments(name, arguments)  # before the data is loaded: a wrong option should not cost minutes
     splits = _load(data, attributes, size, schema)
     origin = {
-        "source": data if splits.source != data or not Path(data).exists() else str(Path(data).resolve()),
+        "source": data if data in BUILTIN else str(Path(data).expanduser().resolve()),
         "attributes": splits.schema.names,
         "size": size,
         "schema": splits.schema.model_dump(mode="json") if schema else None,
@@ -107,19 +112,18 @@ def train(
 @app.command()
 def resume(run: RunFolder) -> None:
     """Go on with an interrupted RUN, as if it had never stopped."""
+    from condgen.data import load
     from condgen.errors import RunError
     from condgen.run import resume as resume_run
     from condgen.schema import Schema
     from condgen.training import Terminal, checkpoint
 
     info, _ = checkpoint.load(run / checkpoint.FILE)
-    source = info.data.get("source")
-    if source is None:
+    origin = info.data
+    if origin.get("source") is None:
         raise RunError(f"{run} was trained from Python on data in memory; resume it there, with condgen.resume.")
-    given = Schema.model_validate(info.data["schema"]) if info.data.get("schema") else None
-    from condgen.data import load
-
-    splits = load(source, attributes=info.data["attributes"], size=info.data["size"], schema=given)
+    given = Schema.model_validate(origin["schema"]) if origin.get("schema") else None
+    splits = load(origin["source"], attributes=origin.get("attributes"), size=origin.get("size"), schema=given)
     _trained(resume_run(run, splits, monitor=Terminal()))
 
 
@@ -174,8 +178,10 @@ def edit(
     opened = Run.open(run)
     opened.must_edit()
     opened.requests(request)
-    channels, height, _ = opened.model.shape
-    x, _ = load_images([Encoded(p, Path(p)) for p in paths], height)
+    if len(opened.model.shape) != 3:
+        raise RequestError(f"{run} was trained on vectors, not on images; edit those from Python, with Run.edit.")
+    channels, height, width = opened.model.shape
+    x, _ = load_images([Encoded(p, Path(p)) for p in paths], (width, height))
     x = as_float(_with_channels(x, channels))
     now = _stated(opened, source, len(x)) if source else opened.read(x)
     edited = opened.edit(x, now, request)
@@ -240,7 +246,7 @@ def _load(data: str, attributes: str | None, size: int | None, schema: Path | No
 
 
 def _settings(pairs: list[str]) -> dict[str, Any]:
-    """`--set key=value` as a dictionary; `none` is no value."""
+    """`--set key=value` as a dictionary."""
     from condgen.errors import RequestError
 
     found: dict[str, Any] = {}
@@ -256,14 +262,14 @@ def _trained(run: "Run") -> None:
     info, name = run.info, run.schema.names[0] if len(run.schema) else ""
     print(f"Trained {info.recipe['model']} on {info.images:,} images in {info.seconds:.0f} s: {run.path}")
     ask = f' "{name}=*"' if "conditional" in run.model.capabilities and run.schema[name].kind != "continuous" else ""
-    print(f"Next: condgen sample {run.path}{ask} -n 16 --out samples")
+    print(f"Next: condgen sample {shlex.quote(str(run.path))}{ask} -n 16 --out samples")
 
 
 def _show_summary(found: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(markup=False, emoji=False, highlight=False)  # names may hold brackets and colons
     sizes = ", ".join(f"{n:,} {name}" for name, n in found["examples"].items())
     console.print(f"{found['source']}: shape {tuple(found['shape'])}; {sizes}")
     table = Table("attribute", "kind", "values in the training part", "missing")
@@ -276,7 +282,7 @@ def _show_summary(found: dict[str, Any]) -> None:
             f"{combinations['present']:,} of {combinations['possible']:,} combinations of named values occur."
         )
     for problem in found["problems"]:
-        console.print(f"• {problem}", highlight=False)
+        console.print(f"• {problem}")
 
 
 def _values(attribute: dict[str, Any]) -> str:

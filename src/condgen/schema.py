@@ -359,6 +359,10 @@ class Condition:
         """The same requests with the attributes under the mask left free."""
         return replace(self, present=self.present & ~mask)
 
+    def dropout(self, chance: float) -> "Condition":
+        """The same requests with each attribute of each sample left free with this chance, independently."""
+        return self.drop(torch.rand_like(self.present, dtype=torch.float) < chance)
+
     def update(self, other: "Condition") -> "Condition":
         """What `other` asks for, and for the rest what this asks for."""
         values = {n: torch.where(other.given(n), other.values[n], codes) for n, codes in self.values.items()}

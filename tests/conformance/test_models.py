@@ -79,7 +79,7 @@ def trained(case: Case) -> Trained:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     return Trained(model.eval(), sum(losses[:5]) / 5, sum(losses[-5:]) / 5, Joint.of(condition))
 
 

@@ -247,8 +247,18 @@ def test_sampling_uses_no_dropout_and_no_batch_statistics(
     model, c = small(name, people, shape, **arguments), requests(people, 40)
     evaluated = model.sample(c, Rng(range(40)))
     torch.testing.assert_close(model.sample(c, Rng(range(40))), evaluated, rtol=0, atol=0)
-    if not arguments.get("embedding"):  # condition dropout is part of its training mode, and nothing else is
-        torch.testing.assert_close(model.train().sample(c, Rng(range(40))), evaluated, rtol=0, atol=0)
+    torch.testing.assert_close(model.train().sample(c, Rng(range(40))), evaluated, rtol=0, atol=0)
+
+
+def test_condition_dropout_acts_on_the_loss_only_while_training(people: Schema) -> None:
+    model, c = small("cvae", people, embedding=8, condition_dropout=0.9), requests(people, 40)
+    seen: list[Condition] = []
+    model.condition_encoder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    x = torch.rand(40, *model.shape)
+    model.train()(x, c)
+    model.eval()(x, c)
+    assert 0.02 < seen[0].present.float().mean() < 0.25
+    assert seen[1].complete
 
 
 def test_samples_are_means_for_images_and_draws_for_vectors(people: Schema) -> None:

@@ -80,10 +80,9 @@ class EmbeddingEncoder(ConditionEncoder):
 
     handles_missing = True
 
-    def __init__(self, schema: Schema, width: int = 64, dropout: float = 0.1):
+    def __init__(self, schema: Schema, width: int = 64):
         _must_have_attributes(schema)
         super().__init__(schema, width)
-        self.dropout = dropout  # chance that an attribute of a training sample is replaced by its null
         self.embed = nn.ModuleList(nn.Linear(_features(a), width, bias=False) for a in schema)
         for layer in self.embed:
             nn.init.normal_(layer.weight)  # type: ignore[arg-type]
@@ -91,12 +90,9 @@ class EmbeddingEncoder(ConditionEncoder):
         self.mix = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
 
     def forward(self, condition: Condition) -> Encoded:
-        """The encoded condition; while training, each attribute of each sample is dropped with chance `dropout`."""
-        present = condition.present
-        if self.training and self.dropout:
-            present = present & (torch.rand_like(present, dtype=torch.float) >= self.dropout)
+        """The encoded condition, with the null of every attribute that is free."""
         embedded = [layer(_encode(a, condition)) for layer, a in zip(self.embed, self.schema, strict=True)]
-        tokens = torch.where(present[..., None], torch.stack(embedded, dim=1), self.null)
+        tokens = torch.where(condition.present[..., None], torch.stack(embedded, dim=1), self.null)
         return Encoded(self.mix(self.scale * tokens.sum(1)), tokens)
 
 

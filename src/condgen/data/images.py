@@ -50,11 +50,12 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return (image.convert("RGBA") if "transparency" in image.info else image).convert("RGB")
 
 
-def load_images(images: Sequence[Encoded], size: int | None) -> tuple[Tensor, list[str]]:
+def load_images(images: Sequence[Encoded], size: int | tuple[int, int] | None) -> tuple[Tensor, list[str]]:
     """All images as uint8 [n, channel, height, width], and notes on what was done to them.
 
-    size: the side of the square that every image is cropped (centred) and resized to. Without it, images of one size
-    stay as they are, unless a side is not divisible by 4; images of different sizes become squares.
+    size: the side of the square, or the width and height, that every image is cropped (centred) and resized to. Without
+    it, images of one size stay as they are, unless a side is not divisible by 4; images of different sizes become
+    squares.
     """
     with ThreadPoolExecutor(2) as pool:
         decoded = list(pool.map(decode, images))
@@ -66,8 +67,10 @@ def load_images(images: Sequence[Encoded], size: int | None) -> tuple[Tensor, li
     return torch.from_numpy(array).permute(0, 3, 1, 2).contiguous(), notes
 
 
-def _target(sizes: list[tuple[int, int]], size: int | None) -> tuple[tuple[int, int], list[str]]:
+def _target(sizes: list[tuple[int, int]], size: int | tuple[int, int] | None) -> tuple[tuple[int, int], list[str]]:
     """The common (width, height), and a note if it is not simply that of the images."""
+    if isinstance(size, tuple):
+        return size, []
     if size is not None:
         if size < 4 or size % 4:
             raise RequestError(f"The size {size} is not a positive multiple of 4.")

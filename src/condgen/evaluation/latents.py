@@ -105,8 +105,12 @@ def active_units(mean: Latents, threshold: float = 0.01) -> int:
     return int((mean.var(0) > threshold).sum())
 
 
-def linear_probe(train: Latents, train_codes: Codes, test: Latents, test_codes: Codes) -> float:
-    """Share of test labels that logistic regression, fitted on training latents, predicts: a lower bound of what is in z.
+def linear_probe(
+    train: Latents, train_codes: Codes, test: Float[Tensor, "m latent"], test_codes: Shaped[Tensor, " m"]
+) -> float:
+    """Share of test labels that logistic regression, fitted on training latents, predicts.
+
+    A lower bound of what is in z: what no plane separates goes unseen, which `class_overlap` is there to show.
 
     Latents are centred and divided by one number, their overall scale, so that the penalty means the same for every
     model. Not by one per dimension: that would blow up dimensions which the posterior's noise has long drowned.

@@ -29,7 +29,8 @@ LOG_VARIANCE = (-12.0, 3.0)  # bounds of the posterior's log-variance
 class VAE(Model):
     """The whole family: an encoder, a decoder, a prior, a likelihood and the weight β of the KL term.
 
-    encoder(x, c) gives [batch, 2 · latent], decoder(z, c) the likelihood's raw outputs.
+    encoder(x, c) gives [batch, 2 · latent], decoder(z, c) the likelihood's raw outputs. With `condition_dropout`, the loss
+    leaves each attribute of each sample free with that chance, so that a learned null learns what "free" means.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class VAE(Model):
         prior: Prior,
         likelihood: Likelihood,
         beta: float = 1.0,
+        condition_dropout: float = 0.0,
     ):
         conditional = set() if isinstance(condition_encoder, EmptyEncoder) else {"conditional"}
         missing = {"handles_missing"} if condition_encoder.handles_missing else set()
@@ -53,12 +55,15 @@ class VAE(Model):
         self.prior = prior
         self.likelihood = likelihood
         self.beta = beta
+        self.condition_dropout = condition_dropout
 
     def forward(self, x: Batch, condition: Condition, player: str = "model") -> Terms:
         """The negative evidence lower bound, −E_q log p(x|z,c) + β KL(q(z|x,c) ‖ p(z|c)); terms in nats.
 
         The minimised `loss` is divided by the number of values in x: a matter of step size only, since both terms are.
         """
+        if self.training and self.condition_dropout:
+            condition = condition.dropout(self.condition_dropout)
         c = self.condition_encoder(condition)
         posterior = self.posterior(x, c)
         z = posterior.at(torch.randn_like(posterior.mean))
@@ -276,7 +281,7 @@ def cvae(
             "mechanism for the decoder or a prior per condition, or use the model vae"
         )
     score = _likelihood(likelihood, shape)
-    encoder = EmbeddingEncoder(schema, embedding, condition_dropout) if embedding else PlainEncoder(schema)
+    encoder = EmbeddingEncoder(schema, embedding) if embedding else PlainEncoder(schema)
     parts = _Parts(shape, encoder, channels, depth)
     return VAE(
         schema,
@@ -287,6 +292,7 @@ def cvae(
         prior=PRIORS[prior](latent, encoder.width),
         likelihood=score,
         beta=beta,
+        condition_dropout=condition_dropout if embedding else 0.0,
     )
 
 

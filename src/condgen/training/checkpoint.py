@@ -1,7 +1,8 @@
 """Checkpoints: one safetensors file, with everything that is not a tensor as JSON in its header. No pickle.
 
-A file is written in a folder beside its final name and moved there when it is complete and on disk, so that a checkpoint
-is either the old one or the new one, whenever the process dies. The next one clears what a dead process left behind.
+A file is written in a folder beside its final name and moved there when it is complete and on disk, so that a
+checkpoint is either the old one or the new one, whenever the process dies. The next one clears what a dead process
+left behind.
 """
 
 import json

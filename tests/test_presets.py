@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import pytest
+
+import condgen
+from condgen.arguments import validated
+from condgen.data import Splits
+from condgen.errors import RequestError
+from condgen.models import build
+from condgen.presets import PRESETS, preset
+from condgen.run import split_arguments
+from condgen.training import Training
+
+every_preset = pytest.mark.parametrize("name", PRESETS)
+
+
+@every_preset
+def test_every_setting_of_a_preset_is_one_that_its_model_or_the_trainer_takes(name: str, digits: Splits) -> None:
+    recipe = preset(name)
+    data = condgen.load("mixture") if name == "mixture" else digits
+    model = recipe.pop("model")
+    for_model, for_training = split_arguments(model, recipe)
+    build(model, data.schema, data.shape, **for_model)
+    settings = validated(Training, for_training)
+    assert (settings["images"] is None) != (settings["seconds"] is None)
+
+
+@every_preset
+def test_a_preset_says_what_to_expect_but_does_not_pass_it_on(name: str) -> None:
+    assert PRESETS[name]["expect"]
+    assert "expect" not in preset(name)
+
+
+def test_changing_a_recipe_does_not_change_the_preset() -> None:
+    preset("demo").clear()
+    assert preset("demo")["model"] == "cvae"
+
+
+def test_an_unknown_preset_names_the_nearest() -> None:
+    with pytest.raises(RequestError, match=r"'mnits'. Did you mean mnist"):
+        preset("mnits")
+
+
+def test_a_preset_trains(digits: Splits, tmp_path: Path) -> None:
+    recipe = preset("demo") | {"images": 200, "channels": 4}
+    run = condgen.train(recipe.pop("model"), digits, tmp_path, **recipe)
+    assert run.info.recipe["arguments"]["likelihood"] == "gaussian"

@@ -1,0 +1,91 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from condgen.training import Terminal
+from condgen.training.monitor import Log
+
+
+def entries(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def logged(folder: Path, *counts: int, resumed_at: int = 0) -> list[int]:
+    log = Log(folder, resumed_at)
+    for images in counts:
+        log.write(images, {"loss": images / 10})
+    log.close()
+    return [entry["images"] for entry in entries(folder)]
+
+
+def test_one_json_object_a_line_counted_in_images(tmp_path: Path) -> None:
+    logged(tmp_path, 100, 200)
+    assert entries(tmp_path) == [{"images": 100, "loss": 10.0}, {"images": 200, "loss": 20.0}]
+
+
+def test_what_was_logged_beyond_the_checkpoint_is_taken_back(tmp_path: Path) -> None:
+    logged(tmp_path, 100, 200, 300)
+    assert logged(tmp_path, 250, 300, resumed_at=200) == [100, 200, 250, 300]
+
+
+def test_what_was_logged_at_the_checkpoint_is_not_doubled(tmp_path: Path) -> None:
+    log = Log(tmp_path, 0)
+    log.write(100, {"loss": 1.0})
+    log.write(100, {"validation/loss": 2.0})
+    log.close()
+    log = Log(tmp_path, 100)
+    log.write(100, {"validation/loss": 2.0})
+    log.write(100, {"condition_effect": 0.5})
+    log.close()
+    assert [list(entry)[1] for entry in entries(tmp_path)] == ["loss", "validation/loss", "condition_effect"]
+
+
+@pytest.mark.parametrize("rest", ['{"images": 300, "lo', "\0\0\0\0", "\udcff{}", '{"images": 3}}\n', "[1]\n", "{}\n"])
+def test_a_damaged_last_line_is_dropped(tmp_path: Path, rest: str) -> None:
+    logged(tmp_path, 100, 200)
+    with (tmp_path / "log.jsonl").open("ab") as file:
+        file.write(rest.encode(errors="surrogateescape"))
+    assert logged(tmp_path, 300, resumed_at=200) == [100, 200, 300]
+
+
+def test_a_crash_while_the_log_is_put_in_order_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    logged(tmp_path, 100, 200)
+
+    def crash(*paths: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("condgen.training.monitor.os.replace", crash)
+        Log(tmp_path, 200)
+    assert logged(tmp_path, resumed_at=200) == [100, 200]
+
+
+def test_the_curves_are_in_tensorboard_too(tmp_path: Path) -> None:
+    logged(tmp_path, 100)
+    assert list((tmp_path / "tensorboard").glob("events.*"))
+
+
+def test_without_a_terminal_progress_is_a_few_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    monitor = Terminal()
+    monitor.start(0, 1000)
+    for images in range(10, 1001, 10):
+        monitor.progress(images, 1000, 1234.5, {"loss": 0.25})
+    monitor.note("a note about [bold] and :smile:")
+    monitor.close()
+    lines = capsys.readouterr().err.splitlines()
+    assert 8 <= len(lines) <= 12
+    assert "10 / 1,000 images  1,234 images/s  loss 0.25" in lines[0]
+    assert lines[-1] == "a note about [bold] and :smile:"
+
+
+def test_in_a_terminal_there_is_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monitor = Terminal()
+    monitor.start(0, None)
+    monitor.progress(500, 1000, 99.0, {"loss": 0.25})
+    monitor.close()
+    seen = capsys.readouterr().err
+    assert "500 / 1,000 images" in seen
+    assert "loss 0.25" in seen
