@@ -2,10 +2,10 @@
 
     python benchmarks/likelihood.py ../shared/data/mnist --budget 3m --seeds 3 --samples 500
 
-Test images are binarised once, each pixel one with the probability of its grey value (generator seed 0); training images
-anew at every visit. Reported is the importance-weighted bound with `--samples` samples (Burda et al. 2016, eq. 8) on the
-first `--test` test images, in nats. For independent classes, knowing the label is worth at most their entropy: ln 10 =
-2.303 nats for ten equally frequent ones.
+Test images are binarised once, each pixel one with the probability of its grey value (generator seed 0); training
+images anew at every visit. Reported is the importance-weighted bound with `--samples` samples (Burda et al. 2016,
+eq. 8) on the first `--test` test images, in nats. Knowing the label can be worth at most its entropy: ln 10 = 2.303
+nats for ten equally frequent classes.
 """
 
 import argparse
@@ -78,9 +78,8 @@ def main() -> None:
     for name, values in found.items():
         print(f"| {name} | " + " | ".join(_shown([v[k] for v in values]) for k in range(2)) + " |")
     gains = [c[1] - u[1] for c, u in zip(found["cvae"], found["vae"], strict=True)]
-    print(
-        f"\nGain of the condition: {_shown(gains)} nats; a label is worth at most {entropy:.3f} (ln 10 = {math.log(10):.3f})."
-    )
+    print(f"\nGain of the condition: {_shown(gains)} nats.")
+    print(f"A label is worth at most its entropy, {entropy:.3f} nats (ln 10 = {math.log(10):.3f}).")
 
 
 def _shown(values: list[float]) -> str:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -70,8 +71,13 @@ class Literal(nn.Module):
         self.layer = nn.Conv2d(channels + width, channels, 3, padding=1)
 
     def forward(self, x: torch.Tensor, c: Encoded) -> torch.Tensor:
+        """The convolution of x and the repeated condition."""
         maps = c.vector[:, :, None, None].expand(-1, -1, *x.shape[2:])
         return self.layer(torch.cat([x, maps], 1))
+
+
+def step(layer: nn.Module, x: torch.Tensor, c: Encoded) -> None:
+    layer(x, c).sum().backward()
 
 
 def mechanisms(channels: int = 32, width: int = 40, size: int = 16) -> None:
@@ -83,7 +89,7 @@ def mechanisms(channels: int = 32, width: int = 40, size: int = 16) -> None:
     }
     assert isinstance(layers["concat"], Concat)
     layers["concat, literal"] = Literal(channels, width)
-    times = {n: seconds(lambda m=m: m(x, c).sum().backward(), repeat=20) for n, m in layers.items()}
+    times = {name: seconds(partial(step, layer, x, c), repeat=20) for name, layer in layers.items()}
     print(f"\n3×3 convolution, {channels} channels, {size}×{size}, condition of {width} numbers, relative to none:")
     for name, took in times.items():
         print(f"  {name:16} {took / times['none']:.2f}")

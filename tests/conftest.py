@@ -1,5 +1,11 @@
 """Shapes and types of every function are checked at run time, in tests only."""
 
+import os
+
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # before torch is imported: on small tensors, threads only wait for others
+
 from jaxtyping import install_import_hook
 
 install_import_hook("condgen", "beartype.beartype")
@@ -7,7 +13,6 @@ install_import_hook("condgen", "beartype.beartype")
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest

@@ -1,6 +1,7 @@
 """Keyword arguments as configuration: checked against a function's signature, saved as JSON, used to call it again."""
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -44,6 +45,8 @@ def _converted(function: Callable[..., Any], parameter: inspect.Parameter, value
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in (parameter.name, *first["loc"]))
+        if first["type"] == "literal_error":
+            raise unknown(f"{name}:", value, re.findall(r"'([^']*)'", first["ctx"]["expected"])) from None
         raise RequestError(
             f"The argument {name}={first['input']!r} of {function.__name__} is wrong: {first['msg']}."
         ) from None

@@ -185,9 +185,9 @@ def edit(
     x = as_float(_with_channels(x, channels))
     now = _stated(opened, source, len(x)) if source else opened.read(x)
     edited = opened.edit(x, now, request)
+    shown = save_samples(iter([edited]), opened.schema, [request], out)
     for path, before, after in zip(paths, now.describe(), edited.condition.describe(), strict=True):
         print(f"{path}: {before} → {after}")
-    shown = save_samples(iter([edited]), opened.schema, [request], out)
     _before_after(x, edited.x, out / "grid.png")
     torch.cuda.empty_cache()
     print(f"{len(x)} edited image(s) in {out}; look at {shown}")
@@ -218,7 +218,7 @@ def main() -> None:
     from condgen.errors import CondgenError
 
     try:
-        app()
+        app(prog_name="condgen")
     except CondgenError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(error.exit_status)

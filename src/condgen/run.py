@@ -87,14 +87,17 @@ class Run:
             raise RequestError(f"The seed must be at least 0 and below 2^40, not {seed}.")
         return self._stream(asked, n, seed, batch)
 
-    @torch.inference_mode()
     def _stream(self, asked: Sequence[Request], n: int, seed: int, batch: int) -> Iterator[Samples]:
         for index, request in enumerate(asked):
             for start in range(seed, seed + n, batch):
                 seeds = torch.arange(start, min(start + batch, seed + n))
-                condition = self._draw(request, seeds)
-                x = self.model.sample(condition.to(self.model.device), Rng(seeds.tolist())).float().cpu().contiguous()
-                yield Samples(x, condition, seeds, torch.full_like(seeds, index))
+                yield self._batch(request, index, seeds)
+
+    @torch.inference_mode()
+    def _batch(self, request: Request, index: int, seeds: Int[Tensor, " batch"]) -> Samples:
+        condition = self._draw(request, seeds)
+        x = self.model.sample(condition.to(self.model.device), Rng(seeds.tolist())).float().cpu().contiguous()
+        return Samples(x, condition, seeds, torch.full_like(seeds, index))
 
     def _draw(self, request: Request, seeds: Int[Tensor, " batch"]) -> Condition:
         """The conditions of a request's samples; from streams of their own, so that the noise does not depend on it.
@@ -202,7 +205,7 @@ def train(
     training diverges.
     """
     for_model, for_training = split_arguments(model, arguments)
-    settings = Training(**validated(Training, for_training))
+    settings = Training(**for_training)
     if settings.images is None and settings.seconds is None:
         raise RequestError("Say how long to train: a time (--budget 3m, seconds=180) or a number of --images (500k).")
     torch.manual_seed(settings.seed)
@@ -214,7 +217,7 @@ def train(
 
 
 def split_arguments(model: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Arguments of a model's builder, and fields of Training. Raises RequestError for what is neither."""
+    """The complete arguments of a model's builder, and of Training. Raises RequestError for what fits neither."""
     if model not in MODELS:
         raise unknown("model", model, MODELS)
     of_model, of_training = keyword_arguments(MODELS[model]), keyword_arguments(Training)
@@ -222,8 +225,8 @@ def split_arguments(model: str, arguments: Mapping[str, Any]) -> tuple[dict[str,
         if name not in of_model and name not in of_training:
             raise unknown(f"setting of {model}", name, [*of_model, *of_training])
     return (
-        {k: v for k, v in arguments.items() if k in of_model},
-        {k: v for k, v in arguments.items() if k in of_training},
+        validated(MODELS[model], {k: v for k, v in arguments.items() if k in of_model}),
+        validated(Training, {k: v for k, v in arguments.items() if k in of_training}),
     )
 
 

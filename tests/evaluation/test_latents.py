@@ -6,6 +6,7 @@ from torch import Tensor
 
 from condgen import models
 from condgen.data import Dataset
+from condgen.errors import RequestError
 from condgen.evaluation.latents import (
     active_units,
     class_overlap,
@@ -16,7 +17,7 @@ from condgen.evaluation.latents import (
     without_prior,
 )
 from condgen.models import VAE, Autoencoder
-from condgen.models.vae import cvae
+from condgen.models.gaussian import DiagonalGaussian
 from condgen.schema import Categorical, Condition, Schema
 
 LETTERS = Schema(attributes=(Categorical(name="letter", values=tuple("abcd")),))
@@ -116,19 +117,67 @@ def test_the_posterior_does_not_depend_on_the_batch_and_sees_the_condition() -> 
     assert not torch.allclose(posterior(model, other).mean, whole.mean)
 
 
-def test_the_report_tells_a_prior_per_condition_from_what_it_leaves_over() -> None:
-    """With a decoder and an encoder that do nothing, the posterior's noise is what tells fixed priors apart."""
-    model = cvae(LETTERS, (6,), latent=3, channels=8, prior="gaussian-fixed").eval()
+def test_a_prior_per_class_separates_classes_and_what_is_left_does_not() -> None:
+    """A posterior that is its prior but for a trace of x: the latents tell the class, the noise does not."""
+    model = built("cvae", prior="gaussian-fixed")
+    assert isinstance(model, VAE)
+
+    def encode(x: Tensor, condition: Condition) -> DiagonalGaussian:
+        prior = model.prior.gaussian(model.condition_encoder(condition))  # type: ignore[operator]
+        return DiagonalGaussian(prior.mean + 0.05 * x[:, 3:], prior.log_variance)
+
+    model.encode = encode  # type: ignore[method-assign]
+    model.prior.means.copy_(10 * torch.eye(4, 3))
     report = latent_report(model, letters(600), letters(300, seed=1), "letter")
     assert report.z.shape == report.noise.shape == (300, 3)
+    assert (report.probe, report.overlap) == (1, 0)
+    assert report.drawn_probe > 0.99
+    assert report.noise_probe == pytest.approx(1 / 4, abs=0.1)
+    assert report.noise_overlap == pytest.approx(1, abs=0.1)
     assert report.kl is not None
-    assert report.kl.shape == (3,)
-    assert report.active == active_units(report.noise)
-    assert report.noise_overlap == class_overlap(report.noise, letters(300, seed=1).condition.values["letter"])
+    torch.testing.assert_close(report.kl, torch.full((3,), 0.5 * 0.05**2), rtol=0.2, atol=0)
+    assert report.active == 0  # the means move with the class, but hardly with x
+
+
+def test_a_probe_of_latents_that_are_all_alike_guesses() -> None:
+    z, codes = torch.full((200, 3), 2.0), blobs(200, apart=0)[1]
+    assert linear_probe(z, codes, z, codes) == pytest.approx(1 / 4, abs=0.1)
+
+
+def test_what_the_posterior_drowns_in_noise_is_read_off_its_means_only() -> None:
+    model, data = built("cvae"), letters(600)
+    model.encode = lambda x, c: DiagonalGaussian(x[:, 2:5] / 1e3, torch.zeros(len(x), 3))  # type: ignore[method-assign]
+    report = latent_report(model, data, letters(300, seed=1), "letter")
+    assert report.probe > 0.45
+    assert report.drawn_probe == pytest.approx(1 / 4, abs=0.08)
+
+
+def test_observations_without_the_label_are_left_out() -> None:
+    model, train, test = built("vae"), letters(300), letters(100, seed=1)
+    some = torch.arange(100) % 3 == 0
+    wrong = test.condition.with_codes("letter", torch.where(some, 0.0, test.condition.values["letter"]))
+    partly = Dataset(test.x, wrong.drop(some[:, None]))
+    report = latent_report(model, train, partly, "letter")
+    expected = latent_report(model, train, test[(~some).nonzero()[:, 0]], "letter")
+    torch.testing.assert_close(report.z, expected.z)
+    assert (report.probe, report.overlap) == (expected.probe, expected.overlap)
+
+
+def test_a_continuous_attribute_has_no_classes(people: Schema) -> None:
+    data = Dataset(torch.randn(20, 6), Condition.of(people, [{"age": 3}] * 20))
+    with pytest.raises(RequestError, match="'age' is continuous"):
+        latent_report(built("vae"), data, data, "age")
+
+
+def test_a_model_that_cannot_encode_is_refused() -> None:
+    model = models.Model(LETTERS, (6,), {"conditional"})
+    with pytest.raises(RequestError, match="cannot encode"):
+        posterior(model, letters(10))
 
 
 def test_an_autoencoder_has_no_kl() -> None:
     report = latent_report(built("autoencoder"), letters(200), letters(100, seed=1), "letter")
     assert report.kl is None
+    assert report.probe == report.drawn_probe
     assert (report.probe, report.overlap) == (report.noise_probe, report.noise_overlap)
     assert report.scale == pytest.approx(float(report.z.var(0).mean().sqrt()))

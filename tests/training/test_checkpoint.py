@@ -98,10 +98,11 @@ def test_a_failing_write_leaves_the_old_one_and_nothing_else(
 def test_what_a_killed_process_left_behind_is_cleared_by_the_next_write(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as killed:
         killed.setattr(checkpoint, "save_file", interrupted)
         killed.setattr("condgen.training.checkpoint.shutil.rmtree", lambda *_, **__: None)
-        save(path, INFO, TENSORS)
+        with pytest.raises(KeyboardInterrupt):
+            save(path, INFO, TENSORS)
     assert len(list(path.parent.iterdir())) == 2
     save(path, replace(INFO, images=99), TENSORS)
     assert load(path)[0].images == 99
@@ -182,6 +183,32 @@ def test_an_optimiser_comes_back_and_goes_on_alike() -> None:
     second = optimiser(step(first))
     checkpoint.restore_optimiser(second, checkpoint.optimiser_tensors(first))
     assert torch.equal(step(first), step(second))
+
+
+def test_an_optimisers_moments_get_the_memory_layout_of_their_weights() -> None:
+    """Fused AdamW walks through weights and moments side by side: another layout mixes them up, silently."""
+
+    def updated(weight: Tensor, steps: int, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        torch.manual_seed(steps)
+        parameter = torch.nn.Parameter(weight.clone(memory_format=torch.channels_last))
+        optimiser = torch.optim.AdamW([parameter], lr=0.1, fused=True)
+        if state:
+            checkpoint.restore_optimiser(optimiser, state)
+        for _ in range(steps):
+            parameter.grad = torch.randn(4, 3, 2, 5).to(memory_format=torch.channels_last)
+            optimiser.step()
+        tensors = {k: t.contiguous().clone() for k, t in checkpoint.optimiser_tensors(optimiser).items()}
+        return parameter.detach(), tensors  # as they come back from a file
+
+    weight, state = updated(torch.zeros(4, 3, 2, 5), 2, {})
+    again, _ = updated(weight, 1, state)
+    moments = torch.optim.AdamW([torch.nn.Parameter(weight.contiguous().clone())], lr=0.1, fused=True)
+    checkpoint.restore_optimiser(moments, state)
+    torch.manual_seed(1)
+    plain = moments.param_groups[0]["params"][0]
+    plain.grad = torch.randn(4, 3, 2, 5)
+    moments.step()
+    torch.testing.assert_close(again, plain.detach(), rtol=0, atol=1e-6, check_stride=False)
 
 
 def test_a_joint_distribution_comes_back(people: Schema) -> None:

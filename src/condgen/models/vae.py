@@ -29,8 +29,8 @@ LOG_VARIANCE = (-12.0, 3.0)  # bounds of the posterior's log-variance
 class VAE(Model):
     """The whole family: an encoder, a decoder, a prior, a likelihood and the weight β of the KL term.
 
-    encoder(x, c) gives [batch, 2 · latent], decoder(z, c) the likelihood's raw outputs. With `condition_dropout`, the loss
-    leaves each attribute of each sample free with that chance, so that a learned null learns what "free" means.
+    encoder(x, c) gives [batch, 2 · latent], decoder(z, c) the likelihood's raw outputs. With `condition_dropout`, the
+    loss leaves each attribute of each sample free with that chance, so that a learned null learns what "free" means.
     """
 
     def __init__(

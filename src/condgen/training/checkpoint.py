@@ -116,11 +116,16 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """The inverse of `optimiser_tensors`."""
+    """The inverse of `optimiser_tensors`.
+
+    Every tensor gets the memory layout of its parameter: fused optimisers walk through both side by side.
+    """
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         number, name = key.split("/")
-        state.setdefault(int(number), {})[name] = tensor
+        like = parameters[int(number)] if tensor.dim() else tensor
+        state.setdefault(int(number), {})[name] = torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
 

@@ -150,10 +150,9 @@ class Trainer:
         Raises Interrupted after a signal (everything is saved first) and RunError when the loss explodes (the last good
         checkpoint is kept).
         """
-        info, s = self.info, self.settings
         self.save()
-        log = Log(self.folder, info.images)
-        self.monitor.start(info.images, info.total)
+        log = Log(self.folder, self.info.images)
+        self.monitor.start(self.info.images, self.info.total)
         try:
             with self._signals():
                 self._loop(log)
@@ -161,7 +160,6 @@ class Trainer:
         finally:
             log.close()
             self.monitor.close()
-        assert info.images >= (s.images or 1)
 
     def _loop(self, log: Log) -> None:
         info, s = self.info, self.settings
@@ -297,7 +295,8 @@ class Trainer:
 
     def _finish(self, log: Log) -> None:
         """The last look at the model: validation, picture, whether it heeds its condition, checkpoint."""
-        self._preview(log)
+        if self.settings.previews:
+            self._preview(log)
         self.save()
         if "conditional" in self.raw.capabilities:
             effect = condition_effect(self._averaged(), self.joint)
@@ -328,7 +327,7 @@ class Trainer:
         """Continue where a checkpoint stands."""
         self.raw.load_state_dict(checkpoint.group(tensors, "model"))
         self.ema.module.load_state_dict(checkpoint.group(tensors, "ema"))
-        self.ema.n_averaged.copy_(tensors["ema_updates"])
+        tensors["ema_updates"]
         for name, optimiser in self.optimisers.items():
             checkpoint.restore_optimiser(optimiser, checkpoint.group(tensors, f"optimiser/{name}"))
         self.info = info
@@ -360,11 +359,10 @@ def _accelerator(precision: str) -> Accelerator:
     """Accelerate's view of the machine; it keeps one precision per process, but a later run may want another."""
     if AcceleratorState._shared_state.get("_mixed_precision", precision) != precision:
         AcceleratorState._reset_state()
-    try:
-        return Accelerator(mixed_precision=precision)
-    except ValueError as error:
-        AcceleratorState._reset_state()
-        raise RequestError(f"The precision {precision} cannot be used here: {error}") from None
+    accelerator = Accelerator(mixed_precision=precision)
+    if precision != "no" and not accelerator.native_amp:  # else it would quietly compute in float32
+        raise RequestError(f"The precision {precision} cannot be used on {accelerator.device.type}; choose bf16 or no.")
+    return accelerator
 
 
 def versions() -> dict[str, str]:

@@ -1,0 +1,445 @@
+"""The loop, on models so small that what it does to them can be followed."""
+
+import json
+import math
+import os
+import signal
+from collections.abc import Callable
+from contextlib import nullcontext
+from itertools import count, pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from condgen.data import Dataset, Splits, split
+from condgen.errors import RequestError, RunError
+from condgen.models import Model
+from condgen.models.base import Terms
+from condgen.rng import Rng
+from condgen.run import Run
+from condgen.schema import Categorical, Condition, Flag, Schema
+from condgen.training import Interrupted, Silent, Trainer, Training, checkpoint, condition_effect, learning_rate
+
+SCHEMA = Schema(attributes=(Categorical(name="sign", values=("minus", "plus")), Flag(name="on")))
+
+
+class Toy(Model):
+    """x ≈ weight · sign + noise; `on` does nothing. Hooks see every forward pass."""
+
+    def __init__(self, capabilities: set[str] | None = None, obeys: bool = True):
+        super().__init__(SCHEMA, (2,), {"conditional"} if capabilities is None else capabilities)
+        self.weight = nn.Parameter(torch.zeros(2))
+        self.obeys = obeys
+        self.seen: list[Condition] = []
+        self.loss: Callable[[int, Tensor], Tensor] = lambda _, loss: loss
+
+    def centre(self, condition: Condition) -> Tensor:
+        return self.weight * (condition.values["sign"] * 2 - 1)[:, None] * self.obeys
+
+    def forward(self, x: Tensor, condition: Condition, player: str = "model") -> Terms:
+        if self.training:
+            self.seen.append(condition)
+        loss = (x - self.centre(condition) - (not self.obeys) * self.weight).square().mean()
+        return {"loss": self.loss(len(self.seen), loss)}
+
+    def sample(self, condition: Condition, rng: Rng) -> Tensor:
+        return self.centre(condition) + 0.1 * rng.normal(2)
+
+
+class Duel(Model):
+    """Two players with weights of their own, and a buffer of integers. `turns` holds both players' weights at each."""
+
+    def __init__(self) -> None:
+        super().__init__(SCHEMA, (2,), set())
+        self.generator = nn.Linear(2, 2)
+        self.critic = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+        self.turns: list[tuple[str, Tensor, Tensor]] = []
+
+    def players(self) -> dict[str, list[nn.Parameter]]:
+        return {"critic": list(self.critic.parameters()), "generator": list(self.generator.parameters())}
+
+    def weights(self) -> tuple[Tensor, Tensor]:
+        return self.critic[0].weight.detach().clone(), self.generator.weight.detach().clone()  # type: ignore[operator,union-attr]
+
+    def forward(self, x: Tensor, condition: Condition, player: str = "model") -> Terms:
+        if self.training:
+            self.turns.append((player, *self.weights()))
+        fake = self.critic(self.generator(torch.randn_like(x))).mean()
+        return {"loss": -fake if player == "generator" else fake - self.critic(x).mean()}
+
+    def sample(self, condition: Condition, rng: Rng) -> Tensor:
+        return self.generator(rng.normal(2))
+
+
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def data(n: int = 400, missing: bool = False) -> Splits:
+    """Points at ±(1, 1) by sign; `on` always agrees with the sign. Half of the labels `on` may be missing."""
+    rows: list[dict[str, Any]] = [{"sign": ["minus", "plus"][k % 2], "on": k % 2} for k in range(n)]
+    if missing:
+        rows = [row if k % 4 < 2 else {"sign": row["sign"]} for k, row in enumerate(rows)]
+    condition = Condition.of(SCHEMA, rows)
+    x = (condition.values["sign"] * 2 - 1)[:, None] + 0.1 * torch.randn(n, 2)
+    return split(Dataset(x, condition))
+
+
+def trainer(folder: Path, model: Model | None = None, splits: Splits | None = None, **settings: Any) -> Trainer:
+    settings = {"images": 3200, "batch": 32, "lr": 0.05, "previews": 0, **settings}
+    monitor = settings.pop("monitor", None)
+    return Trainer(model or Toy(), splits or data(), folder, Training(**settings), monitor=monitor)
+
+
+def entries(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def saved(folder: Path) -> tuple[checkpoint.Info, dict[str, Tensor]]:
+    return checkpoint.load(folder / checkpoint.FILE)
+
+
+# ---- the learning rate
+
+
+def test_the_learning_rate_warms_up_stays_and_falls_to_zero() -> None:
+    def at(images: int, warmup: int = 1000) -> float:
+        return learning_rate(2.0, images, 100_000, warmup)
+
+    assert at(0) == pytest.approx(2.0 / 1000)
+    assert at(499) == pytest.approx(1.0)
+    assert at(999) == at(10_000) == at(30_000) == 2.0
+    assert at(65_000) == pytest.approx(1.0)
+    assert at(100_000) == at(110_000) == 0
+    assert at(4_999, warmup=50_000) == pytest.approx(1.0)  # at most a tenth of the run is warm-up
+    assert all(a >= b for a, b in pairwise(at(k) for k in range(2000, 100_000, 1000)))
+
+
+def test_the_learning_rate_waits_at_its_peak_until_the_budget_is_measured() -> None:
+    assert [learning_rate(2.0, k, None, 1000) for k in (0, 499, 999, 10**9)] == pytest.approx([2e-3, 1.0, 2.0, 2.0])
+
+
+# ---- training
+
+
+def test_it_learns_counts_images_and_leaves_a_checkpoint_and_a_log(tmp_path: Path) -> None:
+    training = trainer(tmp_path, images=3000)
+    training.run()
+    torch.testing.assert_close(training.raw.weight, torch.ones(2), rtol=0, atol=0.1)  # type: ignore[arg-type]
+    info, _ = saved(tmp_path)
+    assert info.images == info.total == 3000 or info.images == 3008
+    seen = [e["images"] for e in entries(tmp_path)]
+    assert seen == sorted(seen)
+    assert seen[0] == 20 * 32
+    assert seen[-1] == 3008  # whole batches
+    losses = [e["loss"] for e in entries(tmp_path) if "loss" in e]
+    assert losses[-1] < 0.1 * losses[0]
+
+
+def test_equal_seeds_give_equal_weights_and_others_do_not(tmp_path: Path) -> None:
+    weights = []
+    for k, seed in enumerate((1, 1, 2)):
+        torch.manual_seed(k)  # the state of the process's own stream does not matter
+        training = trainer(tmp_path, seed=seed, splits=data_once(), images=320)
+        training.run()
+        weights.append(training.raw.weight.detach())
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def data_once() -> Splits:
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        return data()
+
+
+def test_augmentation_sees_every_batch_and_can_be_repeated(tmp_path: Path) -> None:
+    draws: list[list[float]] = [[], []]
+    for found in draws:
+
+        def augment(x: Tensor, found: list[float] = found) -> Tensor:
+            found.append(float(torch.rand(())))
+            return x
+
+        training = trainer(tmp_path, images=320)
+        training.augment = augment
+        training.run()
+    assert draws[0] == draws[1]
+    assert len(set(draws[0])) == 10
+
+
+def test_validation_and_pictures_come_as_often_as_asked(tmp_path: Path) -> None:
+    training = trainer(tmp_path, previews=4)
+    training.preview = lambda model, path: path.with_suffix(".txt").write_text("") and None  # type: ignore[func-returns-value]
+    training.run()
+    assert [e["images"] for e in entries(tmp_path) if "validation/loss" in e] == [800, 1600, 2400, 3200]
+    assert len(list((tmp_path / "samples").iterdir())) == 4
+
+
+def test_validation_changes_nothing(tmp_path: Path) -> None:
+    weights = []
+    for previews in (0, 7):
+        training = trainer(tmp_path, splits=data_once(), previews=previews)
+        training.run()
+        weights.append(training.raw.weight.detach())
+    assert torch.equal(*weights)
+
+
+# ---- missing attributes
+
+
+def test_missing_attributes_are_filled_from_the_joint_never_with_zero(tmp_path: Path) -> None:
+    model, splits = Toy(), data(missing=True)
+    trainer(tmp_path, model, splits, images=640, previews=1).run()
+    assert not splits.train.condition.complete
+    seen = Condition.cat(model.seen)
+    assert seen.complete
+    assert torch.equal(seen.values["on"], seen.values["sign"])  # as in the rows that have both
+
+
+def test_a_model_that_handles_missing_attributes_sees_them_missing(tmp_path: Path) -> None:
+    model = Toy({"conditional", "handles_missing"})
+    trainer(tmp_path, model, data(missing=True), images=640, previews=1).run()
+    seen = Condition.cat(model.seen)
+    assert seen.given("sign").all()
+    assert 0.4 < seen.given("on").float().mean() < 0.6
+
+
+# ---- divergence
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [lambda loss: loss * math.nan, lambda loss: loss * 1e6, lambda loss: loss * math.inf],
+    ids=["nan", "exploding", "infinite"],
+)
+def test_divergence_stops_with_advice_and_keeps_the_last_good_checkpoint(
+    tmp_path: Path, broken: Callable[[Tensor], Tensor]
+) -> None:
+    model = Toy()
+    model.loss = lambda step, loss: broken(loss) if step > 50 else loss
+    with pytest.raises(RunError) as caught:
+        trainer(tmp_path, model, checkpoint_seconds=1e-9).run()
+    for part in (str(tmp_path), "lr=0.0125", "warmup", "1,632 images"):
+        assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+    info, tensors = saved(tmp_path)
+    assert info.images == 50 * 32
+    assert all(t.isfinite().all() for t in tensors.values())
+
+
+def test_broken_gradients_stop_it_too_before_they_are_saved(tmp_path: Path) -> None:
+    model = Toy()
+    model.loss = lambda step, loss: loss + (0 * model.weight[0] / 0 * 0).nan_to_num() if step == 30 else loss
+    with pytest.raises(RunError, match="diverged"):
+        trainer(tmp_path, model, checkpoint_seconds=1e-9).run()
+    assert all(t.isfinite().all() for t in saved(tmp_path)[1].values())
+
+
+# ---- budgets
+
+
+def ticking(monkeypatch: pytest.MonkeyPatch, tick: float = 0.01) -> None:
+    """A clock that advances by a tick whenever it is read, which the loop does once a step."""
+    clock = count()
+    monkeypatch.setattr("condgen.training.trainer.time", SimpleNamespace(monotonic=lambda: next(clock) * tick))
+
+
+def test_a_time_budget_becomes_a_recorded_number_of_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticking(monkeypatch)
+    trainer(tmp_path, images=None, seconds=2.0).run()
+    info, _ = saved(tmp_path)
+    assert info.total == info.images == 200 * 32
+    assert info.seconds == pytest.approx(2.0, abs=0.1)
+    assert info.training["seconds"] == 2.0
+
+
+def test_a_measured_budget_is_kept_when_training_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticking(monkeypatch)
+    first = trainer(tmp_path, images=None, seconds=2.0)
+    first.monitor = StopsAt(3200)
+    with pytest.raises(Interrupted):
+        first.run()
+    ticking(monkeypatch, tick=1.0)  # a slower machine
+    second = trainer(tmp_path, images=None, seconds=2.0)
+    second.restore(*saved(tmp_path))
+    second.run()
+    assert saved(tmp_path)[0].images == 200 * 32
+
+
+# ---- signals
+
+
+class StopsAt(Silent):
+    """Presses Ctrl-C while the losses at that many images are shown."""
+
+    def __init__(self, images: int):
+        self.images = images
+
+    def progress(self, images: int, total: int | None, rate: float, values: dict[str, float]) -> None:
+        if images >= self.images:
+            self.images = 10**9
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_signal_at_any_moment_saves_before_it_stops(tmp_path: Path) -> None:
+    """The signal arrives after the loop has decided not to save in this step."""
+    with pytest.raises(Interrupted, match=f"condgen resume {tmp_path}") as caught:
+        trainer(tmp_path, monitor=StopsAt(640)).run()
+    assert f"{saved(tmp_path)[0].images:,} images" in str(caught.value)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_command_to_go_on_survives_a_folder_with_spaces(tmp_path: Path) -> None:
+    (tmp_path / "my run").mkdir()
+    with pytest.raises(Interrupted, match=r"condgen resume '.*/my run'$"):
+        trainer(tmp_path / "my run", monitor=StopsAt(640)).run()
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    trainer(tmp_path / "whole", splits=data_once(), previews=2).run()
+    for k, stop in enumerate((640, 960, 2000, 10**6)):
+        parts = trainer(tmp_path / "parts", splits=data_once(), previews=2, monitor=StopsAt(stop))
+        if k:
+            parts.restore(*saved(tmp_path / "parts"))
+        with pytest.raises(Interrupted) if stop < 10**6 else nullcontext():
+            parts.run()
+    whole, pieced = saved(tmp_path / "whole")[1], saved(tmp_path / "parts")[1]
+    assert whole.keys() == pieced.keys()
+    assert all(torch.equal(whole[name], pieced[name]) for name in whole)
+
+
+def test_resuming_a_finished_run_changes_neither_weights_nor_log(tmp_path: Path) -> None:
+    trainer(tmp_path, splits=data_once(), previews=2).run()
+    before, log = saved(tmp_path)[1], entries(tmp_path)
+    again = trainer(tmp_path, splits=data_once(), previews=2)
+    again.restore(*saved(tmp_path))
+    again.run()
+    assert all(torch.equal(before[name], tensor) for name, tensor in saved(tmp_path)[1].items())
+    assert entries(tmp_path) == log
+
+
+# ---- averaged weights
+
+
+def test_averaged_weights_follow_the_raw_ones(tmp_path: Path) -> None:
+    training = trainer(tmp_path, images=640, ema=100_000)
+    training.run()
+    _, tensors = saved(tmp_path)
+    assert not torch.equal(tensors["model/weight"], tensors["ema/weight"])
+    torch.testing.assert_close(tensors["model/weight"], tensors["ema/weight"], rtol=0, atol=0.3)
+
+
+def test_the_average_has_the_half_life_it_says(tmp_path: Path) -> None:
+    training = trainer(tmp_path, ema=320, batch=32)
+    training.info.images = 10**6
+    average = [torch.ones(1)]
+    for _ in range(10):
+        training._average(average, [torch.zeros(1)], 0)
+    assert float(average[0]) == pytest.approx(0.5)
+
+
+def test_a_run_samples_with_its_averaged_weights(run: Run) -> None:
+    _, tensors = saved(run.path)
+    weights, averaged = checkpoint.group(tensors, "model"), checkpoint.group(tensors, "ema")
+    used = Run.open(run.path).model.state_dict()
+    assert all(torch.equal(used[name], tensor) for name, tensor in averaged.items())
+    assert any(not torch.equal(weights[name], tensor) for name, tensor in averaged.items())
+
+
+# ---- two players
+
+
+def test_players_are_trained_in_turn_each_on_its_own_weights(tmp_path: Path) -> None:
+    model = Duel()
+    before = model.weights()
+    trainer(tmp_path, model, images=32).run()
+    (first, *at_first), (second, *at_second) = model.turns
+    assert (first, second) == ("critic", "generator")
+    assert torch.equal(at_first[0], before[0])
+    assert not torch.equal(at_second[0], before[0])  # the critic has moved before the generator's turn
+    assert torch.equal(at_second[1], before[1])  # and did not move the generator
+    after = model.weights()
+    assert torch.equal(after[0], at_second[0])  # nor does the generator move the critic
+    assert not torch.equal(after[1], before[1])
+
+
+def test_every_players_losses_and_optimiser_are_kept(tmp_path: Path) -> None:
+    trainer(tmp_path, Duel(), previews=1).run()
+    logged = {key for entry in entries(tmp_path) for key in entry}
+    assert {"critic/loss", "critic/gradient", "generator/loss", "generator/gradient"} <= logged
+    _, tensors = saved(tmp_path)
+    for player in ("critic", "generator"):
+        assert checkpoint.group(tensors, f"optimiser/{player}")
+
+
+def test_counters_in_the_model_are_copied_not_averaged(tmp_path: Path) -> None:
+    trainer(tmp_path, Duel(), images=320).run()
+    _, tensors = saved(tmp_path)
+    assert tensors["ema/critic.1.num_batches_tracked"] == tensors["model/critic.1.num_batches_tracked"] > 0
+
+
+# ---- is the condition heeded?
+
+
+def warnings_of(folder: Path, model: Model) -> list[str]:
+    monitor = Notes()
+    trainer(folder, model, images=640, monitor=monitor).run()
+    return monitor.notes
+
+
+def test_a_model_that_ignores_its_condition_is_loudly_warned_about(tmp_path: Path) -> None:
+    (warning,) = warnings_of(tmp_path, Toy(obeys=False))
+    assert warning.startswith("WARNING: the model ignores its condition")
+    assert "--mechanism" in warning
+    assert entries(tmp_path)[-1]["condition_effect"] < 0.02
+
+
+def test_a_model_that_obeys_is_not_warned_about(tmp_path: Path) -> None:
+    assert warnings_of(tmp_path, Toy()) == []
+    assert entries(tmp_path)[-1]["condition_effect"] > 0.5
+
+
+def test_an_unconditional_model_is_not_warned_about(tmp_path: Path) -> None:
+    assert warnings_of(tmp_path, Toy(set(), obeys=False)) == []
+    assert not any("condition_effect" in entry for entry in entries(tmp_path))
+
+
+def test_the_effect_of_the_condition_is_relative_to_all_variation(tmp_path: Path) -> None:
+    joint = trainer(tmp_path).joint
+    model = Toy()
+    effects = []
+    for weight in (0.0, 0.01, 1.0):
+        with torch.no_grad():
+            model.weight.fill_(weight)
+        effects.append(condition_effect(model, joint))
+    assert effects[0] == 0
+    assert 0 < effects[1] < 0.3
+    assert 0.8 < effects[2] < 1.3
+
+
+# ---- arithmetic
+
+
+def test_runs_of_one_process_may_differ_in_precision(tmp_path: Path) -> None:
+    for precision in ("no", "bf16", "no"):
+        training = trainer(tmp_path, images=64, precision=precision)
+        training.run()
+        assert training.accelerator.mixed_precision == precision
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU can do it")
+def test_a_precision_that_the_machine_lacks_is_said_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="precision fp16 cannot be used on cpu; choose bf16"):
+        trainer(tmp_path, precision="fp16")
+    trainer(tmp_path, images=64).run()
