@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="condgen",
-    help="Conditional generation: train on labelled data, ask for attributes, get what you asked for.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -29,6 +28,16 @@ Attributes = Annotated[str | None, typer.Option(help="The only attributes to use
 Size = Annotated[int | None, typer.Option(help="Side of the square that images are cropped and resized to.")]
 SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A schema.json to use instead of the inferred one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.callback(invoke_without_command=True)
+def _condgen(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+    """Conditional generation: train on labelled data, ask for attributes, get what you asked for."""
+    if version:
+        from importlib.metadata import version as installed
+
+        print(installed("condgen"))
+        raise typer.Exit
 
 
 SOURCES = """\

@@ -327,7 +327,7 @@ class Trainer:
         """Continue where a checkpoint stands."""
         self.raw.load_state_dict(checkpoint.group(tensors, "model"))
         self.ema.module.load_state_dict(checkpoint.group(tensors, "ema"))
-        tensors["ema_updates"]
+        self.ema.n_averaged.copy_(tensors["ema_updates"])
         for name, optimiser in self.optimisers.items():
             checkpoint.restore_optimiser(optimiser, checkpoint.group(tensors, f"optimiser/{name}"))
         self.info = info
