@@ -1,4 +1,8 @@
 import csv
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,22 +62,26 @@ def test_what_was_sampled_is_a_dataset_with_the_same_labels(run: Run, tmp_path: 
     assert len(found) == 40
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-def test_the_datasets_library_reads_it(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HF_HOME", "HF_DATASETS_CACHE"):
-        monkeypatch.setenv(name, str(tmp_path / "cache"))
-    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
-        monkeypatch.setenv(name, "1")
-    datasets = pytest.importorskip("datasets")
+READ_BY_DATASETS = """
+import json, sys
+import datasets
+loaded = datasets.load_dataset("imagefolder", data_dir=sys.argv[1], split="train", cache_dir=sys.argv[2])
+digits = [str(v) for v in loaded["digit"][:]]
+print(json.dumps([loaded.column_names, loaded["seed"][:], digits, loaded[0]["image"].size]))
+"""
+
+
+def test_the_datasets_library_reads_it(run: Run, tmp_path: Path) -> None:
     _, samples = save(run, tmp_path / "samples", "digit=3|8", n=6)
-    loaded = datasets.load_dataset(
-        "imagefolder", data_dir=str(tmp_path / "samples"), split="train", cache_dir=str(tmp_path / "cache")
-    )
-    assert loaded.column_names == ["image", "seed", "digit"]
-    assert loaded["seed"][:] == samples.seeds.tolist()
-    assert [str(v) for v in loaded["digit"][:]] == [row["digit"] for row in samples.condition.rows()]
-    assert loaded[0]["image"].size == (8, 8)
+    cache = str(tmp_path / "cache")
+    offline = {"HF_HOME": cache, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    command = [sys.executable, "-c", READ_BY_DATASETS, str(tmp_path / "samples"), cache]
+    output = subprocess.run(command, check=True, capture_output=True, env=os.environ | offline).stdout
+    columns, seeds, digits, size = json.loads(output.splitlines()[-1])
+    assert columns == ["image", "seed", "digit"]
+    assert seeds == samples.seeds.tolist()
+    assert digits == [row["digit"] for row in samples.condition.rows()]
+    assert size == [8, 8]
 
 
 def test_vectors_are_columns(points: Run, tmp_path: Path) -> None:
@@ -86,6 +94,9 @@ def test_vectors_are_columns(points: Run, tmp_path: Path) -> None:
     assert rows[0]["side"] == "west"
     assert rows[-1]["side"] == ""  # free, and left to the model
     assert rows[-1]["far"] == "yes"
+    again = condgen.load(str(tmp_path))
+    assert (len(again.train) + len(again.validation) + len(again.test), again.shape) == (len(samples), (2,))
+    assert again.schema == points.schema
 
 
 def test_the_grid_has_a_labelled_row_per_request(run: Run, tmp_path: Path) -> None:

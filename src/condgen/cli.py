@@ -44,7 +44,7 @@ SOURCES = """\
 DATA can also be:
   a folder with one folder of images per class (attribute: label);
   a folder of images with a metadata.csv: file_name, and one column per attribute;
-  a CSV or Parquet file with a column of image paths or of encoded images;
+  a CSV or Parquet file with a column of image paths or of encoded images, or columns x0, x1, … of a vector;
   a folder with train.parquet and, if you like, test.parquet."""
 
 
@@ -112,8 +112,6 @@ def train(
     _say(
         f"{len(splits.train):,} training examples of shape {splits.shape}, attributes: {', '.join(splits.schema.names)}"
     )
-    if name in ("autoencoder", "vae"):
-        _say(f"The model {name} ignores these attributes by design; --model cvae learns them.")
     run = train_run(name, splits, out, source=origin, monitor=Terminal(), **arguments)
     _trained(run)
 

@@ -210,6 +210,8 @@ def train(
         raise RequestError("Say how long to train: a time (--budget 3m, seconds=180) or a number of --images (500k).")
     torch.manual_seed(settings.seed)
     built = build(model, data.schema, data.shape, **for_model)
+    if monitor and len(data.schema) and "conditional" not in built.capabilities:
+        monitor.note(f"The model {model} ignores these attributes by design; --model cvae learns them.")
     folder = new_folder(Path(out), "the run")
     origin = {**(source or {}), "fingerprint": data.train.fingerprint}
     Trainer(built, data, folder, settings, source=origin, monitor=monitor, preview=Preview(data)).run()

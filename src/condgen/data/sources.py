@@ -6,12 +6,16 @@ makes first. What that library writes (`image` columns of bytes and path) is und
 
 import csv
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
 
 from condgen.data.builtin import BUILTIN
 from condgen.data.dataset import Dataset, Splits, split
@@ -27,10 +31,10 @@ _IMAGE_COLUMNS = ("image", "file_name", "filename", "path", "image_path", "file"
 
 @dataclass(frozen=True)
 class Table:
-    """Encoded images and the columns that describe them, row by row."""
+    """Encoded images or vectors [n, dimension], and the columns that describe them, row by row."""
 
     source: str
-    images: list[Encoded]
+    content: list[Encoded] | Float[Tensor, "n dimension"]
     columns: dict[str, list[Any]]
     notes: list[str] = field(default_factory=list)
     schema: Schema | None = None  # when the source brings its own
@@ -64,10 +68,28 @@ def load(
     train, test = _read(path)
     schema, notes = _schema(train, test, attributes, schema)
     tables = [train] if test is None else [train, test]
-    x, image_notes = load_images([image for table in tables for image in table.images], size)
-    data = Dataset(x[: len(train.images)], _condition(train, schema))
-    held_out = None if test is None else Dataset(x[len(train.images) :], _condition(test, schema))
+    x, image_notes = _observations(tables, size)
+    data = Dataset(x[: len(train.content)], _condition(train, schema))
+    held_out = None if test is None else Dataset(x[len(train.content) :], _condition(test, schema))
     return split(data, held_out, source, [*train.notes, *notes, *image_notes])
+
+
+def _observations(tables: list[Table], size: int | None) -> tuple[Shaped[Tensor, "n ..."], list[str]]:
+    """All tables' images or vectors, one after the other, and notes on what was done to them."""
+    vectors = [table.content for table in tables if isinstance(table.content, Tensor)]
+    if not vectors:
+        return load_images([image for table in tables for image in table.content], size)
+    if len(vectors) < len(tables) or len({v.shape[1] for v in vectors}) > 1:
+        raise DataError(
+            f"{tables[0].source} and {tables[-1].source} do not hold observations of the same kind and size."
+        )
+    if size is not None:
+        raise RequestError(f"{tables[0].source} holds vectors; a size is for images.")
+    x = torch.cat(vectors)
+    spread = x.std(0)
+    odd = [f"x{k}" for k in torch.where((spread > 10) | (spread < 0.1) | (x.mean(0).abs() > 10))[0].tolist()]
+    note = f"Models expect coordinates of order one, unlike {', '.join(odd)}; rescale the data to learn it well."
+    return x, [note] if odd else []
 
 
 def _read(path: Path) -> tuple[Table, Table | None]:
@@ -105,7 +127,7 @@ def _parquet(path: Path) -> Table:
             columns[name] = [
                 classes[k] if isinstance(k, int) and 0 <= k < len(classes) else None for k in columns[name]
             ]
-    return _with_images(path, columns)
+    return _described(path, columns)
 
 
 def _class_names(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
@@ -137,7 +159,7 @@ def _csv(path: Path) -> Table:
         raise DataError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path} cannot be read as CSV: {_first_line(error)}") from None
-    return _with_images(path, _columns(path, table))
+    return _described(path, _columns(path, table))
 
 
 def _columns(path: Path, table: Any) -> dict[str, list[Any]]:
@@ -153,22 +175,37 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or ["no reason given"])[0][:300]
 
 
-def _with_images(path: Path, columns: dict[str, list[Any]]) -> Table:
-    """The table of a file, its image column found and set apart."""
+def _described(path: Path, columns: dict[str, list[Any]]) -> Table:
+    """The table of a file, its column of images, or its columns x0, x1, … of a vector, set apart."""
     if not columns or not next(iter(columns.values())):
         raise DataError(f"{path} has no rows.")
     named = {name.casefold(): name for name in columns}
     candidates = [named[c] for c in _IMAGE_COLUMNS if c in named and any(map(_is_image, columns[named[c]]))]
     candidates += [n for n, values in columns.items() if n not in candidates and any(map(_is_image, values))]
+    if not candidates and "x0" in columns:
+        return _with_vectors(path, columns)
     if not candidates:
         raise DataError(
-            f"{path} has no column of images (bytes, or paths such as 'a.png'); its columns are {', '.join(columns)}."
+            f"{path} has no column of images (bytes, or paths such as 'a.png') and no columns x0, x1, … of a vector; "
+            f"its columns are {', '.join(columns)}."
         )
     chosen, *others = candidates
     images = [_encoded(path, row, cell) for row, cell in enumerate(columns[chosen])]
     rest = {name: values for name, values in columns.items() if name not in candidates}
     notes = [f"The column '{n}' holds images too; only '{chosen}' is used." for n in others]
     return Table(str(path), images, rest, notes, _schema_in(path.parent))
+
+
+def _with_vectors(path: Path, columns: dict[str, list[Any]]) -> Table:
+    """The table of a file whose columns x0, x1, … are the coordinates of vectors."""
+    names = list(takewhile(columns.__contains__, (f"x{k}" for k in range(len(columns)))))
+    for name in names:
+        for row, cell in enumerate(columns[name]):
+            if not isinstance(cell, int | float) or not math.isfinite(cell):
+                raise DataError(f"{path}, row {row + 1}, column '{name}': {cell!r} is not a finite number.")
+    vectors = torch.tensor([columns[name] for name in names], dtype=torch.float32).T.contiguous()
+    rest = {name: values for name, values in columns.items() if name not in names}
+    return Table(str(path), vectors, rest, schema=_schema_in(path.parent))
 
 
 def _schema_in(folder: Path) -> Schema | None:
@@ -245,4 +282,4 @@ def _condition(table: Table, schema: Schema) -> Condition:
     codes, given = parse_columns(table.columns, schema, table.source)
     values = {name: torch.tensor(column) for name, column in codes.items()}
     present = torch.tensor([given[name] for name in schema.names], dtype=torch.bool)
-    return Condition(schema, values, present.reshape(len(schema), len(table.images)).T.contiguous())
+    return Condition(schema, values, present.reshape(len(schema), len(table.content)).T.contiguous())
