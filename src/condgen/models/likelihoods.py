@@ -6,12 +6,13 @@ Images are in [0, 1]. `raw` holds `per_value` numbers for each value of x, stack
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid, softplus
+from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
 from condgen.models.gaussian import LOG_2PI, soft_clamp
 from condgen.rng import Rng
 
 Batch = Float[Tensor, "batch ..."]
+_FAR = 1e4  # a distance, in scales of a logistic, beyond which nothing is left of it
 
 
 class Likelihood(nn.Module):
@@ -94,13 +95,18 @@ class DiscretisedLogistic(Likelihood):
         return shift + 0.5, soft_clamp(log_scale - 2, -8.0, 2.0)
 
     def log_prob(self, x: Batch, raw: Batch) -> Float[Tensor, " batch"]:
-        """Σ log (F(x + ½ level) − F(x − ½ level)), F the logistic distribution function."""
+        """Σ log (F(x + ½ level) − F(x − ½ level)), F the logistic distribution function σ.
+
+        In the form that cannot cancel: σ(a) − σ(b) = σ(a) σ(−b) (1 − exp(b − a)).
+        """
         mean, log_scale = self._mean_and_log_scale(raw)
         half = 0.5 / (self.levels - 1)
         inverse = (-log_scale).exp()
-        above, below = (x - mean + half) * inverse, (x - mean - half) * inverse
-        inside = logsigmoid(above) + logsigmoid(-below) + torch.log(-torch.expm1(-2 * half * inverse))
-        score = torch.where(x < half, logsigmoid(above), torch.where(x > 1 - half, -softplus(below), inside))
+        lowest, highest = x < half, x > 1 - half  # these levels take a tail: their outer border is infinitely far
+        above = torch.where(highest, _FAR, (x - mean + half) * inverse)
+        below = torch.where(lowest, -_FAR, (x - mean - half) * inverse)
+        apart = torch.where(lowest | highest, _FAR, 2 * half * inverse)
+        score = torch.log(-torch.expm1(-apart)) - softplus(-above) - softplus(below)
         return score.flatten(1).sum(1)
 
     def mean(self, raw: Batch) -> Batch:
