@@ -169,7 +169,6 @@ def edit(
     ] = None,
 ) -> None:
     """Change attributes of given IMAGEs and keep the rest; the last argument says what to change."""
-    import torch
 
     from condgen.data import as_float
     from condgen.data.images import Encoded, load_images
@@ -196,7 +195,6 @@ def edit(
     for path, before, after in zip(paths, now.describe(), edited.condition.describe(), strict=True):
         print(f"{path}: {before} → {after}")
     _before_after(x, edited.x, out / "grid.png")
-    torch.cuda.empty_cache()
     print(f"{len(x)} edited image(s) in {out}; look at {shown}")
 
 

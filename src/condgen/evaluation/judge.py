@@ -54,7 +54,7 @@ class Judge(nn.Module):
         self.eval()
         parts = [self(part) for part in x.split(batch)]
         values = {a.name: _codes(a, torch.cat([p[a.name] for p in parts])) for a in self.schema}
-        return Condition(self.schema, values, torch.ones(len(x), len(self.schema), dtype=torch.bool))
+        return Condition(self.schema, values, torch.ones(len(x), len(self.schema), dtype=torch.bool, device=x.device))
 
     def agreement(self, x: Float[Tensor, "n ..."], condition: Condition) -> dict[str, float]:
         """Per attribute, over the observations where it is given: accuracy, or mean absolute error if continuous."""
