@@ -62,7 +62,7 @@ def test_arguments_survive_json() -> None:
         ({"data": "x"}, ["data", "train"]),
         ({"lr": -1}, ["lr=-1", "train", "greater than 0"]),
         ({"lr": "fast"}, ["lr='fast'", "train", "number"]),
-        ({"mode": "plian"}, ["mode", "plian", "plain", "'plain' or 'fancy'"]),
+        ({"mode": "plian"}, ["mode", "plian", "Did you mean plain"]),
         ({"widths": [1, "two"]}, ["widths.1='two'", "integer"]),
         ({"model_copy": "perhaps"}, ["model_copy='perhaps'"]),
     ],
