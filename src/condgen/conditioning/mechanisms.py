@@ -10,8 +10,6 @@
 All but `concat` and `norm` start as the wrapped layer itself; `norm` starts as the layer and a normalisation.
 """
 
-from functools import cache
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -52,8 +50,8 @@ class Concat(Mechanism):
     """Vectorization: a dense layer of the concatenation [x, c]; a convolution of x with c repeated as extra channels.
 
     The constant maps are never made. By linearity f([x, c]) = f(x) + g(c), where g convolves a constant map: its output
-    depends on the position only through which kernel taps fall inside the image. Rows and columns with the same taps
-    share their value, so g costs a few numbers a sample; without padding it is one bias a sample.
+    depends on the position only through which kernel taps fall inside the image, separately for rows and columns. So g
+    contracts c with the kernel once a sample, not once a position.
     """
 
     def __init__(self, layer: Layer, width: int):
@@ -74,31 +72,19 @@ class Concat(Mechanism):
         """The layer of the concatenation of x and c."""
         if isinstance(self.layer, nn.Linear):
             return self.layer(x) + c.vector @ self.weight.T
-        rows, row_of = self._taps(0, x)
-        columns, column_of = self._taps(1, x)
-        table = torch.einsum("bw,owij,ri,cj->borc", c.vector, self.weight, rows, columns)
-        return self.layer(x) + table[:, :, row_of[:, None], column_of]
+        rows, columns = self._taps_inside(0, x), self._taps_inside(1, x)
+        constant = torch.einsum("bw,owij,yi,xj->byxo", c.vector, self.weight, rows, columns)
+        return self.layer(x) + constant.permute(0, 3, 1, 2)
 
-    def _taps(self, axis: int, x: Tensor) -> tuple[Tensor, Tensor]:
-        geometry = [getattr(self.layer, name)[axis] for name in ("kernel_size", "stride", "padding", "dilation")]
-        kinds, kind_of = taps_inside(x.shape[2 + axis], *geometry)
-        return torch.tensor(kinds, dtype=x.dtype, device=x.device), torch.tensor(kind_of, device=x.device)
-
-
-@cache
-def taps_inside(
-    size: int, taps: int, stride: int, padding: int, dilation: int
-) -> tuple[list[tuple[bool, ...]], list[int]]:
-    """Which taps of a kernel fall inside an image along one axis of `size` pixels.
-
-    The distinct sets of taps [kind][tap], and the kind of each output position [position]. Numbers, not tensors: a kept
-    tensor would belong to the mode it was made in (inference, export) and fail in every other.
-    """
-    positions = (size + 2 * padding - dilation * (taps - 1) - 1) // stride + 1
-    starts = range(-padding, positions * stride - padding, stride)
-    inside = [tuple(0 <= start + tap * dilation < size for tap in range(taps)) for start in starts]
-    kinds = sorted(set(inside))
-    return kinds, [kinds.index(kind) for kind in inside]
+    def _taps_inside(self, axis: int, x: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "position tap"]:
+        """1 where a kernel tap falls inside the image along one axis, per output position, 0 in the padding."""
+        geometry = (getattr(self.layer, name)[axis] for name in ("kernel_size", "stride", "padding", "dilation"))
+        taps, stride, padding, dilation = geometry
+        size = x.shape[2 + axis]
+        positions = (size + 2 * padding - dilation * (taps - 1) - 1) // stride + 1
+        first = torch.arange(positions, device=x.device) * stride - padding
+        index = first[:, None] + torch.arange(taps, device=x.device) * dilation
+        return ((index >= 0) & (index < size)).to(x.dtype)
 
 
 class FiLM(Mechanism):
