@@ -73,6 +73,9 @@ def save_samples(parts: Iterator[Samples], schema: Schema, labels: Sequence[str]
         raise RunError(f"The samples cannot be written to {folder}: {error.strerror or error}.") from None
 
 
+AHEAD = 8  # half batches that may wait to be written
+
+
 class _Writer:
     def __init__(self, folder: Path, schema: Schema, labels: Sequence[str], columns: int = 10):
         self.folder = folder
@@ -95,6 +98,8 @@ class _Writer:
                 pending += [pool.submit(self._write_images, part.x[k::2], self.count + k, 2) for k in range(2)]
                 self._write_rows(table, part)
                 self.count += len(part)
+                while len(pending) > AHEAD:  # memory stays bounded, and a full disk is noticed at once
+                    pending.pop(0).result()
             for future in pending:
                 future.result()
         return self._grid() if self.shown else self.folder / "metadata.csv"
