@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import torch
 from jaxtyping import Float, Int, Shaped
@@ -74,7 +74,7 @@ class Dataset:
         Epoch e is a permutation drawn from (seed, e); batches may span two epochs.
         """
         while True:
-            index = torch.cat([self._order(seed, start, size)])
+            index = self._order(seed, start, size)
             yield self.x[index], self.condition[index]
             start += size
 
@@ -89,17 +89,10 @@ class Dataset:
         return torch.cat(parts)
 
 
-_last_permutation: tuple[tuple[int, int, int], Tensor] | None = None
-
-
+@lru_cache(maxsize=1)
 def _permutation(n: int, seed: int, epoch: int) -> Int[Tensor, " n"]:
     """The order of an epoch; the last one is kept, since consecutive batches ask for the same."""
-    global _last_permutation
-    key = (n, seed, epoch)
-    if _last_permutation is None or _last_permutation[0] != key:
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-        _last_permutation = key, torch.randperm(n, generator=generator)
-    return _last_permutation[1]
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
 
 
 def as_float(x: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:

@@ -19,14 +19,14 @@ LARGEST_GUESS = 64  # side that images of different sizes get when none is asked
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedImage:
     """An encoded image, as bytes or as a file, and the name to call it by in messages."""
 
     name: str
     content: bytes | Path
 
 
-def decode(image: Encoded) -> Image.Image:
+def decode(image: EncodedImage) -> Image.Image:
     """The image, upright, grey (mode L) or colour (mode RGB). Raises DataError that names it."""
     try:
         stream = image.content if isinstance(image.content, Path) else io.BytesIO(image.content)
@@ -50,7 +50,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return (image.convert("RGBA") if "transparency" in image.info else image).convert("RGB")
 
 
-def load_images(images: Sequence[Encoded], size: int | tuple[int, int] | None) -> tuple[Tensor, list[str]]:
+def load_images(images: Sequence[EncodedImage], size: int | tuple[int, int] | None) -> tuple[Tensor, list[str]]:
     """All images as uint8 [n, channel, height, width], and notes on what was done to them.
 
     size: the side of the square, or the width and height, that every image is cropped (centred) and resized to. Without

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from condgen.data.builtin import BUILTIN
 from condgen.data.dataset import Dataset, Splits, split
-from condgen.data.images import Encoded, load_images
+from condgen.data.images import EncodedImage, load_images
 from condgen.data.infer import categorical, infer_attribute, infer_schema, missing, parse_columns, schema_of
 from condgen.errors import DataError, RequestError, unknown
 from condgen.schema import Condition, Schema
@@ -34,7 +34,7 @@ class Table:
     """Encoded images or vectors [n, dimension], and the columns that describe them, row by row."""
 
     source: str
-    content: list[Encoded] | Float[Tensor, "n dimension"]
+    content: list[EncodedImage] | Float[Tensor, "n dimension"]
     columns: dict[str, list[Any]]
     notes: list[str] = field(default_factory=list)
     schema: Schema | None = None  # when the source brings its own
@@ -219,16 +219,16 @@ def _is_image(cell: Any) -> bool:
     return isinstance(cell, bytes) or (isinstance(cell, dict) and {"bytes", "path"} <= set(cell))
 
 
-def _encoded(table: Path, row: int, cell: Any) -> Encoded:
+def _encoded(table: Path, row: int, cell: Any) -> EncodedImage:
     """A table's cell as an encoded image; paths are relative to the table."""
     where = f"in row {row + 1} of {table}"
     if isinstance(cell, dict):
         cell = cell["bytes"] if cell["bytes"] is not None else cell["path"]
     if isinstance(cell, bytes):
-        return Encoded(where, cell)
+        return EncodedImage(where, cell)
     if missing(cell):
         raise DataError(f"There is no image {where}.")
-    return Encoded(f"{table.parent / str(cell)} ({where})", table.parent / str(cell))
+    return EncodedImage(f"{table.parent / str(cell)} ({where})", table.parent / str(cell))
 
 
 def _class_folders(path: Path) -> Table:
@@ -250,7 +250,7 @@ def _class_folders(path: Path) -> Table:
         )
     notes = [f"{loose} images that lie in no class folder were left out."] if loose else []
     schema = _schema_in(path) or (schema_of([categorical("label", labels)]) if len(set(labels)) > 1 else None)
-    return Table(str(path), [Encoded(str(file), file) for file, _ in files], {"label": labels}, notes, schema)
+    return Table(str(path), [EncodedImage(str(file), file) for file, _ in files], {"label": labels}, notes, schema)
 
 
 def _is_image_file(file: Path) -> bool:
