@@ -171,7 +171,7 @@ def edit(
     """Change attributes of given IMAGEs and keep the rest; the last argument says what to change."""
 
     from condgen.data import as_float
-    from condgen.data.images import Encoded, load_images
+    from condgen.data.images import EncodedImage, load_images
     from condgen.errors import RequestError
     from condgen.run import Run
     from condgen.samples import save_samples
@@ -187,7 +187,7 @@ def edit(
     if len(opened.model.shape) != 3:
         raise RequestError(f"{run} was trained on vectors, not on images; edit those from Python, with Run.edit.")
     channels, height, width = opened.model.shape
-    x, _ = load_images([Encoded(p, Path(p)) for p in paths], (width, height))
+    x, _ = load_images([EncodedImage(p, Path(p)) for p in paths], (width, height))
     x = as_float(_with_channels(x, channels))
     now = _stated(opened, source, len(x)) if source else opened.read(x)
     edited = opened.edit(x, now, request)

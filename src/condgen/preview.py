@@ -10,6 +10,7 @@ from condgen.models import Model
 from condgen.pictures import grid, save_picture
 from condgen.request import Request, requests
 from condgen.rng import Rng
+from condgen.schema import Continuous
 
 
 class Preview:
@@ -32,7 +33,7 @@ class Preview:
         save_picture(grid(torch.cat(x), self.columns, [r.text for r in rows]), path.with_suffix(".png"))
 
     def _rows(self, model: Model) -> list[Request]:
-        named = [a for a in self.joint.schema if a.kind != "continuous"]
+        named = [a for a in self.joint.schema if not isinstance(a, Continuous)]
         if not named or "conditional" not in model.capabilities:
             return [Request({}, "anything")]
         return requests({named[0].name: "*"}, self.joint.schema)[:12]

@@ -92,6 +92,11 @@ class Categorical(_Attribute):
         """Columns of the plain encoding."""
         return len(self.values)
 
+    @property
+    def rms(self) -> float:
+        """Root mean square of the plain encoding's numbers: one in `width` numbers is 1."""
+        return self.width**-0.5
+
     def parse(self, value: object, extrapolate: bool = False) -> float:
         """The code of a person's value (a name or an alias). Raises RequestError with the nearest valid values."""
         value = self._unalias(value)
@@ -123,6 +128,11 @@ class Flag(_Attribute):
     def width(self) -> int:
         """Columns of the plain encoding."""
         return 1
+
+    @property
+    def rms(self) -> float:
+        """Root mean square of the plain encoding's numbers: ±1."""
+        return 1.0
 
     def parse(self, value: object, extrapolate: bool = False) -> float:
         """The code of a person's value: yes/no, true/false, 1/0, −1. Raises RequestError for anything else."""
@@ -159,6 +169,11 @@ class Continuous(_Attribute):
     def width(self) -> int:
         """Columns of the plain encoding."""
         return 1
+
+    @property
+    def rms(self) -> float:
+        """Root mean square of the plain encoding's numbers: that of a uniform value."""
+        return 3**-0.5
 
     def parse(self, value: object, extrapolate: bool = False) -> float:
         """The number itself. Raises RequestError when it is none, or out of range and extrapolate is false."""

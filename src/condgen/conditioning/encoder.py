@@ -29,7 +29,6 @@ class ConditionEncoder(nn.Module):
         super().__init__()
         self.schema = schema
         self.width = width
-        self.scale = max(len(schema), 1) ** -0.5
 
     def forward(self, condition: Condition) -> Encoded:
         """The encoded condition: vector [batch, width], tokens [batch, attribute, width]."""
@@ -67,7 +66,7 @@ class PlainEncoder(ConditionEncoder):
                 "a plain encoding cannot leave attributes free; fill them from the data's joint distribution"
             )
         blocks = [a.encode(condition.values[a.name]) for a in self.schema]
-        vector = torch.cat([_unit_rms(a) * block for a, block in zip(self.schema, blocks, strict=True)], dim=1)
+        vector = torch.cat([block / a.rms for a, block in zip(self.schema, blocks, strict=True)], dim=1)
         own = torch.block_diag(*[torch.ones(1, a.width, device=vector.device) for a in self.schema])
         return Encoded(vector, vector[:, None] * own)
 
@@ -83,6 +82,7 @@ class EmbeddingEncoder(ConditionEncoder):
     def __init__(self, schema: Schema, width: int = 64):
         _must_have_attributes(schema)
         super().__init__(schema, width)
+        self.scale = len(schema) ** -0.5
         self.embed = nn.ModuleList(nn.Linear(_features(a), width, bias=False) for a in schema)
         for layer in self.embed:
             nn.init.normal_(layer.weight)  # type: ignore[arg-type]
@@ -97,11 +97,6 @@ class EmbeddingEncoder(ConditionEncoder):
 
 
 FREQUENCIES = 4
-
-
-def _unit_rms(attribute: Attribute) -> float:
-    """What gives an encoding a mean square of one per number, as layers expect of their inputs."""
-    return {"categorical": attribute.width**0.5, "flag": 1.0, "continuous": 3**0.5}[attribute.kind]
 
 
 def _must_have_attributes(schema: Schema) -> None:
