@@ -13,12 +13,12 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from condgen.conditioning import ConditionEncoder, EmbeddingEncoder, EmptyEncoder, Encoded, PlainEncoder, mechanism
+from condgen.conditioning import ConditionEncoder, EmptyEncoder, Encoded
+from condgen.models.backbones import Backbones, Count, MechanismName, Weight, condition_encoder
 from condgen.models.base import Batch, Model, Terms
 from condgen.models.gaussian import DiagonalGaussian, soft_clamp
 from condgen.models.likelihoods import LIKELIHOODS, Likelihood
 from condgen.models.priors import PRIORS, Prior, StandardNormal
-from condgen.networks import MLP, ConvDecoder, ConvEncoder
 from condgen.rng import Rng
 from condgen.schema import Condition, Schema
 
@@ -196,9 +196,7 @@ class Autoencoder(Model):
 
 
 LikelihoodName = Literal["bernoulli", "gaussian", "logistic"]
-MechanismName = Literal["none", "concat", "film", "norm", "modulate"]
 PriorName = Literal["standard", "gaussian", "gaussian-fixed"]
-Count = Annotated[int, Field(ge=1)]
 
 
 def autoencoder(
@@ -212,14 +210,13 @@ def autoencoder(
 ) -> Autoencoder:
     """A plain autoencoder; ignores the schema. `likelihood` defaults to bernoulli for images, gaussian for vectors."""
     score = _likelihood(likelihood, shape)
-    parts = _Parts(shape, EmptyEncoder(schema), channels, depth)
-    encoder, decoder = parts.encoder("none", latent), parts.decoder("none", latent, score)
+    parts = Backbones(shape, 0, channels, depth)
     return Autoencoder(
         schema,
         shape,
-        condition_encoder=parts.condition_encoder,
-        encoder=encoder,
-        decoder=decoder,
+        condition_encoder=EmptyEncoder(schema),
+        encoder=parts.encoder("none", latent),
+        decoder=parts.decoder("none", latent, score.per_value),
         likelihood=score,
         latent=latent,
     )
@@ -233,17 +230,17 @@ def vae(
     latent: Count = 12,
     channels: Count = 32,
     depth: Count = 1,
-    beta: Annotated[float, Field(ge=0)] = 1.0,
+    beta: Weight = 1.0,
 ) -> VAE:
     """A β-VAE; ignores the schema. `likelihood` defaults to bernoulli for images, gaussian for vectors."""
     score = _likelihood(likelihood, shape)
-    parts = _Parts(shape, EmptyEncoder(schema), channels, depth)
+    parts = Backbones(shape, 0, channels, depth)
     return VAE(
         schema,
         shape,
-        condition_encoder=parts.condition_encoder,
+        condition_encoder=EmptyEncoder(schema),
         encoder=parts.encoder("none", 2 * latent),
-        decoder=parts.decoder("none", latent, score),
+        decoder=parts.decoder("none", latent, score.per_value),
         prior=StandardNormal(latent, 0),
         likelihood=score,
         beta=beta,
@@ -262,7 +259,7 @@ def cvae(
     latent: Count = 12,
     channels: Count = 32,
     depth: Count = 1,
-    beta: Annotated[float, Field(ge=0)] = 1.0,
+    beta: Weight = 1.0,
     embedding: Annotated[int, Field(ge=0)] = 0,
     condition_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
 ) -> VAE:
@@ -281,14 +278,14 @@ def cvae(
             "mechanism for the decoder or a prior per condition, or use the model vae"
         )
     score = _likelihood(likelihood, shape)
-    encoder = EmbeddingEncoder(schema, embedding) if embedding else PlainEncoder(schema)
-    parts = _Parts(shape, encoder, channels, depth)
+    encoder = condition_encoder(schema, embedding)
+    parts = Backbones(shape, encoder.width, channels, depth)
     return VAE(
         schema,
         shape,
         condition_encoder=encoder,
         encoder=parts.encoder(in_encoder, 2 * latent),
-        decoder=parts.decoder(in_decoder, latent, score),
+        decoder=parts.decoder(in_decoder, latent, score.per_value),
         prior=PRIORS[prior](latent, encoder.width),
         likelihood=score,
         beta=beta,
@@ -301,38 +298,3 @@ def _likelihood(name: LikelihoodName | None, shape: tuple[int, ...]) -> Likeliho
     if len(shape) == 1 and name != "gaussian":
         raise ValueError(f"the likelihood {name} is for values in [0, 1], such as images; vectors need gaussian")
     return LIKELIHOODS[name](shape)
-
-
-class _Parts:
-    """Backbones that fit the data: convolutional for images, dense for vectors (`depth` layers of 2·`channels`)."""
-
-    def __init__(self, shape: tuple[int, ...], condition_encoder: ConditionEncoder, channels: int, depth: int):
-        self.shape = shape
-        self.condition_encoder = condition_encoder
-        self.channels = channels
-        self.depth = depth
-
-    def encoder(self, by: str, outputs: int) -> nn.Module:
-        enters, width = mechanism(by), self.condition_encoder.width
-        if len(self.shape) == 1:
-            hidden = [2 * self.channels] * self.depth
-            return MLP(self.shape[0], hidden, outputs, mechanism=enters, condition_width=width)
-        return ConvEncoder(
-            self._image(), outputs, mechanism=enters, condition_width=width, channels=self.channels, depth=self.depth
-        )
-
-    def decoder(self, by: str, latent: int, likelihood: Likelihood) -> nn.Module:
-        enters, width = mechanism(by), self.condition_encoder.width
-        if len(self.shape) == 1:
-            hidden = [2 * self.channels] * self.depth
-            return MLP(latent, hidden, self.shape[0], mechanism=enters, condition_width=width)
-        channels, *sides = self._image()
-        raw = (channels * likelihood.per_value, sides[0], sides[1])
-        return ConvDecoder(
-            latent, raw, mechanism=enters, condition_width=width, channels=self.channels, depth=self.depth
-        )
-
-    def _image(self) -> tuple[int, int, int]:
-        if len(self.shape) != 3:
-            raise ValueError(f"observations must be images (channel, height, width) or vectors, not {self.shape}")
-        return self.shape[0], self.shape[1], self.shape[2]

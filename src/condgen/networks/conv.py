@@ -2,7 +2,8 @@
 
 Lean by construction: pixels are folded into channels first (patchify) and unfolded last, so that no convolution ever
 runs at full resolution; residual blocks pair one 3×3 convolution with a pointwise one and need no normalisation,
-since they start as the identity.
+since they start as the identity. The condition enters every layer by `mechanism`, or the layers behind the first by
+another, `inner`: with Unconditioned it enters at the input only.
 """
 
 import math
@@ -61,16 +62,18 @@ class ConvEncoder(nn.Module):
         *,
         mechanism: type[Mechanism],
         condition_width: int,
+        inner: type[Mechanism] | None = None,
         channels: int = 64,
         depth: int = 2,
     ):
         super().__init__()
+        inner = inner or mechanism
         image_channels, height, width = shape
         self.patch = patch_size(height, width)
         sizes = stages(height, width, channels)
         self.stem = mechanism(nn.Conv2d(image_channels * self.patch**2, channels, 3, padding=1), condition_width)
         self.stages = nn.ModuleList(
-            nn.ModuleList(Block(c, mechanism, condition_width) for _ in range(depth)) for c, _, _ in sizes
+            nn.ModuleList(Block(c, inner, condition_width) for _ in range(depth)) for c, _, _ in sizes
         )
         self.down = nn.ModuleList(nn.Conv2d(4 * a, b, 1) for (a, _, _), (b, _, _) in pairwise(sizes))
         self.out = nn.Linear(math.prod(sizes[-1]), outputs)
@@ -96,17 +99,19 @@ class ConvDecoder(nn.Module):
         *,
         mechanism: type[Mechanism],
         condition_width: int,
+        inner: type[Mechanism] | None = None,
         channels: int = 64,
         depth: int = 2,
     ):
         super().__init__()
+        inner = inner or mechanism
         image_channels, height, width = shape
         self.patch = patch_size(height, width)
         sizes = stages(height, width, channels)[::-1]
         self.start = sizes[0]
         self.stem = mechanism(nn.Linear(inputs, math.prod(self.start)), condition_width)
         self.stages = nn.ModuleList(
-            nn.ModuleList(Block(c, mechanism, condition_width) for _ in range(depth)) for c, _, _ in sizes
+            nn.ModuleList(Block(c, inner, condition_width) for _ in range(depth)) for c, _, _ in sizes
         )
         self.up = nn.ModuleList(nn.Conv2d(a, 4 * b, 1) for (a, _, _), (b, _, _) in pairwise(sizes))
         self.out = nn.Conv2d(channels, image_channels * self.patch**2, 3, padding=1)
