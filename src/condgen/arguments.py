@@ -3,11 +3,13 @@
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from condgen.errors import RequestError, unknown
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def keyword_arguments(function: Callable[..., Any]) -> dict[str, Any]:
@@ -36,6 +38,20 @@ def validated(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[st
         else:
             raise RequestError(f"The argument {name} of {function.__name__} is missing.")
     return complete
+
+
+def taking(name: str, function: Function, *parts: Callable[..., Any]) -> Function:
+    """A function that passes `**arguments` on to its parts, with their keyword-only arguments as its signature."""
+    accepted = {
+        p.name: p
+        for part in parts
+        for p in inspect.signature(part, eval_str=True).parameters.values()
+        if p.kind is p.KEYWORD_ONLY
+    }
+    own = [p for p in inspect.signature(function, eval_str=True).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    function.__signature__ = inspect.Signature([*own, *accepted.values()])  # type: ignore[attr-defined]
+    function.__name__ = function.__qualname__ = name
+    return function
 
 
 def _converted(function: Callable[..., Any], parameter: inspect.Parameter, value: Any) -> Any:

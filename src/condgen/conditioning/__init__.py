@@ -1,6 +1,13 @@
 """How a condition is encoded and how it enters a layer."""
 
-from condgen.conditioning.encoder import ConditionEncoder, EmbeddingEncoder, EmptyEncoder, Encoded, PlainEncoder
+from condgen.conditioning.encoder import (
+    AttributeEmbedding,
+    ConditionEncoder,
+    EmbeddingEncoder,
+    EmptyEncoder,
+    Encoded,
+    PlainEncoder,
+)
 from condgen.conditioning.mechanisms import (
     MECHANISMS,
     Concat,
@@ -14,6 +21,7 @@ from condgen.conditioning.mechanisms import (
 
 __all__ = [
     "MECHANISMS",
+    "AttributeEmbedding",
     "Concat",
     "ConditionEncoder",
     "ConditionalNorm",

@@ -71,11 +71,26 @@ class PlainEncoder(ConditionEncoder):
         return Encoded(vector, vector[:, None] * own)
 
 
-class EmbeddingEncoder(ConditionEncoder):
-    """A learned embedding per attribute, with a learned null that stands for "free".
+class AttributeEmbedding(nn.ModuleList):
+    """A learned vector per attribute: of the value of a discrete one, a smooth curve for a continuous one.
 
     Continuous attributes enter through Fourier features of their scaled value, so that they may act non-linearly.
     """
+
+    def __init__(self, schema: Schema, width: int):
+        super().__init__(nn.Linear(_features(a), width, bias=False) for a in schema)
+        self.schema = schema
+        for layer in self:
+            nn.init.normal_(layer.weight)  # type: ignore[arg-type]
+
+    def forward(self, condition: Condition) -> Float[Tensor, "batch attribute width"]:
+        """One vector per attribute, zero where it is free."""
+        embedded = [layer(_encode(a, condition)) for layer, a in zip(self, self.schema, strict=True)]
+        return torch.stack(embedded, dim=1) * condition.present[..., None]
+
+
+class EmbeddingEncoder(ConditionEncoder):
+    """A learned embedding per attribute, with a learned null that stands for "free"."""
 
     handles_missing = True
 
@@ -83,16 +98,13 @@ class EmbeddingEncoder(ConditionEncoder):
         _must_have_attributes(schema)
         super().__init__(schema, width)
         self.scale = len(schema) ** -0.5
-        self.embed = nn.ModuleList(nn.Linear(_features(a), width, bias=False) for a in schema)
-        for layer in self.embed:
-            nn.init.normal_(layer.weight)  # type: ignore[arg-type]
+        self.embed = AttributeEmbedding(schema, width)
         self.null = nn.Parameter(torch.randn(len(schema), width))
         self.mix = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
 
     def forward(self, condition: Condition) -> Encoded:
         """The encoded condition, with the null of every attribute that is free."""
-        embedded = [layer(_encode(a, condition)) for layer, a in zip(self.embed, self.schema, strict=True)]
-        tokens = torch.where(condition.present[..., None], torch.stack(embedded, dim=1), self.null)
+        tokens = torch.where(condition.present[..., None], self.embed(condition), self.null)
         return Encoded(self.mix(self.scale * tokens.sum(1)), tokens)
 
 

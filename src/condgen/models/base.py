@@ -1,6 +1,6 @@
 """What every family of models offers, and nothing more: the losses of its players, and samples for conditions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from condgen.arguments import validated
 from condgen.errors import RequestError
+from condgen.joint import Joint
 from condgen.rng import Rng
 from condgen.schema import Condition, Schema
 
@@ -25,7 +26,7 @@ class Model(nn.Module):
     Capabilities say what a model can do beyond sampling; tests, the command line and reports go by them:
     `conditional` (obeys requests), `encodes` (`encode`, `decode`, `reconstruct`; if conditional also `edit` and
     `interpolate`), `likelihood` (`log_likelihood`), `handles_missing` (has an encoding of its own for free attributes),
-    `one_step` (one network evaluation a sample).
+    `one_step` (one network evaluation a sample), `discovers` (has attributes of its own, not the data's).
     """
 
     def __init__(self, schema: Schema, shape: tuple[int, ...], capabilities: set[str]):
@@ -47,6 +48,14 @@ class Model(nn.Module):
     def forward(self, x: Batch, condition: Condition, player: str = "model") -> Terms:
         """A player's loss terms on a batch, means over it; `loss` is what to minimise, the others are for the log."""
         raise NotImplementedError
+
+    def complaints(self, values: Mapping[str, float]) -> list[str]:
+        """What recent means of the loss terms, named `player/term`, say is going wrong, and what to try."""
+        return []
+
+    def joint(self, data: Joint) -> Joint:
+        """The distribution of what may be asked for: the data's, unless the model has attributes of its own."""
+        return data
 
     def sample(self, condition: Condition, rng: Rng) -> Batch:
         """One observation per request, [batch, *shape]; sample k depends only on its request and its random stream."""

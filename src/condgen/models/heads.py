@@ -1,0 +1,295 @@
+"""Critic heads: how a critic, whose trunk has turned an observation into features h, judges the condition.
+
+    head              beside real or fake, it                                           source
+    PlainHead         asks nothing: the trunk has seen c, or nobody has                 Mirza & Osindero 2014 (CGAN)
+    Classifier        classifies: q(c|x)                                                Odena et al. 2017 (AC-GAN)
+    TwinClassifier    has a second classifier, of generated observations                Gong et al. 2019 (TAC-GAN)
+    Discriminative    classifies label and origin together: q(c, origin|x)              Hou et al. 2022 (ADC-GAN)
+    Contrastive       compares h with an embedding of c and with the rest of the batch  Kang et al. 2021 (ReACGAN)
+    Projection        adds the inner product of h with an embedding of c to the score   Miyato & Koyama 2018
+
+A head owns its losses: the critic's and the generator's, each a dict of terms whose "loss" is what to add to the
+adversarial loss. Attributes that are left free are not judged.
+"""
+
+from typing import Annotated
+
+import torch
+from jaxtyping import Bool, Float
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from condgen.conditioning import AttributeEmbedding
+from condgen.models.backbones import Count, Weight
+from condgen.models.base import Terms
+from condgen.models.gaussian import LOG_2PI, soft_clamp
+from condgen.schema import Attribute, Condition, Continuous, Schema
+
+Features = Float[Tensor, "batch feature"]
+Scores = Float[Tensor, " batch"]
+REAL, FAKE = 0, 1  # origins
+LOG_VARIANCE = (-4.0, 2.0)  # of a continuous attribute scaled to [−1, 1], in a classifier's opinion
+NEVER = -1e9  # log-weight of what does not count; minus infinity would have no gradient
+
+
+class Head(nn.Module):
+    """Scores features of width `features` and judges conditions of a schema."""
+
+    asks_trunk = False  # whether the condition enters the critic's trunk instead
+
+    def __init__(self, schema: Schema, features: int):
+        super().__init__()
+        self.schema = schema
+        self.real = nn.Linear(features, 1, bias=False)  # a constant cancels in pairs; the trunk can make one
+
+    def score(self, h: Features, condition: Condition) -> Scores:
+        """How real, [batch]; higher is more real."""
+        return self.real(h)[:, 0]
+
+    def critic(self, real: Features, fake: Features, condition: Condition) -> Terms:
+        """What the critic minimises beside the adversarial loss; both batches have (or should have) this condition."""
+        return {}
+
+    def generator(self, fake: Features, condition: Condition) -> Terms:
+        """What the generator minimises beside the adversarial loss."""
+        return {}
+
+
+class PlainHead(Head):
+    """Nothing but the score."""
+
+    asks_trunk = True
+
+
+class Projection(Head):
+    """score(x, c) = ψ(h) + Σ ⟨e_a(c_a), h⟩ over the attributes a (Miyato & Koyama 2018, eq. 3, summed)."""
+
+    def __init__(self, schema: Schema, features: int):
+        super().__init__(schema, features)
+        self.embed = AttributeEmbedding(schema, features)
+        self.scale = (features * len(schema)) ** -0.5
+
+    def score(self, h: Features, condition: Condition) -> Scores:
+        """How real under this condition, [batch]."""
+        return super().score(h, condition) + self.scale * (self.embed(condition).sum(1) * h).sum(1)
+
+
+class LabelPosterior(nn.Module):
+    """q(c, o|x) = Π q(c_a, o|x) over the attributes a: of the label and, with two `origins`, of where x comes from.
+
+    A discrete attribute has one softmax over all pairs of origin and value; a continuous one, scaled to [−1, 1], has a
+    Gaussian per origin. What the layers put out are logits; the only softmax is taken here.
+    """
+
+    def __init__(self, schema: Schema, features: int, origins: int = 1, continuous_weight: float = 1.0):
+        super().__init__()
+        self.schema = schema
+        self.origins = origins
+        self.weights = [continuous_weight if isinstance(a, Continuous) else 1.0 for a in schema]
+        self.outputs = nn.ModuleList(nn.Linear(features, origins * _outputs(a, origins)) for a in schema)
+
+    def forward(self, h: Features) -> dict[str, Float[Tensor, "batch origin output"]]:
+        """Per attribute, what describes q for every origin: logits of the values; or mean, log-variance and a logit."""
+        outputs = zip(self.schema, self.outputs, strict=True)
+        return {a.name: layer(h).float().unflatten(1, (self.origins, -1)) for a, layer in outputs}
+
+    def log_prob(self, h: Features, condition: Condition, origin: int = REAL) -> Float[Tensor, "batch attribute"]:
+        """log q(c_a, origin|x) in nats; 0 where an attribute is free."""
+        outputs = self(h)
+        scores = [
+            _log_prob(a, outputs[a.name], condition.values[a.name].where(condition.given(a.name), 0), origin)
+            for a in self.schema
+        ]
+        return torch.stack(scores, dim=1).where(condition.present, 0)
+
+    def loss(self, h: Features, condition: Condition, origin: int = REAL) -> Float[Tensor, ""]:
+        """−E log q(c, origin|x), the weighted sum over attributes, in nats."""
+        return -self.log_prob(h, condition, origin).mean(0) @ torch.tensor(self.weights, device=h.device)
+
+    def read(self, h: Features) -> Condition:
+        """The most likely value of every attribute, whatever the origin."""
+        values = {name: _mode(self.schema[name], output) for name, output in self(h).items()}
+        return Condition(self.schema, values, torch.ones(len(h), len(values), dtype=torch.bool, device=h.device))
+
+    def accuracy(self, h: Features, condition: Condition, of: str) -> Terms:
+        """How often a discrete attribute that is given is read right, for the log; nothing where none is discrete."""
+        named = [a.name for a in self.schema if not isinstance(a, Continuous)]
+        if not named:
+            return {}
+        read = self.read(h)
+        given = torch.stack([condition.given(n) for n in named])
+        right = torch.stack([read.values[n] == condition.values[n] for n in named])
+        return {f"accuracy_{of}": (right & given).sum() / given.sum().clamp(min=1)}
+
+
+def _outputs(a: Attribute, origins: int) -> int:
+    """Logits of the values; or mean, log-variance and, where origins must be told apart, the origin's logit."""
+    return (2 + (origins > 1)) if isinstance(a, Continuous) else len(a.choices)
+
+
+def _log_prob(a: Attribute, output: Float[Tensor, "batch origin output"], codes: Scores, origin: int) -> Scores:
+    """log q(c_a = codes, origin|x)."""
+    if not isinstance(a, Continuous):
+        index = codes.long() + origin * len(a.choices)
+        return output.flatten(1).log_softmax(1).gather(1, index[:, None])[:, 0]
+    mean, log_variance, *logits = output.unbind(2)
+    log_origin = logits[0].log_softmax(1)[:, origin] if logits else 0.0
+    log_variance = soft_clamp(log_variance[:, origin], *LOG_VARIANCE)
+    square = (a.encode(codes)[:, 0] - mean[:, origin]).square()
+    return log_origin - 0.5 * (square / log_variance.exp() + log_variance + LOG_2PI)
+
+
+def _mode(a: Attribute, output: Float[Tensor, "batch origin output"]) -> Scores:
+    """The most likely code; of a continuous attribute the mean for real observations."""
+    if isinstance(a, Continuous):
+        return a.low + (output[:, REAL, 0].clamp(-1, 1) + 1) / 2 * (a.high - a.low)
+    return output.logsumexp(1).argmax(1).float()
+
+
+class Classifier(Head):
+    """The auxiliary classifier q(c|x) of AC-GAN, each of its three terms −E log q(c|x) with a weight of its own.
+
+    real_weight:       of real observations, for the critic (the classifier learns what labels look like).
+    fake_weight:       of generated ones, for the critic (it learns to call them what they were meant to be).
+    generator_weight:  of generated ones, for the generator (it learns to make what is easily classified).
+
+    continuous_weight: of continuous attributes within each term; the weight of the others is 1.
+
+    All 1: AC-GAN as published. `generator_weight` 0: only the first term; the generator is not told to obey.
+    `real_weight` 0 with codes for labels: InfoGAN's bound of the mutual information (Chen et al. 2016, eq. 5).
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        features: int,
+        *,
+        real_weight: Weight = 1.0,
+        fake_weight: Weight = 1.0,
+        generator_weight: Weight = 1.0,
+        continuous_weight: Weight = 1.0,
+    ):
+        super().__init__(schema, features)
+        self.real_weight = real_weight
+        self.fake_weight = fake_weight
+        self.generator_weight = generator_weight
+        self.posterior = LabelPosterior(schema, features, continuous_weight=continuous_weight)
+
+    def critic(self, real: Features, fake: Features, condition: Condition) -> Terms:
+        """−E log q(c|x) of real and of generated observations, weighted."""
+        on_real = self.posterior.loss(real, condition) if self.real_weight else real.new_zeros(())
+        on_fake = self.posterior.loss(fake, condition) if self.fake_weight else fake.new_zeros(())
+        return {
+            "loss": self.real_weight * on_real + self.fake_weight * on_fake,
+            **self.posterior.accuracy(real, condition, "real"),
+            **self.posterior.accuracy(fake, condition, "fake"),
+        }
+
+    def generator(self, fake: Features, condition: Condition) -> Terms:
+        """−E log q(c|x) of generated observations, weighted."""
+        return {"loss": self.generator_weight * self.posterior.loss(fake, condition)}
+
+
+class TwinClassifier(Head):
+    """TAC-GAN: a classifier of real observations, its twin of generated ones, and a generator that plays between them.
+
+    The generator minimises −E log q(c|x) + E log q_twin(c|x) (Gong et al. 2019, eq. 5): the entropy H(c|x) of what it
+    makes is no longer pushed down, since the twin takes that reward away again.
+    """
+
+    def __init__(self, schema: Schema, features: int, *, head_weight: Weight = 1.0):
+        super().__init__(schema, features)
+        self.head_weight = head_weight
+        self.posterior = LabelPosterior(schema, features)
+        self.twin = LabelPosterior(schema, features)
+
+    def critic(self, real: Features, fake: Features, condition: Condition) -> Terms:
+        """−E log q(c|x) of real observations and −E log q_twin(c|x) of generated ones."""
+        loss = self.posterior.loss(real, condition) + self.twin.loss(fake, condition)
+        return {"loss": self.head_weight * loss, **self.posterior.accuracy(real, condition, "real")}
+
+    def generator(self, fake: Features, condition: Condition) -> Terms:
+        """−E log q(c|x) + E log q_twin(c|x)."""
+        return {"loss": self.head_weight * (self.posterior.loss(fake, condition) - self.twin.loss(fake, condition))}
+
+
+class Discriminative(Head):
+    """ADC-GAN: one classifier of label and origin together, q(c, o|x), with o real or generated.
+
+    The generator minimises −E log q(c, real|x) + E log q(c, generated|x) (Hou et al. 2022, eq. 9).
+    """
+
+    def __init__(self, schema: Schema, features: int, *, head_weight: Weight = 1.0):
+        super().__init__(schema, features)
+        self.head_weight = head_weight
+        self.posterior = LabelPosterior(schema, features, origins=2)
+
+    def critic(self, real: Features, fake: Features, condition: Condition) -> Terms:
+        """−E log q(c, real|x) of real observations and −E log q(c, generated|x) of generated ones."""
+        loss = self.posterior.loss(real, condition, REAL) + self.posterior.loss(fake, condition, FAKE)
+        return {"loss": self.head_weight * loss, **self.posterior.accuracy(real, condition, "real")}
+
+    def generator(self, fake: Features, condition: Condition) -> Terms:
+        """−E log q(c, real|x) + E log q(c, generated|x)."""
+        loss = self.posterior.loss(fake, condition, REAL) - self.posterior.loss(fake, condition, FAKE)
+        return {"loss": self.head_weight * loss}
+
+
+class Contrastive(Head):
+    """ReACGAN's data-to-data cross-entropy, in one normalised embedding of h per attribute (Kang et al. 2021, eq. 7).
+
+    An observation f is drawn to the proxy v of its label and pushed from the batch's observations with another label:
+    −log [exp(⌊f·v − m_p⌋₋/τ) / (exp(⌊f·v − m_p⌋₋/τ) + Σ exp(⌊f·f′ − m_n⌋₊/τ))], with m_n = 1 − m_p. What is easy
+    already (beyond the margins) weighs no more.
+
+    temperature, margin: τ and m_p. width: of the embeddings. apart: values of a continuous attribute are another label
+    when they differ by more than this share of its range.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        features: int,
+        *,
+        head_weight: Weight = 1.0,
+        temperature: Annotated[float, Field(gt=0)] = 0.5,
+        margin: Annotated[float, Field(gt=0, le=1)] = 0.98,
+        width: Count = 64,
+        apart: Annotated[float, Field(gt=0, lt=1)] = 0.1,
+    ):
+        super().__init__(schema, features)
+        self.head_weight = head_weight
+        self.temperature = temperature
+        self.margin = margin
+        self.width = width
+        self.apart = apart
+        self.embed = nn.Linear(features, len(schema) * width)
+        self.proxies = AttributeEmbedding(schema, width)
+
+    def critic(self, real: Features, fake: Features, condition: Condition) -> Terms:
+        """The data-to-data cross-entropy of real observations."""
+        return {"loss": self.head_weight * self.cross_entropy(real, condition)}
+
+    def generator(self, fake: Features, condition: Condition) -> Terms:
+        """The data-to-data cross-entropy of generated observations."""
+        return {"loss": self.head_weight * self.cross_entropy(fake, condition)}
+
+    def cross_entropy(self, h: Features, condition: Condition) -> Float[Tensor, ""]:
+        """The loss in nats: the sum over attributes of its mean where they are given."""
+        f = normalize(self.embed(h).float().unflatten(1, (len(self.schema), self.width)), dim=2)
+        to_proxy = (f * normalize(self.proxies(condition), dim=2)).sum(2)  # [batch, attribute]
+        positive = (to_proxy - self.margin).clamp(max=0) / self.temperature
+        to_others = torch.einsum("iaw,jaw->ija", f, f)
+        negative = (to_others - (1 - self.margin)).clamp(min=0) / self.temperature
+        negative = negative.where(self._differ(condition), NEVER)
+        loss = torch.logaddexp(positive, negative.logsumexp(1)) - positive
+        given = condition.present
+        return (loss.where(given, 0).sum(0) / given.sum(0).clamp(min=1)).sum()
+
+    def _differ(self, condition: Condition) -> Bool[Tensor, "batch batch attribute"]:
+        """Whether observations i and j are known to have another label, per attribute."""
+        apart = [self.apart * (a.high - a.low) if isinstance(a, Continuous) else 0.5 for a in self.schema]
+        codes = torch.stack([condition.values[a.name] for a in self.schema], dim=1)
+        differ = (codes[:, None] - codes).abs() > torch.tensor(apart, device=codes.device)
+        return differ & condition.present[:, None] & condition.present
