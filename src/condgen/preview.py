@@ -4,7 +4,6 @@ from pathlib import Path
 
 import torch
 
-from condgen.data import Splits
 from condgen.joint import Joint
 from condgen.models import Model
 from condgen.pictures import grid, save_picture
@@ -16,8 +15,8 @@ from condgen.schema import Continuous
 class Preview:
     """Leaves a grid of samples: one row per value of the first attribute that has names, the same seeds in each."""
 
-    def __init__(self, data: Splits, columns: int = 10):
-        self.joint = Joint.of(data.train.condition)
+    def __init__(self, joint: Joint, columns: int = 10):
+        self.joint = joint
         self.columns = columns
 
     @torch.inference_mode()

@@ -14,7 +14,7 @@ from condgen.arguments import keyword_arguments, validated
 from condgen.data import Splits
 from condgen.errors import CondgenError, RequestError, RunError, unknown
 from condgen.joint import Joint
-from condgen.models import MODELS, Model, build
+from condgen.models import MODELS, TRAINING, Model, build
 from condgen.preview import Preview
 from condgen.request import Request, Requestable, requests
 from condgen.rng import Rng
@@ -210,12 +210,25 @@ def train(
         raise RequestError("Say how long to train: a time (--budget 3m, seconds=180) or a number of --images (500k).")
     torch.manual_seed(settings.seed)
     built = build(model, data.schema, data.shape, **for_model)
-    if monitor and len(data.schema) and "conditional" not in built.capabilities:
-        monitor.note(f"The model {model} ignores these attributes by design; --model cvae learns them.")
+    if monitor and len(data.schema):
+        _say_what_is_not_used(model, built, monitor)
     folder = new_folder(Path(out), "the run")
     origin = {**(source or {}), "fingerprint": data.train.fingerprint}
-    Trainer(built, data, folder, settings, source=origin, monitor=monitor, preview=Preview(data)).run()
+    Trainer(built, data, folder, settings, source=origin, monitor=monitor, preview=_preview(built, data)).run()
     return Run.open(folder)
+
+
+def _say_what_is_not_used(name: str, model: Model, monitor: Monitor) -> None:
+    """Labels that a family ignores by design are not ignored silently."""
+    if "discovers" in model.capabilities:
+        asked = ", ".join(model.schema.names)
+        monitor.note(f"The model {name} ignores these attributes by design and discovers its own: {asked}.")
+    elif "conditional" not in model.capabilities:
+        monitor.note(f"The model {name} ignores these attributes by design; --model cvae learns them.")
+
+
+def _preview(model: Model, data: Splits) -> Preview:
+    return Preview(model.joint(Joint.of(data.train.condition)))
 
 
 def split_arguments(model: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -228,7 +241,7 @@ def split_arguments(model: str, arguments: Mapping[str, Any]) -> tuple[dict[str,
             raise unknown(f"setting of {model}", name, [*of_model, *of_training])
     return (
         validated(MODELS[model], {k: v for k, v in arguments.items() if k in of_model}),
-        validated(Training, {k: v for k, v in arguments.items() if k in of_training}),
+        validated(Training, TRAINING[model] | {k: v for k, v in arguments.items() if k in of_training}),
     )
 
 
@@ -245,7 +258,9 @@ def resume(path: str | Path, data: Splits, monitor: Monitor | None = None) -> Ru
         settings = Training(**validated(Training, info.training))
     except RequestError as error:
         raise RunError(f"This version of condgen cannot continue {path}: {error}") from None
-    trainer = Trainer(rebuild(info), data, folder, settings, source=info.data, monitor=monitor, preview=Preview(data))
+    model = rebuild(info)
+    preview = _preview(model, data)
+    trainer = Trainer(model, data, folder, settings, source=info.data, monitor=monitor, preview=preview)
     with _fitting(folder, info):
         trainer.restore(info, tensors)
     trainer.run()

@@ -6,10 +6,30 @@ from typing import Any
 from condgen.errors import unknown
 from condgen.models import base
 from condgen.models.base import Model
+from condgen.models.gan import GAN, acgan, adcgan, cgan, gan, projection, reacgan, tacgan
+from condgen.models.infogan import InfoGAN, infogan
 from condgen.models.vae import VAE, Autoencoder, autoencoder, cvae, vae
 from condgen.schema import Schema
 
-MODELS: dict[str, Callable[..., Model]] = {"autoencoder": autoencoder, "vae": vae, "cvae": cvae}
+MODELS: dict[str, Callable[..., Model]] = {
+    "autoencoder": autoencoder,
+    "vae": vae,
+    "cvae": cvae,
+    "gan": gan,
+    "cgan": cgan,
+    "acgan": acgan,
+    "tacgan": tacgan,
+    "adcgan": adcgan,
+    "reacgan": reacgan,
+    "projection": projection,
+    "infogan": infogan,
+}
+
+# How a family likes to be trained where that differs from the defaults of Training; options win over it.
+ADVERSARIAL = {"lr": 4e-3, "momentum": 0.0, "weight_decay": 0.0, "clip": 10.0}
+TRAINING: dict[str, dict[str, Any]] = {
+    name: {} if name in ("autoencoder", "vae", "cvae") else ADVERSARIAL for name in MODELS
+}
 
 
 def build(name: str, schema: Schema, shape: tuple[int, ...], **arguments: Any) -> Model:
@@ -23,4 +43,4 @@ def build(name: str, schema: Schema, shape: tuple[int, ...], **arguments: Any) -
     return base.build(MODELS, name, schema, shape, **arguments)
 
 
-__all__ = ["MODELS", "VAE", "Autoencoder", "Model", "autoencoder", "build", "cvae", "vae"]
+__all__ = ["GAN", "MODELS", "TRAINING", "VAE", "Autoencoder", "InfoGAN", "Model", "build"]
