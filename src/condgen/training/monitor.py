@@ -21,6 +21,9 @@ class Monitor(Protocol):
     def note(self, text: str) -> None:
         """Something a person should know."""
 
+    def alarm(self, text: str) -> None:
+        """What is going wrong at the moment; empty when nothing is."""
+
     def close(self) -> None:
         """Training ended."""
 
@@ -35,6 +38,9 @@ class Silent:
         """Nothing."""
 
     def note(self, text: str) -> None:
+        """Nothing."""
+
+    def alarm(self, text: str) -> None:
         """Nothing."""
 
     def close(self) -> None:
@@ -53,10 +59,10 @@ class Terminal:
             TextColumn("{task.fields[seen]} images"),
             BarColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[rate]}  {task.fields[values]}"),
+            TextColumn("{task.fields[alarm]}{task.fields[rate]}  {task.fields[values]}", markup=False),
         )
         self.bar = Progress(*columns, console=self.console, refresh_per_second=4)
-        self.task = self.bar.add_task("", total=None, seen="0", rate="", values="")
+        self.task = self.bar.add_task("", total=None, seen="0", rate="", values="", alarm="")
         self.plain_at = 0.0
 
     def start(self, images: int, total: int | None) -> None:
@@ -80,6 +86,12 @@ class Terminal:
         """Print a line above the bar."""
         self.console.print(text, soft_wrap=True)
 
+    def alarm(self, text: str) -> None:
+        """Print a warning above the bar, and mark the bar for as long as it holds."""
+        if text:
+            self.note(f"WARNING: {text}")
+        self.bar.update(self.task, alarm="FAILING  " if text else "")
+
     def close(self) -> None:
         """Take the bar down."""
         if self.console.is_terminal:
@@ -98,6 +110,7 @@ class Log:
 
         self.path = folder / "log.jsonl"
         kept = [entry for entry in self._entries() if entry["images"] <= images]
+        self.best = max((entry.get("diversity", 0.0) for entry in kept), default=0.0)
         self.last = {tuple(entry) for entry in kept if entry["images"] == images}
         self.images = images
         partial = self.path.with_name(".log.jsonl.partial")
@@ -121,6 +134,12 @@ class Log:
             file.write(json.dumps(entry) + "\n")
         for name, value in values.items():
             self.board.add_scalar(name, value, images)
+
+    def warn(self, images: int, text: str) -> None:
+        """Log a warning at this many images."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"images": images, "warning": text}) + "\n")
+        self.board.add_text("warning", text, images)
 
     def close(self) -> None:
         """Finish the event file."""

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Annotated, Any, Literal
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
 from jaxtyping import Float
 from pydantic import Field
@@ -32,13 +32,14 @@ from condgen.schema import Condition
 from condgen.training import checkpoint
 from condgen.training.checkpoint import Info
 from condgen.training.monitor import Log, Monitor, Silent, Values
-from condgen.training.probe import IGNORED, condition_effect
+from condgen.training.watch import examine, real_diversity
 
 Preview = Callable[[Model, Path], None]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 LOG_STEPS = 20  # optimisation steps between looks at the losses
 MEASURE = 0.05  # share of a time budget after which its number of images is fixed
+HEALTHY = "healthy.safetensors"  # averaged weights of the last look that found nothing wrong
 EXPLODED = 10.0  # times the loss of the first steps
 
 
@@ -54,7 +55,7 @@ class Training:
 
     seconds:             a budget; the first images measure how many fit, and that number is kept.
     batch:               images a step, over all processes together.
-    lr, weight_decay:    of AdamW, after `warmup` images of linear warm-up.
+    lr, momentum, weight_decay:  of AdamW (momentum is its β₁), after `warmup` images of linear warm-up.
     ema:                 half-life of the averaged weights in images, at most a tenth of those seen.
     clip:                largest gradient norm of a player.
     precision:           of the arithmetic: no (float32), bf16, fp16.
@@ -66,6 +67,7 @@ class Training:
     seconds: Positive | None = None
     batch: Count = 128
     lr: Positive = 8e-3
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     warmup: Count = 10_000
     ema: Count = 20_000
@@ -110,8 +112,10 @@ class Trainer:
         self.monitor = monitor or Silent()
         self.preview = preview
         self.augment = augment
-        self.joint = Joint.of(data.train.condition)
-        self.accelerator = _accelerator(settings.precision)
+        self.labels = Joint.of(data.train.condition)
+        self.joint = model.joint(self.labels)
+        self.real_diversity = real_diversity(data.train)
+        self.accelerator = _accelerator(settings.precision, several_players=len(model.players()) > 1)
         channels_last = torch.channels_last if len(data.shape) == 3 else torch.contiguous_format
         self.raw = model.to(memory_format=channels_last)  # type: ignore[call-overload]
         self.memory_format = channels_last
@@ -123,7 +127,7 @@ class Trainer:
         self.info = Info(
             recipe=model.recipe,
             shape=data.shape,
-            schema=model.schema.model_dump(),
+            schema=data.schema.model_dump(),
             training=dict(vars(settings)),
             data=source or {},
             total=settings.images,
@@ -134,7 +138,8 @@ class Trainer:
     def _optimiser(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
         fused = parameters[0].device.type in ("cpu", "cuda")
         s = self.settings
-        return torch.optim.AdamW(parameters, lr=s.lr, betas=(0.9, 0.99), weight_decay=s.weight_decay, fused=fused)
+        betas = (s.momentum, 0.99)
+        return torch.optim.AdamW(parameters, lr=s.lr, betas=betas, weight_decay=s.weight_decay, fused=fused)
 
     def _average(self, averaged: Any, current: Any, updates: Any) -> None:
         """Exponential moving average with the half-life of `ema` images, shorter while few have been seen."""
@@ -155,14 +160,16 @@ class Trainer:
         self.monitor.start(self.info.images, self.info.total)
         try:
             with self._signals():
-                self._loop(log)
-            self._finish(log)
+                values = self._loop(log)
+            self._finish(log, values)
         finally:
             log.close()
             self.monitor.close()
 
-    def _loop(self, log: Log) -> None:
+    def _loop(self, log: Log) -> Values:
+        """Train until the budget is spent; the last means of the loss terms."""
         info, s = self.info, self.settings
+        values: Values = {}
         window: list[dict[str, Tensor]] = []
         started = saved = looked = time.monotonic()
         begun, seen = info.images, info.images
@@ -184,6 +191,7 @@ class Trainer:
                 info.total = self._measured(info.images - begun, now - started)
             if preview_due:
                 self._preview(log)
+                self._examine(log, values)
             if save_due:
                 info.seconds += now - saved
                 self.save()
@@ -194,8 +202,10 @@ class Trainer:
                     f"Go on with: condgen resume {shlex.quote(str(self.folder))}"
                 )
         if window:
-            log.write(info.images, self._look(window))
+            values = self._look(window)
+            log.write(info.images, values)
         info.seconds += time.monotonic() - saved
+        return values
 
     def _measured(self, images: int, seconds: float) -> int:
         """The number of images that fit into the time budget, in whole steps."""
@@ -211,7 +221,7 @@ class Trainer:
         for x, condition in self.data.train.batches(s.seed, images, s.batch):
             x, condition = x[mine], condition[mine]
             if "handles_missing" not in self.raw.capabilities and not condition.complete:
-                condition = self.joint.fill(condition, Rng(range(images, images + len(condition))))
+                condition = self.labels.fill(condition, Rng(range(images, images + len(condition))))
             x = as_float(x.to(accelerator.device, non_blocking=True))
             if x.dim() == 4:
                 x = x.contiguous(memory_format=self.memory_format)
@@ -226,13 +236,14 @@ class Trainer:
         lr = learning_rate(s.lr, info.images, info.total, s.warmup)
         seen: dict[str, Tensor] = {}
         for name, optimiser in self.optimisers.items():
-            prefix = "" if len(self.optimisers) == 1 else f"{name}/"
+            prefix = self._prefix(name)
             self.model.train()
             with self.accelerator.autocast():
                 terms = self.model(x, condition, name)
             optimiser.zero_grad()
-            self.accelerator.backward(terms["loss"])
             parameters = [p for group in optimiser.param_groups for p in group["params"]]
+            # Alone, the others' gradients need not be computed; several processes wait for one another's gradients.
+            self.accelerator.backward(terms["loss"], inputs=parameters if self.accelerator.num_processes == 1 else None)
             norm = self.accelerator.clip_grad_norm_(parameters, s.clip)
             for group in optimiser.param_groups:
                 group["lr"] = lr
@@ -240,6 +251,10 @@ class Trainer:
             seen |= {prefix + key: value.detach() for key, value in terms.items()} | {f"{prefix}gradient": norm}
         self.ema.update_parameters(self.raw)
         return seen
+
+    def _prefix(self, player: str) -> str:
+        """What a player's terms are called by, where there is more than one."""
+        return "" if len(self.optimisers) == 1 else f"{player}/"
 
     def _look(self, window: list[dict[str, Tensor]]) -> Values:
         """Means of the loss terms over some steps. Raises RunError when they are not finite or have exploded."""
@@ -286,27 +301,49 @@ class Trainer:
             return {}
         model, condition = self._averaged(), part.condition
         if "handles_missing" not in model.capabilities:
-            condition = self.joint.fill(condition, Rng(range(len(part))))
+            condition = self.labels.fill(condition, Rng(range(len(part))))
         device = self.accelerator.device
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            players = {n: model(part.floats.to(device), condition.to(device), n) for n in self.optimisers}
-        return {f"validation/{key}": float(value) for terms in players.values() for key, value in terms.items()}
+            x, condition = part.floats.to(device), condition.to(device)
+            players = {self._prefix(name): model(x, condition, name) for name in self.optimisers}
+        return {f"validation/{p}{key}": float(v) for p, terms in players.items() for key, v in terms.items()}
 
-    def _finish(self, log: Log) -> None:
-        """The last look at the model: validation, picture, whether it heeds its condition, checkpoint."""
+    def _examine(self, log: Log, values: Values) -> str:
+        """Look for failure: what is going wrong, if anything. Weights that look healthy are kept for the time being."""
+        info = self.info
+        health = examine(self._averaged(), self.joint, self.real_diversity)
+        log.write(info.images, health.values())
+        trouble = health.trouble(log.best, info.images / info.total if info.total else 0.0)
+        log.best = max(log.best, health.diversity)
+        warnings = [trouble] * bool(trouble) + self.raw.complaints(values)
+        for text in warnings:
+            log.warn(info.images, text)
+        self.monitor.alarm(" ".join(warnings))
+        if not trouble and self.accelerator.is_main_process:
+            averaged = checkpoint.prefixed("ema", self.ema.module.state_dict())
+            checkpoint.save(self.folder / HEALTHY, info, averaged)
+        return trouble
+
+    def _finish(self, log: Log, values: Values) -> None:
+        """The last look at the model: validation, picture, health, checkpoint.
+
+        A model that fails at the end gives way to the last of its averaged weights that looked healthy, if any did.
+        """
         if self.settings.previews:
             self._preview(log)
+        trouble, kept = self._examine(log, values), self.folder / HEALTHY
+        if trouble and kept.exists():
+            healthy, tensors = checkpoint.load(kept)
+            self.ema.module.load_state_dict(checkpoint.group(tensors, "ema"))
+            self.monitor.note(f"Kept instead: the weights after {healthy.images:,} images, which looked healthy.")
+        elif trouble:
+            self.monitor.note(
+                "Train longer, or try another mechanism (--mechanism film), a smaller learning rate or a smaller "
+                "latent (--set latent=8)."
+            )
         self.save()
-        if "conditional" in self.raw.capabilities:
-            effect = condition_effect(self._averaged(), self.joint)
-            log.write(self.info.images, {"condition_effect": effect})
-            if effect < IGNORED:
-                self.monitor.note(
-                    f"WARNING: the model ignores its condition (effect {effect:.3f} of 1): samples hardly change with "
-                    "what is asked. Train longer, or try another mechanism (--mechanism film) or a smaller latent "
-                    "(--set latent=8)."
-                )
+        kept.unlink(missing_ok=True)
 
     def save(self) -> None:
         """Write the checkpoint: weights, averaged weights, optimisers, the data's joint distribution, the position."""
@@ -355,11 +392,12 @@ class Trainer:
                 signal.signal(each, handler)
 
 
-def _accelerator(precision: str) -> Accelerator:
+def _accelerator(precision: str, several_players: bool = False) -> Accelerator:
     """Accelerate's view of the machine; it keeps one precision per process, but a later run may want another."""
     if AcceleratorState._shared_state.get("_mixed_precision", precision) != precision:
         AcceleratorState._reset_state()
-    accelerator = Accelerator(mixed_precision=precision)
+    unused = DistributedDataParallelKwargs(find_unused_parameters=several_players)  # a player's loss needs not all
+    accelerator = Accelerator(mixed_precision=precision, kwargs_handlers=[unused])
     if precision != "no" and not accelerator.native_amp:  # else it would quietly compute in float32
         raise RequestError(f"The precision {precision} cannot be used on {accelerator.device.type}; choose bf16 or no.")
     return accelerator
