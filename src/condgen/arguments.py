@@ -5,11 +5,18 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from condgen.errors import RequestError, unknown
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _listed(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Listed = BeforeValidator(_listed)  # marks an argument of several values, which a text separates by commas
 
 
 def keyword_arguments(function: Callable[..., Any]) -> dict[str, Any]:

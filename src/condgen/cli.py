@@ -40,6 +40,7 @@ def _condgen(version: Annotated[bool, typer.Option("--version", help="Print the 
         raise typer.Exit
 
 
+MODEL_NAMES = "autoencoder, vae, cvae, gan, cgan, acgan, tacgan, adcgan, reacgan, projection, infogan"
 SOURCES = """\
 DATA can also be:
   a folder with one folder of images per class (attribute: label);
@@ -66,7 +67,7 @@ def inspect(
 def train(
     data: Data,
     out: Out,
-    model: Annotated[str | None, typer.Option(help="autoencoder, vae, cvae; default cvae.")] = None,
+    model: Annotated[str | None, typer.Option(help=f"{MODEL_NAMES}; default cvae.")] = None,
     mechanism: Annotated[str | None, typer.Option(help="concat, film, norm, modulate; default film.")] = None,
     prior: Annotated[str | None, typer.Option(help="standard, gaussian, gaussian-fixed; default standard.")] = None,
     preset: Annotated[str | None, typer.Option(help="A named recipe; see `condgen presets`.")] = None,

@@ -35,6 +35,29 @@ PRESETS: dict[str, dict[str, Any]] = {
         "seconds": 180.0,
         "expect": "MNIST: 98.6 % obedience, 0.90 of the real variety, in 3 minutes (benchmarks/obedience.py)",
     },
+    # MNIST by three adversarial families, which differ in how the critic judges the condition and in nothing else.
+    **{
+        f"mnist-{name}": {
+            "model": name,
+            "mechanism": "film",
+            "loss": "relativistic",
+            "r1": 0.1,
+            "seconds": 300.0,
+            "expect": f"MNIST: {share} obedience in 5 minutes (benchmarks/adversarial.py)",
+        }
+        for name, share in (("cgan", "99.2 %"), ("acgan", "99.7 %"), ("projection", "99.6 %"))
+    },
+    # InfoGAN, with what makes its code a digit: readings that do not change when an image is turned or stretched.
+    "mnist-infogan": {
+        "model": "infogan",
+        "values": 10,
+        "continuous": 0,
+        "augment": ("affine",),
+        "augment_chance": 0.9,
+        "invariance_weight": 1.0,
+        "seconds": 300.0,
+        "expect": "EXPECT",
+    },
     # The two-dimensional mixture: vectors, every kind of attribute.
     "mixture": {
         "model": "cvae",

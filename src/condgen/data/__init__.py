@@ -3,6 +3,7 @@
 from condgen.data.builtin import BUILTIN
 from condgen.data.dataset import Dataset, Splits, as_float, as_uint8, split
 from condgen.data.mixture import Mixture
+from condgen.data.overlap import Overlap
 from condgen.data.sources import load
 
-__all__ = ["BUILTIN", "Dataset", "Mixture", "Splits", "as_float", "as_uint8", "load", "split"]
+__all__ = ["BUILTIN", "Dataset", "Mixture", "Overlap", "Splits", "as_float", "as_uint8", "load", "split"]

@@ -7,6 +7,7 @@ import torch
 
 from condgen.data.dataset import Dataset, Splits, split
 from condgen.data.mixture import Mixture
+from condgen.data.overlap import Overlap
 from condgen.schema import Categorical, Condition, Schema
 
 
@@ -38,7 +39,16 @@ def mixture(n: int = 20_000) -> Splits:
     return split(Dataset(x, condition), source="mixture")
 
 
+def overlap(n: int = 20_000) -> Splits:
+    """Points of two overlapping one-dimensional Gaussians."""
+    world = Overlap()
+    condition = world.conditions(n, seed=0)
+    x = world.sample(condition, torch.Generator().manual_seed(1))
+    return split(Dataset(x, condition), source="overlap")
+
+
 BUILTIN = {
     "digits": BuiltIn(digits, "1,797 handwritten digits, 8×8 grey, from scikit-learn; attribute digit"),
     "mixture": BuiltIn(mixture, "2-D points with known densities; attributes side, far, angle"),
+    "overlap": BuiltIn(overlap, "1-D points of two overlapping Gaussians; attribute right"),
 }

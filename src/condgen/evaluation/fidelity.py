@@ -16,6 +16,7 @@ from condgen.evaluation.judge import Judge
 from condgen.samples import Samples
 
 Features = Float[Tensor, "n feature"]
+Others = Float[Tensor, "m feature"]
 Codes = Shaped[Tensor, " n"]
 
 
@@ -45,13 +46,16 @@ def fidelity(
     made, real = features(judge, samples.x), features(judge, test.floats)
     other = features(judge, train[torch.randperm(len(train), generator=_seeded())[: len(test)]].floats)
     precision, recall = precision_recall(real[:most], made[:most])
-    spread_made = spread_within(made, samples.condition.values[attribute])
+    spread_made, spread_real = (
+        spread_within(part[condition.given(attribute)], condition.values[attribute][condition.given(attribute)])
+        for part, condition in ((made, samples.condition), (real, test.condition))
+    )
     return Fidelity(
         frechet=frechet_distance(made, real),
         floor=frechet_distance(other, real),
         precision=precision,
         recall=recall,
-        diversity=spread_made / spread_within(real, test.condition.values[attribute]),
+        diversity=spread_made / spread_real,
     )
 
 
@@ -65,7 +69,7 @@ def features(judge: Judge, x: Float[Tensor, "n ..."], batch: int = 500) -> Featu
     return torch.cat([judge.eval().features(part) for part in x.split(batch)])
 
 
-def frechet_distance(a: Features, b: Features) -> float:
+def frechet_distance(a: Features, b: Others) -> float:
     """Fréchet distance of the Gaussians with the sets' moments: |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½).
 
     Heusel et al. 2017, eq. 6. tr (Σ₁Σ₂)^½ is the sum of the singular values of Σ₁^½ Σ₂^½, which factors of the centred
@@ -84,14 +88,14 @@ def _factor(x: Features) -> Float[Tensor, "row feature"]:
     return torch.linalg.qr(centred, mode="r").R
 
 
-def precision_recall(real: Features, made: Features, k: int = 3) -> tuple[float, float]:
+def precision_recall(real: Features, made: Others, k: int = 3) -> tuple[float, float]:
     """Improved precision and recall (Kynkäänniemi et al. 2019, eq. 1–2): the share of `made` within the real manifold,
     and of `real` within the made one. A manifold is the balls around its points up to their k-th nearest neighbour.
     """
     return float(covered(made, real, k).float().mean()), float(covered(real, made, k).float().mean())
 
 
-def covered(points: Features, manifold: Features, k: int, batch: int = 1_000) -> Bool[Tensor, " n"]:
+def covered(points: Features, manifold: Others, k: int, batch: int = 1_000) -> Bool[Tensor, " n"]:
     """Whether each point lies in the ball of one of the manifold's points."""
     radius = torch.cat([torch.cdist(part, manifold).kthvalue(k + 1).values for part in manifold.split(batch)])
     return torch.cat([(torch.cdist(part, manifold) <= radius).any(1) for part in points.split(batch)])

@@ -58,7 +58,7 @@ def _covered(n: int, size: int, share: float, device: torch.device) -> Tensor:
 
 def color(x: Images) -> Images:
     """Brightness moved by up to a half, contrast (and saturation of colour images) scaled by up to a half."""
-    brightness, contrast, saturation = (torch.rand(3, len(x), 1, 1, 1, device=x.device) - 0.5).unbind(0)
+    brightness, contrast, saturation = (torch.rand(3, len(x), 1, 1, 1, device=x.device, dtype=x.dtype) - 0.5).unbind(0)
     x = x + brightness
     grey = x.mean(1, keepdim=True)
     x = grey + (x - grey) * (1 + 2 * saturation)
@@ -84,7 +84,7 @@ class Augment(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
         """Images [batch, channel, height, width], each with its own random changes."""
-        for name in self.names:
+        for name in self.names if x.dim() == 4 else ():
             chosen = torch.rand(len(x), 1, 1, 1, device=x.device) < self.chance
             x = torch.where(chosen, AUGMENTATIONS[name](x), x)
         return x

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 from torch.nn.utils.parametrizations import spectral_norm
 
-from condgen.arguments import keyword_arguments, taking
+from condgen.arguments import Listed, keyword_arguments, taking
 from condgen.conditioning import ConditionEncoder, EmptyEncoder
 from condgen.models.adversarial import LOSSES, AdversarialLoss, gradient_penalty
 from condgen.models.augment import Augment
@@ -247,7 +247,7 @@ class GAN(Model):
 
 
 LossName = Literal["nonsaturating", "hinge", "wasserstein", "relativistic"]
-Augmentation = Literal["translation", "affine", "cutout", "color"]
+Augmentations = Annotated[tuple[Literal["translation", "affine", "cutout", "color"], ...], Listed]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -263,7 +263,7 @@ def gan(
     r2: Weight = 0.0,
     penalty_every: Count = 8,
     spectral: bool = False,
-    augment: tuple[Augmentation, ...] = (),
+    augment: Augmentations = (),
     augment_chance: Share = 0.7,
 ) -> GAN:
     """A GAN without condition; ignores the schema. The arguments are those of `conditional_gan`."""
@@ -299,13 +299,13 @@ def conditional_gan(
     r2: Weight = 0.0,
     penalty_every: Count = 8,
     spectral: bool = False,
-    augment: tuple[Augmentation, ...] = (),
+    augment: Augmentations = (),
     augment_chance: Share = 0.7,
     vicinity: Share = 0.02,
     kernel: Literal["hard", "soft"] = "hard",
     embedding: Annotated[int, Field(ge=0)] = 0,
     condition_dropout: Share = 0.1,
-    transition: tuple[int, int] = (0, 0),
+    transition: Annotated[tuple[int, int], Listed] = (0, 0),
 ) -> GAN:
     """A GAN whose generator is told the condition and whose critic, by its head, judges it.
 
@@ -381,8 +381,13 @@ def _must_obey(mechanism: str, in_critic: str, head: Head, embedding: int, trans
 
 
 def _with_spectral_norm(critic: Critic) -> Critic:
-    """The critic with every layer's largest singular value held at one; embeddings of the condition stay free."""
+    """The critic with the largest singular value of every layer of trunk and head held at one.
+
+    A layer that starts at zero has nothing to divide by, so it gets an ordinary start.
+    """
     for module in [*critic.trunk.modules(), *critic.head.modules()]:
         if isinstance(module, nn.Linear | nn.Conv2d):
+            if not module.weight.any():
+                module.reset_parameters()
             spectral_norm(module)
     return critic

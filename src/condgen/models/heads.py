@@ -182,7 +182,7 @@ class Classifier(Head):
         on_fake = self.posterior.loss(fake, condition) if self.fake_weight else fake.new_zeros(())
         return {
             "loss": self.real_weight * on_real + self.fake_weight * on_fake,
-            **self.posterior.accuracy(real, condition, "real"),
+            **(self.posterior.accuracy(real, condition, "real") if self.real_weight else {}),
             **self.posterior.accuracy(fake, condition, "fake"),
         }
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from condgen.joint import Joint
 from condgen.models.backbones import Count, MechanismName, Weight
 from condgen.models.base import Batch, Terms
-from condgen.models.gan import GAN, Augmentation, LossName, Share, conditional_gan
+from condgen.models.gan import GAN, Augmentations, LossName, Share, conditional_gan
 from condgen.models.heads import Classifier, LabelPosterior
 from condgen.schema import Categorical, Condition, Continuous, Schema
 
@@ -112,7 +112,7 @@ def infogan(
     r2: Weight = 0.0,
     penalty_every: Count = 8,
     spectral: bool = False,
-    augment: tuple[Augmentation, ...] = (),
+    augment: Augmentations = (),
     augment_chance: Share = 0.7,
 ) -> GAN:
     """An InfoGAN; ignores the data's labels and makes attributes of its own.

@@ -112,6 +112,7 @@ class Log:
         kept = [entry for entry in self._entries() if entry["images"] <= images]
         self.best = max((entry.get("diversity", 0.0) for entry in kept), default=0.0)
         self.last = {tuple(entry) for entry in kept if entry["images"] == images}
+        self.said = {entry.get("warning") for entry in kept if entry["images"] == images}
         self.images = images
         partial = self.path.with_name(".log.jsonl.partial")
         partial.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
@@ -137,6 +138,8 @@ class Log:
 
     def warn(self, images: int, text: str) -> None:
         """Log a warning at this many images."""
+        if images == self.images and text in self.said:
+            return
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"images": images, "warning": text}) + "\n")
         self.board.add_text("warning", text, images)

@@ -320,7 +320,7 @@ class Trainer:
         for text in warnings:
             log.warn(info.images, text)
         self.monitor.alarm(" ".join(warnings))
-        if not trouble and self.accelerator.is_main_process:
+        if health.sound and self.accelerator.is_main_process:
             averaged = checkpoint.prefixed("ema", self.ema.module.state_dict())
             checkpoint.save(self.folder / HEALTHY, info, averaged)
         return trouble

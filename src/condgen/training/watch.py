@@ -35,6 +35,11 @@ class Health:
         """For the log."""
         return {"diversity": self.diversity} | ({} if self.effect is None else {"condition_effect": self.effect})
 
+    @property
+    def sound(self) -> bool:
+        """Whether neither looks wrong, however early in the run."""
+        return self.diversity >= COLLAPSED and (self.effect is None or self.effect >= IGNORED)
+
     def trouble(self, best: float, done: float) -> str:
         """What is wrong, in a sentence; empty if nothing is. best: diversity so far; done: share of the run."""
         if self.diversity < COLLAPSED and (self.diversity < best / 2 or done >= MATURE):
@@ -51,9 +56,12 @@ class Health:
 
 
 def examine(model: Model, joint: Joint, real: float) -> Health:
-    """A look at a model; `real` is the diversity of the data it learns from."""
+    """A look at a model; `real` is the diversity of the data it learns from.
+
+    Where data of one condition is all alike, samples have nothing to vary in: their diversity counts as the data's.
+    """
     effect = condition_effect(model, joint) if "conditional" in model.capabilities else None
-    return Health(sample_diversity(model, joint) / max(real, 1e-12), effect)
+    return Health(sample_diversity(model, joint) / real if real > 1e-6 else 1.0, effect)
 
 
 @torch.inference_mode()
