@@ -1,10 +1,12 @@
+import inspect
 import json
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field
 
-from condgen.arguments import keyword_arguments, validated
+from condgen.arguments import keyword_arguments, taking, validated
 from condgen.errors import RequestError
 
 
@@ -78,3 +80,68 @@ def test_a_missing_argument_is_named() -> None:
     assert validated(strict, {"depth": "3"}) == {"depth": 3}
     with pytest.raises(RequestError, match=r"depth of strict is missing"):
         validated(strict, {})
+
+
+class Engine:
+    def __init__(self, fuel: str, *, power: Annotated[int, Field(ge=1)] = 5, noise: float = 0.1):
+        self.fuel, self.power, self.noise = fuel, power, noise
+
+
+def body(*, doors: "Literal['two', 'four']" = "two", noise: float = 0.7) -> None:
+    """A part that shares an argument with another and has its type in quotes."""
+
+
+def car() -> Callable[..., dict[str, Any]]:
+    def assembled(name: str, *, wheels: int = 4, **arguments: Any) -> dict[str, Any]:
+        """A car."""
+        return {"name": name, "wheels": wheels, **arguments}
+
+    return taking("car", assembled, Engine, body)
+
+
+def test_a_function_takes_the_keyword_arguments_of_its_parts_and_no_others() -> None:
+    assert keyword_arguments(car()) == {"wheels": 4, "power": 5, "noise": 0.7, "doors": "two"}
+    kinds = {p.name: p.kind for p in inspect.signature(car()).parameters.values()}
+    assert list(kinds) == ["name", "wheels", "power", "noise", "doors"]
+    assert kinds["name"] is inspect.Parameter.POSITIONAL_OR_KEYWORD
+    assert {kinds[name] for name in kinds if name != "name"} == {inspect.Parameter.KEYWORD_ONLY}
+
+
+def test_a_function_with_parts_is_named_and_does_what_it_did() -> None:
+    assert car().__name__ == car().__qualname__ == "car"
+    assert car().__doc__ == "A car."
+    assert car()("beetle", doors="two") == {"name": "beetle", "wheels": 4, "doors": "two"}
+
+
+def test_arguments_of_parts_are_validated_like_its_own() -> None:
+    complete = validated(car(), {"power": "7", "doors": "four", "wheels": 3})
+    assert complete == {"wheels": 3, "power": 7, "noise": 0.7, "doors": "four"}
+    assert car()("beetle", **complete)["power"] == 7
+
+
+@pytest.mark.parametrize(
+    ("given", "parts"),
+    [
+        ({"power": 0}, ["power=0", "car", "greater than or equal to 1"]),
+        ({"doors": "tow"}, ["doors", "tow", "Did you mean two"]),
+        ({"dors": 2}, ["dors", "Did you mean doors", "car"]),
+        ({"fuel": "wood"}, ["fuel", "car"]),
+        ({"arguments": {}}, ["arguments", "car"]),
+    ],
+)
+def test_a_wrong_argument_of_a_part_is_named_and_explained(given: dict[str, object], parts: list[str]) -> None:
+    with pytest.raises(RequestError) as caught:
+        validated(car(), given)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(("parts", "noise"), [((body, Engine), 0.1), ((Engine, body), 0.7), ((Engine,), 0.1)])
+def test_of_parts_that_share_an_argument_the_last_gives_its_default(
+    parts: tuple[Callable[..., Any], ...], noise: float
+) -> None:
+    assert keyword_arguments(taking("car", lambda **arguments: None, *parts))["noise"] == noise
+
+
+def test_a_function_without_parts_takes_only_its_own() -> None:
+    assert keyword_arguments(taking("car", lambda name, *, wheels=4, **arguments: None)) == {"wheels": 4}

@@ -10,9 +10,10 @@ from safetensors.torch import save_file
 import condgen
 from condgen.data import Splits, as_float
 from condgen.errors import RequestError, RunError
-from condgen.run import Run, resume, train
+from condgen.models import MODELS, TRAINING
+from condgen.run import Run, resume, split_arguments, train
 from condgen.schema import Categorical, Condition, Schema
-from condgen.training import Monitor, checkpoint
+from condgen.training import Monitor, Silent, Training, checkpoint
 
 TINY: dict[str, Any] = {"images": 200, "channels": 4, "latent": 2, "previews": 0}
 
@@ -231,6 +232,104 @@ def test_settings_may_be_texts_as_from_the_command_line(digits: Splits, tmp_path
     assert run.info.training["images"] == 200
 
 
+# ---- families with ways of their own
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_family_is_trained_as_it_likes_unless_told_otherwise(model: str) -> None:
+    defaults = vars(Training())
+    _, alone = split_arguments(model, {})
+    assert alone == defaults | TRAINING[model]
+    _, told = split_arguments(model, {"lr": 0.125, "momentum": "0.5", "batch": 7})
+    assert told == alone | {"lr": 0.125, "momentum": 0.5, "batch": 7}
+
+
+def test_adversarial_families_are_trained_more_gently_and_the_others_by_the_defaults() -> None:
+    assert TRAINING.keys() == MODELS.keys()
+    for model in ("projection", "gan", "infogan"):
+        _, training = split_arguments(model, {})
+        assert training["lr"] < Training().lr
+        assert training["momentum"] == 0
+    assert split_arguments("cvae", {})[1] == vars(Training())
+
+
+def test_how_a_family_is_trained_is_recorded_with_the_run(digits: Splits, tmp_path: Path) -> None:
+    trained = train("gan", digits, tmp_path, weight_decay=0.25, **TINY)
+    assert trained.info.training["lr"] == TRAINING["gan"]["lr"]
+    assert trained.info.training["weight_decay"] == 0.25
+
+
+def notes_of(model: str, data: Splits, out: Path, **arguments: Any) -> list[str]:
+    class Notes(Silent):
+        def __init__(self) -> None:
+            self.notes: list[str] = []
+
+        def note(self, text: str) -> None:
+            self.notes.append(text)
+
+    monitor = Notes()
+    train(model, data, out, monitor=monitor, **{**TINY, **arguments})
+    return [text for text in monitor.notes if "by design" in text]
+
+
+@pytest.mark.parametrize("model", ["gan", "vae", "autoencoder"])
+def test_a_model_that_ignores_labels_says_so_and_what_would_learn_them(
+    digits: Splits, tmp_path: Path, model: str
+) -> None:
+    (note,) = notes_of(model, digits, tmp_path)
+    for part in (model, "ignores these attributes by design", "--model cvae"):
+        assert part in note
+
+
+def test_a_model_that_discovers_attributes_says_what_they_are_called(digits: Splits, tmp_path: Path) -> None:
+    (note,) = notes_of("infogan", digits, tmp_path, codes=2, continuous=1)
+    for part in ("infogan", "ignores these attributes by design", "discovers its own", "code1, code2, code3"):
+        assert part in note
+
+
+def test_a_model_that_learns_labels_has_nothing_to_say(digits: Splits, tmp_path: Path) -> None:
+    assert notes_of("projection", digits, tmp_path) == []
+
+
+@pytest.mark.parametrize("model", ["gan", "infogan"])
+def test_without_labels_there_is_nothing_to_ignore(digits: Splits, tmp_path: Path, model: str) -> None:
+    assert notes_of(model, digits.select([]), tmp_path) == []
+
+
+@pytest.fixture(scope="module")
+def codes(digits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A hardly trained model of digits with attributes of its own."""
+    out = tmp_path_factory.mktemp("runs") / "infogan"
+    return train("infogan", digits, out, images=200, channels=8, latent=2, values=5, continuous=1, previews=1)
+
+
+def test_a_model_of_discovered_attributes_opens_again_and_is_asked_for_them(codes: Run, digits: Splits) -> None:
+    opened = Run.open(codes.path)
+    assert opened.schema.names == ["code1", "code2"]
+    samples = opened.sample("code1=3, code2=-0.5..0", n=6)
+    assert samples.x.shape == (6, *digits.shape)
+    for row in samples.condition.rows():
+        assert row["code1"] == "3"
+        assert -0.5 <= float(row["code2"] or 1) <= 0
+    assert torch.equal(samples.x, codes.sample("code1=3, code2=-0.5..0", n=6).x)
+    complaint(lambda: opened.sample("digit=3"), "'digit'", "code1")
+
+
+def test_what_a_request_leaves_free_of_discovered_attributes_is_drawn_uniformly(codes: Run) -> None:
+    drawn = Run.open(codes.path).sample("code1!=3", n=400).condition
+    counts = torch.bincount(drawn.values["code1"].long(), minlength=5)
+    assert counts[3] == 0
+    assert counts[[0, 1, 2, 4]].min() > 60
+    assert drawn.values["code2"].quantile(torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0])).tolist() == pytest.approx(
+        [-1, -0.5, 0, 0.5, 1], abs=0.15
+    )
+
+
+def test_discovered_attributes_are_resumed_on_labelled_data(codes: Run, digits: Splits, tmp_path: Path) -> None:
+    copied = broken(codes, tmp_path, lambda info, tensors: setattr(info, "total", 300))
+    assert resume(copied, digits).info.images > codes.info.images
+
+
 # ---- resuming and opening
 
 
@@ -240,8 +339,6 @@ def test_resume_refuses_other_data(run: Run, digits: Splits) -> None:
 
 
 def test_resume_tells_its_monitor(digits: Splits, tmp_path: Path) -> None:
-    from condgen.training import Silent
-
     class Starts(Silent):
         at: tuple[int, int | None] = (0, 0)
 
@@ -288,7 +385,7 @@ def test_a_checkpoint_that_contradicts_itself_is_one_paragraph(
     [
         lambda info, tensors: tensors.pop("ema_updates"),
         lambda info, tensors: tensors.update({"optimiser/model/x/step": torch.zeros(1)}),
-        lambda info, tensors: info.training.update(momentum=0.9),
+        lambda info, tensors: info.training.update(nesterov=True),
         lambda info, tensors: info.training.update(lr="fast"),
     ],
 )

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from condgen.conditioning import EmbeddingEncoder, EmptyEncoder, PlainEncoder
+from condgen.conditioning import AttributeEmbedding, EmbeddingEncoder, EmptyEncoder, PlainEncoder
 from condgen.schema import Categorical, Condition, Continuous, Flag, Schema
 
 
@@ -149,3 +149,53 @@ def test_every_embedding_and_null_is_trained(people: Schema) -> None:
     encode = EmbeddingEncoder(people)
     (encode(Condition.cat([full(people, 8), Condition.free(people, 8)])).vector ** 2).sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in encode.parameters())
+
+
+def test_an_attribute_embedding_picks_a_vector_per_category_and_a_sign_per_flag(people: Schema) -> None:
+    embed, condition = AttributeEmbedding(people, 6), full(people, 20)
+    color, glasses, _ = embed(condition).unbind(1)
+    codes = condition.values["color"].long()
+    torch.testing.assert_close(color, embed[0].weight.T[codes])
+    signs = 2 * condition.values["Eyeglasses"][:, None] - 1
+    torch.testing.assert_close(glasses, signs * embed[1].weight[:, 0])
+
+
+def test_an_attribute_embedding_of_a_number_is_a_sum_of_its_value_and_four_waves(people: Schema) -> None:
+    embed, condition = AttributeEmbedding(people, 6), full(people, 20)
+    age = embed(condition)[:, 2]
+    for row, code in zip(age, condition.values["age"].tolist(), strict=True):
+        u = code / 40 - 1
+        angles = [k * math.pi / 2 * u for k in (1, 2, 3, 4)]
+        features = torch.tensor([u, *map(math.sin, angles), *map(math.cos, angles)])
+        torch.testing.assert_close(row, embed[2].weight @ features, rtol=1e-4, atol=1e-5)
+
+
+def test_an_attribute_embedding_is_zero_exactly_where_an_attribute_is_free(people: Schema) -> None:
+    condition = full(people, 40).dropout(0.5)
+    assert torch.equal((AttributeEmbedding(people, 6)(condition) != 0).all(2), condition.present)
+    assert not AttributeEmbedding(people, 6)(Condition.free(people, 3)).any()
+
+
+def test_each_attribute_has_an_embedding_of_its_own(people: Schema) -> None:
+    embed, condition = AttributeEmbedding(people, 6), full(people, 10)
+    before = embed(condition)
+    for k, name in enumerate(people.names):
+        after = embed(condition.with_codes(name, condition.values[name].flip(0)))
+        changed = (before != after).any(2).any(0)
+        assert changed.tolist() == [i == k for i in range(3)]
+
+
+@pytest.mark.parametrize("code", [-1.0, 99.0, math.nan, math.inf])
+def test_the_code_of_a_free_attribute_embeds_as_zero_without_a_gradient(people: Schema, code: float) -> None:
+    embed = AttributeEmbedding(people, 6)
+    strange = Condition(people, dict.fromkeys(people.names, torch.full((2,), code)), Condition.free(people, 2).present)
+    embedded = embed(strange)
+    assert not embedded.any()
+    embedded.sum().backward()
+    assert all(p.grad is not None and not p.grad.any() for p in embed.parameters())
+
+
+def test_attribute_embeddings_start_with_numbers_of_order_one() -> None:
+    schema = Schema(attributes=(Categorical(name="many", values=tuple(f"v{i}" for i in range(50))), *flags(1)))
+    weights = [p.flatten() for p in AttributeEmbedding(schema, 100).parameters()]
+    assert [w.std().item() for w in weights] == pytest.approx([1, 1], abs=0.2)

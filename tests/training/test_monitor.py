@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from condgen.training import Terminal
+from condgen.training import Monitor, Silent, Terminal
 from condgen.training.monitor import Log
 
 
@@ -68,6 +68,53 @@ def test_the_curves_are_in_tensorboard_too(tmp_path: Path) -> None:
     assert list((tmp_path / "tensorboard").glob("events.*"))
 
 
+def warned(folder: Path, images: int, text: str, resumed_at: int = 0) -> None:
+    log = Log(folder, resumed_at)
+    log.warn(images, text)
+    log.close()
+
+
+def test_a_warning_is_a_line_of_its_own_and_in_tensorboard(tmp_path: Path) -> None:
+    logged(tmp_path, 100)
+    warned(tmp_path, 100, "the model has collapsed", resumed_at=100)
+    assert entries(tmp_path) == [
+        {"images": 100, "loss": 10.0},
+        {"images": 100, "warning": "the model has collapsed"},
+    ]
+    events = b"".join(path.read_bytes() for path in (tmp_path / "tensorboard").glob("events.*"))
+    assert b"the model has collapsed" in events
+
+
+def test_a_warning_beyond_the_checkpoint_is_taken_back_too(tmp_path: Path) -> None:
+    warned(tmp_path, 200, "too early to say")
+    assert logged(tmp_path, 100, resumed_at=100) == [100]
+
+
+def test_a_warning_at_the_checkpoint_is_not_doubled_but_another_is_told(tmp_path: Path) -> None:
+    warned(tmp_path, 100, "the model has collapsed")
+    warned(tmp_path, 100, "the model has collapsed", resumed_at=100)
+    warned(tmp_path, 100, "the critic overpowers the generator", resumed_at=100)
+    warned(tmp_path, 200, "the model has collapsed", resumed_at=100)
+    assert [(entry["images"], entry["warning"][:10]) for entry in entries(tmp_path)] == [
+        (100, "the model "),
+        (100, "the critic"),
+        (200, "the model "),
+    ]
+
+
+def test_the_log_remembers_the_best_diversity_up_to_the_checkpoint(tmp_path: Path) -> None:
+    log = Log(tmp_path, 0)
+    assert log.best == 0
+    for images, diversity in ((100, 0.4), (200, 0.9), (300, 0.2), (400, 1.5)):
+        log.write(images, {"loss": 2.0})
+        log.write(images, {"diversity": diversity})
+    log.close()
+    for resumed_at, best in ((400, 1.5), (300, 0.9), (100, 0.4), (50, 0.0)):
+        log = Log(tmp_path, resumed_at)
+        log.close()
+        assert log.best == best
+
+
 def test_without_a_terminal_progress_is_a_few_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     monitor = Terminal()
     monitor.start(0, 1000)
@@ -90,3 +137,57 @@ def test_in_a_terminal_there_is_a_bar(capsys: pytest.CaptureFixture[str], monkey
     seen = capsys.readouterr().err
     assert "500 / 1,000 images" in seen
     assert "loss 0.25" in seen
+
+
+def test_without_a_terminal_an_alarm_is_a_line_and_its_end_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    monitor = Terminal()
+    monitor.start(0, 1000)
+    monitor.alarm("samples [of 7] hardly differ :smile:")
+    monitor.alarm("")
+    monitor.progress(1000, 1000, 99.0, {"loss": 0.25})
+    monitor.close()
+    warning, *others = capsys.readouterr().err.splitlines()
+    assert warning == "WARNING: samples [of 7] hardly differ :smile:"
+    assert len(others) == 1
+    assert "WARNING" not in others[0]
+
+
+def test_in_a_terminal_the_bar_is_marked_for_as_long_as_an_alarm_holds(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    monitor = Terminal()
+    monitor.start(0, 1000)
+    monitor.alarm("the model has collapsed")
+    monitor.progress(500, 1000, 99.0, {"loss": 0.25})
+    monitor.bar.refresh()
+    seen = capsys.readouterr().err
+    assert "WARNING: the model has collapsed" in seen
+    assert "FAILING  99 images/s" in seen
+    monitor.alarm("")
+    capsys.readouterr()
+    monitor.bar.refresh()
+    monitor.close()
+    seen = capsys.readouterr().err
+    assert "99 images/s" in seen
+    assert "FAILING" not in seen
+
+
+def test_the_names_of_losses_are_no_markup(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    monitor = Terminal()
+    monitor.start(0, 1000)
+    monitor.progress(500, 1000, 99.0, {"loss[red]": 0.25})
+    monitor.close()
+    assert "loss[red] 0.25" in capsys.readouterr().err
+
+
+def test_a_silent_monitor_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    monitor = Silent()
+    assert isinstance(monitor, Monitor)
+    assert isinstance(Terminal(), Monitor)
+    monitor.alarm("the model has collapsed")
+    seen = capsys.readouterr()
+    assert seen.out + seen.err == ""

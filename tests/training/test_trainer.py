@@ -4,7 +4,7 @@ import json
 import math
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from itertools import count, pairwise
 from pathlib import Path
@@ -23,6 +23,7 @@ from condgen.rng import Rng
 from condgen.run import Run
 from condgen.schema import Categorical, Condition, Flag, Schema
 from condgen.training import Interrupted, Silent, Trainer, Training, checkpoint, condition_effect, learning_rate
+from condgen.training.trainer import HEALTHY
 
 SCHEMA = Schema(attributes=(Categorical(name="sign", values=("minus", "plus")), Flag(name="on")))
 
@@ -75,12 +76,34 @@ class Duel(Model):
         return self.generator(rng.normal(2))
 
 
+class Collapsing(Toy):
+    """Every sample of a condition is the same after so many steps, and the condition is ignored after so many."""
+
+    def __init__(self, collapses: float = math.inf, ignores: float = math.inf, capabilities: set[str] | None = None):
+        super().__init__(capabilities)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+        self.collapses = collapses
+        self.ignores = ignores
+
+    def forward(self, x: Tensor, condition: Condition, player: str = "model") -> Terms:
+        self.steps += self.training
+        return super().forward(x, condition, player)
+
+    def sample(self, condition: Condition, rng: Rng) -> Tensor:
+        centre = self.centre(condition) if int(self.steps) <= self.ignores else torch.zeros(len(condition), 2)
+        return centre + (0.1 if int(self.steps) <= self.collapses else 0.001) * rng.normal(2)
+
+
 class Notes(Silent):
     def __init__(self) -> None:
         self.notes: list[str] = []
+        self.alarms: list[str] = []
 
     def note(self, text: str) -> None:
         self.notes.append(text)
+
+    def alarm(self, text: str) -> None:
+        self.alarms.append(text)
 
 
 def data(n: int = 400, missing: bool = False) -> Splits:
@@ -278,10 +301,11 @@ def test_a_measured_budget_is_kept_when_training_resumes(tmp_path: Path, monkeyp
 # ---- signals
 
 
-class StopsAt(Silent):
+class StopsAt(Notes):
     """Presses Ctrl-C while the losses at that many images are shown."""
 
     def __init__(self, images: int):
+        super().__init__()
         self.images = images
 
     def progress(self, images: int, total: int | None, rate: float, values: dict[str, float]) -> None:
@@ -389,29 +413,58 @@ def test_counters_in_the_model_are_copied_not_averaged(tmp_path: Path) -> None:
     assert tensors["ema/critic.1.num_batches_tracked"] == tensors["model/critic.1.num_batches_tracked"] > 0
 
 
+def test_losses_of_every_player_appear_in_validation_under_their_own_names(tmp_path: Path) -> None:
+    training = trainer(tmp_path, Duel(), images=640, previews=1)
+    training.run()
+    (found,) = [e for e in entries(tmp_path) if "validation/critic/loss" in e]
+    assert found.keys() == {"images", "validation/critic/loss", "validation/generator/loss"}
+    part, averaged = training.data.validation, training.ema.module
+    torch.manual_seed(0)
+    for player in ("critic", "generator"):
+        loss = averaged(part.floats, part.condition, player)["loss"].detach()
+        assert found[f"validation/{player}/loss"] == pytest.approx(float(loss), rel=1e-5)
+
+
+def test_a_player_leaves_no_gradient_in_the_others(tmp_path: Path) -> None:
+    model = Duel()
+    arrived: list[str] = []
+    for player, parameters in model.players().items():
+        parameters[0].register_post_accumulate_grad_hook(lambda _, player=player: arrived.append(player))
+    trainer(tmp_path, model, images=64).run()
+    assert arrived == ["critic", "generator"] * 2
+
+
+def test_momentum_is_that_of_the_optimiser(tmp_path: Path) -> None:
+    for settings, momentum in (({}, 0.9), ({"momentum": 0.0}, 0.0), ({"momentum": 0.5}, 0.5)):
+        training = trainer(tmp_path, Duel(), **settings)
+        for optimiser in training.optimisers.values():
+            assert [group["betas"][0] for group in optimiser.param_groups] == [momentum]
+
+
 # ---- is the condition heeded?
 
 
-def warnings_of(folder: Path, model: Model) -> list[str]:
-    monitor = Notes()
-    trainer(folder, model, images=640, monitor=monitor).run()
-    return monitor.notes
-
-
 def test_a_model_that_ignores_its_condition_is_loudly_warned_about(tmp_path: Path) -> None:
-    (warning,) = warnings_of(tmp_path, Toy(obeys=False))
-    assert warning.startswith("WARNING: the model ignores its condition")
-    assert "--mechanism" in warning
-    assert entries(tmp_path)[-1]["condition_effect"] < 0.02
+    monitor = Notes()
+    trainer(tmp_path, Toy(obeys=False), images=640, monitor=monitor).run()
+    (alarm,), (advice,) = monitor.alarms, monitor.notes
+    assert alarm.startswith("the model ignores its condition")
+    assert "--mechanism" in advice
+    (effect,) = [e["condition_effect"] for e in entries(tmp_path) if "condition_effect" in e]
+    assert effect < 0.02
 
 
 def test_a_model_that_obeys_is_not_warned_about(tmp_path: Path) -> None:
-    assert warnings_of(tmp_path, Toy()) == []
+    monitor = Notes()
+    trainer(tmp_path, monitor=monitor).run()
+    assert (monitor.alarms, monitor.notes) == ([""], [])
     assert entries(tmp_path)[-1]["condition_effect"] > 0.5
 
 
 def test_an_unconditional_model_is_not_warned_about(tmp_path: Path) -> None:
-    assert warnings_of(tmp_path, Toy(set(), obeys=False)) == []
+    monitor = Notes()
+    trainer(tmp_path, Toy(set(), obeys=False), images=640, monitor=monitor).run()
+    assert not any("ignores" in text for text in monitor.alarms + monitor.notes)
     assert not any("condition_effect" in entry for entry in entries(tmp_path))
 
 
@@ -426,6 +479,200 @@ def test_the_effect_of_the_condition_is_relative_to_all_variation(tmp_path: Path
     assert effects[0] == 0
     assert 0 < effects[1] < 0.3
     assert 0.8 < effects[2] < 1.3
+
+
+# ---- is it healthy?
+
+
+LAST_HEALTHY = 1600  # images of the last look before the collapse in most of these runs, of 3,200 images with ten looks
+
+
+def watched(folder: Path, model: Model, **settings: Any) -> tuple[Trainer, Notes]:
+    monitor = settings.setdefault("monitor", Notes())
+    training = trainer(folder, model, **{"splits": data_once(), "previews": 10, **settings})
+    return training, monitor
+
+
+def warnings_of(folder: Path) -> list[tuple[int, str]]:
+    return [(e["images"], e["warning"]) for e in entries(folder) if "warning" in e]
+
+
+def looks(folder: Path) -> list[int]:
+    return [e["images"] for e in entries(folder) if "diversity" in e]
+
+
+def kept_averages(training: Trainer) -> dict[int, dict[str, Tensor]]:
+    """The averaged weights at every look, by images."""
+    found: dict[int, dict[str, Tensor]] = {}
+
+    def keep(model: Model, path: Path) -> None:
+        found[int(path.name)] = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+    training.preview = keep
+    return found
+
+
+def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_healthy_run_is_looked_at_often_and_ends_without_alarm(tmp_path: Path) -> None:
+    training, monitor = watched(tmp_path, Collapsing())
+    averages = kept_averages(training)
+    training.run()
+    assert monitor.alarms == [""] * 10
+    assert monitor.notes == []
+    assert warnings_of(tmp_path) == []
+    assert looks(tmp_path) == list(range(320, 3201, 320))
+    assert [e["diversity"] for e in entries(tmp_path) if "diversity" in e] == pytest.approx([1] * 10, abs=0.2)
+    assert not (tmp_path / HEALTHY).exists()
+    assert equal(checkpoint.group(saved(tmp_path)[1], "ema"), averages[3200])
+
+
+@pytest.mark.parametrize("how", ["collapses", "ignores"])
+def test_a_model_that_fails_late_gives_way_to_its_last_healthy_average(tmp_path: Path, how: str) -> None:
+    training, monitor = watched(tmp_path, Collapsing(**{how: LAST_HEALTHY / 32}))
+    averages = kept_averages(training)
+    training.run()
+    assert [bool(text) for text in monitor.alarms] == [False] * 5 + [True] * 5
+    assert how[:6] in monitor.alarms[-1]
+    assert warnings_of(tmp_path) == list(zip(range(1920, 3201, 320), monitor.alarms[5:], strict=True))
+    (note,) = monitor.notes
+    assert "1,600 images" in note
+    info, tensors = saved(tmp_path)
+    assert equal(checkpoint.group(tensors, "ema"), averages[LAST_HEALTHY])
+    assert not torch.equal(tensors["ema/weight"], averages[3200]["weight"])
+    assert info.images == 3200
+    assert not (tmp_path / HEALTHY).exists()
+
+
+def test_the_weights_in_training_do_not_give_way(tmp_path: Path) -> None:
+    for name, collapses in (("collapsed", LAST_HEALTHY / 32), ("healthy", math.inf)):
+        (tmp_path / name).mkdir()
+        watched(tmp_path / name, Collapsing(collapses))[0].run()
+    collapsed, healthy = (checkpoint.group(saved(tmp_path / name)[1], "model") for name in ("collapsed", "healthy"))
+    assert equal(collapsed, healthy)
+
+
+class Recovering(Collapsing):
+    """Collapsed between two looks in the middle of the run, and never again."""
+
+    def sample(self, condition: Condition, rng: Rng) -> Tensor:
+        self.collapses = 0 if 40 < int(self.steps) < 65 else math.inf
+        return super().sample(condition, rng)
+
+
+def test_an_alarm_ends_when_the_model_recovers_and_the_last_weights_are_kept(tmp_path: Path) -> None:
+    training, monitor = watched(tmp_path, Recovering())
+    averages = kept_averages(training)
+    training.run()
+    assert [bool(text) for text in monitor.alarms] == [False] * 4 + [True] * 2 + [False] * 4
+    assert monitor.notes == []
+    assert equal(checkpoint.group(saved(tmp_path)[1], "ema"), averages[3200])
+    assert not (tmp_path / HEALTHY).exists()
+
+
+@pytest.mark.parametrize("previews", [0, 10])
+@pytest.mark.parametrize("how", ["collapses", "ignores"])
+def test_a_model_that_was_never_healthy_gets_the_alarm_and_no_replacement(
+    tmp_path: Path, how: str, previews: int
+) -> None:
+    training, monitor = watched(tmp_path, Collapsing(**{how: 0}), previews=previews)
+    averages = kept_averages(training)
+    training.run()
+    assert how[:6] in monitor.alarms[-1]
+    assert warnings_of(tmp_path)[-1] == (3200, monitor.alarms[-1])
+    (advice,) = monitor.notes
+    assert "--mechanism" in advice
+    weights = checkpoint.group(saved(tmp_path)[1], "ema")
+    assert equal(weights, averages[3200] if previews else training.ema.module.state_dict())
+    assert int(weights["steps"]) == 100
+    assert not (tmp_path / HEALTHY).exists()
+
+
+def test_an_interrupted_run_keeps_its_healthy_weights_for_when_it_goes_on(tmp_path: Path) -> None:
+    training, _ = watched(tmp_path, Collapsing(LAST_HEALTHY / 32), monitor=StopsAt(2000))
+    averages = kept_averages(training)
+    with pytest.raises(Interrupted):
+        training.run()
+    info, tensors = checkpoint.load(tmp_path / HEALTHY)
+    assert info.images == LAST_HEALTHY
+    assert equal(checkpoint.group(tensors, "ema"), averages[LAST_HEALTHY])
+
+    again, monitor = watched(tmp_path, Collapsing(LAST_HEALTHY / 32))
+    again.restore(*saved(tmp_path))
+    again.run()
+    assert "1,600 images" in monitor.notes[-1]
+    assert equal(checkpoint.group(saved(tmp_path)[1], "ema"), averages[LAST_HEALTHY])
+    assert not (tmp_path / HEALTHY).exists()
+
+
+def test_a_resumed_run_remembers_how_good_it_was(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        watched(tmp_path, Collapsing(20), monitor=StopsAt(640))[0].run()
+    again, monitor = watched(tmp_path, Collapsing(20))
+    again.restore(*saved(tmp_path))
+    again.run()
+    assert monitor.alarms[0]  # long before half of the run
+    assert warnings_of(tmp_path)[0] == (960, monitor.alarms[0])
+
+
+@pytest.mark.parametrize("collapses", [LAST_HEALTHY / 32, 0])
+def test_resuming_a_finished_run_that_failed_changes_neither_weights_nor_log(tmp_path: Path, collapses: float) -> None:
+    watched(tmp_path, Collapsing(collapses))[0].run()
+    before, log = saved(tmp_path)[1], entries(tmp_path)
+    again, _ = watched(tmp_path, Collapsing(collapses))
+    again.restore(*saved(tmp_path))
+    again.run()
+    assert equal(before, saved(tmp_path)[1])
+    assert entries(tmp_path) == log
+
+
+class Complaining(Duel):
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[dict[str, float]] = []
+
+    def complaints(self, values: Mapping[str, float]) -> list[str]:
+        self.told.append(dict(values))
+        return ["the critic is tired", "the generator is bored"] if len(self.told) == 2 else []
+
+
+def test_what_a_model_says_of_its_players_is_shown_and_logged(tmp_path: Path) -> None:
+    model = Complaining()
+    training, monitor = watched(tmp_path, model, images=960, previews=3)
+    training.run()
+    complained = [warning for warning in warnings_of(tmp_path) if "collapsed" not in warning[1]]
+    assert complained == [(640, "the critic is tired"), (640, "the generator is bored")]
+    assert "the critic is tired the generator is bored" in monitor.alarms[1]
+    assert not any("tired" in text for text in (monitor.alarms[0], monitor.alarms[2]))
+
+
+def test_a_model_is_told_the_latest_means_of_its_players_terms(tmp_path: Path) -> None:
+    model = Complaining()
+    watched(tmp_path, model, images=960, previews=3)[0].run()
+    means = {e.pop("images"): e for e in entries(tmp_path) if "critic/loss" in e}
+    assert model.told == [means[320], means[640], means[960]]
+
+
+def test_a_complaint_alone_is_no_reason_to_go_back(tmp_path: Path) -> None:
+    model = Collapsing()
+    model.complaints = lambda values: ["a loss looks odd"]  # type: ignore[method-assign]
+    training, monitor = watched(tmp_path, model)
+    averages = kept_averages(training)
+    training.run()
+    assert monitor.alarms == ["a loss looks odd"] * 10
+    assert monitor.notes == []
+    assert equal(checkpoint.group(saved(tmp_path)[1], "ema"), averages[3200])
+
+
+def test_looks_change_nothing_in_training(tmp_path: Path) -> None:
+    weights = []
+    for previews in (0, 7):
+        training, _ = watched(tmp_path, Collapsing(), previews=previews)
+        training.run()
+        weights.append(training.raw.weight.detach())
+    assert torch.equal(*weights)
 
 
 # ---- arithmetic
