@@ -1,0 +1,102 @@
+"""Adversarial presets on images of one attribute: obedience, fidelity and diversity, over several seeds.
+
+    python benchmarks/adversarial.py ../shared/data/mnist --budget 5m --out runs/adversarial
+
+Each cell trains as `condgen train --preset P --budget B --seed S` does, samples the test set's own labels, and asks a
+judge trained on real data only. The Fréchet distance is on the judge's features, relative to that of as many real
+training images: the floor. With `--limit 2000` and perhaps `--augment translation,cutout` it is about few images; judge
+and floor still come from all of them. Finished cells are kept: the command can be interrupted and repeated.
+"""
+
+import argparse
+import shutil
+import time
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+from cells import Cell, kept, table
+
+from condgen.data import Dataset, Splits, load
+from condgen.evaluation import Judge, fidelity, judge_for
+from condgen.presets import preset
+from condgen.quantities import duration
+from condgen.rng import Rng
+from condgen.run import Run, train
+from condgen.samples import Samples
+
+COLUMNS = {
+    "obedience": ("obedience", ".2%"),
+    "Fréchet / floor": ("ratio", ".2f"),
+    "precision": ("precision", ".3f"),
+    "recall": ("recall", ".3f"),
+    "diversity (real = 1)": ("diversity", ".2f"),
+    "images seen": ("images", ",.0f"),
+    "samples/s": ("rate", ",.0f"),
+}
+
+
+def trained(data: Splits, name: str, folder: Path, seed: int, budget: str | None, **settings: Any) -> Run:
+    shutil.rmtree(folder, ignore_errors=True)
+    recipe = preset(name) | ({"seconds": duration(budget)} if budget else {})
+    return train(recipe.pop("model"), data, folder, **(recipe | {"seed": seed} | settings))
+
+
+def sampled_like(run: Run, test: Dataset, batch: int = 500) -> tuple[Samples, float]:
+    """One sample per test image, under its own condition, and how many came per second."""
+    seeds = torch.arange(len(test))
+    parts, started = [], time.perf_counter()
+    for part in seeds.split(batch):
+        with torch.inference_mode():
+            parts.append(run.model.sample(test.condition[part].to(run.model.device), Rng(part.tolist())).cpu())
+    rate = len(test) / (time.perf_counter() - started)
+    return Samples(torch.cat(parts), test.condition, seeds, torch.zeros_like(seeds)), rate
+
+
+def measured(run: Run, judge: Judge, data: Splits) -> Cell:
+    attribute = run.schema.names[0]
+    samples, rate = sampled_like(run, data.test)
+    found = fidelity(judge, samples, data.train, data.test, attribute)
+    return {
+        "obedience": judge.agreement(samples.x, samples.condition)[attribute],
+        "ratio": found.frechet / found.floor,
+        **vars(found),
+        "images": run.info.images,
+        "seconds": run.info.seconds,
+        "rate": rate,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="?", default="digits")
+    parser.add_argument("--presets", default="mnist-cgan,mnist-acgan,mnist-projection")
+    parser.add_argument("--budget", default=None)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--limit", type=int, default=None, help="train on this many images only")
+    parser.add_argument("--augment", default="", help="differentiable augmentations, as in translation,cutout")
+    parser.add_argument("--out", type=Path, default=Path("runs/adversarial"))
+    args = parser.parse_args()
+    data = load(args.data)
+    judge = judge_for(data.train)
+    few = replace(data, train=data.train[: args.limit])
+    settings = {"augment": tuple(args.augment.split(","))} if args.augment else {}
+    attribute = data.schema.names[0]
+    presets = args.presets.split(",")
+    rows: dict[str, list[Cell]] = {name: [] for name in presets}
+    for seed, name in product(range(args.seeds), presets):
+        folder = args.out / f"{name}-{seed}"
+        cell = kept(
+            folder.with_suffix(".json"),
+            lambda n=name, s=seed, f=folder: measured(trained(few, n, f, s, args.budget, **settings), judge, data),  # type: ignore[misc]
+        )
+        rows[name].append(cell)
+    accuracy = judge.agreement(data.test.floats, data.test.condition)[attribute]
+    print(f"\nJudge on held-out real data: {accuracy:.2%}. {torch.get_num_threads()} threads, {args.seeds} seeds.")
+    table("preset", COLUMNS, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Cells of a table: each is measured once and kept, so that a benchmark can be interrupted and repeated."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+
+Cell = dict[str, float]
+
+
+def kept(path: Path, measure: Callable[[], Cell]) -> Cell:
+    """What was measured before, or is measured now; printed either way."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(measure()))
+    found: Cell = json.loads(path.read_text())
+    print(path.stem, *(f"{k} {v:.4g}" for k, v in found.items()), flush=True)
+    return found
+
+
+def shown(cells: Sequence[Cell], key: str, form: str) -> str:
+    """Mean ± standard deviation of one quantity over cells."""
+    values = [cell[key] for cell in cells]
+    return f"{mean(values):{form}} ± {stdev(values) if len(values) > 1 else 0:{form}}"
+
+
+def table(title: str, columns: dict[str, tuple[str, str]], rows: dict[str, list[Cell]]) -> None:
+    """Print a Markdown table; columns: heading → (quantity, format)."""
+    print(f"\n| {title} | {' | '.join(columns)} |\n|---{'|---' * len(columns)}|")
+    for label, cells in rows.items():
+        print(f"| {label} | {' | '.join(shown(cells, key, form) for key, form in columns.values())} |")

@@ -1,0 +1,50 @@
+"""InfoGAN without labels: how often its categorical code, matched one to one with the labels, is wrong.
+
+    python benchmarks/infogan.py ../shared/data/mnist --budget 5m --seeds 5 --out runs/infogan
+
+Labels are looked at only to name the codes, which is done on the validation part; the error is that on test data.
+"""
+
+import argparse
+from pathlib import Path
+from statistics import median
+
+import torch
+from adversarial import trained
+from cells import Cell, kept
+
+from condgen.data import Splits, load
+from condgen.evaluation import match_codes
+from condgen.run import Run
+
+
+def measured(run: Run, data: Splits) -> Cell:
+    match = match_codes(run.model, data.validation, data.schema.names[0], tested=data.test)
+    return {"error": match.error, "images": run.info.images, "seconds": run.info.seconds}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="?", default="digits")
+    parser.add_argument("--preset", default="mnist-infogan")
+    parser.add_argument("--budget", default=None)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=Path("runs/infogan"))
+    args = parser.parse_args()
+    data = load(args.data)
+    cells = []
+    for seed in range(args.seeds):
+        folder = args.out / f"{args.preset}-{seed}"
+        cells.append(
+            kept(
+                folder.with_suffix(".json"),
+                lambda s=seed, f=folder: measured(trained(data, args.preset, f, s, args.budget), data),  # type: ignore[misc]
+            )
+        )
+    errors = [cell["error"] for cell in cells]
+    print(f"\n{torch.get_num_threads()} threads. Error of the code as a classifier, over {len(errors)} seeds:")
+    print(f"median {median(errors):.2%}, from {min(errors):.2%} to {max(errors):.2%}")
+
+
+if __name__ == "__main__":
+    main()
