@@ -191,3 +191,13 @@ def test_a_silent_monitor_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     monitor.alarm("the model has collapsed")
     seen = capsys.readouterr()
     assert seen.out + seen.err == ""
+
+
+def test_a_warning_that_holds_is_printed_once_and_again_when_it_comes_back(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = Terminal()
+    for text in ("wins 98% of pairs", "wins 99% of pairs", "", "wins 98% of pairs", "the model has collapsed"):
+        terminal.alarm(text)
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        f"WARNING: {text}" for text in ("wins 98% of pairs", "wins 98% of pairs", "the model has collapsed")
+    ]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -64,6 +65,7 @@ class Terminal:
         self.bar = Progress(*columns, console=self.console, refresh_per_second=4)
         self.task = self.bar.add_task("", total=None, seen="0", rate="", values="", alarm="")
         self.plain_at = 0.0
+        self.alarmed = ""
 
     def start(self, images: int, total: int | None) -> None:
         """Show the bar."""
@@ -87,9 +89,11 @@ class Terminal:
         self.console.print(text, soft_wrap=True)
 
     def alarm(self, text: str) -> None:
-        """Print a warning above the bar, and mark the bar for as long as it holds."""
-        if text:
+        """Print a warning above the bar, once if only its numbers change, and mark the bar for as long as it holds."""
+        kind = re.sub(r"[\d.%]+", "", text)
+        if text and kind != self.alarmed:
             self.note(f"WARNING: {text}")
+        self.alarmed = kind
         self.bar.update(self.task, alarm="FAILING  " if text else "")
 
     def close(self) -> None:
