@@ -1,0 +1,39 @@
+"""Training in two processes: both players' weights are the same in both in the end."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import torch
+from accelerate import PartialState
+from condgen import build, load
+from condgen.training import Trainer, Training
+process = PartialState(cpu=True)
+data = load("digits")
+torch.manual_seed(0)
+model = build("projection", data.schema, data.shape, channels=8)
+Trainer(model, data, Path(sys.argv[1]), Training(images=1024, batch=128, previews=0)).run()
+weights = torch.cat([p.detach().flatten() for p in model.parameters()])
+print(process.num_processes, weights.double().sum().item(), flush=True)
+"""
+
+
+def test_two_processes_agree(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    done = subprocess.run(
+        [*launch, str(script), str(tmp_path)],
+        env={**os.environ, "ACCELERATE_USE_CPU": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.split("\n")[:2]
+    assert first == second
+    assert first.startswith("2 ")
