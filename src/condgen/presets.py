@@ -56,7 +56,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "augment_chance": 0.9,
         "invariance_weight": 1.0,
         "seconds": 300.0,
-        "expect": "EXPECT",
+        "expect": "MNIST: the code is wrong about 18 % of test digits, median of 5 seeds (benchmarks/infogan.py)",
     },
     # The two-dimensional mixture: vectors, every kind of attribute.
     "mixture": {
