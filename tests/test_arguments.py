@@ -8,6 +8,7 @@ from pydantic import Field
 
 from condgen.arguments import keyword_arguments, taking, validated
 from condgen.errors import RequestError
+from condgen.run import split_arguments
 
 
 def train(
@@ -145,3 +146,14 @@ def test_of_parts_that_share_an_argument_the_last_gives_its_default(
 
 def test_a_function_without_parts_takes_only_its_own() -> None:
     assert keyword_arguments(taking("car", lambda name, *, wheels=4, **arguments: None)) == {"wheels": 4}
+
+
+def test_several_values_in_a_text_are_separated_by_commas() -> None:
+    chosen = split_arguments("projection", {"augment": " translation, cutout", "transition": "10,20", "embedding": 4})[
+        0
+    ]
+    assert chosen["augment"] == ("translation", "cutout")
+    assert chosen["transition"] == (10, 20)
+    assert split_arguments("projection", {"augment": ["color"]})[0]["augment"] == ("color",)
+    with pytest.raises(RequestError, match="Did you mean translation"):
+        split_arguments("projection", {"augment": "tranlation"})
