@@ -8,61 +8,47 @@ samples of one value are, relative to real images. Finished cells are kept: the 
 """
 
 import argparse
-import json
 import shutil
 from itertools import product
 from pathlib import Path
-from statistics import mean, stdev
 
 import torch
+from cells import Cell, kept, table
 from torch import Tensor
 
-from condgen.data import Dataset, load
-from condgen.evaluation import Judge, judge_for
+from condgen.data import Splits, load
+from condgen.evaluation import Judge, judge_for, spread_within
+from condgen.evaluation.fidelity import features
 from condgen.quantities import duration
 from condgen.run import Run, train
 
-
-def cell(args: argparse.Namespace, mechanism: str, prior: str, seed: int) -> dict[str, float]:
-    """Train and measure one model, or read what was measured before."""
-    folder = Path(args.out) / f"{mechanism}-{prior}-{seed}"
-    result = folder.with_suffix(".json")
-    if not result.exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        data = load(args.data)
-        seconds = duration(args.budget)
-        run = train("cvae", data, folder, mechanism=mechanism, prior=prior, seconds=seconds, seed=seed, previews=0)
-        result.write_text(json.dumps(measured(run, judge_for(data.train), data.test)))
-    found: dict[str, float] = json.loads(result.read_text())
-    print(mechanism, prior, seed, found, flush=True)
-    return found
+COLUMNS = {
+    "obedience": ("obedience", ".2%"),
+    "diversity (real = 1)": ("diversity", ".2f"),
+    "images seen": ("images", ",.0f"),
+}
 
 
-def measured(run: Run, judge: Judge, test: Dataset, n: int = 500) -> dict[str, float]:
-    attribute = run.schema.attributes[0]
-    samples = run.sample({attribute.name: "*"}, n=n)
+def trained(data: Splits, folder: Path, mechanism: str, prior: str, seed: int, budget: str) -> Run:
+    shutil.rmtree(folder, ignore_errors=True)
+    seconds = duration(budget)
+    return train("cvae", data, folder, mechanism=mechanism, prior=prior, seconds=seconds, seed=seed, previews=0)
+
+
+def measured(run: Run, judge: Judge, data: Splits, n: int = 500) -> Cell:
+    name = run.schema.names[0]
+    samples = run.sample({name: "*"}, n=n)
+
+    def spread(x: Tensor, codes: Tensor) -> float:
+        return spread_within(features(judge, x), codes)
+
+    real = spread(data.test.floats, data.test.condition.values[name])
     return {
-        "obedience": judge.agreement(samples.x, samples.condition)[attribute.name],
-        "diversity": spread(judge, samples.x, samples.condition.values[attribute.name])
-        / spread(judge, test.floats, test.condition.values[attribute.name]),
+        "obedience": judge.agreement(samples.x, samples.condition)[name],
+        "diversity": spread(samples.x, samples.condition.values[name]) / real,
         "images": run.info.images,
         "seconds": run.info.seconds,
     }
-
-
-@torch.inference_mode()
-def spread(judge: Judge, x: Tensor, codes: Tensor) -> float:
-    """Standard deviation of the judge's features within one value, averaged over features and values."""
-    features = torch.cat([judge.features(part) for part in x.split(500)])
-    return float(torch.stack([features[codes == code].std(0).mean() for code in codes.unique()]).mean())
-
-
-def row(label: str, cells: list[dict[str, float]]) -> str:
-    def shown(key: str, form: str) -> str:
-        values = [c[key] for c in cells]
-        return f"{mean(values):{form}} ± {stdev(values) if len(values) > 1 else 0:{form}}"
-
-    return f"| {label} | {shown('obedience', '.2%')} | {shown('diversity', '.2f')} | {shown('images', ',.0f')} |"
 
 
 def main() -> None:
@@ -72,21 +58,23 @@ def main() -> None:
     parser.add_argument("--mechanisms", default="concat,film,norm,modulate")
     parser.add_argument("--priors", default="standard,gaussian")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--out", default="runs/obedience")
+    parser.add_argument("--out", type=Path, default=Path("runs/obedience"))
     args = parser.parse_args()
-    Path(args.out).mkdir(parents=True, exist_ok=True)
     data = load(args.data)
     judge = judge_for(data.train)
-    accuracy = judge.agreement(data.test.floats, data.test.condition)[data.schema.names[0]]
     pairs = list(product(args.mechanisms.split(","), args.priors.split(",")))
-    cells: dict[tuple[str, str], list[dict[str, float]]] = {pair: [] for pair in pairs}
+    rows: dict[str, list[Cell]] = {f"{mechanism}, {prior}": [] for mechanism, prior in pairs}
+
+    def cell(folder: Path, mechanism: str, prior: str, seed: int) -> Cell:
+        return measured(trained(data, folder, mechanism, prior, seed, args.budget), judge, data)
+
     for seed, (mechanism, prior) in product(range(args.seeds), pairs):
-        cells[mechanism, prior].append(cell(args, mechanism, prior, seed))
-    threads = torch.get_num_threads()
-    print(f"\nJudge on held-out real data: {accuracy:.2%}. Budget {args.budget} each, {threads} threads.\n")
-    print("| mechanism, prior | obedience | diversity (real = 1) | images seen |\n|---|---|---|---|")
-    for (mechanism, prior), found in cells.items():
-        print(row(f"{mechanism}, {prior}", found))
+        folder = args.out / f"{mechanism}-{prior}-{seed}"
+        found = kept(folder.with_suffix(".json"), lambda f=folder, m=mechanism, p=prior, s=seed: cell(f, m, p, s))  # type: ignore[misc]
+        rows[f"{mechanism}, {prior}"].append(found)
+    accuracy = judge.agreement(data.test.floats, data.test.condition)[data.schema.names[0]]
+    print(f"\nJudge on held-out real data: {accuracy:.2%}. Budget {args.budget}, {torch.get_num_threads()} threads.")
+    table("mechanism, prior", COLUMNS, rows)
 
 
 if __name__ == "__main__":

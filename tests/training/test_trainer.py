@@ -555,10 +555,10 @@ def test_the_weights_in_training_do_not_give_way(tmp_path: Path) -> None:
 
 
 class Recovering(Collapsing):
-    """Collapsed between two looks in the middle of the run, and never again."""
+    """Collapsed at two looks, long before half of the run, and never again."""
 
     def sample(self, condition: Condition, rng: Rng) -> Tensor:
-        self.collapses = 0 if 40 < int(self.steps) < 65 else math.inf
+        self.collapses = 0 if 25 < int(self.steps) < 45 else math.inf
         return super().sample(condition, rng)
 
 
@@ -566,7 +566,7 @@ def test_an_alarm_ends_when_the_model_recovers_and_the_last_weights_are_kept(tmp
     training, monitor = watched(tmp_path, Recovering())
     averages = kept_averages(training)
     training.run()
-    assert [bool(text) for text in monitor.alarms] == [False] * 4 + [True] * 2 + [False] * 4
+    assert [bool(text) for text in monitor.alarms] == [False] * 2 + [True] * 2 + [False] * 6
     assert monitor.notes == []
     assert equal(checkpoint.group(saved(tmp_path)[1], "ema"), averages[3200])
     assert not (tmp_path / HEALTHY).exists()
