@@ -214,9 +214,10 @@ def presets() -> None:
     """List the named recipes, with the result and the time to expect."""
     from condgen.presets import PRESETS
 
+    width = max(map(len, PRESETS))
     for name, recipe in PRESETS.items():
         settings = ", ".join(f"{k}={v}" for k, v in recipe.items() if k not in ("model", "expect"))
-        print(f"{name:12} {recipe['model']}: {settings}\n{'':12} {recipe['expect']}")
+        print(f"{name:{width}} {recipe['model']}: {settings}\n{'':{width}} {recipe['expect']}")
 
 
 def main() -> None:
