@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -323,6 +324,15 @@ def test_what_a_request_leaves_free_of_discovered_attributes_is_drawn_uniformly(
     assert drawn.values["code2"].quantile(torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0])).tolist() == pytest.approx(
         [-1, -0.5, 0, 0.5, 1], abs=0.15
     )
+
+
+def test_attributes_are_discovered_where_labels_are_missing(digits: Splits, tmp_path: Path) -> None:
+    def half(part: condgen.Dataset) -> condgen.Dataset:
+        return condgen.Dataset(part.x, part.condition.drop(torch.arange(len(part))[:, None] % 2 == 0))
+
+    data = replace(digits, train=half(digits.train), validation=half(digits.validation))
+    trained = train("infogan", data, tmp_path, **{**TINY, "previews": 1})
+    assert trained.sample(n=2).condition.complete
 
 
 def test_discovered_attributes_are_resumed_on_labelled_data(codes: Run, digits: Splits, tmp_path: Path) -> None:

@@ -499,20 +499,41 @@ def test_the_joint_distribution_of_observation_and_judged_label_is_ccgans(kernel
     torch.testing.assert_close(found, published, rtol=0, atol=0.002)
 
 
-def test_the_critic_judges_near_labels_and_sees_observations_generated_for_labels_near_those(people: Schema) -> None:
-    model, (x, c) = small("projection", people, critic_mechanism="concat").eval(), batch(people)
+@pytest.mark.parametrize("name", ["cgan", "acgan"])
+def test_the_critic_judges_near_labels_and_sees_observations_generated_for_labels_near_those(
+    people: Schema, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, (x, c) = small(name, people, critic_mechanism="concat", penalty_every=1), batch(people)
     model.vicinity = lambda condition: condition.with_codes("age", condition.values["age"] + 1)  # type: ignore[assignment]
-    asked: list[Tensor] = []
-    judged: list[Tensor] = []
-    model.generator.register_forward_pre_hook(lambda module, inputs: asked.append(inputs[1].values["age"]))
-    model.critic.condition_encoder.register_forward_pre_hook(lambda m, inputs: judged.append(inputs[0].values["age"]))
-    model(x, c, "critic")
-    age = c.values["age"]
-    assert torch.equal(asked[0], age + 2)
-    assert all(torch.equal(part, age + 1) for part in judged[0].chunk(2))
+    seen: dict[str, list[Tensor]] = {"generator": [], "trunk": [], "head": [], "penalty": []}
+    head, age = model.critic.head, c.values["age"]
+
+    def watch(owner: object, method: str, who: str, position: int) -> None:
+        original = getattr(owner, method)
+
+        def watched(*inputs: Any) -> Any:
+            seen[who].append(inputs[position].values["age"])
+            return original(*inputs)
+
+        monkeypatch.setattr(owner, method, watched)
+
+    watch(model.generator, "forward", "generator", 1)
+    watch(model.critic.condition_encoder, "forward", "trunk", 0)
+    watch(head, "critic", "head", 2)
+    watch(head, "generator", "head", 1)
+    watch(head, "score", "head", 1)
+    monkeypatch.setattr(
+        Penalty, "__call__", lambda self, critic, real, fake, c: seen["penalty"].append(c.values["age"]) or x.sum() * 0
+    )
+    model.train()(x, c, "critic")
+    assert torch.equal(torch.stack(seen["generator"]), (age + 2)[None])
+    assert torch.equal(torch.stack(seen["trunk"]), torch.cat([age + 1, age + 1])[None])
+    assert torch.equal(torch.stack(seen["head"]), (age + 1).expand(3, -1))
+    assert torch.equal(torch.stack(seen["penalty"]), (age + 1)[None])
     model(x, c, "generator")
-    assert torch.equal(asked[1], age)
-    assert all(torch.equal(part, age) for part in judged[1].chunk(2))
+    assert torch.equal(seen["generator"][-1], age)
+    assert torch.equal(seen["trunk"][-1], torch.cat([age, age]))
+    assert torch.equal(torch.stack(seen["head"][3:]), age.expand(3, -1))
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,12 @@ def test_a_warning_at_the_checkpoint_is_not_doubled_but_another_is_told(tmp_path
     ]
 
 
+def test_a_warning_is_told_again_when_it_was_only_told_before_the_checkpoint(tmp_path: Path) -> None:
+    warned(tmp_path, 100, "the model has collapsed")
+    warned(tmp_path, 200, "the model has collapsed", resumed_at=200)
+    assert [entry["images"] for entry in entries(tmp_path) if "warning" in entry] == [100, 200]
+
+
 def test_the_log_remembers_the_best_diversity_up_to_the_checkpoint(tmp_path: Path) -> None:
     log = Log(tmp_path, 0)
     assert log.best == 0

@@ -655,6 +655,22 @@ def test_a_model_is_told_the_latest_means_of_its_players_terms(tmp_path: Path) -
     assert model.told == [means[320], means[640], means[960]]
 
 
+def test_the_last_steps_count_too_however_few(tmp_path: Path) -> None:
+    model = Complaining()
+    watched(tmp_path, model, images=25 * 32, previews=0)[0].run()
+    *_, last = ({k: v for k, v in e.items() if k != "images"} for e in entries(tmp_path) if "critic/loss" in e)
+    assert model.told == [last]
+
+
+def test_it_is_the_average_that_is_looked_at(tmp_path: Path) -> None:
+    training, _ = watched(tmp_path, Collapsing(), images=320, previews=0)
+    training.run()
+    (look,) = [e for e in entries(tmp_path) if "diversity" in e]
+    averaged, raw = training.ema.module.eval(), training.raw.eval()
+    assert look["condition_effect"] == condition_effect(averaged, training.joint)  # type: ignore[arg-type]
+    assert look["condition_effect"] != condition_effect(raw, training.joint)
+
+
 def test_a_complaint_alone_is_no_reason_to_go_back(tmp_path: Path) -> None:
     model = Collapsing()
     model.complaints = lambda values: ["a loss looks odd"]  # type: ignore[method-assign]
