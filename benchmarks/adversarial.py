@@ -9,22 +9,18 @@ and floor still come from all of them. Finished cells are kept: the command can 
 """
 
 import argparse
-import shutil
 import time
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import torch
-from cells import Cell, kept, table
+from cells import Cell, kept, table, trained
 
 from condgen.data import Dataset, Splits, load
 from condgen.evaluation import Judge, fidelity, judge_for
-from condgen.presets import preset
-from condgen.quantities import duration
 from condgen.rng import Rng
-from condgen.run import Run, train
+from condgen.run import Run
 from condgen.samples import Samples
 
 COLUMNS = {
@@ -36,12 +32,6 @@ COLUMNS = {
     "images seen": ("images", ",.0f"),
     "samples/s": ("rate", ",.0f"),
 }
-
-
-def trained(data: Splits, name: str, folder: Path, seed: int, budget: str | None, **settings: Any) -> Run:
-    shutil.rmtree(folder, ignore_errors=True)
-    recipe = preset(name) | ({"seconds": duration(budget)} if budget else {})
-    return train(recipe.pop("model"), data, folder, **(recipe | {"seed": seed} | settings))
 
 
 def sampled_like(run: Run, test: Dataset, batch: int = 500) -> tuple[Samples, float]:

@@ -1,9 +1,16 @@
 """Cells of a table: each is measured once and kept, so that a benchmark can be interrupted and repeated."""
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
+
+from condgen.data import Splits
+from condgen.presets import preset
+from condgen.quantities import duration
+from condgen.run import Run, train
 
 Cell = dict[str, float]
 
@@ -29,3 +36,14 @@ def table(title: str, columns: dict[str, tuple[str, str]], rows: dict[str, list[
     print(f"\n| {title} | {' | '.join(columns)} |\n|---{'|---' * len(columns)}|")
     for label, cells in rows.items():
         print(f"| {label} | {' | '.join(shown(cells, key, form) for key, form in columns.values())} |")
+
+
+def trained(data: Splits, name: str, folder: Path, seed: int, budget: str | None, **settings: Any) -> Run:
+    """The run of a preset, trained as `condgen train --preset NAME` does, or opened where it has been."""
+    finished = folder.with_suffix(".trained")
+    if not finished.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        recipe = preset(name) | ({"seconds": duration(budget)} if budget else {})
+        train(recipe.pop("model"), data, folder, **(recipe | {"seed": seed} | settings))
+        finished.touch()
+    return Run.open(folder)

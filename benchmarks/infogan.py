@@ -10,8 +10,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from adversarial import trained
-from cells import Cell, kept
+from cells import Cell, kept, trained
 
 from condgen.data import Splits, load
 from condgen.evaluation import match_codes

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from condgen.models import Model, build
     from condgen.request import requests
     from condgen.rng import Rng
-    from condgen.run import Run, resume, train
+    from condgen.run import Run, distil, resume, train
     from condgen.samples import Samples, save_samples
     from condgen.schema import Categorical, Condition, Continuous, Flag, Schema
 
@@ -35,6 +35,7 @@ _HOME = {
     "Schema": "schema",
     "Splits": "data",
     "build": "models",
+    "distil": "run",
     "load": "data",
     "requests": "request",
     "resume": "run",
@@ -56,6 +57,7 @@ __all__ = [
     "Schema",
     "Splits",
     "build",
+    "distil",
     "load",
     "requests",
     "resume",

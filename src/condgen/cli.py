@@ -69,7 +69,9 @@ def train(
     out: Out,
     model: Annotated[str | None, typer.Option(help=f"{MODEL_NAMES}; default cvae.")] = None,
     mechanism: Annotated[str | None, typer.Option(help="concat, film, norm, modulate; default film.")] = None,
-    prior: Annotated[str | None, typer.Option(help="standard, gaussian, gaussian-fixed; default standard.")] = None,
+    prior: Annotated[
+        str | None, typer.Option(help="standard, gaussian, gaussian-fixed, flow; default standard.")
+    ] = None,
     preset: Annotated[str | None, typer.Option(help="A named recipe; see `condgen presets`.")] = None,
     budget: Annotated[str | None, typer.Option(help="How long to train: 90s, 10m, 1h.")] = None,
     images: Annotated[str | None, typer.Option(help="How many images to see: 500k, 2M.")] = None,
@@ -118,21 +120,36 @@ def train(
 
 
 @app.command()
+def distill(
+    run: RunFolder,
+    out: Out,
+    guidance: Annotated[str | None, typer.Option(help="What is learned; the flow's own unless given.")] = None,
+    budget: Annotated[str, typer.Option(help="Time to train, such as 90s, 3m or 1h.")] = "5m",
+    seed: Annotated[int, typer.Option(help="Seed of everything random in training.")] = 0,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting of meanflow or of training.")
+    ] = None,
+) -> None:
+    """Train a model that does in one step what the flow in RUN does in many, guidance included."""
+    from condgen.quantities import duration
+    from condgen.run import Run, distil
+    from condgen.training import Terminal
+
+    teacher = Run.open(run)
+    data = _load_again(run)
+    given = {"seed": seed, **_settings(settings or [])}
+    given |= {} if "images" in given else {"seconds": duration(budget)}
+    origin = {k: v for k, v in teacher.info.data.items() if k != "teacher"}
+    _trained(distil(teacher, data, out, guidance=guidance, source=origin, monitor=Terminal(), **given))
+
+
+@app.command()
 def resume(run: RunFolder) -> None:
     """Go on with an interrupted RUN, as if it had never stopped."""
-    from condgen.data import load
-    from condgen.errors import RunError
     from condgen.run import resume as resume_run
-    from condgen.schema import Schema
-    from condgen.training import Terminal, checkpoint
+    from condgen.training import Terminal
 
-    info, _ = checkpoint.load(run / checkpoint.FILE)
-    origin = info.data
-    if origin.get("source") is None:
-        raise RunError(f"{run} was trained from Python on data in memory; resume it there, with condgen.resume.")
-    given = Schema.model_validate(origin["schema"]) if origin.get("schema") else None
-    splits = load(origin["source"], attributes=origin.get("attributes"), size=origin.get("size"), schema=given)
-    _trained(resume_run(run, splits, monitor=Terminal()))
+    _trained(resume_run(run, _load_again(run), monitor=Terminal()))
 
 
 @app.command()
@@ -145,6 +162,16 @@ def sample(
     n: Annotated[int, typer.Option("-n", help="Samples per request.")] = 16,
     seed: Annotated[int, typer.Option(help="Sample k of every request has the seed SEED + k.")] = 0,
     extrapolate: Annotated[bool, typer.Option(help="Allow numbers beyond the training data's range.")] = False,
+    guidance: Annotated[
+        str | None, typer.Option(help="Of a flow: 2, or one weight per attribute, as in age=3,smiling=1.5. 1 is none.")
+    ] = None,
+    interval: Annotated[str | None, typer.Option(help="When guidance acts, noise at 0 and data at 1: 0.2..0.8")] = None,
+    steps: Annotated[int | None, typer.Option(help="Of a flow's integration.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="Of a flow: euler, heun, dpm, dopri.")] = None,
+    guide: Annotated[Path | None, typer.Option(help="A weaker run of a flow, for autoguidance.")] = None,
+    compose: Annotated[
+        bool, typer.Option(help="Predict each attribute alone and add up, for combinations never seen together.")
+    ] = False,
 ) -> None:
     """Generate images for each REQUEST (without one: as in the data), with metadata.csv and grid.png.
 
@@ -153,10 +180,19 @@ def sample(
     """
     from condgen.run import Run
     from condgen.samples import save_samples
+    from condgen.sampling import Sampling
 
     opened = Run.open(run)
     asked = opened.requests(request or [], extrapolate)
-    shown = save_samples(opened.stream(asked, n, seed), opened.schema, [r.text for r in asked], out)
+    sampling = Sampling(
+        guidance=guidance,
+        interval=_interval(interval) if interval else None,
+        steps=steps,
+        sampler=sampler,
+        guide=Run.open(guide).model if guide else None,
+        compose=compose,
+    )
+    shown = save_samples(opened.stream(asked, n, seed, sampling=sampling), opened.schema, [r.text for r in asked], out)
     print(f"{n * len(asked):,} samples for {len(asked)} request(s) in {out}; look at {shown}")
 
 
@@ -252,6 +288,23 @@ def _load(data: str, attributes: str | None, size: int | None, schema: Path | No
     return splits
 
 
+def _load_again(run: Path) -> "Splits":
+    """The data that a run was trained on."""
+    from condgen.data import load
+    from condgen.errors import RunError
+    from condgen.schema import Schema
+    from condgen.training import checkpoint
+
+    info, _ = checkpoint.load(run / checkpoint.FILE)
+    origin = info.data
+    if origin.get("source") is None:
+        raise RunError(
+            f"{run} was trained from Python on data in memory; go on there (condgen.resume, condgen.distil)."
+        )
+    given = Schema.model_validate(origin["schema"]) if origin.get("schema") else None
+    return load(origin["source"], attributes=origin.get("attributes"), size=origin.get("size"), schema=given)
+
+
 def _settings(pairs: list[str]) -> dict[str, Any]:
     """`--set key=value` as a dictionary."""
     from condgen.errors import RequestError
@@ -263,6 +316,17 @@ def _settings(pairs: list[str]) -> dict[str, Any]:
             raise RequestError(f"--set takes KEY=VALUE, as in --set latent=16, not '{pair}'.")
         found[key.strip()] = value.strip()
     return found
+
+
+def _interval(text: str) -> tuple[float, float]:
+    """`0.2..0.8` as a pair of numbers."""
+    from condgen.errors import RequestError
+
+    low, dots, high = text.partition("..")
+    try:
+        return float(low), float(high if dots else "")
+    except ValueError:
+        raise RequestError(f"--interval takes LOW..HIGH, as in 0.2..0.8, not '{text}'.") from None
 
 
 def _trained(run: "Run") -> None:

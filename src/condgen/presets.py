@@ -58,6 +58,31 @@ PRESETS: dict[str, dict[str, Any]] = {
         "seconds": 300.0,
         "expect": "MNIST: the code is wrong about 18 % of test digits, median of 5 seeds (benchmarks/infogan.py)",
     },
+    # MNIST by a flow in pixels, guided.
+    "mnist-flow": {
+        "model": "flow",
+        "mechanism": "film",
+        "channels": 64,
+        "depth": 2,
+        "guidance": 2.0,
+        "sampler": "dpm",
+        "steps": 16,
+        "lr": 5e-3,
+        "seconds": 600.0,
+        "expect": "MNIST: to be measured (benchmarks/flow.py)",
+    },
+    # MNIST by a CVAE whose prior is a flow in its latent space.
+    "mnist-latent-flow": {
+        "model": "cvae",
+        "mechanism": "film",
+        "prior": "flow",
+        "likelihood": "gaussian",
+        "latent": 16,
+        "embedding": 64,
+        "guidance": 1.5,
+        "seconds": 240.0,
+        "expect": "MNIST: to be measured (benchmarks/priors.py)",
+    },
     # The two-dimensional mixture: vectors, every kind of attribute.
     "mixture": {
         "model": "cvae",

@@ -1,7 +1,8 @@
 """A trained run: open it, ask it for samples, let it edit."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ from torch import Tensor
 from condgen.arguments import keyword_arguments, validated
 from condgen.data import Splits
 from condgen.errors import CondgenError, RequestError, RunError, unknown
-from condgen.joint import Joint
-from condgen.models import MODELS, TRAINING, Model, build
+from condgen.joint import Joint, OneOf
+from condgen.models import MODELS, TRAINING, Flow, MeanFlow, Model, build
+from condgen.models.guidance import Weights
+from condgen.models.meanflow import meanflow
 from condgen.preview import Preview
 from condgen.request import Request, Requestable, requests
 from condgen.rng import Rng
 from condgen.samples import Samples, new_folder
+from condgen.sampling import Sampling
 from condgen.schema import Condition, Schema
 from condgen.training import Monitor, Trainer, Training, checkpoint
 from condgen.training.checkpoint import Info
@@ -56,14 +60,20 @@ class Run:
         return self.model.schema
 
     def sample(
-        self, asked: Requestable | Sequence[Requestable] = (), n: int = 16, seed: int = 0, extrapolate: bool = False
+        self,
+        asked: Requestable | Sequence[Requestable] = (),
+        n: int = 16,
+        seed: int = 0,
+        extrapolate: bool = False,
+        **sampling: Any,
     ) -> Samples:
         """n samples for each request; without one, n samples of attributes drawn from the data.
 
         Sample k of every request has the seed `seed + k`, so requests differ in what was asked and in nothing else.
-        Raises RequestError for a wrong request.
+        sampling: fields of `Sampling`, for models that are guided. Raises RequestError for a wrong request.
         """
-        return Samples.cat(list(self.stream(self.requests(asked, extrapolate), n, seed)))
+        how = Sampling.of(sampling)
+        return Samples.cat(list(self.stream(self.requests(asked, extrapolate), n, seed, sampling=how)))
 
     def requests(self, asked: Requestable | Sequence[Requestable] = (), extrapolate: bool = False) -> list[Request]:
         """The requests that texts or mappings stand for. Raises RequestError for wrong ones."""
@@ -76,7 +86,14 @@ class Run:
             )
         return found
 
-    def stream(self, asked: Sequence[Request], n: int, seed: int = 0, batch: int = BATCH) -> Iterator[Samples]:
+    def stream(
+        self,
+        asked: Sequence[Request],
+        n: int,
+        seed: int = 0,
+        batch: int = BATCH,
+        sampling: Sampling | None = None,
+    ) -> Iterator[Samples]:
         """The samples of `sample` in batches, in order.
 
         Raises RequestError at once for a wrong number or seed, before anything is generated.
@@ -85,19 +102,33 @@ class Run:
             raise RequestError(f"The number of samples must be at least 1, not {n}.")
         if not 0 <= seed <= STREAMS - n:
             raise RequestError(f"The seed must be at least 0 and below 2^40, not {seed}.")
-        return self._stream(asked, n, seed, batch)
+        how = sampling or Sampling()
+        how.must_suit(self.model)
+        return self._stream(asked, n, seed, batch, how)
 
-    def _stream(self, asked: Sequence[Request], n: int, seed: int, batch: int) -> Iterator[Samples]:
+    def _stream(self, asked: Sequence[Request], n: int, seed: int, batch: int, how: Sampling) -> Iterator[Samples]:
         for index, request in enumerate(asked):
             for start in range(seed, seed + n, batch):
                 seeds = torch.arange(start, min(start + batch, seed + n))
-                yield self._batch(request, index, seeds)
+                yield self._batch(request, index, seeds, how)
 
     @torch.inference_mode()
-    def _batch(self, request: Request, index: int, seeds: Int[Tensor, " batch"]) -> Samples:
-        condition = self._draw(request, seeds)
-        x = self.model.sample(condition.to(self.model.device), Rng(seeds.tolist())).float().cpu().contiguous()
+    def _batch(self, request: Request, index: int, seeds: Int[Tensor, " batch"], how: Sampling) -> Samples:
+        condition, device = self._draw(request, seeds), self.model.device
+        arguments = how.arguments(self.model, self._unwanted(request, seeds))
+        x = self.model.sample(condition.to(device), Rng(seeds.tolist()), **arguments).float().cpu().contiguous()
         return Samples(x, condition, seeds, torch.full_like(seeds, index))
+
+    def _unwanted(self, request: Request, seeds: Int[Tensor, " batch"]) -> Condition | None:
+        """Values that a request excludes (`color!=red`), one per sample, for guidance to move away from."""
+        excluded = {
+            name: OneOf(tuple(set(range(len(self.schema[name].choices))) - set(c.codes)))  # type: ignore[union-attr]
+            for name, c in request.constraints.items()
+            if isinstance(c, OneOf) and c.negated
+        }
+        if not excluded:
+            return None
+        return self.joint.draw(excluded, Rng((2 * STREAMS + seeds).tolist()), fill=False).to(self.model.device)
 
     def _draw(self, request: Request, seeds: Int[Tensor, " batch"]) -> Condition:
         """The conditions of a request's samples; from streams of their own, so that the noise does not depend on it.
@@ -204,18 +235,84 @@ def train(
     Raises RequestError for a wrong argument or a folder that is in use, RunError when the folder cannot be written or
     training diverges.
     """
+    return _trained_into(model, data, out, arguments, source or {}, monitor)
+
+
+def _trained_into(
+    model: str,
+    data: Splits,
+    out: str | Path,
+    arguments: Mapping[str, Any],
+    source: Mapping[str, Any],
+    monitor: Monitor | None,
+    prepare: Callable[[Model], None] = lambda model: None,
+) -> Run:
+    """Train a new model into a new folder; `prepare` is called on it first."""
     for_model, for_training = split_arguments(model, arguments)
     settings = Training(**for_training)
     if settings.images is None and settings.seconds is None:
         raise RequestError("Say how long to train: a time (--budget 3m, seconds=180) or a number of --images (500k).")
     torch.manual_seed(settings.seed)
     built = build(model, data.schema, data.shape, **for_model)
+    prepare(built)
     if monitor and len(data.schema):
         _say_what_is_not_used(model, built, monitor)
     folder = new_folder(Path(out), "the run")
-    origin = {**(source or {}), "fingerprint": data.train.fingerprint}
+    origin = {**source, "fingerprint": data.train.fingerprint}
     Trainer(built, data, folder, settings, source=origin, monitor=monitor, preview=_preview(built, data)).run()
     return Run.open(folder)
+
+
+def distil(
+    teacher: Run,
+    data: Splits,
+    out: str | Path,
+    *,
+    guidance: Weights | str | None = None,
+    source: dict[str, Any] | None = None,
+    monitor: Monitor | None = None,
+    **arguments: Any,
+) -> Run:
+    """Train a model that does in one step what a flow does in many, guidance included, and open it.
+
+    guidance:  what is learned; the flow's own unless given.
+    arguments: `share` and `steps` of `meanflow`, and fields of Training.
+
+    Raises RequestError when the teacher is no flow, or an argument is wrong; RunError as `train` does.
+    """
+    flow = teacher.model
+    if not isinstance(flow, Flow):
+        raise RequestError(f"{teacher.path} holds a {teacher.info.recipe['model']}; only a flow can be distilled.")
+    if flow.schema != data.schema or flow.shape != data.shape:
+        raise RequestError(f"The data does not have the attributes and shape that {teacher.path} was trained on.")
+    how = Sampling(guidance=guidance)
+    how.must_suit(flow)
+    weights = flow.guidance.weights if how.weights is None else how.weights
+    recipe = teacher.info.recipe["arguments"]
+    shared = {name: recipe[name] for name in keyword_arguments(meanflow) if name in recipe and name != "guidance"}
+    origin = {**(source or {}), "teacher": {"path": str(teacher.path.resolve()), "guidance": weights}}
+    return _trained_into(
+        "meanflow",
+        data,
+        out,
+        {**shared, "steps": 1, **arguments},
+        origin,
+        monitor,
+        partial(_taught, origin=origin, start=True),
+    )
+
+
+def _taught(model: Model, origin: Mapping[str, Any], start: bool = False) -> None:
+    """Give a model the teacher that its run names, if any; at the start of training also the teacher's weights."""
+    if not origin.get("teacher"):
+        return
+    teacher = Run.open(origin["teacher"]["path"]).model
+    assert isinstance(model, MeanFlow)
+    assert isinstance(teacher, Flow)
+    if start:
+        model.start_from(teacher)
+    teacher.guidance = teacher.guidance.but(weights=origin["teacher"]["guidance"])
+    model.learn_from(teacher)
 
 
 def _say_what_is_not_used(name: str, model: Model, monitor: Monitor) -> None:
@@ -259,6 +356,7 @@ def resume(path: str | Path, data: Splits, monitor: Monitor | None = None) -> Ru
     except RequestError as error:
         raise RunError(f"This version of condgen cannot continue {path}: {error}") from None
     model = rebuild(info)
+    _taught(model, info.data)
     preview = _preview(model, data)
     trainer = Trainer(model, data, folder, settings, source=info.data, monitor=monitor, preview=preview)
     with _fitting(folder, info):

@@ -12,12 +12,15 @@ from condgen.conditioning.mechanisms import (
     MECHANISMS,
     Concat,
     ConditionalNorm,
+    CrossAttention,
     FiLM,
     Mechanism,
     Unconditioned,
     WeightModulation,
     mechanism,
+    norm_groups,
 )
+from condgen.conditioning.time import TimeEncoder
 
 __all__ = [
     "MECHANISMS",
@@ -25,13 +28,16 @@ __all__ = [
     "Concat",
     "ConditionEncoder",
     "ConditionalNorm",
+    "CrossAttention",
     "EmbeddingEncoder",
     "EmptyEncoder",
     "Encoded",
     "FiLM",
     "Mechanism",
     "PlainEncoder",
+    "TimeEncoder",
     "Unconditioned",
     "WeightModulation",
     "mechanism",
+    "norm_groups",
 ]

@@ -6,6 +6,7 @@
     film                    (1 + γ(c)) · f(x) + β(c)                     Perez et al. 2018, eq. 2
     norm                    (1 + γ(c)) · normalise(f(x)) + β(c)          Dumoulin et al. 2017, eq. 5
     modulate                f's weights scaled by s(c), bias moved       Karras et al. 2020, eq. 1–3
+    attention               f(x) + attention of f(x) over c's tokens     Rombach et al. 2022, §3.3
 
 All but `concat` and `norm` start as the wrapped layer itself; `norm` starts as the layer and a normalisation.
 """
@@ -107,7 +108,7 @@ class ConditionalNorm(FiLM):
 
     def __init__(self, layer: Layer, width: int):
         super().__init__(layer, width)
-        groups = 1 if isinstance(layer, nn.Linear) else _groups(self.outputs)
+        groups = 1 if isinstance(layer, nn.Linear) else norm_groups(self.outputs)
         self.norm = nn.GroupNorm(groups, self.outputs, affine=False)
 
     def forward(self, x: Float[Tensor, "batch ..."], c: Encoded) -> Float[Tensor, "batch ..."]:
@@ -151,12 +152,41 @@ class WeightModulation(Mechanism):
         return self.layer._conv_forward(x, self.layer.weight, None)
 
 
+class CrossAttention(Mechanism):
+    """Every position of the layer's output asks the condition's tokens, one per attribute, for what it needs.
+
+    What is found is added, through a layer that starts at zero. Queries see a normalised output, so that their size
+    does not decide how sharply they attend. Written out, so that it can be differentiated twice and forwards.
+    """
+
+    def __init__(self, layer: Layer, width: int):
+        super().__init__(layer, width)
+        self.heads = max(h for h in (1, 2, 4) if self.outputs % h == 0)
+        self.query = nn.Linear(self.outputs, self.outputs)
+        self.key_value = nn.Linear(width, 2 * self.outputs)
+        self.found = nn.Linear(self.outputs, self.outputs)
+        _zero(self.found)
+
+    def forward(self, x: Float[Tensor, "batch ..."], c: Encoded) -> Float[Tensor, "batch ..."]:
+        """f(x) + W softmax(q(f(x)) kᵀ/√d) v, with keys and values from c.tokens."""
+        y = self.layer(x)
+        places = y.flatten(2).transpose(1, 2) if y.dim() > 2 else y[:, None]
+        query = self._split(self.query(nn.functional.layer_norm(places, (self.outputs,))))
+        key, value = map(self._split, self.key_value(c.tokens).chunk(2, dim=2))
+        weights = (query @ key.transpose(2, 3) * query.shape[3] ** -0.5).softmax(3)
+        found = self.found((weights @ value).transpose(1, 2).flatten(2)).transpose(1, 2)
+        return y + found.reshape(y.shape)
+
+    def _split(self, x: Float[Tensor, "batch place channel"]) -> Float[Tensor, "batch head place part"]:
+        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+
+
 def _per_channel(v: Float[Tensor, "batch channel"], like: Tensor) -> Tensor:
     """[batch, channel] made to broadcast over the positions of `like`."""
     return v.reshape(*v.shape, *[1] * (like.dim() - 2))
 
 
-def _groups(channels: int) -> int:
+def norm_groups(channels: int) -> int:
     """The largest number of groups up to 8 that divides the channels and leaves at least 4 in each."""
     return max(g for g in range(1, 9) if channels % g == 0 and (channels // g >= 4 or g == 1))
 
@@ -172,6 +202,7 @@ MECHANISMS: dict[str, type[Mechanism]] = {
     "film": FiLM,
     "norm": ConditionalNorm,
     "modulate": WeightModulation,
+    "attention": CrossAttention,
 }
 
 

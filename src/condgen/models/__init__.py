@@ -6,8 +6,10 @@ from typing import Any
 from condgen.errors import unknown
 from condgen.models import base
 from condgen.models.base import Model
+from condgen.models.flow import Flow, flow
 from condgen.models.gan import GAN, acgan, adcgan, cgan, gan, projection, reacgan, tacgan
 from condgen.models.infogan import InfoGAN, infogan
+from condgen.models.meanflow import MeanFlow, meanflow
 from condgen.models.vae import VAE, Autoencoder, autoencoder, cvae, vae
 from condgen.schema import Schema
 
@@ -23,13 +25,15 @@ MODELS: dict[str, Callable[..., Model]] = {
     "reacgan": reacgan,
     "projection": projection,
     "infogan": infogan,
+    "flow": flow,
+    "meanflow": meanflow,
 }
 
 # How a family likes to be trained where that differs from the defaults of Training; options win over it.
 ADVERSARIAL = {"lr": 4e-3, "momentum": 0.0, "weight_decay": 0.0, "clip": 10.0}
-TRAINING: dict[str, dict[str, Any]] = {
-    name: {} if name in ("autoencoder", "vae", "cvae") else ADVERSARIAL for name in MODELS
-}
+TRANSPORT = {"lr": 3e-3, "weight_decay": 0.0}
+OWN: dict[str, dict[str, Any]] = {"autoencoder": {}, "vae": {}, "cvae": {}, "flow": TRANSPORT, "meanflow": TRANSPORT}
+TRAINING: dict[str, dict[str, Any]] = {name: OWN.get(name, ADVERSARIAL) for name in MODELS}
 
 
 def build(name: str, schema: Schema, shape: tuple[int, ...], **arguments: Any) -> Model:
@@ -43,4 +47,4 @@ def build(name: str, schema: Schema, shape: tuple[int, ...], **arguments: Any) -
     return base.build(MODELS, name, schema, shape, **arguments)
 
 
-__all__ = ["GAN", "MODELS", "TRAINING", "VAE", "Autoencoder", "InfoGAN", "Model", "build"]
+__all__ = ["GAN", "MODELS", "TRAINING", "VAE", "Autoencoder", "Flow", "InfoGAN", "MeanFlow", "Model", "build"]

@@ -6,11 +6,12 @@ from pydantic import Field
 from torch import nn
 
 from condgen.conditioning import ConditionEncoder, EmbeddingEncoder, Mechanism, PlainEncoder, mechanism
-from condgen.networks import MLP, ConvDecoder, ConvEncoder
+from condgen.networks import MLP, ConvDecoder, ConvEncoder, Transformer, UNet
 from condgen.networks.conv import ImageShape
 from condgen.schema import Schema
 
-MechanismName = Literal["none", "concat", "film", "norm", "modulate"]
+MechanismName = Literal["none", "concat", "film", "norm", "modulate", "attention"]
+BackboneName = Literal["unet", "transformer"]
 Count = Annotated[int, Field(ge=1)]
 Weight = Annotated[float, Field(ge=0)]
 
@@ -52,6 +53,26 @@ class Backbones:
         channels, height, width = self._image()
         raw = (channels * per_value, height, width)
         return ConvDecoder(latent, raw, channels=self.channels, depth=self.depth, **self._entrance(by))
+
+    def field(self, by: str, backbone: BackboneName | None = None) -> nn.Module:
+        """Observations to as many numbers: the named backbone for images (unet unless named), dense layers for vectors.
+
+        Raises ValueError when the condition would reach no layer, or a backbone is named for vectors.
+        """
+        if by == "none":
+            raise ValueError("the condition would reach no layer, so requests could not be obeyed; choose a mechanism")
+        if len(self.shape) == 1:
+            if backbone:
+                raise ValueError(f"the backbone {backbone} is for images; vectors get dense layers (leave it out)")
+            return MLP(self.shape[0], self._hidden(), self.shape[0], **self._entrance(by))
+        network = {"unet": UNet, "transformer": Transformer}[backbone or "unet"]
+        return network(
+            self._image(),
+            mechanism=mechanism(by),
+            condition_width=self.condition_width,
+            channels=self.channels,
+            depth=self.depth,
+        )
 
     def _entrance(self, by: str) -> Entrance:
         inner = "none" if self.input_only else by

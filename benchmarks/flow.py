@@ -1,0 +1,144 @@
+"""A guided flow on images of one attribute: quality against guidance and against steps, over several seeds.
+
+    python benchmarks/flow.py ../shared/data/mnist --budget 10m --seeds 3 --out runs/flow --plot docs/images/flow.png
+
+Each run trains as `condgen train --preset P --budget B --seed S` does. Samples answer the first `--samples` labels of
+the test set; a judge trained on real data only says what they show. The Fréchet distance is on the judge's features,
+relative to that of as many real training images: the floor, which depends on the number of samples. Evaluations count
+the network's, two a step where guidance acts. Finished cells are kept: the command can be interrupted and repeated.
+"""
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+
+import torch
+from cells import Cell, kept, table, trained
+
+from condgen.data import Splits, load
+from condgen.evaluation import Judge, fidelity, judge_for
+from condgen.models import Flow
+from condgen.models.guidance import Guidance
+from condgen.models.transport import SamplerName
+from condgen.rng import Rng
+from condgen.run import Run
+from condgen.samples import Samples
+
+COLUMNS = {
+    "obedience": ("obedience", ".2%"),
+    "Fréchet / floor": ("ratio", ".2f"),
+    "precision": ("precision", ".3f"),
+    "recall": ("recall", ".3f"),
+    "diversity (real = 1)": ("diversity", ".2f"),
+    "samples/s": ("rate", ",.0f"),
+}
+GUIDANCE = (1.0, 1.5, 2.0, 2.5, 3.0)
+STEPS: dict[SamplerName, tuple[int, ...]] = {"dpm": (4, 8, 16, 32), "heun": (2, 4, 8, 16), "euler": (4, 8, 16, 32)}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to sample."""
+
+    guidance: float
+    sampler: SamplerName
+    steps: int
+
+    def __str__(self) -> str:
+        return f"{self.sampler}-{self.steps}-{self.guidance:g}"
+
+
+def sampled(run: Run, data: Splits, how: Setting, n: int, batch: int = 500) -> tuple[Samples, float]:
+    model, condition = run.model, data.test.condition[:n]
+    assert isinstance(model, Flow)
+    guidance = Guidance(how.guidance, model.guidance.interval)
+    seeds, parts, started = torch.arange(n), [], time.perf_counter()
+    for part in seeds.split(batch):
+        asked, rng = condition[part].to(model.device), Rng(part.tolist())
+        with torch.inference_mode():
+            x = model.sample(asked, rng, guidance=guidance, sampler=how.sampler, steps=how.steps)
+        parts.append(x.cpu())
+    return Samples(torch.cat(parts), condition, seeds, torch.zeros_like(seeds)), n / (time.perf_counter() - started)
+
+
+def measured(run: Run, judge: Judge, data: Splits, how: Setting, n: int) -> Cell:
+    attribute = run.schema.names[0]
+    samples, rate = sampled(run, data, how, n)
+    found = fidelity(judge, samples, data.train, data.test[:n], attribute)
+    return {
+        "obedience": judge.agreement(samples.x, samples.condition)[attribute],
+        "ratio": found.frechet / found.floor,
+        **vars(found),
+        "rate": rate,
+        "images": run.info.images,
+    }
+
+
+def plot(found: dict[Setting, list[Cell]], default: Setting, path: Path) -> None:
+    """Quality against guidance, and against network evaluations."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    scales = [Setting(g, default.sampler, default.steps) for g in GUIDANCE]
+    for key, label in (("obedience", "obedience"), ("precision", "precision"), ("recall", "recall")):
+        _line(axes[0], GUIDANCE, [[c[key] for c in found[s]] for s in scales], label)
+    ratio = axes[0].twinx()
+    _line(ratio, GUIDANCE, [[c["ratio"] for c in found[s]] for s in scales], "Fréchet / floor", "black")
+    axes[0].set(xlabel="guidance (1 is plain conditional)", ylim=(0, 1.02))
+    ratio.set(ylabel="Fréchet distance / real against real", ylim=(0, None))
+    axes[0].legend(loc="center right")
+    for sampler, steps in STEPS.items():
+        evaluations = [2 * k * (2 if sampler == "heun" else 1) for k in steps]
+        cells = [found[Setting(default.guidance, sampler, k)] for k in steps]
+        _line(axes[1], evaluations, [[c["ratio"] for c in some] for some in cells], sampler)
+    axes[1].set(xscale="log", yscale="log", xlabel="network evaluations a sample (guided)", ylabel="Fréchet / floor")
+    axes[1].legend()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def _line(axes, x, values, label, colour=None) -> None:  # type: ignore[no-untyped-def]
+    spread = [stdev(v) if len(v) > 1 else 0 for v in values]
+    axes.errorbar(x, [mean(v) for v in values], spread, label=label, marker="o", capsize=3, color=colour)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="?", default="digits")
+    parser.add_argument("--preset", default="mnist-flow")
+    parser.add_argument("--budget", default=None)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--samples", type=int, default=2000)
+    parser.add_argument("--guidance", type=float, default=2.0, help="for the samplers and steps")
+    parser.add_argument("--plot", type=Path, default=None)
+    parser.add_argument("--out", type=Path, default=Path("runs/flow"))
+    args = parser.parse_args()
+    data = load(args.data)
+    judge = judge_for(data.train)
+    default = Setting(args.guidance, "dpm", 16)
+    settings = [Setting(g, default.sampler, default.steps) for g in GUIDANCE]
+    settings += [Setting(args.guidance, sampler, k) for sampler, steps in STEPS.items() for k in steps]
+    found: dict[Setting, list[Cell]] = {s: [] for s in settings}
+    for seed in range(args.seeds):
+        folder = args.out / f"{args.preset}-{seed}"
+        for how, cells in found.items():
+            cells.append(
+                kept(
+                    args.out / f"{args.preset}-{seed}-{how}.json",
+                    lambda f=folder, s=seed, h=how: measured(  # type: ignore[misc]
+                        trained(data, args.preset, f, s, args.budget), judge, data, h, args.samples
+                    ),
+                )
+            )
+    images = [cells[0]["images"] for cells in zip(*found.values(), strict=True)]
+    print(f"\n{torch.get_num_threads()} threads, {args.seeds} seeds, {mean(images):,.0f} images seen.")
+    table("guidance, dpm 16", COLUMNS, {f"{s.guidance:g}": found[s] for s in settings[: len(GUIDANCE)]})
+    table("sampler, steps", COLUMNS, {f"{s.sampler}, {s.steps}": found[s] for s in settings[len(GUIDANCE) :]})
+    if args.plot:
+        plot(found, default, args.plot)
+
+
+if __name__ == "__main__":
+    main()

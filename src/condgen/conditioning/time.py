@@ -1,0 +1,41 @@
+"""Time as a part of the condition: what a flow's network is told besides the attributes."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from condgen.conditioning.encoder import Encoded
+
+FREQUENCIES = 16
+
+
+class TimeEncoder(nn.Module):
+    """Adds times in [0, 1] to an encoded condition, so that any mechanism brings both into a layer.
+
+    The vector is a small network's mixture of the times' Fourier features and c.vector, both on a scale of one, so that
+    neither drowns the other; every token is told the time, and one more stands for the whole. With several times, all
+    but the first start without influence.
+    """
+
+    def __init__(self, condition_width: int, width: int, times: int = 1):
+        super().__init__()
+        self.width = width
+        self.times = nn.ModuleList(nn.Linear(2 * FREQUENCIES + 1, width, bias=k == 0) for k in range(times))
+        self.condition = nn.Linear(condition_width, width)
+        self.mix = nn.Sequential(nn.SiLU(), nn.Linear(width, width), nn.SiLU())
+        nn.init.normal_(self.condition.weight, std=max(condition_width, 1) ** -0.5)
+        for k, first in enumerate(self.times):
+            nn.init.normal_(first.weight, std=0.0 if k else FREQUENCIES**-0.5)  # type: ignore[arg-type]
+
+    def forward(self, c: Encoded, *times: Float[Tensor, " batch"]) -> Encoded:
+        """The encoded condition with times: vector [batch, width], tokens [batch, 1 + attribute, width]."""
+        embedded = torch.stack([layer(_fourier(t)) for layer, t in zip(self.times, times, strict=True)]).sum(0)
+        vector, tokens = (self.condition(nn.functional.layer_norm(part, part.shape[-1:])) for part in c)
+        whole = embedded + vector
+        return Encoded(self.mix(whole), self.mix(torch.cat([whole[:, None], embedded[:, None] + tokens], dim=1)))
+
+
+def _fourier(t: Float[Tensor, " batch"]) -> Float[Tensor, "batch feature"]:
+    """t itself, and sines and cosines of angles up to 8π t, where a flow still changes smoothly."""
+    angles = t[:, None] * torch.linspace(0.5, 8, FREQUENCIES, device=t.device, dtype=t.dtype) * torch.pi
+    return torch.cat([2 * t[:, None] - 1, angles.sin(), angles.cos()], dim=1)

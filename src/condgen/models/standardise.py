@@ -1,0 +1,54 @@
+"""Data on a scale of its own making: mean zero and unit variance, as flows expect."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+OBSERVATIONS = 10_000  # after so many the moments are settled, and stay
+LEAST = 1e-4  # a standard deviation below this counts as none
+
+
+class Standardiser(nn.Module):
+    """Shifts and scales by the moments of the first observations seen in training, one per channel or dimension."""
+
+    seen: Tensor
+    mean: Tensor
+    square: Tensor
+
+    def __init__(self, shape: tuple[int, ...]):
+        super().__init__()
+        self.shape = shape
+        per_channel = (shape[0], *[1] * (len(shape) - 1))
+        self.register_buffer("seen", torch.zeros(()))
+        self.register_buffer("mean", torch.zeros(per_channel))
+        self.register_buffer("square", torch.ones(per_channel))
+
+    @torch.no_grad()
+    def observe(self, x: Float[Tensor, "batch ..."]) -> None:
+        """Let training observations count, until enough have been seen."""
+        if self.seen >= OBSERVATIONS:
+            return
+        others = (0, *range(2, x.dim()))
+        share = len(x) / (self.seen + len(x))
+        self.mean.lerp_(x.float().mean(others).view_as(self.mean), share)
+        self.square.lerp_(x.float().square().mean(others).view_as(self.square), share)
+        self.seen += len(x)
+
+    @property
+    def scale(self) -> Float[Tensor, "channel ..."]:
+        """Standard deviations; 1 where there is no variation."""
+        deviation = (self.square - self.mean.square()).clamp(min=0).sqrt()
+        return torch.where(deviation > LEAST, deviation, 1.0)
+
+    @property
+    def log_volume(self) -> Float[Tensor, ""]:
+        """What standardising adds to a log-density, −Σ log scale over all values, in nats."""
+        return -self.scale.log().expand(self.shape).sum()
+
+    def forward(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
+        """(x − mean) / scale."""
+        return (x - self.mean) / self.scale
+
+    def inverse(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
+        """mean + scale · x."""
+        return self.mean + self.scale * x
