@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -227,6 +228,8 @@ def test_codes_enter_the_generators_first_layer_only(people: Schema) -> None:
         ({"values": 1}, "values=1"),
         ({"info_weight": -1.0}, "info_weight=-1.0"),
         ({"real_weight": 1.0}, "real_weight"),
+        ({"codes": 0, "discover": 10}, "no code with named values"),
+        ({"spectral": True, "discover": 10}, "leave out one of the two"),
     ],
 )
 def test_impossible_combinations_fail_in_a_sentence(people: Schema, arguments: dict[str, Any], says: str) -> None:
@@ -245,3 +248,105 @@ def test_the_bound_of_a_sure_classifier_is_no_more_than_the_codes_entropy(people
     h = torch.nn.functional.one_hot(codes.values["code1"].long(), 16).float()
     entropy = math.log(4)
     assert (entropy - head.posterior.loss(h, codes)).item() == pytest.approx(entropy, abs=1e-4)
+
+
+def discovering(people: Schema, shape: tuple[int, ...] = IMAGE, **arguments: Any) -> InfoGAN:
+    return small(people, shape, **{"discover": 12, "gallery": 16, "continuous": 0} | arguments).train()
+
+
+def steps(model: InfoGAN, n: int, batch: int = 6) -> list[dict[str, Tensor]]:
+    """The critic's terms of some steps on random observations, without updates."""
+    return [model(torch.rand(batch, *model.shape), Condition.free(Schema(), batch), "critic") for _ in range(n)]
+
+
+@either_player
+def test_codes_are_judged_once_they_stand_for_something_and_not_before(people: Schema, player: str) -> None:
+    model, judged = discovering(people), []
+    hook = "critic" if player == "critic" else "generator"
+    judge = getattr(model.critic.head, hook)
+    setattr(model.critic.head, hook, lambda *a: judged.append(bool(a[-1].present.all())) or judge(*a))
+    for images in (0, 6, 12, 18):
+        model.images = images
+        model(torch.rand(6, *IMAGE), Condition.free(people, 6), player)
+    assert judged == [False, False, True, True]
+
+
+@either_shape
+def test_the_classifier_starts_from_groups_once(people: Schema, shape: tuple[int, ...]) -> None:
+    model = discovering(people, shape, values=3)
+    layer = model.posterior.outputs[0]
+    assert isinstance(layer, nn.Linear)
+    weights = [layer.weight.clone() for _ in range(5) if steps(model, 1)]
+    changed = [not torch.equal(a, b) for a, b in pairwise(weights)]
+    assert changed == [False, True, False, False]
+    assert not layer.bias.any()
+
+
+def test_the_code_of_the_groups_is_read_from_real_observations(people: Schema) -> None:
+    """Three kinds of images, each with some noise: each kind gets a code of its own."""
+    model = discovering(people, values=3, discover=60, gallery=60)
+    kinds = torch.arange(60) % 3
+    x = torch.rand(3, *IMAGE)[kinds] + 0.02 * torch.rand(60, *IMAGE)
+    for part in (x, x[:6]):
+        model(part, Condition.free(people, len(part)), "critic")
+    read = model.eval().read(x).values["code1"]
+    assert len({(k, c) for k, c in zip(kinds.tolist(), read.tolist(), strict=True)}) == len(read.unique()) == 3
+
+
+@pytest.mark.parametrize(("weight", "images"), [("contrast", 0), ("contrast", 50), ("invariance", 50)])
+def test_the_terms_of_discovery_enter_with_their_weights(people: Schema, weight: str, images: int) -> None:
+    x, losses = torch.rand(6, *IMAGE), []
+    model = discovering(people)
+    for value in (0.0, 1.0, 3.0):
+        assert model.discovery
+        setattr(model.discovery, weight, value)
+        model.discovery.gallery.rows = torch.empty(0, 0)
+        model.images = images
+        losses.append(seeded(model, x, Condition.free(people, 6), "critic"))
+    term = -losses[0]["shared"] if weight == "invariance" else losses[0]["contrast"]
+    assert term.abs() > 1e-6
+    for value, terms in zip((1.0, 3.0), losses[1:], strict=True):
+        torch.testing.assert_close(terms["loss"] - losses[0]["loss"], value * term, atol=1e-5, rtol=1e-4)
+
+
+def test_observations_and_their_neighbours_are_augmented(people: Schema) -> None:
+    model, augmented, x = discovering(people), [], torch.rand(6, *IMAGE)
+    steps(model, 2)
+    assert model.discovery
+    neighbours = model.discovery.gallery.neighbours(x)
+    model.augment.register_forward_pre_hook(lambda module, inputs: augmented.append(inputs[0]))
+    model(x, Condition.free(people, 6), "critic")
+    assert not torch.equal(x, neighbours)
+    assert any(torch.equal(a, torch.cat([x, neighbours])) for a in augmented)
+
+
+def test_without_classes_nothing_is_asked_of_the_code_that_is_read(people: Schema) -> None:
+    model = discovering(people)
+    steps(model, 1)[0]["loss"].backward(inputs=model.players()["critic"])
+    assert all(p.grad is None or not p.grad.any() for p in model.posterior.parameters())
+    steps(model, 3)[-1]["loss"].backward(inputs=model.players()["critic"])
+    assert all(p.grad.any() for p in model.posterior.parameters())  # type: ignore[union-attr]
+
+
+def test_validation_leaves_no_traces_and_asks_for_codes(people: Schema) -> None:
+    model = discovering(people).eval()
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    terms = steps(model, 3)[-1]
+    assert set(terms) == {"loss", "wins", "accuracy_fake"}
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+
+
+def test_a_checkpoint_holds_what_neighbours_come_from(people: Schema) -> None:
+    model, resumed = discovering(people), discovering(people)
+    steps(model, 2)
+    resumed.load_state_dict(model.state_dict())
+    x = torch.rand(6, *IMAGE)
+    one, other = (seeded(m, x, Condition.free(people, 6), "critic") for m in (model, resumed))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_without_discovery_nothing_is_kept(people: Schema) -> None:
+    model = small(people).train()
+    assert model.discovery is None
+    assert set(steps(model, 1)[0]) == {"loss", "wins", "accuracy_fake"}

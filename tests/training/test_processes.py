@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = """
+import json
 import sys
 from pathlib import Path
 import torch
@@ -15,19 +18,20 @@ from condgen.training import Trainer, Training
 process = PartialState(cpu=True)
 data = load("digits")
 torch.manual_seed(0)
-model = build("projection", data.schema, data.shape, channels=8)
+model = build(sys.argv[2], data.schema, data.shape, channels=8, **json.loads(sys.argv[3]))
 Trainer(model, data, Path(sys.argv[1]), Training(images=1024, batch=128, previews=0)).run()
 weights = torch.cat([p.detach().flatten() for p in model.parameters()])
 print(process.num_processes, weights.double().sum().item(), flush=True)
 """
 
 
-def test_two_processes_agree(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("model", "arguments"), [("projection", "{}"), ("infogan", '{"discover": 200}')])
+def test_two_processes_agree(tmp_path: Path, model: str, arguments: str) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     done = subprocess.run(
-        [*launch, str(script), str(tmp_path)],
+        [*launch, str(script), str(tmp_path), model, arguments],
         env={**os.environ, "ACCELERATE_USE_CPU": "1"},
         capture_output=True,
         text=True,

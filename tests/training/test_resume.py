@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,7 +33,8 @@ def start(*arguments: object) -> subprocess.Popen[str]:
 
 
 def start_training(out: Path, model: str = "cvae", images: int = IMAGES, **changes: object) -> subprocess.Popen[str]:
-    settings = [part for key, value in (SETTINGS | changes).items() for part in ("--set", f"{key}={value}")]
+    chosen = {key: value for key, value in (SETTINGS | changes).items() if value is not None}
+    settings = [part for key, value in chosen.items() for part in ("--set", f"{key}={value}")]
     return start("train", "digits", "--model", model, "--images", images, "--out", out, *settings)
 
 
@@ -113,12 +115,21 @@ def test_ctrl_c_saves_says_how_to_go_on_and_goes_on(whole: Path, tmp_path: Path)
     assert_log_has_no_doubles(out)
 
 
-def test_an_adversarial_run_with_all_that_depends_on_its_position_goes_on_alike(tmp_path: Path) -> None:
-    """The lazy penalty counts steps, the transition images, spectral norm keeps vectors of its own."""
-    duel = {"model": "projection", "images": 8_000, "penalty_every": 7, "transition": "2000,6000", "spectral": True}
+@pytest.mark.parametrize(
+    "duel",
+    [
+        {"model": "projection", "penalty_every": 7, "transition": "2000,6000", "spectral": True},
+        {"model": "infogan", "discover": 5_000, "gallery": 500, "embedding": None, "condition_dropout": None},
+    ],
+    ids=lambda duel: duel["model"],
+)
+def test_an_adversarial_run_with_all_that_depends_on_its_position_goes_on_alike(
+    tmp_path: Path, duel: dict[str, Any]
+) -> None:
+    """The lazy penalty counts steps, the transition images, spectral norm keeps vectors and a gallery observations."""
     whole, out = tmp_path / "whole", tmp_path / "killed"
-    finish(start_training(whole, **duel))
-    status, err = stop(start_training(out, **duel), out, 3_000, signal.SIGKILL)
+    finish(start_training(whole, images=8_000, **duel))
+    status, err = stop(start_training(out, images=8_000, **duel), out, 3_000, signal.SIGKILL)
     assert status == -signal.SIGKILL, err
     assert 3_000 <= position(out) < 8_000
     finish(start("resume", out))
