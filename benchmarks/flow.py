@@ -35,7 +35,7 @@ COLUMNS = {
     "samples/s": ("rate", ",.0f"),
 }
 GUIDANCE = (1.0, 1.5, 2.0, 2.5, 3.0)
-STEPS: dict[SamplerName, tuple[int, ...]] = {"dpm": (4, 8, 16, 32), "heun": (2, 4, 8, 16), "euler": (4, 8, 16, 32)}
+STEPS: dict[SamplerName, tuple[int, ...]] = {"dpm": (4, 8, 16), "heun": (2, 4, 8), "euler": (4, 8, 16)}
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,10 @@ class Setting:
     guidance: float
     sampler: SamplerName
     steps: int
+    part: str = ""  # of the test labels that are asked for: all, or few
 
     def __str__(self) -> str:
-        return f"{self.sampler}-{self.steps}-{self.guidance:g}"
+        return "-".join(filter(None, (self.sampler, str(self.steps), f"{self.guidance:g}", self.part)))
 
 
 def sampled(run: Run, data: Splits, how: Setting, n: int, batch: int = 500) -> tuple[Samples, float]:
@@ -73,6 +74,7 @@ def measured(run: Run, judge: Judge, data: Splits, how: Setting, n: int) -> Cell
         **vars(found),
         "rate": rate,
         "images": run.info.images,
+        "seconds": run.info.seconds,
     }
 
 
@@ -91,7 +93,7 @@ def plot(found: dict[Setting, list[Cell]], default: Setting, path: Path) -> None
     axes[0].legend(loc="center right")
     for sampler, steps in STEPS.items():
         evaluations = [2 * k * (2 if sampler == "heun" else 1) for k in steps]
-        cells = [found[Setting(default.guidance, sampler, k)] for k in steps]
+        cells = [found[Setting(default.guidance, sampler, k, "few")] for k in steps]
         _line(axes[1], evaluations, [[c["ratio"] for c in some] for some in cells], sampler)
     axes[1].set(xscale="log", yscale="log", xlabel="network evaluations a sample (guided)", ylabel="Fréchet / floor")
     axes[1].legend()
@@ -111,6 +113,7 @@ def main() -> None:
     parser.add_argument("--budget", default=None)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--samples", type=int, default=2000)
+    parser.add_argument("--few", type=int, default=1000, help="samples for the table of samplers and steps")
     parser.add_argument("--guidance", type=float, default=2.0, help="for the samplers and steps")
     parser.add_argument("--plot", type=Path, default=None)
     parser.add_argument("--out", type=Path, default=Path("runs/flow"))
@@ -119,8 +122,8 @@ def main() -> None:
     judge = judge_for(data.train)
     default = Setting(args.guidance, "dpm", 16)
     settings = [Setting(g, default.sampler, default.steps) for g in GUIDANCE]
-    settings += [Setting(args.guidance, sampler, k) for sampler, steps in STEPS.items() for k in steps]
-    found: dict[Setting, list[Cell]] = {s: [] for s in settings}
+    few = [Setting(args.guidance, sampler, k, "few") for sampler, steps in STEPS.items() for k in steps]
+    found: dict[Setting, list[Cell]] = {s: [] for s in [*settings, *few]}
     for seed in range(args.seeds):
         folder = args.out / f"{args.preset}-{seed}"
         for how, cells in found.items():
@@ -128,14 +131,18 @@ def main() -> None:
                 kept(
                     args.out / f"{args.preset}-{seed}-{how}.json",
                     lambda f=folder, s=seed, h=how: measured(  # type: ignore[misc]
-                        trained(data, args.preset, f, s, args.budget), judge, data, h, args.samples
+                        trained(data, args.preset, f, s, args.budget),
+                        judge,
+                        data,
+                        h,
+                        args.few if h.part else args.samples,
                     ),
                 )
             )
     images = [cells[0]["images"] for cells in zip(*found.values(), strict=True)]
     print(f"\n{torch.get_num_threads()} threads, {args.seeds} seeds, {mean(images):,.0f} images seen.")
-    table("guidance, dpm 16", COLUMNS, {f"{s.guidance:g}": found[s] for s in settings[: len(GUIDANCE)]})
-    table("sampler, steps", COLUMNS, {f"{s.sampler}, {s.steps}": found[s] for s in settings[len(GUIDANCE) :]})
+    table("guidance, dpm 16", COLUMNS, {f"{s.guidance:g}": found[s] for s in settings})
+    table("sampler, steps", COLUMNS, {f"{s.sampler}, {s.steps}": found[s] for s in few})
     if args.plot:
         plot(found, default, args.plot)
 

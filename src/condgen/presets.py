@@ -97,6 +97,19 @@ PRESETS: dict[str, dict[str, Any]] = {
         "images": 1_000_000,
         "expect": "mixture: both modes of every condition (examples/mixture.py)",
     },
+    # The same by a flow: its likelihood is exact.
+    "mixture-flow": {
+        "model": "flow",
+        "mechanism": "film",
+        "channels": 128,
+        "depth": 4,
+        "condition_dropout": 0.05,
+        "batch": 512,
+        "lr": 3e-3,
+        "images": 4_000_000,
+        "previews": 0,
+        "expect": "mixture: to be measured (benchmarks/known_truth.py)",
+    },
 }
 
 

@@ -113,7 +113,7 @@ class ConditionalNorm(FiLM):
 
     def forward(self, x: Float[Tensor, "batch ..."], c: Encoded) -> Float[Tensor, "batch ..."]:
         """(1 + γ) normalise(f(x)) + β."""
-        y = self.norm(self.layer(x))
+        y = self.norm(self.layer(x).contiguous())  # in row order, as its forward-mode derivative has to be
         gamma, beta = _per_channel(self.gamma_beta(c.vector), y).chunk(2, dim=1)
         return torch.addcmul(y + beta, gamma, y)
 

@@ -25,7 +25,7 @@ class NormedBlock(Block):
 
     def forward(self, x: Images, c: Encoded) -> Images:
         """The same shape as x."""
-        return x + self.out(silu(self.mix(group_norm(x, norm_groups(x.shape[1])), c)))
+        return x + self.out(silu(self.mix(_normed(x), c)))
 
 
 class DenseBlock(nn.Module):
@@ -40,8 +40,7 @@ class DenseBlock(nn.Module):
 
     def forward(self, x: Images, c: Encoded) -> Images:
         """The same shape as x."""
-        normed = group_norm(x, norm_groups(x.shape[1])).flatten(1)
-        return x + self.out(silu(self.mix(normed, c))).view_as(x)
+        return x + self.out(silu(self.mix(_normed(x).flatten(1), c))).view_as(x)
 
 
 class UNet(nn.Module):
@@ -97,3 +96,8 @@ class UNet(nn.Module):
             if i:
                 x = self.join[i - 1](torch.cat([pixel_shuffle(self.up[i - 1](x), 2), skips.pop()], dim=1))
         return pixel_shuffle(self.out(silu(x)), self.patch)
+
+
+def _normed(x: Images) -> Images:
+    """Group norm, without parameters; in row order, as its forward-mode derivative has to be."""
+    return group_norm(x.contiguous(), norm_groups(x.shape[1]))
