@@ -73,6 +73,25 @@ PRESETS: dict[str, dict[str, Any]] = {
         "seconds": 600.0,
         "expect": "MNIST: to be measured (benchmarks/flow.py)",
     },
+    # A transformer for one GPU, images of 28 to 64 pixels a side.
+    "flow-large": {
+        "model": "flow",
+        "backbone": "transformer",
+        "mechanism": "film",
+        "channels": 512,
+        "depth": 12,
+        "embedding": 256,
+        "times": "logit-normal",
+        "guidance": 2.0,
+        "sampler": "dpm",
+        "steps": 16,
+        "precision": "bf16",
+        "batch": 256,
+        "lr": 3e-4,
+        "ema": 500_000,
+        "images": 20_000_000,
+        "expect": "for a GPU, where it has not been measured yet (benchmarks/flow_speed.py, benchmarks/flow.py)",
+    },
     # MNIST by a CVAE whose prior is a flow in its latent space.
     "mnist-latent-flow": {
         "model": "cvae",
