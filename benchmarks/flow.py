@@ -112,6 +112,7 @@ def main() -> None:
     parser.add_argument("--preset", default="mnist-flow")
     parser.add_argument("--budget", default=None)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--step-seeds", type=int, default=None, help="seeds for the table of samplers and steps")
     parser.add_argument("--samples", type=int, default=2000)
     parser.add_argument("--few", type=int, default=1000, help="samples for the table of samplers and steps")
     parser.add_argument("--guidance", type=float, default=2.0, help="for the samplers and steps")
@@ -124,22 +125,19 @@ def main() -> None:
     settings = [Setting(g, default.sampler, default.steps) for g in GUIDANCE]
     few = [Setting(args.guidance, sampler, k, "few") for sampler, steps in STEPS.items() for k in steps]
     found: dict[Setting, list[Cell]] = {s: [] for s in [*settings, *few]}
-    for seed in range(args.seeds):
+    plan = [(seed, how) for seed in range(args.seeds) for how in settings]
+    plan += [(seed, how) for seed in range(args.step_seeds or args.seeds) for how in few]
+    for seed, how in plan:
         folder = args.out / f"{args.preset}-{seed}"
-        for how, cells in found.items():
-            cells.append(
-                kept(
-                    args.out / f"{args.preset}-{seed}-{how}.json",
-                    lambda f=folder, s=seed, h=how: measured(  # type: ignore[misc]
-                        trained(data, args.preset, f, s, args.budget),
-                        judge,
-                        data,
-                        h,
-                        args.few if h.part else args.samples,
-                    ),
-                )
+        found[how].append(
+            kept(
+                args.out / f"{args.preset}-{seed}-{how}.json",
+                lambda f=folder, s=seed, h=how: measured(  # type: ignore[misc]
+                    trained(data, args.preset, f, s, args.budget), judge, data, h, args.few if h.part else args.samples
+                ),
             )
-    images = [cells[0]["images"] for cells in zip(*found.values(), strict=True)]
+        )
+    images = [cell["images"] for cell in found[settings[0]]]
     print(f"\n{torch.get_num_threads()} threads, {args.seeds} seeds, {mean(images):,.0f} images seen.")
     table("guidance, dpm 16", COLUMNS, {f"{s.guidance:g}": found[s] for s in settings})
     table("sampler, steps", COLUMNS, {f"{s.sampler}, {s.steps}": found[s] for s in few})

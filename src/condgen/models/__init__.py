@@ -32,7 +32,13 @@ MODELS: dict[str, Callable[..., Model]] = {
 # How a family likes to be trained where that differs from the defaults of Training; options win over it.
 ADVERSARIAL = {"lr": 4e-3, "momentum": 0.0, "weight_decay": 0.0, "clip": 10.0}
 TRANSPORT = {"lr": 3e-3, "weight_decay": 0.0}
-OWN: dict[str, dict[str, Any]] = {"autoencoder": {}, "vae": {}, "cvae": {}, "flow": TRANSPORT, "meanflow": TRANSPORT}
+OWN: dict[str, dict[str, Any]] = {
+    "autoencoder": {},
+    "vae": {},
+    "cvae": {},
+    "flow": TRANSPORT,
+    "meanflow": TRANSPORT | {"lr": 2e-3},
+}
 TRAINING: dict[str, dict[str, Any]] = {name: OWN.get(name, ADVERSARIAL) for name in MODELS}
 
 

@@ -19,7 +19,7 @@ from condgen.models.paths import Time
 from condgen.models.samplers import State, Velocity
 from condgen.schema import Condition, Schema
 
-Weights = float | Mapping[str, float]
+Weights = int | float | Mapping[str, int | float]
 Field = Callable[[Condition], Velocity]
 EVERYWHERE = (0.0, 1.0)
 

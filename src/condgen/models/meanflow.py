@@ -7,10 +7,13 @@ u(x_t, t, s) = (x_s − x_t)/(s − t) is what a single step from t to s needs. 
 which is a loss for u that needs no integration. The velocity v may be the data's, with guidance by the network's own
 unconditional velocity (eq. 19), or that of a trained flow, which is then distilled, guidance included: one evaluation a
 sample where the flow needs dozens.
+
+Long steps learn from derivatives of slightly shorter ones, so the longest is learned last. It also learns from two half
+steps of the network itself (Frans et al. 2025).
 """
 
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import torch
 from pydantic import Field
@@ -26,7 +29,30 @@ from condgen.models.standardise import Standardiser
 from condgen.rng import Rng
 from condgen.schema import Condition, Schema
 
+WHOLE = 1 / 3  # of the longer steps go the whole way at once
 STEADY = 1e-3  # γ, below which errors count the less, the smaller they are
+
+
+class Steps(NamedTuple):
+    """Steps of a flow: where they start, from when to when, the velocity there, and the encoded condition."""
+
+    x: Batch
+    t: Time
+    s: Time
+    v: Batch
+    c: Encoded
+
+    def part(self, start: int, end: int) -> "Steps":
+        """Some of them."""
+        some = slice(start, end)
+        return Steps(self.x[some], self.t[some], self.s[some], self.v[some], Encoded(*(part[some] for part in self.c)))
+
+
+def draw_steps(n: int, whole: int, longer: int, device: torch.device) -> tuple[Time, Time]:
+    """Starts and ends of n steps: `whole` from 0 to 1, then up to `longer` of any length, the rest of none."""
+    index, u = torch.arange(n, device=device), torch.rand(2, n, device=device)
+    t, s = torch.where(index < longer, u.amin(0), u[0]), torch.where(index < longer, u.amax(0), u[0])
+    return torch.where(index < whole, 0.0, t), torch.where(index < whole, 1.0, s)
 
 
 class MeanFlow(Model):
@@ -79,29 +105,40 @@ class MeanFlow(Model):
             self.get_submodule(name).load_state_dict(part.state_dict(), strict=False)
 
     def forward(self, x: Batch, condition: Condition, player: str = "model") -> Terms:
-        """E log(1 + |u − sg(v + (s − t) du/dt)|²/γ).
+        """E log(1 + |u − sg(target)|²/γ), on steps from t to s that are the whole way, of any length, and of none.
 
-        The logarithm divides each pair's gradient by its own error plus γ, the adaptive weight of eq. 22.
+        The logarithm divides each error's gradient by the error itself plus γ, the adaptive weight of eq. 22.
         """
         if self.training:
             self.standardise.observe(x)
             condition = dropped(condition, self.condition_dropout)
         data = self.standardise(x)
-        noise, u = torch.randn_like(data), torch.rand(2, len(x), device=x.device)
-        steps = round(self.share * len(x))
-        longer = torch.arange(len(x), device=x.device) < steps
-        t, s = torch.where(longer, u.amin(0), u[0]), torch.where(longer, u.amax(0), u[0])
+        noise = torch.randn_like(data)
+        whole, longer = round(self.share * WHOLE * len(x)), round(self.share * len(x))
+        t, s = draw_steps(len(x), whole, longer, x.device)
         at = self.path.at(t)
         x_t = like(at.alpha, data) * data + like(at.sigma, data) * noise
         v = self.direction(x_t, t, like(at.alpha_dot, data) * data + like(at.sigma_dot, data) * noise, condition)
         c = self.condition_encoder(condition)
+        steps = Steps(x_t, t, s, v, c)
         found = self.average(x_t, t, s, c)
         with torch.no_grad():
-            some = slice(steps)
-            change = self._change(x_t[some], t[some], s[some], v[some], Encoded(*(part[some] for part in c)))
-            wanted = torch.cat([v[some] + like(s[some] - t[some], change) * change, v[steps:]])
+            wanted = torch.cat(
+                [self._halves(steps.part(0, whole)), self._identity(steps.part(whole, longer)), v[longer:]]
+            )
         error = (found - wanted).square().flatten(1).mean(1)
         return {"loss": (1 + error / STEADY).log().mean(), "error": error.mean()}
+
+    def _identity(self, steps: "Steps") -> Batch:
+        """v + (s − t) du/dt: what the average velocity must be, by eq. 6."""
+        return steps.v + like(steps.s - steps.t, steps.x) * self._change(steps)
+
+    def _halves(self, steps: "Steps") -> Batch:
+        """The mean of two half steps, one after the other (Frans et al. 2025, eq. 4): where eq. 6 is slow to arrive."""
+        x, t, s, _, c = steps
+        middle = (t + s) / 2
+        first = self.average(x, t, middle, c)
+        return (first + self.average(x + like(middle - t, x) * first, middle, s, c)) / 2
 
     def direction(self, x_t: Batch, t: Time, velocity: Batch, condition: Condition) -> Batch:
         """The guided velocity at x_t: the teacher's, or w v + (1 − w) u(x_t, t, t, ∅) from a velocity of the data."""
@@ -115,12 +152,13 @@ class MeanFlow(Model):
             asked = like(condition.present.any(1), x_t)
             return torch.where(asked, self.guidance * velocity + (1 - self.guidance) * own, velocity)
 
-    def _change(self, x: Batch, t: Time, s: Time, v: Batch, c: Encoded) -> Batch:
+    def _change(self, steps: "Steps") -> Batch:
         """du/dt along the flow: the derivative of u in the direction (v, 1, 0) of (x, t, s)."""
+        x, t, s, v, c = steps
+        direction = (v, torch.ones_like(t), torch.zeros_like(s))
         with sdpa_kernel(SDPBackend.MATH):
-            direction = (v, torch.ones_like(t), torch.zeros_like(s))
             _, change = torch.func.jvp(lambda x, t, s: self.average(x, t, s, c), (x, t, s), direction)  # type: ignore[misc]
-            return change
+        return change
 
     def average(self, x: Batch, t: Time, s: Time, c: Encoded) -> Batch:
         """u(x_t, t, s): the average velocity from t to s at x_t = x, in standardised data."""
