@@ -1,11 +1,11 @@
 """A distilled flow in one, two and four steps beside its teacher in sixteen, over several seeds.
 
     python benchmarks/flow.py ../shared/data/mnist --out runs/flow            # trains the teachers
-    python benchmarks/one_step.py ../shared/data/mnist --teachers runs/flow --budget 5m --out runs/one-step
+    python benchmarks/one_step.py ../shared/data/mnist --teachers runs/flow --images 80k --out runs/one-step
 
-Each student is made as `condgen distill TEACHER --budget B --seed S` does. All answer the first `--samples` labels of
-the test set, from the same noise. The Fréchet distance is on the judge's features, relative to the teacher's in as many
-samples; speed is relative to the teacher's in the same process.
+Each student is made as `condgen distill TEACHER --set images=N --seed S` does. All answer the first `--samples` labels
+of the test set, from the same noise. The Fréchet distance is on the judge's features, relative to the teacher's in as
+many samples; speed is relative to the teacher's in the same process.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from cells import Cell, kept, table
 from condgen.data import Splits, load
 from condgen.evaluation import Judge, fidelity, judge_for
 from condgen.models import Flow
-from condgen.quantities import duration
+from condgen.quantities import count
 from condgen.rng import Rng
 from condgen.run import Run, distil
 from condgen.samples import Samples
@@ -50,12 +50,12 @@ def measured(run: Run, judge: Judge, data: Splits, n: int, steps: int, batch: in
     return {"obedience": obeyed, "ratio": found.frechet / found.floor, **vars(found), "rate": rate}
 
 
-def pair(teacher: Run, data: Splits, judge: Judge, folder: Path, seed: int, budget: str, n: int) -> dict[str, Cell]:
+def pair(teacher: Run, data: Splits, judge: Judge, folder: Path, seed: int, images: int, n: int) -> dict[str, Cell]:
     """The figures of a teacher and of its student, by steps."""
     assert isinstance(teacher.model, Flow)
     if not folder.with_suffix(".trained").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        distil(teacher, data, folder, seconds=duration(budget), seed=seed)
+        distil(teacher, data, folder, images=images, seed=seed, previews=0)
         folder.with_suffix(".trained").touch()
     student = Run.open(folder)
     cells = {"teacher, 16 steps": measured(Run.open(teacher.path), judge, data, n, 16)}
@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("data", nargs="?", default="digits")
     parser.add_argument("--preset", default="mnist-flow", help="of the teachers")
     parser.add_argument("--teachers", type=Path, default=Path("runs/flow"))
-    parser.add_argument("--budget", default="5m")
+    parser.add_argument("--images", default="80k")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--samples", type=int, default=2000)
     parser.add_argument("--out", type=Path, default=Path("runs/one-step"))
@@ -89,7 +89,7 @@ def main() -> None:
                 label: str = label, seed: int = seed, teacher: Run = teacher, made: dict[str, Cell] = made
             ) -> Cell:
                 folder = args.out / f"student-{seed}"
-                made.update(made or pair(teacher, data, judge, folder, seed, args.budget, args.samples))
+                made.update(made or pair(teacher, data, judge, folder, seed, count(args.images), args.samples))
                 return made[label]
 
             name = label.replace(", ", "-").replace(" ", "-")

@@ -28,6 +28,7 @@ from condgen.training import Monitor, Trainer, Training, checkpoint
 from condgen.training.checkpoint import Info
 
 BATCH = 500
+DISTILLED = {"share": 0.75, "steps": 1}  # of meanflow: a student knows velocities already; most it learns are steps
 STREAMS = 2**40  # seeds from here on are those of the conditions
 
 
@@ -295,7 +296,7 @@ def distil(
         "meanflow",
         data,
         out,
-        {**shared, "steps": 1, **arguments},
+        {**shared, **DISTILLED, **arguments},
         origin,
         monitor,
         partial(_taught, origin=origin, start=True),
