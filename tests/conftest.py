@@ -24,6 +24,8 @@ from condgen.schema import Categorical, Continuous, Flag, Schema
 
 SMALL: dict[str, Any] = {"channels": 8, "latent": 4, "previews": 1, "batch": 64}
 
+FLOW: dict[str, Any] = {"channels": 8, "depth": 1, "embedding": 8, "steps": 2, "previews": 0, "batch": 64}
+
 
 @pytest.fixture(autouse=True)
 def _repeatable() -> None:
@@ -65,6 +67,13 @@ def points(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A hardly trained model of the mixture: vectors, every kind of attribute, which may stay free."""
     out = tmp_path_factory.mktemp("runs") / "mixture"
     return train("cvae", load("mixture"), out, embedding=8, images=3_000, **SMALL)
+
+
+@pytest.fixture(scope="session")
+def flow(digits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A hardly trained flow of digits."""
+    out = tmp_path_factory.mktemp("runs") / "flow"
+    return train("flow", digits, out, source={"source": "digits"}, images=1_000, **FLOW)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from condgen.training import checkpoint
 
 from .conftest import Command, Result
 
+FEW = ["--set", "batch=64", "--set", "previews=0"]
 TINY = ["--images", "200", "--set", "channels=4", "--set", "latent=2", "--set", "previews=0"]
 
 
@@ -70,11 +71,11 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for name in ("inspect", "train", "resume", "sample", "edit", "datasets", "presets"):
+    for name in ("inspect", "train", "distill", "resume", "sample", "edit", "datasets", "presets"):
         assert name in done.stdout
 
 
-@pytest.mark.parametrize("name", ["inspect", "train", "resume", "sample", "edit", "datasets", "presets"])
+@pytest.mark.parametrize("name", ["inspect", "train", "distill", "resume", "sample", "edit", "datasets", "presets"])
 def test_every_command_explains_itself(command: Command, name: str) -> None:
     result = command(name, "--help")
     assert result.status == 0
@@ -240,6 +241,111 @@ def test_edit_takes_images_of_other_sizes_and_colours(command: Command, run: Run
     Image.new("RGB", (30, 40), (200, 10, 10)).save(tmp_path / "photo.jpg")
     result = command("edit", run.path, tmp_path / "photo.jpg", "digit=7", "--out", tmp_path / "out")
     assert result.status == 0, result.err
+
+
+# ---- flows
+
+OPTIONS = "--guidance 2 --steps 4 --sampler dpm --interval 0.2..0.8"
+
+
+def test_a_flow_takes_guidance_steps_a_sampler_and_an_interval(command: Command, flow: Run, tmp_path: Path) -> None:
+    def made(name: str, *options: object) -> dict[str, bytes]:
+        result = command("sample", flow.path, "digit=3", "-n", 2, "--out", tmp_path / name, *options)
+        assert result.status == 0, result.err
+        return {k: v for k, v in contents(tmp_path / name).items() if k.startswith("0")}
+
+    asked = made("asked", *OPTIONS.split())
+    assert len(asked) == 2
+    how = {"guidance": 2.0, "steps": 4, "sampler": "dpm", "interval": (0.2, 0.8)}
+    for k, x in enumerate(flow.sample("digit=3", n=2, **how).x):
+        pil_image(x).save(tmp_path / "wanted.png")
+        assert Image.open(tmp_path / f"asked/{k:06}.png").tobytes() == Image.open(tmp_path / "wanted.png").tobytes()
+    for name in ("--guidance", "--sampler"):
+        at = OPTIONS.split().index(name)
+        assert made(name, *(OPTIONS.split()[:at] + OPTIONS.split()[at + 2 :])) != asked
+    assert made("guided", "--guidance", 2, "--guide", flow.path) == made("plain")  # its own guide: nothing to move from
+    assert made("composed", "--compose", "--guidance", 2) == made(
+        "whole", "--guidance", 2
+    )  # one attribute alone is all
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ("RUN digit=3 --guidance much", ["'much'", "as in 2", "one per attribute"]),
+        ("RUN digit=3 --guidance digti=2", ["'digti'", "digit"]),
+        ("RUN digit=3 --interval 0.2", ["--interval", "0.2..0.8", "'0.2'"]),
+        ("RUN digit=3 --interval 0.8..0.2", ["0.2..0.8"]),
+        ("RUN digit=3 --steps 0", ["steps", "at least 1"]),
+        ("RUN digit=3 --sampler huen", ["'huen'", "heun"]),
+        ("RUN digit=3 --guidance 2 --guide CVAE", ["cannot guide"]),
+        pytest.param(
+            "RUN digit=3 --compose --guide RUN",
+            ["cannot be combined"],
+            marks=pytest.mark.xfail(reason="raised when the folder is already made"),
+        ),
+        ("CVAE digit=3 --guidance 2", ["cvae", "no guidance", "--model flow"]),
+        ("CVAE digit=3 --steps 4", ["cvae", "no guidance", "--model flow"]),
+    ],
+)
+def test_sampling_that_cannot_be_meant(
+    command: Command, run: Run, flow: Run, tmp_path: Path, arguments: str, parts: list[str]
+) -> None:
+    places = {"RUN": flow.path, "CVAE": run.path}
+    asked = (places.get(word, word) for word in arguments.split())
+    one_paragraph(command("sample", *asked, "--out", tmp_path / "out"), 2, *parts)
+    assert not (tmp_path / "out").exists()
+
+
+def test_distill_trains_a_model_that_opens_samples_and_resumes(command: Command, flow: Run, tmp_path: Path) -> None:
+    result = command(
+        "distill", flow.path, "--out", tmp_path / "one", "--guidance", 2, "--seed", 5, "--set", "images=512", *FEW
+    )
+    assert result.status == 0, result.err
+    assert "Trained meanflow" in result.out
+    assert f"condgen sample {tmp_path / 'one'}" in result.out
+    info = Run.open(tmp_path / "one").info
+    assert (info.training["seed"], info.training["images"], info.data["source"]) == (5, 512, "digits")
+    assert info.data["teacher"]["guidance"] == 2.0
+    assert command("resume", tmp_path / "one").status == 0
+    assert command("sample", tmp_path / "one", "digit=*", "-n", 1, "--out", tmp_path / "samples").status == 0
+    one_paragraph(
+        command("sample", tmp_path / "one", "--guidance", 2, "--out", tmp_path / "guided"), 2, "takes no guidance"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "parts"),
+    [
+        ("CVAE", 2, ["cvae", "only a flow can be distilled"]),
+        ("VAE", 1, ["from Python"]),
+        ("RUN --guidance much", 2, ["'much'"]),
+        ("RUN --budget soon", 2, ["'soon'", "90s"]),
+        ("RUN --set shaer=1", 2, ["setting of meanflow", "'shaer'", "share"]),
+    ],
+)
+def test_distilling_that_cannot_be_meant(
+    command: Command,
+    run: Run,
+    flow: Run,
+    unconditional: Run,
+    tmp_path: Path,
+    arguments: str,
+    status: int,
+    parts: list[str],
+) -> None:
+    places = {"RUN": flow.path, "CVAE": run.path, "VAE": unconditional.path}
+    asked = (places.get(word, word) for word in arguments.split())
+    one_paragraph(command("distill", *asked, "--out", tmp_path / "out"), status, *parts)
+    assert not (tmp_path / "out").exists()
+
+
+def test_distilling_into_a_used_folder_overwrites_nothing(command: Command, flow: Run, tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.safetensors").write_text("mine")
+    before = contents(tmp_path)
+    result = command("distill", flow.path, "--out", tmp_path, "--set", "images=512", *FEW)
+    one_paragraph(result, 2, str(tmp_path), "not empty", "nothing was overwritten")
+    assert contents(tmp_path) == before
 
 
 # ---- failures

@@ -1,3 +1,5 @@
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +13,10 @@ from safetensors.torch import save_file
 import condgen
 from condgen.data import Splits, as_float
 from condgen.errors import RequestError, RunError
-from condgen.models import MODELS, TRAINING
-from condgen.run import Run, resume, split_arguments, train
+from condgen.models import MODELS, TRAINING, Flow, MeanFlow
+from condgen.run import Run, distil, resume, split_arguments, train
 from condgen.schema import Categorical, Condition, Schema
-from condgen.training import Monitor, Silent, Training, checkpoint
+from condgen.training import Interrupted, Monitor, Silent, Training, checkpoint
 
 TINY: dict[str, Any] = {"images": 200, "channels": 4, "latent": 2, "previews": 0}
 
@@ -338,6 +340,132 @@ def test_attributes_are_discovered_where_labels_are_missing(digits: Splits, tmp_
 def test_discovered_attributes_are_resumed_on_labelled_data(codes: Run, digits: Splits, tmp_path: Path) -> None:
     copied = broken(codes, tmp_path, lambda info, tensors: setattr(info, "total", 300))
     assert resume(copied, digits).info.images > codes.info.images
+
+
+# ---- distilling a flow
+
+STUDENT: dict[str, Any] = {"images": 512, "batch": 64, "previews": 0}
+
+
+@pytest.fixture(scope="module")
+def distilled(flow: Run, digits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A hardly distilled flow of digits, guidance included."""
+    return distil(flow, digits, tmp_path_factory.mktemp("runs") / "one step", guidance="digit=2", **STUDENT)
+
+
+def test_a_distilled_flow_opens_and_samples_in_one_step(distilled: Run) -> None:
+    opened = Run.open(distilled.path)
+    assert isinstance(opened.model, MeanFlow)
+    assert opened.model.steps == 1
+    assert opened.model.teacher is None  # it can do without
+    assert torch.equal(opened.sample("digit=3", n=4).x, distilled.sample("digit=3", n=4).x)
+    complaint(lambda: opened.sample("digit=3", guidance=2.0), "meanflow", "takes no guidance")
+
+
+def test_a_distilled_flow_is_built_as_its_teacher_and_names_it(distilled: Run, flow: Run) -> None:
+    ours, theirs = distilled.info.recipe["arguments"], flow.info.recipe["arguments"]
+    for name in ("mechanism", "path", "channels", "depth", "embedding"):
+        assert ours[name] == theirs[name]
+    assert distilled.info.data["teacher"] == {"path": str(flow.path.resolve()), "guidance": {"digit": 2.0}}
+
+
+def test_distilling_starts_at_the_teacher_and_leaves_it_as_it_was(flow: Run, digits: Splits, tmp_path: Path) -> None:
+    before = flow.sample("digit=3", n=4).x
+    student = distil(flow, digits, tmp_path, lr=1e-9, **STUDENT).model
+    assert isinstance(flow.model, Flow)
+    assert isinstance(student, MeanFlow)
+    ours, theirs = student.network.state_dict(), flow.model.transport.network.state_dict()
+    for name, tensor in theirs.items():
+        torch.testing.assert_close(ours[name], tensor, atol=1e-5, rtol=0)
+    assert torch.equal(flow.sample("digit=3", n=4).x, before)
+
+
+@pytest.mark.parametrize(("asked", "weights"), [(None, 1.0), (3, 3.0), ("digit=2", {"digit": 2.0})], ids=str)
+def test_what_is_distilled_is_the_flow_as_it_is_guided(
+    flow: Run, digits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: Any, weights: Any
+) -> None:
+    seen: list[Any] = []
+    learn = MeanFlow.learn_from
+
+    def learn_from(self: MeanFlow, teacher: Flow) -> None:
+        seen.append(teacher.guidance.weights)
+        learn(self, teacher)
+
+    monkeypatch.setattr(MeanFlow, "learn_from", learn_from)
+    distil(flow, digits, tmp_path, guidance=asked, **(STUDENT | {"images": 64}))
+    assert seen == [weights]
+    resume(tmp_path, digits)
+    assert seen == [weights] * 2
+
+
+class Stops(Silent):
+    """Presses Ctrl-C after that many images."""
+
+    def __init__(self, images: int):
+        self.images = images
+
+    def progress(self, images: int, total: int | None, rate: float, values: dict[str, float]) -> None:
+        if images >= self.images:
+            self.images = 10**9
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_distilling_goes_on_to_the_same_bits_with_the_same_teacher_and_guidance(
+    distilled: Run, flow: Run, digits: Splits, tmp_path: Path
+) -> None:
+    with pytest.raises(Interrupted):
+        distil(flow, digits, tmp_path, guidance="digit=2", monitor=Stops(128), **STUDENT, checkpoint_seconds=1e-6)
+    assert checkpoint.load(tmp_path / checkpoint.FILE)[0].images < STUDENT["images"]
+    resume(tmp_path, digits)
+    (info, ours), (_, whole) = (checkpoint.load(p / checkpoint.FILE) for p in (tmp_path, distilled.path))
+    assert info.images >= STUDENT["images"]
+    assert ours.keys() == whole.keys()
+    assert [name for name in whole if not torch.equal(ours[name], whole[name])] == []
+
+
+def test_distilling_cannot_go_on_without_its_teacher(distilled: Run, digits: Splits, tmp_path: Path) -> None:
+    def lost(info: Any, tensors: dict[str, torch.Tensor]) -> None:
+        info.total, info.data["teacher"]["path"] = 1024, str(tmp_path / "gone")
+
+    copied = broken(distilled, tmp_path, lost)
+    complaint(lambda: resume(copied, digits), str(tmp_path / "gone"), "no checkpoint", error=RunError)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ({"guidance": "much"}, ["'much'", "a number"]),
+        ({"guidance": {"digti": 2.0}}, ["'digti'", "digit"]),
+        ({"imgaes": 3}, ["setting of meanflow", "'imgaes'", "images"]),
+        ({"share": 2}, ["share=2"]),
+        ({"images": None}, ["how long", "--budget"]),
+    ],
+    ids=str,
+)
+def test_wrong_settings_of_distilling_are_named_and_nothing_is_made(
+    flow: Run, digits: Splits, tmp_path: Path, arguments: dict[str, Any], parts: list[str]
+) -> None:
+    complaint(lambda: distil(flow, digits, tmp_path / "out", **(STUDENT | arguments)), *parts)
+    assert not (tmp_path / "out").exists()
+
+
+def test_only_a_flow_is_distilled_and_only_on_its_own_kind_of_data(
+    run: Run, flow: Run, digits: Splits, tmp_path: Path
+) -> None:
+    complaint(lambda: distil(run, digits, tmp_path / "out", **STUDENT), str(run.path), "cvae", "only a flow")
+    complaint(lambda: distil(flow, condgen.load("mixture"), tmp_path / "out", **STUDENT), "attributes and shape")
+    assert not (tmp_path / "out").exists()
+
+
+def test_distilling_into_a_folder_that_holds_something_leaves_it_alone(
+    flow: Run, digits: Splits, tmp_path: Path
+) -> None:
+    (tmp_path / "thesis.txt").write_text("ten years of work")
+    complaint(lambda: distil(flow, digits, tmp_path, **STUDENT), str(tmp_path), "not empty", "nothing was overwritten")
+    before = (flow.path / checkpoint.FILE).read_bytes()
+    complaint(lambda: distil(flow, digits, flow.path, **STUDENT), "not empty", "nothing was overwritten")
+    assert (flow.path / checkpoint.FILE).read_bytes() == before
+    assert (tmp_path / "thesis.txt").read_text() == "ten years of work"
 
 
 # ---- resuming and opening

@@ -125,7 +125,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "condition_dropout": 0.05,
         "batch": 512,
         "lr": 3e-3,
-        "images": 4_000_000,
+        "images": 3_000_000,
         "previews": 0,
         "expect": "mixture: to be measured (benchmarks/known_truth.py)",
     },

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d
+from torch.nn.functional import conv2d, layer_norm, scaled_dot_product_attention
 
 from condgen.conditioning import (
     MECHANISMS,
@@ -122,7 +122,7 @@ def test_weight_modulation_refuses_groups() -> None:
 
 
 @pytest.mark.parametrize("kind", LAYERS)
-@pytest.mark.parametrize("wrap", [FiLM, WeightModulation])
+@pytest.mark.parametrize("wrap", [FiLM, WeightModulation, CrossAttention])
 def test_it_starts_as_the_wrapped_layer(wrap: type[Mechanism], kind: str) -> None:
     make, shape = LAYERS[kind]
     m, x = wrap(make(), WIDTH), torch.randn(shape)
@@ -169,6 +169,67 @@ def test_weight_modulation_with_all_styles_zero_stays_finite() -> None:
     y.sum().backward()
     assert y.isfinite().all()
     assert all(p.grad.isfinite().all() for p in m.parameters() if p.grad is not None)
+
+
+def of_attributes(n: int, attributes: int = 3) -> Encoded:
+    """Random conditions with a token of its own for each attribute."""
+    return Encoded(torch.randn(n, WIDTH), torch.randn(n, attributes, WIDTH))
+
+
+@pytest.mark.parametrize(("features", "heads"), [(8, 4), (6, 2), (7, 1)])
+@pytest.mark.parametrize("kind", LAYERS)
+def test_cross_attention_is_pytorchs_attention_over_tokens(kind: str, features: int, heads: int) -> None:
+    layer = nn.Linear(6, features) if kind == "dense" else nn.Conv2d(6, features, 3, padding=1)
+    m, x, c = randomised(CrossAttention(layer, WIDTH)), torch.randn(LAYERS[kind][1]), of_attributes(4)
+    y = layer(x)
+    places = y.reshape(4, features, -1).mT
+    q = m.query(layer_norm(places, (features,))).reshape(4, -1, heads, features // heads).transpose(1, 2)
+    k, v = (part.reshape(4, 3, heads, -1).transpose(1, 2) for part in m.key_value(c.tokens).split(features, 2))
+    found = m.found(scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(4, -1, features))
+    torch.testing.assert_close(m(x, c), y + found.mT.reshape(y.shape), rtol=1e-4, atol=1e-5)
+
+
+def test_cross_attention_looks_at_tokens_in_no_order_and_every_query_learns() -> None:
+    m, x, c = (
+        randomised(CrossAttention(nn.Conv2d(6, 8, 3, padding=1), WIDTH)),
+        torch.randn(4, 6, 5, 7),
+        of_attributes(4),
+    )
+    y = m(x, c)
+    torch.testing.assert_close(m(x, Encoded(c.vector, c.tokens.flip(1))), y)
+    y.square().sum().backward()
+    assert [n for n, p in m.named_parameters() if p.grad is None or not p.grad.abs().sum() > 1e-4] == []
+
+
+def difference(f: Callable[[Tensor], Tensor], x: Tensor, u: Tensor) -> Tensor:
+    return (f(x + 1e-5 * u) - f(x - 1e-5 * u)) / 2e-5
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("wrap", CONDITIONAL)
+def test_it_can_be_differentiated_forwards(wrap: type[Mechanism], kind: str) -> None:
+    make, shape = LAYERS[kind]
+    m, c = randomised(wrap(make(), WIDTH)).double(), Encoded(*(part.double() for part in of_attributes(4)))
+    x, u = torch.randn(2, *shape).double()
+    _, derivative = torch.func.jvp(lambda x: m(x, c), (x,), (u,))
+    torch.testing.assert_close(derivative, difference(lambda x: m(x, c), x, u), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("wrap", CONDITIONAL)
+def test_it_can_be_differentiated_twice(wrap: type[Mechanism], kind: str) -> None:
+    make, shape = LAYERS[kind]
+    m, c = randomised(wrap(make(), WIDTH)).double(), Encoded(*(part.double() for part in of_attributes(4)))
+    x, u = torch.randn(2, *shape).double()
+
+    def slope(x: Tensor) -> Tensor:
+        x = x.detach().requires_grad_()
+        return torch.autograd.grad(m(x, c).pow(3).sum(), x, create_graph=True)[0]
+
+    x.requires_grad_()
+    first = torch.autograd.grad(m(x, c).pow(3).sum(), x, create_graph=True)[0]
+    (second,) = torch.autograd.grad((first * u).sum(), x)
+    torch.testing.assert_close(second, difference(slope, x.detach(), u).detach(), rtol=1e-4, atol=1e-5)
 
 
 def test_conditional_norm_of_vectors_is_layer_norm_whatever_the_input_scale() -> None:

@@ -1,4 +1,5 @@
 import math
+from functools import cache
 
 import pytest
 import torch
@@ -6,10 +7,19 @@ from torch.distributions import Independent, Normal, kl_divergence
 
 from condgen.conditioning import Encoded, PlainEncoder
 from condgen.models.gaussian import DiagonalGaussian
-from condgen.models.priors import PRIORS, FixedGaussian, LearnedGaussian, Prior, StandardNormal
+from condgen.models.priors import (
+    PRIORS,
+    ConditionalFlow,
+    FixedGaussian,
+    GaussianPrior,
+    LearnedGaussian,
+    Prior,
+    StandardNormal,
+)
 from condgen.schema import Categorical, Condition, Continuous, Flag, Schema
 
 LATENT, WIDTH = 4, 3
+GAUSSIAN = [name for name, prior in PRIORS.items() if issubclass(prior, GaussianPrior)]
 
 
 def encoded(n: int) -> Encoded:
@@ -25,7 +35,7 @@ def moved(prior: Prior) -> Prior:
     return prior
 
 
-@pytest.fixture(params=PRIORS)
+@pytest.fixture(params=GAUSSIAN)
 def prior(request: pytest.FixtureRequest) -> Prior:
     return moved(PRIORS[request.param](LATENT, WIDTH))
 
@@ -63,7 +73,16 @@ def test_kl_is_what_its_one_sample_estimate_averages_to(prior: Prior) -> None:
     assert prior.kl(q, z, c)[0].item() == pytest.approx(estimates.mean().item(), abs=error)
 
 
-def test_which_priors_depend_on_the_condition(prior: Prior) -> None:
+def test_a_gaussian_prior_is_not_fitted_besides_the_kl_term(prior: Prior) -> None:
+    assert prior.fitting(torch.randn(20, LATENT), encoded(20)) == {}
+
+
+@pytest.mark.parametrize("name", PRIORS)
+def test_which_priors_depend_on_the_condition(name: str) -> None:
+    prior = PRIORS[name](LATENT, WIDTH)
+    with torch.no_grad():
+        for p in prior.parameters():
+            p.add_(0.05 * torch.randn_like(p))
     noise = torch.randn(20, LATENT)
     differs = not torch.allclose(prior.from_noise(noise, encoded(20)), prior.from_noise(noise, encoded(20)))
     assert differs == prior.conditional
@@ -140,3 +159,80 @@ def test_fixed_means_are_the_same_in_every_process_and_are_not_trained() -> None
     torch.manual_seed(2)
     torch.testing.assert_close(FixedGaussian(LATENT, WIDTH).means, first)
     assert not list(FixedGaussian(LATENT, WIDTH).parameters())
+
+
+# ---- the flow
+
+KINDS = torch.eye(WIDTH)[:2]  # two conditions
+CENTRES, SPREAD = torch.tensor([[2.0, 0.0], [-1.0, 1.0]]), torch.tensor([0.5, 1.0])
+
+
+def of_kinds(n: int) -> tuple[Encoded, Independent]:
+    """Alternating conditions, and what the latents are drawn from under them."""
+    kind = torch.arange(n) % 2
+    return Encoded(KINDS[kind], KINDS[kind][:, None]), Independent(Normal(CENTRES[kind], SPREAD.expand(n, 2)), 1)
+
+
+@cache
+@torch.enable_grad()
+def fitted() -> ConditionalFlow:
+    """A flow after nothing but `fitting` on latents of two conditions, a Gaussian each."""
+    torch.manual_seed(0)
+    prior = ConditionalFlow(2, WIDTH, hidden=64, depth=2)
+    optimiser = torch.optim.Adam(prior.parameters(), lr=5e-3)
+    c, truth = of_kinds(256)
+    for step in range(500):
+        optimiser.param_groups[0]["lr"] = 5e-3 * min(1.0, 2 - step / 250)
+        optimiser.zero_grad()
+        prior.fitting(truth.sample(), c)["matching"].backward()
+        optimiser.step()
+    return prior.eval().requires_grad_(False)
+
+
+def test_the_flow_undoes_itself_as_far_as_its_steps_are_exact() -> None:
+    noise, (c, _) = torch.randn(200, 2), of_kinds(200)
+    z = fitted().from_noise(noise, c)
+    torch.testing.assert_close(fitted().to_noise(z, c), noise, atol=0.02, rtol=0)
+    assert (z - noise).abs().mean() > 0.3  # the way was not nothing
+
+
+def test_the_fitted_flow_draws_what_it_was_fitted_to() -> None:
+    n = 4000
+    c, _ = of_kinds(n)
+    z = fitted().from_noise(torch.randn(n, 2), c)
+    for kind in (0, 1):
+        torch.testing.assert_close(z[kind::2].mean(0), CENTRES[kind], atol=0.15, rtol=0)
+        torch.testing.assert_close(z[kind::2].std(0), SPREAD, atol=0.15, rtol=0)
+
+
+def test_the_fitted_flows_log_prob_is_the_density_of_what_it_was_fitted_to() -> None:
+    c, truth = of_kinds(1000)
+    z = truth.sample()
+    found, wanted = fitted().log_prob(z, c), truth.log_prob(z)
+    assert found.mean().item() == pytest.approx(wanted.mean().item(), abs=0.1)
+    assert (found - wanted).abs().mean() < 0.25
+    swapped = Encoded(*(part.roll(1, 0) for part in c))
+    assert fitted().log_prob(z, swapped).mean() < found.mean() - 1
+
+
+def test_the_flows_kl_is_that_to_the_standard_normal_whatever_it_has_learned() -> None:
+    q, (c, _) = DiagonalGaussian(torch.randn(20, 2), torch.randn(20, 2)), of_kinds(20)
+    standard = Independent(Normal(torch.zeros(20, 2), torch.ones(20, 2)), 1)
+    expected = kl_divergence(Independent(Normal(q.mean, q.scale), 1), standard)
+    torch.testing.assert_close(fitted().kl(q, q.mean, c), expected)
+
+
+def test_the_flow_learns_the_latents_scale_while_training_only() -> None:
+    prior, (c, truth) = ConditionalFlow(2, WIDTH, hidden=8), of_kinds(400)
+    z = truth.sample()
+    prior.eval().fitting(z, c)
+    assert torch.equal(prior.transport.standardise.mean, torch.zeros(2))
+    prior.train().fitting(z, c)
+    torch.testing.assert_close(prior.transport.standardise.mean, z.mean(0))
+
+
+def test_fitting_reaches_every_parameter_of_the_flow() -> None:
+    prior, (c, truth) = ConditionalFlow(2, WIDTH, hidden=8), of_kinds(40)
+    moved(prior)
+    prior.fitting(truth.sample(), c)["matching"].backward()
+    assert [n for n, p in prior.named_parameters() if p.grad is None or not p.grad.any()] == []

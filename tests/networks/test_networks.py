@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from condgen.conditioning import MECHANISMS, Encoded, Mechanism, Unconditioned
-from condgen.networks import MLP, ConvDecoder, ConvEncoder
+from condgen.networks import MLP, ConvDecoder, ConvEncoder, Transformer, UNet, unet
 
 WIDTH = 5
 CONDITIONAL = [name for name in MECHANISMS if name != "none"]
@@ -11,8 +11,8 @@ SIZES = [(s, s) for s in (4, 8, 12, 20, 28, 32, 64)] + [(16, 4), (8, 64), (28, 2
 
 
 def encoded(n: int) -> Encoded:
-    vector = torch.randn(n, WIDTH)
-    return Encoded(vector, vector[:, None])
+    """Random conditions of three attributes; a single one would leave attention nothing to choose from."""
+    return Encoded(torch.randn(n, WIDTH), torch.randn(n, 3, WIDTH))
 
 
 def encoder(shape: tuple[int, int, int], mechanism: type[Mechanism] = Unconditioned, **size: int) -> ConvEncoder:
@@ -115,3 +115,99 @@ def test_an_mlp_wraps_every_hidden_layer() -> None:
     net = MLP(3, [16, 8], 4, mechanism=MECHANISMS["film"], condition_width=WIDTH)
     assert [(m.layer.in_features, m.layer.out_features) for m in net.hidden] == [(3, 16), (16, 8)]
     assert net(torch.randn(2, 3), encoded(2)).shape == (2, 4)
+
+
+# ---- from images to images
+
+BACKBONES = {"unet": UNet, "transformer": Transformer}
+either_backbone = pytest.mark.parametrize("backbone", BACKBONES)
+
+
+def field(backbone: str, shape: tuple[int, int, int], name: str = "film", channels: int = 8) -> nn.Module:
+    return BACKBONES[backbone](shape, mechanism=MECHANISMS[name], condition_width=WIDTH, channels=channels, depth=1)
+
+
+@either_backbone
+@pytest.mark.parametrize("size", [(4, 4), (8, 8), (28, 20), (16, 4), (8, 64), (64, 64)], ids=str)
+def test_images_go_to_images_of_their_shape_and_all_start_at_zero(backbone: str, size: tuple[int, int]) -> None:
+    shape = (3, *size)
+    assert torch.equal(field(backbone, shape)(torch.randn(2, *shape), encoded(2)), torch.zeros(2, *shape))
+
+
+@either_backbone
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_every_parameter_and_the_condition_matter_to_a_moved_field(backbone: str, name: str) -> None:
+    net, x, a, b = randomised(field(backbone, (1, 32, 32), name)), torch.randn(4, 1, 32, 32), encoded(4), encoded(4)
+    y = net(x, a)
+    assert (y - net(x, b)).flatten(1).abs().amax(1).min() > 1e-3
+    y.square().mean().backward()
+    without = [n for n, p in net.named_parameters() if p.grad is None or not p.grad.any()]
+    # a bias in front of a normalisation over a single channel group may vanish; nothing else may
+    assert [n for n in without if not (name == "norm" and n.endswith("layer.bias"))] == []
+
+
+@pytest.mark.parametrize(
+    ("backbone", "size", "says"),
+    [
+        ("unet", (30, 32), "divisible by 4, not 30×32; resize"),
+        ("unet", (7, 8), "divisible by 4, not 7×8; resize"),
+        ("transformer", (32, 30), "divisible by 4, not 32×30; resize"),
+        ("transformer", (8, 7), "divisible by 2, not 8×7; resize"),
+    ],
+)
+def test_sides_that_do_not_fit_a_field_are_refused_in_a_sentence(
+    backbone: str, size: tuple[int, int], says: str
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        field(backbone, (1, *size))
+
+
+def test_a_transformers_channels_are_whole_heads_or_less_than_one() -> None:
+    with pytest.raises(ValueError, match="multiple of 32, not 48"):
+        field("transformer", (1, 8, 8), channels=48)
+    for channels, heads in ((24, 1), (64, 2)):
+        net = field("transformer", (1, 8, 8), channels=channels)
+        assert [block.heads for block in net.blocks] == [heads]
+        assert net(torch.randn(1, 1, 8, 8), encoded(1)).shape == (1, 1, 8, 8)
+
+
+@pytest.mark.xfail(reason="3 heads of 100 channels", raises=RuntimeError)
+def test_a_unet_may_have_any_number_of_channels() -> None:
+    shape = (1, 32, 32)
+    assert field("unet", shape, channels=100)(torch.randn(1, *shape), encoded(1)).shape == (1, *shape)
+
+
+def opposite_corner(net: nn.Module, size: int = 32) -> float:
+    """How much one corner's pixels change the opposite corner's output."""
+    x, c = torch.randn(1, 1, size, size), encoded(1)
+    changed = x.clone()
+    changed[..., :4, :4] += 3
+    return (net(changed, c) - net(x, c))[..., -4:, -4:].abs().max().item()
+
+
+def test_a_transformer_sees_all_of_the_image_everywhere() -> None:
+    net = randomised(field("transformer", (1, 32, 32)))
+    assert opposite_corner(net) > 1e-3
+    nn.init.zeros_(net.blocks[0].attended.weight)
+    assert opposite_corner(net) == 0
+
+
+@pytest.mark.parametrize("part", [0, 1], ids=["attention", "dense"])
+def test_a_unet_sees_all_of_the_image_everywhere_by_either_of_its_middle_blocks(
+    part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unet, "group_norm", lambda x, groups: x)  # statistics alone would carry some of it
+    net = randomised(field("unet", (1, 32, 32)))
+    net.middle = net.middle[part : part + 1]
+    assert opposite_corner(net) > 1e-3
+    net.middle = nn.ModuleList()
+    assert opposite_corner(net) == 0  # what convolutions reach
+
+
+@either_backbone
+def test_a_field_knows_where_it_is(backbone: str) -> None:
+    """A uniform image under one condition: whatever differs within the output, places were told."""
+    net, x = randomised(field(backbone, (1, 64, 64))), torch.ones(1, 1, 64, 64)
+    y = net(x, encoded(1))
+    patch, other = y[..., 24:28, 24:28], y[..., 32:36, 32:36]
+    assert (patch - other).abs().max() > 1e-3

@@ -25,7 +25,9 @@ print(process.num_processes, weights.double().sum().item(), flush=True)
 """
 
 
-@pytest.mark.parametrize(("model", "arguments"), [("projection", "{}"), ("infogan", '{"discover": 200}')])
+@pytest.mark.parametrize(
+    ("model", "arguments"), [("projection", "{}"), ("infogan", '{"discover": 200}'), ("flow", '{"depth": 1}')]
+)
 def test_two_processes_agree(tmp_path: Path, model: str, arguments: str) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)

@@ -116,20 +116,22 @@ def test_ctrl_c_saves_says_how_to_go_on_and_goes_on(whole: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "duel",
+    "family",
     [
         {"model": "projection", "penalty_every": 7, "transition": "2000,6000", "spectral": True},
         {"model": "infogan", "discover": 5_000, "gallery": 500, "embedding": None, "condition_dropout": None},
+        {"model": "flow", "latent": None, "depth": 1, "coupling": "optimal"},
     ],
-    ids=lambda duel: duel["model"],
+    ids=lambda family: family["model"],
 )
-def test_an_adversarial_run_with_all_that_depends_on_its_position_goes_on_alike(
-    tmp_path: Path, duel: dict[str, Any]
-) -> None:
-    """The lazy penalty counts steps, the transition images, spectral norm keeps vectors and a gallery observations."""
+def test_a_run_with_all_that_depends_on_its_position_goes_on_alike(tmp_path: Path, family: dict[str, Any]) -> None:
+    """The lazy penalty counts steps, the transition images, spectral norm keeps vectors, a gallery observations.
+
+    And a flow's moments of the data are those of the first observations.
+    """
     whole, out = tmp_path / "whole", tmp_path / "killed"
-    finish(start_training(whole, images=8_000, **duel))
-    status, err = stop(start_training(out, images=8_000, **duel), out, 3_000, signal.SIGKILL)
+    finish(start_training(whole, images=8_000, **family))
+    status, err = stop(start_training(out, images=8_000, **family), out, 3_000, signal.SIGKILL)
     assert status == -signal.SIGKILL, err
     assert 3_000 <= position(out) < 8_000
     finish(start("resume", out))
