@@ -282,7 +282,6 @@ def test_a_flow_takes_guidance_steps_a_sampler_and_an_interval(command: Command,
         pytest.param(
             "RUN digit=3 --compose --guide RUN",
             ["cannot be combined"],
-            marks=pytest.mark.xfail(reason="raised when the folder is already made"),
         ),
         ("CVAE digit=3 --guidance 2", ["cvae", "no guidance", "--model flow"]),
         ("CVAE digit=3 --steps 4", ["cvae", "no guidance", "--model flow"]),

@@ -61,6 +61,8 @@ class Sampling:
             raise RequestError(f"The number of steps must be at least 1, not {self.steps}.")
         if self.interval is not None and not 0 <= self.interval[0] < self.interval[1] <= 1:
             raise RequestError(f"Guidance acts in an interval within 0..1, such as 0.2..0.8, not {self.interval}.")
+        if self.guide is not None and (self.compose or isinstance(self.weights, Mapping)):
+            raise RequestError("A guide takes one weight, as in --guidance 2, and cannot be combined with composition.")
         if self.guide is not None and not _alike(model, self.guide):
             raise RequestError(
                 "This guide cannot guide the model: it must be of its kind, its shape and its attributes."

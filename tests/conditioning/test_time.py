@@ -86,7 +86,6 @@ def of_flags(n: int) -> tuple[list[Attribute], list[dict[str, object]]]:
     ],
     ids=["flag", "flags", "sign", "size"],
 )
-@pytest.mark.xfail(reason="layer norm takes a condition's mean and scale away: all there is in few dimensions")
 def test_plainly_encoded_conditions_stay_apart(attributes: list[Attribute], rows: list[dict[str, object]]) -> None:
     schema = Schema(attributes=tuple(attributes))
     plain = PlainEncoder(schema)

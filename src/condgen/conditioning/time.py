@@ -21,18 +21,25 @@ class TimeEncoder(nn.Module):
         super().__init__()
         self.width = width
         self.times = nn.ModuleList(nn.Linear(2 * FREQUENCIES + 1, width, bias=k == 0) for k in range(times))
-        self.condition = nn.Linear(condition_width, width)
+        self.condition = nn.Linear(condition_width + 2, width)
         self.mix = nn.Sequential(nn.SiLU(), nn.Linear(width, width), nn.SiLU())
-        nn.init.normal_(self.condition.weight, std=max(condition_width, 1) ** -0.5)
+        nn.init.normal_(self.condition.weight, std=(condition_width + 2) ** -0.5)
         for k, first in enumerate(self.times):
             nn.init.normal_(first.weight, std=0.0 if k else FREQUENCIES**-0.5)  # type: ignore[arg-type]
 
     def forward(self, c: Encoded, *times: Float[Tensor, " batch"]) -> Encoded:
         """The encoded condition with times: vector [batch, width], tokens [batch, 1 + attribute, width]."""
         embedded = torch.stack([layer(_fourier(t)) for layer, t in zip(self.times, times, strict=True)]).sum(0)
-        vector, tokens = (self.condition(nn.functional.layer_norm(part, part.shape[-1:])) for part in c)
+        vector, tokens = (self.condition(_normed(part)) for part in c)
         whole = embedded + vector
         return Encoded(self.mix(whole), self.mix(torch.cat([whole[:, None], embedded[:, None] + tokens], dim=1)))
+
+
+def _normed(part: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch more"]:
+    """Layer norm beside two known numbers, so that neither the mean nor the scale of what is encoded is lost."""
+    known = part.new_tensor([1.0, -1.0]).expand(*part.shape[:-1], 2)
+    both = torch.cat([part, known], dim=-1)
+    return nn.functional.layer_norm(both, both.shape[-1:])
 
 
 def _fourier(t: Float[Tensor, " batch"]) -> Float[Tensor, "batch feature"]:

@@ -8,6 +8,7 @@ attribute; a value that is not wanted takes the place of the dropped one (“not
 condition is autoguidance (Karras et al. 2024). Within an interval of times only: Kynkäänniemi et al. 2024.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
@@ -132,10 +133,12 @@ def without(condition: Condition, names: Sequence[str], against: Condition | Non
 
 
 def named_weights(schema: Schema, weights: Weights) -> dict[str, float]:
-    """One weight per attribute. Raises RequestError for an attribute that the schema lacks."""
-    if not isinstance(weights, Mapping):
-        return dict.fromkeys(schema.names, float(weights))
-    return dict.fromkeys(schema.names, 1.0) | {schema[n].name: float(w) for n, w in weights.items()}
+    """One weight per attribute. Raises RequestError for an attribute that the schema lacks, or a weight not finite."""
+    given = weights if isinstance(weights, Mapping) else dict.fromkeys(schema.names, weights)
+    for name, weight in given.items():
+        if not math.isfinite(weight):
+            raise RequestError(f"A guidance must be a finite number, not {name}={weight}.")
+    return dict.fromkeys(schema.names, 1.0) | {schema[n].name: float(w) for n, w in given.items()}
 
 
 def parse_weights(text: str) -> Weights:

@@ -144,7 +144,8 @@ class MeanFlow(Model):
         """The guided velocity at x_t: the teacher's, or w v + (1 − w) u(x_t, t, t, ∅) from a velocity of the data."""
         with torch.no_grad():
             if self.teacher is not None:
-                return self.teacher.guidance.velocity(self.teacher, condition)(x_t, t)
+                teacher = self.teacher.to(x_t.device)  # each process has its own
+                return teacher.guidance.velocity(teacher, condition)(x_t, t)
             if self.guidance == 1:
                 return velocity
             free = condition.drop(torch.ones_like(condition.present))

@@ -22,7 +22,7 @@ class TransformerBlock(nn.Module):
 
     def __init__(self, channels: int, mechanism: type[Mechanism], condition_width: int):
         super().__init__()
-        self.heads = max(1, channels // HEAD)
+        self.heads = max(h for h in range(1, max(1, channels // HEAD) + 1) if channels % h == 0)
         self.qkv = mechanism(nn.Conv2d(channels, 3 * channels, 1), condition_width)
         self.attended = nn.Conv2d(channels, channels, 1)
         self.widen = mechanism(nn.Conv2d(channels, 4 * channels, 1), condition_width)
