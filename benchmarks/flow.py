@@ -90,7 +90,7 @@ def plot(found: dict[Setting, list[Cell]], default: Setting, path: Path) -> None
     _line(ratio, GUIDANCE, [[c["ratio"] for c in found[s]] for s in scales], "Fréchet / floor", "black")
     axes[0].set(xlabel="guidance (1 is plain conditional)", ylim=(0, 1.02))
     ratio.set(ylabel="Fréchet distance / real against real", ylim=(0, None))
-    axes[0].legend(loc="center right")
+    axes[0].legend(loc="lower left")
     for sampler, steps in STEPS.items():
         evaluations = [2 * k * (2 if sampler == "heun" else 1) for k in steps]
         cells = [found[Setting(default.guidance, sampler, k, "few")] for k in steps]
