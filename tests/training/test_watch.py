@@ -1,5 +1,4 @@
 from collections.abc import Mapping
-from typing import Any
 
 import pytest
 import torch
@@ -216,8 +215,7 @@ def test_of_two_troubles_collapse_is_told_since_copies_cannot_obey() -> None:
 
 
 def complaints(name: str, values: Mapping[str, float]) -> list[str]:
-    arguments: dict[str, Any] = {"channels": 4, "latent": 2}
-    return build(name, LETTERS, (2,), **arguments).complaints(values)
+    return build(name, LETTERS, (2,), channels=4).complaints(values)
 
 
 @pytest.mark.parametrize(
