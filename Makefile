@@ -10,7 +10,7 @@ demo: .venv/installed  ## train a conditional model on handwritten digits, ask i
 	@$(BIN)/python examples/demo.py
 
 test: lint types  ## lint, types and all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -510,7 +510,7 @@ def broken(run: Run, folder: Path, change: Callable[[Any, dict[str, torch.Tensor
         (lambda info, tensors: info.recipe.clear(), "cannot rebuild"),
         (lambda info, tensors: info.schema.update(attributes=[{"kind": "colour"}]), "schema"),
     ],
-    ids=str,
+    ids=["no joint", "no weights", "a weight less", "another latent", "argument", "model", "no recipe", "schema"],
 )
 def test_a_checkpoint_that_contradicts_itself_is_one_paragraph(
     run: Run, tmp_path: Path, change: Callable[[Any, dict[str, torch.Tensor]], None], part: str
