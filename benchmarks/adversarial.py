@@ -18,7 +18,8 @@ import torch
 from cells import Cell, kept, table, trained
 
 from condgen.data import Dataset, Splits, load
-from condgen.evaluation import Judge, fidelity, judge_for
+from condgen.evaluation import Judge, judge_for
+from condgen.evaluation.fidelity import judged
 from condgen.rng import Rng
 from condgen.run import Run
 from condgen.samples import Samples
@@ -45,14 +46,28 @@ def sampled_like(run: Run, test: Dataset, batch: int = 500) -> tuple[Samples, fl
     return Samples(torch.cat(parts), test.condition, seeds, torch.zeros_like(seeds)), rate
 
 
+def quality(judge: Judge, samples: Samples, train: Dataset, test: Dataset) -> Cell:
+    """Fidelity and diversity in the judge's features; conditions are the values of the first attribute."""
+    name = test.schema.names[0]
+    asked = replace(samples, condition=samples.condition.select([name]))
+    found = judged(judge, asked, *(replace(part, condition=part.condition.select([name])) for part in (train, test)))
+    distance, nearest = found.overall.frechet.value, found.floor.frechet.value
+    return {
+        "ratio": distance / nearest,
+        "frechet": distance,
+        "floor": nearest,
+        "precision": found.overall.precision.value,
+        "recall": found.overall.recall.value,
+        "diversity": found.overall.diversity,
+    }
+
+
 def measured(run: Run, judge: Judge, data: Splits) -> Cell:
     attribute = run.schema.names[0]
     samples, rate = sampled_like(run, data.test)
-    found = fidelity(judge, samples, data.train, data.test, attribute)
     return {
         "obedience": judge.agreement(samples.x, samples.condition)[attribute],
-        "ratio": found.frechet / found.floor,
-        **vars(found),
+        **quality(judge, samples, data.train, data.test),
         "images": run.info.images,
         "seconds": run.info.seconds,
         "rate": rate,
@@ -70,7 +85,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/adversarial"))
     args = parser.parse_args()
     data = load(args.data)
-    judge = judge_for(data.train)
+    judge = judge_for(data)
     few = replace(data, train=data.train[: args.limit])
     settings = {"augment": tuple(args.augment.split(","))} if args.augment else {}
     attribute = data.schema.names[0]

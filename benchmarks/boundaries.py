@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from adversarial import sampled_like
+from adversarial import quality, sampled_like
 from cells import Cell, kept, table
 from torch import Tensor
 
 from condgen.data import Mixture, Overlap, Splits, load
-from condgen.evaluation import Judge, fidelity, judge_for
+from condgen.evaluation import Judge, judge_for
 from condgen.quantities import count
 from condgen.rng import Rng
 from condgen.run import Run, train
@@ -99,14 +99,12 @@ def images(run: Run, data: Splits, judge: Judge) -> Cell:
     """Samples like the test set, by a judge trained on real data."""
     name = run.schema.names[0]
     samples, _ = sampled_like(run, data.test)
-    found = fidelity(judge, samples, data.train, data.test, name)
+    found = quality(judge, samples, data.train, data.test)
     codes = samples.condition.values[name]
     return {
         "obedience": judge.agreement(samples.x, samples.condition)[name],
         "margin": margin(judge, samples.x, name, codes) / margin(judge, data.test.floats, name, codes),
-        "diversity": found.diversity,
-        "recall": found.recall,
-        "ratio": found.frechet / found.floor,
+        **{key: found[key] for key in ("diversity", "recall", "ratio")},
         "images": run.info.images,
     }
 
@@ -135,7 +133,7 @@ def main() -> None:
     settings |= {"images": count(args.images)} if args.images else {}
     measures: dict[str, Callable[[Run], Cell]] = {"overlap": overlap, "mixture": mixture}
     if world == "images":
-        judge = judge_for(data.train)
+        judge = judge_for(data)
         measures["images"] = lambda run: images(run, data, judge)
 
     def measured(row: str, seed: int) -> Cell:

@@ -15,10 +15,11 @@ from pathlib import Path
 from statistics import mean, stdev
 
 import torch
+from adversarial import quality
 from cells import Cell, kept, table, trained
 
 from condgen.data import Splits, load
-from condgen.evaluation import Judge, fidelity, judge_for
+from condgen.evaluation import Judge, judge_for
 from condgen.models import Flow
 from condgen.models.guidance import Guidance
 from condgen.models.transport import SamplerName
@@ -67,11 +68,9 @@ def sampled(run: Run, data: Splits, how: Setting, n: int, batch: int = 500) -> t
 def measured(run: Run, judge: Judge, data: Splits, how: Setting, n: int) -> Cell:
     attribute = run.schema.names[0]
     samples, rate = sampled(run, data, how, n)
-    found = fidelity(judge, samples, data.train, data.test[:n], attribute)
     return {
         "obedience": judge.agreement(samples.x, samples.condition)[attribute],
-        "ratio": found.frechet / found.floor,
-        **vars(found),
+        **quality(judge, samples, data.train, data.test[:n]),
         "rate": rate,
         "images": run.info.images,
         "seconds": run.info.seconds,
@@ -120,7 +119,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/flow"))
     args = parser.parse_args()
     data = load(args.data)
-    judge = judge_for(data.train)
+    judge = judge_for(data)
     default = Setting(args.guidance, "dpm", 16)
     settings = [Setting(g, default.sampler, default.steps) for g in GUIDANCE]
     few = [Setting(args.guidance, sampler, k, "few") for sampler, steps in STEPS.items() for k in steps]

@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/obedience"))
     args = parser.parse_args()
     data = load(args.data)
-    judge = judge_for(data.train)
+    judge = judge_for(data)
     pairs = list(product(args.mechanisms.split(","), args.priors.split(",")))
     rows: dict[str, list[Cell]] = {f"{mechanism}, {prior}": [] for mechanism, prior in pairs}
 

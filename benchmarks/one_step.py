@@ -14,10 +14,11 @@ import time
 from pathlib import Path
 
 import torch
+from adversarial import quality
 from cells import Cell, kept, table
 
 from condgen.data import Splits, load
-from condgen.evaluation import Judge, fidelity, judge_for
+from condgen.evaluation import Judge, judge_for
 from condgen.models import Flow
 from condgen.quantities import count
 from condgen.rng import Rng
@@ -45,9 +46,8 @@ def measured(run: Run, judge: Judge, data: Splits, n: int, steps: int, batch: in
             parts.append(run.model.sample(asked, rng, steps=steps).cpu())  # type: ignore[call-arg]
     rate = n / (time.perf_counter() - started)
     samples = Samples(torch.cat(parts), condition, seeds, torch.zeros_like(seeds))
-    found = fidelity(judge, samples, data.train, data.test[:n], attribute)
     obeyed = judge.agreement(samples.x, condition)[attribute]
-    return {"obedience": obeyed, "ratio": found.frechet / found.floor, **vars(found), "rate": rate}
+    return {"obedience": obeyed, **quality(judge, samples, data.train, data.test[:n]), "rate": rate}
 
 
 def pair(teacher: Run, data: Splits, judge: Judge, folder: Path, seed: int, images: int, n: int) -> dict[str, Cell]:
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/one-step"))
     args = parser.parse_args()
     data = load(args.data)
-    judge = judge_for(data.train)
+    judge = judge_for(data)
     rows: dict[str, list[Cell]] = {}
     for seed in range(args.seeds):
         teacher = Run.open(args.teachers / f"{args.preset}-{seed}")

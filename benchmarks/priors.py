@@ -16,11 +16,11 @@ from pathlib import Path
 from statistics import mean
 
 import torch
-from adversarial import sampled_like
+from adversarial import quality, sampled_like
 from cells import Cell, kept, table, trained
 
 from condgen.data import Splits, load
-from condgen.evaluation import Judge, fidelity, judge_for
+from condgen.evaluation import Judge, judge_for
 from condgen.models.guidance import Guidance
 from condgen.models.priors import StandardNormal
 from condgen.models.vae import VAE, LatentFlow
@@ -62,13 +62,11 @@ def measured(run: Run, judge: Judge, data: Splits, most: int, guidance: float) -
     if isinstance(run.model, LatentFlow):
         run.model.guidance = Guidance(guidance)
     samples, rate = sampled_like(run, data.test)
-    found = fidelity(judge, samples, data.train, data.test, attribute)
     return {
         "bound": (nats := bound(run.model, data, most)),
         "gain": nats - bound(with_standard_normal(run.model), data, most),
         "obedience": judge.agreement(samples.x, samples.condition)[attribute],
-        "ratio": found.frechet / found.floor,
-        **vars(found),
+        **quality(judge, samples, data.train, data.test),
         "rate": rate,
         "images": run.info.images,
     }
@@ -86,7 +84,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/priors"))
     args = parser.parse_args()
     data = load(args.data)
-    judge = judge_for(data.train)
+    judge = judge_for(data)
     rows: dict[str, list[Cell]] = {}
     for seed, prior in product(range(args.seeds), args.priors.split(",")):
         folder = args.out / f"{prior}-{seed}"

@@ -20,6 +20,21 @@ from condgen.training import checkpoint
 
 from .conftest import Command, Result
 
+COMMANDS = (
+    *(
+        "inspect",
+        "train",
+        "resume",
+        "sample",
+        "edit",
+        "evaluate",
+        "compare",
+        "doctor",
+        "distill",
+        "datasets",
+        "presets",
+    ),
+)
 FEW = ["--set", "batch=64", "--set", "previews=0"]
 TINY = ["--images", "200", "--set", "channels=4", "--set", "latent=2", "--set", "previews=0"]
 
@@ -71,11 +86,11 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for name in ("inspect", "train", "distill", "resume", "sample", "edit", "datasets", "presets"):
+    for name in COMMANDS:
         assert name in done.stdout
 
 
-@pytest.mark.parametrize("name", ["inspect", "train", "distill", "resume", "sample", "edit", "datasets", "presets"])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself(command: Command, name: str) -> None:
     result = command(name, "--help")
     assert result.status == 0

@@ -1,4 +1,4 @@
-"""Times and counts as people write them: 90s, 10m, 1.5h; 500k, 2M."""
+"""Times, counts and shares as people write them: 90s, 10m, 1.5h; 500k, 2M; 98.4 %."""
 
 import math
 import re
@@ -19,6 +19,11 @@ def count(text: str) -> int:
     """The number in a text such as 20000, 500k, 2M. Raises RequestError."""
     match = re.fullmatch(r"([\d._]+)\s*([kmg]?)", text.strip().casefold())
     return round(_number(text, match, _COUNTS, "a number such as 20000, 500k or 2M"))
+
+
+def percent(share: int | float, digits: int = 1) -> str:
+    """A share in percent, its sign held to the number by a narrow no-break space."""
+    return f"{100 * share:.{digits}f}\u202f%"
 
 
 def _number(text: str, match: re.Match[str] | None, units: dict[str, float], expected: str) -> float:

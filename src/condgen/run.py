@@ -113,12 +113,26 @@ class Run:
                 seeds = torch.arange(start, min(start + batch, seed + n))
                 yield self._batch(request, index, seeds, how)
 
-    @torch.inference_mode()
     def _batch(self, request: Request, index: int, seeds: Int[Tensor, " batch"], how: Sampling) -> Samples:
-        condition, device = self._draw(request, seeds), self.model.device
-        arguments = how.arguments(self.model, self._unwanted(request, seeds))
-        x = self.model.sample(condition.to(device), Rng(seeds.tolist()), **arguments).float().cpu().contiguous()
+        condition = self._draw(request, seeds)
+        x = self.answer(condition, seeds, how, self._unwanted(request, seeds))
         return Samples(x, condition, seeds, torch.full_like(seeds, index))
+
+    @torch.inference_mode()
+    def answer(
+        self,
+        condition: Condition,
+        seeds: Int[Tensor, " batch"],
+        sampling: Sampling | None = None,
+        unwanted: Condition | None = None,
+    ) -> Float[Tensor, "batch ..."]:
+        """One observation per condition, each with the noise of its seed, [batch, *shape] on the CPU.
+
+        What every way of sampling comes down to. A model that does not know free attributes needs complete conditions.
+        """
+        arguments = (sampling or Sampling()).arguments(self.model, unwanted)
+        x = self.model.sample(condition.to(self.model.device), Rng(seeds.tolist()), **arguments)
+        return x.float().cpu().contiguous()
 
     def _unwanted(self, request: Request, seeds: Int[Tensor, " batch"]) -> Condition | None:
         """Values that a request excludes (`color!=red`), one per sample, for guidance to move away from."""

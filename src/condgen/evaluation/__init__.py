@@ -1,7 +1,9 @@
-"""Measurements: judges and what they say about samples, and what latents hold."""
+"""The proof: judges and what they say about samples, how real and varied these are, reports, comparisons, diagnoses."""
 
 from condgen.evaluation.codes import CodeMatch, match_codes
-from condgen.evaluation.fidelity import Fidelity, fidelity, frechet_distance, precision_recall, spread_within
+from condgen.evaluation.comparison import Comparison, compare
+from condgen.evaluation.doctor import Finding, diagnose
+from condgen.evaluation.fidelity import Fidelity, fidelity, frechet_distance, judged, precision_recall, spread_within
 from condgen.evaluation.judge import Judge, judge_for, train_judge
 from condgen.evaluation.latents import (
     LatentReport,
@@ -13,27 +15,45 @@ from condgen.evaluation.latents import (
     posterior,
     without_prior,
 )
+from condgen.evaluation.measure import Evaluation, Measuring, evaluate
+from condgen.evaluation.memorisation import Memorisation, memorisation
 from condgen.evaluation.obedience import Obedience, obedience
+from condgen.evaluation.report import Recipe, Report
+from condgen.evaluation.usefulness import Usefulness, usefulness
 
 __all__ = [
     "CodeMatch",
+    "Comparison",
+    "Evaluation",
     "Fidelity",
+    "Finding",
     "Judge",
     "LatentReport",
+    "Measuring",
+    "Memorisation",
     "Obedience",
+    "Recipe",
+    "Report",
+    "Usefulness",
     "active_units",
     "class_overlap",
+    "compare",
+    "diagnose",
+    "evaluate",
     "fidelity",
     "frechet_distance",
     "judge_for",
+    "judged",
     "kl_per_dimension",
     "latent_report",
     "linear_probe",
     "match_codes",
+    "memorisation",
     "obedience",
     "posterior",
     "precision_recall",
     "spread_within",
     "train_judge",
+    "usefulness",
     "without_prior",
 ]

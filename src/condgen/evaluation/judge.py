@@ -5,6 +5,8 @@ held-out real data.
 """
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,64 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss, pad
 
-from condgen.data import Dataset, as_float
+from condgen.data import Dataset, Splits, as_float
 from condgen.schema import Attribute, Categorical, Condition, Continuous, Schema
 
-VERSION = 1  # of the judge's architecture and training: part of the name it is cached under
+VERSION = 2  # of the judge's architecture and training: part of the name it is cached under
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a judge sees in n observations.
+
+    features: what its heads see, [n, feature].
+    outputs:  per attribute, on the CPU: log-probabilities of the values [n, value]; for a continuous attribute the
+              number it reads [n, 1], in the attribute's unit.
+    errors:   per continuous attribute, the standard deviation of the judge's error on validation data.
+    """
+
+    schema: Schema
+    features: Float[Tensor, "n feature"]
+    outputs: Mapping[str, Float[Tensor, "n output"]]
+    errors: Mapping[str, float]
+
+    @property
+    def condition(self) -> Condition:
+        """The most likely value of every attribute."""
+        values = {
+            a.name: out[:, 0] if isinstance(a, Continuous) else out.argmax(1).float()
+            for a, out in ((a, self.outputs[a.name]) for a in self.schema)
+        }
+        n = len(self.features)
+        return Condition(self.schema, values, torch.ones(n, len(self.schema), dtype=torch.bool))
+
+    def log_prob(self, name: str, codes: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """log q(code|x) of an attribute; of a continuous one the density of a Gaussian around what is read."""
+        out = self.outputs[name]
+        if isinstance(self.schema[name], Continuous):
+            normal = torch.distributions.Normal(out[:, 0], self.errors[name])
+            return normal.log_prob(codes)
+        return out.gather(1, codes.long()[:, None])[:, 0]
+
+    def errors_of(self, name: str, codes: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """How wrong each code is by what is read: 0 or 1, for a continuous attribute the distance in its unit."""
+        apart = (self.condition.values[name] - codes).abs()
+        return apart if isinstance(self.schema[name], Continuous) else (apart > 0.5).float()
+
+    def __getitem__(self, index: Any) -> "Reading":
+        """The reading of the observations at an index tensor, slice or boolean mask."""
+        outputs = {name: out[index] for name, out in self.outputs.items()}
+        return Reading(self.schema, self.features[index], outputs, self.errors)
 
 
 class Judge(nn.Module):
-    """Predicts every attribute of a schema from an observation of the given shape."""
+    """Predicts every attribute of a schema from an observation of the given shape.
+
+    temperature: per attribute, what its logits are divided by so that probabilities are honest (Guo et al. 2017); for a
+    continuous attribute the standard deviation of the error, as a share of half the range. One until calibrated.
+    """
+
+    temperature: Float[Tensor, " attribute"]
 
     def __init__(self, schema: Schema, shape: tuple[int, ...], width: int = 128):
         super().__init__()
@@ -31,14 +83,17 @@ class Judge(nn.Module):
         trunk = _image_trunk(shape, width) if len(shape) == 3 else _vector_trunk(shape[0], width)
         self.trunk = nn.Sequential(trunk, nn.ReLU())
         self.heads = nn.ModuleList(nn.Linear(width, a.width) for a in schema)
+        self.register_buffer("temperature", torch.ones(len(schema)))
 
     def features(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch feature"]:
         """What the heads see."""
         return self.trunk(_channels_last(x))
 
     def forward(self, x: Float[Tensor, "batch ..."]) -> dict[str, Float[Tensor, "batch output"]]:
-        """Per attribute: logits of the values, the logit of yes, or the value scaled to [−1, 1]."""
-        features = self.features(x)
+        """Per attribute: logits of the values, the logit of yes, or the value scaled to [−1, 1]; not calibrated."""
+        return self._outputs(self.features(x))
+
+    def _outputs(self, features: Float[Tensor, "batch feature"]) -> dict[str, Float[Tensor, "batch output"]]:
         return {a.name: head(features) for a, head in zip(self.schema, self.heads, strict=True)}
 
     def loss(self, x: Float[Tensor, "batch ..."], condition: Condition) -> Float[Tensor, ""]:
@@ -49,14 +104,22 @@ class Judge(nn.Module):
         return torch.stack([each.sum() / n for each, n in zip(losses, counts, strict=True)]).sum()
 
     @torch.inference_mode()
-    def predict(self, x: Float[Tensor, "n ..."], batch: int = 512) -> Condition:
-        """The most likely attributes of each observation."""
+    def read(self, x: Shaped[Tensor, "n ..."], batch: int = 512) -> Reading:
+        """What the judge sees in observations (uint8 or floats), in float32 on the CPU."""
         self.eval()
-        parts = [self(part) for part in x.split(batch)]
-        values = {a.name: _codes(a, torch.cat([p[a.name] for p in parts])) for a in self.schema}
-        return Condition(self.schema, values, torch.ones(len(x), len(self.schema), dtype=torch.bool, device=x.device))
+        device = self.temperature.device
+        features = torch.cat([self.features(as_float(part.to(device))) for part in x.split(batch)])
+        outputs = self._outputs(features)
+        scale = dict(zip(self.schema.names, self.temperature, strict=True))
+        read = {a.name: _readable(a, outputs[a.name], scale[a.name]).cpu() for a in self.schema}
+        errors = {a.name: float(scale[a.name]) * (a.high - a.low) / 2 for a in self.schema if isinstance(a, Continuous)}
+        return Reading(self.schema, features.cpu(), read, errors)
 
-    def agreement(self, x: Float[Tensor, "n ..."], condition: Condition) -> dict[str, float]:
+    def predict(self, x: Shaped[Tensor, "n ..."], batch: int = 512) -> Condition:
+        """The most likely attributes of each observation."""
+        return self.read(x, batch).condition
+
+    def agreement(self, x: Shaped[Tensor, "n ..."], condition: Condition) -> dict[str, float]:
         """Per attribute, over the observations where it is given: accuracy, or mean absolute error if continuous."""
         predicted = self.predict(x)
         result = {}
@@ -67,12 +130,24 @@ class Judge(nn.Module):
             result[a.name] = float((errors if isinstance(a, Continuous) else (errors < 0.5).float()).mean())
         return result
 
+    @torch.inference_mode()
+    def calibrate(self, data: Dataset) -> "Judge":
+        """Fit the temperatures to data that the judge was not trained on; attributes without labels keep theirs."""
+        self.eval()
+        features = torch.cat([self.features(as_float(x)) for x in data.x.split(512)])
+        outputs = self._outputs(features)
+        for k, a in enumerate(self.schema):
+            given = data.condition.given(a.name)
+            if given.any():
+                self.temperature[k] = _temperature(a, outputs[a.name][given], data.condition.values[a.name][given])
+        return self
+
 
 def train_judge(
     x: Shaped[Tensor, "n ..."],
     condition: Condition,
     *,
-    images: int = 300_000,
+    images: int | None = None,
     batch: int = 128,
     lr: float = 2e-3,
     shift: int = 2,
@@ -80,12 +155,14 @@ def train_judge(
 ) -> Judge:
     """A judge trained on real observations: uint8 images [n, channel, height, width] or float vectors [n, dimension].
 
-    images: how many are seen in all. shift: images are moved by up to this many pixels, if they are large enough.
+    images: how many are seen in all; unless given, each 60 times, but 100,000 at least and 300,000 at most.
+    shift:  images are moved by up to this many pixels, if they are large enough.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         judge = Judge(condition.schema, tuple(x.shape[1:]))
-        steps = max(images // batch, 1)
+        seen = min(max(60 * len(x), 100_000), 300_000) if images is None else images
+        steps = max(seen // batch, 1)
         optimiser = torch.optim.AdamW(judge.parameters(), lr=lr, weight_decay=0.01)
         judge.train()
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps, pct_start=0.2)
@@ -99,21 +176,23 @@ def train_judge(
     return judge.eval()
 
 
-def judge_for(data: Dataset, **arguments: Any) -> Judge:
-    """The judge of a training set: trained once, then kept in the cache under the data's fingerprint.
+def judge_for(data: Splits, **arguments: Any) -> Judge:
+    """The judge of a dataset: trained once on its training part, calibrated on its validation part, then kept.
 
-    arguments: of `train_judge`. The cache is $CONDGEN_CACHE, or `condgen` in the user's cache folder.
+    It is kept in the cache under the training data's fingerprint. arguments: of `train_judge`. The cache is
+    $CONDGEN_CACHE, or `condgen` in the user's cache folder.
     """
+    train = data.train
     settings = "-".join(f"{k}{v}" for k, v in sorted(arguments.items()))
-    path = cache_folder() / "judges" / f"{data.fingerprint}{'-' * bool(settings)}{settings}-v{VERSION}.safetensors"
+    path = cache_folder() / "judges" / f"{train.fingerprint}{'-' * bool(settings)}{settings}-v{VERSION}.safetensors"
     if path.is_file():
-        judge = Judge(data.schema, data.shape)
+        judge = Judge(train.schema, train.shape)
         try:
             judge.load_state_dict(load_file(path))
             return judge.eval()
         except (RuntimeError, safetensors.SafetensorError):
             path.unlink()  # cut short, or from another version: train it again
-    judge = train_judge(data.x, data.condition, **arguments)
+    judge = train_judge(train.x, train.condition, **arguments).calibrate(data.validation)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     save_file({k: v.contiguous() for k, v in judge.state_dict().items()}, partial)
@@ -170,9 +249,28 @@ def _loss(a: Attribute, output: Float[Tensor, "batch output"], codes: Float[Tens
     return binary_cross_entropy_with_logits(output[:, 0], codes, reduction="none")
 
 
-def _codes(a: Attribute, output: Float[Tensor, "batch output"]) -> Float[Tensor, " batch"]:
-    if isinstance(a, Categorical):
-        return output.argmax(1).float()
+def _readable(a: Attribute, output: Float[Tensor, "n output"], scale: Float[Tensor, ""]) -> Float[Tensor, "n read"]:
+    """Calibrated log-probabilities of the values, or the number in the attribute's unit."""
     if isinstance(a, Continuous):
-        return a.low + (output[:, 0] + 1) / 2 * (a.high - a.low)
-    return (output[:, 0] > 0).float()
+        return a.low + (output + 1) / 2 * (a.high - a.low)
+    return _logits(a, output / scale).log_softmax(1)
+
+
+def _logits(a: Attribute, output: Float[Tensor, "n output"]) -> Float[Tensor, "n value"]:
+    """One logit per value; a flag's output is that of yes against no."""
+    return output if isinstance(a, Categorical) else torch.cat([torch.zeros_like(output), output], dim=1)
+
+
+def _temperature(
+    a: Attribute, output: Float[Tensor, "n output"], codes: Float[Tensor, " n"]
+) -> Float[Tensor, ""] | float:
+    """The temperature under which the codes are likeliest; of a continuous attribute the error's standard deviation.
+
+    The likelihood has one peak in the inverse temperature: a fine grid finds it, and a judge that makes no mistake at
+    all keeps finite confidence.
+    """
+    if isinstance(a, Continuous):
+        return (output - a.encode(codes)).square().mean().sqrt().clamp(min=1e-4)
+    grid = torch.logspace(-1, 1, 201)
+    losses = [cross_entropy(_logits(a, output / t), codes.long()) for t in grid.to(output)]
+    return float(grid[int(torch.stack(losses).argmin())])

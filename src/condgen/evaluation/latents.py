@@ -170,3 +170,35 @@ def _draw(q: DiagonalGaussian) -> Latents:
 
 def _scale(z: Latents) -> float:
     return float(z.var(0).mean().sqrt())
+
+
+@dataclass(frozen=True)
+class LatentSummary:
+    """The numbers of a `LatentReport` that a report keeps; `chance` is what a probe reads off nothing."""
+
+    attribute: str
+    probe: float
+    chance: float
+    overlap: float
+    noise_probe: float
+    noise_overlap: float
+    kl: tuple[float, ...]
+    active: int
+    dimensions: int
+
+
+def latent_summary(model: Model, train: Dataset, test: Dataset, attribute: str) -> LatentSummary:
+    """`latent_report` in numbers. Raises RequestError as it does."""
+    found = latent_report(model, train, test, attribute)
+    codes = test.condition.values[attribute][test.condition.given(attribute)]
+    return LatentSummary(
+        attribute=attribute,
+        probe=found.probe,
+        chance=float(codes.long().bincount().max() / len(codes)),
+        overlap=found.overlap,
+        noise_probe=found.noise_probe,
+        noise_overlap=found.noise_overlap,
+        kl=() if found.kl is None else tuple(found.kl.tolist()),
+        active=found.active,
+        dimensions=found.z.shape[1],
+    )

@@ -1,74 +1,39 @@
-"""The command line. Everything heavy is imported inside the commands, so that `--help` answers at once."""
+"""Commands that make something: models and samples."""
 
-import json
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from condgen.cli.options import (
+    Attributes,
+    Data,
+    Out,
+    RunFolder,
+    SchemaFile,
+    Size,
+    load_again,
+    load_data,
+    origin,
+    parse_settings,
+    say,
+)
+
 if TYPE_CHECKING:
-    from condgen.data import Splits
     from condgen.run import Run
     from condgen.schema import Condition
 
-app = typer.Typer(
-    name="condgen",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-
-Data = Annotated[str, typer.Argument(metavar="DATA", help="A built-in name, a folder, a CSV or Parquet file.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `condgen train --out` wrote.")]
-Out = Annotated[Path, typer.Option("--out", "-o", help="A new folder for the result.")]
-Attributes = Annotated[str | None, typer.Option(help="The only attributes to use: a,b,c.")]
-Size = Annotated[int | None, typer.Option(help="Side of the square that images are cropped and resized to.")]
-SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A schema.json to use instead of the inferred one.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+MODEL_NAMES = "autoencoder, vae, cvae, gan, cgan, acgan, tacgan, adcgan, reacgan, projection, infogan, flow"
 
 
-@app.callback(invoke_without_command=True)
-def _condgen(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
-    """Conditional generation: train on labelled data, ask for attributes, get what you asked for."""
-    if version:
-        from importlib.metadata import version as installed
-
-        print(installed("condgen"))
-        raise typer.Exit
-
-
-MODEL_NAMES = "autoencoder, vae, cvae, gan, cgan, acgan, tacgan, adcgan, reacgan, projection, infogan"
-SOURCES = """\
-DATA can also be:
-  a folder with one folder of images per class (attribute: label);
-  a folder of images with a metadata.csv: file_name, and one column per attribute;
-  a CSV or Parquet file with a column of image paths or of encoded images, or columns x0, x1, … of a vector;
-  a folder with train.parquet and, if you like, test.parquet."""
-
-
-@app.command()
-def inspect(
-    data: Data, attributes: Attributes = None, size: Size = None, schema: SchemaFile = None, as_json: Json = False
-) -> None:
-    """Show what condgen understands of DATA: attributes, counts, balance, problems."""
-    from condgen.data.inspect import summary
-
-    found = summary(_load(data, attributes, size, schema))
-    if as_json:
-        print(json.dumps(found, indent=2))
-    else:
-        _show_summary(found)
-
-
-@app.command()
 def train(
     data: Data,
     out: Out,
     model: Annotated[str | None, typer.Option(help=f"{MODEL_NAMES}; default cvae.")] = None,
-    mechanism: Annotated[str | None, typer.Option(help="concat, film, norm, modulate; default film.")] = None,
+    mechanism: Annotated[
+        str | None, typer.Option(help="concat, film, norm, modulate, attention; default film.")
+    ] = None,
     prior: Annotated[
         str | None, typer.Option(help="standard, gaussian, gaussian-fixed, flow; default standard.")
     ] = None,
@@ -86,7 +51,6 @@ def train(
     ] = None,
 ) -> None:
     """Train a model on DATA. Ctrl-C saves first; `condgen resume` goes on from there."""
-    from condgen.data import BUILTIN
     from condgen.errors import RequestError
     from condgen.presets import preset as recipe
     from condgen.quantities import count, duration
@@ -95,7 +59,7 @@ def train(
     from condgen.training import Terminal
 
     arguments: dict[str, Any] = {"seconds": 300.0} if not preset else recipe(preset)
-    options = {"model": model, "mechanism": mechanism, "prior": prior, "seed": seed, **_settings(settings or [])}
+    options = {"model": model, "mechanism": mechanism, "prior": prior, "seed": seed, **parse_settings(settings or [])}
     options |= {"seconds": duration(budget)} if budget else {}
     options |= {"images": count(images)} if images else {}
     if {"seconds", "images"} <= options.keys():
@@ -105,21 +69,15 @@ def train(
     arguments |= {key: value for key, value in options.items() if value is not None}
     name = arguments.pop("model", "cvae")
     split_arguments(name, arguments)  # before the data is loaded: a wrong option should not cost minutes
-    splits = _load(data, attributes, size, schema)
-    origin = {
-        "source": data if data in BUILTIN else str(Path(data).expanduser().resolve()),
-        "attributes": splits.schema.names,
-        "size": size,
-        "schema": splits.schema.model_dump(mode="json") if schema else None,
-    }
-    _say(
+    splits = load_data(data, attributes, size, schema)
+    say(
         f"{len(splits.train):,} training examples of shape {splits.shape}, attributes: {', '.join(splits.schema.names)}"
     )
-    run = train_run(name, splits, out, source=origin, monitor=Terminal(), **arguments)
+    source = origin(data, splits, size, schema)
+    run = train_run(name, splits, out, source=source, monitor=Terminal(), **arguments)
     _trained(run)
 
 
-@app.command()
 def distill(
     run: RunFolder,
     out: Out,
@@ -136,23 +94,21 @@ def distill(
     from condgen.training import Terminal
 
     teacher = Run.open(run)
-    data = _load_again(run)
-    given = {"seed": seed, **_settings(settings or [])}
+    data = load_again(run)
+    given = {"seed": seed, **parse_settings(settings or [])}
     given |= {} if "images" in given else {"seconds": duration(budget)}
-    origin = {k: v for k, v in teacher.info.data.items() if k != "teacher"}
-    _trained(distil(teacher, data, out, guidance=guidance, source=origin, monitor=Terminal(), **given))
+    source = {k: v for k, v in teacher.info.data.items() if k != "teacher"}
+    _trained(distil(teacher, data, out, guidance=guidance, source=source, monitor=Terminal(), **given))
 
 
-@app.command()
 def resume(run: RunFolder) -> None:
     """Go on with an interrupted RUN, as if it had never stopped."""
     from condgen.run import resume as resume_run
     from condgen.training import Terminal
 
-    _trained(resume_run(run, _load_again(run), monitor=Terminal()))
+    _trained(resume_run(run, load_again(run), monitor=Terminal()))
 
 
-@app.command()
 def sample(
     run: RunFolder,
     out: Out,
@@ -196,7 +152,6 @@ def sample(
     print(f"{n * len(asked):,} samples for {len(asked)} request(s) in {out}; look at {shown}")
 
 
-@app.command()
 def edit(
     run: RunFolder,
     images: Annotated[list[str], typer.Argument(metavar="IMAGE … REQUEST", help="Images, then what to change.")],
@@ -235,89 +190,6 @@ def edit(
     print(f"{len(x)} edited image(s) in {out}; look at {shown}")
 
 
-@app.command()
-def datasets() -> None:
-    """List the built-in datasets and what else DATA can be."""
-    from condgen.data import BUILTIN
-
-    for name, entry in BUILTIN.items():
-        print(f"{name:10} {entry.description}")
-    print(f"\n{SOURCES}")
-
-
-@app.command()
-def presets() -> None:
-    """List the named recipes, with the result and the time to expect."""
-    from condgen.presets import PRESETS
-
-    width = max(map(len, PRESETS))
-    for name, recipe in PRESETS.items():
-        settings = ", ".join(f"{k}={v}" for k, v in recipe.items() if k not in ("model", "expect"))
-        print(f"{name:{width}} {recipe['model']}: {settings}\n{'':{width}} {recipe['expect']}")
-
-
-def main() -> None:
-    """Run the command line; every error a person can act on is one paragraph and an exit status."""
-    from condgen.errors import CondgenError
-
-    try:
-        app(prog_name="condgen")
-    except CondgenError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(error.exit_status)
-    except OSError as error:
-        print(f"Error: {error.filename or 'the system'}: {error.strerror or error}.", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        sys.exit(130)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
-
-
-def _load(data: str, attributes: str | None, size: int | None, schema: Path | None) -> "Splits":
-    from condgen.data import load
-    from condgen.schema import Schema
-
-    chosen = [name.strip() for name in attributes.split(",")] if attributes else None
-    splits = load(data, attributes=chosen, size=size, schema=Schema.load(schema) if schema else None)
-    for note in splits.notes:
-        _say(f"Note: {note}")
-    return splits
-
-
-def _load_again(run: Path) -> "Splits":
-    """The data that a run was trained on."""
-    from condgen.data import load
-    from condgen.errors import RunError
-    from condgen.schema import Schema
-    from condgen.training import checkpoint
-
-    info, _ = checkpoint.load(run / checkpoint.FILE)
-    origin = info.data
-    if origin.get("source") is None:
-        raise RunError(
-            f"{run} was trained from Python on data in memory; go on there (condgen.resume, condgen.distil)."
-        )
-    given = Schema.model_validate(origin["schema"]) if origin.get("schema") else None
-    return load(origin["source"], attributes=origin.get("attributes"), size=origin.get("size"), schema=given)
-
-
-def _settings(pairs: list[str]) -> dict[str, Any]:
-    """`--set key=value` as a dictionary."""
-    from condgen.errors import RequestError
-
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise RequestError(f"--set takes KEY=VALUE, as in --set latent=16, not '{pair}'.")
-        found[key.strip()] = value.strip()
-    return found
-
-
 def _interval(text: str) -> tuple[float, float]:
     """`0.2..0.8` as a pair of numbers."""
     from condgen.errors import RequestError
@@ -334,35 +206,6 @@ def _trained(run: "Run") -> None:
     print(f"Trained {info.recipe['model']} on {info.images:,} images in {info.seconds:.0f} s: {run.path}")
     ask = f' "{name}=*"' if "conditional" in run.model.capabilities and run.schema[name].kind != "continuous" else ""
     print(f"Next: condgen sample {shlex.quote(str(run.path))}{ask} -n 16 --out samples")
-
-
-def _show_summary(found: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(markup=False, emoji=False, highlight=False)  # names may hold brackets and colons
-    sizes = ", ".join(f"{n:,} {name}" for name, n in found["examples"].items())
-    console.print(f"{found['source']}: shape {tuple(found['shape'])}; {sizes}")
-    table = Table("attribute", "kind", "values in the training part", "missing")
-    for a in found["attributes"]:
-        table.add_row(a["name"], a["kind"], _values(a), f"{a['missing']:,}")
-    console.print(table)
-    combinations = found["combinations"]
-    if len(found["attributes"]) > 1 and combinations["possible"]:
-        console.print(
-            f"{combinations['present']:,} of {combinations['possible']:,} combinations of named values occur."
-        )
-    for problem in found["problems"]:
-        console.print(f"• {problem}")
-
-
-def _values(attribute: dict[str, Any]) -> str:
-    if attribute["kind"] == "continuous":
-        low, first, middle, third, high = attribute["quartiles"] or [float("nan")] * 5
-        return f"{low:g} … {high:g}, half of them in {first:g} … {third:g}, median {middle:g}"
-    counts = sorted(attribute["counts"].items(), key=lambda each: -each[1]) if len(attribute["counts"]) > 12 else None
-    shown = [f"{value} {n:,}" for value, n in (counts or attribute["counts"].items())][:12]
-    return ", ".join(shown) + (f", … ({len(attribute['counts'])} in all)" if counts else "")
 
 
 def _stated(run: "Run", text: str, n: int) -> "Condition":
@@ -390,7 +233,3 @@ def _before_after(before: Any, after: Any, path: Path) -> None:
     from condgen.pictures import grid, save_picture
 
     save_picture(grid(torch.cat([before, after]), len(before), ["before", "after"]), path)
-
-
-if __name__ == "__main__":
-    main()

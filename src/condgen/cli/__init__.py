@@ -1,0 +1,49 @@
+"""The command line. Everything heavy is imported inside the commands, so that `--help` answers at once."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from condgen.cli.looking import datasets, inspect, presets
+from condgen.cli.making import distill, edit, resume, sample, train
+from condgen.cli.proving import compare, doctor, evaluate
+
+app = typer.Typer(
+    name="condgen",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def _condgen(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+    """Conditional generation: train on labelled data, ask for attributes, get what you asked for."""
+    if version:
+        from importlib.metadata import version as installed
+
+        print(installed("condgen"))
+        raise typer.Exit
+
+
+for _command in (inspect, train, resume, sample, edit, evaluate, compare, doctor, distill, datasets, presets):
+    app.command()(_command)
+
+
+def main() -> None:
+    """Run the command line; every error a person can act on is one paragraph and an exit status."""
+    from condgen.errors import CondgenError
+
+    try:
+        app(prog_name="condgen")
+    except CondgenError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
+    except OSError as error:
+        print(f"Error: {error.filename or 'the system'}: {error.strerror or error}.", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        sys.exit(130)

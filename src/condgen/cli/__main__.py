@@ -1,0 +1,5 @@
+"""`python -m condgen.cli`."""
+
+from condgen.cli import main
+
+main()

@@ -1,0 +1,359 @@
+"""One measurement of everything: a run and its data in, a report and a page out."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from condgen.data import Dataset, Splits
+from condgen.errors import RequestError
+from condgen.evaluation.doctor import Case, Finding, diagnose, telling
+from condgen.evaluation.features import extract, extractor
+from condgen.evaluation.fidelity import FeatureSet, Fidelity, fidelity, too_few
+from condgen.evaluation.judge import VERSION as JUDGE
+from condgen.evaluation.judge import Judge, judge_for
+from condgen.evaluation.latents import LatentSummary, latent_summary
+from condgen.evaluation.memorisation import Memorisation, memorisation
+from condgen.evaluation.obedience import Obedience, obedience
+from condgen.evaluation.page import Sheet, render
+from condgen.evaluation.report import Recipe, Report, headline, write
+from condgen.evaluation.sheets import by_request, nearest_training, traversals, worst_mistakes
+from condgen.evaluation.subject import Subject, as_in_data, counterfactuals, never_seen, uniform
+from condgen.evaluation.usefulness import Usefulness, usefulness
+from condgen.models.guidance import Weights, named_weights
+from condgen.rng import Rng
+from condgen.run import Run
+from condgen.sampling import Sampling
+from condgen.schema import Condition, Continuous, Schema
+from condgen.training.trainer import versions
+
+LABELS = ("data", "uniform")
+PROBED = 5_000  # training observations that probes of the latent are fitted on
+PAGE = "report.html"
+FEWEST = 100  # samples in all below which nothing is worth saying
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measuring:
+    """How a run is measured.
+
+    samples:  how many are generated and judged. labels: what they are asked for, in the held-out data's own proportions
+              (`data`) or every combination as often as any other (`uniform`). Distances always use the former.
+    features: what distances are measured on, see `extractor`. pairs: counterfactual samples per attribute.
+    useful:   images that a predictor is trained on to see whether samples can stand in for data; 0 leaves that out.
+    seed:     of sample 0, and of what is asked.
+
+    Raises RequestError for numbers and names that cannot be meant.
+    """
+
+    samples: int = 10_000
+    labels: str = "data"
+    features: tuple[str, ...] = ("judge",)
+    pairs: int = 1_000
+    useful: int = 60_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.samples < FEWEST:
+            raise RequestError(f"{self.samples} samples are too few; take at least {FEWEST} (--samples 10000).")
+        if self.labels not in LABELS:
+            raise RequestError(f"Labels are asked for as in the '{LABELS[0]}' or '{LABELS[1]}', not '{self.labels}'.")
+        if not self.features or self.pairs < 0 or self.useful < 0 or self.seed < 0:
+            raise RequestError("There must be features to measure on; pairs, useful and seed cannot be negative.")
+
+    def recipe(self, data: Splits, judge: Judge) -> Recipe:
+        """The recipe of what is measured like this on this data."""
+        return Recipe(
+            samples=self.samples,
+            labels=self.labels,
+            features=tuple(extractor(name, judge).name for name in self.features),
+            reference=data.test.fingerprint,
+            held_out=len(data.test),
+            judge=f"{data.train.fingerprint}-v{JUDGE}",
+            pairs=self.pairs,
+            useful=self.useful,
+            seed=self.seed,
+        )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A report, and what its page shows beside it."""
+
+    report: Report
+    sheets: Mapping[str, Sheet]
+    log: Sequence[Mapping[str, Any]]
+
+    def save(self, folder: Path) -> Path:
+        """Write report.json and report.html into a folder; the path of the page. Raises RunError."""
+        self.report.save(folder)
+        return write(folder / PAGE, render(self.report, self.sheets, self.log))
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """The numbers of a report; `coarse`: which of them rest on too few observations."""
+
+    obedience: Obedience | None
+    fidelity: tuple[Fidelity, ...]
+    memorisation: Memorisation
+    usefulness: Usefulness | None
+    latents: LatentSummary | None
+    coarse: tuple[str, ...]
+
+
+def _quiet(text: str) -> None:
+    """Says nothing."""
+
+
+def evaluate(
+    run: Run, data: Splits, how: Measuring | None = None, *, sampling: Sampling | None = None, say: Say = _quiet
+) -> Evaluation:
+    """Measure a run on data that it was not trained on.
+
+    sampling: of guided runs; the run's own way unless given. say: is told what is going on.
+
+    Raises RequestError for data that the run cannot be measured on, and for sampling that it does not know.
+    """
+    start, how = time.monotonic(), how or Measuring()
+    _must_fit(run, data)
+    subject = Subject(run, data, sampling or Sampling())
+    subject.sampling.must_suit(run.model)
+    say("The judge: a predictor of the attributes, trained on real data once and then kept …")
+    judge = judge_for(data)
+    say(f"{how.samples:,} samples …")
+    made = subject.answer(as_in_data(data.test, how.samples, how.seed), _seeds(how))
+    measured, log = _measure(subject, judge, made, how, say), _log(run)
+    findings = diagnose(_case(subject, measured, log))
+    report = Report(
+        headline=headline(measured.obedience, run.info.recipe["model"]),
+        watch=_watch(findings),
+        run=_identity(run),
+        sampling=_plain(subject.sampling),
+        recipe=how.recipe(data, judge),
+        obedience=measured.obedience,
+        fidelity=measured.fidelity,
+        memorisation=measured.memorisation,
+        usefulness=measured.usefulness,
+        latents=measured.latents,
+        findings=findings,
+        warnings=tuple(_warnings(measured, subject)),
+        seconds=time.monotonic() - start,
+        versions=versions(),
+    )
+    say("The pictures …")
+    return Evaluation(report, _sheets(subject, judge, made), log)
+
+
+def _seeds(how: Measuring) -> Int[Tensor, " n"]:
+    return torch.arange(how.seed, how.seed + how.samples)
+
+
+def _measure(subject: Subject, judge: Judge, made: Dataset, how: Measuring, say: Say) -> _Measured:
+    data, asked = subject.data, subject.conditional
+    say("Obedience …")
+    found = _obedience(subject, judge, made, how) if asked else None
+    say("Fidelity, diversity, memorisation …")
+    near = [_fidelity(name, judge, made, data, asked) for name in how.features]
+    owed = memorisation(made.x, data.train.x, _held_out(data).x)
+    say("Usefulness: a predictor trained on the samples …")
+    useful = usefulness(made, data.train, data.test, images=how.useful) if how.useful and asked else None
+    coarse = tuple(text for _, texts in near for text in texts)
+    return _Measured(found, tuple(f for f, _ in near), owed, useful, _latents(subject), coarse)
+
+
+def _case(subject: Subject, measured: _Measured, log: Sequence[Mapping[str, Any]]) -> Case:
+    """What the doctor looks at."""
+    run = subject.run
+    return Case(
+        obedience=measured.obedience,
+        fidelity=measured.fidelity[0],
+        memorisation=measured.memorisation,
+        latents=measured.latents,
+        log=log,
+        complaints=run.model.complaints(_last(log)),
+        guidance=_guidance(run, subject.sampling),
+        epochs=run.info.images / len(subject.data.train),
+        model=run.info.recipe.get("arguments", {}),
+    )
+
+
+def _must_fit(run: Run, data: Splits) -> None:
+    """Raises RequestError for data that the run cannot be measured on."""
+    if run.model.shape != data.shape:
+        raise RequestError(
+            f"{run.path} makes observations of shape {run.model.shape}, the data has {data.shape}. Evaluate on data "
+            "like that it was trained on (--data, --size)."
+        )
+    if "discovers" not in run.model.capabilities and run.schema != data.schema:
+        raise RequestError(
+            f"{run.path} knows the attributes {', '.join(run.schema.names) or 'none'}, the data has "
+            f"{', '.join(data.schema.names) or 'none'}, or their values differ. Evaluate on data labelled alike."
+        )
+    if len(data.test) < 2 or not len(data.schema):
+        raise RequestError("The data has no held-out labelled part to compare with; give more of it (--data).")
+
+
+def _obedience(subject: Subject, judge: Judge, made: Dataset, how: Measuring) -> Obedience:
+    data, joint, pairs = subject.data, subject.joint, how.pairs
+    if how.labels == "uniform":
+        made = subject.answer(uniform(joint, how.samples, how.seed), _seeds(how))
+    asked = joint.fill(as_in_data(data.test, pairs, how.seed + 1), _streams(pairs)) if pairs else None
+    several = len([a for a in data.schema if not isinstance(a, Continuous)]) > 1
+    absent = never_seen(joint, min(how.samples, 1_000), how.seed) if several else None
+    return obedience(
+        judge,
+        made,
+        data.test,
+        counterfactuals=None if asked is None else counterfactuals(subject, asked, how.seed),
+        trained=joint,
+        unseen=None if absent is None else subject.answer(absent, torch.arange(how.seed, how.seed + len(absent))),
+    )
+
+
+def _streams(n: int) -> Rng:
+    return Rng(range(n))
+
+
+def _fidelity(name: str, judge: Judge, made: Dataset, data: Splits, conditional: bool) -> tuple[Fidelity, list[str]]:
+    """Fidelity on one kind of features, and what of it is not to be trusted."""
+    network = extractor(name, judge)
+    n = len(made)
+    train = data.train[torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))[:n]]
+    sets = [FeatureSet(extract(network, part.floats), part.condition) for part in (made, data.test, train)]
+    if not conditional:  # nothing was asked, so there is nothing to be within
+        free = Schema(attributes=())
+        sets = [FeatureSet(s.x, Condition.free(free, len(s))) for s in sets]
+    samples, real, floor = sets
+    found = fidelity(samples, real, floor, network.name)
+    return found, too_few(found, real)
+
+
+def _held_out(data: Splits) -> Dataset:
+    """What nobody trained on, drawn as the training data was: for a test set of its own, the validation part is."""
+    return data.validation if len(data.validation) >= FEWEST else data.test
+
+
+def _latents(subject: Subject) -> LatentSummary | None:
+    run, data, joint = subject.run, subject.data, subject.joint
+    named = [a.name for a in data.schema if not isinstance(a, Continuous)]
+    if "encodes" not in run.model.capabilities or not named or run.schema != data.schema:
+        return None
+    train, test = (
+        Dataset(part.x, joint.fill(part.condition, _streams(len(part))))
+        for part in (data.train[:PROBED], data.test[:PROBED])
+    )
+    return latent_summary(run.model, train, test, named[0])
+
+
+def _log(run: Run) -> list[dict[str, Any]]:
+    """What training logged; nothing for runs without a log."""
+    try:
+        lines = (run.path / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    entries = []
+    for line in lines:
+        try:
+            entries.append(json.loads(line))
+        except ValueError:
+            continue  # a crash cut it short
+    return [_numbers(e) for e in entries if isinstance(e, dict) and "images" in e]
+
+
+def _numbers(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry's numbers, and its warning if it is one."""
+    return {k: v for k, v in entry.items() if isinstance(v, int | float) or k == "warning"}
+
+
+def _last(log: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The last value of every quantity that training logged."""
+    return {k: float(v) for entry in log for k, v in entry.items() if isinstance(v, int | float)}
+
+
+def _guidance(run: Run, how: Sampling) -> float:
+    """The largest guidance weight in use; 1 for models without guidance."""
+    if "guided" not in run.model.capabilities:
+        return 1.0
+    own: Weights = run.model.guidance.weights  # type: ignore[union-attr, assignment]
+    return max(named_weights(run.schema, own if how.weights is None else how.weights).values(), default=1.0)
+
+
+def _plain(how: Sampling) -> dict[str, Any]:
+    """What was asked of sampling, as JSON; a guide is named, not written out."""
+    given = {f.name: getattr(how, f.name) for f in fields(how)}
+    given["guidance"] = how.weights
+    given["guide"] = how.guide.recipe.get("model") if how.guide else None
+    return {k: v for k, v in given.items() if v is not None and v is not False}
+
+
+def _identity(run: Run) -> dict[str, Any]:
+    """What the run is and how it was trained."""
+    info = run.info
+    return {
+        "path": run.path.name,
+        "model": info.recipe["model"],
+        "arguments": info.recipe["arguments"],
+        "training": info.training,
+        "data": info.data,
+        "images": info.images,
+        "seconds": info.seconds,
+        "parameters": sum(p.numel() for p in run.model.parameters()),
+        "weights": fingerprint(run),
+        "trained_with": info.versions,
+    }
+
+
+def fingerprint(run: Run) -> str:
+    """A hash of a run's weights: a report is of these and no others."""
+    digest = hashlib.blake2b(digest_size=8)
+    for tensor in run.model.state_dict().values():
+        digest.update(tensor.detach().cpu().flatten().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _watch(findings: Sequence[Finding]) -> str:
+    """What to watch, in a sentence or two: the gravest finding, and how many more there are."""
+    if not findings:
+        return ""
+    more = f" {len(findings) - 1} more below." if len(findings) > 1 else ""
+    return f"Watch: {findings[0].name}. {findings[0].evidence}{more}"
+
+
+def _warnings(measured: _Measured, subject: Subject) -> Iterator[str]:
+    """What is not to be trusted, and why."""
+    if subject.match is not None:
+        m = subject.match
+        yield f"Codes were matched to labels, as read from real data: {m.code} stands for {m.attribute}."
+    for a in measured.obedience.attributes if measured.obedience else ():
+        if not telling(a):
+            yield (
+                f"The judge can hardly tell {a.name} in real data itself: what it says of samples means little. Give "
+                "it more labelled data."
+            )
+    yield from measured.coarse
+
+
+def _sheets(subject: Subject, judge: Judge, made: Dataset) -> dict[str, Sheet]:
+    """The pictures of a page; none for vectors."""
+    data = subject.data
+    if len(data.shape) != 3:
+        return {}
+    model = subject.run.model
+    sheets = {"requests": by_request(made), "nearest": nearest_training(made, data.train)}
+    if subject.conditional:
+        sheets["mistakes"] = worst_mistakes(made, judge.read(made.x))
+    if "encodes" in model.capabilities and model.schema == data.schema:
+        complete = data.test[data.test.condition.present.all(1).nonzero()[:500, 0]]
+        if len(complete):
+            sheets["traversals"] = traversals(model, complete)
+    return sheets

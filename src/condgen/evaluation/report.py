@@ -1,0 +1,161 @@
+"""The report: every number about a trained model, with the recipe that it was measured by."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from condgen.errors import RunError
+from condgen.evaluation.doctor import Finding
+from condgen.evaluation.fidelity import Fidelity
+from condgen.evaluation.latents import LatentSummary
+from condgen.evaluation.memorisation import Memorisation
+from condgen.evaluation.obedience import Obedience
+from condgen.evaluation.usefulness import Usefulness
+from condgen.quantities import percent
+
+FORMAT = 1
+RECIPE = 1  # version of how things are measured: numbers of different versions are not compared
+FILE = "report.json"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a report's numbers were measured; reports with different recipes are not compared.
+
+    samples:   how many were judged. labels: what was asked, `data` as in held-out data or `uniform` over combinations.
+    features:  which the distances were measured on. reference: fingerprint of the held-out data, of size `held_out`.
+    judge:     identity of the judge: the fingerprint of its training data and its version.
+    pairs:     counterfactual samples per attribute. useful: images that the predictors of usefulness were trained on.
+    """
+
+    samples: int
+    labels: str
+    features: tuple[str, ...]
+    reference: str
+    held_out: int
+    judge: str
+    pairs: int
+    useful: int
+    seed: int
+    version: int = RECIPE
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is known of a run.
+
+    headline: how well requests are obeyed, in a sentence. watch: what to watch, in another; empty if nothing.
+    run:      where the run is, what it is and how it was trained. sampling: as asked for; empty: the run's own way.
+    obedience: None for models that cannot be asked for anything; usefulness, latents: None where not measured.
+    warnings: which numbers are not to be trusted, and why.
+    """
+
+    headline: str
+    watch: str
+    run: dict[str, Any]
+    sampling: dict[str, Any]
+    recipe: Recipe
+    obedience: Obedience | None
+    fidelity: tuple[Fidelity, ...]
+    memorisation: Memorisation
+    usefulness: Usefulness | None
+    latents: LatentSummary | None
+    findings: tuple[Finding, ...]
+    warnings: tuple[str, ...]
+    seconds: float
+    versions: dict[str, str] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def dumps(self) -> str:
+        """The report as indented JSON."""
+        return json.dumps(_plain(asdict(self)), indent=2, ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def loads(cls, text: str, source: str = "report") -> "Report":
+        """The report in a JSON text. Raises RunError that names the source and what is wrong."""
+        try:
+            content = json.loads(text)
+            if isinstance(content, dict) and content.get("format", FORMAT) > FORMAT:
+                raise RunError(f"{source} was written by a newer condgen; update condgen to read it.")
+            return TypeAdapter(cls).validate_python(_numbers(content))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise RunError(f"{source} is not a report that condgen can read: {first['msg']} (at {where}).") from None
+        except (ValueError, TypeError):
+            raise RunError(f"{source} is not a report that condgen can read: it is not JSON.") from None
+
+    @classmethod
+    def load(cls, path: Path) -> "Report":
+        """The report in a file. Raises RunError."""
+        try:
+            return cls.loads(path.read_text(encoding="utf-8"), str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            raise RunError(f"The report {path} cannot be read: {error}. Make it with condgen evaluate.") from None
+
+    def save(self, folder: Path) -> Path:
+        """Write report.json into a folder, in one piece. Raises RunError when it cannot be written."""
+        return write(folder / FILE, self.dumps() + "\n")
+
+
+def write(path: Path, text: str) -> Path:
+    """Write a file in one piece: the old one stays until the new one is complete. Raises RunError."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror or error}.") from None
+    return path
+
+
+NAN = "not a number"
+
+
+def _plain(value: Any) -> Any:
+    """JSON knows neither NaN nor infinities: they become strings that `_numbers` understands."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return {"nan": NAN, "inf": "infinity", "-inf": "-infinity"}[str(value)]
+    return value
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _numbers(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_numbers(v) for v in value]
+    known = {NAN: float("nan"), "infinity": float("inf"), "-infinity": float("-inf")}
+    return known.get(value, value) if isinstance(value, str) else value
+
+
+def headline(obedience: Obedience | None, model: str) -> str:
+    """How well requests are obeyed, in one sentence, with the judge's own skill in it."""
+    if obedience is None:
+        return f"This model ({model}) cannot be asked for anything; only how real its samples look was measured."
+    parts = obedience.attributes
+    joint, real = obedience.joint, percent(obedience.joint_real.value)
+    what = parts[0].name if len(parts) == 1 else f"all {len(parts)} attributes at once"
+    return (
+        f"{_verdict(obedience)}: {percent(joint.value)} of samples show {what} as asked (95\u202f% interval "
+        f"{100 * joint.low:.1f}–{100 * joint.high:.1f}), by a judge who finds {real} of held-out real data as labelled."
+    )
+
+
+def _verdict(obedience: Obedience) -> str:
+    ratio = obedience.joint.value / max(obedience.joint_real.value, 1e-9)
+    for least, words in (
+        (0.98, "Requests are obeyed"),
+        (0.9, "Requests are mostly obeyed"),
+        (0.6, "Requests are often missed"),
+    ):
+        if ratio >= least:
+            return words
+    return "Requests are not obeyed"

@@ -1,0 +1,146 @@
+"""Who is measured: a run as something that answers conditions of the data, and the conditions it is asked."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from condgen.data import Dataset, Splits, as_uint8
+from condgen.evaluation.codes import CodeMatch, match_codes
+from condgen.evaluation.counterfactuals import Counterfactuals
+from condgen.evaluation.obedience import absent_combinations
+from condgen.joint import Joint
+from condgen.models import InfoGAN
+from condgen.rng import Rng
+from condgen.run import BATCH, Run
+from condgen.sampling import Sampling
+from condgen.schema import Condition, Continuous
+
+AGAIN = 2**32  # seeds from here on are of the same conditions with other noise
+FILLING = 2**33  # and from here on of the streams that fill what a condition leaves free
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A run that answers conditions of the data's schema, with one way of sampling.
+
+    A model with codes of its own is asked for the code that stands for the label, as `match_codes` finds.
+    """
+
+    run: Run
+    data: Splits
+    sampling: Sampling = field(default_factory=Sampling)
+
+    @cached_property
+    def joint(self) -> Joint:
+        """The joint distribution of the attributes in the training data."""
+        return Joint.of(self.data.train.condition)
+
+    @cached_property
+    def match(self) -> CodeMatch | None:
+        """What the codes of a model that discovers its own stand for: the first attribute with named values."""
+        named = [a for a in self.data.schema if not isinstance(a, Continuous)]
+        if not isinstance(self.run.model, InfoGAN) or not named:
+            return None
+        return match_codes(self.run.model, self.data.train[:10_000], named[0].name, tested=self.data.test)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it can be asked for anything in the data's schema."""
+        model = self.run.model
+        return self.match is not None or ("conditional" in model.capabilities and model.schema == self.data.schema)
+
+    def answer(self, asked: Condition, seeds: Int[Tensor, " n"]) -> Dataset:
+        """What it makes of conditions: images rounded to 8 bits, as they would be saved, beside what was asked."""
+        parts = [self._answer(a, s) for a, s in zip(_split(asked), seeds.split(BATCH), strict=True)]
+        x = torch.cat(parts)
+        return Dataset(x, self.heeded(asked))
+
+    def heeded(self, asked: Condition) -> Condition:
+        """What of a condition it is told: all of it, or only what codes stand for."""
+        if self.match is None:
+            return asked
+        others = torch.tensor([name != self.match.attribute for name in asked.schema.names])
+        return asked.drop(others.expand_as(asked.present))
+
+    def _answer(self, asked: Condition, seeds: Int[Tensor, " n"]) -> Tensor:
+        x = self.run.answer(self._told(asked, seeds), seeds, self.sampling)
+        return as_uint8(x) if x.dim() == 4 else x
+
+    def _told(self, asked: Condition, seeds: Int[Tensor, " n"]) -> Condition:
+        """The condition in the model's own terms; complete, for a model that does not know free attributes."""
+        streams = Rng((FILLING + seeds).tolist())
+        if self.match is not None:
+            return self._coded(asked, self.run.joint.draw({}, streams))
+        if self.run.model.schema != asked.schema:
+            return self.run.joint.draw({}, streams)
+        return asked if "handles_missing" in self.run.model.capabilities else self.run.joint.fill(asked, streams)
+
+    def _coded(self, asked: Condition, codes: Condition) -> Condition:
+        assert self.match is not None
+        code, attribute = self.run.schema[self.match.code], self.data.schema[self.match.attribute]
+        meant = {attribute.parse(label): code.parse(value) for value, label in self.match.names.items()}
+        given, labels = asked.given(attribute.name), asked.values[attribute.name]
+        told = torch.tensor([meant.get(label, 0.0) for label in labels.tolist()])
+        return codes.with_codes(code.name, torch.where(given, told, codes.values[code.name]))
+
+
+def _split(condition: Condition) -> list[Condition]:
+    return [condition[k : k + BATCH] for k in range(0, len(condition), BATCH)]
+
+
+# ---- what is asked
+
+
+def as_in_data(data: Dataset, n: int, seed: int) -> Condition:
+    """The conditions of n observations, in random order; every observation's as often as any other's, or once more."""
+    generator = torch.Generator().manual_seed(seed)
+    rounds = -(-n // len(data))
+    order = torch.cat([torch.randperm(len(data), generator=generator) for _ in range(rounds)])
+    return data.condition[order[:n]]
+
+
+def uniform(joint: Joint, n: int, seed: int) -> Condition:
+    """n conditions, every combination of values as likely as any other, seen in training or not."""
+    generator = torch.Generator().manual_seed(seed)
+    values = {}
+    for a in joint.schema:
+        u = torch.rand(n, generator=generator)
+        values[a.name] = a.low + u * (a.high - a.low) if isinstance(a, Continuous) else (u * len(a.choices)).floor()
+    return Condition(joint.schema, values, torch.ones(n, len(joint.schema), dtype=torch.bool))
+
+
+def never_seen(joint: Joint, n: int, seed: int) -> Condition | None:
+    """n conditions of combinations that the training data does not have; None where it has all."""
+    absent = absent_combinations(joint)
+    if not absent:
+        return None
+    generator = torch.Generator().manual_seed(seed)
+    picked = torch.tensor(absent)[torch.randint(len(absent), (n,), generator=generator)].float()
+    named = [a.name for a in joint.schema if not isinstance(a, Continuous)]
+    drawn = uniform(joint, n, seed)
+    return Condition(joint.schema, {**drawn.values, **dict(zip(named, picked.unbind(1), strict=True))}, drawn.present)
+
+
+def counterfactuals(subject: Subject, asked: Condition, seed: int) -> Counterfactuals:
+    """Answers to conditions, again with other noise, and with each attribute asked differently."""
+    seeds = torch.arange(seed, seed + len(asked))
+    told = subject.heeded(asked)
+    named = [name for name in told.schema.names if told.given(name).any()]
+    return Counterfactuals(
+        base=subject.answer(asked, seeds),
+        again=subject.answer(asked, AGAIN + seeds),
+        changed={name: subject.answer(_otherwise(asked, name, seed), seeds) for name in named},
+    )
+
+
+def _otherwise(asked: Condition, name: str, seed: int) -> Condition:
+    """The same conditions but for one attribute: another of its values, or a number half the range away."""
+    a, codes = asked.schema[name], asked.values[name]
+    if isinstance(a, Continuous):
+        half = (a.high - a.low) / 2
+        return asked.with_codes(name, torch.where(codes < a.low + half, codes + half, codes - half))
+    step = torch.randint(1, max(len(a.choices), 2), codes.shape, generator=torch.Generator().manual_seed(seed))
+    return asked.with_codes(name, (codes + step) % len(a.choices))

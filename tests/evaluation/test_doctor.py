@@ -1,0 +1,200 @@
+"""The doctor on cases made by hand; on generators with known faults see test_measure."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from condgen.evaluation.counterfactuals import Leakage
+from condgen.evaluation.doctor import Case, diagnose
+from condgen.evaluation.estimate import Estimate
+from condgen.evaluation.fidelity import Distances, Fidelity, Within
+from condgen.evaluation.latents import LatentSummary
+from condgen.evaluation.memorisation import Memorisation
+from condgen.evaluation.obedience import AttributeObedience, Obedience
+
+
+def sure(value: float) -> Estimate:
+    return Estimate(value, value - 0.01, value + 0.01)
+
+
+GOOD = Distances(2_000, sure(2.0), sure(0.1), sure(0.9), sure(0.88), sure(1.0), sure(0.9), 1.0)
+
+
+def attribute(**changes: Any) -> AttributeObedience:
+    good = AttributeObedience(
+        name="digit",
+        kind="categorical",
+        choices=("0", "1"),
+        asked=sure(0.98),
+        real=sure(0.99),
+        relative=0.99,
+        chance=0.5,
+        swap=sure(0.99),
+        confidence=6.0,
+        real_confidence=6.0,
+        confusion=((98, 2), (2, 98)),
+        real_confusion=((99, 1), (1, 99)),
+    )
+    return replace(good, **changes)
+
+
+def fidelity(**changes: Any) -> Fidelity:
+    within = tuple(Within(f"digit={k}", GOOD, GOOD) for k in "01")
+    good = Fidelity("judge", GOOD, GOOD, within, 3.0, 3.0, 0.9, 0.9, 0.88, 0.88, 0.9, 0.9)
+    return replace(good, **changes)
+
+
+def case(**changes: Any) -> Case:
+    nothing = Estimate(0.0, 0.0, 0.002)
+    good = Case(
+        obedience=Obedience((attribute(),), sure(0.98), sure(0.99)),
+        fidelity=fidelity(),
+        memorisation=Memorisation(nothing, nothing, sure(0.5), nothing, nothing),
+        log=[{"images": k, "validation/loss": loss} for k, loss in enumerate((9.0, 5.0, 4.0, 3.99))],
+        epochs=20.0,
+    )
+    return replace(good, **changes)
+
+
+def named(found: Case) -> list[str]:
+    return [f.name for f in diagnose(found)]
+
+
+def test_a_good_case_has_no_findings() -> None:
+    assert named(case()) == []
+
+
+# ---- condition
+
+
+def obeying(*attributes: AttributeObedience, joint: float = 0.98, leakage: Leakage | None = None) -> Obedience:
+    return Obedience(attributes, sure(joint), sure(0.99), leakage=leakage)
+
+
+def test_an_ignored_attribute_is_told_by_pairs_or_without_them_by_chance() -> None:
+    pairs = attribute(swap=sure(0.5), asked=sure(0.5))
+    alone = attribute(swap=None, asked=sure(0.51))
+    for a in (pairs, alone):
+        assert named(case(obedience=obeying(a))) == ["ignored condition"]
+
+
+def test_where_the_judge_cannot_tell_nobody_is_accused() -> None:
+    blind = attribute(swap=sure(0.5), asked=sure(0.5), real=sure(0.52), confusion=((0, 100), (0, 100)))
+    assert named(case(obedience=obeying(blind))) == []
+
+
+def test_a_continuous_attribute_is_measured_by_its_error() -> None:
+    age = attribute(
+        kind="continuous", choices=(), confusion=(), real_confusion=(), confidence=None, real_confidence=None
+    )
+    good = replace(age, asked=sure(5.0), real=sure(5.0), chance=20.0)
+    ignored = replace(good, asked=sure(19.5), swap=None)
+    assert named(case(obedience=obeying(good))) == []
+    assert named(case(obedience=obeying(ignored))) == ["ignored condition"]
+
+
+def test_values_that_show_another_are_permuted_only_if_the_others_do_too() -> None:
+    both = attribute(confusion=((2, 98), (98, 2)))
+    one = attribute(confusion=((20, 80), (1, 99)))
+    few = attribute(confusion=((1, 5), (1, 99)))
+    assert named(case(obedience=obeying(both))) == ["permuted values"]
+    assert named(case(obedience=obeying(one))) == ["missed values"]
+    assert named(case(obedience=obeying(few))) == []
+
+
+def test_leakage_is_what_changes_beyond_what_noise_does() -> None:
+    def leaking(changed: float, still: float) -> list[str]:
+        leakage = Leakage(("a", "b"), ((0.9, changed), (0.0, 0.9)), (0.0, still), ((0.5, 0.1), (0.1, 0.5)))
+        pair = (attribute(name="a"), attribute(name="b"))
+        return named(case(obedience=obeying(*pair, leakage=leakage)))
+
+    assert leaking(0.3, 0.05) == ["leakage"]
+    assert leaking(0.3, 0.25) == []
+    assert leaking(0.05, 0.0) == []
+
+
+# ---- variety
+
+
+def test_over_strong_guidance_is_told_apart_from_paid_classification_and_from_neither() -> None:
+    clear = obeying(attribute(confidence=9.0))
+    narrow = fidelity(overall=replace(GOOD, recall=sure(0.5)))
+    guided = diagnose(case(obedience=clear, fidelity=narrow, guidance=4.0))
+    assert [f.name for f in guided] == ["over-strong guidance"]
+    assert "--guidance 2.5" in guided[0].advice
+    acgan = case(obedience=clear, fidelity=narrow, model={"generator_weight": 1.0})
+    assert named(acgan) == ["samples avoid class boundaries"]
+    other = diagnose(case(obedience=clear, fidelity=narrow))
+    assert [(f.name, f.grave) for f in other] == [("samples avoid rare cases", False)]
+    assert named(case(obedience=clear, guidance=4.0)) == []  # clear, but nothing is missing
+    (narrower,) = diagnose(case(fidelity=narrow, guidance=4.0))  # narrow, but not clear
+    assert (narrower.name, narrower.grave) == ("less varied than real data", False)
+
+
+def test_parts_missing_from_a_few_conditions_are_worth_knowing_from_many_grave() -> None:
+    lacking = replace(GOOD, coverage=sure(0.4))
+    one = tuple(Within(f"digit={k}", lacking if k == 0 else GOOD, GOOD) for k in range(10))
+    many = tuple(Within(f"digit={k}", lacking if k < 4 else GOOD, GOOD) for k in range(10))
+    for within, grave in ((one, False), (many, True)):
+        (found,) = diagnose(case(fidelity=fidelity(within=within)))
+        assert (found.name, found.grave) == ("dropped mode", grave)
+        assert "digit=0" in found.evidence
+
+
+def test_unlike_samples_that_miss_everything_are_no_dropped_mode() -> None:
+    bad = replace(GOOD, coverage=sure(0.1), precision=sure(0.1))
+    within = tuple(Within(f"digit={k}", bad, GOOD) for k in range(4))
+    assert named(case(fidelity=fidelity(within=within))) == []
+
+
+# ---- latents
+
+
+@pytest.mark.parametrize(
+    ("diversity", "name", "grave"), [(0.3, "posterior collapse", True), (0.95, "healthy low KL", False)]
+)
+def test_an_idle_latent_is_a_fault_only_where_samples_lack_variety(diversity: float, name: str, grave: bool) -> None:
+    latents = LatentSummary("digit", 0.5, 0.5, 1.0, 0.5, 1.0, (0.01, 0.02), 0, 2)
+    found = diagnose(case(latents=latents, fidelity=fidelity(overall=replace(GOOD, diversity=diversity))))
+    assert (name, grave) in [(f.name, f.grave) for f in found]
+    used = replace(latents, kl=(3.0, 4.0), active=2)
+    assert named(case(latents=used)) == []
+
+
+# ---- training
+
+
+def test_an_overpowering_critic_and_a_collapsed_classifier_are_named() -> None:
+    texts = [
+        "the critic overpowers the generator (it wins 99% of pairs); try a stronger penalty (--set r1=1).",
+        "the classifier has collapsed (right about 90% of generated but 30% of real images); try another head.",
+    ]
+    found = diagnose(case(complaints=texts))
+    assert [f.name for f in found] == ["critic overpowering", "classifier collapse"]
+    assert found[0].evidence == "The critic overpowers the generator (it wins 99% of pairs)."
+    assert found[0].advice == "Try a stronger penalty (--set r1=1)."
+
+
+def falling(*losses: float) -> list[dict[str, float]]:
+    return [{"images": k, "validation/loss": loss} for k, loss in enumerate(losses)]
+
+
+def test_under_training_needs_poor_samples_and_a_loss_that_still_falls() -> None:
+    poor = obeying(attribute(asked=sure(0.8)), joint=0.8)
+    still, done = falling(9.0, 7.0, 5.0, 3.0), falling(9.0, 5.0, 3.001, 3.0)
+    assert named(case(obedience=poor, log=still)) == ["under-training"]
+    assert named(case(log=still)) == []
+    assert named(case(obedience=poor, log=done)) == []
+    assert named(case(obedience=poor, log=[], epochs=2.0)) == ["under-training"]
+
+
+def test_over_fitting_is_a_loss_that_rose_again() -> None:
+    assert named(case(log=falling(9.0, 4.0, 5.0, 7.0))) == ["over-fitting"]
+    assert named(case(log=falling(9.0, 4.0, 4.0, 4.2))) == []
+
+
+def test_grave_findings_come_first() -> None:
+    latents = LatentSummary("digit", 0.5, 0.5, 1.0, 0.5, 1.0, (0.01,), 0, 1)
+    found = diagnose(case(latents=latents, complaints=["the critic overpowers all; try less."]))
+    assert [f.grave for f in found] == [True, False]
