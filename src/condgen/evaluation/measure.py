@@ -300,7 +300,7 @@ def _identity(run: Run) -> dict[str, Any]:
     """What the run is and how it was trained."""
     info = run.info
     return {
-        "path": run.path.name,
+        "path": str(run.path),
         "model": info.recipe["model"],
         "arguments": info.recipe["arguments"],
         "training": info.training,

@@ -17,7 +17,7 @@ from condgen.models.priors import Prior
 from condgen.pictures import pil_image
 from condgen.schema import Condition, Continuous
 
-ROWS, COLUMNS = 12, 12
+ROWS, COLUMNS = 12, 9
 MISTAKES = 24
 NEAREST = 8
 STEPS = torch.linspace(-2.5, 2.5, 9)  # standard deviations of the prior
