@@ -286,5 +286,5 @@ def _show_comparison(found: "Comparison") -> None:
 
     console = Console(markup=False, emoji=False, highlight=False)
     console.print(table(found))
-    for text in captions(found):
+    for text in captions(found, "terminal"):
         console.print(text)

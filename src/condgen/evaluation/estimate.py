@@ -36,7 +36,7 @@ def share(hits: Bool[Tensor, " n"]) -> Estimate:
     p = float(hits.cpu().double().mean())
     centre, half = (p + Z**2 / (2 * n)) / (1 + Z**2 / n), Z * (p * (1 - p) / n + Z**2 / (4 * n**2)) ** 0.5
     half /= 1 + Z**2 / n
-    return Estimate(p, max(centre - half, 0.0), min(centre + half, 1.0))
+    return Estimate(p, max(centre - half, 0.0) if p else 0.0, min(centre + half, 1.0))
 
 
 def mean(values: Float[Tensor, " n"], replicates: int = 200, seed: int = 0) -> Estimate:

@@ -15,11 +15,11 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from condgen.data import as_uint8
+from condgen.data import as_float, as_uint8
 from condgen.errors import RequestError, unknown
 from condgen.evaluation.judge import Judge
 
@@ -50,9 +50,9 @@ class Extractor:
         return self.network(self.prepare(x.cpu()).to(self.device)).float().cpu()
 
 
-def extract(extractor: Extractor, x: Float[Tensor, "n ..."], batch: int = 100) -> Float[Tensor, "n feature"]:
-    """Features of any number of observations, `batch` at a time."""
-    return torch.cat([extractor(part) for part in x.split(batch)])
+def extract(extractor: Extractor, x: Shaped[Tensor, "n ..."], batch: int = 100) -> Float[Tensor, "n feature"]:
+    """Features of any number of observations, uint8 images too, `batch` at a time."""
+    return torch.cat([extractor(as_float(part)) for part in x.split(batch)])
 
 
 def extractor(name: str, judge: Judge) -> Extractor:

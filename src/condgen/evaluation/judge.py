@@ -155,13 +155,13 @@ def train_judge(
 ) -> Judge:
     """A judge trained on real observations: uint8 images [n, channel, height, width] or float vectors [n, dimension].
 
-    images: how many are seen in all; unless given, each 60 times, but 100,000 at least and 300,000 at most.
+    images: how many are seen in all; unless given, each 15 times, but 100,000 at least and 300,000 at most.
     shift:  images are moved by up to this many pixels, if they are large enough.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         judge = Judge(condition.schema, tuple(x.shape[1:]))
-        seen = min(max(60 * len(x), 100_000), 300_000) if images is None else images
+        seen = min(max(15 * len(x), 100_000), 300_000) if images is None else images
         steps = max(seen // batch, 1)
         optimiser = torch.optim.AdamW(judge.parameters(), lr=lr, weight_decay=0.01)
         judge.train()
@@ -221,13 +221,17 @@ def _shifted(x: Float[Tensor, "batch ..."], most: int) -> Float[Tensor, "batch .
 
 
 def _image_trunk(shape: tuple[int, ...], width: int) -> nn.Module:
-    """Convolutions with batch norm, halving the image until a side is below 4; large images are halved at once."""
+    """Convolutions with batch norm, halving the image until a side is below 4; large images start at a low resolution.
+
+    The first convolution's stride brings an image to some 16 pixels a side, where the others are quick.
+    """
     channels, height, side = shape
     layers: list[nn.Module] = []
     size, wide = (height, side), 32
-    if min(size) >= 24:
-        layers += [nn.Conv2d(channels, wide, 5, stride=2, padding=2), nn.BatchNorm2d(wide), nn.ReLU()]
-        size, channels, wide = (-(-height // 2), -(-side // 2)), wide, 64
+    stride = next((s for s in (8, 4, 2) if min(size) >= 12 * s), 1)
+    if stride > 1:
+        layers += [nn.Conv2d(channels, wide, 2 * stride + 1, stride, padding=stride), nn.BatchNorm2d(wide), nn.ReLU()]
+        size, channels, wide = (-(-height // stride), -(-side // stride)), wide, 64
     while min(size) >= 4:
         layers += [nn.Conv2d(channels, wide, 3, padding=1), nn.MaxPool2d(2), nn.BatchNorm2d(wide), nn.ReLU()]
         size, channels, wide = (size[0] // 2, size[1] // 2), wide, min(2 * wide, 128)

@@ -229,7 +229,7 @@ def _fidelity(name: str, judge: Judge, made: Dataset, data: Splits, conditional:
     network = extractor(name, judge)
     n = len(made)
     train = data.train[torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))[:n]]
-    sets = [FeatureSet(extract(network, part.floats), part.condition) for part in (made, data.test, train)]
+    sets = [FeatureSet(extract(network, part.x), part.condition) for part in (made, data.test, train)]
     if not conditional:  # nothing was asked, so there is nothing to be within
         free = Schema(attributes=())
         sets = [FeatureSet(s.x, Condition.free(free, len(s))) for s in sets]
