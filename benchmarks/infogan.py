@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/infogan"))
     args = parser.parse_args()
     data = load(args.data)
-    judge = judge_for(data.train)
+    judge = judge_for(data)
     cells = []
     for seed in range(args.seeds):
         folder = args.out / f"{args.preset}-{seed}"

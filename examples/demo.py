@@ -29,8 +29,8 @@ def main() -> None:
     verdict = obedience(judge, run.sample("digit=*", n=200), data.test)
 
     print(f"\nThe picture, one row per digit: {picture}")
-    print(f"Generated digits that the judge recognises as the one asked for: {verdict.asked['digit']:.1%}")
-    print(f"Real digits that it recognises, from data nobody trained on:     {verdict.real['digit']:.1%}")
+    print(f"Generated digits that the judge recognises as the one asked for: {verdict['digit'].asked.value:.1%}")
+    print(f"Real digits that it recognises, from data nobody trained on:     {verdict['digit'].real.value:.1%}")
     print(
         "\nTry next:\n"
         f"  .venv/bin/condgen sample {OUT}/run 'digit=3|8' -n 20 --out {OUT}/threes-and-eights\n"

@@ -55,7 +55,7 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     data, scratch = load("digits"), TemporaryDirectory()
-    judge, digits = judge_for(data.train), data.test.condition.values["digit"]
+    judge, digits = judge_for(data), data.test.condition.values["digit"]
 
     def studied(label: str, latent: int, seed: int) -> tuple[Run, LatentReport]:
         settings = MODELS[label] | {"likelihood": "gaussian", "images": args.images, "previews": 0}

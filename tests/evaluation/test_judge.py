@@ -1,9 +1,11 @@
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
 
-from condgen.data.mixture import Mixture
-from condgen.evaluation.judge import Judge, train_judge
+from condgen.data import Dataset, Mixture, Splits, split
+from condgen.evaluation.judge import Judge, judge_for, train_judge
 from condgen.schema import Condition, Schema
 
 WORLD = Mixture()
@@ -90,3 +92,121 @@ def test_it_judges_uint8_images_of_any_size(people: Schema, shape: tuple[int, ..
     judge = train_judge(x, condition, images=64, batch=16)
     assert judge.agreement(x.float() / 255, condition).keys() == set(people.names)
     assert not judge.training
+
+
+# ---- readings
+
+
+def test_log_probabilities_sum_to_one_and_choose_what_is_read(judge: Judge) -> None:
+    x, condition = world(200, seed=4)
+    read = judge.read(x)
+    for name in ("side", "far"):
+        torch.testing.assert_close(read.outputs[name].exp().sum(1), torch.ones(200))
+        torch.testing.assert_close(
+            read.log_prob(name, read.condition.values[name]), read.outputs[name].max(1).values, rtol=0, atol=0
+        )
+    assert read.features.shape[0] == 200
+    angle = read.log_prob("angle", read.condition.values["angle"])
+    assert (
+        angle > read.log_prob("angle", condition.values["angle"]) - 1e-6
+    ).all()  # a density has its peak at what is read
+
+
+def test_a_part_of_a_reading_is_the_reading_of_the_part(judge: Judge) -> None:
+    x, condition = world(60, seed=4)
+    whole, part = judge.read(x)[10:20], judge.read(x[10:20])
+    for name in judge.schema.names:
+        torch.testing.assert_close(whole.outputs[name], part.outputs[name], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(
+            whole.errors_of(name, condition.values[name][10:20]),
+            judge.read(x).errors_of(name, condition.values[name])[10:20],
+        )
+
+
+def test_images_are_read_alike_as_bytes_and_as_numbers(people: Schema) -> None:
+    judge = Judge(people, (3, 8, 8)).eval()
+    x = torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8)
+    a, b = judge.read(x), judge.read(x.float() / 255)
+    for name in people.names:
+        torch.testing.assert_close(a.outputs[name], b.outputs[name])
+
+
+# ---- calibration
+
+
+def nll(judge: Judge, x: Tensor, condition: Condition, name: str) -> float:
+    return -float(judge.read(x).log_prob(name, condition.values[name]).mean())
+
+
+def blurred(n: int, seed: int) -> tuple[Tensor, Condition]:
+    """A world seen so badly that nobody can be sure."""
+    x, condition = world(n, seed)
+    return x + torch.randn(x.shape, generator=torch.Generator().manual_seed(seed)), condition
+
+
+def test_an_overconfident_judge_becomes_honest_and_changes_no_answer() -> None:
+    judge = train_judge(*blurred(300, seed=5), images=60_000, batch=64)
+    x, condition = blurred(3_000, seed=6)
+    before, answers = {n: nll(judge, x, condition, n) for n in ("side", "far")}, judge.predict(x)
+    held = Dataset(*blurred(1_500, seed=7))
+    judge.calibrate(held)
+    assert judge.temperature[0] > 1.2
+    assert judge.temperature[1] > 1.2
+    for name in ("side", "far"):
+        assert nll(judge, x, condition, name) < before[name] - 0.03
+        assert torch.equal(judge.predict(x).values[name], answers.values[name])
+    sure = judge.read(x).outputs["side"].max(1).values.exp()
+    right = judge.read(x).errors_of("side", condition.values["side"]) < 0.5
+    assert float(sure.mean()) == pytest.approx(float(right.float().mean()), abs=0.05)  # as often right as it is sure
+
+
+def test_the_error_of_a_continuous_attribute_is_that_on_data_it_was_not_trained_on(judge: Judge) -> None:
+    x, condition = world(2_000, seed=8)
+    judge.calibrate(Dataset(x, condition))
+    errors = judge.read(x).condition.values["angle"] - condition.values["angle"]
+    assert judge.read(x[:5]).errors["angle"] == pytest.approx(float(errors.square().mean().sqrt()), rel=1e-3)
+
+
+def test_attributes_without_labels_keep_their_temperature(people: Schema) -> None:
+    judge = Judge(people, (2,)).eval()
+    rows = [{"color": "red"}, {"color": "blue"}]
+    judge.calibrate(Dataset(torch.randn(2, 2), Condition.of(people, rows)))
+    assert judge.temperature[1:].tolist() == [1, 1]
+
+
+# ---- the cache
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Splits:
+    monkeypatch.setenv("CONDGEN_CACHE", str(tmp_path))
+    return split(Dataset(*world(400, seed=1)))
+
+
+def same(a: Judge, b: Judge) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def test_a_judge_is_trained_once_and_kept_calibrated(small: Splits, tmp_path: Path) -> None:
+    first = judge_for(small, images=2_000)
+    (file,) = (tmp_path / "judges").iterdir()
+    assert small.train.fingerprint in file.name
+    kept = file.read_bytes()
+    assert same(judge_for(small, images=2_000), first)
+    assert file.read_bytes() == kept
+    assert not torch.equal(first.temperature, torch.ones(3))
+    fresh = train_judge(small.train.x, small.train.condition, images=2_000).calibrate(small.validation)
+    assert same(fresh, first)
+
+
+def test_a_damaged_judge_is_trained_again(small: Splits, tmp_path: Path) -> None:
+    first = judge_for(small, images=2_000)
+    (file,) = (tmp_path / "judges").iterdir()
+    file.write_bytes(file.read_bytes()[:100])
+    assert same(judge_for(small, images=2_000), first)
+
+
+def test_other_settings_are_another_judge(small: Splits, tmp_path: Path) -> None:
+    judge_for(small, images=1_000)
+    judge_for(small, images=1_000, seed=1)
+    assert len(list((tmp_path / "judges").iterdir())) == 2

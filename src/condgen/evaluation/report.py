@@ -1,6 +1,7 @@
 """The report: every number about a trained model, with the recipe that it was measured by."""
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ class Report:
             content = json.loads(text)
             if isinstance(content, dict) and content.get("format", FORMAT) > FORMAT:
                 raise RunError(f"{source} was written by a newer condgen; update condgen to read it.")
-            return TypeAdapter(cls).validate_python(_numbers(content))
+            return TypeAdapter(cls).validate_python(content)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
@@ -113,27 +114,15 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-NAN = "not a number"
-
-
 def _plain(value: Any) -> Any:
-    """JSON knows neither NaN nor infinities: they become strings that `_numbers` understands."""
+    """JSON knows neither NaN nor infinities: they become words that are read as numbers where a number is expected."""
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return {"nan": NAN, "inf": "infinity", "-inf": "-infinity"}[str(value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
     return value
-
-
-def _numbers(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _numbers(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_numbers(v) for v in value]
-    known = {NAN: float("nan"), "infinity": float("inf"), "-infinity": float("-inf")}
-    return known.get(value, value) if isinstance(value, str) else value
 
 
 def headline(obedience: Obedience | None, model: str) -> str:

@@ -1,0 +1,123 @@
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from condgen.errors import RunError
+from condgen.evaluation.doctor import Finding
+from condgen.evaluation.estimate import Estimate
+from condgen.evaluation.latents import LatentSummary
+from condgen.evaluation.memorisation import Memorisation
+from condgen.evaluation.obedience import Bin, Combination, Obedience
+from condgen.evaluation.report import Recipe, Report, headline, write
+
+from .test_doctor import attribute, fidelity, sure
+
+NAN = Estimate(math.nan, -math.inf, math.inf)
+AGE = attribute(
+    name="Infinity",
+    kind="continuous",
+    choices=(),
+    confusion=(),
+    real_confusion=(),
+    asked=NAN,
+    confidence=None,
+    tolerance=3.0,
+    calibration=(Bin(1.0, 2.0, 0.5, 30),),
+)
+
+
+@pytest.fixture
+def report() -> Report:
+    nothing = Estimate(0.0, 0.0, 0.01)
+    colour = attribute(name="colour", choices=("NaN", "rouge «é» 🟥"))
+    return Report(
+        headline="Requests are obeyed",
+        watch="",
+        run={"path": "runs/a", "model": "cvae", "arguments": {"latent": 4, "prior": None}},
+        sampling={"guidance": {"age": 2.0}},
+        recipe=Recipe(1_000, "data", ("judge",), "abc", 200, "def-v2", 100, 0, 0),
+        obedience=Obedience(
+            (colour, AGE), sure(0.9), sure(0.95), (Combination("colour=NaN", False, sure(0.5), 40),), sure(0.4)
+        ),
+        fidelity=(fidelity(intra_frechet=math.nan),),
+        memorisation=Memorisation(nothing, nothing, sure(0.5), nothing, nothing),
+        usefulness=None,
+        latents=LatentSummary("colour", 0.5, 0.5, 1.0, 0.5, 1.0, (0.1, 0.2), 1, 2),
+        findings=(Finding("leakage", "this", "that"),),
+        warnings=("few",),
+        seconds=1.5,
+        versions={"condgen": "0"},
+    )
+
+
+def test_a_report_comes_back_as_it_was_written(report: Report) -> None:
+    again = Report.loads(report.dumps())
+    assert repr(again) == repr(report)  # NaN equals nothing, but shows as itself
+    assert again.obedience is not None
+    assert again.obedience["colour"].choices == ("NaN", "rouge «é» 🟥")
+    assert math.isnan(again.obedience["Infinity"].asked.value)
+    assert again.obedience["Infinity"].asked.high == math.inf
+
+
+def test_it_is_json_as_others_read_it(report: Report) -> None:
+    def refuse(word: str) -> float:
+        raise AssertionError(f"{word} is no JSON")
+
+    content = json.loads(report.dumps(), parse_constant=refuse)
+    assert content["format"] == 1
+    assert content["obedience"]["attributes"][0]["name"] == "colour"
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("", "not JSON"),
+        ("[]", "cannot read|can read"),
+        ('{"format": 99}', "newer condgen"),
+        ('{"headline": 3}', "can read"),
+    ],
+)
+def test_what_is_no_report_is_told_with_its_name(text: str, part: str) -> None:
+    with pytest.raises(RunError, match=f"runs/report.json.*({part})"):
+        Report.loads(text, "runs/report.json")
+
+
+def test_a_missing_file_is_told_with_the_command_that_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="condgen evaluate"):
+        Report.load(tmp_path / "report.json")
+
+
+def test_a_report_is_saved_in_one_piece_over_the_old_one(report: Report, tmp_path: Path) -> None:
+    path = report.save(tmp_path / "new")
+    replace(report, watch="other").save(tmp_path / "new")
+    assert Report.load(path).watch == "other"
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["report.json"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.txt", "old")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        with pytest.raises(RunError, match="No space left"):
+            write(path, "new")
+    assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("joint", "words"), [(0.98, "are obeyed"), (0.92, "mostly obeyed"), (0.7, "often missed"), (0.2, "not obeyed")]
+)
+def test_the_headline_measures_the_joint_by_the_judges_own(joint: float, words: str) -> None:
+    said = headline(Obedience((attribute(),), sure(joint), sure(0.99)), "cvae")
+    assert words in said
+    assert f"{100 * joint:.1f}\u202f%" in said
+    assert "99.0\u202f%" in said
+    assert "digit" in said
+    both = headline(Obedience((attribute(), AGE), sure(joint), sure(0.99)), "cvae")
+    assert "all 2 attributes at once" in both
