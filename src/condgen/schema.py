@@ -41,7 +41,7 @@ class _Attribute(BaseModel):
 
     name: str = Field(min_length=1)
     synonyms: tuple[str, ...] = ()  # other names of the attribute, as in `glasses=yes` for `Eyeglasses`
-    aliases: dict[str, str] = {}  # other words for its values, as in {"crimson": "red"}
+    aliases: dict[str, str] = {}  # other words for its values, as in {"crimson": "red", "warm": "red|orange"}
 
     @model_validator(mode="after")
     def _name_can_be_requested(self) -> "_Attribute":
@@ -52,8 +52,12 @@ class _Attribute(BaseModel):
     @model_validator(mode="after")
     def _aliases_name_values(self) -> "_Attribute":
         for word in self.aliases:
-            self.parse(word, extrapolate=True)
+            self._must_name_values(word)
         return self
+
+    def _must_name_values(self, alias: str) -> None:
+        """Raises RequestError where an alias stands for nothing that can be asked for."""
+        raise NotImplementedError
 
     def parse(self, value: object, extrapolate: bool = False) -> float:
         """The code of a person's value."""
@@ -64,7 +68,29 @@ class _Attribute(BaseModel):
         return aliases.get(fold(value), value)
 
 
-class Categorical(_Attribute):
+class _Discrete(_Attribute):
+    """An attribute with a list of choices."""
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The names of the values, in the order of their codes."""
+        raise NotImplementedError
+
+    def codes(self, value: object) -> tuple[int, ...]:
+        """The codes of a person's value, of several joined by |, or of an alias of either.
+
+        Raises RequestError with the nearest valid values.
+        """
+        value = self._unalias(value)
+        several = value.split("|") if isinstance(value, str) and value not in self.choices else [value]
+        parsed = (int(self.parse(v.strip() if isinstance(v, str) else v)) for v in several)
+        return tuple(dict.fromkeys(parsed))
+
+    def _must_name_values(self, alias: str) -> None:
+        self.codes(alias)
+
+
+class Categorical(_Discrete):
     """One of several named values. Codes are indices into `values`; the plain encoding is one-hot."""
 
     kind: Literal["categorical"] = "categorical"
@@ -103,6 +129,8 @@ class Categorical(_Attribute):
         for spelling in (str(value), fold(value), _plain_number(value)):
             if spelling in self._codes:
                 return float(self._codes[spelling])
+        if len(parts := str(value).split("|")) > 1 and all(fold(p) in self._codes for p in parts):
+            raise RequestError(f"'{value}' are several values of '{self.name}'; one is needed here.")
         raise unknown(f"value for '{self.name}':", value, (*self.values, *self.aliases))
 
     def format(self, code: int | float) -> str:
@@ -114,7 +142,7 @@ class Categorical(_Attribute):
         return torch.nn.functional.one_hot(codes.long(), len(self.values)).float()
 
 
-class Flag(_Attribute):
+class Flag(_Discrete):
     """Yes or no. Codes are 1 and 0; the plain encoding is +1 and −1."""
 
     kind: Literal["flag"] = "flag"
@@ -153,7 +181,10 @@ class Flag(_Attribute):
 
 
 class Continuous(_Attribute):
-    """A number in the range [low, high] that the data covers. The plain encoding maps the range to [−1, 1]."""
+    """A number in the range [low, high] that the data covers. The plain encoding maps the range to [−1, 1].
+
+    An alias stands for a number or a range: {"teenager": "13..19"}.
+    """
 
     kind: Literal["continuous"] = "continuous"
     low: float = Field(allow_inf_nan=False)
@@ -174,6 +205,18 @@ class Continuous(_Attribute):
     def rms(self) -> float:
         """Root mean square of the plain encoding's numbers: that of a uniform value."""
         return 3**-0.5
+
+    def ends(self, value: object) -> list[object]:
+        """The ends of a person's range `low..high`, or of an alias of one, still as they were given; any number."""
+        value = self._unalias(value)
+        if isinstance(value, str):
+            return [v.strip() for v in value.split("..")]
+        return list(value) if isinstance(value, list | tuple) else [value]
+
+    def _must_name_values(self, alias: str) -> None:
+        low, *high = [self.parse(end, extrapolate=True) for end in self.ends(alias)]
+        if len(high) > 1 or any(h < low for h in high):
+            raise RequestError(f"the alias '{alias}' of '{self.name}' stands for no number and no range low..high")
 
     def parse(self, value: object, extrapolate: bool = False) -> float:
         """The number itself. Raises RequestError when it is none, or out of range and extrapolate is false."""
