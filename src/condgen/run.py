@@ -1,5 +1,6 @@
 """A trained run: open it, ask it for samples, let it edit."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -71,10 +72,12 @@ class Run:
         """n samples for each request; without one, n samples of attributes drawn from the data.
 
         Sample k of every request has the seed `seed + k`, so requests differ in what was asked and in nothing else.
-        sampling: fields of `Sampling`, for models that are guided. Raises RequestError for a wrong request.
+        sampling: fields of `Sampling`, for models that are guided. Words are understood as `requests` shows; those that
+        were guessed or left out give a UserWarning. Raises RequestError for a wrong request.
         """
-        how = Sampling.of(sampling)
-        return Samples.cat(list(self.stream(self.requests(asked, extrapolate), n, seed, sampling=how)))
+        how, found = Sampling.of(sampling), self.requests(asked, extrapolate)
+        _tell(found)
+        return Samples.cat(list(self.stream(found, n, seed, sampling=how)))
 
     def requests(self, asked: Requestable | Sequence[Requestable] = (), extrapolate: bool = False) -> list[Request]:
         """The requests that texts or mappings stand for. Raises RequestError for wrong ones."""
@@ -155,15 +158,19 @@ class Run:
         return request.draw(self.joint, Rng((STREAMS + seeds).tolist()), fill=fill)
 
     @torch.inference_mode()
-    def edit(self, x: Float[Tensor, "n ..."], source: Condition, change: Requestable, seed: int = 0) -> Samples:
+    def edit(
+        self, x: Float[Tensor, "n ..."], source: Condition, change: Requestable | Request, seed: int = 0
+    ) -> Samples:
         """Each x, of condition `source`, with the attributes changed that are asked for and the rest kept.
 
         Raises RequestError for a wrong request, or a model that cannot encode.
         """
         self.must_edit()
-        asked = self.requests(change)
+        asked = [change] if isinstance(change, Request) else self.requests(change)
         if len(asked) > 1:
             raise RequestError(f"'{change}' stands for {len(asked)} requests; edit one at a time.")
+        if not isinstance(change, Request):
+            _tell(asked)
         seeds = torch.arange(seed, seed + len(x))
         target = source.update(asked[0].draw(self.joint, Rng(seeds.tolist()), fill=False))
         device = self.model.device
@@ -203,6 +210,13 @@ class Run:
         ]
         best = (torch.cat(scores).cpu().view(len(x), -1) + log_prior).argmax(1)
         return candidates[best]
+
+
+def _tell(asked: Sequence[Request]) -> None:
+    """Warn where words were guessed or left out in understanding a request."""
+    for request in asked:
+        if request.notes:
+            warnings.warn(request.understood, stacklevel=3)
 
 
 def best_device() -> torch.device:

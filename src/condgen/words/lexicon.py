@@ -10,6 +10,7 @@ from condgen.schema import Attribute, Categorical, Continuous, Flag, Schema, fol
 from condgen.words.text import Key, is_filler, role, stem, stems, tokens, vocabulary
 
 OWN, GENERAL = 0, 1
+SHOWN = 8  # most attributes that an error lists
 SLACK = 3  # most fillers within a phrase that is known without them: `the hair is a red one`
 
 
@@ -85,7 +86,9 @@ class Lexicon:
     @property
     def known(self) -> str:
         """What can be asked for, in short."""
-        return "; ".join(f"{a.name}: {_ways(a)}" for a in self.schema) or "nothing"
+        several = [f"{a.name}: {_ways(a)}" for a in self.schema]
+        rest = f"; … ({len(several)} attributes in all)" if len(several) > SHOWN else ""
+        return "; ".join(several[:SHOWN]) + rest or "nothing"
 
 
 @lru_cache(maxsize=8)

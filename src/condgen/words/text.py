@@ -16,7 +16,7 @@ _REWRITTEN = [
     (re.compile(r"n['’]t\b"), " not"),
     (re.compile(r"\|"), " or "),
     (re.compile(rf"\bbetween\s+{_NUMBER}\s+and\s+{_NUMBER}"), r"\1..\2"),
-    (re.compile(rf"\b{_NUMBER}\s*(?:-|–|to)\s*{_NUMBER}\b"), r"\1..\2"),
+    (re.compile(rf"\b{_NUMBER}(?:-|\s+-\s+|\s*–\s*|\s+to\s+){_NUMBER}\b"), r"\1..\2"),
     (re.compile(r"\b(\d*)0['’]?s\b"), r"\g<1>0..\g<1>9"),
     *((re.compile(rf"\b{word}\b"), f"{k}0..{k}9") for k, word in enumerate(_TENS, start=2)),
 ]
