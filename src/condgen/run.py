@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from condgen.arguments import keyword_arguments, validated
 from condgen.data import Splits
-from condgen.errors import CondgenError, RequestError, RunError, unknown
+from condgen.errors import CondgenError, DataError, RequestError, RunError, unknown
 from condgen.joint import Joint, OneOf
 from condgen.models import MODELS, TRAINING, Flow, MeanFlow, Model, build
 from condgen.models.guidance import Weights
@@ -286,9 +287,12 @@ def _trained_into(
     prepare(built)
     if monitor and len(data.schema):
         _say_what_is_not_used(model, built, monitor)
+    used, note = _usable(model, built, data)
+    if monitor and note:
+        monitor.note(note)
     folder = new_folder(Path(out), "the run")
     origin = {**source, "fingerprint": data.train.fingerprint}
-    Trainer(built, data, folder, settings, source=origin, monitor=monitor, preview=_preview(built, data)).run()
+    Trainer(built, used, folder, settings, source=origin, monitor=monitor, preview=_preview(built, data)).run()
     return Run.open(folder)
 
 
@@ -353,6 +357,26 @@ def _say_what_is_not_used(name: str, model: Model, monitor: Monitor) -> None:
         monitor.note(f"The model {name} ignores these attributes by design; --model cvae learns them.")
 
 
+def _usable(name: str, model: Model, data: Splits) -> tuple[Splits, str]:
+    """The data that a model learns from, and a note on what is left out: unlabelled rows, if labels would be made up.
+
+    A model that knows free attributes learns from them what all data has in common, an unconditional one needs no
+    labels. Any other would see them under labels drawn from all data: that teaches it to ignore its condition.
+    Raises DataError when nothing is left.
+    """
+    labelled = data.train.labelled
+    made_up = "conditional" in model.capabilities and not {"handles_missing", "discovers"} & model.capabilities
+    if not made_up or labelled.all():
+        return data, ""
+    if not labelled.any():
+        raise DataError(f"No training example has a label, so {name} cannot learn what they mean.")
+    note = (
+        f"{int((~labelled).sum()):,} of {len(labelled):,} training examples have no labels at all and are left out; "
+        f"{name} can learn from them too with --set embedding=32 --set condition_dropout=0.1."
+    )
+    return replace(data, train=data.train[labelled.nonzero()[:, 0]]), note
+
+
 def _preview(model: Model, data: Splits) -> Preview:
     return Preview(model.joint(Joint.of(data.train.condition)))
 
@@ -386,6 +410,7 @@ def resume(path: str | Path, data: Splits, monitor: Monitor | None = None) -> Ru
         raise RunError(f"This version of condgen cannot continue {path}: {error}") from None
     model = rebuild(info)
     _taught(model, info.data)
+    data, _ = _usable(info.recipe["model"], model, data)
     preview = _preview(model, data)
     trainer = Trainer(model, data, folder, settings, source=info.data, monitor=monitor, preview=preview)
     with _fitting(folder, info):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from condgen.errors import DataError
@@ -51,6 +51,11 @@ class Dataset:
     def shape(self) -> tuple[int, ...]:
         """Of one observation: (channel, height, width) or (dimension,)."""
         return tuple(self.x.shape[1:])
+
+    @property
+    def labelled(self) -> Bool[Tensor, " n"]:
+        """Where at least one attribute is known."""
+        return self.condition.present.any(1)
 
     @cached_property
     def floats(self) -> Float[Tensor, "n ..."]:

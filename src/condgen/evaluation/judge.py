@@ -157,7 +157,12 @@ def train_judge(
 
     images: how many are seen in all; unless given, each 60 times, but 100,000 at least and 300,000 at most.
     shift:  images are moved by up to this many pixels, if they are large enough.
+
+    Observations without any label teach it nothing and are left out.
     """
+    known = condition.present.any(1)
+    if known.any() and not known.all():
+        x, condition = x[known], condition[known]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         judge = Judge(condition.schema, tuple(x.shape[1:]))

@@ -1,0 +1,78 @@
+"""Rows without any label: kept when data is loaded, used where the family can, left out with a note where not."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from condgen.data import Dataset, Splits, load
+from condgen.errors import DataError
+from condgen.run import resume, train
+from condgen.training.monitor import Silent
+from condgen.training.watch import real_diversity
+from tests.conftest import SMALL
+
+
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def hidden(data: Splits, share: float) -> Splits:
+    """The same data, with the labels of the first part of the training images hidden."""
+    part = data.train
+    mask = torch.arange(len(part))[:, None] < share * len(part)
+    return replace(data, train=Dataset(part.x, part.condition.drop(mask)))
+
+
+def test_loading_keeps_unlabelled_rows(tmp_path: Path) -> None:
+    lines = ["file_name,color,glasses"]
+    for k in range(40):
+        Image.new("RGB", (8, 8), (6 * k, 0, 0)).save(tmp_path / f"{k}.png")
+        lines.append(f"{k}.png," + (f"{('red', 'blue')[k % 2]},{'yn'[k % 2]}" if k % 4 else ","))
+    (tmp_path / "metadata.csv").write_text("\n".join(lines))
+    data = load(str(tmp_path))
+    parts = [data.train, data.validation, data.test]
+    assert sum(map(len, parts)) == 40
+    assert sum(int((~part.labelled).sum()) for part in parts) == 10
+    assert data.schema.names == ["color", "glasses"]
+
+
+def test_a_model_without_a_null_leaves_unlabelled_rows_out_and_says_so(digits: Splits, tmp_path: Path) -> None:
+    monitor, data = Notes(), hidden(digits, 0.5)
+    labelled = data.train[data.train.labelled.nonzero()[:, 0]]
+    few = train("cvae", data, tmp_path / "few", images=512, monitor=monitor, **SMALL)
+    alone = train("cvae", replace(data, train=labelled), tmp_path / "alone", images=512, **SMALL)
+    assert few.sample("digit=3", n=2).x.equal(alone.sample("digit=3", n=2).x)
+    (note,) = monitor.notes
+    assert note.startswith("720 of 1,439 training examples have no labels")
+    assert "--set embedding" in note
+    assert resume(tmp_path / "few", data).info.images == 512
+
+
+@pytest.mark.parametrize(("model", "settings"), [("cvae", {"embedding": 8}), ("vae", {})])
+def test_models_that_can_use_unlabelled_rows_do(
+    model: str, settings: dict[str, int], digits: Splits, tmp_path: Path
+) -> None:
+    monitor, data = Notes(), hidden(digits, 0.5)
+    labelled = data.train[data.train.labelled.nonzero()[:, 0]]
+    full = train(model, data, tmp_path / "full", images=512, monitor=monitor, **SMALL, **settings)
+    alone = train(model, replace(data, train=labelled), tmp_path / "alone", images=512, **SMALL, **settings)
+    assert not full.sample(n=2).x.equal(alone.sample(n=2).x)
+    assert not any("no labels" in note for note in monitor.notes)
+
+
+def test_without_any_label_there_is_nothing_to_condition_on(digits: Splits, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="No training example has a label"):
+        train("cvae", hidden(digits, 1.0), tmp_path / "none", images=512, **SMALL)
+
+
+def test_the_diversity_within_a_condition_is_that_of_labelled_rows(digits: Splits) -> None:
+    data = hidden(digits, 0.9)
+    labelled = data.train[data.train.labelled.nonzero()[:, 0]]
+    assert real_diversity(data.train) == real_diversity(labelled)
