@@ -1,9 +1,9 @@
 """What unlabelled data is worth: digits of which 5 % have labels, with and without the rest.
 
-Obedience by a judge that was trained on all labels, and usefulness: the accuracy on real test images of a judge that was
-trained on samples alone, which copies of a few images do not make good. Mean ± standard deviation over seeds. The models
-know free attributes (learned embeddings with a null), so an unlabelled image is one whose digit is free. Both arms see
-equally many images.
+Obedience by a judge that was trained on all labels, and usefulness: the accuracy on real test images of a judge that
+was trained on samples alone, which copies of a few images do not make good. Mean ± standard deviation over seeds. The
+models know free attributes (learned embeddings with a null), so an unlabelled image is one whose digit is free. Both
+arms see equally many images.
 
     python benchmarks/unlabelled.py --seeds 5
 """
