@@ -143,7 +143,10 @@ class Categorical(_Discrete):
 
 
 class Flag(_Discrete):
-    """Yes or no. Codes are 1 and 0; the plain encoding is +1 and −1."""
+    """Yes or no. Codes are 1 and 0; the plain encoding is +1 and −1.
+
+    Training data may hold probabilities of yes between them (soft labels); requests and evaluation do not.
+    """
 
     kind: Literal["flag"] = "flag"
 
@@ -171,12 +174,20 @@ class Flag(_Discrete):
             return 0.0
         raise unknown(f"value for '{self.name}':", value, ["yes", "no", *self.aliases])
 
+    def probability(self, value: object) -> float:
+        """The probability of yes that a label stands for: 1 or 0, or a number between. Raises RequestError."""
+        try:
+            number = float(str(value))
+        except ValueError:
+            return self.parse(value)
+        return number if 0 < number < 1 else self.parse(value)
+
     def format(self, code: int | float) -> str:
         """'yes' or 'no'."""
         return "yes" if code > 0.5 else "no"
 
     def encode(self, codes: Shaped[Tensor, " batch"]) -> Float[Tensor, "batch width"]:
-        """+1 for yes, −1 for no."""
+        """+1 for yes, −1 for no; 2p − 1 for a probability p of yes, which is the encoding's mean."""
         return codes.float()[:, None] * 2 - 1
 
 
@@ -398,6 +409,11 @@ class Condition:
         """The same requests on another device."""
         values = {name: codes.to(device, non_blocking=True) for name, codes in self.values.items()}
         return replace(self, values=values, present=self.present.to(device, non_blocking=True))
+
+    def hard(self) -> "Condition":
+        """The same, with the likelier of yes and no in place of probabilities."""
+        flags = {a.name: (self.values[a.name] > 0.5).float() for a in self.schema if isinstance(a, Flag)}
+        return replace(self, values={**self.values, **flags})
 
     def repeat(self, times: int) -> "Condition":
         """Each request `times` times in a row: [batch · times]."""

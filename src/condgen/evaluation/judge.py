@@ -54,7 +54,7 @@ class Reading:
         if isinstance(self.schema[name], Continuous):
             normal = torch.distributions.Normal(out[:, 0], self.errors[name])
             return normal.log_prob(codes)
-        return out.gather(1, codes.long()[:, None])[:, 0]
+        return out.gather(1, codes.round().long()[:, None])[:, 0]
 
     def errors_of(self, name: str, codes: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         """How wrong each code is by what is read: 0 or 1, for a continuous attribute the distance in its unit."""
@@ -277,5 +277,5 @@ def _temperature(
     if isinstance(a, Continuous):
         return (output - a.encode(codes)).square().mean().sqrt().clamp(min=1e-4)
     grid = torch.logspace(-1, 1, 201)
-    losses = [cross_entropy(_logits(a, output / t), codes.long()) for t in grid.to(output)]
+    losses = [cross_entropy(_logits(a, output / t), codes.round().long()) for t in grid.to(output)]
     return float(grid[int(torch.stack(losses).argmin())])
