@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from condgen.errors import DataError
 from condgen.run import resume, train
 from condgen.training.monitor import Silent
 from condgen.training.watch import real_diversity
-from tests.conftest import SMALL
+from tests.conftest import FLOW, SMALL
 
 
 class Notes(Silent):
@@ -43,28 +44,32 @@ def test_loading_keeps_unlabelled_rows(tmp_path: Path) -> None:
     assert data.schema.names == ["color", "glasses"]
 
 
-def test_a_model_without_a_null_leaves_unlabelled_rows_out_and_says_so(digits: Splits, tmp_path: Path) -> None:
+@pytest.mark.parametrize("embedding", [0, 8])
+def test_a_model_that_they_would_harm_leaves_unlabelled_rows_out_and_says_so(
+    embedding: int, digits: Splits, tmp_path: Path
+) -> None:
     monitor, data = Notes(), hidden(digits, 0.5)
     labelled = data.train[data.train.labelled.nonzero()[:, 0]]
-    few = train("cvae", data, tmp_path / "few", images=512, monitor=monitor, **SMALL)
-    alone = train("cvae", replace(data, train=labelled), tmp_path / "alone", images=512, **SMALL)
+    settings = {**SMALL, "embedding": embedding, "images": 512}
+    few = train("cvae", data, tmp_path / "few", monitor=monitor, **settings)
+    alone = train("cvae", replace(data, train=labelled), tmp_path / "alone", **settings)
     assert few.sample("digit=3", n=2).x.equal(alone.sample("digit=3", n=2).x)
     (note,) = [note for note in monitor.notes if "no labels" in note]
     assert note.startswith(
         f"{int(0.5 * len(data.train)) + len(data.train) % 2} of {len(data.train):,} training examples"
     )
-    assert "--set embedding" in note
+    assert "--model flow" in note
     assert resume(tmp_path / "few", data).info.images == 512
 
 
-@pytest.mark.parametrize(("model", "settings"), [("cvae", {"embedding": 8}), ("vae", {})])
+@pytest.mark.parametrize(("model", "settings"), [("flow", FLOW), ("vae", SMALL)])
 def test_models_that_can_use_unlabelled_rows_do(
-    model: str, settings: dict[str, int], digits: Splits, tmp_path: Path
+    model: str, settings: dict[str, Any], digits: Splits, tmp_path: Path
 ) -> None:
     monitor, data = Notes(), hidden(digits, 0.5)
     labelled = data.train[data.train.labelled.nonzero()[:, 0]]
-    full = train(model, data, tmp_path / "full", images=512, monitor=monitor, **SMALL, **settings)
-    alone = train(model, replace(data, train=labelled), tmp_path / "alone", images=512, **SMALL, **settings)
+    full = train(model, data, tmp_path / "full", images=512, monitor=monitor, **settings)
+    alone = train(model, replace(data, train=labelled), tmp_path / "alone", images=512, **settings)
     assert not full.sample(n=2).x.equal(alone.sample(n=2).x)
     assert not any("no labels" in note for note in monitor.notes)
 

@@ -358,21 +358,21 @@ def _say_what_is_not_used(name: str, model: Model, monitor: Monitor) -> None:
 
 
 def _usable(name: str, model: Model, data: Splits) -> tuple[Splits, str]:
-    """The data that a model learns from, and a note on what is left out: unlabelled rows, if labels would be made up.
+    """The data that a model learns from, and a note on what is left out: unlabelled rows, where they would do harm.
 
-    A model that knows free attributes learns from them what all data has in common, an unconditional one needs no
-    labels. Any other would see them under labels drawn from all data: that teaches it to ignore its condition.
-    Raises DataError when nothing is left.
+    A flow learns from them what all data has in common, an unconditional model needs no labels. Any other would learn
+    from them to ignore its condition: an encoder can put into the latent what the label does not say, and a label drawn
+    from all data is wrong. Raises DataError when nothing is left.
     """
     labelled = data.train.labelled
-    made_up = "conditional" in model.capabilities and not {"handles_missing", "discovers"} & model.capabilities
-    if not made_up or labelled.all():
+    harmed = "conditional" in model.capabilities and not {"unlabelled", "discovers"} & model.capabilities
+    if not harmed or labelled.all():
         return data, ""
     if not labelled.any():
         raise DataError(f"No training example has a label, so {name} cannot learn what they mean.")
     note = (
-        f"{int((~labelled).sum()):,} of {len(labelled):,} training examples have no labels at all and are left out; "
-        f"{name} can learn from them too with --set embedding=32 --set condition_dropout=0.1."
+        f"{int((~labelled).sum()):,} of {len(labelled):,} training examples have no labels at all and are left out; a "
+        "flow can learn from them too (--model flow)."
     )
     return replace(data, train=data.train[labelled.nonzero()[:, 0]]), note
 
