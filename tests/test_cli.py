@@ -576,3 +576,19 @@ def test_the_installed_command_exits_as_promised(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr == "Error: Unknown dataset 'digitz'. Did you mean digits?\n"
     assert done.stdout == ""
+
+
+def test_sample_and_edit_show_how_words_were_understood(command: Command, run: Run, tmp_path: Path) -> None:
+    result = command("sample", run.path, "a seven or an 8", "digit=1", "-n", 1, "--out", tmp_path / "some")
+    assert result.status == 0
+    assert result.out.splitlines()[0] == '"a seven or an 8" → digit=7|8'
+    edited = command(
+        "edit", run.path, tmp_path / "some" / "000000.png", "quite a 3", "--from", "a 7", "--out", tmp_path / "e"
+    )
+    assert edited.status == 0, edited.err
+    assert edited.out.splitlines()[:2] == [
+        "\"quite a 3\" → digit=3; 'quite' says how much, which cannot be asked for",
+        '"a 7" → digit=7',
+    ]
+    wrong = command("sample", run.path, "two kittens", "--out", tmp_path / "none")
+    assert (wrong.status, "'kittens'" in wrong.err) == (2, True)

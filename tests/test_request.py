@@ -188,3 +188,17 @@ def test_every_value_asked_for_by_name_gets_its_own_code() -> None:
     joint = Joint.of(Condition.of(SCHEMA, [{"digit": 0, "color": "red", "hair color": "red", "Male": 0, "glasses": 0}]))
     drawn = Condition.cat([r.draw(joint, Rng([0])) for r in requests("digit=*", SCHEMA)])
     assert drawn.values["digit"].equal(torch.arange(10.0))
+
+
+def test_an_alias_of_several_values_or_a_range_is_asked_for_precisely_too() -> None:
+    schema = Schema(
+        attributes=(
+            Categorical(
+                name="body", values=("SUV", "Coupe", "Convertible"), aliases={"sports car": "Coupe|Convertible"}
+            ),
+            Continuous(name="age", low=0, high=80, aliases={"teenager": "13..19"}),
+        )
+    )
+    assert one("body=sports car, age=teenager", schema) == {"body": OneOf((1, 2)), "age": between(13, 19)}
+    assert one("body!=sports car", schema) == {"body": OneOf((0,), negated=True)}
+    assert one({"body": ["SUV", "sports car"]}, schema) == {"body": OneOf((0, 1, 2))}

@@ -106,7 +106,7 @@ def test_an_unconditional_model_samples_but_refuses_requests_helpfully(unconditi
         ("digit=77", ["'77'", "Did you mean 7"]),
         ("digit=", ["digit"]),
         ({"color": "red"}, ["'color'", "digit"]),
-        (["digit=1", "seven"], ["'seven'"]),
+        (["digit=1", "sevn"], ["'sevn'", "seven"]),
         ("digit=1, digit=2", ["twice"]),
     ],
     ids=str,
@@ -551,3 +551,10 @@ def test_everything_public_can_be_imported_by_name() -> None:
     assert condgen.Categorical is Categorical
     with pytest.raises(AttributeError, match="nonsense"):
         _ = condgen.nonsense
+
+
+def test_words_that_were_left_out_are_warned_of(run: Run) -> None:
+    with pytest.warns(UserWarning, match="\"a very seven\" → digit=7; 'very' says how much"):
+        samples = run.sample("a very seven", n=1)
+    assert samples.condition.describe() == ["digit=7"]
+    assert run.sample("the digit seven", n=1).x.equal(run.sample("digit=7", n=1).x)

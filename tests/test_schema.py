@@ -248,3 +248,28 @@ def test_with_codes_gives_one_attribute(condition: Condition) -> None:
 def test_complete_means_nothing_is_free(condition: Condition) -> None:
     assert condition[:1].complete
     assert not condition.complete
+
+
+def test_an_alias_may_stand_for_several_values() -> None:
+    body = Categorical(name="body", values=("SUV", "Coupe", "Convertible"), aliases={"sports car": "Coupe|Convertible"})
+    assert body.codes("Sports_Car") == (1, 2)
+    assert body.codes("SUV | Coupe") == (0, 1)
+    with pytest.raises(RequestError, match=r"several values of 'body'"):
+        body.parse("sports car")
+
+
+def test_an_alias_of_a_number_may_stand_for_a_range() -> None:
+    age = Continuous(name="age", low=0, high=80, aliases={"teenager": "13..19", "newborn": "0"})
+    assert age.ends("Teenager") == ["13", "19"]
+    assert age.parse("newborn") == 0.0
+
+
+@pytest.mark.parametrize("alias", ["13..", "19..13", "1..2..3", "young"])
+def test_an_alias_of_a_number_that_stands_for_nothing_is_refused(alias: str) -> None:
+    with pytest.raises(ValueError, match="age"):
+        Continuous(name="age", low=0, high=80, aliases={"teenager": alias})
+
+
+def test_an_alias_of_several_values_must_name_values() -> None:
+    with pytest.raises(ValueError, match="Lorry"):
+        Categorical(name="body", values=("SUV", "Coupe"), aliases={"big": "SUV|Lorry"})

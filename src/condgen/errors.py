@@ -24,11 +24,11 @@ class RunError(CondgenError):
     """A run folder or checkpoint that cannot be read, written or continued."""
 
 
-def unknown(what: str, given: object, valid: Iterable[str]) -> RequestError:
-    """The error for a name that does not exist: says which valid names are nearest, or lists them."""
+def unknown(what: str, given: object, valid: Iterable[str], advice: str = "") -> RequestError:
+    """The error for a name that does not exist: says which valid names are nearest, or lists them; then the advice."""
     valid = [str(v) for v in valid]
     folded = {v.casefold(): v for v in valid}
     near = [folded[m] for m in get_close_matches(str(given).casefold(), folded, n=3, cutoff=0.55)]
     shown = ", ".join(valid[:20]) + (f", … ({len(valid)} in all)" if len(valid) > 20 else "")
     hint = f"Did you mean {' or '.join(near)}?" if near else f"Valid: {shown or 'none'}."
-    return RequestError(f"Unknown {what} '{given}'. {hint}")
+    return RequestError(f"Unknown {what} '{given}'. {hint}{advice}")

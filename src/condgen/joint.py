@@ -45,6 +45,7 @@ class Joint:
     @classmethod
     def of(cls, condition: Condition) -> "Joint":
         """The joint distribution of a dataset's conditions; of more than 20,000 distinct rows, an even subsample."""
+        condition = condition.hard()
         present = condition.present
         columns = [torch.where(present[:, k], condition.values[n], 0.0) for k, n in enumerate(condition.schema.names)]
         nothing = torch.zeros(len(condition))  # lets even an empty schema have one distinct row
@@ -73,7 +74,8 @@ class Joint:
 
     def fill(self, condition: Condition, rng: Rng) -> Condition:
         """The same conditions with every free attribute drawn from the data's joint distribution given the others."""
-        return self._draw(condition.to("cpu"), {}, rng).to(condition.device)
+        drawn = self._draw(condition.to("cpu").hard(), {}, rng)
+        return drawn.to(condition.device).update(condition)  # probabilities stay what they are
 
     def _asked(self, name: str, constraint: Constraint, batch: int) -> Asked:
         if isinstance(constraint, Between):

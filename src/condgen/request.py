@@ -4,6 +4,7 @@ digit=7                      a value            age=20..30      a range
 color!=red                   any other value    digit=3|5       one of several
 Male=yes, Young=no           several at once    digit=*         one request per value
 7, Eyeglasses                a value or a flag whose name alone says which attribute is meant
+an old man with glasses      words, as far as the schema and the vocabulary know them; see condgen.words
 """
 
 import re
@@ -12,10 +13,11 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from condgen.errors import RequestError, unknown
+from condgen.errors import RequestError
 from condgen.joint import Between, Constraint, Joint, OneOf
 from condgen.rng import Rng
-from condgen.schema import Attribute, Categorical, Condition, Continuous, Flag, Schema, fold
+from condgen.schema import Attribute, Condition, Continuous, Flag, Schema, fold
+from condgen.words import shown, understand
 
 Requestable = str | Mapping[str, Any]
 
@@ -28,6 +30,13 @@ class Request:
 
     constraints: Mapping[str, Constraint]
     text: str
+    asked: str = ""  # the words that it was understood from, where it was not asked precisely
+    notes: tuple[str, ...] = ()  # what was guessed or left out in understanding them
+
+    @property
+    def understood(self) -> str:
+        """What was asked and how it was understood: `"an old man" → Young=no, Male=yes`."""
+        return "; ".join([f'"{self.asked}" → {self.text}' if self.asked else self.text, *self.notes])
 
     def draw(self, joint: Joint, rng: Rng, fill: bool = True) -> Condition:
         """One condition per stream of `rng` that satisfies the request; see Joint.draw."""
@@ -42,15 +51,35 @@ def requests(asked: Requestable, schema: Schema, extrapolate: bool = False) -> l
     """
     terms = _terms(asked, schema) if isinstance(asked, str) else [(n, "=", v) for n, v in asked.items()]
     alternatives: dict[str, list[Constraint]] = {}
+    notes: list[str] = []
     for name, operator, value in terms:
-        attribute, value = _resolve(name, schema) if not operator else (schema[name], value)
-        if value is None:
-            continue
-        if attribute.name in alternatives:
-            raise RequestError(f"'{attribute.name}' is asked for twice in '{asked}'; join values with |, as in a|b.")
-        alternatives[attribute.name] = _constraints(attribute, operator, value, extrapolate)
-    combinations = product(*alternatives.values())
-    return [_request(dict(zip(alternatives, chosen, strict=True)), schema) for chosen in combinations]
+        meant, said = _meant(name, operator, value, schema, extrapolate)
+        notes += said
+        for attribute in meant:
+            if attribute in alternatives:
+                raise RequestError(f"'{attribute}' is asked for twice in '{asked}'; join values with |, as in a|b.")
+        alternatives |= meant
+    words = str(asked) if any(not operator for _, operator, _ in terms) else ""
+    return [
+        Request(chosen, _text(chosen, schema), words, tuple(notes))
+        for combination in product(*alternatives.values())
+        for chosen in [dict(zip(alternatives, combination, strict=True))]
+    ]
+
+
+def _meant(
+    name: str, operator: str, value: Any, schema: Schema, extrapolate: bool
+) -> tuple[dict[str, list[Constraint]], Sequence[str]]:
+    """The constraints of a term by attribute, one per request, and notes; None as a value asks for nothing."""
+    if operator:
+        attribute = schema[name]
+        constraints = {} if value is None else {attribute.name: _constraints(attribute, operator, value, extrapolate)}
+        return constraints, ()
+    if known := _resolve(name, schema):
+        attribute, value = known
+        return {attribute.name: _constraints(attribute, "=", value, extrapolate)}, ()
+    understood = understand(name, schema, extrapolate)
+    return {n: [constraint] for n, constraint in understood.constraints.items()}, understood.notes
 
 
 def _terms(text: str, schema: Schema) -> list[tuple[str, str, Any]]:
@@ -73,8 +102,11 @@ def _term(schema: Schema) -> re.Pattern[str]:
     return re.compile(rf"(?:^|(?<=\s))\s*(?P<name>{known}[^\s=!]+)\s*(?P<operator>!?=)", re.IGNORECASE)
 
 
-def _resolve(word: str, schema: Schema) -> tuple[Attribute, str]:
-    """The attribute and value that a bare word means: a flag's name, or a value of just one attribute."""
+def _resolve(word: str, schema: Schema) -> tuple[Attribute, str] | None:
+    """The attribute and value that a bare word means: a flag's name, or a value of just one attribute.
+
+    None for what the schema does not hold in these words.
+    """
     meanings: list[tuple[Attribute, str]] = [
         (a, "yes") for a in schema if isinstance(a, Flag) and fold(word) in map(fold, (a.name, *a.synonyms))
     ]
@@ -87,9 +119,7 @@ def _resolve(word: str, schema: Schema) -> tuple[Attribute, str]:
     for a in schema:
         if fold(word) in map(fold, (a.name, *a.synonyms)):
             raise RequestError(f"'{word}' needs a value, as in {_example(a)}.")
-    flags = [n for a in schema if isinstance(a, Flag) for n in (a.name, *a.synonyms)]
-    values = [w for a in schema for w in (*_bare_values(a), *a.aliases)]
-    raise unknown("request", word, dict.fromkeys([*values, *flags, *schema.names]))
+    return None
 
 
 def _bare_values(attribute: Attribute) -> tuple[str, ...]:
@@ -103,8 +133,8 @@ def _constraints(attribute: Attribute, operator: str, value: Any, extrapolate: b
     everything = range(len(attribute.choices))
     if value == "*" and operator != "!=":
         return [OneOf((code,)) for code in everything]
-    values = attribute.choices if value == "*" else _several(attribute, value)
-    codes = tuple(dict.fromkeys(int(attribute.parse(v)) for v in values))
+    values = attribute.choices if value == "*" else _several(value)
+    codes = tuple(dict.fromkeys(code for v in values for code in attribute.codes(v)))
     if not codes:
         raise RequestError(f"No value is given for '{attribute.name}', as in {_example(attribute)}.")
     if operator != "!=":
@@ -115,10 +145,8 @@ def _constraints(attribute: Attribute, operator: str, value: Any, extrapolate: b
     return [OneOf(rest, negated=True)]
 
 
-def _several(attribute: Categorical | Flag, value: Any) -> Sequence[Any]:
-    """The values joined by | in a text, or listed in a collection."""
-    if isinstance(value, str) and value not in attribute.choices:
-        return [v.strip() for v in value.split("|")]
+def _several(value: Any) -> Sequence[Any]:
+    """The values listed in a collection, or the one given."""
     return list(value) if isinstance(value, list | tuple | set | range) else [value]
 
 
@@ -127,9 +155,7 @@ def _between(attribute: Continuous, operator: str, value: Any, extrapolate: bool
     advice = f"'{attribute.name}' is a number: ask for one, or for a range such as {_example(attribute)}."
     if operator == "!=" or value == "*" or (isinstance(value, str) and "|" in value):
         raise RequestError(f"{shown} cannot be asked. {advice}")
-    ends = [v.strip() for v in value.split("..")] if isinstance(value, str) else value
-    if not isinstance(ends, list | tuple):
-        ends = [ends]
+    ends = attribute.ends(value)
     if len(ends) not in (1, 2) or not all(str(e) for e in ends):
         raise RequestError(f"{shown} is not a range. {advice}")
     low, high = (attribute.parse(e, extrapolate) for e in (ends[0], ends[-1]))
@@ -145,15 +171,5 @@ def _example(attribute: Attribute) -> str:
     return f"{attribute.name}={attribute.low + quarter:.4g}..{attribute.high - quarter:.4g}"
 
 
-def _request(constraints: Mapping[str, Constraint], schema: Schema) -> Request:
-    return Request(constraints, ", ".join(_text(schema[n], c) for n, c in constraints.items()) or "anything")
-
-
-def _text(attribute: Attribute, constraint: Constraint) -> str:
-    if isinstance(constraint, Between):
-        ends = dict.fromkeys((attribute.format(constraint.low), attribute.format(constraint.high)))
-        return f"{attribute.name}=" + "..".join(ends)
-    if constraint.negated:
-        others = (c for c in range(len(attribute.choices)) if c not in constraint.codes)  # type: ignore[union-attr]
-        return f"{attribute.name}!=" + "|".join(map(attribute.format, others))
-    return f"{attribute.name}=" + "|".join(map(attribute.format, constraint.codes))
+def _text(constraints: Mapping[str, Constraint], schema: Schema) -> str:
+    return ", ".join(shown(schema[n], c) for n, c in constraints.items()) or "anything"

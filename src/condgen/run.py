@@ -1,7 +1,9 @@
 """A trained run: open it, ask it for samples, let it edit."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from torch import Tensor
 
 from condgen.arguments import keyword_arguments, validated
 from condgen.data import Splits
-from condgen.errors import CondgenError, RequestError, RunError, unknown
+from condgen.errors import CondgenError, DataError, RequestError, RunError, unknown
 from condgen.joint import Joint, OneOf
 from condgen.models import MODELS, TRAINING, Flow, MeanFlow, Model, build
 from condgen.models.guidance import Weights
@@ -71,10 +73,12 @@ class Run:
         """n samples for each request; without one, n samples of attributes drawn from the data.
 
         Sample k of every request has the seed `seed + k`, so requests differ in what was asked and in nothing else.
-        sampling: fields of `Sampling`, for models that are guided. Raises RequestError for a wrong request.
+        sampling: fields of `Sampling`, for models that are guided. Words are understood as `requests` shows; those that
+        were guessed or left out give a UserWarning. Raises RequestError for a wrong request.
         """
-        how = Sampling.of(sampling)
-        return Samples.cat(list(self.stream(self.requests(asked, extrapolate), n, seed, sampling=how)))
+        how, found = Sampling.of(sampling), self.requests(asked, extrapolate)
+        _tell(found)
+        return Samples.cat(list(self.stream(found, n, seed, sampling=how)))
 
     def requests(self, asked: Requestable | Sequence[Requestable] = (), extrapolate: bool = False) -> list[Request]:
         """The requests that texts or mappings stand for. Raises RequestError for wrong ones."""
@@ -155,15 +159,19 @@ class Run:
         return request.draw(self.joint, Rng((STREAMS + seeds).tolist()), fill=fill)
 
     @torch.inference_mode()
-    def edit(self, x: Float[Tensor, "n ..."], source: Condition, change: Requestable, seed: int = 0) -> Samples:
+    def edit(
+        self, x: Float[Tensor, "n ..."], source: Condition, change: Requestable | Request, seed: int = 0
+    ) -> Samples:
         """Each x, of condition `source`, with the attributes changed that are asked for and the rest kept.
 
         Raises RequestError for a wrong request, or a model that cannot encode.
         """
         self.must_edit()
-        asked = self.requests(change)
+        asked = [change] if isinstance(change, Request) else self.requests(change)
         if len(asked) > 1:
             raise RequestError(f"'{change}' stands for {len(asked)} requests; edit one at a time.")
+        if not isinstance(change, Request):
+            _tell(asked)
         seeds = torch.arange(seed, seed + len(x))
         target = source.update(asked[0].draw(self.joint, Rng(seeds.tolist()), fill=False))
         device = self.model.device
@@ -203,6 +211,13 @@ class Run:
         ]
         best = (torch.cat(scores).cpu().view(len(x), -1) + log_prior).argmax(1)
         return candidates[best]
+
+
+def _tell(asked: Sequence[Request]) -> None:
+    """Warn where words were guessed or left out in understanding a request."""
+    for request in asked:
+        if request.notes:
+            warnings.warn(request.understood, stacklevel=3)
 
 
 def best_device() -> torch.device:
@@ -272,9 +287,12 @@ def _trained_into(
     prepare(built)
     if monitor and len(data.schema):
         _say_what_is_not_used(model, built, monitor)
+    used, note = _usable(model, built, data)
+    if monitor and note:
+        monitor.note(note)
     folder = new_folder(Path(out), "the run")
     origin = {**source, "fingerprint": data.train.fingerprint}
-    Trainer(built, data, folder, settings, source=origin, monitor=monitor, preview=_preview(built, data)).run()
+    Trainer(built, used, folder, settings, source=origin, monitor=monitor, preview=_preview(built, data)).run()
     return Run.open(folder)
 
 
@@ -339,6 +357,26 @@ def _say_what_is_not_used(name: str, model: Model, monitor: Monitor) -> None:
         monitor.note(f"The model {name} ignores these attributes by design; --model cvae learns them.")
 
 
+def _usable(name: str, model: Model, data: Splits) -> tuple[Splits, str]:
+    """The data that a model learns from, and a note on what is left out: unlabelled rows, where they would do harm.
+
+    A flow learns from them what all data has in common, an unconditional model needs no labels. Any other would learn
+    from them to ignore its condition: an encoder can put into the latent what the label does not say, and a label drawn
+    from all data is wrong. Raises DataError when nothing is left.
+    """
+    labelled = data.train.labelled
+    harmed = "conditional" in model.capabilities and not {"unlabelled", "discovers"} & model.capabilities
+    if not harmed or labelled.all():
+        return data, ""
+    if not labelled.any():
+        raise DataError(f"No training example has a label, so {name} cannot learn what they mean.")
+    note = (
+        f"{int((~labelled).sum()):,} of {len(labelled):,} training examples have no labels at all and are left out; a "
+        "flow can learn from them too (--model flow)."
+    )
+    return replace(data, train=data.train[labelled.nonzero()[:, 0]]), note
+
+
 def _preview(model: Model, data: Splits) -> Preview:
     return Preview(model.joint(Joint.of(data.train.condition)))
 
@@ -372,6 +410,7 @@ def resume(path: str | Path, data: Splits, monitor: Monitor | None = None) -> Ru
         raise RunError(f"This version of condgen cannot continue {path}: {error}") from None
     model = rebuild(info)
     _taught(model, info.data)
+    data, _ = _usable(info.recipe["model"], model, data)
     preview = _preview(model, data)
     trainer = Trainer(model, data, folder, settings, source=info.data, monitor=monitor, preview=preview)
     with _fitting(folder, info):

@@ -41,7 +41,7 @@ class _Attribute(BaseModel):
 
     name: str = Field(min_length=1)
     synonyms: tuple[str, ...] = ()  # other names of the attribute, as in `glasses=yes` for `Eyeglasses`
-    aliases: dict[str, str] = {}  # other words for its values, as in {"crimson": "red"}
+    aliases: dict[str, str] = {}  # other words for its values, as in {"crimson": "red", "warm": "red|orange"}
 
     @model_validator(mode="after")
     def _name_can_be_requested(self) -> "_Attribute":
@@ -52,8 +52,12 @@ class _Attribute(BaseModel):
     @model_validator(mode="after")
     def _aliases_name_values(self) -> "_Attribute":
         for word in self.aliases:
-            self.parse(word, extrapolate=True)
+            self._must_name_values(word)
         return self
+
+    def _must_name_values(self, alias: str) -> None:
+        """Raises RequestError where an alias stands for nothing that can be asked for."""
+        raise NotImplementedError
 
     def parse(self, value: object, extrapolate: bool = False) -> float:
         """The code of a person's value."""
@@ -64,7 +68,29 @@ class _Attribute(BaseModel):
         return aliases.get(fold(value), value)
 
 
-class Categorical(_Attribute):
+class _Discrete(_Attribute):
+    """An attribute with a list of choices."""
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The names of the values, in the order of their codes."""
+        raise NotImplementedError
+
+    def codes(self, value: object) -> tuple[int, ...]:
+        """The codes of a person's value, of several joined by |, or of an alias of either.
+
+        Raises RequestError with the nearest valid values.
+        """
+        value = self._unalias(value)
+        several = value.split("|") if isinstance(value, str) and value not in self.choices else [value]
+        parsed = (int(self.parse(v.strip() if isinstance(v, str) else v)) for v in several)
+        return tuple(dict.fromkeys(parsed))
+
+    def _must_name_values(self, alias: str) -> None:
+        self.codes(alias)
+
+
+class Categorical(_Discrete):
     """One of several named values. Codes are indices into `values`; the plain encoding is one-hot."""
 
     kind: Literal["categorical"] = "categorical"
@@ -103,6 +129,8 @@ class Categorical(_Attribute):
         for spelling in (str(value), fold(value), _plain_number(value)):
             if spelling in self._codes:
                 return float(self._codes[spelling])
+        if len(parts := str(value).split("|")) > 1 and all(fold(p) in self._codes for p in parts):
+            raise RequestError(f"'{value}' are several values of '{self.name}'; one is needed here.")
         raise unknown(f"value for '{self.name}':", value, (*self.values, *self.aliases))
 
     def format(self, code: int | float) -> str:
@@ -114,8 +142,11 @@ class Categorical(_Attribute):
         return torch.nn.functional.one_hot(codes.long(), len(self.values)).float()
 
 
-class Flag(_Attribute):
-    """Yes or no. Codes are 1 and 0; the plain encoding is +1 and −1."""
+class Flag(_Discrete):
+    """Yes or no. Codes are 1 and 0; the plain encoding is +1 and −1.
+
+    Training data may hold probabilities of yes between them (soft labels); requests and evaluation do not.
+    """
 
     kind: Literal["flag"] = "flag"
 
@@ -143,17 +174,28 @@ class Flag(_Attribute):
             return 0.0
         raise unknown(f"value for '{self.name}':", value, ["yes", "no", *self.aliases])
 
+    def probability(self, value: object) -> float:
+        """The probability of yes that a label stands for: 1 or 0, or a number between. Raises RequestError."""
+        try:
+            number = float(str(value))
+        except ValueError:
+            return self.parse(value)
+        return number if 0 < number < 1 else self.parse(value)
+
     def format(self, code: int | float) -> str:
         """'yes' or 'no'."""
         return "yes" if code > 0.5 else "no"
 
     def encode(self, codes: Shaped[Tensor, " batch"]) -> Float[Tensor, "batch width"]:
-        """+1 for yes, −1 for no."""
+        """+1 for yes, −1 for no; 2p − 1 for a probability p of yes, which is the encoding's mean."""
         return codes.float()[:, None] * 2 - 1
 
 
 class Continuous(_Attribute):
-    """A number in the range [low, high] that the data covers. The plain encoding maps the range to [−1, 1]."""
+    """A number in the range [low, high] that the data covers. The plain encoding maps the range to [−1, 1].
+
+    An alias stands for a number or a range: {"teenager": "13..19"}.
+    """
 
     kind: Literal["continuous"] = "continuous"
     low: float = Field(allow_inf_nan=False)
@@ -174,6 +216,18 @@ class Continuous(_Attribute):
     def rms(self) -> float:
         """Root mean square of the plain encoding's numbers: that of a uniform value."""
         return 3**-0.5
+
+    def ends(self, value: object) -> list[object]:
+        """The ends of a person's range `low..high`, or of an alias of one, still as they were given; any number."""
+        value = self._unalias(value)
+        if isinstance(value, str):
+            return [v.strip() for v in value.split("..")]
+        return list(value) if isinstance(value, list | tuple) else [value]
+
+    def _must_name_values(self, alias: str) -> None:
+        low, *high = [self.parse(end, extrapolate=True) for end in self.ends(alias)]
+        if len(high) > 1 or any(h < low for h in high):
+            raise RequestError(f"the alias '{alias}' of '{self.name}' stands for no number and no range low..high")
 
     def parse(self, value: object, extrapolate: bool = False) -> float:
         """The number itself. Raises RequestError when it is none, or out of range and extrapolate is false."""
@@ -355,6 +409,11 @@ class Condition:
         """The same requests on another device."""
         values = {name: codes.to(device, non_blocking=True) for name, codes in self.values.items()}
         return replace(self, values=values, present=self.present.to(device, non_blocking=True))
+
+    def hard(self) -> "Condition":
+        """The same, with the likelier of yes and no in place of probabilities."""
+        flags = {a.name: (self.values[a.name] > 0.5).float() for a in self.schema if isinstance(a, Flag)}
+        return replace(self, values={**self.values, **flags})
 
     def repeat(self, times: int) -> "Condition":
         """Each request `times` times in a row: [batch · times]."""

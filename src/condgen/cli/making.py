@@ -21,6 +21,7 @@ from condgen.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from condgen.request import Request
     from condgen.run import Run
     from condgen.schema import Condition
 
@@ -113,7 +114,7 @@ def sample(
     run: RunFolder,
     out: Out,
     request: Annotated[
-        list[str] | None, typer.Argument(metavar="REQUEST", help="digit=7, 'a=yes, b!=c', x=1..2")
+        list[str] | None, typer.Argument(metavar="REQUEST", help="digit=7, 'a=yes, b!=c', x=1..2, 'an old man'")
     ] = None,
     n: Annotated[int, typer.Option("-n", help="Samples per request.")] = 16,
     seed: Annotated[int, typer.Option(help="Sample k of every request has the seed SEED + k.")] = 0,
@@ -132,14 +133,14 @@ def sample(
     """Generate images for each REQUEST (without one: as in the data), with metadata.csv and grid.png.
 
     A request joins terms with commas: name=value, name!=value, name=low..high, name=a|b, name=* (one request per
-    value). Attributes that are not mentioned are free.
+    value), or is words, such as "an old man without glasses". Attributes that are not mentioned are free.
     """
     from condgen.run import Run
     from condgen.samples import save_samples
     from condgen.sampling import Sampling
 
     opened = Run.open(run)
-    asked = opened.requests(request or [], extrapolate)
+    asked = _shown(opened.requests(request or [], extrapolate))
     sampling = Sampling(
         guidance=guidance,
         interval=_interval(interval) if interval else None,
@@ -175,19 +176,29 @@ def edit(
         )
     opened = Run.open(run)
     opened.must_edit()
-    opened.requests(request)
+    change = _shown(opened.requests(request))
+    if len(change) > 1:
+        raise RequestError(f"'{request}' stands for {len(change)} requests; edit one at a time.")
     if len(opened.model.shape) != 3:
         raise RequestError(f"{run} was trained on vectors, not on images; edit those from Python, with Run.edit.")
     channels, height, width = opened.model.shape
     x, _ = load_images([EncodedImage(p, Path(p)) for p in paths], (width, height))
     x = as_float(_with_channels(x, channels))
     now = _stated(opened, source, len(x)) if source else opened.read(x)
-    edited = opened.edit(x, now, request)
+    edited = opened.edit(x, now, change[0])
     shown = save_samples(iter([edited]), opened.schema, [request], out)
     for path, before, after in zip(paths, now.describe(), edited.condition.describe(), strict=True):
         print(f"{path}: {before} → {after}")
     _before_after(x, edited.x, out / "grid.png")
     print(f"{len(x)} edited image(s) in {out}; look at {shown}")
+
+
+def _shown(asked: "list[Request]") -> "list[Request]":
+    """Show how words were understood."""
+    for request in asked:
+        if request.asked:
+            print(request.understood)
+    return asked
 
 
 def _interval(text: str) -> tuple[float, float]:
@@ -213,7 +224,7 @@ def _stated(run: "Run", text: str, n: int) -> "Condition":
     from condgen.errors import RequestError
     from condgen.rng import Rng
 
-    asked = run.requests(text)
+    asked = _shown(run.requests(text))
     if len(asked) > 1:
         raise RequestError(f"--from '{text}' stands for {len(asked)} requests; it must say what the images show.")
     return asked[0].draw(run.joint, Rng(range(n)), fill="handles_missing" not in run.model.capabilities)

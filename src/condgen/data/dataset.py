@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from condgen.errors import DataError
@@ -51,6 +51,11 @@ class Dataset:
     def shape(self) -> tuple[int, ...]:
         """Of one observation: (channel, height, width) or (dimension,)."""
         return tuple(self.x.shape[1:])
+
+    @property
+    def labelled(self) -> Bool[Tensor, " n"]:
+        """Where at least one attribute is known."""
+        return self.condition.present.any(1)
 
     @cached_property
     def floats(self) -> Float[Tensor, "n ..."]:
@@ -141,7 +146,7 @@ class Splits:
 def split(data: Dataset, test: Dataset | None = None, source: str = "", notes: Sequence[str] = ()) -> Splits:
     """Fixed random splits: 15 % test unless a test set is given, 5 % validation, at most 5,000 each; the rest trains.
 
-    The same data is always split alike.
+    The same data is always split alike. Probabilities as labels are for training; the other parts take the likelier.
     """
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
     held = 0 if test is not None else min(int(TEST * len(data)), MOST_HELD_OUT)
@@ -149,4 +154,10 @@ def split(data: Dataset, test: Dataset | None = None, source: str = "", notes: S
     if test is None:
         test = data[order[:held]]
     train, validation = data[order[held + checked :]], data[order[held : held + checked]]
-    return Splits(train, validation, test, source, tuple(notes))
+    return Splits(train, _hard(validation), _hard(test), source, tuple(notes))
+
+
+def _hard(data: Dataset) -> Dataset:
+    hard = data.condition.hard()
+    same = all(codes.equal(data.condition.values[name]) for name, codes in hard.values.items())
+    return data if same else Dataset(data.x, hard)

@@ -11,6 +11,7 @@ from condgen.errors import DataError
 from condgen.schema import FORBIDDEN, Attribute, Categorical, Continuous, Flag, Schema
 
 FEW = 12  # up to this many distinct numbers are categories
+CERTAIN = 0.5  # share of zeros and ones from which on numbers between them are taken for probabilities
 MANY = 200  # more distinct texts than this are taken for identifiers or free text
 _FLAGS = [{"0", "1"}, {"-1", "1"}, {"no", "yes"}, {"false", "true"}, {"n", "y"}, {"off", "on"}]
 _MISSING = {"", "nan", "none", "null", "na", "n/a"}
@@ -71,6 +72,8 @@ def infer_attribute(name: str, values: Sequence[Any], asked_for: bool = False) -
     if {d.casefold() for d in distinct} in _FLAGS:
         return Flag(name=name)
     numbers = _numbers(distinct)
+    if numbers and _are_probabilities(counts):
+        return Flag(name=name)
     if numbers and len(distinct) > FEW:
         if _is_count(numbers, len(values)) and not asked_for:
             return f"The column '{name}' numbers the rows; it was left out."
@@ -94,6 +97,13 @@ def _numbers(texts: set[str]) -> list[float] | None:
     except ValueError:
         return None
     return numbers if all(map(math.isfinite, numbers)) else None
+
+
+def _are_probabilities(counts: Counter[str]) -> bool:
+    """Whether numbers seem to be probabilities of yes: both 0 and 1 occur, mostly, and nothing outside of them."""
+    certain = {v: sum(n for text, n in counts.items() if float(text) == v) for v in (0, 1)}
+    inside = all(0 <= float(text) <= 1 for text in counts)
+    return inside and all(certain.values()) and sum(certain.values()) >= CERTAIN * sum(counts.values())
 
 
 def _is_count(numbers: list[float], rows: int) -> bool:
@@ -128,7 +138,7 @@ def parse_columns(
             if text is None or text in known:
                 continue
             try:
-                known[text] = a.parse(text)
+                known[text] = a.probability(text) if isinstance(a, Flag) else a.parse(text)
             except ValueError as error:
                 raise DataError(f"{source}, row {row + 1}, column '{a.name}': {error}") from None
         present[a.name] = [t is not None for t in texts]

@@ -54,7 +54,7 @@ class Reading:
         if isinstance(self.schema[name], Continuous):
             normal = torch.distributions.Normal(out[:, 0], self.errors[name])
             return normal.log_prob(codes)
-        return out.gather(1, codes.long()[:, None])[:, 0]
+        return out.gather(1, codes.round().long()[:, None])[:, 0]
 
     def errors_of(self, name: str, codes: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         """How wrong each code is by what is read: 0 or 1, for a continuous attribute the distance in its unit."""
@@ -157,7 +157,12 @@ def train_judge(
 
     images: how many are seen in all; unless given, each 15 times, but 100,000 at least and 300,000 at most.
     shift:  images are moved by up to this many pixels, if they are large enough.
+
+    Observations without any label teach it nothing and are left out.
     """
+    known = condition.present.any(1)
+    if known.any() and not known.all():
+        x, condition = x[known], condition[known]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         judge = Judge(condition.schema, tuple(x.shape[1:]))
@@ -276,5 +281,5 @@ def _temperature(
     if isinstance(a, Continuous):
         return (output - a.encode(codes)).square().mean().sqrt().clamp(min=1e-4)
     grid = torch.logspace(-1, 1, 201)
-    losses = [cross_entropy(_logits(a, output / t), codes.long()) for t in grid.to(output)]
+    losses = [cross_entropy(_logits(a, output / t), codes.round().long()) for t in grid.to(output)]
     return float(grid[int(torch.stack(losses).argmin())])

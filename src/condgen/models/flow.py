@@ -43,7 +43,9 @@ class Flow(Model):
         steps: int = 16,
         sampler: SamplerName = "heun",
     ):
-        super().__init__(schema, shape, {"conditional", "encodes", "likelihood", "handles_missing", "guided"})
+        super().__init__(
+            schema, shape, {"conditional", "encodes", "likelihood", "handles_missing", "unlabelled", "guided"}
+        )
         self.condition_encoder = condition_encoder
         self.transport = transport
         self.coupling = coupling

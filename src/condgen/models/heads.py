@@ -24,7 +24,7 @@ from condgen.conditioning import AttributeEmbedding
 from condgen.models.backbones import Count, Weight
 from condgen.models.base import Terms
 from condgen.models.gaussian import LOG_2PI, soft_clamp
-from condgen.schema import Attribute, Condition, Continuous, Schema
+from condgen.schema import Attribute, Condition, Continuous, Flag, Schema
 
 Features = Float[Tensor, "batch feature"]
 Scores = Float[Tensor, " batch"]
@@ -119,7 +119,8 @@ class LabelPosterior(nn.Module):
             return {}
         read = self.read(h)
         given = torch.stack([condition.given(n) for n in named])
-        right = torch.stack([read.values[n] == condition.values[n] for n in named])
+        labels = condition.hard()
+        right = torch.stack([read.values[n] == labels.values[n] for n in named])
         return {f"accuracy_{of}": (right & given).sum() / given.sum().clamp(min=1)}
 
 
@@ -129,7 +130,10 @@ def _outputs(a: Attribute, origins: int) -> int:
 
 
 def _log_prob(a: Attribute, output: Float[Tensor, "batch origin output"], codes: Scores, origin: int) -> Scores:
-    """log q(c_a = codes, origin|x)."""
+    """log q(c_a = codes, origin|x); its mean under the label where that is a probability of yes."""
+    if isinstance(a, Flag):
+        no, yes = output.flatten(1).log_softmax(1)[:, 2 * origin : 2 * origin + 2].unbind(1)
+        return codes * yes + (1 - codes) * no
     if not isinstance(a, Continuous):
         index = codes.long() + origin * len(a.choices)
         return output.flatten(1).log_softmax(1).gather(1, index[:, None])[:, 0]

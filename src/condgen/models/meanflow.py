@@ -77,7 +77,7 @@ class MeanFlow(Model):
         condition_dropout: float = 0.1,
         steps: int = 1,
     ):
-        super().__init__(schema, shape, {"conditional", "handles_missing", "one_step"})
+        super().__init__(schema, shape, {"conditional", "handles_missing", "unlabelled", "one_step"})
         self.condition_encoder = condition_encoder
         self.network = network
         self.time_encoder = time_encoder

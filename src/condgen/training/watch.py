@@ -73,7 +73,11 @@ def sample_diversity(model: Model, joint: Joint, n: int = 128, seed: int = 0) ->
 
 
 def real_diversity(data: Dataset, n: int = 256, most: int = 4_096) -> float:
-    """Root mean square difference of two observations under the same condition, or as nearly so as the data has."""
+    """Root mean square difference of two observations under the same condition, or as nearly so as the data has.
+
+    Observations without any label say nothing about that, unless there are no others.
+    """
+    data = data[data.labelled.nonzero()[:, 0]] if data.labelled.any() else data
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:most]
     pool = data[order]
     first = pool[:n]
