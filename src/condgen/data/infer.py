@@ -28,13 +28,16 @@ def missing(value: Any) -> bool:
     )
 
 
-def infer_schema(columns: Columns) -> tuple[Schema, list[str]]:
-    """The schema of a table's columns, and notes on what was left out and why."""
+def infer_schema(columns: Columns, classes: Sequence[str] = ()) -> tuple[Schema, list[str]]:
+    """The schema of a table's columns, and notes on what was left out and why.
+
+    classes: columns that are known to name classes, however many and whatever they look like.
+    """
     attributes, notes = [], []
     for name, values in columns.items():
         if name.strip().casefold() in _NOT_ATTRIBUTES or name.startswith("__"):
             continue
-        guess = infer_attribute(name, values)
+        guess = infer_attribute(name, values, classes=name in classes)
         if isinstance(guess, str):
             notes.append(guess)
         else:
@@ -56,10 +59,13 @@ def categorical(name: str, values: Iterable[str]) -> Categorical:
     return Categorical(name=name, values=tuple(sorted(set(values), key=_in_order)))
 
 
-def infer_attribute(name: str, values: Sequence[Any], asked_for: bool = False) -> Attribute | str:
+def infer_attribute(
+    name: str, values: Sequence[Any], asked_for: bool = False, classes: bool = False
+) -> Attribute | str:
     """The attribute that a column seems to hold, or the reason why it holds none.
 
     asked_for: a person named the column, so it becomes an attribute even if it looks like an identifier.
+    classes:   its cells are known to be names or numbers of classes.
     """
     if bad := FORBIDDEN & set(name):
         return f"The column '{name}' has {' and '.join(map(repr, sorted(bad)))} in its name; rename it to use it."
@@ -71,11 +77,12 @@ def infer_attribute(name: str, values: Sequence[Any], asked_for: bool = False) -
     if {d.casefold() for d in distinct} in _FLAGS:
         return Flag(name=name)
     numbers = _numbers(distinct)
-    if numbers and len(distinct) > FEW:
+    if numbers and len(distinct) > FEW and not classes:
         if _is_count(numbers, len(values)) and not asked_for:
             return f"The column '{name}' numbers the rows; it was left out."
         return Continuous(name=name, low=min(numbers), high=max(numbers))
-    if not asked_for and (len(distinct) > MANY or (len(distinct) > 20 and len(distinct) > 0.5 * sum(counts.values()))):
+    many = len(distinct) > MANY or (len(distinct) > 20 and len(distinct) > 0.5 * sum(counts.values()))
+    if many and not (asked_for or classes):
         return f"The column '{name}' has {len(distinct)} distinct texts, like an identifier; it was left out."
     return categorical(name, distinct)
 
