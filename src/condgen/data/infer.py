@@ -69,7 +69,7 @@ def infer_attribute(
     """
     if bad := FORBIDDEN & set(name):
         return f"The column '{name}' has {' and '.join(map(repr, sorted(bad)))} in its name; rename it to use it."
-    counts = Counter(_text(v) for v in values if not missing(v))
+    counts = _counts(values)
     distinct = set(counts)
     if len(distinct) < 2:
         what = f"is always '{next(iter(distinct))}'" if distinct else "is empty"
@@ -85,6 +85,22 @@ def infer_attribute(
     if many and not (asked_for or classes):
         return f"The column '{name}' has {len(distinct)} distinct texts, like an identifier; it was left out."
     return categorical(name, distinct)
+
+
+def _counts(values: Sequence[Any]) -> Counter[str]:
+    """How often every text occurs; each distinct cell is looked at once, however often it occurs."""
+    counts: Counter[str] = Counter()
+    for (_, value), n in Counter(_cells(values)).items():
+        if not missing(value):
+            counts[_text(value)] += n
+    return counts
+
+
+def _cells(values: Sequence[Any]) -> list[tuple[type, Any]]:
+    """Values with their types, so that 1 and True differ; what cannot be compared quickly, such as a list, as text."""
+    if any(kind.__hash__ is None for kind in set(map(type, values))):
+        values = [str(v) if type(v).__hash__ is None else v for v in values]
+    return list(zip(map(type, values), values, strict=True))
 
 
 def _text(value: Any) -> str:
@@ -129,17 +145,18 @@ def parse_columns(
             raise DataError(
                 f"{source} has no column '{a.name}', which the schema asks for; it has {', '.join(columns)}."
             )
-        known: dict[str, float] = {}
-        texts = [None if _absent(v, a) else _text(v) for v in columns[a.name]]
-        for row, text in enumerate(texts):
-            if text is None or text in known:
+        cells = _cells(columns[a.name])
+        known: dict[tuple[type, Any], float | None] = {}  # the code of every distinct cell, None where it is empty
+        for row, cell in enumerate(cells):
+            if cell in known:
                 continue
             try:
-                known[text] = a.parse(text)
+                known[cell] = None if _absent(cell[1], a) else a.parse(_text(cell[1]))
             except ValueError as error:
                 raise DataError(f"{source}, row {row + 1}, column '{a.name}': {error}") from None
-        present[a.name] = [t is not None for t in texts]
-        codes[a.name] = [0.0 if t is None else known[t] for t in texts]
+        found = [known[cell] for cell in cells]
+        present[a.name] = [code is not None for code in found]
+        codes[a.name] = [0.0 if code is None else code for code in found]
     return codes, present
 
 

@@ -6,6 +6,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from condgen.data.images import EncodedImage
 from condgen.data.infer import schema_of
 from condgen.data.members import Member
@@ -21,6 +23,7 @@ _ATTRIBUTES = ("list_attr_celeba.txt", "list_attr_celeba.csv")
 _PARTITION = ("list_eval_partition.txt", "list_eval_partition.csv")
 _IMAGES = ("img_align_celeba", "img_align_celeba/img_align_celeba", "Img/img_align_celeba", ".")
 _ARCHIVES = ("img_align_celeba.zip", "Img/img_align_celeba.zip")
+_SIGNS = {"-1": -1, "1": 1}
 _PARTS = {"0": "train", "1": "validation", "2": "test"}
 
 
@@ -47,6 +50,8 @@ def read_celeba(path: Path) -> Parts:
     if "train" not in rows:
         raise DataError(f"{partition} puts none of the images of {listing} into the training part.")
     schema = schema_in(folder)
+    if len(rows) == 1:
+        return Parts(Table(str(listing), images, columns, notes, schema))
 
     def table(part: list[int]) -> Table:
         chosen = {name: [cells[k] for k in part] for name, cells in columns.items()}
@@ -74,15 +79,20 @@ def _celeba_attributes(listing: Path) -> tuple[list[str], dict[str, list[Any]], 
     lines = _lines(listing)
     count = next(lines, ["?"])[0]
     header = next(lines, [])
-    rows = list(lines)
-    if not count.isdigit() or not header or not rows:
-        raise DataError(f"{listing} is not CelebA's list: a line with a count, one with names, and one per image.")
-    for number, row in enumerate(rows, 3):
-        if len(row) != len(header) + 1 or not set(row[1:]) <= {"-1", "1"}:
+    wrong = DataError(f"{listing} is not CelebA's list: a line with a count, one with names, and one per image.")
+    if not count.isdigit() or not header:
+        raise wrong
+    names, rows = [], []
+    for number, (name, *values) in enumerate(lines, 3):
+        if len(values) != len(header) or not _SIGNS.keys() >= set(values):
             raise DataError(f"{listing}, line {number}: a file name and {len(header)} values of -1 or 1 are expected.")
+        names.append(name)
+        rows.append([_SIGNS[value] for value in values])
+    if not rows:
+        raise wrong
     notes = [] if int(count) == len(rows) else [f"{listing} announces {count} images but lists {len(rows):,}."]
-    cells = zip(*(row[1:] for row in rows), strict=True)
-    return [row[0] for row in rows], {n: list(column) for n, column in zip(header, cells, strict=True)}, notes
+    columns = np.array(rows, dtype=np.int8).T.tolist()
+    return names, dict(zip(header, columns, strict=True)), notes
 
 
 def _lines(path: Path) -> Iterator[list[str]]:
@@ -105,7 +115,7 @@ def _celeba_images(folder: Path, names: list[str]) -> list[EncodedImage]:
     roots = (folder, folder.parent) if folder.name == "Anno" else (folder,)
     for place in (root / name for root in roots for name in _IMAGES):
         if any((place / name).is_file() for name in islice(names, 100)):
-            return [EncodedImage(str(place / name), place / name) for name in names]
+            return [EncodedImage(str(file), file) for file in map(place.joinpath, names)]
     for archive in (root / name for root in roots for name in _ARCHIVES):
         if archive.is_file():
             inside = (Member(archive, f"img_align_celeba/{name}") for name in names)

@@ -1,7 +1,7 @@
 """What every reader returns: images or vectors, and the columns that describe them."""
 
 import math
-from collections import Counter
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
@@ -91,7 +91,7 @@ def described(
     rest, told = plain({name: values for name, values in columns.items() if name not in candidates})
     unused = [f"The column '{n}' holds images too; only '{chosen}' is used." for n in others]
     _must_exist(path, folder, images)
-    said = [*notes, *unused, *read, *told, *_repeated(path, images)]
+    said = [*notes, *unused, *read, *told, *_repeated(path, cells)]
     return Table(str(path), images, rest, said, schema_in(path.parent), tuple(classes))
 
 
@@ -99,7 +99,7 @@ def plain(columns: Columns) -> tuple[dict[str, list[Any]], list[str]]:
     """The columns whose cells are single values, spelt alike, and notes on what was left out or respelt."""
     kept, notes = {}, []
     for name, values in columns.items():
-        if any(isinstance(v, list | dict | tuple | set | bytes) for v in values):
+        if any(issubclass(kind, list | dict | tuple | set | bytes) for kind in set(map(type, values))):
             notes.append(nested(name))
             continue
         kept[name], note = _spelt_alike(name, list(values))
@@ -114,22 +114,21 @@ def nested(name: str) -> str:
 
 def _spelt_alike(name: str, values: list[Any]) -> tuple[list[Any], list[str]]:
     """A column in which 1, "1", 1.0 and True stand side by side, as numbers."""
-    given = {(type(v), v) for v in values if not missing(v)}
-    numbers = {pair: _as_number(pair[1]) for pair in given}
-    kinds = {float if kind is int else kind for kind, _ in given}
-    if len(kinds) < 2 and not _spells_a_number_twice(numbers):
+    kinds = {float if kind is int else kind for kind in set(map(type, values))} - {type(None)}
+    if len(kinds) < 2 and str not in kinds:
         return values, []
-    if any(n is None for n in numbers.values()):
+    numbers: dict[tuple[type, Any], float | None] = {}
+    for pair in set(zip(map(type, values), values, strict=True)):
+        empty = missing(pair[1])
+        numbers[pair] = None if empty else _as_number(pair[1])
+        if numbers[pair] is None and not empty:
+            return values, []
+    given = [pair for pair, number in numbers.items() if number is not None]
+    if len(given) == len({numbers[pair] for pair in given}):
         return values, []
-    respelt = [None if missing(v) else numbers[type(v), v] for v in values]
+    respelt = [numbers[type(v), v] for v in values]
     shown = ", ".join(sorted({repr(v) for _, v in given})[:4])
     return respelt, [f"The column '{name}' mixes kinds of values ({shown}); all are read as numbers, yes as 1."]
-
-
-def _spells_a_number_twice(numbers: Mapping[tuple[type, Any], float | None]) -> bool:
-    """Whether texts such as '1' and '1.0' or '1' and 'true' name one number."""
-    known = [n for n in numbers.values() if n is not None]
-    return len(set(known)) < len(known) and any(kind is str for kind, _ in numbers)
 
 
 def _as_number(value: Any) -> float | None:
@@ -169,7 +168,7 @@ def _image_columns(columns: Columns, folder: Path) -> list[str]:
 
 def _is_image(cell: Any) -> bool:
     if isinstance(cell, str):
-        return Path(cell).suffix.casefold() in IMAGE_FILES
+        return os.path.splitext(cell)[1].casefold() in IMAGE_FILES  # without a Path, for tables of millions of rows
     return isinstance(cell, bytes) or (isinstance(cell, dict) and {"bytes", "path"} <= set(cell))
 
 
@@ -186,7 +185,7 @@ def _paths(cells: Sequence[Any], folder: Path) -> tuple[list[Any], list[str]]:
     for k in windows:
         respelt[k] = cells[k].replace("\\", "/")
     notes = [f"{len(windows):,} paths have backslashes; they were read as slashes."] if windows else []
-    outside = [c for c in respelt if isinstance(c, str) and ".." in Path(c).parts]
+    outside = [c for c in respelt if isinstance(c, str) and ".." in c and ".." in Path(c).parts]
     if outside:
         notes.append(
             f"{len(outside):,} paths lead out of the table's folder, such as {outside[0]}; they were followed."
@@ -205,7 +204,8 @@ def _encoded(table: Path, folder: Path, row: int, cell: Any) -> EncodedImage:
         raise DataError(f"There is no image {where}.")
     if "\0" in str(cell):
         raise DataError(f"The path {where} holds a zero byte; repair it.")
-    return EncodedImage(f"{folder / str(cell)} ({where})", folder / str(cell))
+    file = folder / str(cell)
+    return EncodedImage(f"{file} ({where})", file)
 
 
 def _must_exist(path: Path, folder: Path, images: Sequence[EncodedImage]) -> None:
@@ -221,7 +221,7 @@ def _must_exist(path: Path, folder: Path, images: Sequence[EncodedImage]) -> Non
         )
 
 
-def _repeated(path: Path, images: Iterable[EncodedImage]) -> list[str]:
-    counts = Counter(image.content for image in images if isinstance(image.content, Path))
-    again = sum(n - 1 for n in counts.values())
+def _repeated(path: Path, cells: Iterable[Any]) -> list[str]:
+    paths = [cell for cell in cells if isinstance(cell, str)]
+    again = len(paths) - len(set(paths))
     return [f"{again:,} rows of {path} name an image that an earlier row names too."] if again else []
