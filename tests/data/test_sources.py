@@ -530,7 +530,7 @@ def test_a_folder_in_the_place_of_an_image(tmp_path: Path) -> None:
         (b"file_name,color\n0.png,a\n1.png,b,c\n", ["metadata.csv", "columns"]),
         ("file_name,color\n0.png,caf\xe9\n1.png,b\n".encode("latin-1"), ["metadata.csv", "UTF-8"]),
         (b"file_name,color\n" + b"0.png,a\n" * 9999 + b"1.png,caf\xe9\n", ["metadata.csv", "UTF-8"]),
-        ("file_name,color\n0.png,a\n1.png,b\n".encode("utf-16"), ["metadata.csv", "UTF-8"]),
+        ("file_name,color\n0.png,a\n1.png,b\n".encode("utf-16")[:-1], ["metadata.csv", "UTF-8"]),
         (b"file_name,color\n0.png,a\n1.png,a\n", ["metadata.csv", "always 'a'"]),
         (b"file_name,id\n0.png,1\n1.png,2\n", ["metadata.csv", "id"]),
         (b"file_name,a=b\n0.png,1\n1.png,2\n", ["metadata.csv", "'a=b'", "rename"]),

@@ -3,23 +3,21 @@
 import json
 from typing import Any
 
-from condgen.cli.options import Attributes, Data, Json, SchemaFile, Size, load_data
-
-SOURCES = """\
-DATA can also be:
-  a folder with one folder of images per class (attribute: label);
-  a folder of images with a metadata.csv: file_name, and one column per attribute;
-  a CSV or Parquet file with a column of image paths or of encoded images, or columns x0, x1, … of a vector;
-  a folder with train.parquet and, if you like, test.parquet."""
+from condgen.cli.options import Attributes, Data, DataDir, Json, SchemaFile, Size, load_data
 
 
 def inspect(
-    data: Data, attributes: Attributes = None, size: Size = None, schema: SchemaFile = None, as_json: Json = False
+    data: Data,
+    attributes: Attributes = None,
+    size: Size = None,
+    schema: SchemaFile = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
 ) -> None:
     """Show what condgen understands of DATA: attributes, counts, balance, problems."""
     from condgen.data.inspect import summary
 
-    found = summary(load_data(data, attributes, size, schema))
+    found = summary(load_data(data, attributes, size, schema, data_dir))
     if as_json:
         print(json.dumps(found, indent=2))
     else:
@@ -27,12 +25,22 @@ def inspect(
 
 
 def datasets() -> None:
-    """List the built-in datasets and what else DATA can be."""
-    from condgen.data import BUILTIN
+    """List the datasets that have a name and what else DATA can be."""
+    from condgen.data import BUILTIN, PUBLISHED
+    from condgen.data.readers import KINDS
+    from condgen.data.readers.hub import USAGE
 
+    print("Built in:")
     for name, entry in BUILTIN.items():
-        print(f"{name:10} {entry.description}")
-    print(f"\n{SOURCES}")
+        print(f"  {name:14} {entry.description}")
+    print("\nDownloaded on first use, or read from a local copy (--data-dir):")
+    for name, published in PUBLISHED.items():
+        print(f"  {name:14} {published.description}")
+    print("\nDATA can also be:")
+    for kind in KINDS:
+        print(f"  {kind.description};")
+    print(f"  {USAGE}.")
+    print("A schema.json beside the data is used in place of guessing.")
 
 
 def presets() -> None:

@@ -9,6 +9,7 @@ import typer
 from condgen.cli.options import (
     Attributes,
     Data,
+    DataDir,
     Out,
     RunFolder,
     SchemaFile,
@@ -44,6 +45,7 @@ def train(
     attributes: Attributes = None,
     size: Size = None,
     schema: SchemaFile = None,
+    data_dir: DataDir = None,
     seed: Annotated[
         int | None, typer.Option(help="Of the initial weights, the order of the data and the noise.")
     ] = None,
@@ -70,11 +72,11 @@ def train(
     arguments |= {key: value for key, value in options.items() if value is not None}
     name = arguments.pop("model", "cvae")
     split_arguments(name, arguments)  # before the data is loaded: a wrong option should not cost minutes
-    splits = load_data(data, attributes, size, schema)
+    splits = load_data(data, attributes, size, schema, data_dir)
     say(
         f"{len(splits.train):,} training examples of shape {splits.shape}, attributes: {', '.join(splits.schema.names)}"
     )
-    source = origin(data, splits, size, schema)
+    source = origin(data, splits, size, schema, data_dir)
     run = train_run(name, splits, out, source=source, monitor=Terminal(), **arguments)
     _trained(run)
 

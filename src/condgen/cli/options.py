@@ -9,11 +9,14 @@ import typer
 if TYPE_CHECKING:
     from condgen.data import Splits
 
-Data = Annotated[str, typer.Argument(metavar="DATA", help="A built-in name, a folder, a CSV or Parquet file.")]
+Data = Annotated[str, typer.Argument(metavar="DATA", help="A name, a folder, a table, …: see `condgen datasets`.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `condgen train --out` wrote.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="A new folder for the result.")]
 Attributes = Annotated[str | None, typer.Option(help="The only attributes to use: a,b,c.")]
 Size = Annotated[int | None, typer.Option(help="Side of the square that images are cropped and resized to.")]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="A local copy of mnist, celeba, …, in place of downloading it.")
+]
 SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A schema.json to use instead of the inferred one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -23,13 +26,16 @@ def say(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def load_data(data: str, attributes: str | None, size: int | None, schema: Path | None) -> "Splits":
+def load_data(
+    data: str, attributes: str | None, size: int | None, schema: Path | None, data_dir: Path | None = None
+) -> "Splits":
     """The data that a command names; what was guessed or changed on the way is said."""
     from condgen.data import load
     from condgen.schema import Schema
 
     chosen = [name.strip() for name in attributes.split(",")] if attributes else None
-    splits = load(data, attributes=chosen, size=size, schema=Schema.load(schema) if schema else None)
+    own = Schema.load(schema) if schema else None
+    splits = load(data, attributes=chosen, size=size, schema=own, data_dir=data_dir)
     for note in splits.notes:
         say(f"Note: {note}")
     return splits
@@ -49,7 +55,8 @@ def load_again(run: Path) -> "Splits":
             f"{run} was trained from Python on data in memory; go on there (condgen.resume, condgen.distil)."
         )
     given = Schema.model_validate(origin["schema"]) if origin.get("schema") else None
-    return load(origin["source"], attributes=origin.get("attributes"), size=origin.get("size"), schema=given)
+    how = {name: origin.get(name) for name in ("attributes", "size", "data_dir")}
+    return load(origin["source"], schema=given, **how)
 
 
 def parse_settings(pairs: list[str]) -> dict[str, Any]:
@@ -65,13 +72,16 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
     return found
 
 
-def origin(data: str, splits: "Splits", size: int | None, schema: Path | None = None) -> dict[str, Any]:
+def origin(
+    data: str, splits: "Splits", size: int | None, schema: Path | None = None, data_dir: Path | None = None
+) -> dict[str, Any]:
     """How to load the data again: what a run keeps of it."""
-    from condgen.data import BUILTIN
+    from condgen.data import resolved
 
     return {
-        "source": data if data in BUILTIN else str(Path(data).expanduser().resolve()),
+        "source": resolved(data),
         "attributes": splits.schema.names,
         "size": size,
         "schema": splits.schema.model_dump(mode="json") if schema else None,
+        "data_dir": str(data_dir.expanduser().resolve()) if data_dir else None,
     }

@@ -1,9 +1,22 @@
-"""Loading labelled data: built-in sets, folders and tables."""
+"""Loading labelled data: built-in and published sets, folders, tables and archives."""
 
 from condgen.data.builtin import BUILTIN
 from condgen.data.dataset import Dataset, Splits, as_float, as_uint8, split
 from condgen.data.mixture import Mixture
 from condgen.data.overlap import Overlap
-from condgen.data.sources import load
+from condgen.data.published import PUBLISHED
+from condgen.data.sources import load, resolved
 
-__all__ = ["BUILTIN", "Dataset", "Mixture", "Overlap", "Splits", "as_float", "as_uint8", "load", "split"]
+__all__ = [
+    "BUILTIN",
+    "PUBLISHED",
+    "Dataset",
+    "Mixture",
+    "Overlap",
+    "Splits",
+    "as_float",
+    "as_uint8",
+    "load",
+    "resolved",
+    "split",
+]

@@ -13,6 +13,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from condgen.data.members import Member
 from condgen.errors import DataError, RequestError
 
 LARGEST_GUESS = 64  # side that images of different sizes get when none is asked for
@@ -20,16 +21,17 @@ LARGEST_GUESS = 64  # side that images of different sizes get when none is asked
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """An encoded image, as bytes or as a file, and the name to call it by in messages."""
+    """An encoded image, as bytes, as a file or inside an archive, and the name to call it by in messages."""
 
     name: str
-    content: bytes | Path
+    content: bytes | Path | Member
 
 
 def decode(image: EncodedImage) -> Image.Image:
     """The image, upright, grey (mode L) or colour (mode RGB). Raises DataError that names it."""
     try:
-        stream = image.content if isinstance(image.content, Path) else io.BytesIO(image.content)
+        content = image.content.read() if isinstance(image.content, Member) else image.content
+        stream = content if isinstance(content, Path) else io.BytesIO(content)
         with Image.open(stream) as opened:
             return _eight_bits(ImageOps.exif_transpose(opened))
     except FileNotFoundError:

@@ -29,13 +29,16 @@ def missing(value: Any) -> bool:
     )
 
 
-def infer_schema(columns: Columns) -> tuple[Schema, list[str]]:
-    """The schema of a table's columns, and notes on what was left out and why."""
+def infer_schema(columns: Columns, classes: Sequence[str] = ()) -> tuple[Schema, list[str]]:
+    """The schema of a table's columns, and notes on what was left out and why.
+
+    classes: columns that are known to name classes, however many and whatever they look like.
+    """
     attributes, notes = [], []
     for name, values in columns.items():
         if name.strip().casefold() in _NOT_ATTRIBUTES or name.startswith("__"):
             continue
-        guess = infer_attribute(name, values)
+        guess = infer_attribute(name, values, classes=name in classes)
         if isinstance(guess, str):
             notes.append(guess)
         else:
@@ -57,14 +60,17 @@ def categorical(name: str, values: Iterable[str]) -> Categorical:
     return Categorical(name=name, values=tuple(sorted(set(values), key=_in_order)))
 
 
-def infer_attribute(name: str, values: Sequence[Any], asked_for: bool = False) -> Attribute | str:
+def infer_attribute(
+    name: str, values: Sequence[Any], asked_for: bool = False, classes: bool = False
+) -> Attribute | str:
     """The attribute that a column seems to hold, or the reason why it holds none.
 
     asked_for: a person named the column, so it becomes an attribute even if it looks like an identifier.
+    classes:   its cells are known to be names or numbers of classes.
     """
     if bad := FORBIDDEN & set(name):
         return f"The column '{name}' has {' and '.join(map(repr, sorted(bad)))} in its name; rename it to use it."
-    counts = Counter(_text(v) for v in values if not missing(v))
+    counts = _counts(values)
     distinct = set(counts)
     if len(distinct) < 2:
         what = f"is always '{next(iter(distinct))}'" if distinct else "is empty"
@@ -74,13 +80,30 @@ def infer_attribute(name: str, values: Sequence[Any], asked_for: bool = False) -
     numbers = _numbers(distinct)
     if numbers and _are_probabilities(counts):
         return Flag(name=name)
-    if numbers and len(distinct) > FEW:
+    if numbers and len(distinct) > FEW and not classes:
         if _is_count(numbers, len(values)) and not asked_for:
             return f"The column '{name}' numbers the rows; it was left out."
         return Continuous(name=name, low=min(numbers), high=max(numbers))
-    if not asked_for and (len(distinct) > MANY or (len(distinct) > 20 and len(distinct) > 0.5 * sum(counts.values()))):
+    many = len(distinct) > MANY or (len(distinct) > 20 and len(distinct) > 0.5 * sum(counts.values()))
+    if many and not (asked_for or classes):
         return f"The column '{name}' has {len(distinct)} distinct texts, like an identifier; it was left out."
     return categorical(name, distinct)
+
+
+def _counts(values: Sequence[Any]) -> Counter[str]:
+    """How often every text occurs; each distinct cell is looked at once, however often it occurs."""
+    counts: Counter[str] = Counter()
+    for (_, value), n in Counter(_cells(values)).items():
+        if not missing(value):
+            counts[_text(value)] += n
+    return counts
+
+
+def _cells(values: Sequence[Any]) -> list[tuple[type, Any]]:
+    """Values with their types, so that 1 and True differ; what cannot be compared quickly, such as a list, as text."""
+    if any(kind.__hash__ is None for kind in set(map(type, values))):
+        values = [str(v) if type(v).__hash__ is None else v for v in values]
+    return list(zip(map(type, values), values, strict=True))
 
 
 def _text(value: Any) -> str:
@@ -132,20 +155,26 @@ def parse_columns(
             raise DataError(
                 f"{source} has no column '{a.name}', which the schema asks for; it has {', '.join(columns)}."
             )
-        known: dict[str, float] = {}
-        texts = [None if _absent(v, a) else _text(v) for v in columns[a.name]]
-        for row, text in enumerate(texts):
-            if text is None or text in known:
+        cells = _cells(columns[a.name])
+        known: dict[tuple[type, Any], float | None] = {}  # the code of every distinct cell, None where it is empty
+        for row, cell in enumerate(cells):
+            if cell in known:
                 continue
             try:
-                known[text] = a.probability(text) if isinstance(a, Flag) else a.parse(text)
+                known[cell] = None if _absent(cell[1], a) else _code(a, _text(cell[1]))
             except ValueError as error:
                 raise DataError(f"{source}, row {row + 1}, column '{a.name}': {error}") from None
-        present[a.name] = [t is not None for t in texts]
-        codes[a.name] = [0.0 if t is None else known[t] for t in texts]
+        found = [known[cell] for cell in cells]
+        present[a.name] = [code is not None for code in found]
+        codes[a.name] = [0.0 if code is None else code for code in found]
     return codes, present
 
 
 def _absent(value: Any, attribute: Attribute) -> bool:
     """Whether a cell holds no value of the attribute; 'none' is one where it is listed among the values."""
     return missing(value) and not (isinstance(attribute, Categorical) and _text(value) in attribute.values)
+
+
+def _code(a: Attribute, text: str) -> float:
+    """The code of a cell; of a flag also a probability."""
+    return a.probability(text) if isinstance(a, Flag) else a.parse(text)

@@ -1,0 +1,81 @@
+"""Readers, one per kind of source behind one registry; each turns what it reads into tables."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from condgen.data.readers.faces import is_celeba, is_utkface, read_celeba, read_utkface
+from condgen.data.readers.files import read_file
+from condgen.data.readers.folders import has_metadata, has_parquet, read_classes, read_metadata, read_parquet
+from condgen.data.readers.hub import PREFIX, read_hub
+from condgen.data.readers.shards import is_pattern, is_shards, read_pattern, read_shards
+from condgen.data.readers.stylegan import is_stylegan, read_stylegan
+from condgen.data.readers.table import Parts, Table
+from condgen.errors import DataError
+
+__all__ = ["KINDS", "Kind", "Parts", "Table", "is_address", "read"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of source: what it is, how a path is recognised as one, and what reads it."""
+
+    description: str
+    recognises: Callable[[Path], bool]
+    read: Callable[[Path], Parts]
+
+
+KINDS = (  # the first that recognises a path reads it
+    Kind(
+        "CelebA as published or from Kaggle: list_attr_celeba.txt (.csv), images in img_align_celeba/ or its .zip;\n"
+        "    list_eval_partition.txt says what is for testing",
+        is_celeba,
+        read_celeba,
+    ),
+    Kind(
+        "a folder with train.parquet (or train-00000-of-00002.parquet, …) and, if you like, test.parquet",
+        has_parquet,
+        read_parquet,
+    ),
+    Kind(
+        "a folder of images with a metadata.csv, .jsonl or .parquet: file_name, and one column per attribute",
+        has_metadata,
+        read_metadata,
+    ),
+    Kind("StyleGAN's images with a dataset.json, in a folder or a ZIP", is_stylegan, read_stylegan),
+    Kind(
+        "WebDataset shards: a .tar, a folder of them, or a pattern such as shards-{000..009}.tar; key.jpg beside\n"
+        "    key.json, key.cls or key.txt",
+        is_shards,
+        read_shards,
+    ),
+    Kind("UTKFace: images named [age]_[gender]_[race]_[date].jpg", is_utkface, read_utkface),
+    Kind("a folder with one folder of images per class (attribute: label)", Path.is_dir, read_classes),
+    Kind(
+        "a CSV, TSV, JSON Lines or Parquet file with a column of image paths or of encoded images, or columns x0,\n"
+        "    x1, … of a vector",
+        Path.is_file,
+        read_file,
+    ),
+)
+
+
+def is_address(source: str) -> bool:
+    """Whether a source is no path but the name of a dataset on the Hub."""
+    return source.startswith(PREFIX)
+
+
+def read(source: str) -> Parts:
+    """The tables of a source: a path, a pattern of shards or `hf:owner/name`.
+
+    Raises DataError that names the file, row or column at fault.
+    """
+    if is_address(source):
+        return read_hub(source)
+    path = Path(source).expanduser()
+    if not path.exists() and is_pattern(source):
+        return read_pattern(source)
+    for kind in KINDS:
+        if kind.recognises(path):
+            return kind.read(path)
+    raise DataError(f"The data {source} does not exist, or is neither a file nor a folder.")

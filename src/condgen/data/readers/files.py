@@ -1,0 +1,178 @@
+"""Tables in one file: CSV and its relatives, JSON Lines, Parquet."""
+
+import codecs
+import io
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from condgen.data.readers.table import Parts, Table, described, nested
+from condgen.errors import DataError
+
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+_DELIMITERS = ",;\t|"
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def read_file(path: Path) -> Parts:
+    """The table in a file. Raises DataError that names the file, and the row or column at fault."""
+    return Parts(table_in(path))
+
+
+def table_in(path: Path) -> Table:
+    """The table in a CSV, TSV, JSON Lines or Parquet file."""
+    kind = path.suffix.casefold()
+    if kind not in TABLES:
+        raise DataError(
+            f"{path} is neither a folder nor a CSV or Parquet file, nor another kind that condgen reads; "
+            "`condgen datasets` lists them."
+        )
+    try:
+        if kind == ".parquet":
+            return parquet([path])
+        columns, notes = json_lines(path) if kind in (".jsonl", ".ndjson") else delimited(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+    return described(path, columns, notes)
+
+
+def parquet(paths: list[Path]) -> Table:
+    """The table in one Parquet file, or in several that continue each other."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    tables = []
+    for path in paths:
+        try:
+            tables.append(pq.read_table(path))
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(f"{path} cannot be read as Parquet: {first_line(error)}") from None
+    try:
+        table = pa.concat_tables(tables, promote_options="default")
+    except pa.ArrowException as error:
+        raise DataError(
+            f"The files beside {paths[0]} do not continue each other's columns: {first_line(error)}"
+        ) from None
+    names = _class_names(table.schema.metadata or {})
+    columns, notes = columns_of(paths[0], table)
+    return described(paths[0], named(columns, names), notes, [n for n in names if n in columns])
+
+
+def named(columns: dict[str, list[Any]], names: Mapping[str, list[str]]) -> dict[str, list[Any]]:
+    """The columns with class numbers replaced by the names of the classes; −1 stands for a missing label."""
+
+    def name(classes: list[str], k: Any) -> Any:
+        return classes[k] if isinstance(k, int) and 0 <= k < len(classes) else None
+
+    return {n: [name(names[n], k) for k in cells] if n in names else cells for n, cells in columns.items()}
+
+
+def _class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
+    """The names that the `datasets` library keeps for columns of class numbers."""
+    try:
+        features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
+        return {
+            name: f["names"] for name, f in features.items() if isinstance(f, dict) and f.get("_type") == "ClassLabel"
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def delimited(path: Path) -> tuple[dict[str, list[Any]], list[str]]:
+    """The columns of a CSV file: its delimiter is that of its first line, its text UTF-8, or UTF-16 with a mark."""
+    import pyarrow as pa
+    import pyarrow.csv as pacsv
+
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+    source: Any = path
+    if head.startswith(_UTF_16):
+        source, head = _from_utf_16(path)
+    options = pacsv.ParseOptions(delimiter=_delimiter(path, head), newlines_in_values=True)
+    try:
+        table = pacsv.read_csv(source, parse_options=options)
+    except (OSError, pa.ArrowException) as error:
+        if "UTF8" in str(error):
+            raise DataError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
+        raise DataError(f"{path} cannot be read as CSV: {first_line(error)}") from None
+    if any(pa.types.is_binary(kind) for kind in table.schema.types):
+        raise DataError(f"{path} is not UTF-8 text; save it as UTF-8.")
+    return columns_of(path, table)
+
+
+def _from_utf_16(path: Path) -> tuple[io.BytesIO, bytes]:
+    """The file as UTF-8, and how that begins."""
+    try:
+        content = path.read_bytes().decode("utf-16").encode()
+    except UnicodeError:
+        raise DataError(f"{path} begins like UTF-16 but is not UTF-8 or UTF-16 text; save it as UTF-8.") from None
+    return io.BytesIO(content), content[: 1 << 16]
+
+
+def _delimiter(path: Path, head: bytes) -> str:
+    """The delimiter that is most frequent in the first line, outside quotes. Raises DataError where there is none."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
+    if not text.strip():
+        raise DataError(f"{path} is empty.")
+    first = re.sub(r'"[^"]*"', "", text.lstrip("\r\n")).splitlines()[0]
+    best = max(_DELIMITERS, key=first.count)
+    if best not in first:
+        raise DataError(f"{path} has only one column; it needs one for images and one per attribute.")
+    return best
+
+
+def json_lines(path: Path) -> tuple[dict[str, list[Any]], list[str]]:
+    """The columns of a file with one JSON object per line; a key that a row lacks is missing there."""
+    rows: list[dict[str, Any]] = []
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            rows += [_row(path, number, line) for number, line in enumerate(file, 1) if line.strip()]
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
+    return columns_of_rows(rows), []
+
+
+def _row(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}, line {number}, is not JSON: {first_line(error)}") from None
+    if not isinstance(row, dict):
+        raise DataError(f'{path}, line {number}, is no JSON object such as {{"file_name": "a.png", "color": 3}}.')
+    return row
+
+
+def columns_of_rows(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """The columns of a list of rows, in the order in which their names first occur."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def columns_of(path: Path, table: Any) -> tuple[dict[str, list[Any]], list[str]]:
+    """The columns of an Arrow table as lists, by name, and notes on those left out because they are nested."""
+    names = [name.strip() for name in table.column_names]
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(f"{path} has two columns called '{name}'; rename one.")
+    single = [_is_single(field.type) for field in table.schema]
+    columns = {n: c.to_pylist() for n, c, keep in zip(names, table.columns, single, strict=True) if keep}
+    return columns, [nested(name) for name, keep in zip(names, single, strict=True) if not keep]
+
+
+def _is_single(kind: Any) -> bool:
+    """Whether cells of this Arrow type are single values, or images as the `datasets` library writes them."""
+    import pyarrow as pa
+
+    if pa.types.is_struct(kind):
+        return {"bytes", "path"} <= {kind.field(k).name for k in range(kind.num_fields)}
+    return not pa.types.is_nested(kind)
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an error says, at most 300 characters."""
+    return (str(error).splitlines() or ["no reason given"])[0][:300]

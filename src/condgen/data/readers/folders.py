@@ -1,0 +1,106 @@
+"""Folders: of classes, of images with a table, of Parquet files."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from condgen.data.images import EncodedImage
+from condgen.data.infer import categorical, schema_of
+from condgen.data.readers.files import parquet, table_in
+from condgen.data.readers.table import IMAGE_FILES, Parts, Table, schema_in
+from condgen.errors import DataError
+
+METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+PART_NAMES = {
+    "train": ("train", "training"),
+    "validation": ("validation", "val", "valid"),
+    "test": ("test", "testing"),
+}
+_BEGINNINGS = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")  # of files of images
+
+
+def has_metadata(path: Path) -> bool:
+    """Whether a folder holds a table of its images."""
+    return any((path / name).is_file() for name in METADATA)
+
+
+def read_metadata(path: Path) -> Parts:
+    """A folder's images, described by its metadata file."""
+    return Parts(table_in(next(path / name for name in METADATA if (path / name).is_file())))
+
+
+def parquet_parts(path: Path) -> dict[str, list[Path]]:
+    """Parquet files by the part they belong to: train.parquet, or train-00000-of-00002.parquet and so on."""
+    found = {}
+    for part, names in PART_NAMES.items():
+        for folder in (path, path / "data"):
+            files = [f for name in names for f in sorted({*folder.glob(f"{name}.parquet"), *_shards(folder, name)})]
+            if files and part not in found:
+                found[part] = files
+    return found
+
+
+def _shards(folder: Path, name: str) -> Iterator[Path]:
+    return folder.glob(f"{name}-[0-9]*-of-[0-9]*.parquet")
+
+
+def has_parquet(path: Path) -> bool:
+    """Whether a folder holds Parquet files of a training part."""
+    return path.is_dir() and "train" in parquet_parts(path)
+
+
+def read_parquet(path: Path) -> Parts:
+    """A folder's Parquet files, those for testing apart."""
+    return Parts(**{part: parquet(files) for part, files in parquet_parts(path).items()})
+
+
+def read_classes(path: Path) -> Parts:
+    """A folder with one subfolder of images per class: the categorical attribute `label`."""
+    classes = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
+    files = [(file, c.name) for c in classes for file in images_below(c)]
+    loose = sum(map(is_image_file, path.iterdir()))
+    if not files:
+        what = "images but neither class folders nor a metadata.csv" if loose else "no images"
+        raise DataError(
+            f"The folder {path} holds {what}. It needs one folder of images per class, or images with a metadata.csv "
+            "(a column file_name and one column per attribute), or a train.parquet; `condgen datasets` lists all that "
+            "condgen reads."
+        )
+    labels = [name for _, name in files]
+    if {name.casefold() for name in labels} <= {name for names in PART_NAMES.values() for name in names}:
+        raise DataError(
+            f"The folders in {path} are named like splits ({', '.join(sorted(set(labels)))}), not like classes. Give "
+            f"one of them, such as {classes[0]}, which is then split into training and test data."
+        )
+    notes = [f"{loose} images that lie in no class folder were left out."] if loose else []
+    schema = schema_in(path) or (schema_of([categorical("label", labels)]) if len(set(labels)) > 1 else None)
+    return Parts(Table(str(path), [EncodedImage(str(f), f) for f, _ in files], {"label": labels}, notes, schema))
+
+
+def images_below(folder: Path) -> list[Path]:
+    """All files of images in a folder and those in it, sorted; links are followed, in circles only once."""
+    found, seen = [], set()
+    for here, folders, files in os.walk(folder, followlinks=True):
+        known = os.stat(here)
+        if (known.st_dev, known.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((known.st_dev, known.st_ino))
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        found += [Path(here, f) for f in files if is_image_file(Path(here, f))]
+    return sorted(found)
+
+
+def is_image_file(file: Path) -> bool:
+    """Whether a file is one of an image by its extension or, where it has none, by how it begins."""
+    if file.name.startswith(".") or not file.is_file():
+        return False
+    return file.suffix.casefold() in IMAGE_FILES or (not file.suffix and _begins_like_an_image(file))
+
+
+def _begins_like_an_image(file: Path) -> bool:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(8).startswith(_BEGINNINGS)
+    except OSError:
+        return False

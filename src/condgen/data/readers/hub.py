@@ -1,0 +1,148 @@
+"""Datasets of the Hugging Face Hub, through the `datasets` library: `hf:owner/name`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from condgen.data.readers.files import columns_of, columns_of_rows, first_line, named
+from condgen.data.readers.folders import PART_NAMES
+from condgen.data.readers.table import Parts, Table, described
+from condgen.errors import DataError, RequestError, unknown
+
+PREFIX = "hf:"
+USAGE = (
+    "hf:owner/name, a dataset of the Hugging Face Hub (or a local folder that the `datasets` library reads), if\n"
+    "    need be with ?config=…&split=…&revision=…&streaming=yes&rows=N (pip install 'condgen[hub]')"
+)
+_OPTIONS = ("config", "split", "revision", "streaming", "rows")
+
+
+@dataclass(frozen=True)
+class Address:
+    """What `hf:name?config=…&split=…&revision=…&streaming=yes&rows=N` says.
+
+    name: on the Hub, or a local folder. config: where a dataset has several. split: the only one to read.
+    streaming: read rows as they arrive, with nothing kept on disk. rows: at most so many of each part.
+    """
+
+    name: str
+    config: str | None = None
+    split: str | None = None
+    revision: str | None = None
+    streaming: bool = False
+    rows: int | None = None
+
+    @classmethod
+    def of(cls, source: str) -> "Address":
+        """The address in a source. Raises RequestError for an option that there is not."""
+        name, _, query = source.removeprefix(PREFIX).partition("?")
+        if not name:
+            raise RequestError("Name a dataset of the Hub, as in hf:owner/name.")
+        given: dict[str, Any] = dict(parse_qsl(query, keep_blank_values=True))
+        for option in given:
+            if option not in _OPTIONS:
+                raise unknown(f"option of {PREFIX}{name}:", option, _OPTIONS)
+        given["streaming"] = given.get("streaming", "no").casefold() in ("yes", "true", "1", "")
+        if not given.get("rows", "1").isdigit():
+            raise RequestError(f"rows={given['rows']} is not a whole number.")
+        given["rows"] = int(given["rows"]) if "rows" in given else None
+        return cls(name, **given)
+
+
+def read_hub(source: str) -> Parts:
+    """The dataset at an address of the Hub or in a local folder that `datasets` reads; class names are kept.
+
+    Raises DataError when it cannot be had, RequestError when the `datasets` library is not installed.
+    """
+    address = Address.of(source)
+    try:
+        import datasets
+    except ImportError:
+        raise RequestError(
+            f"{source} is read by the `datasets` library, which is not installed: pip install 'condgen[hub]'."
+        ) from None
+    try:
+        loaded = _loaded(address)
+        parts = loaded if isinstance(loaded, Mapping) else {address.split or "train": loaded}
+        tables = {name: _table(f"{PREFIX}{address.name} ({name})", part, address) for name, part in parts.items()}
+    except (DataError, RequestError):
+        raise
+    except Exception as error:  # the library raises anything, from errors of the network to those of a script
+        raise DataError(_apology(address, error)) from None
+    del datasets
+    return _in_parts(source, tables)
+
+
+def _loaded(address: Address) -> Any:
+    """A dataset, or several by the name of their split, images not decoded."""
+    from datasets import load_dataset, load_from_disk
+
+    folder = Path(address.name).expanduser()
+    if any((folder / name).is_file() for name in ("dataset_dict.json", "state.json")):  # written by save_to_disk
+        whole = load_from_disk(str(folder))
+        return whole[address.split] if address.split else whole
+    return load_dataset(
+        str(folder) if folder.is_dir() else address.name,
+        address.config,
+        split=address.split,
+        revision=address.revision,
+        streaming=address.streaming,
+    )
+
+
+def _table(source: str, part: Any, address: Address) -> Table:
+    from datasets import ClassLabel, Image
+
+    features = part.features or {}
+    for name, feature in features.items():
+        if isinstance(feature, Image):
+            part = part.cast_column(name, Image(decode=False))
+    names = {name: feature.names for name, feature in features.items() if isinstance(feature, ClassLabel)}
+    columns, notes = _columns(source, part, address)
+    table = described(Path(source), named(columns, names), notes, [n for n in names if n in columns], Path())
+    return replace(table, source=source)
+
+
+def _columns(source: str, part: Any, address: Address) -> tuple[dict[str, list[Any]], list[str]]:
+    if address.streaming:
+        return columns_of_rows([_fetched(row) for row in islice(part, address.rows)]), []
+    chosen = part if address.rows is None else part.select(range(min(address.rows, len(part))))
+    return columns_of(Path(source), chosen.with_format("arrow")[:])
+
+
+def _fetched(row: dict[str, Any]) -> dict[str, Any]:
+    """A streamed row with the bytes of images that are only named, by an address or a place in an archive."""
+    from datasets.utils.file_utils import xopen
+
+    for name, cell in row.items():
+        if isinstance(cell, dict) and set(cell) == {"bytes", "path"} and cell["bytes"] is None and cell["path"]:
+            with xopen(cell["path"], "rb") as file:
+                row[name] = cell | {"bytes": file.read()}
+    return row
+
+
+def _in_parts(source: str, tables: dict[str, Table]) -> Parts:
+    """The tables by what they are for; others are left out, and that is noted."""
+    found = {
+        part: next((tables[name] for name in tables if name.casefold() in names), None)
+        for part, names in PART_NAMES.items()
+    }
+    if len(tables) == 1:
+        return Parts(next(iter(tables.values())))
+    train = found["train"]
+    if train is None:
+        raise DataError(f"{source} has the splits {', '.join(tables)} but none to train on; choose one: ?split=NAME.")
+    unused = [name for name, table in tables.items() if not any(table is chosen for chosen in found.values())]
+    notes = [f"The splits {', '.join(unused)} of {source} are not used; choose one with ?split=NAME."] if unused else []
+    return Parts(replace(train, notes=[*train.notes, *notes]), found["test"], found["validation"])
+
+
+def _apology(address: Address, error: Exception) -> str:
+    return (
+        f"The dataset {address.name} could not be loaded through the `datasets` library: {first_line(error)}. Check "
+        f"the name, and that the Hub can be reached from here; if it cannot, fetch the dataset where it can (hf "
+        f"download {address.name} --repo-type dataset --local-dir FOLDER), copy it here, and give hf:FOLDER."
+    )

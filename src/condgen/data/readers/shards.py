@@ -1,0 +1,171 @@
+"""WebDataset: tar files in which files of one key, 000.jpg and 000.json, make one example."""
+
+import json
+import re
+import tarfile
+from collections.abc import Iterable, Iterator
+from itertools import product
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from condgen.data.images import EncodedImage
+from condgen.data.members import Member
+from condgen.data.readers.files import columns_of_rows, first_line
+from condgen.data.readers.folders import PART_NAMES
+from condgen.data.readers.table import IMAGE_FILES, Parts, Table, plain, schema_in
+from condgen.errors import DataError
+
+_BRACES = re.compile(r"\{([^{}]*)\}")
+_RANGE = re.compile(r"(\d+)\.\.(\d+)$")
+_TEXTS = (".cls", ".txt")  # beside .json, what an example's labels are read from
+CLASS_NAMES = "classnames.txt"
+
+
+def is_shards(path: Path) -> bool:
+    """Whether a path is a tar file, or a folder with some."""
+    if path.is_file():
+        return ".tar" in [s.casefold() for s in path.suffixes[-2:]] or path.suffix.casefold() == ".tgz"
+    return any(_tars(path)) and not any(p.is_dir() and not p.name.startswith(".") for p in path.iterdir())
+
+
+def is_pattern(source: str) -> bool:
+    """Whether a source names several shards at once, as in shards-{000..009}.tar."""
+    return bool(_BRACES.search(source)) and source.endswith(".tar")
+
+
+def expand(pattern: str) -> list[Path]:
+    """The files that a pattern with braces names: {000..009} counts, {a,b} lists."""
+    pieces = _BRACES.split(pattern)  # text and braces' content in turn
+    choices = [_choices(piece) if k % 2 else [piece] for k, piece in enumerate(pieces)]
+    return [Path("".join(chosen)).expanduser() for chosen in product(*choices)]
+
+
+def _choices(text: str) -> list[str]:
+    counted = _RANGE.match(text)
+    if not counted:
+        return text.split(",")
+    first, last = counted.groups()
+    return [str(k).zfill(len(first)) for k in range(int(first), int(last) + 1)]
+
+
+def read_shards(path: Path) -> Parts:
+    """One shard, or a folder of shards; those called train…, val… and test… are kept apart."""
+    if path.is_file():
+        return Parts(_table([path]))
+    tars = sorted(_tars(path))
+    parts = {part: [t for t in tars if t.name.casefold().startswith(names)] for part, names in PART_NAMES.items()}
+    if not parts["train"]:
+        return Parts(_table(tars))
+    return Parts(**{part: _table(files) for part, files in parts.items() if files})
+
+
+def read_pattern(pattern: str) -> Parts:
+    """The shards that a pattern names. Raises DataError that names those that are not there."""
+    paths = expand(pattern)
+    absent = [str(path) for path in paths if not path.is_file()]
+    if absent or not paths:
+        raise DataError(f"Of the {len(paths)} shards {pattern}, {len(absent)} do not exist, such as {absent[:1]}.")
+    return Parts(_table(paths))
+
+
+def _tars(folder: Path) -> Iterator[Path]:
+    return (p for p in folder.glob("*.tar") if p.is_file() and not p.name.startswith("."))
+
+
+def _table(shards: list[Path]) -> Table:
+    """All examples in the order in which they lie in the shards."""
+    images, rows, ignored = [], [], dict[str, int]()
+    for shard in shards:
+        for key, files in _examples(shard):
+            pictures = [extension for extension in files if _last(extension) in IMAGE_FILES]
+            if not pictures:
+                ignored[f"without an image, such as {key}"] = ignored.get(f"without an image, such as {key}", 0) + 1
+                continue
+            member = files[pictures[0]]
+            images.append(EncodedImage(f"{member.name} in {shard}", member))
+            rows.append(_labels(files))
+    if not images:
+        raise DataError(f"{shards[0]} holds no images; a WebDataset shard holds key.jpg beside key.json or key.cls.")
+    folder = shards[0].parent
+    columns, notes = plain(columns_of_rows(rows))
+    _name_classes(columns, folder)
+    source = str(shards[0]) if len(shards) == 1 else f"{shards[0]} … {shards[-1].name}"
+    notes += [f"{sum(ignored.values())} examples were left out: {next(iter(ignored))}."] if ignored else []
+    return Table(source, images, columns, notes, schema_in(folder), ("label",) if "label" in columns else ())
+
+
+def _examples(shard: Path) -> Iterator[tuple[str, dict[str, Member]]]:
+    """Keys and the files of each by extension, as they follow each other in a shard."""
+    current, files = "", dict[str, Member]()
+    for member in _members(shard):
+        path = PurePosixPath(member.name)
+        stem, _, extension = path.name.partition(".")
+        key = str(path.with_name(stem))
+        if key != current and files:
+            yield current, files
+            files = {}
+        current = key
+        files[f".{extension.casefold()}"] = member
+    if files:
+        yield current, files
+
+
+def _members(shard: Path) -> Iterator[Member]:
+    """The files of a tar with the places where they lie."""
+    try:
+        with tarfile.open(shard, "r:") as tar:
+            for info in tar:
+                if info.isreg() and not PurePosixPath(info.name).name.startswith("."):
+                    yield Member(shard, info.name, (info.offset_data, info.size))
+                tar.members = []  # type: ignore[attr-defined]  # else all that was seen stays in memory
+    except (OSError, tarfile.TarError) as error:
+        raise DataError(
+            f"{shard} cannot be read as a tar: {first_line(error)}. Unpack a compressed one (gunzip), and copy a "
+            "damaged one again."
+        ) from None
+
+
+def _labels(files: dict[str, Member]) -> dict[str, Any]:
+    """What the files beside an image say about it: fields of key.json, `label` from key.cls, `text` from key.txt."""
+    found: dict[str, Any] = {}
+    for extension, member in files.items():
+        last = _last(extension)
+        if last == ".json":
+            found |= _fields(member)
+        elif last in _TEXTS:
+            found["label" if last == ".cls" else "text"] = _text(member)
+    return found
+
+
+def _fields(member: Member) -> dict[str, Any]:
+    try:
+        fields = json.loads(member.read())
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{member.name} in {member.archive} is not JSON: {first_line(error)}") from None
+    return fields if isinstance(fields, dict) else {"label": fields}
+
+
+def _text(member: Member) -> str:
+    try:
+        return member.read().decode().strip()
+    except UnicodeDecodeError:
+        raise DataError(f"{member.name} in {member.archive} is not UTF-8 text.") from None
+
+
+def _last(extension: str) -> str:
+    """`.jpg` of `.seg.jpg`."""
+    return f".{extension.rpartition('.')[2]}"
+
+
+def _name_classes(columns: dict[str, list[Any]], folder: Path) -> None:
+    """Class numbers get the names that a classnames.txt beside the shards lists, one a line."""
+    file = folder / CLASS_NAMES
+    if "label" not in columns or not file.is_file():
+        return
+    names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    if _all_below(columns["label"], len(names)):
+        columns["label"] = [names[int(label)] for label in columns["label"]]
+
+
+def _all_below(labels: Iterable[Any], n: int) -> bool:
+    return all(str(label).isdigit() and int(label) < n for label in labels)

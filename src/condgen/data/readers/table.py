@@ -1,0 +1,227 @@
+"""What every reader returns: images or vectors, and the columns that describe them."""
+
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from condgen.data.images import EncodedImage
+from condgen.data.infer import missing
+from condgen.errors import DataError
+from condgen.schema import Schema
+
+IMAGE_FILES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+_IMAGE_COLUMNS = ("image", "file_name", "filename", "path", "image_path", "file", "img", "image_id")
+_LOOKED_AT = 100  # so many files are looked for before a table is believed
+
+Columns = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Encoded images or vectors [n, dimension], and the columns that describe them, row by row."""
+
+    source: str
+    content: list[EncodedImage] | Float[Tensor, "n dimension"]
+    columns: dict[str, list[Any]]
+    notes: list[str] = field(default_factory=list)
+    schema: Schema | None = None  # when the source brings its own
+    classes: tuple[str, ...] = ()  # columns that name classes, even where they look like numbers or identifiers
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A source's tables: one, or those that it keeps apart for training, validation and testing."""
+
+    train: Table
+    test: Table | None = None
+    validation: Table | None = None
+
+    def for_training(self) -> Table:
+        """What is not for testing: a validation part that comes with the source joins the training part."""
+        return self.train if self.validation is None else _joined(self.train, self.validation)
+
+
+def _joined(first: Table, second: Table) -> Table:
+    if isinstance(first.content, Tensor) != isinstance(second.content, Tensor) or set(first.columns) - set(
+        second.columns
+    ):
+        raise DataError(f"{first.source} and {second.source} do not have the same columns; make them alike.")
+    both: Any = (
+        torch.cat([first.content, second.content])  # type: ignore[list-item]
+        if isinstance(first.content, Tensor)
+        else [*first.content, *second.content]
+    )
+    note = (
+        f"The {len(second.content):,} validation examples of {second.source} join the training data, of which a part "
+        "is set aside for validation as always."
+    )
+    columns = {name: [*values, *second.columns[name]] for name, values in first.columns.items()}
+    return replace(first, content=both, columns=columns, notes=[*first.notes, *second.notes, note])
+
+
+def described(
+    path: Path, columns: Columns, notes: Sequence[str] = (), classes: Sequence[str] = (), folder: Path | None = None
+) -> Table:
+    """The table of a file, its column of images, or its columns x0, x1, … of a vector, set apart.
+
+    folder: where its paths start from; that of the file unless given. Raises DataError that says what is missing.
+    """
+    folder = path.parent if folder is None else folder
+    if not columns or not next(iter(columns.values())):
+        raise DataError(f"{path} has no rows.")
+    candidates = _image_columns(columns, folder)
+    if not candidates and "x0" in columns:
+        return _with_vectors(path, columns, notes, classes)
+    if not candidates:
+        raise DataError(
+            f"{path} has no column of images (bytes, or paths such as 'a.png') and no columns x0, x1, … of a vector; "
+            f"its columns are {', '.join(columns)}."
+        )
+    chosen, *others = candidates
+    cells, read = _paths(columns[chosen], folder)
+    images = [_encoded(path, folder, row, cell) for row, cell in enumerate(cells)]
+    rest, told = plain({name: values for name, values in columns.items() if name not in candidates})
+    unused = [f"The column '{n}' holds images too; only '{chosen}' is used." for n in others]
+    _must_exist(path, folder, images)
+    said = [*notes, *unused, *read, *told, *_repeated(path, cells)]
+    return Table(str(path), images, rest, said, schema_in(path.parent), tuple(classes))
+
+
+def plain(columns: Columns) -> tuple[dict[str, list[Any]], list[str]]:
+    """The columns whose cells are single values, spelt alike, and notes on what was left out or respelt."""
+    kept, notes = {}, []
+    for name, values in columns.items():
+        if any(issubclass(kind, list | dict | tuple | set | bytes) for kind in set(map(type, values))):
+            notes.append(nested(name))
+            continue
+        kept[name], note = _spelt_alike(name, list(values))
+        notes += note
+    return kept, notes
+
+
+def nested(name: str) -> str:
+    """The note on a column of lists and the like."""
+    return f"The column '{name}' holds lists or nested values, not one value per row; it was left out."
+
+
+def _spelt_alike(name: str, values: list[Any]) -> tuple[list[Any], list[str]]:
+    """A column in which 1, "1", 1.0 and True stand side by side, as numbers."""
+    kinds = {float if kind is int else kind for kind in set(map(type, values))} - {type(None)}
+    if len(kinds) < 2 and str not in kinds:
+        return values, []
+    numbers: dict[tuple[type, Any], float | None] = {}
+    for pair in set(zip(map(type, values), values, strict=True)):
+        empty = missing(pair[1])
+        numbers[pair] = None if empty else _as_number(pair[1])
+        if numbers[pair] is None and not empty:
+            return values, []
+    given = [pair for pair, number in numbers.items() if number is not None]
+    if len(given) == len({numbers[pair] for pair in given}):
+        return values, []
+    respelt = [numbers[type(v), v] for v in values]
+    shown = ", ".join(sorted({repr(v) for _, v in given})[:4])
+    return respelt, [f"The column '{name}' mixes kinds of values ({shown}); all are read as numbers, yes as 1."]
+
+
+def _as_number(value: Any) -> float | None:
+    words = {"true": 1.0, "false": 0.0}
+    text = str(value).strip().casefold()
+    try:
+        return words[text] if text in words else float(text)
+    except ValueError:
+        return None
+
+
+def _with_vectors(path: Path, columns: Columns, notes: Sequence[str], classes: Sequence[str]) -> Table:
+    """The table of a file whose columns x0, x1, … are the coordinates of vectors."""
+    names = list(takewhile(columns.__contains__, (f"x{k}" for k in range(len(columns)))))
+    for name in names:
+        for row, cell in enumerate(columns[name]):
+            if not isinstance(cell, int | float) or not math.isfinite(cell):
+                raise DataError(f"{path}, row {row + 1}, column '{name}': {cell!r} is not a finite number.")
+    vectors = torch.tensor([columns[name] for name in names], dtype=torch.float32).T.contiguous()
+    rest, told = plain({name: values for name, values in columns.items() if name not in names})
+    return Table(str(path), vectors, rest, [*notes, *told], schema_in(path.parent), tuple(classes))
+
+
+def schema_in(folder: Path) -> Schema | None:
+    """The schema.json of a folder, if it has one. Raises DataError when it cannot be read."""
+    file = folder / "schema.json"
+    return Schema.load(file) if file.is_file() else None
+
+
+def _image_columns(columns: Columns, folder: Path) -> list[str]:
+    """The columns that hold images, those with a telling name first."""
+    named = {name.casefold(): name for name in columns}
+    telling = [named[c] for c in _IMAGE_COLUMNS if c in named]
+    found = [n for n in telling if any(map(_is_image, columns[n])) or _name_files(columns[n], folder)]
+    return found + [n for n, values in columns.items() if n not in found and any(map(_is_image, values))]
+
+
+def _is_image(cell: Any) -> bool:
+    if isinstance(cell, str):
+        return os.path.splitext(cell)[1].casefold() in IMAGE_FILES  # without a Path, for tables of millions of rows
+    return isinstance(cell, bytes) or (isinstance(cell, dict) and {"bytes", "path"} <= set(cell))
+
+
+def _name_files(cells: Sequence[Any], folder: Path) -> bool:
+    """Whether some of the first cells name files, though none has an image's extension."""
+    texts = (cell for cell in cells[:_LOOKED_AT] if isinstance(cell, str) and not missing(cell))
+    return any((folder / cell).is_file() for cell in texts)
+
+
+def _paths(cells: Sequence[Any], folder: Path) -> tuple[list[Any], list[str]]:
+    """A column of images with paths as this system writes them, and notes on what is unusual about them."""
+    windows = [k for k, c in enumerate(cells) if isinstance(c, str) and "\\" in c and not (folder / c).exists()]
+    respelt = list(cells)
+    for k in windows:
+        respelt[k] = cells[k].replace("\\", "/")
+    notes = [f"{len(windows):,} paths have backslashes; they were read as slashes."] if windows else []
+    outside = [c for c in respelt if isinstance(c, str) and ".." in c and ".." in Path(c).parts]
+    if outside:
+        notes.append(
+            f"{len(outside):,} paths lead out of the table's folder, such as {outside[0]}; they were followed."
+        )
+    return respelt, notes
+
+
+def _encoded(table: Path, folder: Path, row: int, cell: Any) -> EncodedImage:
+    """A table's cell as an encoded image; paths are relative to the folder."""
+    where = f"in row {row + 1} of {table}"
+    if isinstance(cell, dict):
+        cell = cell["bytes"] if cell["bytes"] is not None else cell["path"]
+    if isinstance(cell, bytes):
+        return EncodedImage(where, cell)
+    if missing(cell):
+        raise DataError(f"There is no image {where}.")
+    if "\0" in str(cell):
+        raise DataError(f"The path {where} holds a zero byte; repair it.")
+    file = folder / str(cell)
+    return EncodedImage(f"{file} ({where})", file)
+
+
+def _must_exist(path: Path, folder: Path, images: Sequence[EncodedImage]) -> None:
+    """Raises DataError when none of the files that a table names is there: then its paths start elsewhere."""
+    if len(images) < 2:
+        return
+    step = max(1, len(images) // _LOOKED_AT)
+    files = [image.content for image in images[::step] if isinstance(image.content, Path)]
+    if files and not any(file.exists() for file in files):
+        raise DataError(
+            f"None of the images that {path} names exists; the first is looked for at {files[0]}. Paths in a table "
+            f"start from its folder, {folder}: move the table there, or correct its paths."
+        )
+
+
+def _repeated(path: Path, cells: Iterable[Any]) -> list[str]:
+    paths = [cell for cell in cells if isinstance(cell, str)]
+    again = len(paths) - len(set(paths))
+    return [f"{again:,} rows of {path} name an image that an earlier row names too."] if again else []
