@@ -42,6 +42,7 @@ class _Attribute(BaseModel):
     name: str = Field(min_length=1)
     synonyms: tuple[str, ...] = ()  # other names of the attribute, as in `glasses=yes` for `Eyeglasses`
     aliases: dict[str, str] = {}  # other words for its values, as in {"crimson": "red"}
+    unsafe: tuple[Literal["flip", "shift"], ...] = ()  # augmentations that would change its value
 
     @model_validator(mode="after")
     def _name_can_be_requested(self) -> "_Attribute":

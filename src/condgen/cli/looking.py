@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from condgen.cli.options import Attributes, Data, Json, SchemaFile, Size, load_data
+from condgen.cli.options import Attributes, Broken, Data, Json, Resize, SchemaFile, Size, load_data
 
 SOURCES = """\
 DATA can also be:
@@ -14,12 +14,18 @@ DATA can also be:
 
 
 def inspect(
-    data: Data, attributes: Attributes = None, size: Size = None, schema: SchemaFile = None, as_json: Json = False
+    data: Data,
+    attributes: Attributes = None,
+    size: Size = None,
+    schema: SchemaFile = None,
+    resize: Resize = "crop",
+    broken: Broken = 0.05,
+    as_json: Json = False,
 ) -> None:
     """Show what condgen understands of DATA: attributes, counts, balance, problems."""
     from condgen.data.inspect import summary
 
-    found = summary(load_data(data, attributes, size, schema))
+    found = summary(load_data(data, attributes, size, schema, resize=resize, broken=broken))
     if as_json:
         print(json.dumps(found, indent=2))
     else:

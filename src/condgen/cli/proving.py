@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from condgen.cli.options import Json, RunFolder, Size, load_again, load_data, origin, parse_settings, say
+from condgen.cli.options import Json, Resize, RunFolder, Size, load_again, load_data, origin, parse_settings, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +89,7 @@ def compare(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any argument of all models or the trainer.")
     ] = None,
     size: Size = None,
+    resize: Resize = "crop",
     samples: Samples = 10_000,
     labels: Labels = "data",
     features: Features = "judge",
@@ -110,7 +111,7 @@ def compare(
     if models is None:
         found = compared(_reports(what, how))
     else:
-        found = _grid(what, out, models, mechanisms, priors, seeds, budget, images, settings, size, how)
+        found = _grid(what, out, models, mechanisms, priors, seeds, budget, images, settings, size, resize, how)
     page = save(found, out) if out else None
     print(dumps(found)) if as_json else _show_comparison(found)
     if page and not as_json:
@@ -204,6 +205,7 @@ def _grid(
     images: str | None,
     settings: list[str] | None,
     size: int | None,
+    resize: str,
     how: "Measuring",
 ) -> "Comparison":
     """Train and measure what is asked for, or what is missing of it."""
@@ -219,7 +221,7 @@ def _grid(
         raise RequestError(
             "Training takes one DATA and a folder for the runs: condgen compare DATA --models … --out DIR."
         )
-    splits = load_data(what[0], None, size, None)
+    splits = load_data(what[0], None, size, None, resize=resize)
     planned = cells(
         splits,
         _names(models),
@@ -241,7 +243,7 @@ def _grid(
         splits,
         measured,
         how.recipe(splits, judge_for(splits)),
-        source=origin(what[0], splits, size),
+        source=origin(what[0], splits, size, resize=resize),
         monitor=Terminal,
         say=say,
     )
