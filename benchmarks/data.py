@@ -26,7 +26,7 @@ from PIL import Image
 
 from condgen.data import Dataset, as_float, prepare
 from condgen.data.images import EncodedImage
-from condgen.data.mapped import Mapped
+from condgen.data.mapped import Mapped, Store
 from condgen.schema import Condition, Flag, Schema
 from condgen.training.ahead import ahead
 
@@ -112,7 +112,7 @@ def opened(file: Path, n: int, content: str) -> dict[str, float]:
     """What a process finds that opens the file: run anew, so that its memory is its own."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.perf_counter()
-    data = Dataset(Mapped(prepare.Store(file, (n, 3, 64, 64)), torch.arange(n), content), labels(n))
+    data = Dataset(Mapped(Store(file, (n, 3, 64, 64)), torch.arange(n), content), labels(n))
     assert data.fingerprint
     opening = time.perf_counter() - began
     gathered = gather_rate(data)
@@ -146,17 +146,18 @@ def main() -> None:
         found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     finally:
         shutil.rmtree(cache)
-    rate = args.n / took
-    print(f"{args.n:,} images of 64×64 on {cpu_count()} cores")
+    report(args.n, took, alone, again, found)
+
+
+def report(n: int, took: float, alone: float, again: float, found: dict[str, float]) -> None:
+    """Print what was found, as ratios."""
+    rate, gathered, model, memory = n / took, found["gather"], found["model"], found["memory"]
+    print(f"{n:,} images of 64×64 on {cpu_count()} cores")
     print(f"prepared:  {rate:,.0f}/s, {rate / alone:.2f} of the decoder alone ({alone:,.0f}/s)")
     print(f"again:     {again:.2f} s to see that nothing has changed")
     print(f"opened:    {found['opening']:.3f} s, labels and fingerprint included")
-    print(
-        f"gathered:  {found['gather']:,.0f}/s, {found['gather'] / found['model']:.1f} × the leanest model's {found['model']:,.0f}/s"
-    )
-    print(
-        f"memory:    {found['memory']:,.0f} MB more at its peak, {found['memory'] / (args.n * 12_288 / 2**20):.3f} of the data"
-    )
+    print(f"gathered:  {gathered:,.0f}/s, {gathered / model:.1f} × the leanest model's {model:,.0f}/s")
+    print(f"memory:    {memory:,.0f} MB more at its peak, {memory / (n * 12_288 / 2**20):.3f} of the data")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-RESIDENT = 256 * 2**20  # bytes of the file that may stay mapped in before they are given back
-FAULT = 64 * 1024  # bytes that Linux maps around one that is touched
+RESIDENT = 512 * 2**20  # bytes of the file that may stay mapped in before they are given back
+FAULT = 2 * 2**20  # bytes that Linux may map around one that is touched: a whole folio of its cache
 
 
 class Store:

@@ -10,9 +10,12 @@ import hashlib
 import json
 import os
 import shutil
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -260,8 +263,27 @@ def _working(images: Sequence[EncodedImage], fit: Fit, pixels: Path, done: set[i
 
     count = max(16, min(1_024, CHUNK // fit.bytes))  # a small loss when killed, a small part of the whole
     starts = [start for start in range(0, len(images), count) if start not in done]
-    jobs = (delayed(_write)(pixels, start, list(images[start : start + count]), fit) for start in starts)
+    me = os.getpid()
+    jobs = (delayed(_write_for)(me, pixels, start, list(images[start : start + count]), fit) for start in starts)
     yield from Parallel(n_jobs=-1, return_as="generator_unordered")(jobs)
+
+
+def _write_for(parent: int, pixels: Path, start: int, images: list[EncodedImage], fit: Fit) -> Chunk:
+    _end_with(parent)
+    return _write(pixels, start, images, fit)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """Let this process end soon after the one that it works for, even if that one is killed."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    if os.getppid() == parent:
+        threading.Thread(target=watch, daemon=True).start()
 
 
 def _write(pixels: Path, start: int, images: list[EncodedImage], fit: Fit) -> Chunk:
