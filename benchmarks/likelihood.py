@@ -11,7 +11,6 @@ nats for ten equally frequent classes.
 import argparse
 import math
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -26,7 +25,7 @@ from condgen.training import Terminal, Trainer, Training
 
 def binarised(data: Dataset, seed: int = 0) -> Dataset:
     ones = torch.bernoulli(data.floats, generator=torch.Generator().manual_seed(seed))
-    return replace(data, x=as_uint8(ones))
+    return Dataset(as_uint8(ones), data.condition)
 
 
 def trained(name: str, data: Splits, seconds: float, seed: int, latent: int, channels: int) -> VAE:

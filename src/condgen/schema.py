@@ -42,6 +42,8 @@ class _Attribute(BaseModel):
     name: str = Field(min_length=1)
     synonyms: tuple[str, ...] = ()  # other names of the attribute, as in `glasses=yes` for `Eyeglasses`
     aliases: dict[str, str] = {}  # other words for its values, as in {"crimson": "red", "warm": "red|orange"}
+    # Augmentations that would change its value; left out of the JSON where there are none.
+    unsafe: tuple[Literal["flip", "shift"], ...] = Field(default=(), exclude_if=lambda names: not names)
 
     @model_validator(mode="after")
     def _name_can_be_requested(self) -> "_Attribute":

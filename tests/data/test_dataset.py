@@ -59,7 +59,7 @@ def test_splits_have_fixed_shares_and_share_nothing(n: int, test: int, validatio
 
 
 def test_held_out_parts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("condgen.data.dataset.MOST_HELD_OUT", 8)
+    monkeypatch.setattr("condgen.data.splits.MOST_HELD_OUT", 8)
     parts = split(make(200))
     assert [len(parts.validation), len(parts.test)] == [8, 8]
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from condgen.cli.options import Attributes, Data, DataDir, Json, SchemaFile, Size, load_data
+from condgen.cli.options import Attributes, Broken, Data, DataDir, Json, Resize, SchemaFile, Size, load_data
 
 
 def inspect(
@@ -12,12 +12,14 @@ def inspect(
     size: Size = None,
     schema: SchemaFile = None,
     data_dir: DataDir = None,
+    resize: Resize = "crop",
+    broken: Broken = 0.05,
     as_json: Json = False,
 ) -> None:
     """Show what condgen understands of DATA: attributes, counts, balance, problems."""
     from condgen.data.inspect import summary
 
-    found = summary(load_data(data, attributes, size, schema, data_dir))
+    found = summary(load_data(data, attributes, size, schema, data_dir=data_dir, resize=resize, broken=broken))
     if as_json:
         print(json.dumps(found, indent=2))
     else:

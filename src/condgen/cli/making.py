@@ -8,12 +8,16 @@ import typer
 
 from condgen.cli.options import (
     Attributes,
+    Broken,
     Data,
     DataDir,
+    HoldOut,
     Out,
+    Resize,
     RunFolder,
     SchemaFile,
     Size,
+    Split,
     load_again,
     load_data,
     origin,
@@ -46,6 +50,10 @@ def train(
     size: Size = None,
     schema: SchemaFile = None,
     data_dir: DataDir = None,
+    resize: Resize = "crop",
+    broken: Broken = 0.05,
+    split: Split = "random",
+    hold_out: HoldOut = None,
     seed: Annotated[
         int | None, typer.Option(help="Of the initial weights, the order of the data and the noise.")
     ] = None,
@@ -72,11 +80,18 @@ def train(
     arguments |= {key: value for key, value in options.items() if value is not None}
     name = arguments.pop("model", "cvae")
     split_arguments(name, arguments)  # before the data is loaded: a wrong option should not cost minutes
-    splits = load_data(data, attributes, size, schema, data_dir)
+    how: dict[str, Any] = {
+        "data_dir": data_dir,
+        "resize": resize,
+        "broken": broken,
+        "split": split,
+        "hold_out": hold_out,
+    }
+    splits = load_data(data, attributes, size, schema, **how)
     say(
         f"{len(splits.train):,} training examples of shape {splits.shape}, attributes: {', '.join(splits.schema.names)}"
     )
-    source = origin(data, splits, size, schema, data_dir)
+    source = origin(data, splits, size, schema, **how)
     run = train_run(name, splits, out, source=source, monitor=Terminal(), **arguments)
     _trained(run)
 
@@ -166,7 +181,7 @@ def edit(
     """Change attributes of given IMAGEs and keep the rest; the last argument says what to change."""
 
     from condgen.data import as_float
-    from condgen.data.images import EncodedImage, load_images
+    from condgen.data.images import EncodedImage, Fit, pixels
     from condgen.errors import RequestError
     from condgen.run import Run
     from condgen.samples import save_samples
@@ -184,8 +199,8 @@ def edit(
     if len(opened.model.shape) != 3:
         raise RequestError(f"{run} was trained on vectors, not on images; edit those from Python, with Run.edit.")
     channels, height, width = opened.model.shape
-    x, _ = load_images([EncodedImage(p, Path(p)) for p in paths], (width, height))
-    x = as_float(_with_channels(x, channels))
+    fit = Fit("L" if channels == 1 else "RGB", width, height)
+    x = as_float(pixels([EncodedImage(p, Path(p)) for p in paths], fit))
     now = _stated(opened, source, len(x)) if source else opened.read(x)
     edited = opened.edit(x, now, change[0])
     shown = save_samples(iter([edited]), opened.schema, [request], out)
@@ -230,13 +245,6 @@ def _stated(run: "Run", text: str, n: int) -> "Condition":
     if len(asked) > 1:
         raise RequestError(f"--from '{text}' stands for {len(asked)} requests; it must say what the images show.")
     return asked[0].draw(run.joint, Rng(range(n)), fill="handles_missing" not in run.model.capabilities)
-
-
-def _with_channels(x: Any, channels: int) -> Any:
-    """Images with the number of channels that the model was trained on: grey as colour, or the reverse."""
-    if x.shape[1] == channels:
-        return x
-    return x.expand(-1, channels, -1, -1) if x.shape[1] == 1 else x.float().mean(1, keepdim=True).to(x.dtype)
 
 
 def _before_after(before: Any, after: Any, path: Path) -> None:

@@ -1,13 +1,15 @@
 """What commands share: the types of their arguments, and how these are read."""
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from condgen.data import Splits
+    from condgen.data import Splits, Splitting
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A name, a folder, a table, …: see `condgen datasets`.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `condgen train --out` wrote.")]
@@ -16,6 +18,12 @@ Attributes = Annotated[str | None, typer.Option(help="The only attributes to use
 Size = Annotated[int | None, typer.Option(help="Side of the square that images are cropped and resized to.")]
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="A local copy of mnist, celeba, …, in place of downloading it.")
+]
+Resize = Annotated[str, typer.Option(help="How images get their size: crop (the centre), pad, squash.")]
+Broken = Annotated[float, typer.Option(help="Share of images that may be unreadable and are left out.")]
+Split = Annotated[str, typer.Option(help="random, stratified:ATTRIBUTE, or group:COLUMN (its cells stay together).")]
+HoldOut = Annotated[
+    list[str] | None, typer.Option("--hold-out", help='A combination that never trains: "color=red, body=Coupe".')
 ]
 SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A schema.json to use instead of the inferred one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -27,18 +35,65 @@ def say(text: str) -> None:
 
 
 def load_data(
-    data: str, attributes: str | None, size: int | None, schema: Path | None, data_dir: Path | None = None
+    data: str,
+    attributes: str | None,
+    size: int | None,
+    schema: Path | None,
+    *,
+    data_dir: Path | None = None,
+    resize: str = "crop",
+    broken: float = 0.05,
+    split: str = "random",
+    hold_out: list[str] | None = None,
 ) -> "Splits":
     """The data that a command names; what was guessed or changed on the way is said."""
     from condgen.data import load
     from condgen.schema import Schema
 
     chosen = [name.strip() for name in attributes.split(",")] if attributes else None
-    own = Schema.load(schema) if schema else None
-    splits = load(data, attributes=chosen, size=size, schema=own, data_dir=data_dir)
+    with preparing() as progress:
+        splits = load(
+            data,
+            attributes=chosen,
+            size=size,
+            schema=Schema.load(schema) if schema else None,
+            data_dir=data_dir,
+            resize=resize,
+            broken=broken,
+            splitting=_splitting(split, hold_out or []),
+            progress=progress,
+        )
     for note in splits.notes:
         say(f"Note: {note}")
     return splits
+
+
+@contextmanager
+def preparing() -> Iterator[Callable[[int, int], None]]:
+    """A bar that appears when images are prepared."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    bar = Progress(
+        "preparing images", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
+    )
+    task = bar.add_task("", visible=False)
+
+    def show(done: int, of: int) -> None:
+        bar.start()
+        bar.update(task, completed=done, total=of, visible=True)
+
+    try:
+        yield show
+    finally:
+        bar.stop()
+
+
+def _splitting(how: str, hold_out: list[str]) -> "Splitting | None":
+    """None, rather than what it stands for, leaves a built-in dataset as it comes."""
+    from condgen.data import Splitting
+
+    return Splitting(how, tuple(hold_out)) if hold_out or how != "random" else None
 
 
 def load_again(run: Path) -> "Splits":
@@ -55,8 +110,18 @@ def load_again(run: Path) -> "Splits":
             f"{run} was trained from Python on data in memory; go on there (condgen.resume, condgen.distil)."
         )
     given = Schema.model_validate(origin["schema"]) if origin.get("schema") else None
-    how = {name: origin.get(name) for name in ("attributes", "size", "data_dir")}
-    return load(origin["source"], schema=given, **how)
+    with preparing() as progress:
+        return load(
+            origin["source"],
+            attributes=origin.get("attributes"),
+            size=origin.get("size"),
+            schema=given,
+            data_dir=origin.get("data_dir"),
+            resize=origin.get("resize", "crop"),
+            broken=origin.get("broken", 0.05),
+            splitting=_splitting(*origin["splitting"]) if origin.get("splitting") else None,
+            progress=progress,
+        )
 
 
 def parse_settings(pairs: list[str]) -> dict[str, Any]:
@@ -73,7 +138,16 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
 
 
 def origin(
-    data: str, splits: "Splits", size: int | None, schema: Path | None = None, data_dir: Path | None = None
+    data: str,
+    splits: "Splits",
+    size: int | None,
+    schema: Path | None = None,
+    *,
+    data_dir: Path | None = None,
+    resize: str = "crop",
+    broken: float = 0.05,
+    split: str = "random",
+    hold_out: list[str] | None = None,
 ) -> dict[str, Any]:
     """How to load the data again: what a run keeps of it."""
     from condgen.data import resolved
@@ -84,4 +158,7 @@ def origin(
         "size": size,
         "schema": splits.schema.model_dump(mode="json") if schema else None,
         "data_dir": str(data_dir.expanduser().resolve()) if data_dir else None,
+        "resize": resize,
+        "broken": broken,
+        "splitting": [split, hold_out or []],
     }

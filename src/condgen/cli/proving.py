@@ -1,11 +1,22 @@
 """Commands that measure: reports, comparisons, diagnoses."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from condgen.cli.options import DataDir, Json, RunFolder, Size, load_again, load_data, origin, parse_settings, say
+from condgen.cli.options import (
+    DataDir,
+    Json,
+    Resize,
+    RunFolder,
+    Size,
+    load_again,
+    load_data,
+    origin,
+    parse_settings,
+    say,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,6 +101,7 @@ def compare(
     ] = None,
     size: Size = None,
     data_dir: DataDir = None,
+    resize: Resize = "crop",
     samples: Samples = 10_000,
     labels: Labels = "data",
     features: Features = "judge",
@@ -111,7 +123,8 @@ def compare(
     if models is None:
         found = compared(_reports(what, how))
     else:
-        found = _grid(what, out, models, mechanisms, priors, seeds, budget, images, settings, size, data_dir, how)
+        how_loaded = {"data_dir": data_dir, "resize": resize}
+        found = _grid(what, out, models, mechanisms, priors, seeds, budget, images, settings, size, how_loaded, how)
     page = save(found, out) if out else None
     print(dumps(found)) if as_json else _show_comparison(found)
     if page and not as_json:
@@ -205,7 +218,7 @@ def _grid(
     images: str | None,
     settings: list[str] | None,
     size: int | None,
-    data_dir: Path | None,
+    loading: "dict[str, Any]",
     how: "Measuring",
 ) -> "Comparison":
     """Train and measure what is asked for, or what is missing of it."""
@@ -221,7 +234,7 @@ def _grid(
         raise RequestError(
             "Training takes one DATA and a folder for the runs: condgen compare DATA --models … --out DIR."
         )
-    splits = load_data(what[0], None, size, None, data_dir)
+    splits = load_data(what[0], None, size, None, **loading)
     planned = cells(
         splits,
         _names(models),
@@ -243,7 +256,7 @@ def _grid(
         splits,
         measured,
         how.recipe(splits, judge_for(splits)),
-        source=origin(what[0], splits, size, data_dir=data_dir),
+        source=origin(what[0], splits, size, **loading),
         monitor=Terminal,
         say=say,
     )

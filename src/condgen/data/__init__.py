@@ -1,11 +1,12 @@
 """Loading labelled data: built-in and published sets, folders, tables and archives."""
 
 from condgen.data.builtin import BUILTIN
-from condgen.data.dataset import Dataset, Splits, as_float, as_uint8, split
+from condgen.data.dataset import Dataset, Splits, as_float, as_uint8
 from condgen.data.mixture import Mixture
 from condgen.data.overlap import Overlap
 from condgen.data.published import PUBLISHED
 from condgen.data.sources import load, resolved
+from condgen.data.splits import Splitting, split
 
 __all__ = [
     "BUILTIN",
@@ -14,6 +15,7 @@ __all__ = [
     "Mixture",
     "Overlap",
     "Splits",
+    "Splitting",
     "as_float",
     "as_uint8",
     "load",

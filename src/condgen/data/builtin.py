@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import torch
 
-from condgen.data.dataset import Dataset, Splits, split
+from condgen.data.dataset import Dataset, Splits
 from condgen.data.mixture import Mixture
 from condgen.data.overlap import Overlap
+from condgen.data.splits import split
 from condgen.schema import Categorical, Condition, Schema
 
 

@@ -1,46 +1,59 @@
-"""Datasets in memory: observations, the condition of each, and fixed splits."""
+"""Datasets: observations, in memory or in a memory-mapped file, the condition of each, and their parts."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from condgen.data.mapped import Mapped
+from condgen.data.order import Balanced, shuffled
 from condgen.errors import DataError
 from condgen.schema import Condition, Schema
-
-TEST, VALIDATION, MOST_HELD_OUT = 0.15, 0.05, 5_000
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Observations and their conditions.
 
-    x: images, uint8 [n, channel, height, width], or vectors, float32 [n, dimension].
+    observations: images, uint8 [n, channel, height, width], or vectors, float32 [n, dimension]; or a view of images
+    in a memory-mapped file, of which parts are views too and only what is asked for comes into memory.
     """
 
-    x: Shaped[Tensor, "n ..."]
+    observations: Shaped[Tensor, "n ..."] | Mapped
     condition: Condition
 
     def __post_init__(self) -> None:
-        if len(self.x) != len(self.condition):
-            raise DataError(f"There are {len(self.x)} observations but {len(self.condition)} conditions.")
-        images = self.x.dim() == 4 and self.x.dtype == torch.uint8
-        if not images and not (self.x.dim() == 2 and self.x.is_floating_point()):
+        if len(self.observations) != len(self.condition):
+            raise DataError(f"There are {len(self.observations)} observations but {len(self.condition)} conditions.")
+        if isinstance(self.observations, Mapped):
+            return
+        x = self.observations
+        images = x.dim() == 4 and x.dtype == torch.uint8
+        if not images and not (x.dim() == 2 and x.is_floating_point()):
             raise DataError(
                 "Observations must be uint8 images [n, channel, height, width] or float vectors [n, dimension], not "
-                f"{self.x.dtype} {list(self.x.shape)}."
+                f"{x.dtype} {list(x.shape)}."
             )
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.observations)
 
     def __getitem__(self, index: slice | Int[Tensor, " m"]) -> "Dataset":
         """The part at a slice or index tensor."""
-        return Dataset(self.x[index], self.condition[index])
+        return Dataset(self.observations[index], self.condition[index])
+
+    @cached_property
+    def x(self) -> Shaped[Tensor, "n ..."]:
+        """All observations, in memory from then on."""
+        return self.observations.take() if isinstance(self.observations, Mapped) else self.observations
+
+    def take(self, index: Int[Tensor, " m"]) -> Shaped[Tensor, "m ..."]:
+        """The observations at an index, in memory."""
+        return self.observations.take(index) if isinstance(self.observations, Mapped) else self.observations[index]
 
     @property
     def schema(self) -> Schema:
@@ -50,7 +63,7 @@ class Dataset:
     @property
     def shape(self) -> tuple[int, ...]:
         """Of one observation: (channel, height, width) or (dimension,)."""
-        return tuple(self.x.shape[1:])
+        return tuple(self.observations.shape[1:])
 
     @property
     def labelled(self) -> Bool[Tensor, " n"]:
@@ -65,7 +78,7 @@ class Dataset:
     @cached_property
     def fingerprint(self) -> str:
         """A hash of all observations and labels: equal for equal data, whatever it is called."""
-        digest = hashlib.blake2b(self.x.contiguous().numpy().tobytes(), digest_size=12)
+        digest = hashlib.blake2b(self._content(), digest_size=12)
         digest.update(str(self.shape).encode())
         digest.update(self.schema.dumps().encode())
         for name in self.schema.names:
@@ -73,31 +86,25 @@ class Dataset:
         digest.update(self.condition.present.contiguous().numpy().tobytes())
         return digest.hexdigest()
 
-    def batches(self, seed: int, start: int, size: int) -> Iterator[tuple[Shaped[Tensor, "batch ..."], Condition]]:
+    def _content(self) -> bytes:
+        """What stands for the observations: all of them, or, of a file, the hash that it was prepared with."""
+        if isinstance(self.observations, Mapped):
+            return self.observations.content.encode() + self.observations.rows.numpy().tobytes()
+        return self.observations.contiguous().numpy().tobytes()
+
+    def batches(
+        self, seed: int, start: int, size: int, balance: str | None = None
+    ) -> Iterator[tuple[Shaped[Tensor, "batch ..."], Condition]]:
         """Endless shuffled batches from image number `start` on: the same ones wherever training was interrupted.
 
-        Epoch e is a permutation drawn from (seed, e); batches may span two epochs.
+        Epoch e is a permutation drawn from (seed, e); batches may span two epochs. balance: an attribute of which every
+        value is to come equally often, instead.
         """
+        balanced = Balanced(self.condition, balance) if balance else None
         while True:
-            index = self._order(seed, start, size)
-            yield self.x[index], self.condition[index]
+            index = balanced(seed, start, size) if balanced else shuffled(len(self), seed, start, size)
+            yield self.take(index), self.condition[index]
             start += size
-
-    def _order(self, seed: int, start: int, size: int) -> Int[Tensor, " batch"]:
-        """Indices of the images number start … start + size − 1 in the order of training."""
-        parts = []
-        while size > 0:
-            epoch, offset = divmod(start, len(self))
-            part = _permutation(len(self), seed, epoch)[offset : offset + size]
-            parts.append(part)
-            start, size = start + len(part), size - len(part)
-        return torch.cat(parts)
-
-
-@lru_cache(maxsize=1)
-def _permutation(n: int, seed: int, epoch: int) -> Int[Tensor, " n"]:
-    """The order of an epoch; the last one is kept, since consecutive batches ask for the same."""
-    return torch.randperm(n, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
 
 
 def as_float(x: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
@@ -115,7 +122,7 @@ class Splits:
     """A dataset's training, validation and test part.
 
     Training and every choice made on the way use the first two; test data is for testing. `notes` say what was guessed
-    or changed when the data was loaded, `source` what it was loaded from.
+    or changed when the data was loaded, `source` what it was loaded from. `held` are combinations held out on request.
     """
 
     train: Dataset
@@ -123,6 +130,7 @@ class Splits:
     test: Dataset
     source: str = ""
     notes: tuple[str, ...] = ()
+    held: Dataset | None = None
 
     @property
     def schema(self) -> Schema:
@@ -138,26 +146,12 @@ class Splits:
         """The same observations labelled with only these attributes. Raises RequestError for unknown ones."""
 
         def chosen(part: Dataset) -> Dataset:
-            return Dataset(part.x, part.condition.select(attributes))
+            return Dataset(part.observations, part.condition.select(attributes))
 
-        return replace(self, train=chosen(self.train), validation=chosen(self.validation), test=chosen(self.test))
-
-
-def split(data: Dataset, test: Dataset | None = None, source: str = "", notes: Sequence[str] = ()) -> Splits:
-    """Fixed random splits: 15 % test unless a test set is given, 5 % validation, at most 5,000 each; the rest trains.
-
-    The same data is always split alike. Probabilities as labels are for training; the other parts take the likelier.
-    """
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
-    held = 0 if test is not None else min(int(TEST * len(data)), MOST_HELD_OUT)
-    checked = min(int(VALIDATION * len(data)), MOST_HELD_OUT)
-    if test is None:
-        test = data[order[:held]]
-    train, validation = data[order[held + checked :]], data[order[held : held + checked]]
-    return Splits(train, _hard(validation), _hard(test), source, tuple(notes))
-
-
-def _hard(data: Dataset) -> Dataset:
-    hard = data.condition.hard()
-    same = all(codes.equal(data.condition.values[name]) for name, codes in hard.values.items())
-    return data if same else Dataset(data.x, hard)
+        return replace(
+            self,
+            train=chosen(self.train),
+            validation=chosen(self.validation),
+            test=chosen(self.test),
+            held=chosen(self.held) if self.held else None,
+        )

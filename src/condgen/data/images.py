@@ -1,22 +1,29 @@
-"""From encoded images to one uint8 array: decoding, orientation, channels, size."""
+"""One encoded image to uint8 pixels: decoding, orientation, channels, size."""
 
+import hashlib
 import io
-from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from warnings import catch_warnings, filterwarnings, simplefilter
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from condgen.data.members import Member
-from condgen.errors import DataError, RequestError
+from condgen.errors import DataError
 
-LARGEST_GUESS = 64  # side that images of different sizes get when none is asked for
+RESIZE = ("crop", "pad", "squash")
+Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+
+ENLARGED = 8  # times that an image may be enlarged; beyond, its pixels say nothing
+ORIENTATION = 0x0112  # the EXIF tag
+GREY = {"1", "L", "LA", "I;16", "I;16B", "I;16L", "I"}
 
 
 @dataclass(frozen=True)
@@ -26,75 +33,148 @@ class EncodedImage:
     name: str
     content: bytes | Path | Member
 
+    def stamp(self) -> bytes:
+        """What changes when the image does: a hash of its bytes, or its file's path, size and time of change.
 
-def decode(image: EncodedImage) -> Image.Image:
-    """The image, upright, grey (mode L) or colour (mode RGB). Raises DataError that names it."""
+        Of an image in an archive also its place there.
+        """
+        if isinstance(self.content, bytes):
+            return hashlib.blake2b(self.content, digest_size=16).digest()
+        try:
+            found = os.stat(self._file)
+        except OSError:
+            return f"{self.content} is not there".encode(errors="surrogateescape")
+        return f"{self.content}\0{found.st_size}\0{found.st_mtime_ns}".encode(errors="surrogateescape")
+
+    @property
+    def _file(self) -> Path:
+        assert not isinstance(self.content, bytes)
+        return self.content.archive if isinstance(self.content, Member) else self.content
+
+    def encoded_size(self) -> int:
+        """Bytes it takes as it is; 0 for a file that is not there."""
+        if isinstance(self.content, bytes):
+            return len(self.content)
+        if isinstance(self.content, Member) and self.content.span is not None:
+            return self.content.span[1]
+        return os.stat(self._file).st_size if self._file.is_file() else 0
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What every image becomes: its mode (L or RGB), size in pixels, and how it gets there.
+
+    resize: crop (the centre in the target's proportions), pad (all of it, on black), squash (proportions are not kept).
+    """
+
+    mode: str
+    width: int
+    height: int
+    resize: str = "crop"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channel, height, width)."""
+        return (1 if self.mode == "L" else 3, self.height, self.width)
+
+    @property
+    def bytes(self) -> int:
+        """Of one image."""
+        channels, height, width = self.shape
+        return channels * height * width
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the first bytes of an image say: whether it is grey, and its upright (width, height)."""
+
+    grey: bool
+    size: tuple[int, int]
+
+
+@contextmanager
+def strict_decoder() -> Iterator[None]:
+    """Decompression bombs are errors, and odd metadata, of which decoders warn, is no matter."""
+    with catch_warnings():
+        simplefilter("ignore")
+        filterwarnings("error", category=Image.DecompressionBombWarning)
+        yield
+
+
+def header(image: EncodedImage) -> Header | None:
+    """What an image's header says, without decoding it; None if it cannot be read."""
     try:
-        content = image.content.read() if isinstance(image.content, Member) else image.content
-        stream = content if isinstance(content, Path) else io.BytesIO(content)
-        with Image.open(stream) as opened:
-            return _eight_bits(ImageOps.exif_transpose(opened))
+        with _opened(image) as opened:
+            width, height = opened.size
+            turned = opened.getexif().get(ORIENTATION, 1) >= 5
+            return Header(opened.mode in GREY, (height, width) if turned else (width, height))
+    except Exception:  # decoders of damaged files raise anything; decoding will say what
+        return None
+
+
+def fitted(image: EncodedImage, fit: Fit) -> tuple[Pixels, bool]:
+    """The image as uint8 [channel, height, width], whether its size had to change. Raises DataError."""
+    try:
+        upright = _upright(image, fit)
+        array = np.asarray(_resized(upright.convert(fit.mode), fit), dtype=np.uint8)
+        return array.reshape(fit.height, fit.width, -1).transpose(2, 0, 1), upright.size != (fit.width, fit.height)
     except FileNotFoundError:
         raise DataError(f"The image {image.name} does not exist.") from None
     except Exception as error:  # decoders of damaged files raise anything
-        reason = "it is not an image" if isinstance(error, UnidentifiedImageError) else str(error) or "it is damaged"
-        raise DataError(f"The image {image.name} cannot be read: {reason}. Repair it or take it out.") from None
+        raise DataError(f"The image {image.name} cannot be read: {_reason(error)}.") from None
+
+
+def pixels(images: Sequence[EncodedImage], fit: Fit) -> UInt8[Tensor, "n channel height width"]:
+    """A few images that must all be readable. Raises DataError that names the first that is not."""
+    with strict_decoder():
+        return torch.from_numpy(np.stack([fitted(image, fit)[0] for image in images]))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "it is not an image"
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return "it has too many pixels to be a photograph (a decompression bomb?)"
+    return " ".join(str(error).split()).rstrip(".") or "it is damaged"
+
+
+def _opened(image: EncodedImage) -> Image.Image:
+    content = image.content.read() if isinstance(image.content, Member) else image.content
+    return Image.open(content if isinstance(content, Path) else io.BytesIO(content))
+
+
+def _upright(image: EncodedImage, fit: Fit) -> Image.Image:
+    """The decoded image, upright, grey (mode L) or colour (mode RGB)."""
+    with _opened(image) as opened:
+        longest = 2 * max(fit.width, fit.height)
+        opened.draft(None, (longest, longest))  # a JPEG much larger than needed is decoded at a fraction of its size
+        turned = opened.getexif().get(ORIENTATION, 1) != 1
+        return _eight_bits(ImageOps.exif_transpose(opened) if turned else opened)
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """Grey (mode L) or colour (mode RGB). Raises ValueError for a range of brightness that the file does not tell."""
-    if image.mode.startswith("I;16"):
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         return Image.fromarray((np.asarray(image).astype(np.uint16) / 257).round().astype(np.uint8))
     if image.mode in ("I", "F"):
         raise ValueError("its pixels are 32-bit numbers; save it with 8 or 16 bits")
-    if image.mode in ("1", "L", "LA"):
-        return image.convert("L")
-    return (image.convert("RGBA") if "transparency" in image.info else image).convert("RGB")
+    if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
+        return _on_white(image.convert("RGBA")).convert("L" if image.mode in GREY else "RGB")
+    return image.convert("L" if image.mode in GREY else "RGB")
 
 
-def load_images(images: Sequence[EncodedImage], size: int | tuple[int, int] | None) -> tuple[Tensor, list[str]]:
-    """All images as uint8 [n, channel, height, width], and notes on what was done to them.
-
-    size: the side of the square, or the width and height, that every image is cropped (centred) and resized to. Without
-    it, images of one size stay as they are, unless a side is not divisible by 4; images of different sizes become
-    squares.
-    """
-    with ThreadPoolExecutor(2) as pool:
-        decoded = list(pool.map(decode, images))
-    mode = "L" if all(image.mode == "L" for image in decoded) else "RGB"
-    target, notes = _target([image.size for image in decoded], size)
-    array = np.stack([_fitted(image.convert(mode), target) for image in decoded])
-    if array.ndim == 3:
-        array = array[..., None]
-    return torch.from_numpy(array).permute(0, 3, 1, 2).contiguous(), notes
+def _on_white(image: Image.Image) -> Image.Image:
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
 
-def _target(sizes: list[tuple[int, int]], size: int | tuple[int, int] | None) -> tuple[tuple[int, int], list[str]]:
-    """The common (width, height), and a note if it is not simply that of the images."""
-    if isinstance(size, tuple):
-        return size, []
-    if size is not None:
-        if size < 4 or size % 4:
-            raise RequestError(f"The size {size} is not a positive multiple of 4.")
-        return (size, size), []
-    kinds = Counter(sizes)
-    (width, height), _ = kinds.most_common(1)[0]
-    if len(kinds) > 1:
-        short = median(min(s) for s in sizes)
-        side = max(4, min(LARGEST_GUESS, int(short) // 4 * 4))
-        span = f"{min(sizes)[0]}×{min(sizes)[1]} to {max(sizes)[0]}×{max(sizes)[1]}"
-        return (side, side), [
-            f"Images have {len(kinds)} sizes ({span}); cropped and resized to {side}×{side} (--size)."
-        ]
-    if width % 4 or height % 4:
-        fitted = max(4, round(width / 4) * 4), max(4, round(height / 4) * 4)
-        return fitted, [
-            f"Images are {width}×{height}; resized to {fitted[0]}×{fitted[1]}, since sides must divide by 4."
-        ]
-    return (width, height), []
-
-
-def _fitted(image: Image.Image, target: tuple[int, int]) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
-    """The image's centre in the target's proportions, at the target's size, antialiased."""
-    fitted = image if image.size == target else ImageOps.fit(image, target, Image.Resampling.LANCZOS)
-    return np.asarray(fitted, dtype=np.uint8)
+def _resized(image: Image.Image, fit: Fit) -> Image.Image:
+    """The image at the target's size, antialiased. Raises ValueError where hardly any pixel would be its own."""
+    target = (fit.width, fit.height)
+    if image.size == target:
+        return image
+    scales = fit.width / image.width, fit.height / image.height
+    if min(image.size) * min(scales) < 1 if fit.resize == "pad" else max(scales) > ENLARGED:
+        raise ValueError(f"it has only {image.width}×{image.height} pixels, too few for {fit.width}×{fit.height}")
+    if fit.resize == "squash":
+        return image.resize(target, Image.Resampling.LANCZOS)
+    return {"crop": ImageOps.fit, "pad": ImageOps.pad}[fit.resize](image, target, Image.Resampling.LANCZOS)

@@ -6,18 +6,20 @@ makes first. What that library writes (`image` columns of bytes and path) is und
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Int
 from torch import Tensor
 
 from condgen.data.builtin import BUILTIN
-from condgen.data.dataset import Dataset, Splits, split
-from condgen.data.images import load_images
+from condgen.data.dataset import Dataset, Splits
 from condgen.data.infer import infer_attribute, infer_schema, parse_columns, schema_of
+from condgen.data.prepare import Prepared, Progress, prepare
 from condgen.data.published import PUBLISHED
 from condgen.data.readers import Parts, Table, is_address, read
 from condgen.data.readers.shards import is_pattern
+from condgen.data.splits import Splitting, split
 from condgen.errors import DataError, RequestError, unknown
 from condgen.schema import Condition, Schema
 
@@ -29,12 +31,17 @@ def load(
     size: int | None = None,
     schema: Schema | None = None,
     data_dir: str | Path | None = None,
+    resize: str = "crop",
+    broken: float = 0.05,
+    splitting: Splitting | None = None,
+    progress: Progress | None = None,
 ) -> Splits:
     """A dataset by name or path: a folder, a table, an archive, `hf:owner/name`; see `condgen datasets`.
 
-    attributes: the only ones to keep, by name. size: side of the square that images are cropped and resized to.
-    schema: to be used instead of the inferred one. data_dir: a local copy of a published dataset, in place of
-    downloading it.
+    attributes: the only ones to keep, by name. size: side of the square that images are brought to, by the policy
+    `resize`: crop, pad or squash. schema: to be used instead of the inferred one. data_dir: a local copy of a published
+    dataset, in place of downloading it. broken: share of images that may be unreadable. splitting: how parts are made,
+    what is held out. progress: called while images are prepared.
 
     Raises DataError that names the file, row or column at fault, and RequestError for unknown attributes or a size that
     is no multiple of 4.
@@ -47,22 +54,47 @@ def load(
         if size is not None or schema is not None:
             raise RequestError(f"The built-in dataset {source} has its own size and schema; give neither.")
         splits = BUILTIN[source].load()
-        return splits.select(attributes) if attributes else splits
+        splits = splits.select(attributes) if attributes else splits
+        return splits if splitting is None else _split_again(splits, splitting)
     parts = _read(source, data_dir)
     train, test = parts.for_training(), parts.test
     schema, notes = _schema(train, test, attributes, schema)
     tables = [train] if test is None else [train, test]
-    x, image_notes = _observations(tables, size)
-    data = Dataset(x[: len(train.content)], _condition(train, schema))
-    held_out = None if test is None else Dataset(x[len(train.content) :], _condition(test, schema))
-    return split(data, held_out, source, [*train.notes, *notes, *image_notes])
+    found = _observations(tables, size, resize, broken, progress)
+    conditions = Condition.cat([_condition(table, schema) for table in tables])
+    whole, n = Dataset(found.images, conditions[found.rows]), int((found.rows < len(train.content)).sum())
+    held_out = None if test is None else whole[n:]
+    notes = [*train.notes, *notes, *found.notes]
+    return split(
+        whole[:n], held_out, source, notes, splitting=splitting, groups=_groups(train, splitting, found.rows[:n])
+    )
 
 
-def _observations(tables: list[Table], size: int | None) -> tuple[Shaped[Tensor, "n ..."], list[str]]:
-    """All tables' images or vectors, one after the other, and notes on what was done to them."""
+def _split_again(splits: Splits, splitting: Splitting) -> Splits:
+    """A built-in dataset, split otherwise."""
+    parts = (splits.train, splits.validation, splits.test)
+    whole = Dataset(torch.cat([part.x for part in parts]), Condition.cat([part.condition for part in parts]))
+    return split(whole, None, splits.source, splits.notes, splitting=splitting)
+
+
+def _groups(train: Table, splitting: Splitting | None, rows: Int[Tensor, " n"]) -> list[Any] | None:
+    """The cells of the column that a group split goes by. Raises RequestError when there is none."""
+    if splitting is None or splitting.group is None:
+        return None
+    if splitting.group not in train.columns:
+        raise unknown("column", splitting.group, train.columns)
+    column = train.columns[splitting.group]
+    return [column[row] for row in rows.tolist()]
+
+
+def _observations(
+    tables: list[Table], size: int | None, resize: str, broken: float, progress: Progress | None
+) -> Prepared:
+    """All tables' images or vectors, one after the other, which rows they are, and notes on what was done to them."""
     vectors = [table.content for table in tables if isinstance(table.content, Tensor)]
     if not vectors:
-        return load_images([image for table in tables for image in table.content], size)
+        images = [image for table in tables for image in table.content]
+        return prepare(images, size, resize, broken=broken, progress=progress)
     if len(vectors) < len(tables) or len({v.shape[1] for v in vectors}) > 1:
         raise DataError(
             f"{tables[0].source} and {tables[-1].source} do not hold observations of the same kind and size."
@@ -73,7 +105,7 @@ def _observations(tables: list[Table], size: int | None) -> tuple[Shaped[Tensor,
     spread = x.std(0)
     odd = [f"x{k}" for k in torch.where((spread > 10) | (spread < 0.1) | (x.mean(0).abs() > 10))[0].tolist()]
     note = f"Models expect coordinates of order one, unlike {', '.join(odd)}; rescale the data to learn it well."
-    return x, [note] if odd else []
+    return Prepared(x, torch.arange(len(x)), [note] if odd else [])
 
 
 def resolved(source: str) -> str:

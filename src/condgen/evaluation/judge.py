@@ -7,7 +7,6 @@ held-out real data.
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import safetensors
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss, pad
 
 from condgen.data import Dataset, Splits, as_float
+from condgen.data.prepare import cache_folder
 from condgen.schema import Attribute, Categorical, Condition, Continuous, Schema
 
 VERSION = 2  # of the judge's architecture and training: part of the name it is cached under
@@ -203,12 +203,6 @@ def judge_for(data: Splits, **arguments: Any) -> Judge:
     save_file({k: v.contiguous() for k, v in judge.state_dict().items()}, partial)
     partial.replace(path)
     return judge
-
-
-def cache_folder() -> Path:
-    """Where condgen keeps what it can make again."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "condgen"
-    return Path(os.environ.get("CONDGEN_CACHE", default))
 
 
 def _channels_last(x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:

@@ -26,7 +26,8 @@ class Model(nn.Module):
     Capabilities say what a model can do beyond sampling; tests, the command line and reports go by them:
     `conditional` (obeys requests), `encodes` (`encode`, `decode`, `reconstruct`; if conditional also `edit` and
     `interpolate`), `likelihood` (`log_likelihood`), `handles_missing` (has an encoding of its own for free attributes),
-    `unlabelled` (gains from observations without any label), `one_step` (one network evaluation a sample), `discovers` (has attributes of its own, not the data's).
+    `unlabelled` (gains from observations without any label), `one_step` (one network evaluation a sample), `discovers`
+    (has attributes of its own, not the data's).
     """
 
     def __init__(self, schema: Schema, shape: tuple[int, ...], capabilities: set[str]):

@@ -24,12 +24,15 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from condgen.data import Splits, as_float
+from condgen.data.order import Balanced
 from condgen.errors import CondgenError, RequestError, RunError
 from condgen.joint import Joint
 from condgen.models import Model
 from condgen.rng import Rng
 from condgen.schema import Condition
 from condgen.training import checkpoint
+from condgen.training.ahead import ahead
+from condgen.training.augmentation import augmentation
 from condgen.training.checkpoint import Info
 from condgen.training.monitor import Log, Monitor, Silent, Values
 from condgen.training.watch import examine, real_diversity
@@ -61,6 +64,8 @@ class Training:
     precision:           of the arithmetic: no (float32), bf16, fp16.
     checkpoint_seconds:  time between checkpoints.
     previews:            how many times over the run losses are validated and a picture is made.
+    balance:             an attribute of which every value is seen equally often, however rare in the data.
+    flip, shift:         whether images are mirrored at random, and by how many pixels they are moved at most.
     """
 
     images: Annotated[int, Field(ge=1)] | None = None
@@ -76,6 +81,9 @@ class Training:
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     checkpoint_seconds: Positive = 30.0
     previews: Annotated[int, Field(ge=0)] = 10
+    balance: str | None = None
+    flip: bool = False
+    shift: Annotated[int, Field(ge=0)] = 0
 
 
 def learning_rate(peak: float, images: int, total: int | None, warmup: int) -> float:
@@ -90,7 +98,10 @@ def learning_rate(peak: float, images: int, total: int | None, warmup: int) -> f
 class Trainer:
     """Trains a model on data, into a run folder.
 
-    augment: applied to every training batch [batch, *shape]; random numbers from torch's global generator.
+    augment: applied to every training batch [batch, *shape]; random numbers from torch's global generator. Without it,
+    what `flip` and `shift` say.
+
+    Raises RequestError for a balance or augmentation that the data's attributes do not allow.
     preview: called with the averaged model and a path without suffix, to leave a picture there.
     """
 
@@ -111,7 +122,9 @@ class Trainer:
         self.folder = folder
         self.monitor = monitor or Silent()
         self.preview = preview
-        self.augment = augment
+        self.augment = augment or augmentation(data.schema, data.shape, flip=settings.flip, shift=settings.shift)
+        if settings.balance:
+            Balanced(data.train.condition, settings.balance)  # refuses what cannot be balanced
         self.labels = Joint.of(data.train.condition)
         self.joint = model.joint(self.labels)
         self.real_diversity = real_diversity(data.train)
@@ -218,7 +231,7 @@ class Trainer:
         s, accelerator = self.settings, self.accelerator
         mine = slice(accelerator.process_index, None, accelerator.num_processes)
         images = self.info.images
-        for x, condition in self.data.train.batches(s.seed, images, s.batch):
+        for x, condition in ahead(self.data.train.batches(s.seed, images, s.batch, s.balance)):
             x, condition = x[mine], condition[mine]
             if "handles_missing" not in self.raw.capabilities and not condition.complete:
                 condition = self.labels.fill(condition, Rng(range(images, images + len(condition))))

@@ -1,0 +1,85 @@
+"""In which order images are trained on: functions of the seed and the number of images seen, of nothing else."""
+
+from functools import lru_cache
+
+import torch
+from jaxtyping import Int, Shaped
+from torch import Tensor
+
+from condgen.errors import RequestError
+from condgen.schema import Condition, Continuous
+
+BLOCK = 4_096  # images within which every value comes equally often
+
+
+def shuffled(n: int, seed: int, start: int, size: int) -> Int[Tensor, " batch"]:
+    """Indices of the images number start … start + size − 1: epoch e is a permutation drawn from (seed, e)."""
+    parts = []
+    while size > 0:
+        epoch, offset = divmod(start, n)
+        part = _permutation(n, seed, epoch)[offset : offset + size]
+        parts.append(part)
+        start, size = start + len(part), size - len(part)
+    return torch.cat(parts)
+
+
+class Balanced:
+    """An order in which every value of an attribute comes equally often; images that lack it count as one more value.
+
+    The images of one value come in a new permutation whenever they are through, those of rare values therefore often.
+    """
+
+    def __init__(self, condition: Condition, name: str):
+        attribute = condition.schema[name]
+        if isinstance(attribute, Continuous):
+            raise RequestError(f"'{name}' is a number; balance an attribute with named values.")
+        codes = torch.where(condition.given(name), condition.values[attribute.name], -1.0)
+        self.members = [torch.where(codes == code)[0] for code in codes.unique()]
+
+    def __call__(self, seed: int, start: int, size: int) -> Int[Tensor, " batch"]:
+        """Indices of the images number start … start + size − 1."""
+        values, occurrences = self._turns(seed, start, size)
+        found = torch.empty(size, dtype=torch.long)
+        for value in values.unique().tolist():
+            here = values == value
+            found[here] = self._nth(value, occurrences[here], seed)
+        return found
+
+    def _turns(self, seed: int, start: int, size: int) -> tuple[Int[Tensor, " batch"], Int[Tensor, " batch"]]:
+        """Whose turn it is, and for the how manieth time: blocks are permutations of (value, repetition)."""
+        repetitions = -(-BLOCK // len(self.members))
+        block = len(self.members) * repetitions
+        number = torch.arange(start, start + size)
+        first, last = start // block, (start + size - 1) // block
+        orders = torch.stack([_permutation(block, seed, ~b) for b in range(first, last + 1)])
+        picked = orders[number // block - first, number % block]
+        return picked % len(self.members), number // block * repetitions + picked // len(self.members)
+
+    def _nth(self, value: int, occurrences: Int[Tensor, " m"], seed: int) -> Int[Tensor, " m"]:
+        """The images of a value that come as its n-th ones."""
+        members = self.members[value]
+        found = torch.empty_like(occurrences)
+        for epoch in (occurrences // len(members)).unique().tolist():
+            here = occurrences // len(members) == epoch
+            order = _permutation(len(members), seed + 1 + value, epoch)
+            found[here] = members[order[occurrences[here] % len(members)]]
+        return found
+
+
+@lru_cache(maxsize=64)
+def _small_permutation(n: int, seed: int, epoch: int) -> Int[Tensor, " n"]:
+    return _drawn(n, seed, epoch)
+
+
+@lru_cache(maxsize=2)
+def _large_permutation(n: int, seed: int, epoch: int) -> Int[Tensor, " n"]:
+    return _drawn(n, seed, epoch)
+
+
+def _permutation(n: int, seed: int, epoch: int) -> Int[Tensor, " n"]:
+    """The order of an epoch; the last ones are kept, since consecutive batches ask for the same."""
+    return _small_permutation(n, seed, epoch) if n <= 100_000 else _large_permutation(n, seed, epoch)
+
+
+def _drawn(n: int, seed: int, epoch: int) -> Shaped[Tensor, " n"]:
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))

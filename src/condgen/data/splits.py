@@ -1,0 +1,176 @@
+"""Which observations train, which validate, which test, and which combinations are held out altogether."""
+
+import random
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from condgen.data.dataset import Dataset, Splits
+from condgen.errors import DataError, RequestError
+from condgen.joint import Constraint, OneOf
+from condgen.request import requests
+from condgen.schema import Condition, Continuous
+
+TEST, VALIDATION, MOST_HELD_OUT = 0.15, 0.05, 5_000
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """How data is split.
+
+    how:      random, stratified:ATTRIBUTE (its values in equal shares in every part), or group:COLUMN (rows with the
+              same cell, such as a person, stay together).
+    hold_out: requests such as "color=red, body=Coupe"; what answers one of them neither trains nor validates.
+    """
+
+    how: str = "random"
+    hold_out: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        kind, _, name = self.how.partition(":")
+        if self.how != "random" and not (kind in ("stratified", "group") and name):
+            raise RequestError(f"Data is split random, stratified:ATTRIBUTE or group:COLUMN, not '{self.how}'.")
+
+    @property
+    def group(self) -> str | None:
+        """The column whose rows stay together, if any."""
+        return self.how.removeprefix("group:") if self.how.startswith("group:") else None
+
+    @property
+    def stratum(self) -> str | None:
+        """The attribute whose values are shared out equally, if any."""
+        return self.how.removeprefix("stratified:") if self.how.startswith("stratified:") else None
+
+
+def split(
+    data: Dataset,
+    test: Dataset | None = None,
+    source: str = "",
+    notes: Sequence[str] = (),
+    *,
+    splitting: Splitting | None = None,
+    groups: Sequence[Hashable] | None = None,
+) -> Splits:
+    """Fixed splits: 15 % test unless a test set is given, 5 % validation, at most 5,000 each; the rest trains.
+
+    The same data is always split alike. Probabilities as labels are for training; the other parts take the likelier.
+    groups: the cell of each row in the column that a group split names.
+
+    Raises RequestError for an unknown attribute, or held-out combinations that nothing or everything answers.
+    """
+    splitting = splitting or Splitting()
+    held, held_notes = _held(data, splitting.hold_out)
+    rows = torch.where(~held)[0] if splitting.hold_out else None
+    order, ends = _order(data, rows, splitting, groups)
+    tested = 0 if test is not None else _cut(min(int(TEST * len(order)), MOST_HELD_OUT), ends)
+    checked = _cut(tested + min(int(VALIDATION * len(order)), MOST_HELD_OUT), ends)
+    if test is None:
+        test = data[order[:tested]]
+    return Splits(
+        data[order[checked:]],
+        _hard(data[order[tested:checked]]),
+        _hard(test),
+        source,
+        (*notes, *held_notes),
+        _hard(data[torch.where(held)[0]]) if splitting.hold_out else None,
+    )
+
+
+def _hard(data: Dataset) -> Dataset:
+    """The same observations, probabilities as labels replaced by the likelier value."""
+    hard = data.condition.hard()
+    same = all(codes.equal(data.condition.values[name]) for name, codes in hard.values.items())
+    return data if same else Dataset(data.observations, hard)
+
+
+def answers(condition: Condition, request: str) -> Bool[Tensor, " n"]:
+    """Which conditions do what a request asks; a missing label does not. Raises RequestError as `requests` does."""
+    found = torch.zeros(len(condition), dtype=torch.bool)
+    for asked in requests(request, condition.schema):
+        met = torch.ones(len(condition), dtype=torch.bool)
+        for name, constraint in asked.constraints.items():
+            met &= condition.given(name) & _meets(condition.values[name], constraint)
+        found |= met
+    return found
+
+
+def _meets(codes: Tensor, constraint: Constraint) -> Bool[Tensor, " n"]:
+    if isinstance(constraint, OneOf):
+        return torch.isin(codes, torch.tensor(constraint.codes, dtype=codes.dtype))
+    return (constraint.low <= codes) & (codes <= constraint.high)
+
+
+def _held(data: Dataset, hold_out: Sequence[str]) -> tuple[Bool[Tensor, " n"], list[str]]:
+    """Which observations are held out, and notes on how many and on what training then lacks."""
+    held, notes = torch.zeros(len(data), dtype=torch.bool), []
+    for request in hold_out:
+        met = answers(data.condition, request)
+        if not met.any():
+            raise RequestError(f"No example is {request}: there is nothing to hold out.")
+        notes.append(f"Held out: {request} ({int(met.sum()):,} examples).")
+        held |= met
+    if held.all() and len(data):
+        raise RequestError(f"Every example is {' or '.join(hold_out)}: nothing is left to train on.")
+    return held, notes + (_lacking(data.condition, held) if hold_out else [])
+
+
+def _lacking(condition: Condition, held: Bool[Tensor, " n"]) -> list[str]:
+    """Values that no training example is left of: nobody learns those."""
+    notes = []
+    for a in condition.schema:
+        if isinstance(a, Continuous):
+            continue
+        codes = condition.values[a.name][condition.given(a.name) & ~held].unique().tolist()
+        seen = condition.values[a.name][condition.given(a.name)].unique().tolist()
+        gone = ", ".join(a.format(code) for code in seen if code not in codes)
+        notes += [f"Holding out leaves no example of {a.name}={gone} to train on."] if gone else []
+    return notes
+
+
+def _order(
+    data: Dataset, rows: Int[Tensor, " m"] | None, splitting: Splitting, groups: Sequence[Hashable] | None
+) -> tuple[Int[Tensor, " m"], Int[Tensor, " cut"] | None]:
+    """The rows in the order in which they are dealt out, and where this may be cut; None is anywhere."""
+    n = len(data) if rows is None else len(rows)
+    rows = torch.arange(n) if rows is None else rows
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
+    if splitting.stratum:
+        return rows[_stratified(data.condition[rows], splitting.stratum, order)], None
+    if splitting.group is None:
+        return rows[order], None
+    if groups is None:
+        raise RequestError(f"This data has no column '{splitting.group}' to split by.")
+    dealt, ends = _grouped([groups[k] for k in rows.tolist()])
+    if len(ends) < 3:
+        raise DataError(f"'{splitting.group}' has fewer than three different cells; nothing can be split by it.")
+    return rows[dealt], ends
+
+
+def _stratified(condition: Condition, name: str, order: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+    """An order of which every beginning has an attribute's values in the shares of the whole."""
+    codes = torch.where(condition.given(name), condition.values[condition.schema[name].name], torch.inf)[order]
+    place = torch.empty(len(order), dtype=torch.double)
+    for k, code in enumerate(codes.unique()):
+        here = torch.where(codes == code)[0]
+        offset = (k + 1) * 0.618034 % 1  # values with few rows do not all come at once
+        place[here] = (torch.arange(len(here), dtype=torch.double) + offset) / len(here)
+    return order[place.argsort(stable=True)]
+
+
+def _grouped(cells: Sequence[Hashable]) -> tuple[Int[Tensor, " n"], Int[Tensor, " cut"]]:
+    """The rows group after group, in random order of the groups, and where groups end. A missing cell is its own."""
+    members: dict[Hashable, list[int]] = {}
+    for row, cell in enumerate(cells):
+        members.setdefault((row,) if cell in (None, "") or cell != cell else str(cell), []).append(row)
+    groups = list(members.values())
+    random.Random(0).shuffle(groups)
+    ends = torch.tensor([len(g) for g in groups]).cumsum(0)
+    return torch.tensor([row for group in groups for row in group]), ends
+
+
+def _cut(at: int, ends: Int[Tensor, " cut"] | None) -> int:
+    """The permitted place of a cut nearest to the one wanted."""
+    return at if ends is None else int(ends[(ends - at).abs().argmin()])

@@ -1,0 +1,25 @@
+"""The next batch is made ready while the current one trains."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+_END = object()
+
+
+def ahead(items: Iterable[Item], ready: int = 2) -> Iterator[Item]:
+    """The same items in the same order, of which a thread makes the next `ready` ones ready.
+
+    Whatever making them raises, asking for that item raises. Work ends with the iterator.
+    """
+    source = iter(items)
+    with ThreadPoolExecutor(1, thread_name_prefix="next batch") as pool:
+        waiting: deque[Future[object]] = deque(pool.submit(next, source, _END) for _ in range(ready))
+        try:
+            while (item := waiting.popleft().result()) is not _END:
+                waiting.append(pool.submit(next, source, _END))
+                yield item  # type: ignore[misc]
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -1,0 +1,55 @@
+"""Flips and translations of training images, where they change nothing that can be asked for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from condgen.errors import RequestError
+from condgen.schema import Schema
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Mirrors every second image, moves each by up to `shift` pixels; what comes in repeats the border.
+
+    Random numbers come from torch's global generator, on the CPU.
+    """
+
+    flip: bool
+    shift: int
+
+    def __call__(self, x: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch c h w"]:
+        """The images, each changed in its own way."""
+        if self.flip:
+            mirrored = (torch.rand(len(x)) < 0.5).to(x.device)[:, None, None, None]
+            x = torch.where(mirrored, x.flip(3), x)
+        return _moved(x, self.shift) if self.shift else x
+
+
+def augmentation(
+    schema: Schema, shape: tuple[int, ...], *, flip: bool, shift: int
+) -> Callable[[Tensor], Tensor] | None:
+    """The augmentation asked for, if any. Raises RequestError where an attribute declares it unsafe."""
+    asked = [name for name, wanted in (("flip", flip), ("shift", shift > 0)) if wanted]
+    for name in asked:
+        if len(shape) != 3:
+            raise RequestError(f"There is nothing to {name} in data that is no images; leave {name} out.")
+        if unsafe := [a.name for a in schema if name in a.unsafe]:
+            raise RequestError(
+                f"A {name} would change {', '.join(unsafe)}: the schema declares it unsafe. Leave {name} out, or train "
+                "without these attributes (--attributes)."
+            )
+    return Augmentation(flip, shift) if asked else None
+
+
+def _moved(x: Float[Tensor, "batch c h w"], most: int) -> Float[Tensor, "batch c h w"]:
+    """Every image moved by its own whole numbers of pixels."""
+    n, _, height, width = x.shape
+    down, right = torch.randint(-most, most + 1, (2, n)).to(x.device)
+    rows = (torch.arange(height, device=x.device) - down[:, None]).clamp(0, height - 1)
+    columns = (torch.arange(width, device=x.device) - right[:, None]).clamp(0, width - 1)
+    each = torch.arange(n, device=x.device)[:, None, None]
+    return x[each, :, rows[:, :, None], columns[:, None, :]].movedim(-1, 1).contiguous()
