@@ -1,0 +1,162 @@
+"""Sentences about a dataset: what is wrong with it, and what to do next. The most useful come first."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from condgen.data.inspection.association import Association, CoOccurrence
+from condgen.data.inspection.balance import Balance
+from condgen.data.inspection.columns import Column
+from condgen.data.inspection.scan import Scan
+
+RARE = 0.2  # a value is called rare below this share of an even split
+NEAR_CONSTANT = 0.99
+FEW_EXAMPLES = 50  # of a value, below which a model hardly learns it
+MOST_ADVISED = 5  # attributes in the suggested command
+REDUNDANT = 0.5  # attributes more strongly associated than this say nearly the same: one of them is suggested
+STRONG = 0.3  # associations from here on are named
+NAMED = 3  # of each kind of finding
+
+
+def problems(
+    balance: Sequence[Balance], columns: Sequence[Column], scan: Scan, rows: int, separate: bool
+) -> Iterator[str]:
+    """What is wrong with the data, the gravest first."""
+    yield from _unreadable(scan)
+    yield from _leakage(scan, separate)
+    yield from _copies(scan)
+    for column in columns:
+        if column.used and "identifier" in column.why:
+            yield f"{column.name} looks like an identifier ({column.why}); leave it out with --attributes."
+    for b in balance:
+        yield from _about(b, rows)
+
+
+def _unreadable(scan: Scan) -> Iterator[str]:
+    if scan.unreadable:
+        first = scan.unreadable[0]
+        which = f"{len(scan.unreadable):,} of {scan.looked_at:,} images cannot be read"
+        yield f"{which}; the first is {first.name}: {first.reason}. Repair them or take them out."
+
+
+def _leakage(scan: Scan, separate: bool) -> Iterator[str]:
+    exact, near = scan.exact.leaked, scan.near.leaked
+    if not exact and not near:
+        return
+    kinds = [f"{n:,} {how}" for n, how in ((exact, "exactly"), (near, "nearly")) if n]
+    remedy = (
+        "take them out of the training data" if separate else "take the copies out, since the split is drawn at random"
+    )
+    yield (
+        f"Test images are also training images ({' and '.join(kinds)}): a model that remembers would be praised for it. "
+        f"To judge it fairly, {remedy}."
+    )
+
+
+def _copies(scan: Scan) -> Iterator[str]:
+    if scan.exact.copies:
+        yield f"{scan.exact.copies:,} of {scan.looked_at:,} examples are exact copies of others."
+    if scan.near.copies:
+        yield f"{scan.near.copies:,} of {scan.decoded:,} images compared are near-copies of others."
+    if differ := scan.exact.contradictions + scan.near.contradictions:
+        yield f"In {differ:,} groups of copies the labels differ: at most one of them can be right."
+
+
+def _about(b: Balance, rows: int) -> Iterator[str]:
+    if b.missing:
+        yield f"{b.name}: {b.missing:,} of {rows:,} labels are missing; they train as free."
+    if b.known and b.counts and max(b.counts.values()) > NEAR_CONSTANT * b.known:
+        most = max(b.counts, key=lambda v: b.counts[v])
+        yield f"{b.name} is nearly constant: '{most}' in {100 * b.counts[most] / b.known:.1f} %."
+    elif rare := b.rare(RARE):
+        yield f"{b.name} has rare values, which a model learns less well: {_listed(rare)}."
+
+
+def _listed(counts: dict[str, int]) -> str:
+    shown = ", ".join(f"{value} ({n:,})" for value, n in list(counts.items())[:8])
+    return shown + (f" and {len(counts) - 8} more" if len(counts) > 8 else "")
+
+
+def advice(
+    source: str, shape: Sequence[int], resized: bool, balance: Sequence[Balance], together: CoOccurrence
+) -> Iterator[str]:
+    """What to do next: what to train first, what will not be learned, which combinations to balance or hold out."""
+    chosen = worth_learning(balance, together.associations)
+    if chosen:
+        yield f"Train first: {command(source, shape, resized, chosen, balance)}"
+    yield from _too_rare(balance)
+    yield from _hand_in_hand(together)
+    yield from _gaps(together)
+    yield from _to_hold_out(chosen, together)
+
+
+def worth_learning(balance: Sequence[Balance], associations: Sequence[Association]) -> list[str]:
+    """A few attributes to begin with: the best balanced ones with examples of every value, none telling another."""
+    tied = {frozenset((a.first, a.second)) for a in associations if a.strength > REDUNDANT}
+    chosen: list[str] = []
+    for b in sorted((b for b in balance if _learnable(b)), key=lambda b: -_spread(b)):
+        if len(chosen) < MOST_ADVISED and not any(frozenset((b.name, other)) in tied for other in chosen):
+            chosen.append(b.name)
+    return chosen or [b.name for b in balance if b.known][:1]
+
+
+def _learnable(b: Balance) -> bool:
+    fewest = sorted(b.counts.values())[len(b.counts) // 4] if len(b.counts) > 3 else min(b.counts.values(), default=0)
+    return b.known > 0 and (b.kind == "continuous" or fewest >= FEW_EXAMPLES or len(b.counts) == 0)
+
+
+def _spread(b: Balance) -> float:
+    """How evenly an attribute is spread, to a twentieth, so that order decides between equals; numbers count as even."""
+    return 1.0 if b.kind == "continuous" else round(20 * b.evenness) / 20
+
+
+def command(
+    source: str, shape: Sequence[int], resized: bool, chosen: Sequence[str], balance: Sequence[Balance]
+) -> str:
+    """The command line that trains on these attributes."""
+    named = ["--attributes", ",".join(chosen)] if len(chosen) < len(balance) else []
+    size = ["--size", str(shape[-1])] if resized and len(shape) == 3 and shape[1] == shape[2] else []
+    out = f"{Path(source).stem or 'my'}-run"
+    return shlex.join(["condgen", "train", source, *named, *size, "--budget", "10m", "--out", out])
+
+
+def _too_rare(balance: Sequence[Balance]) -> Iterator[str]:
+    scarce = [
+        f"{b.name}={value} ({n:,})" for b in balance for value, n in b.counts.items() if 0 < n < FEW_EXAMPLES and b.known
+    ]
+    if scarce:
+        more = f" and {len(scarce) - 8} more" if len(scarce) > 8 else ""
+        yield f"Too rare to be learned well, with fewer than {FEW_EXAMPLES} examples: {', '.join(scarce[:8])}{more}."
+
+
+def _hand_in_hand(together: CoOccurrence) -> Iterator[str]:
+    strong = [a for a in together.associations if a.strength > STRONG]
+    for a in strong[:NAMED]:
+        yield f"{a.first} and {a.second} go together ({a.measure} {a.strength:.2f}): {a.sentence}"
+    if len(strong) > NAMED:
+        yield f"So do {len(strong) - NAMED:,} more pairs. A model learns from such data that one brings the other along."
+
+
+def _gaps(together: CoOccurrence) -> Iterator[str]:
+    if together.absent:
+        shown = "; ".join(p.request for p in together.absent[:NAMED])
+        yield f"{_pairs(len(together.absent))} of values never occur though each is common: {shown}."
+    if together.rare:
+        shown = "; ".join(f"{p.request} ({p.n:,} of {p.expected:,.0f} expected)" for p in together.rare[:NAMED])
+        yield f"{_pairs(len(together.rare))} of values are rare together; more examples would help: {shown}."
+
+
+def _pairs(n: int) -> str:
+    return "1 pair" if n == 1 else f"{n:,} pairs"
+
+
+def _to_hold_out(chosen: Sequence[str], together: CoOccurrence) -> Iterator[str]:
+    """A combination whose parts are learned well without it, so that keeping it out tests composition."""
+    for a in sorted(together.associations, key=lambda each: each.strength):
+        if a.table and {a.first, a.second} <= set(chosen) and min(map(min, a.table)) >= FEW_EXAMPLES:
+            yield (
+                f"To test whether a model composes what it never saw together, keep one combination of {a.first} and "
+                f"{a.second} out of training: they are nearly independent, and each has {min(map(min, a.table)):,} "
+                "examples or more."
+            )
+            return
