@@ -1,7 +1,7 @@
 """Sentences about a dataset: what is wrong with it, and what to do next. The most useful come first."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from condgen.data.inspection.association import Association, CoOccurrence
@@ -16,6 +16,7 @@ MOST_ADVISED = 5  # attributes in the suggested command
 REDUNDANT = 0.5  # attributes more strongly associated than this say nearly the same: one of them is suggested
 STRONG = 0.3  # associations from here on are named
 NAMED = 3  # of each kind of finding
+MOST_LISTED = 8  # names in one sentence, and sentences of one kind
 
 
 def problems(
@@ -28,8 +29,9 @@ def problems(
     for column in columns:
         if column.used and "identifier" in column.why:
             yield f"{column.name} looks like an identifier ({column.why}); leave it out with --attributes."
-    for b in balance:
-        yield from _about(b, rows)
+    yield from _missing(balance, rows)
+    yield from _constant(balance)
+    yield from _uneven(balance)
 
 
 def _unreadable(scan: Scan) -> Iterator[str]:
@@ -59,22 +61,44 @@ def _copies(scan: Scan) -> Iterator[str]:
     if scan.near.copies:
         yield f"{scan.near.copies:,} of {scan.decoded:,} images compared are near-copies of others."
     if differ := scan.exact.contradictions + scan.near.contradictions:
-        yield f"In {differ:,} groups of copies the labels differ: at most one of them can be right."
+        which = "a group" if differ == 1 else f"{differ:,} groups"
+        yield f"In {which} of copies the labels differ: at most one of them can be right."
 
 
-def _about(b: Balance, rows: int) -> Iterator[str]:
-    if b.missing:
+def _missing(balance: Sequence[Balance], rows: int) -> Iterator[str]:
+    for b in _most([b for b in balance if b.missing], key=lambda b: -b.missing):
         yield f"{b.name}: {b.missing:,} of {rows:,} labels are missing; they train as free."
-    if b.known and b.counts and max(b.counts.values()) > NEAR_CONSTANT * b.known:
+
+
+def _constant(balance: Sequence[Balance]) -> Iterator[str]:
+    for b in filter(_near_constant, balance):
         most = max(b.counts, key=lambda v: b.counts[v])
         yield f"{b.name} is nearly constant: '{most}' in {100 * b.counts[most] / b.known:.1f} %."
-    elif rare := b.rare(RARE):
-        yield f"{b.name} has rare values, which a model learns less well: {_listed(rare)}."
+
+
+def _near_constant(b: Balance) -> bool:
+    return b.known > 0 and max(b.counts.values(), default=0) > NEAR_CONSTANT * b.known
+
+
+def _uneven(balance: Sequence[Balance]) -> Iterator[str]:
+    """Rare values, of many attributes in one sentence."""
+    uneven = [(b, b.rare(RARE)) for b in balance if not _near_constant(b) and b.rare(RARE)]
+    if len(uneven) <= NAMED:
+        for b, rare in uneven:
+            yield f"{b.name} has rare values, which a model learns less well: {_listed(rare)}."
+    else:
+        every = {f"{b.name}={value}": n for b, rare in uneven for value, n in rare.items()}
+        rarest = dict(sorted(every.items(), key=lambda each: each[1]))
+        yield f"{len(uneven)} attributes have rare values, which a model learns less well: {_listed(rarest)}."
+
+
+def _most(found: Sequence[Balance], key: Callable[[Balance], int]) -> list[Balance]:
+    return sorted(found, key=key)[:MOST_LISTED]
 
 
 def _listed(counts: dict[str, int]) -> str:
-    shown = ", ".join(f"{value} ({n:,})" for value, n in list(counts.items())[:8])
-    return shown + (f" and {len(counts) - 8} more" if len(counts) > 8 else "")
+    shown = ", ".join(f"{value} ({n:,})" for value, n in list(counts.items())[:MOST_LISTED])
+    return shown + (f" and {len(counts) - MOST_LISTED} more" if len(counts) > MOST_LISTED else "")
 
 
 def advice(
@@ -121,12 +145,10 @@ def command(
 
 
 def _too_rare(balance: Sequence[Balance]) -> Iterator[str]:
-    scarce = [
-        f"{b.name}={value} ({n:,})" for b in balance for value, n in b.counts.items() if 0 < n < FEW_EXAMPLES and b.known
-    ]
+    scarce = {f"{b.name}={value}": n for b in balance for value, n in b.counts.items() if 0 < n < FEW_EXAMPLES}
     if scarce:
-        more = f" and {len(scarce) - 8} more" if len(scarce) > 8 else ""
-        yield f"Too rare to be learned well, with fewer than {FEW_EXAMPLES} examples: {', '.join(scarce[:8])}{more}."
+        rarest = dict(sorted(scarce.items(), key=lambda each: each[1]))
+        yield f"Too rare to be learned well, with fewer than {FEW_EXAMPLES} examples: {_listed(rarest)}."
 
 
 def _hand_in_hand(together: CoOccurrence) -> Iterator[str]:

@@ -4,6 +4,7 @@ Everything comes from one matrix of sums, XᵀX, whose columns are the one-hot v
 presence, value and square. It is added up over blocks of rows, so a million rows take about a second.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -156,9 +157,15 @@ def _means(a: Attribute, number: Continuous, n: Tensor, mean: Tensor) -> str:
 
     def said(k: int) -> str:
         value = number.low + (float(mean[k]) + 1) / 2 * (number.high - number.low)
-        return f"{value:.3g} where {a.name}={a.choices[k]}"
+        return f"{_rounded(value, number)} where {a.name}={a.choices[k]}"
 
     return f"{number.name} is on average {said(order[0])} and {said(order[-1])}."
+
+
+def _rounded(value: float, number: Continuous) -> str:
+    """To a hundredth of the range: 1994 of years, 0.37 of shares."""
+    digits = max(0, 2 - math.floor(math.log10(number.high - number.low)))
+    return f"{value:.{digits}f}".rstrip("0").rstrip(".") if digits else f"{value:.0f}"
 
 
 def _correlation(block: Float[Tensor, "3 3"]) -> float:

@@ -1,0 +1,152 @@
+"""How many labels are wrong, and which: confident learning (Northcutt, Jiang and Chuang 2021).
+
+Small judges, each trained on the other folds, say how likely every value is for examples they never saw. A label is
+suspect where another value is at least as likely as it usually is among examples that carry that label. The simple form
+of the method is short enough to be read here; a library for it would bring a data frame along.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from condgen.data import Dataset
+from condgen.evaluation.judge import train_judge
+from condgen.schema import Continuous
+
+FOLDS = 4
+VIEWS = 12  # times that a judge sees each example: few, since longer training would learn wrong labels by heart
+LEAST_SEEN = 12_000
+LISTED = 200  # suspects kept per attribute
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """An example whose label is probably wrong: its row in the checked data, its label, and what a judge reads instead.
+
+    doubt: how much likelier the judge finds its own reading, as a difference of probabilities, 0 to 1.
+    """
+
+    row: int
+    label: str
+    reading: str
+    doubt: float
+
+
+@dataclass(frozen=True)
+class LabelCheck:
+    """What is believed of one attribute's labels.
+
+    wrong: the estimated share of wrong labels. agreement: how often judges read the label on examples they had not
+    seen; where it is low, the attribute is hard to see and the estimate is not to be relied on.
+    noise: estimated share of each true value (rows) that carries each label (columns).
+    suspects: the most doubtful labels first.
+    """
+
+    name: str
+    checked: int
+    wrong: float
+    agreement: float
+    values: tuple[str, ...]
+    noise: tuple[tuple[float, ...], ...]
+    suspects: tuple[Suspect, ...]
+    suspected: int
+
+
+def check_labels(data: Dataset, *, folds: int = FOLDS, seed: int = 0, **arguments: Any) -> tuple[LabelCheck, ...]:
+    """The labels of every named attribute, checked by judges that have not seen them. Numbers are not checked.
+
+    arguments: of `train_judge`. Takes as long as training `folds` small judges.
+    """
+    read = held_out_probabilities(data, folds=folds, seed=seed, **arguments)
+    return tuple(_check(data, name, p) for name, p in read.items())
+
+
+def held_out_probabilities(
+    data: Dataset, *, folds: int = FOLDS, seed: int = 0, **arguments: Any
+) -> dict[str, Float[Tensor, "n value"]]:
+    """Per named attribute, the probability of every value by a judge trained on the other folds."""
+    named = [a.name for a in data.schema if not isinstance(a, Continuous)]
+    if not named:
+        return {}
+    condition = data.condition.select(named)
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
+    arguments = {"images": max(VIEWS * len(data), LEAST_SEEN)} | arguments
+    found = {a.name: torch.zeros(len(data), len(a.choices)) for a in condition.schema if not isinstance(a, Continuous)}
+    for k in range(folds):
+        held = order[k::folds]
+        rest = torch.cat([order[j::folds] for j in range(folds) if j != k])
+        judge = train_judge(data.x[rest], condition[rest], seed=seed + k, **arguments)
+        for name, out in judge.read(data.x[held]).outputs.items():
+            found[name][held] = out.exp()
+    return found
+
+
+def _check(data: Dataset, name: str, p: Float[Tensor, "n value"]) -> LabelCheck:
+    attribute = data.schema[name]
+    assert not isinstance(attribute, Continuous)
+    rows = data.condition.given(name).nonzero()[:, 0]
+    labels, p = data.condition.values[name][rows].long(), p[rows]
+    joint, confident = confident_joint(labels, p)
+    suspects = _suspects(labels, p, confident)
+    total = float(joint.sum())
+    of_true = joint.T / joint.sum(0)[:, None].clamp(min=1e-9)
+    return LabelCheck(
+        name=name,
+        checked=len(rows),
+        wrong=1 - float(joint.diagonal().sum()) / total if total else 0.0,
+        agreement=float((p.argmax(1) == labels).float().mean()) if len(rows) else 0.0,
+        values=attribute.choices,
+        noise=tuple(tuple(round(v, 4) for v in row) for row in of_true.tolist()),
+        suspects=tuple(
+            Suspect(int(rows[i]), attribute.choices[labels[i]], attribute.choices[j], round(d, 4))
+            for i, j, d in suspects[:LISTED]
+        ),
+        suspected=len(suspects),
+    )
+
+
+def confident_joint(
+    labels: Int[Tensor, " n"], p: Float[Tensor, "n value"]
+) -> tuple[Float[Tensor, "value value"], Int[Tensor, " n"]]:
+    """Counts of (label, true value), estimated; and each example's confident value, −1 where it has none.
+
+    A value is confident where its probability reaches the mean it has among the examples so labelled; of several, the
+    likeliest (eq. 1). Rows are then scaled to the counts of the labels (eq. 3).
+    """
+    values = p.shape[1]
+    counts = torch.bincount(labels, minlength=values).double()
+    own = torch.zeros(values, dtype=torch.float64).index_add(0, labels, p.gather(1, labels[:, None])[:, 0].double())
+    threshold = torch.where(counts > 0, own / counts.clamp(min=1), torch.full((), torch.inf).double())
+    reached = p.double() >= threshold
+    confident = torch.where(reached.any(1), (p * reached).argmax(1), -1)
+    sure = confident >= 0
+    joint = torch.zeros(values, values, dtype=torch.float64)
+    joint.index_put_((labels[sure], confident[sure]), torch.ones(int(sure.sum())).double(), accumulate=True)
+    empty = joint.sum(1) == 0
+    joint[empty] = torch.eye(values).double()[empty]
+    return joint / joint.sum(1, keepdim=True) * counts[:, None], confident
+
+
+def _suspects(
+    labels: Int[Tensor, " n"], p: Float[Tensor, "n value"], confident: Int[Tensor, " n"]
+) -> list[tuple[int, int, float]]:
+    """(example, value read, doubt) where another value is confident, the most doubtful first."""
+    wrong: Bool[Tensor, " n"] = (confident >= 0) & (confident != labels)
+    index = wrong.nonzero()[:, 0]
+    doubt = p[index, confident[index]] - p[index, labels[index]]
+    order = doubt.argsort(descending=True)
+    return list(zip(index[order].tolist(), confident[index][order].tolist(), doubt[order].tolist(), strict=True))
+
+
+def sentences(checks: tuple[LabelCheck, ...]) -> Iterator[str]:
+    """What is worth saying about the labels, the noisiest attribute first."""
+    for check in sorted(checks, key=lambda c: -c.wrong):
+        if check.wrong < 0.01 or not check.suspects:
+            continue
+        about = f"{check.name}: about {100 * check.wrong:.0f} % of the labels are probably wrong"
+        hard = " or the attribute is hard to see" if check.agreement < 0.9 else ""
+        yield f"{about}{hard}; {check.suspected:,} are suspect (judges read {100 * check.agreement:.1f} % as labelled)."
