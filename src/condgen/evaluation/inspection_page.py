@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Bool
@@ -97,9 +98,9 @@ def _bands(a: Continuous, codes: Tensor, given: Tensor) -> Iterator[tuple[str, B
         return
     steps = known[:: -(-len(known) // 1_000_000)].double()
     edges = torch.quantile(steps, torch.linspace(0, 1, BANDS + 1).double()).unique().tolist()
-    for k, (low, high) in enumerate(zip(edges, edges[1:], strict=False)):
-        last = k == len(edges) - 2
-        yield f"{a.format(low)} – {a.format(high)}", given & (codes >= low) & ((codes <= high) if last else codes < high)
+    for low, high in pairwise(edges):
+        below = codes <= high if high == edges[-1] else codes < high
+        yield f"{a.format(low)} – {a.format(high)}", given & (codes >= low) & below
 
 
 def _examples(found: Inspection, part: Dataset, mask: Bool[Tensor, " n"], most: int) -> tuple[Picture, ...]:
@@ -166,7 +167,8 @@ def _groups(found: Inspection, duplicates: Duplicates) -> Iterator[tuple[str, tu
 
 def _rows_told(found: Inspection, wanted: set[int]) -> tuple[dict[int, str], dict[int, dict[str, str | None]]]:
     """The split and the labels of each of these rows."""
-    part, labels = {}, {}
+    part: dict[int, str] = {}
+    labels: dict[int, dict[str, str | None]] = {}
     for name, data in found.material.parts.items():
         rows = data.x[:, 0].long()
         index = torch.isin(rows, torch.tensor(sorted(wanted), dtype=torch.long)).nonzero()[:, 0]
@@ -193,4 +195,3 @@ def _suspicious(found: Inspection, check: LabelCheck) -> Iterator[Picture]:
         picture = _picture(found, s.row, f"labelled {s.label}, looks like {s.reading}")
         if picture is not None:
             yield picture
-

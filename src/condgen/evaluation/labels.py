@@ -6,20 +6,30 @@ of the method is short enough to be read here; a library for it would bring a da
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from condgen.data import Dataset
+from condgen.data.inspection import Inspection
+from condgen.data.inspection.material import Encoded, Stored
+from condgen.data.inspection.scan import spread
+from condgen.errors import DataError
 from condgen.evaluation.judge import train_judge
-from condgen.schema import Continuous
+from condgen.schema import Condition, Continuous
 
 FOLDS = 4
 VIEWS = 12  # times that a judge sees each example: few, since longer training would learn wrong labels by heart
 LEAST_SEEN = 12_000
+MOST_CHECKED = 10_000  # examples of an inspected dataset that are checked
+LEAST_CHECKED = 40  # below which there is nothing to learn from
+LARGEST = 48  # pixels: the side at which judges look
 LISTED = 200  # suspects kept per attribute
 
 
@@ -150,3 +160,44 @@ def sentences(checks: tuple[LabelCheck, ...]) -> Iterator[str]:
         about = f"{check.name}: about {100 * check.wrong:.0f} % of the labels are probably wrong"
         hard = " or the attribute is hard to see" if check.agreement < 0.9 else ""
         yield f"{about}{hard}; {check.suspected:,} are suspect (judges read {100 * check.agreement:.1f} % as labelled)."
+
+
+def check_inspected(found: Inspection) -> tuple[LabelCheck, ...]:
+    """The labels of an inspected dataset, of up to 10,000 examples spread over all its splits.
+
+    Suspects are named by their row in the source. Pictures that cannot be read are passed over.
+    """
+    sample, rows = _sample(found)
+    checks = check_labels(sample) if len(sample) >= LEAST_CHECKED else ()
+    return tuple(
+        replace(check, suspects=tuple(replace(s, row=rows[s.row]) for s in check.suspects)) for check in checks
+    )
+
+
+def _sample(found: Inspection) -> tuple[Dataset, list[int]]:
+    """Examples as a judge sees them, and their rows in the source."""
+    parts = found.material.parts.values()
+    numbers = torch.cat([part.x[:, 0] for part in parts]).long()
+    chosen = torch.tensor(spread(len(numbers), MOST_CHECKED), dtype=torch.long)
+    condition, rows = Condition.cat([part.condition for part in parts])[chosen], numbers[chosen].tolist()
+    content = found.material.content
+    if isinstance(content, Stored):
+        return Dataset(torch.stack([content[row] for row in rows]), condition), rows
+    with ThreadPoolExecutor() as pool:
+        read = list(pool.map(lambda row: _seen(content, row, found.shape), rows))
+    kept = [k for k, x in enumerate(read) if x is not None]
+    x = torch.stack([x for x in read if x is not None]) if kept else torch.zeros(0, *found.shape, dtype=torch.uint8)
+    return Dataset(x, condition[torch.tensor(kept, dtype=torch.long)]), [rows[k] for k in kept]
+
+
+def _seen(content: Encoded, row: int, shape: tuple[int, ...]) -> Shaped[Tensor, "channel height width"] | None:
+    """A picture at most as large as a judge needs, uint8, or None where it cannot be read."""
+    channels, height, width = shape
+    scale = min(1.0, LARGEST / max(height, width))
+    size = max(4, round(width * scale)), max(4, round(height * scale))
+    try:
+        image = content.image(row).convert("L" if channels == 1 else "RGB")
+    except DataError:
+        return None
+    x = torch.from_numpy(np.array(ImageOps.fit(image, size, Image.Resampling.LANCZOS)))
+    return x[None] if channels == 1 else x.permute(2, 0, 1).contiguous()

@@ -50,7 +50,7 @@ def _leakage(scan: Scan, separate: bool) -> Iterator[str]:
         "take them out of the training data" if separate else "take the copies out, since the split is drawn at random"
     )
     yield (
-        f"Test images are also training images ({' and '.join(kinds)}): a model that remembers would be praised for it. "
+        f"Test images are also training images ({' and '.join(kinds)}): one that remembers them is praised for it. "
         f"To judge it fairly, {remedy}."
     )
 
@@ -130,13 +130,11 @@ def _learnable(b: Balance) -> bool:
 
 
 def _spread(b: Balance) -> float:
-    """How evenly an attribute is spread, to a twentieth, so that order decides between equals; numbers count as even."""
+    """How evenly an attribute is spread, to a twentieth: near equals stay in order. Numbers count as even."""
     return 1.0 if b.kind == "continuous" else round(20 * b.evenness) / 20
 
 
-def command(
-    source: str, shape: Sequence[int], resized: bool, chosen: Sequence[str], balance: Sequence[Balance]
-) -> str:
+def command(source: str, shape: Sequence[int], resized: bool, chosen: Sequence[str], balance: Sequence[Balance]) -> str:
     """The command line that trains on these attributes."""
     named = ["--attributes", ",".join(chosen)] if len(chosen) < len(balance) else []
     size = ["--size", str(shape[-1])] if resized and len(shape) == 3 and shape[1] == shape[2] else []
@@ -156,7 +154,7 @@ def _hand_in_hand(together: CoOccurrence) -> Iterator[str]:
     for a in strong[:NAMED]:
         yield f"{a.first} and {a.second} go together ({a.measure} {a.strength:.2f}): {a.sentence}"
     if len(strong) > NAMED:
-        yield f"So do {len(strong) - NAMED:,} more pairs. A model learns from such data that one brings the other along."
+        yield f"So do {len(strong) - NAMED:,} more pairs. A model learns that one brings the other along."
 
 
 def _gaps(together: CoOccurrence) -> Iterator[str]:

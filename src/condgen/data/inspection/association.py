@@ -1,6 +1,6 @@
 """Which attributes go together: every pair's association, and the pairs of values that are rare or never occur.
 
-Everything comes from one matrix of sums, XᵀX, whose columns are the one-hot values of named attributes and, for numbers,
+Everything comes from one matrix of sums, XᵀX, where X has the one-hot values of named attributes and, for numbers,
 presence, value and square. It is added up over blocks of rows, so a million rows take about a second.
 """
 

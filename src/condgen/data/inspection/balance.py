@@ -1,7 +1,8 @@
 """How the labels are spread: counts of named values, quartiles and histograms of numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -56,22 +57,26 @@ def balances(data: Dataset, why: Mapping[str, str]) -> tuple[Balance, ...]:
 def _balance(a: Attribute, data: Dataset, why: str) -> Balance:
     given = data.condition.given(a.name)
     codes = data.condition.values[a.name][given]
-    number = isinstance(a, Continuous)
-    counts = {} if number else dict(zip(a.choices, _counted(codes, len(a.choices)), strict=True))
     return Balance(
         name=a.name,
         kind=a.kind,
         why=why,
         missing=int((~given).sum()),
         known=len(codes),
-        counts=counts,
-        quartiles=_quartiles(codes) if number else (),
-        histogram=tuple(_histogram(codes, a.low, a.high)) if number else (),
-        low=a.low if number else None,
-        high=a.high if number else None,
         synonyms=a.synonyms,
         aliases=a.aliases,
+        **(_numbers(codes, a.low, a.high) if isinstance(a, Continuous) else _named(codes, a.choices)),
     )
+
+
+def _numbers(codes: Float[Tensor, " n"], low: float, high: float) -> dict[str, Any]:
+    spread = {"quartiles": _quartiles(codes), "histogram": tuple(_histogram(codes, low, high))}
+    return {"counts": {}, "low": low, "high": high} | spread
+
+
+def _named(codes: Float[Tensor, " n"], choices: Sequence[str]) -> dict[str, Any]:
+    counts = dict(zip(choices, _counted(codes, len(choices)), strict=True))
+    return {"counts": counts, "quartiles": (), "histogram": (), "low": None, "high": None}
 
 
 def _counted(codes: Float[Tensor, " n"], choices: int) -> list[int]:

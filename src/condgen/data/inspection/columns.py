@@ -91,9 +91,7 @@ def _kept(a: Attribute, what: str, given: bool, rows: int, present: Mapping[Any,
     return a.kind, f"{what} → categorical"
 
 
-def _left_out(
-    name: str, what: str, present: Mapping[Any, int], notes: Sequence[str], given: bool
-) -> tuple[str, str]:
+def _left_out(name: str, what: str, present: Mapping[Any, int], notes: Sequence[str], given: bool) -> tuple[str, str]:
     if name.strip().casefold() in _NOT_ATTRIBUTES or name.startswith("__"):
         return "identifier", "its name says that it is a file, an identifier or a split"
     if len(present) < 2:

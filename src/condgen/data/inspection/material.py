@@ -17,7 +17,7 @@ from condgen.data.builtin import BUILTIN
 from condgen.data.dataset import Dataset, Splits, split
 from condgen.data.images import EncodedImage, decode
 from condgen.errors import DataError, RequestError, unknown
-from condgen.schema import Condition, Schema
+from condgen.schema import Schema
 
 DIGEST = 16  # bytes: two different pictures of a million share one with a chance of 10⁻²⁷
 

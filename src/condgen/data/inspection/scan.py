@@ -17,7 +17,7 @@ from condgen.errors import DataError
 MOST_HEADERS = 200_000  # headers and hashes looked at: every file must be opened for them
 MOST_DECODED = 5_000  # pictures decoded, for near-duplicates and damage that a header does not tell
 SIDE = 16  # of the miniatures that are compared
-NEAR = 0.1  # miniatures about the mean one, of length one, are near-duplicates below this distance: a correlation of .995
+NEAR = 0.1  # distance of miniatures of length one below which they are near-duplicates: a correlation of 0.995
 COARSE = 12  # principal components that candidates are searched in
 
 Miniatures = Float[np.ndarray, "n feature"]
@@ -189,11 +189,11 @@ def _placed(groups: Sequence[tuple[int, ...]], material: Material) -> Duplicates
 
 def _whereabouts(material: Material, wanted: set[int]) -> tuple[dict[int, str], dict[int, tuple[object, ...]]]:
     """The split and the labels of each of these rows."""
-    part, labels = {}, {}
+    part: dict[int, str] = {}
+    labels: dict[int, tuple[object, ...]] = {}
     for name, data in material.parts.items():
         index = np.flatnonzero(np.isin(data.x[:, 0].numpy(), np.fromiter(wanted, dtype=np.float64)))
         chosen = data[torch.from_numpy(index)]
         for row, told in zip(chosen.x[:, 0].long().tolist(), chosen.condition.rows(), strict=True):
             part[row], labels[row] = name, tuple(told.values())
     return part, labels
-
