@@ -59,7 +59,7 @@ def inspection_page(found: Inspection, checks: Sequence[LabelCheck] = ()) -> str
             tables=[a for a in found.together.associations if _readable(a)][:TABLES],
             matrix=_matrix(found),
             copies=_copies(found),
-            checks=sorted(checks, key=lambda check: -check.wrong),
+            checks=sorted(checks, key=_noisiest),
             suspects=_suspects(found, checks),
             choices={a.name: a.choices for a in found.schema if not isinstance(a, Continuous)},
         )
@@ -186,8 +186,12 @@ def _differing(labels: dict[int, dict[str, str | None]], group: Sequence[int], r
 def _suspects(found: Inspection, checks: Sequence[LabelCheck]) -> list[Sheet]:
     if not found.material.content.visible:
         return []
-    noisiest = sorted((c for c in checks if c.suspects), key=lambda c: -c.wrong)[:MOST_SUSPECTED]
+    noisiest = sorted((c for c in checks if c.suspects and c.readable), key=_noisiest)[:MOST_SUSPECTED]
     return [Sheet(c.name, "", (("", tuple(_suspicious(found, c))),)) for c in noisiest]
+
+
+def _noisiest(check: LabelCheck) -> tuple[bool, float]:
+    return not check.readable, -check.wrong
 
 
 def _suspicious(found: Inspection, check: LabelCheck) -> Iterator[Picture]:

@@ -5,7 +5,7 @@ suspect where another value is at least as likely as it usually is among example
 of the method is short enough to be read here; a library for it would bring a data frame along.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,6 +30,7 @@ LEAST_SEEN = 12_000
 MOST_CHECKED = 10_000  # examples of an inspected dataset that are checked
 LEAST_CHECKED = 40  # below which there is nothing to learn from
 LARGEST = 48  # pixels: the side at which judges look
+VISIBLE = 0.2  # share of the labels beyond chance that judges must read for an estimate to mean anything
 LISTED = 200  # suspects kept per attribute
 
 
@@ -60,10 +61,16 @@ class LabelCheck:
     checked: int
     wrong: float
     agreement: float
+    chance: float
     values: tuple[str, ...]
     noise: tuple[tuple[float, ...], ...]
     suspects: tuple[Suspect, ...]
     suspected: int
+
+    @property
+    def readable(self) -> bool:
+        """Whether judges see the attribute at all; of others nothing can be said about the labels."""
+        return self.agreement - self.chance > VISIBLE * (1 - self.chance)
 
 
 def check_labels(data: Dataset, *, folds: int = FOLDS, seed: int = 0, **arguments: Any) -> tuple[LabelCheck, ...]:
@@ -109,6 +116,7 @@ def _check(data: Dataset, name: str, p: Float[Tensor, "n value"]) -> LabelCheck:
         checked=len(rows),
         wrong=1 - float(joint.diagonal().sum()) / total if total else 0.0,
         agreement=float((p.argmax(1) == labels).float().mean()) if len(rows) else 0.0,
+        chance=float(torch.bincount(labels).max()) / len(rows) if len(rows) else 1.0,
         values=attribute.choices,
         noise=tuple(tuple(round(v, 4) for v in row) for row in of_true.tolist()),
         suspects=tuple(
@@ -152,14 +160,17 @@ def _suspects(
     return list(zip(index[order].tolist(), confident[index][order].tolist(), doubt[order].tolist(), strict=True))
 
 
-def sentences(checks: tuple[LabelCheck, ...]) -> Iterator[str]:
+def sentences(checks: Sequence[LabelCheck]) -> Iterator[str]:
     """What is worth saying about the labels, the noisiest attribute first."""
-    for check in sorted(checks, key=lambda c: -c.wrong):
-        if check.wrong < 0.01 or not check.suspects:
-            continue
+    for check in sorted((c for c in checks if c.readable and c.wrong >= 0.01), key=lambda c: -c.wrong):
         about = f"{check.name}: about {100 * check.wrong:.0f} % of the labels are probably wrong"
-        hard = " or the attribute is hard to see" if check.agreement < 0.9 else ""
+        hard = ", or the attribute is a matter of taste" if check.agreement < 0.9 else ""
         yield f"{about}{hard}; {check.suspected:,} are suspect (judges read {100 * check.agreement:.1f} % as labelled)."
+    if unseen := [c.name for c in checks if not c.readable and c.checked]:
+        yield (
+            f"Small judges hardly see {', '.join(unseen)}; their labels could not be checked, and "
+            "a small model will find it hard to obey them."
+        )
 
 
 def check_inspected(found: Inspection) -> tuple[LabelCheck, ...]:

@@ -102,6 +102,8 @@ def inspect(
     columns = describe_columns(found.columns, found.schema, found.notes, found.given)
     balance = balances(train, {c.name: c.why for c in columns})
     together = co_occurrence(train.condition)
+    doubtful = {c.name for c in columns if c.suspicious}
+    fit = [b for b in balance if b.name not in doubtful]
     return Inspection(
         material=found,
         shape=shape,
@@ -110,7 +112,7 @@ def inspect(
         together=together,
         scan=seen,
         problems=tuple(problems(balance, columns, seen, len(train), found.separate)),
-        advice=tuple(advice(found.source, shape, bool(resized) or size is not None, balance, together)),
+        advice=tuple(advice(found.source, shape, bool(resized) or size is not None, fit, together, len(balance))),
         notes=(*found.notes, *resized),
     )
 

@@ -27,7 +27,7 @@ def problems(
     yield from _leakage(scan, separate)
     yield from _copies(scan)
     for column in columns:
-        if column.used and "identifier" in column.why:
+        if column.suspicious:
             yield f"{column.name} looks like an identifier ({column.why}); leave it out with --attributes."
     yield from _missing(balance, rows)
     yield from _constant(balance)
@@ -102,12 +102,20 @@ def _listed(counts: dict[str, int]) -> str:
 
 
 def advice(
-    source: str, shape: Sequence[int], resized: bool, balance: Sequence[Balance], together: CoOccurrence
+    source: str,
+    shape: Sequence[int],
+    resized: bool,
+    balance: Sequence[Balance],
+    together: CoOccurrence,
+    attributes: int,
 ) -> Iterator[str]:
-    """What to do next: what to train first, what will not be learned, which combinations to balance or hold out."""
+    """What to do next: what to train first, what will not be learned, which combinations to balance or hold out.
+
+    balance: of the attributes to choose from, out of as many as `attributes`.
+    """
     chosen = worth_learning(balance, together.associations)
     if chosen:
-        yield f"Train first: {command(source, shape, resized, chosen, balance)}"
+        yield f"Train first: {command(source, shape, resized, chosen, attributes)}"
     yield from _too_rare(balance)
     yield from _hand_in_hand(together)
     yield from _gaps(together)
@@ -134,9 +142,9 @@ def _spread(b: Balance) -> float:
     return 1.0 if b.kind == "continuous" else round(20 * b.evenness) / 20
 
 
-def command(source: str, shape: Sequence[int], resized: bool, chosen: Sequence[str], balance: Sequence[Balance]) -> str:
+def command(source: str, shape: Sequence[int], resized: bool, chosen: Sequence[str], attributes: int) -> str:
     """The command line that trains on these attributes."""
-    named = ["--attributes", ",".join(chosen)] if len(chosen) < len(balance) else []
+    named = ["--attributes", ",".join(chosen)] if len(chosen) < attributes else []
     size = ["--size", str(shape[-1])] if resized and len(shape) == 3 and shape[1] == shape[2] else []
     out = f"{Path(source).stem or 'my'}-run"
     return shlex.join(["condgen", "train", source, *named, *size, "--budget", "10m", "--out", out])

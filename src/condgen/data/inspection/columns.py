@@ -10,6 +10,7 @@ from condgen.schema import Attribute, Schema
 
 WORDS = 3  # texts of more words than this, on average, are prose and no names of values
 LIKE_AN_IDENTIFIER = 0.9  # share of distinct values from which a column of whole numbers is suspected to name the rows
+DOUBT = "nearly all differ, as an identifier's would"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Column:
     def used(self) -> bool:
         """Whether it became an attribute."""
         return self.role in ("categorical", "flag", "continuous")
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether it became an attribute but looks like an identifier."""
+        return self.used and DOUBT in self.why
 
 
 def describe_columns(
@@ -86,7 +92,7 @@ def _kept(a: Attribute, what: str, given: bool, rows: int, present: Mapping[Any,
         return a.kind, f"2 values, {' and '.join(map(str, present))} → flag"
     if a.kind == "continuous":
         like_id = len(present) > LIKE_AN_IDENTIFIER * rows and rows > 100 and what.endswith("integers")
-        doubt = "; nearly all differ, as an identifier's would" if like_id else ""
+        doubt = f"; {DOUBT}" if like_id else ""
         return a.kind, f"{what}, more than {FEW} → continuous{doubt}"
     return a.kind, f"{what} → categorical"
 
