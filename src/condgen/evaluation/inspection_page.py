@@ -24,7 +24,7 @@ BANDS = 5  # of a number, each with its pictures
 GROUPS = 12  # of copies shown
 SUSPECTS = 18  # shown per attribute
 MOST_SUSPECTED = 8  # attributes whose suspects are shown
-SIDE = 96  # pixels: larger pictures are scaled down, cropped to a square
+SIDE = 96  # pixels: pictures that are trained on at a larger size are scaled down
 TABLES, MOST_CELLS = 6, 14  # co-occurrence tables shown, and values in each direction
 MATRIX = 16  # attributes in a matrix of associations that can still be read
 
@@ -119,9 +119,10 @@ def _picture(found: Inspection, row: int, caption: str = "") -> Picture | None:
         image = found.material.content.image(row)
     except DataError:
         return None
-    if found.shape[1:] and max(image.size) > SIDE:
-        ratio = found.shape[2] / found.shape[1]
-        size = (SIDE, max(1, round(SIDE / ratio))) if ratio >= 1 else (max(1, round(SIDE * ratio)), SIDE)
+    height, width = found.shape[1:]
+    scale = min(1.0, SIDE / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    if image.size != size:
         image = ImageOps.fit(image, size, Image.Resampling.LANCZOS)
     return Picture(image, caption)
 
