@@ -116,6 +116,18 @@ def test_inspect_as_json_is_json_and_nothing_else(command: Command) -> None:
     assert result.err == ""
 
 
+def test_inspect_writes_a_page_a_schema_to_edit_and_json(command: Command, tmp_path: Path) -> None:
+    data, out = images_with_table(tmp_path / "data"), tmp_path / "found"
+    result = command("inspect", data, "--out", out, "--json")
+    assert sorted(file.name for file in out.iterdir()) == ["inspection.html", "inspection.json", "schema.json"]
+    assert result.out == (out / "inspection.json").read_text()
+    edited = (out / "schema.json").read_text().replace('"aliases": {}', '"aliases": {"bright": "light"}')
+    (out / "schema.json").write_text(edited)
+    assert "it is kept" in command("inspect", data, "--out", out).err
+    assert (out / "schema.json").read_text() == edited
+    assert command("inspect", data, "--schema", out / "schema.json", "--json").status == 0
+
+
 def test_inspect_with_size_and_schema(command: Command, tmp_path: Path) -> None:
     data = images_with_table(tmp_path / "data")
     schema = json.loads(command("inspect", data, "--json").out)["schema"]
@@ -444,10 +456,8 @@ def missing_image(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "parts"),
     [
-        (truncated_image, ["3.png", "cannot be read"]),
         (empty_folder, ["empty", "no images"]),
         (no_labels, ["metadata.csv", "one per attribute"]),
-        (missing_image, ["5.png", "does not exist"]),
         (lambda folder: folder / "nowhere", ["nowhere", "does not exist"]),
     ],
 )
@@ -458,6 +468,18 @@ def test_broken_data(
     where = ["--out", tmp_path / "out", *TINY] if name == "train" else []
     one_paragraph(command(name, make(tmp_path), *where), 1, *parts)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("make", "part"), [(truncated_image, "3.png"), (missing_image, "5.png")])
+def test_broken_images_stop_training_and_are_listed_by_inspect(
+    command: Command, tmp_path: Path, make: Callable[[Path], Path], part: str
+) -> None:
+    data = make(tmp_path)
+    one_paragraph(command("train", data, "--out", tmp_path / "out", *TINY), 1, part)
+    result = command("inspect", data)
+    assert result.status == 0
+    assert "1 of 24 images cannot be read" in result.out
+    assert part in result.out
 
 
 def test_a_wrong_schema_file(command: Command, tmp_path: Path) -> None:

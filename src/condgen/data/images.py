@@ -104,20 +104,33 @@ def strict_decoder() -> Iterator[None]:
 def header(image: EncodedImage) -> Header | None:
     """What an image's header says, without decoding it; None if it cannot be read."""
     try:
-        with _opened(image) as opened:
-            width, height = opened.size
-            turned = opened.getexif().get(ORIENTATION, 1) >= 5
-            return Header(opened.mode in GREY, (height, width) if turned else (width, height))
+        with opened(image) as found:
+            width, height = found.size
+            turned = found.getexif().get(ORIENTATION, 1) >= 5
+            return Header(found.mode in GREY, (height, width) if turned else (width, height))
     except Exception:  # decoders of damaged files raise anything; decoding will say what
         return None
 
 
 def fitted(image: EncodedImage, fit: Fit) -> tuple[Pixels, bool]:
     """The image as uint8 [channel, height, width], whether its size had to change. Raises DataError."""
-    try:
-        upright = _upright(image, fit)
+    with _readable(image):
+        upright = _upright(image, 2 * max(fit.width, fit.height))
         array = np.asarray(_resized(upright.convert(fit.mode), fit), dtype=np.uint8)
         return array.reshape(fit.height, fit.width, -1).transpose(2, 0, 1), upright.size != (fit.width, fit.height)
+
+
+def decode(image: EncodedImage) -> Image.Image:
+    """The image at its own size, upright, grey (mode L) or colour (mode RGB). Raises DataError that names it."""
+    with strict_decoder(), _readable(image):
+        return _upright(image, None)
+
+
+@contextmanager
+def _readable(image: EncodedImage) -> Iterator[None]:
+    """What goes wrong with an image becomes a DataError that names it."""
+    try:
+        yield
     except FileNotFoundError:
         raise DataError(f"The image {image.name} does not exist.") from None
     except Exception as error:  # decoders of damaged files raise anything
@@ -138,18 +151,19 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split()).rstrip(".") or "it is damaged"
 
 
-def _opened(image: EncodedImage) -> Image.Image:
+def opened(image: EncodedImage) -> Image.Image:
+    """The image, its header read and nothing decoded."""
     content = image.content.read() if isinstance(image.content, Member) else image.content
     return Image.open(content if isinstance(content, Path) else io.BytesIO(content))
 
 
-def _upright(image: EncodedImage, fit: Fit) -> Image.Image:
-    """The decoded image, upright, grey (mode L) or colour (mode RGB)."""
-    with _opened(image) as opened:
-        longest = 2 * max(fit.width, fit.height)
-        opened.draft(None, (longest, longest))  # a JPEG much larger than needed is decoded at a fraction of its size
-        turned = opened.getexif().get(ORIENTATION, 1) != 1
-        return _eight_bits(ImageOps.exif_transpose(opened) if turned else opened)
+def _upright(image: EncodedImage, longest: int | None) -> Image.Image:
+    """The decoded image, upright, grey or colour; its sides may be reduced as long as one has `longest` pixels."""
+    with opened(image) as found:
+        if longest is not None:
+            found.draft(None, (longest, longest))  # a JPEG much larger than needed is decoded at a fraction of its size
+        turned = found.getexif().get(ORIENTATION, 1) != 1
+        return _eight_bits(ImageOps.exif_transpose(found) if turned else found)
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

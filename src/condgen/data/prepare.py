@@ -113,7 +113,7 @@ def _plan(images: Sequence[EncodedImage], size: int | None, resize: str) -> tupl
     grey = bool(seen) and all(h.grey for h in seen)
     if grey and len(some) < len(images):
         grey = all(h.grey for h in _headers(images))
-    (width, height), notes = _target([h.size for h in seen], size, resize)
+    (width, height), notes = target([h.size for h in seen], size, resize)
     return Fit("L" if grey else "RGB", width, height, resize), notes
 
 
@@ -122,7 +122,7 @@ def _headers(images: Sequence[EncodedImage]) -> list[Header]:
         return [found for image in images if (found := header(image))]
 
 
-def _target(sizes: list[tuple[int, int]], size: int | None, resize: str) -> tuple[tuple[int, int], list[str]]:
+def target(sizes: list[tuple[int, int]], size: int | None, resize: str) -> tuple[tuple[int, int], list[str]]:
     """The common (width, height), and a note if it is not simply that of the images."""
     if size is not None or not sizes:
         return (size or 4, size or 4), []

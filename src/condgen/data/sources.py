@@ -46,28 +46,41 @@ def load(
     Raises DataError that names the file, row or column at fault, and RequestError for unknown attributes or a size that
     is no multiple of 4.
     """
-    if data_dir is not None and source not in PUBLISHED:
-        raise RequestError(
-            f"A local copy (data_dir) is for {', '.join(PUBLISHED)}; give the path of other data itself."
-        )
+    _must_need_no_copy(source, data_dir)
     if source in BUILTIN:
         if size is not None or schema is not None:
             raise RequestError(f"The built-in dataset {source} has its own size and schema; give neither.")
         splits = BUILTIN[source].load()
         splits = splits.select(attributes) if attributes else splits
         return splits if splitting is None else _split_again(splits, splitting)
-    parts = _read(source, data_dir)
-    train, test = parts.for_training(), parts.test
-    schema, notes = _schema(train, test, attributes, schema)
-    tables = [train] if test is None else [train, test]
-    found = _observations(tables, size, resize, broken, progress)
-    conditions = Condition.cat([_condition(table, schema) for table in tables])
+    train, *rest = read_tables = tables(source, data_dir)
+    test = rest[0] if rest else None
+    schema, notes = schema_for(train, test, attributes, schema)
+    found = _observations(read_tables, size, resize, broken, progress)
+    conditions = Condition.cat([condition_of(table, schema) for table in read_tables])
     whole, n = Dataset(found.images, conditions[found.rows]), int((found.rows < len(train.content)).sum())
     held_out = None if test is None else whole[n:]
     notes = [*train.notes, *notes, *found.notes]
     return split(
         whole[:n], held_out, source, notes, splitting=splitting, groups=_groups(train, splitting, found.rows[:n])
     )
+
+
+def tables(source: str, data_dir: str | Path | None = None) -> list[Table]:
+    """What there is to train on and, where the source keeps it apart, to test on; nothing is decoded yet.
+
+    Raises as `load` does.
+    """
+    _must_need_no_copy(source, data_dir)
+    parts = _read(source, data_dir)
+    return [part for part in (parts.for_training(), parts.test) if part is not None]
+
+
+def _must_need_no_copy(source: str, data_dir: str | Path | None) -> None:
+    if data_dir is not None and source not in PUBLISHED:
+        raise RequestError(
+            f"A local copy (data_dir) is for {', '.join(PUBLISHED)}; give the path of other data itself."
+        )
 
 
 def _split_again(splits: Splits, splitting: Splitting) -> Splits:
@@ -133,7 +146,7 @@ def _read(source: str, data_dir: str | Path | None) -> Parts:
     return read(source)
 
 
-def _schema(
+def schema_for(
     train: Table, test: Table | None, attributes: Sequence[str] | None, schema: Schema | None
 ) -> tuple[Schema, list[str]]:
     """The schema to use: the given one, the source's own or the inferred one, reduced to the attributes asked for."""
@@ -154,7 +167,8 @@ def _schema(
     return inferred, notes
 
 
-def _condition(table: Table, schema: Schema) -> Condition:
+def condition_of(table: Table, schema: Schema) -> Condition:
+    """What the rows of a table are labelled with. Raises DataError that names the row and column at fault."""
     codes, given = parse_columns(table.columns, schema, table.source)
     values = {name: torch.tensor(column) for name, column in codes.items()}
     present = torch.tensor([given[name] for name in schema.names], dtype=torch.bool)

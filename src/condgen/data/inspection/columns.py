@@ -1,0 +1,110 @@
+"""The source's columns: what each was taken for, and why."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from condgen.data.infer import _NOT_ATTRIBUTES, FEW, missing
+from condgen.schema import Attribute, Schema
+
+WORDS = 3  # texts of more words than this, on average, are prose and no names of values
+LIKE_AN_IDENTIFIER = 0.9  # share of distinct values from which a column of whole numbers is suspected to name the rows
+DOUBT = "nearly all differ, as an identifier's would"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the source.
+
+    role: the attribute's kind, or "identifier", "text", "constant", "left out". examples: a few of its values.
+    """
+
+    name: str
+    role: str
+    why: str
+    distinct: int
+    missing: int
+    examples: tuple[str, ...]
+
+    @property
+    def used(self) -> bool:
+        """Whether it became an attribute."""
+        return self.role in ("categorical", "flag", "continuous")
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether it became an attribute but looks like an identifier."""
+        return self.used and DOUBT in self.why
+
+
+def describe_columns(
+    columns: Mapping[str, Sequence[Any]], schema: Schema, notes: Sequence[str], given: bool
+) -> tuple[Column, ...]:
+    """Every column of the source in order, with what became of it."""
+    return tuple(_described(name, values, schema, notes, given) for name, values in columns.items())
+
+
+def _described(name: str, values: Sequence[Any], schema: Schema, notes: Sequence[str], given: bool) -> Column:
+    counts = value_counts(values)
+    present = {v: n for v, n in counts.items() if not missing(v)}
+    absent = sum(counts.values()) - sum(present.values())
+    examples = tuple(str(v).strip() for v in list(present)[:4])
+    what = f"{len(present):,} distinct {_sort_of(present)}"
+    if name in schema.names:
+        role, why = _kept(schema[name], what, given, len(values), present)
+    else:
+        role, why = _left_out(name, what, present, notes, given)
+    return Column(name, role, why, len(present), absent, examples)
+
+
+def value_counts(values: Sequence[Any]) -> dict[Any, int]:
+    """How often each value occurs, counted by Arrow; values of mixed types are counted as texts."""
+    import pyarrow as pa
+
+    try:
+        array = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)
+        counted = array.value_counts()
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        counted = pa.array([None if v is None else str(v) for v in values]).value_counts()
+    return dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True))
+
+
+def _sort_of(values: Mapping[Any, int]) -> str:
+    numbers = [_number(v) for v in values]
+    known = [n for n in numbers if n is not None]
+    if len(known) < len(numbers):
+        return "texts" if not known else "texts and numbers"
+    return "integers" if all(n.is_integer() for n in known) else "numbers"
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _kept(a: Attribute, what: str, given: bool, rows: int, present: Mapping[Any, int]) -> tuple[str, str]:
+    if given:
+        return a.kind, f"{what}; {a.kind} as the schema says"
+    if a.kind == "flag":
+        return a.kind, f"2 values, {' and '.join(map(str, present))} → flag"
+    if a.kind == "continuous":
+        like_id = len(present) > LIKE_AN_IDENTIFIER * rows and rows > 100 and what.endswith("integers")
+        doubt = f"; {DOUBT}" if like_id else ""
+        return a.kind, f"{what}, more than {FEW} → continuous{doubt}"
+    return a.kind, f"{what} → categorical"
+
+
+def _left_out(name: str, what: str, present: Mapping[Any, int], notes: Sequence[str], given: bool) -> tuple[str, str]:
+    if name.strip().casefold() in _NOT_ATTRIBUTES or name.startswith("__"):
+        return "identifier", "its name says that it is a file, an identifier or a split"
+    if len(present) < 2:
+        return "constant", f"always '{next(iter(present))}'" if present else "empty"
+    if given or not any(f"'{name}'" in note for note in notes):
+        return "left out", f"{what}; not among the attributes chosen"
+    words = [len(re.findall(r"\w+", str(v))) for v in list(present)[:1000]]
+    if sum(words) > WORDS * len(words):
+        return "text", f"{what} of {sum(words) / len(words):.0f} words on average: free text"
+    return "identifier", f"{what}, too many to be values: an identifier"
