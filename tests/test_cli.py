@@ -471,11 +471,16 @@ def test_broken_data(
 
 
 @pytest.mark.parametrize(("make", "part"), [(truncated_image, "3.png"), (missing_image, "5.png")])
-def test_broken_images_stop_training_and_are_listed_by_inspect(
+def test_few_broken_images_are_left_out_and_said_and_none_may_be_asked_for(
     command: Command, tmp_path: Path, make: Callable[[Path], Path], part: str
 ) -> None:
     data = make(tmp_path)
-    one_paragraph(command("train", data, "--out", tmp_path / "out", *TINY), 1, part)
+    one_paragraph(command("train", data, "--out", tmp_path / "out", "--broken", "0", *TINY), 1, part)
+    assert not (tmp_path / "out").exists()
+    trained = command("train", data, "--out", tmp_path / "out", *TINY)
+    assert trained.status == 0, trained.err
+    assert "1 of 24 images" in trained.err
+    assert part in trained.err
     result = command("inspect", data)
     assert result.status == 0
     assert "1 of 24 images cannot be read" in result.out

@@ -357,7 +357,7 @@ def test_a_generator_that_drops_a_mode_of_every_condition_loses_recall_and_cover
 def test_conditions_are_named_and_one_bad_one_is_found() -> None:
     made = world(1_200, seed=3)
     west = made.condition.values["side"] == 2
-    found = measured(replace(made, x=torch.where(west[:, None], made.x + 1, made.x)))
+    found = measured(replace(made, observations=torch.where(west[:, None], made.x + 1, made.x)))
     assert [w.condition for w in found.within] == ["side=east", "side=north", "side=west", "side=south"]
     assert [apart(w.made.frechet, w.floor.frechet) for w in found.within] == [False, False, True, False]
 
@@ -383,7 +383,7 @@ def test_labels_are_told_apart_by_each_sets_own_condition_whatever_its_order() -
 def test_diversity_is_that_within_a_condition() -> None:
     sides = TEST.condition.values["side"].long()
     centres = torch.stack([TEST.floats[sides == k].mean(0) for k in range(4)])
-    copies = replace(TEST, x=centres[sides])
+    copies = replace(TEST, observations=centres[sides])
     assert measured(copies).overall.diversity == pytest.approx(0, abs=1e-6)
     assert distances(copies.x, TEST.x).diversity > 0.5
 

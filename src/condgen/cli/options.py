@@ -86,7 +86,8 @@ def preparing() -> Iterator[Callable[[int, int], None]]:
     try:
         yield show
     finally:
-        bar.stop()
+        if bar.live.is_started:  # stopping a bar that nobody saw would leave an empty line
+            bar.stop()
 
 
 def _splitting(how: str, hold_out: list[str]) -> "Splitting | None":

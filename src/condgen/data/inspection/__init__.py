@@ -95,8 +95,8 @@ def inspect(
 ) -> Inspection:
     """What condgen understands of a dataset: a built-in name, a path, or splits in memory.
 
-    attributes, size, schema, data_dir, resize: as for `load`. Raises DataError and RequestError as `load` does, except that images which
-    cannot be read are listed instead.
+    attributes, size, schema, data_dir, resize: as for `load`. Raises DataError and RequestError as `load` does, except
+    that images which cannot be read are listed instead.
     """
     found = material(source, attributes, size, schema, data_dir)
     seen = scan(found)
