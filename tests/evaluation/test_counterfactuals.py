@@ -93,6 +93,18 @@ def test_an_attribute_that_was_not_tested_has_no_swap(judge: Judge) -> None:
     assert swap(judge, SCHEMA["a"], without) is None
 
 
+def test_what_was_free_is_in_no_pair(judge: Judge) -> None:
+    """Of half the requests `a` was free: nothing was asked there that could be told from what is asked now."""
+    full, half = pairs(honest), (torch.arange(N) < N // 2)[:, None] & torch.tensor([True, False, False, False])
+    shown = torch.where(half[:, :1], full.changed["a"].x, full.base.x)  # there, it happens to be what is asked now
+    some = Counterfactuals(Dataset(shown, full.base.condition.drop(half)), full.again, full.changed)
+    told = swap(judge, SCHEMA["a"], some)
+    assert told is not None
+    assert told.value > 0.99
+    found = leakage(judge, some, Joint.of(conditions(1_000, 5)))
+    assert found.changed[0][0] > 0.99
+
+
 def test_an_honest_generator_changes_what_is_asked_and_nothing_else(judge: Judge) -> None:
     found = leakage(judge, pairs(honest), Joint.of(conditions(4_000, 5)))
     changed = torch.tensor(found.changed)
@@ -145,3 +157,13 @@ def test_dependence_counts_every_pair_of_values_by_how_often_they_meet(judge: Ju
     rows = [{"c": "x", "b": "yes"}] * 4 + [{"c": "y", "b": "no"}] * 2 + [{"c": "z", "b": "no"}] * 2
     found = leakage(judge, pairs(honest), Joint.of(Condition.of(SCHEMA, rows)))
     assert found.data[2][1] == pytest.approx((2 * 0.5 * 0.25) / (2 * 0.5 * 0.25 + 0.25 * 0.25))
+
+
+def test_equal_numbers_are_one_value_however_many_there_are(judge: Judge) -> None:
+    """Whole numbers repeat: in data where d says nothing of b, d says nothing of b, and where it does, all of it."""
+    independent = [{"d": d, "b": b} for d in (2, 8) for b in ("no", "yes")] * 50
+    constant = [{"d": 5, "b": b} for b in ("no", "yes")] * 50
+    rare = [{"d": 0, "b": "no"}] * 95 + [{"d": 9, "b": "yes"}] * 5
+    for rows, expected in ((independent, 0.0), (constant, 0.0), (rare, 1.0)):
+        found = leakage(judge, pairs(honest), Joint.of(Condition.of(SCHEMA, rows)))
+        assert found.data[3][1] == pytest.approx(expected, abs=1e-6)

@@ -114,6 +114,18 @@ def test_leakage_is_what_changes_beyond_what_noise_does() -> None:
     assert leaking(0.05, 0.0) == []
 
 
+def test_swapped_attributes_follow_each_other_and_not_themselves() -> None:
+    def found(own: float, other: float) -> list[str]:
+        table = ((own, other), (other, own))
+        leakage = Leakage(("a", "b"), table, (0.0, 0.0), ((0.5, 0.0), (0.0, 0.5)))
+        pair = (attribute(name="a", swap=sure(0.7)), attribute(name="b", swap=sure(0.5)))
+        return named(case(obedience=obeying(*pair, leakage=leakage)))
+
+    assert found(0.02, 0.9) == ["swapped attributes"]
+    assert "swapped attributes" not in found(0.9, 0.9)
+    assert "swapped attributes" not in found(0.02, 0.05)
+
+
 # ---- variety
 
 

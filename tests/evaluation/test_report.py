@@ -78,6 +78,7 @@ def test_it_is_json_as_others_read_it(report: Report) -> None:
         ("[]", "cannot read|can read"),
         ('{"format": 99}', "newer condgen"),
         ('{"headline": 3}', "can read"),
+        ('{"format": "x"}', "can read: .*valid integer|can read: Field required"),
     ],
 )
 def test_what_is_no_report_is_told_with_its_name(text: str, part: str) -> None:

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from condgen.data import Dataset, Splits
 from condgen.evaluation.judge import Judge, Reading, train_judge
+from condgen.evaluation.latents import posterior
 from condgen.evaluation.page import Picture
 from condgen.evaluation.sheets import COLUMNS, by_request, nearest_training, traversals, worst_mistakes
 from condgen.run import Run
@@ -50,7 +51,21 @@ def test_only_mistakes_are_shown_the_surest_first(judge: Judge, digits: Splits) 
     assert f"reads {wrong} otherwise" in sheet.note
     assert all(" reads " in p.caption for p in shown)
     doubt = read.log_prob("digit", labels)
-    assert torch.equal(pixels(shown[0]), claimed.x[doubt.argmin()][0])
+    surest = [i for i in doubt.argsort().tolist() if read.condition.values["digit"][i] != labels[i]]
+    for picture, i in zip(shown, surest, strict=False):
+        assert torch.equal(pixels(picture), claimed.x[i][0])
+
+
+def test_a_mistake_says_what_is_wrong_and_not_what_is_nearly_right(people: Schema) -> None:
+    asked = Condition.of(people, [{"color": "red", "glasses": "no", "age": 20}] * 2)
+    outputs = {
+        "color": torch.tensor([[0.98, 0.01, 0.01], [0.01, 0.01, 0.98]]).log(),
+        "Eyeglasses": torch.tensor([[0.9, 0.1], [0.9, 0.1]]).log(),
+        "age": torch.tensor([[60.0], [21.0]]),
+    }
+    read = Reading(people, torch.zeros(2, 1), outputs, {"age": 5.0})
+    ((_, shown),) = worst_mistakes(Dataset(torch.zeros(2, 1, 4, 4, dtype=torch.uint8), asked), read).rows
+    assert [p.caption for p in shown] == ["age=20 reads 60", "color=red reads blue"]
 
 
 def test_without_mistakes_there_is_no_row(judge: Judge, digits: Splits) -> None:
@@ -81,3 +96,12 @@ def test_traversals_move_one_dimension_through_the_image_itself(run: Run, digits
         assert not torch.equal(pixels(shown[0]), pixels(shown[-1]))
     used = [float(label.split("(")[1].split()[0]) for label, _ in sheet.rows]
     assert used == sorted(used, reverse=True)
+
+
+def test_the_middle_of_a_traversal_is_nearer_to_the_image_itself_than_its_ends(run: Run, digits: Splits) -> None:
+    data, model = digits.test[:200], run.model
+    with torch.inference_mode():
+        itself = model.decode(posterior(model, data[:1]).mean, data[:1].condition)[0, 0] * 255
+    rows = [[float((pixels(p) - itself).norm()) for p in shown] for _, shown in traversals(model, data, 3).rows]
+    middle, ends = [row[4] for row in rows], [(row[0] + row[-1]) / 2 for row in rows]
+    assert all(m < e / 2 for m, e in zip(middle, ends, strict=True))

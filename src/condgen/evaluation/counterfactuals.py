@@ -56,12 +56,16 @@ class Leakage:
 
 
 def swap(judge: Judge, a: Attribute, pairs: Counterfactuals | None) -> Estimate | None:
-    """Share of pairs x, x' of requests c, c' with q(c|x) q(c'|x') > q(c'|x) q(c|x'); ties count half."""
+    """Share of pairs x, x' of requests c, c' with q(c|x) q(c'|x') > q(c'|x) q(c|x'); ties count half.
+
+    Only pairs in which c gives the attribute: one that was free has no value to be told from another.
+    """
     if pairs is None or a.name not in pairs.changed:
         return None
-    other = pairs.changed[a.name]
-    first, second = judge.read(pairs.base.x), judge.read(other.x)
-    c, c_other = pairs.base.condition.values[a.name], other.condition.values[a.name]
+    here = pairs.base.condition.given(a.name).nonzero()[:, 0]
+    base, other = pairs.base[here], pairs.changed[a.name][here]
+    first, second = judge.read(base.x), judge.read(other.x)
+    c, c_other = base.condition.values[a.name], other.condition.values[a.name]
     right = first.log_prob(a.name, c) + second.log_prob(a.name, c_other)
     wrong = first.log_prob(a.name, c_other) + second.log_prob(a.name, c)
     return mean((right > wrong).float() + 0.5 * (right == wrong).float())
@@ -73,9 +77,12 @@ def leakage(judge: Judge, pairs: Counterfactuals, trained: Joint) -> Leakage:
     readings = {name: judge.read(samples.x) for name, samples in pairs.changed.items()}
     again = judge.read(pairs.again.x)
     named = [a for a in judge.schema if a.name in readings]
+    here = {a.name: pairs.base.condition.given(a.name) for a in named}  # where it was asked otherwise, not for once
     return Leakage(
         names=tuple(a.name for a in named),
-        changed=tuple(tuple(_differs(b, base, readings[a.name]) for b in named) for a in named),
+        changed=tuple(
+            tuple(_differs(b, base[here[a.name]], readings[a.name][here[a.name]]) for b in named) for a in named
+        ),
         still=tuple(_differs(b, base, again) for b in named),
         data=tuple(tuple(_dependence(trained, a, b) for b in named) for a in named),
     )
@@ -95,16 +102,22 @@ def _dependence(joint: Joint, a: Attribute, b: Attribute) -> float:
 
 
 def _by_value(joint: Joint, a: Attribute, b: Attribute) -> Iterator[tuple[float, Weighted]]:
-    """For each value of a (each fifth, if continuous) how often it occurs, and b's codes and weights there."""
+    """For each value of a (about each fifth, if continuous: equal numbers stay together) how often it occurs, and b's codes and weights there."""
     given = joint.rows.given(a.name) & joint.rows.given(b.name)
     rows, weights = joint.rows[given], joint.counts[given]
     codes = rows.values[a.name]
     if isinstance(a, Continuous):
-        rank = weights[codes.argsort()].cumsum(0)[codes.argsort().argsort()] / weights.sum()
-        codes = (rank * FIFTHS).clamp(max=FIFTHS - 0.001).floor()
+        codes = (_ranks(codes, weights) * FIFTHS).floor()
     for code in codes.unique():
         here = codes == code
         yield float(weights[here].sum() / weights.sum()), (rows.values[b.name][here], weights[here])
+
+
+def _ranks(codes: Float[Tensor, " _"], weights: Float[Tensor, " _"]) -> Float[Tensor, " _"]:
+    """The share of the weight below each number and half of that at it, in (0, 1): equal numbers have equal ranks."""
+    place = codes.unique(return_inverse=True)[1]
+    at = torch.bincount(place, weights.double())
+    return ((at.cumsum(0) - at / 2) / at.sum())[place]
 
 
 def _wasserstein(b: Attribute, one: Weighted, other: Weighted) -> float:

@@ -6,6 +6,7 @@ nobody is accused.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any
 
 from condgen.evaluation.counterfactuals import Leakage
@@ -70,8 +71,7 @@ def _condition(case: Case) -> Iterator[Finding]:
     if case.obedience is None:
         return
     judged = [a for a in case.obedience.attributes if telling(a)]
-    ignored = [a for a in judged if _ignored(a)]
-    swapped = list(_swapped(ignored, case.obedience.leakage))
+    swapped = list(_swapped(judged, case.obedience.leakage))
     for a, b in swapped:
         yield Finding(
             "swapped attributes",
@@ -79,12 +79,9 @@ def _condition(case: Case) -> Iterator[Finding]:
             "Check the order of the columns that the model was given: labels and names have come apart.",
         )
     named = {name for pair in swapped for name in pair}
-    for attribute in ignored:
-        if attribute.name not in named:
-            yield _ignores(attribute)
     for attribute in judged:
-        if attribute not in ignored:
-            yield from _values(attribute)
+        if attribute.name not in named:
+            yield from [_ignores(attribute)] if _ignored(attribute) else _values(attribute)
 
 
 def telling(a: AttributeObedience) -> bool:
@@ -120,16 +117,19 @@ def _score(a: AttributeObedience, value: float) -> str:
     return f"{percent(value)}" if a.choices else f"an error of {value:.3g}"
 
 
-def _swapped(ignored: Sequence[AttributeObedience], leakage: Leakage | None) -> Iterator[tuple[str, str]]:
-    """Pairs of ignored attributes of which each follows what is asked of the other."""
+def _swapped(judged: Sequence[AttributeObedience], leakage: Leakage | None) -> Iterator[tuple[str, str]]:
+    """Pairs of attributes of which each follows what is asked of the other, and hardly what is asked of itself."""
     if leakage is None:
         return
-    place = {name: k for k, name in enumerate(leakage.names)}
-    for k, a in enumerate(ignored):
-        for b in ignored[k + 1 :]:
-            i, j = place[a.name], place[b.name]
-            if _excess(leakage, i, j) > LEAKS and _excess(leakage, j, i) > LEAKS:
-                yield a.name, b.name
+    place = [leakage.names.index(a.name) for a in judged if a.name in leakage.names]
+    for i, j in combinations(place, 2):
+        if _follows_other(leakage, i, j) and _follows_other(leakage, j, i):
+            yield leakage.names[i], leakage.names[j]
+
+
+def _follows_other(leakage: Leakage, asked: int, other: int) -> bool:
+    """Whether asking for another value changes another attribute at least twice as often as its own."""
+    return _excess(leakage, asked, other) > max(LEAKS, 2 * _excess(leakage, asked, asked))
 
 
 def _excess(leakage: Leakage, row: int, column: int) -> float:

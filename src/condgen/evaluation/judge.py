@@ -107,13 +107,16 @@ class Judge(nn.Module):
     def read(self, x: Shaped[Tensor, "n ..."], batch: int = 512) -> Reading:
         """What the judge sees in observations (uint8 or floats), in float32 on the CPU."""
         self.eval()
-        device = self.temperature.device
-        features = torch.cat([self.features(as_float(part.to(device))) for part in x.split(batch)])
+        features = self._all_features(x, batch)
         outputs = self._outputs(features)
         scale = dict(zip(self.schema.names, self.temperature, strict=True))
         read = {a.name: _readable(a, outputs[a.name], scale[a.name]).cpu() for a in self.schema}
         errors = {a.name: float(scale[a.name]) * (a.high - a.low) / 2 for a in self.schema if isinstance(a, Continuous)}
         return Reading(self.schema, features.cpu(), read, errors)
+
+    def _all_features(self, x: Shaped[Tensor, "n ..."], batch: int = 512) -> Float[Tensor, "n feature"]:
+        device = self.temperature.device
+        return torch.cat([self.features(as_float(part.to(device))) for part in x.split(batch)])
 
     def predict(self, x: Shaped[Tensor, "n ..."], batch: int = 512) -> Condition:
         """The most likely attributes of each observation."""
@@ -134,8 +137,7 @@ class Judge(nn.Module):
     def calibrate(self, data: Dataset) -> "Judge":
         """Fit the temperatures to data that the judge was not trained on; attributes without labels keep theirs."""
         self.eval()
-        features = torch.cat([self.features(as_float(x)) for x in data.x.split(512)])
-        outputs = self._outputs(features)
+        outputs = {name: out.cpu() for name, out in self._outputs(self._all_features(data.x)).items()}
         for k, a in enumerate(self.schema):
             given = data.condition.given(a.name)
             if given.any():

@@ -79,7 +79,8 @@ class Report:
         """The report in a JSON text. Raises RunError that names the source and what is wrong."""
         try:
             content = json.loads(text)
-            if isinstance(content, dict) and content.get("format", FORMAT) > FORMAT:
+            version = content.get("format") if isinstance(content, dict) else None
+            if isinstance(version, int) and version > FORMAT:
                 raise RunError(f"{source} was written by a newer condgen; update condgen to read it.")
             return TypeAdapter(cls).validate_python(content)
         except ValidationError as error:
