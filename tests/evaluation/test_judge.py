@@ -26,7 +26,7 @@ def test_it_learns_what_can_be_seen(judge: Judge) -> None:
     agreement = judge.agreement(*world(4000, seed=2))
     assert agreement["side"] > 0.98
     assert agreement["far"] > 0.98
-    assert agreement["angle"] < 28  # degrees; guessing the middle is off by 30, and the noise hides much
+    assert agreement["angle"] < 28  # degrees; guessing the middle is off by 30, the best reading there is by 14
 
 
 def test_a_shuffled_condition_agrees_as_often_as_chance(judge: Judge) -> None:
@@ -160,7 +160,7 @@ def misplaced_trust(judge: Judge, x: Tensor, condition: Condition, name: str) ->
 
 
 def test_an_overconfident_judge_becomes_honest_and_changes_no_answer() -> None:
-    judge = train_judge(*blurred(300, seed=5), images=30_000, batch=64)
+    judge = train_judge(*blurred(150, seed=5), images=40_000, batch=64)
     x, condition = blurred(3_000, seed=6)
     before, answers = {n: nll(judge, x, condition, n) for n in ("side", "far")}, judge.predict(x)
     trust = {n: misplaced_trust(judge, x, condition, n) for n in ("side", "far")}
@@ -171,7 +171,7 @@ def test_an_overconfident_judge_becomes_honest_and_changes_no_answer() -> None:
     for name in ("side", "far"):
         best = attainable(judge, x, condition, name)
         assert nll(judge, x, condition, name) - best < 0.25 * (before[name] - best)  # on data it was not fitted to
-        assert abs(misplaced_trust(judge, x, condition, name)) < 0.5 * trust[name]
+        assert abs(misplaced_trust(judge, x, condition, name)) < 0.75 * trust[name]
         assert torch.equal(judge.predict(x).values[name], answers.values[name])
 
 

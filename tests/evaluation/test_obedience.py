@@ -1,3 +1,4 @@
+import copy
 import math
 from collections.abc import Callable
 
@@ -6,7 +7,7 @@ import torch
 from torch import Tensor
 
 from condgen.data import Dataset, Mixture
-from condgen.evaluation.judge import Judge, train_judge
+from condgen.evaluation.judge import Judge, Reading, train_judge
 from condgen.evaluation.obedience import Obedience, absent_combinations, named_codes, obedience
 from condgen.joint import Joint
 from condgen.schema import Categorical, Condition, Continuous, Flag, Schema
@@ -80,7 +81,7 @@ def test_errors_of_continuous_attributes_are_in_their_unit_and_calibration_is_in
     judge: Judge, real: Dataset
 ) -> None:
     angle = obedience(judge, shown(WORLD.conditions(2_000, 3), 3), real)["angle"]
-    assert 15 < angle.asked.value < 30  # degrees; noise hides much, and guessing the middle is off by 30
+    assert 15 < angle.asked.value < 30  # degrees; the best reading there is is off by 14, guessing the middle by 30
     assert angle.chance > angle.asked.value
     assert angle.tolerance is not None
     assert angle.tolerance > angle.real.value
@@ -116,6 +117,57 @@ def test_confidence_is_finite_and_higher_for_clearer_cases(judge: Judge, real: D
     assert found.real_confidence is not None
     assert math.isfinite(found.confidence)
     assert found.confidence > found.real_confidence - 1
+
+
+def test_a_judge_without_any_doubt_has_finite_confidence(judge: Judge, real: Dataset) -> None:
+    certain = copy.deepcopy(judge)
+    with torch.no_grad():
+        for head in certain.heads:
+            head.weight *= 1e4
+    assert certain.read(real.x).outputs["side"].max() == 0  # a probability of one
+    for asked in (real.condition, real.condition.with_codes("side", (real.condition.values["side"] + 1) % 4)):
+        side = obedience(certain, claimed(asked, real.condition), real)["side"]
+        assert side.confidence is not None
+        assert math.isfinite(side.confidence)
+
+
+class Bayes(Judge):
+    """The best judge there can be: reads the posterior of the world's own density, on a grid of angles."""
+
+    def read(self, x: Tensor, batch: int = 512) -> Reading:
+        side, far, angle = torch.meshgrid(
+            torch.arange(4.0), torch.arange(2.0), torch.linspace(-60, 60, 61), indexing="ij"
+        )
+        grid = {"side": side.flatten(), "far": far.flatten(), "angle": angle.flatten()}
+        every = Condition(WORLD.schema, grid, torch.ones(488, 3, dtype=torch.bool))
+        log_p = [WORLD.log_prob(x, every[torch.full((len(x),), k)]) for k in range(488)]
+        posterior = torch.stack(log_p, 1).log_softmax(1).view(-1, 4, 2, 61)
+        outputs = {
+            "side": posterior.logsumexp((2, 3)),
+            "far": posterior.logsumexp((1, 3)),
+            "angle": (posterior.exp().sum((1, 2)) @ torch.linspace(-60, 60, 61))[:, None],
+        }
+        return Reading(WORLD.schema, x, outputs, {"angle": 20.0})
+
+
+def slope(found: Obedience) -> float:
+    """How much more is read for every degree more that is asked."""
+    asked, seen = torch.tensor([(b.asked, b.seen) for b in found["angle"].calibration]).T
+    return float(((asked - asked.mean()) * (seen - seen.mean())).sum() / (asked - asked.mean()).square().sum())
+
+
+def test_calibration_rises_as_the_best_reading_does_and_not_at_all_where_the_number_is_ignored(real: Dataset) -> None:
+    """A posterior mean m(x) has cov(m, asked) = var(m): its slope is the share of the variance that can be read."""
+    bayes, asked = Bayes(WORLD.schema, (2,)), WORLD.conditions(2_000, 3)
+    made = shown(asked, 3)
+    found = obedience(bayes, made, real)
+    explained = float(bayes.read(made.x).condition.values["angle"].var() / asked.values["angle"].var())
+    assert explained == pytest.approx(0.7, abs=0.05)
+    assert slope(found) == pytest.approx(explained, abs=0.05)
+    seen = [b.seen for b in found["angle"].calibration]
+    assert seen == sorted(seen)
+    deaf = asked.with_codes("angle", WORLD.conditions(2_000, 8).values["angle"])
+    assert abs(slope(obedience(bayes, claimed(asked, deaf), real))) < 0.06
 
 
 # ---- combinations

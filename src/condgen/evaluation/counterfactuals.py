@@ -102,7 +102,10 @@ def _dependence(joint: Joint, a: Attribute, b: Attribute) -> float:
 
 
 def _by_value(joint: Joint, a: Attribute, b: Attribute) -> Iterator[tuple[float, Weighted]]:
-    """For each value of a (about each fifth, if continuous: equal numbers stay together) how often it occurs, and b's codes and weights there."""
+    """For each value of a how often it occurs, and b's codes and weights there.
+
+    A continuous attribute is cut into about fifths; equal numbers stay together.
+    """
     given = joint.rows.given(a.name) & joint.rows.given(b.name)
     rows, weights = joint.rows[given], joint.counts[given]
     codes = rows.values[a.name]

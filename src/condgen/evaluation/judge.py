@@ -157,7 +157,8 @@ def train_judge(
 ) -> Judge:
     """A judge trained on real observations: uint8 images [n, channel, height, width] or float vectors [n, dimension].
 
-    images: how many are seen in all; unless given, each 15 times, but 100,000 at least and 300,000 at most.
+    images: how many are seen in all; unless given 300,000, of images each 15 times, but 100,000 at least and 300,000
+            at most.
     shift:  images are moved by up to this many pixels, if they are large enough.
 
     Observations without any label teach it nothing and are left out.
@@ -168,7 +169,8 @@ def train_judge(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         judge = Judge(condition.schema, tuple(x.shape[1:]))
-        seen = min(max(15 * len(x), 100_000), 300_000) if images is None else images
+        few = min(max(15 * len(x), 100_000), 300_000) if x.dim() == 4 else 300_000
+        seen = few if images is None else images
         steps = max(seen // batch, 1)
         optimiser = torch.optim.AdamW(judge.parameters(), lr=lr, weight_decay=0.01)
         judge.train()
