@@ -247,7 +247,9 @@ def _against_collapse(case: Case) -> str:
         return f"Sample with less guidance (--guidance {1 + (case.guidance - 1) / 2:g})."
     if _adversarial(case):
         return "Train with augmentation (--set augment=translation) and a stronger penalty (--set r1=1)."
-    return "Train longer, or with an expressive prior (--prior flow --set embedding=64)."
+    if case.model.get("prior") not in (None, "flow"):
+        return "Train with an expressive prior (--prior flow --set embedding=64)."
+    return "Train longer (--budget twice as long)."
 
 
 def _adversarial(case: Case) -> bool:
