@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from condgen.data.worlds.drawing import Canvas, Draws, gathered, palette, shades
+from condgen.data.worlds.drawing import Canvas, Draws, Region, gathered, palette, shades
 from condgen.data.worlds.world import Link, World
 from condgen.schema import Categorical, Condition, Flag, Schema
 
@@ -178,7 +178,7 @@ class _Car:
         level = gathered(_table("hull"), self.body)[:, 1, 1][:, None, None] - 1
         top = torch.where(lit, level + 1 + 2 * share, level)
         bottom = torch.where(lit, level - 1 - 6 * share, level)
-        canvas.paint(_plain(lights, 1.0, 0.97, 0.55), self._between(bottom, top) * lights[:, None, None] * 0.85)
+        canvas.paint(_plain(lights, 1.0, 0.97, 0.55), self._between(bottom, top).where(lights * 0.85))
 
     def _shell(self, canvas: Canvas, paint: Float[Tensor, "n 3"], draws: Draws) -> None:
         """Hull and roof in the car's colour, darker towards the ground; glass; seats where there is no roof."""
@@ -191,13 +191,14 @@ class _Car:
         canvas.paint(paint * 0.62, self._between(floor, torch.minimum(hull, floor + 2.5)))
         belt = gathered(_table("hull"), self.body)[:, 4, 1] * self.tall
         glass = _plain(open_top, 0.30, 0.40, 0.48) * draws.between(0.6, 1.1)[:, None]
-        canvas.paint(glass, self._between(belt[:, None, None] + 0.6 + 0 * roof, roof - 1.8) * self._glazed())
+        sill = (belt[:, None, None] + 0.6).expand_as(roof)
+        canvas.paint(glass, self._between(sill, torch.where(self._glazed(), roof - 1.8, sill)))
         self._doors(canvas, paint, belt)
 
     def _seats(self, canvas: Canvas, open_top: Float[Tensor, " n"]) -> None:
         for place in (0.56, 0.67):
             seat = self._between(*self._disc(self._place(place), 14.5, self.length * 0 + 2.4, flatness=1.2))
-            canvas.paint(_plain(open_top, 0.22, 0.16, 0.13), seat * open_top[:, None, None])
+            canvas.paint(_plain(open_top, 0.22, 0.16, 0.13), seat.where(open_top))
 
     def _doors(self, canvas: Canvas, paint: Float[Tensor, "n 3"], belt: Float[Tensor, " n"]) -> None:
         """Thin seams below the pillars, and a handle."""
@@ -206,13 +207,13 @@ class _Car:
             seam = (self.x - self._place(place)[:, None, None]).abs() < 0.4
             canvas.paint(paint * 0.55, self._box(self.clearance + 2.5, belt, seam))
 
-    def _glazed(self) -> Float[Tensor, "n size size"]:
+    def _glazed(self) -> Bool[Tensor, "n cut size"]:
         """The columns with windows."""
         first, last = (self._place(place)[:, None, None] for place in gathered(_table("glass"), self.body).unbind(1))
         glazed = (self.x > first) & (self.x < last)
         for place in gathered(_table("pillars"), self.body).unbind(1):
             glazed = glazed & ((self.x - self._place(place)[:, None, None]).abs() > 0.9)
-        return _over_cuts(glazed.float())[:, None, :].expand(-1, self.size, -1)
+        return glazed
 
     def _trim(self, canvas: Canvas, paint: Float[Tensor, "n 3"], codes: dict[str, Tensor]) -> None:
         """Lamps at both ends, and the stripe along the side where there is one."""
@@ -225,7 +226,7 @@ class _Car:
         stripe = torch.where(paint.mean(1, keepdim=True) > 0.55, 0.08, 0.97).expand(-1, 3)
         middle = (self.clearance + level) / 2 + 1
         box = self._box(middle - 0.2, middle + 1.7, (along > 0.02) & (along < 0.98))
-        canvas.paint(stripe, box * codes["stripe"][:, None, None])
+        canvas.paint(stripe, box.where(codes["stripe"]))
 
     def _wheels(self, canvas: Canvas, draws: Draws) -> None:
         """Two wheels in their arches."""
@@ -257,19 +258,30 @@ class _Car:
 
     def _box(
         self, bottom: Float[Tensor, " n"], top: Float[Tensor, " n"], columns: Bool[Tensor, "n cut size"]
-    ) -> Float[Tensor, "n size size"]:
+    ) -> Region:
         """A rectangle over the given columns."""
         low = bottom[:, None, None].expand(columns.shape)
         return self._between(low, torch.where(columns, top[:, None, None], low))
 
-    def _between(self, bottom: Profile, top: Profile) -> Float[Tensor, "n size size"]:
+    def _between(self, bottom: Profile, top: Profile) -> Region:
         """How much of each pixel lies between two profiles, which are heights above the ground."""
         bottom, top = (p + self.ground[:, None, None] for p in (bottom, top))
-        above, below = self.y[:-1, None], self.y[1:, None]
-        total = torch.zeros(len(top), self.size, self.size)
-        for low, high in zip(bottom.unbind(1), top.unbind(1), strict=True):
+        rows, columns = self._extent(bottom, top)
+        below, above = (edge[rows, None] for edge in (self.y[1:], self.y[:-1]))
+        total = torch.zeros(len(top), len(below), columns.stop - columns.start)
+        for low, high in zip(bottom[:, :, columns].unbind(1), top[:, :, columns].unbind(1), strict=True):
             total += (torch.minimum(above, high[:, None]) - torch.maximum(below, low[:, None])).clamp_(min=0)
-        return total * (self.unit / _CUTS)
+        return Region(total * (self.unit / _CUTS), rows, columns)
+
+    def _extent(self, bottom: Profile, top: Profile) -> tuple[slice, slice]:
+        """The rows and columns outside of which no image of the batch has anything between the profiles."""
+        thick = top > bottom
+        columns = thick.any(1).any(0).nonzero()[:, 0].tolist()
+        if not columns:
+            return slice(0, 0), slice(0, 0)
+        highest, lowest = top[thick].max().item(), bottom[thick].min().item()
+        first, last = (int((64 - height) * self.unit) for height in (highest, lowest))
+        return slice(max(first, 0), min(last + 1, self.size)), slice(columns[0], columns[-1] + 1)
 
 
 def _heights(
@@ -284,10 +296,6 @@ def _heights(
         out = out + slope[:, None, None] * travelled
     covered = (at >= x[:, :1, None]) & (at <= x[:, -1:, None])
     return torch.where(covered, out, 0.0)
-
-
-def _over_cuts(columns: Profile) -> Float[Tensor, "n size"]:
-    return sum(columns.unbind(1), start=torch.zeros(())) / _CUTS
 
 
 def _plain(like: Float[Tensor, " n"], red: float, green: float, blue: float) -> Float[Tensor, "n 3"]:

@@ -5,6 +5,7 @@ depend on its neighbours in the batch.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, UInt8
@@ -42,16 +43,29 @@ class Draws:
         return (next(self._columns) * count).floor().clamp(max=count - 1)
 
 
+@dataclass(frozen=True)
+class Region:
+    """What part of each pixel something covers, in a rectangle of the picture; nothing outside of it."""
+
+    coverage: Float[Tensor, "n row column"]
+    rows: slice
+    columns: slice
+
+    def where(self, share: Float[Tensor, " n"]) -> "Region":
+        """The region in a share, 0 to 1, of its strength, image by image."""
+        return Region(self.coverage * share[:, None, None], self.rows, self.columns)
+
+
 class Canvas:
     """Square images [n, 3, size, size] that are painted region by region."""
 
     def __init__(self, background: Float[Tensor, "n 3"], size: int):
         self.x = background[:, :, None, None].repeat(1, 1, size, size)
 
-    def paint(self, color: Float[Tensor, "n 3"], coverage: Float[Tensor, "n size size"]) -> None:
-        """Lay a colour over the images where the coverage, 0 to 1, says."""
-        over = color[:, :, None, None] - self.x
-        self.x += over.mul_(coverage[:, None])
+    def paint(self, color: Float[Tensor, "n 3"], region: Region) -> None:
+        """Lay a colour over a region."""
+        below = self.x[:, :, region.rows, region.columns]
+        below += (color[:, :, None, None] - below).mul_(region.coverage[:, None])
 
     def finished(self) -> UInt8[Tensor, "n 3 size size"]:
         """The images as bytes."""
@@ -74,6 +88,7 @@ def gathered(table: Float[Tensor, "code ..."], codes: Float[Tensor, " n"]) -> Fl
     return table[codes.long()]
 
 
-def inside(distance: Float[Tensor, "n size size"], pixel: Float[Tensor, " n"]) -> Float[Tensor, "n size size"]:
-    """Anti-aliased coverage of where a signed distance is negative; `pixel` is a pixel's side in its units."""
-    return (0.5 - distance / pixel[:, None, None]).clamp(0, 1)
+def inside(distance: Float[Tensor, "n size size"], pixel: Float[Tensor, " n"]) -> Region:
+    """Where a signed distance is negative, anti-aliased; `pixel` is a pixel's side in its units."""
+    coverage = (0.5 - distance / pixel[:, None, None]).clamp(0, 1)
+    return Region(coverage, slice(None), slice(None))

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from condgen.data.worlds.drawing import Canvas, Draws, gathered, inside, palette, shades
+from condgen.data.worlds.drawing import Canvas, Draws, Region, gathered, inside, palette, shades
 from condgen.data.worlds.world import Link, World
 from condgen.schema import Categorical, Condition, Continuous, Flag, Schema
 
@@ -126,7 +126,8 @@ class Shapes(World):
         region = inside(_distance(codes["shape"], u, v), pixel)
         canvas.paint(color, region)
         stripes = inside((v * 1.6 - (v * 1.6).floor() - 0.5).abs() / 1.6 - 0.25 / 1.6, pixel)
-        canvas.paint(color * 0.4, region * stripes * codes["striped"][:, None, None])
+        striped = Region(region.coverage * stripes.coverage, region.rows, region.columns)
+        canvas.paint(color * 0.4, striped.where(codes["striped"]))
         return canvas.finished()
 
     def _frame(self, codes: Mapping[str, Tensor], angle: Float[Tensor, " n"]) -> tuple[Field, Field]:
