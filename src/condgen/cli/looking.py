@@ -30,8 +30,9 @@ def datasets() -> None:
     """List the built-in datasets and what else DATA can be."""
     from condgen.data import BUILTIN
 
+    width = max(map(len, BUILTIN))
     for name, entry in BUILTIN.items():
-        print(f"{name:10} {entry.description}")
+        print(f"{name:{width}} {entry.description}")
     print(f"\n{SOURCES}")
 
 

@@ -67,10 +67,10 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
 
 def origin(data: str, splits: "Splits", size: int | None, schema: Path | None = None) -> dict[str, Any]:
     """How to load the data again: what a run keeps of it."""
-    from condgen.data import BUILTIN
+    from condgen.data.builtin import is_builtin
 
     return {
-        "source": data if data in BUILTIN else str(Path(data).expanduser().resolve()),
+        "source": data if is_builtin(data) else str(Path(data).expanduser().resolve()),
         "attributes": splits.schema.names,
         "size": size,
         "schema": splits.schema.model_dump(mode="json") if schema else None,

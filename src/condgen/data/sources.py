@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from condgen.data.builtin import BUILTIN
+from condgen.data.builtin import BUILTIN, is_builtin, load_builtin
 from condgen.data.dataset import Dataset, Splits, split
 from condgen.data.images import EncodedImage, load_images
 from condgen.data.infer import categorical, infer_attribute, infer_schema, missing, parse_columns, schema_of
@@ -55,10 +55,10 @@ def load(
     Raises DataError that names the file, row or column at fault, and RequestError for unknown attributes or a size that
     is no multiple of 4.
     """
-    if source in BUILTIN:
-        if size is not None or schema is not None:
-            raise RequestError(f"The built-in dataset {source} has its own size and schema; give neither.")
-        splits = BUILTIN[source].load()
+    if is_builtin(source):
+        if schema is not None:
+            raise RequestError(f"The built-in dataset {source} has its own schema; give none.")
+        splits = load_builtin(source, size)
         return splits.select(attributes) if attributes else splits
     path = Path(source).expanduser()
     if not path.exists():

@@ -114,6 +114,7 @@ class Cars(World):
     """A car on a plain road; its proportions, wheels, glass and surroundings vary freely."""
 
     name = "cars"
+    slow = True
     schema = Schema(
         attributes=(
             Categorical(name="color", values=_COLORS, aliases={"gray": "silver", "grey": "silver"}),
@@ -222,7 +223,9 @@ class _Car:
         along = (self.x - self.start[:, None, None]) / self.length[:, None, None]
         lamp = on * _plain(on[:, 0], 1.0, 0.98, 0.6) + (1 - on) * _plain(on[:, 0], 0.80, 0.82, 0.84)
         canvas.paint(lamp, self._box(level - 2.2, level, (along > 0.012) & (along < 0.06)))
-        canvas.paint(_plain(on[:, 0], 0.70, 0.05, 0.06), self._box(level - 1.8, level + 1.2, (along > 0.955) & (along < 0.988)))
+        canvas.paint(
+            _plain(on[:, 0], 0.70, 0.05, 0.06), self._box(level - 1.8, level + 1.2, (along > 0.955) & (along < 0.988))
+        )
         stripe = torch.where(paint.mean(1, keepdim=True) > 0.55, 0.08, 0.97).expand(-1, 3)
         middle = (self.clearance + level) / 2 + 1
         box = self._box(middle - 0.2, middle + 1.7, (along > 0.02) & (along < 0.98))
@@ -233,7 +236,11 @@ class _Car:
         rim, grey = draws.between(0.45, 0.68), draws.between(0.62, 0.9)
         for place in gathered(_table("axles"), self.body).unbind(1):
             centre = self._place(place)
-            for radius, tone in ((self.wheel + 1, 0.05 + 0 * rim), (self.wheel, 0.14 + 0 * rim), (self.wheel * rim, grey)):
+            for radius, tone in (
+                (self.wheel + 1, 0.05 + 0 * rim),
+                (self.wheel, 0.14 + 0 * rim),
+                (self.wheel * rim, grey),
+            ):
                 bottom, top = self._disc(centre, self.wheel, radius)
                 canvas.paint(tone[:, None].expand(-1, 3), self._between(bottom.clamp(min=0), top))
 
@@ -284,9 +291,7 @@ class _Car:
         return slice(max(first, 0), min(last + 1, self.size)), slice(columns[0], columns[-1] + 1)
 
 
-def _heights(
-    at: Float[Tensor, "cut size"], x: Float[Tensor, "n knot"], height: Float[Tensor, "n knot"]
-) -> Profile:
+def _heights(at: Float[Tensor, "cut size"], x: Float[Tensor, "n knot"], height: Float[Tensor, "n knot"]) -> Profile:
     """Piecewise linear heights between knots; zero before the first and after the last."""
     out = height[:, :1, None] + torch.zeros_like(at)
     for k in range(x.shape[1] - 1):

@@ -10,6 +10,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from condgen.data.dataset import Dataset, Splits, split
+from condgen.data.worlds.cache import kept
 from condgen.data.worlds.drawing import Draws
 from condgen.errors import RequestError
 from condgen.rng import Rng
@@ -42,11 +43,16 @@ class World(ABC):
     version: ClassVar[int] = 1
     schema: ClassVar[Schema]
     links: ClassVar[Sequence[Link]] = ()
+    smallest: ClassVar[int] = 16  # size that shows what it should
     step: ClassVar[int] = 4  # what sizes are multiples of
+    slow: ClassVar[bool] = False  # slower to draw than to read: what `splits` draws is kept
 
     def __init__(self, size: int):
-        if size < 16 or size % self.step:
-            raise RequestError(f"The world {self.name} is drawn at sizes that are multiples of {self.step}, not {size}.")
+        if size < self.smallest or size % self.step:
+            raise RequestError(
+                f"The world {self.name} is drawn at sizes that are multiples of {self.step} from {self.smallest} on, "
+                f"not at {size}."
+            )
         self.size = size
 
     def conditions(self, n: int, seed: int = 0, correlation: int | float = 0.0) -> Condition:
@@ -94,7 +100,10 @@ class World(ABC):
 
     def splits(self, n: int = IMAGES) -> Splits:
         """n images, split for training, validating and testing."""
-        return split(self.dataset(n), source=self.name)
+        if not self.slow:
+            return split(self.dataset(n), source=self.name)
+        x = kept(f"{self.name}-{self.version}-{self.size}-{n}", lambda: self.dataset(n).x)
+        return split(Dataset(x, self.conditions(n)), source=self.name)
 
 
 def _code(attribute: Attribute, u: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
