@@ -80,7 +80,5 @@ def load_builtin(source: str, size: int | None = None) -> Splits:
         chosen = world() if size is None else world(size=size)
         return replace(chosen.splits(count(number) if number else IMAGES), source=source)
     if number or size is not None:
-        raise RequestError(
-            f"The built-in dataset {name} has its own number of images and their own size; give neither."
-        )
+        raise RequestError(f"The built-in dataset {name} has its own number of images and size; give neither.")
     return BUILTIN[name].load()

@@ -5,6 +5,7 @@ but for the few columns a pixel is cut into. Lengths are in pixels of a picture 
 its length from the front.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -152,7 +153,7 @@ class _Car:
         self.x = (torch.arange(size)[None, :] + cuts[:, None]) / self.unit  # [cut, size]
         self.y = 64 - torch.arange(size + 1) / self.unit  # rows' edges, above the picture's bottom edge
 
-    def painted(self, codes: dict[str, Tensor], draws: Draws) -> UInt8[Tensor, "n 3 size size"]:
+    def painted(self, codes: Mapping[str, Tensor], draws: Draws) -> UInt8[Tensor, "n 3 size size"]:
         """The cars in their surroundings, facing left."""
         paint = shades(gathered(palette(_COLORS), codes["color"]), draws, hue=0.03, light=0.1)
         scene = gathered(_SCENES, draws.among(len(_SCENES)))
@@ -216,16 +217,15 @@ class _Car:
             glazed = glazed & ((self.x - self._place(place)[:, None, None]).abs() > 0.9)
         return glazed
 
-    def _trim(self, canvas: Canvas, paint: Float[Tensor, "n 3"], codes: dict[str, Tensor]) -> None:
+    def _trim(self, canvas: Canvas, paint: Float[Tensor, "n 3"], codes: Mapping[str, Tensor]) -> None:
         """Lamps at both ends, and the stripe along the side where there is one."""
         level = gathered(_table("hull"), self.body)[:, 1, 1] - 0.5
         on = codes["lights"][:, None]
         along = (self.x - self.start[:, None, None]) / self.length[:, None, None]
         lamp = on * _plain(on[:, 0], 1.0, 0.98, 0.6) + (1 - on) * _plain(on[:, 0], 0.80, 0.82, 0.84)
         canvas.paint(lamp, self._box(level - 2.2, level, (along > 0.012) & (along < 0.06)))
-        canvas.paint(
-            _plain(on[:, 0], 0.70, 0.05, 0.06), self._box(level - 1.8, level + 1.2, (along > 0.955) & (along < 0.988))
-        )
+        tail = self._box(level - 1.8, level + 1.2, (along > 0.955) & (along < 0.988))
+        canvas.paint(_plain(on[:, 0], 0.70, 0.05, 0.06), tail)
         stripe = torch.where(paint.mean(1, keepdim=True) > 0.55, 0.08, 0.97).expand(-1, 3)
         middle = (self.clearance + level) / 2 + 1
         box = self._box(middle - 0.2, middle + 1.7, (along > 0.02) & (along < 0.98))
@@ -234,14 +234,10 @@ class _Car:
     def _wheels(self, canvas: Canvas, draws: Draws) -> None:
         """Two wheels in their arches."""
         rim, grey = draws.between(0.45, 0.68), draws.between(0.62, 0.9)
+        arch, tyre = torch.full_like(rim, 0.05), torch.full_like(rim, 0.14)
         for place in gathered(_table("axles"), self.body).unbind(1):
-            centre = self._place(place)
-            for radius, tone in (
-                (self.wheel + 1, 0.05 + 0 * rim),
-                (self.wheel, 0.14 + 0 * rim),
-                (self.wheel * rim, grey),
-            ):
-                bottom, top = self._disc(centre, self.wheel, radius)
+            for radius, tone in ((self.wheel + 1, arch), (self.wheel, tyre), (self.wheel * rim, grey)):
+                bottom, top = self._disc(self._place(place), self.wheel, radius)
                 canvas.paint(tone[:, None].expand(-1, 3), self._between(bottom.clamp(min=0), top))
 
     def _place(self, share: Float[Tensor, " n"] | float) -> Float[Tensor, " n"]:

@@ -1,4 +1,4 @@
-"""Handwritten digits in colour: the usual test of whether a model composes a digit and a colour it never saw together."""
+"""Handwritten digits in colour: the usual test of whether a model composes what it never saw together."""
 
 from functools import lru_cache
 from typing import Literal

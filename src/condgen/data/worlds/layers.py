@@ -1,7 +1,7 @@
 """Layers of avatars: the parts of the style "Pixel Art" by DiceBear (CC0 1.0), rasterised once each.
 
-A part's pixels are linear in its colour, so two renderings, in black and in white, say what it looks like in any: laying
-thousands of avatars together is then a matter of sums.
+A part's pixels are linear in its colour, so two renderings, in black and in white, say what it looks like in any:
+laying thousands of avatars together is then a matter of sums.
 """
 
 import io
@@ -28,8 +28,8 @@ Element = Mapping[str, Any]
 class Layer:
     """The variants of one part: what each adds to a picture, and what it hides.
 
-    base: what it adds whatever its colour, [variant, 3, 16, 16]. gain: what it adds per unit of colour. hidden: how much
-    of what lies below it hides, [variant, 1, 16, 16].
+    base: what it adds whatever its colour, [variant, 3, 16, 16]. gain: what it adds per unit of colour. hidden: the
+    share of what lies below that it hides, [variant, 1, 16, 16].
     """
 
     def __init__(

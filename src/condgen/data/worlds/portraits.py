@@ -7,9 +7,12 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from condgen.data.worlds.drawing import Draws, gathered, shades
-from condgen.data.worlds.layers import SIDE, Layer, layers
+from condgen.data.worlds.layers import SIDE, layers
 from condgen.data.worlds.world import Link, World
 from condgen.schema import Categorical, Condition, Flag, Schema
+
+Picture = Float[Tensor, "n 3 16 16"]
+Color = Float[Tensor, "n 3"]
 
 _HAIR = {
     "black": (0.09, 0.08, 0.09),
@@ -61,23 +64,19 @@ class Portraits(World):
         super().__init__(size)
 
     def _draw(self, condition: Condition, draws: Draws) -> UInt8[Tensor, "n 3 height width"]:
-        codes, parts, n = condition.values, layers(), len(condition)
+        codes, n, paint = condition.values, len(condition), _Painter(draws)
         hair = shades(gathered(torch.tensor(list(_HAIR.values())), codes["hair"]), draws, hue=0.02)
         skin = shades(gathered(torch.tensor(list(_SKIN.values())), codes["skin"]), draws, hue=0.02, light=0.06)
         paper = shades(torch.full((n, 3), 0.82), draws, hue=0.13)
         x = paper[:, :, None, None].repeat(1, 1, SIDE, SIDE)
-        x = parts["skin"].over(x, torch.zeros(n), skin)
-        x = parts["clothes"].over(x, draws.among(len(parts["clothes"].names)), _colorful(draws))
-        x = parts["eyes"].over(x, draws.among(len(parts["eyes"].names)), _plain("eyes", n))
-        x = _where(
-            codes["glasses"], parts["glasses"].over(x, _one(parts["glasses"], _GLASSES, draws), _plain("glasses", n)), x
-        )
-        x = _where(codes["beard"], parts["beard"].over(x, _one(parts["beard"], _BEARDS, draws), hair), x)
-        x = parts["mouth"].over(
-            x, _either(codes["smiling"], parts["mouth"], _SMILES, _SERIOUS, draws), _plain("mouth", n)
-        )
-        x = parts["hair"].over(x, _either(codes["long_hair"], parts["hair"], _LONG, _SHORT, draws), hair)
-        x = _where(codes["hat"], parts["hat"].over(x, _one(parts["hat"], _HATS, draws), _colorful(draws)), x)
+        x = paint.one(x, "skin", layers()["skin"].names, skin)
+        x = paint.one(x, "clothes", layers()["clothes"].names, _colorful(draws))
+        x = paint.one(x, "eyes", layers()["eyes"].names, _plain("eyes", n))
+        x = _where(codes["glasses"], paint.one(x, "glasses", _GLASSES, _plain("glasses", n)), x)
+        x = _where(codes["beard"], paint.one(x, "beard", _BEARDS, hair), x)
+        x = paint.either(x, "mouth", codes["smiling"], _SMILES, _SERIOUS, _plain("mouth", n))
+        x = paint.either(x, "hair", codes["long_hair"], _LONG, _SHORT, hair)
+        x = _where(codes["hat"], paint.one(x, "hat", _HATS, _colorful(draws)), x)
         return (self._placed(x, draws) * 255).round().clamp(0, 255).to(torch.uint8)
 
     def _placed(self, x: Float[Tensor, "n 3 16 16"], draws: Draws) -> Float[Tensor, "n 3 size size"]:
@@ -95,21 +94,34 @@ class Portraits(World):
         return x.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
 
 
-def _one(layer: Layer, names: Sequence[str], draws: Draws) -> Float[Tensor, " n"]:
-    """A variant out of some, for each image."""
-    return gathered(layer.of(*names), draws.among(len(names)))
+class _Painter:
+    """Lays parts over pictures, which variant of them drawn for each image."""
+
+    def __init__(self, draws: Draws):
+        self.draws = draws
+
+    def one(self, below: Picture, part: str, names: Sequence[str], color: Color) -> Picture:
+        """A variant out of some."""
+        return layers()[part].over(below, self._variant(part, names), color)
+
+    def either(
+        self,
+        below: Picture,
+        part: str,
+        flag: Float[Tensor, " n"],
+        yes: Sequence[str],
+        no: Sequence[str],
+        color: Color,
+    ) -> Picture:
+        """A variant out of one list where the flag is set, else out of the other."""
+        variant = torch.where(flag > 0.5, self._variant(part, yes), self._variant(part, no))
+        return layers()[part].over(below, variant, color)
+
+    def _variant(self, part: str, names: Sequence[str]) -> Float[Tensor, " n"]:
+        return gathered(layers()[part].of(*names), self.draws.among(len(names)))
 
 
-def _either(
-    flag: Float[Tensor, " n"], layer: Layer, yes: Sequence[str], no: Sequence[str], draws: Draws
-) -> Float[Tensor, " n"]:
-    """A variant out of one list where the flag is set, else out of the other."""
-    return torch.where(flag > 0.5, _one(layer, yes, draws), _one(layer, no, draws))
-
-
-def _where(
-    flag: Float[Tensor, " n"], yes: Float[Tensor, "n 3 16 16"], no: Float[Tensor, "n 3 16 16"]
-) -> Float[Tensor, "n 3 16 16"]:
+def _where(flag: Float[Tensor, " n"], yes: Picture, no: Picture) -> Picture:
     return torch.where(flag[:, None, None, None] > 0.5, yes, no)
 
 
