@@ -74,11 +74,11 @@ def load_builtin(source: str, size: int | None = None) -> Splits:
 
     size: side of a rendered world's images. Raises RequestError where the number or the size cannot be chosen.
     """
-    name, _, number = source.partition(":")
+    name, colon, number = source.partition(":")
     world = BUILTIN[name].world
     if world is not None:
         chosen = world() if size is None else world(size=size)
-        return replace(chosen.splits(count(number) if number else IMAGES), source=source)
-    if number or size is not None:
+        return replace(chosen.splits(count(number) if colon else IMAGES), source=source)
+    if colon or size is not None:
         raise RequestError(f"The built-in dataset {name} has its own number of images and size; give neither.")
     return BUILTIN[name].load()

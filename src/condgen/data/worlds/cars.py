@@ -27,7 +27,8 @@ _SCENES = torch.tensor(  # sky and ground
     ]
 )
 
-Knots = tuple[tuple[float, float], ...]
+Pair = tuple[int | float, int | float]
+Knots = tuple[Pair, ...]
 Profile = Float[Tensor, "n cut size"]
 
 
@@ -39,14 +40,14 @@ class Body:
     end. pillars: what parts the windows.
     """
 
-    length: float
+    length: int | float
     hull: Knots
     roof: Knots
-    glass: tuple[float, float]
-    pillars: tuple[float, float]
-    clearance: float = 4.0
-    wheel: float = 5.2
-    axles: tuple[float, float] = (0.19, 0.80)
+    glass: Pair
+    pillars: Pair
+    clearance: int | float = 4.0
+    wheel: int | float = 5.2
+    axles: Pair = (0.19, 0.80)
 
 
 _LOW_HULL = ((0, 8), (0.02, 11), (0.07, 12.5), (0.3, 14), (0.72, 14.2), (0.97, 14), (1, 8.5))
@@ -240,7 +241,7 @@ class _Car:
                 bottom, top = self._disc(self._place(place), self.wheel, radius)
                 canvas.paint(tone[:, None].expand(-1, 3), self._between(bottom.clamp(min=0), top))
 
-    def _place(self, share: Float[Tensor, " n"] | float) -> Float[Tensor, " n"]:
+    def _place(self, share: Float[Tensor, " n"] | int | float) -> Float[Tensor, " n"]:
         """Where along the picture a place along the car is."""
         return self.start + share * self.length
 
@@ -251,7 +252,11 @@ class _Car:
         return (_heights(self.x - 0.7, x, height) + _heights(self.x, x, height) + _heights(self.x + 0.7, x, height)) / 3
 
     def _disc(
-        self, x: Float[Tensor, " n"], y: Float[Tensor, " n"] | float, radius: Float[Tensor, " n"], flatness: float = 1.0
+        self,
+        x: Float[Tensor, " n"],
+        y: Float[Tensor, " n"] | int | float,
+        radius: Float[Tensor, " n"],
+        flatness: int | float = 1.0,
     ) -> tuple[Profile, Profile]:
         """Lower and upper edge of a disc; an ellipse when flatness is not one."""
         level = (y + 0 * x)[:, None, None]
