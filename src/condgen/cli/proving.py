@@ -175,9 +175,10 @@ def _data(run: "Run", source: str | None) -> "Splits":
     """What a run was trained on, or other data with its attributes."""
     if source is None:
         return load_again(run.path)
-    from condgen.data import BUILTIN, load
+    from condgen.data import load
+    from condgen.data.builtin import is_builtin
 
-    if source in BUILTIN or "discovers" in run.model.capabilities:  # which have a schema of their own
+    if is_builtin(source) or "discovers" in run.model.capabilities:  # which have a schema of their own
         return load(source, attributes=run.info.data.get("attributes"), size=run.info.data.get("size"))
     return load(source, size=run.info.data.get("size"), schema=run.schema)
 

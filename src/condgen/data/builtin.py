@@ -1,7 +1,8 @@
 """Built-in datasets: they need no files and no network."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
@@ -9,7 +10,10 @@ from condgen.data.dataset import Dataset, Splits
 from condgen.data.mixture import Mixture
 from condgen.data.overlap import Overlap
 from condgen.data.splits import split
-from condgen.schema import Categorical, Condition, Schema
+from condgen.data.worlds import IMAGES, Cars, ColoredDigits, Portraits, Shapes, World
+from condgen.data.worlds.digits import handwritten
+from condgen.errors import RequestError
+from condgen.quantities import count
 
 
 @dataclass(frozen=True)
@@ -18,18 +22,12 @@ class BuiltIn:
 
     load: Callable[[], Splits]
     description: str
+    world: Callable[..., World] | None = None  # of a rendered one: takes the size, and draws any number of images
 
 
 def digits() -> Splits:
     """The 1,797 handwritten digits that ship with scikit-learn, 8×8 grey."""
-    from sklearn.datasets import load_digits
-
-    raw = load_digits()
-    x = torch.from_numpy(raw.images * (255 / 16)).round().to(torch.uint8)[:, None]
-    schema = Schema(attributes=(Categorical(name="digit", values=tuple("0123456789")),))
-    codes = torch.from_numpy(raw.target).float()
-    condition = Condition(schema, {"digit": codes}, torch.ones(len(x), 1, dtype=torch.bool))
-    return split(Dataset(x, condition), source="digits")
+    return split(handwritten(), source="digits")
 
 
 def mixture(n: int = 20_000) -> Splits:
@@ -48,8 +46,40 @@ def overlap(n: int = 20_000) -> Splits:
     return split(Dataset(x, condition), source="overlap")
 
 
+def rendered(world: Callable[..., World], description: str) -> BuiltIn:
+    """The entry of a rendered world."""
+    return BuiltIn(lambda: world().splits(), description, world)
+
+
 BUILTIN = {
     "digits": BuiltIn(digits, "1,797 handwritten digits, 8×8 grey, from scikit-learn; attribute digit"),
     "mixture": BuiltIn(mixture, "2-D points with known densities; attributes side, far, angle"),
     "overlap": BuiltIn(overlap, "1-D points of two overlapping Gaussians; attribute right"),
+    "shapes": rendered(Shapes, "one coloured shape, 32×32, drawn; attributes shape, color, size, x, y, …"),
+    "cars": rendered(Cars, "a car from the side, 64×64, drawn; attributes color, body, direction, stripe, lights"),
+    "portraits": rendered(Portraits, "pixel-art faces, 64×64; attributes glasses, hair, beard, hat, … (extra: worlds)"),
+    "colored-digits": rendered(ColoredDigits, "handwritten digits, 8×8, in ten colours; attributes digit, color"),
+    "diagonal-digits": rendered(
+        partial(ColoredDigits, support="diagonal"), "the same, digit k in colours k and k + 1 only, to test composition"
+    ),
 }
+
+
+def is_builtin(source: str) -> bool:
+    """Whether this names a built-in dataset, alone or with a number of images: digits, cars:50000."""
+    return source.partition(":")[0] in BUILTIN
+
+
+def load_builtin(source: str, size: int | None = None) -> Splits:
+    """The built-in dataset of a name such as digits; of a rendered world also any number of images, as in cars:50k.
+
+    size: side of a rendered world's images. Raises RequestError where the number or the size cannot be chosen.
+    """
+    name, colon, number = source.partition(":")
+    world = BUILTIN[name].world
+    if world is not None:
+        chosen = world() if size is None else world(size=size)
+        return replace(chosen.splits(count(number) if colon else IMAGES), source=source)
+    if colon or size is not None:
+        raise RequestError(f"The built-in dataset {name} has its own number of images and size; give neither.")
+    return BUILTIN[name].load()

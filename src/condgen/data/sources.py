@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from condgen.data.builtin import BUILTIN
+from condgen.data.builtin import BUILTIN, is_builtin, load_builtin
 from condgen.data.dataset import Dataset, Splits
 from condgen.data.infer import infer_attribute, infer_schema, parse_columns, schema_of
 from condgen.data.prepare import Prepared, Progress, prepare
@@ -47,10 +47,10 @@ def load(
     is no multiple of 4.
     """
     _must_need_no_copy(source, data_dir)
-    if source in BUILTIN:
-        if size is not None or schema is not None:
-            raise RequestError(f"The built-in dataset {source} has its own size and schema; give neither.")
-        splits = BUILTIN[source].load()
+    if is_builtin(source):
+        if schema is not None:
+            raise RequestError(f"The built-in dataset {source} has its own schema; give none.")
+        splits = load_builtin(source, size)
         splits = splits.select(attributes) if attributes else splits
         return splits if splitting is None else _split_again(splits, splitting)
     train, *rest = read_tables = tables(source, data_dir)
@@ -123,7 +123,7 @@ def _observations(
 
 def resolved(source: str) -> str:
     """A source as it can be named from any folder."""
-    if source in BUILTIN or source in PUBLISHED or (is_address(source) and not _folder_named(source)):
+    if is_builtin(source) or source in PUBLISHED or (is_address(source) and not _folder_named(source)):
         return source
     if is_address(source):
         name, mark, query = source.partition("?")

@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from condgen.data import sources
-from condgen.data.builtin import BUILTIN
+from condgen.data.builtin import is_builtin
 from condgen.data.dataset import Dataset, Splits
 from condgen.data.images import GREY, EncodedImage, decode, opened
 from condgen.data.members import Member
@@ -157,7 +157,7 @@ def material(
     """
     if isinstance(source, Splits):
         return _stored(source.select(attributes) if attributes else source)
-    if source in BUILTIN:
+    if is_builtin(source):
         from condgen import data
 
         return _stored(data.load(source, attributes=attributes, size=size, schema=schema, data_dir=data_dir))
