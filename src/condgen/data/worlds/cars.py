@@ -248,7 +248,8 @@ class _Car:
     def _profile(self, part: str) -> Profile:
         """Heights of the upper edge of a part of the body, its corners rounded."""
         knots = gathered(_table(part), self.body)
-        x, height = self._place(knots[:, :, 0].T).T, knots[:, :, 1] * self.tall[:, None]
+        x = self.start[:, None] + knots[:, :, 0] * self.length[:, None]
+        height = knots[:, :, 1] * self.tall[:, None]
         return (_heights(self.x - 0.7, x, height) + _heights(self.x, x, height) + _heights(self.x + 0.7, x, height)) / 3
 
     def _disc(
