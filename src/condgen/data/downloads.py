@@ -2,7 +2,6 @@
 
 import hashlib
 import http.client
-import os
 import sys
 import urllib.error
 import urllib.request
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from condgen.data.cache import cache_folder
 from condgen.errors import DataError
 
 _CHUNK = 1 << 16
@@ -34,9 +34,8 @@ class Remote:
 
 
 def datasets_folder() -> Path:
-    """Where downloads are kept: $CONDGEN_CACHE/datasets, or that in the user's cache folder."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "condgen"
-    return Path(os.environ.get("CONDGEN_CACHE", default)) / "datasets"
+    """Where downloads are kept."""
+    return cache_folder() / "datasets"
 
 
 def fetch(remote: Remote, folder: Path) -> Path:

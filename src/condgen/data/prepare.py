@@ -25,6 +25,7 @@ import torch
 from jaxtyping import Int, Shaped
 from torch import Tensor
 
+from condgen.data.cache import cache_folder
 from condgen.data.images import RESIZE, EncodedImage, Fit, Header, Pixels, fitted, header, strict_decoder
 from condgen.data.mapped import Mapped, Store
 from condgen.errors import DataError, RequestError, unknown
@@ -93,12 +94,6 @@ def prepare(
     content = hashlib.blake2b(f"{fit.shape} {[c.digest for c in chunks]}".encode(), digest_size=12).hexdigest()
     mapped = Mapped(store, torch.arange(len(images)), content)
     return _without_broken(mapped, images, chunks, fit, notes, broken, folder / key)
-
-
-def cache_folder() -> Path:
-    """Where condgen keeps what it can make again: $CONDGEN_CACHE, or `condgen` in the user's cache folder."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "condgen"
-    return Path(os.environ.get("CONDGEN_CACHE", default))
 
 
 # ---- what the images become

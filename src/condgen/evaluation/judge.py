@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss, pad
 
 from condgen.data import Dataset, Splits, as_float
-from condgen.data.prepare import cache_folder
+from condgen.data.cache import cache_folder
 from condgen.schema import Attribute, Categorical, Condition, Continuous, Schema
 
 VERSION = 2  # of the judge's architecture and training: part of the name it is cached under

@@ -11,12 +11,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from condgen.data.cache import cache_folder
+
 Images = UInt8[Tensor, "n channel height width"]
 
 
 def kept(key: str, draw: Callable[[], Images]) -> Images:
     """The images kept under a key, or else drawn and kept; a cache that cannot be written is done without."""
-    file = _folder() / f"{key}.safetensors"
+    file = cache_folder() / "worlds" / f"{key}.safetensors"
     with suppress(OSError, SafetensorError, KeyError):
         return load_file(file)["x"]
     images = draw()
@@ -32,8 +34,3 @@ def _write(images: Images, file: Path) -> None:
         partial = Path(folder) / file.name
         save_file({"x": images.contiguous()}, partial)
         os.replace(partial, file)
-
-
-def _folder() -> Path:
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "condgen"
-    return Path(os.environ.get("CONDGEN_CACHE", default)) / "worlds"
