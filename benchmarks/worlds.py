@@ -4,9 +4,9 @@
     python benchmarks/worlds.py --judge                    # and a judge's accuracy on 1,000 fresh images; minutes
     python benchmarks/worlds.py --sheet docs/images/worlds.png
 
-The judge sees 60,000 images of 8,000; of a continuous attribute its mean error is printed, as a share of the range. The
-sheet has a row for every body of a car and some of every other world; its portraits are made of the style "Pixel Art"
-by DiceBear, CC0 1.0, everything else is condgen's own drawing.
+The judge sees 60,000 images of 8,000; of a continuous attribute its mean error is printed, as a share of the range.
+The sheet has a row for every body of a car and some of every other world; its portraits are made of the style "Pixel
+Art" by DiceBear, CC0 1.0, the digits are scikit-learn's, everything else is condgen's own drawing.
 """
 
 import argparse

@@ -56,7 +56,7 @@ BUILTIN = {
     "mixture": BuiltIn(mixture, "2-D points with known densities; attributes side, far, angle"),
     "overlap": BuiltIn(overlap, "1-D points of two overlapping Gaussians; attribute right"),
     "shapes": rendered(Shapes, "one coloured shape, 32×32, drawn; attributes shape, color, size, x, y, …"),
-    "cars": rendered(Cars, "a car from the side, 64×64, drawn; attributes color, body, direction, stripe, lights"),
+    "cars": rendered(Cars, "a car from the side, 64×64, drawn; attributes color, body, …; cars:50000 for that many"),
     "portraits": rendered(Portraits, "pixel-art faces, 64×64; attributes glasses, hair, beard, hat, … (extra: worlds)"),
     "colored-digits": rendered(ColoredDigits, "handwritten digits, 8×8, in ten colours; attributes digit, color"),
     "diagonal-digits": rendered(
@@ -81,5 +81,5 @@ def load_builtin(source: str, size: int | None = None) -> Splits:
         chosen = world() if size is None else world(size=size)
         return replace(chosen.splits(count(number) if colon else IMAGES), source=source)
     if colon or size is not None:
-        raise RequestError(f"The built-in dataset {name} has its own number of images and size; give neither.")
+        raise RequestError(f"The built-in dataset {name} has its own size and number of images; give neither.")
     return BUILTIN[name].load()
