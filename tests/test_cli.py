@@ -394,7 +394,7 @@ def test_distilling_into_a_used_folder_overwrites_nothing(command: Command, flow
         ("edit POINTS IMAGE far=yes", ["vectors"]),
         ("inspect digitz", ["'digitz'", "Did you mean digits"]),
         ("inspect digits --attributes digti", ["'digti'", "digit"]),
-        ("inspect digits --size 8", ["digits has its own number of images and size"]),
+        ("inspect digits --size 8", ["digits has its own size"]),
         ("train digits --model cave", ["'cave'", "cvae"]),
         ("train digits --mechanism flim", ["'flim'", "film"]),
         ("train digits --prior gauss", ["'gauss'", "gaussian"]),
