@@ -156,10 +156,9 @@ def judged(judge: Judge, samples: Samples, train: Dataset, test: Dataset) -> Fid
     return fidelity(made, real, floor, "judge")
 
 
-@torch.inference_mode()
-def features(judge: Judge, x: Float[Tensor, "n ..."], batch: int = 500) -> Features:
-    """The judge's features of observations."""
-    return torch.cat([judge.eval().features(part) for part in x.split(batch)])
+def features(judge: Judge, x: Shaped[Tensor, "n ..."], batch: int = 500) -> Features:
+    """The judge's features of observations, uint8 images too, on the CPU."""
+    return judge.read(x, batch).features
 
 
 def _distances_like(cells: Cells, made: FeatureSet, real: FeatureSet) -> Distances:
