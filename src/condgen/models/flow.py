@@ -15,7 +15,7 @@ from condgen.conditioning import ConditionEncoder, EmbeddingEncoder, Encoded, Ti
 from condgen.models.backbones import BackboneName, Backbones, Count, MechanismName
 from condgen.models.base import Batch, Model, Terms
 from condgen.models.gaussian import DiagonalGaussian
-from condgen.models.guidance import PLAIN, Guidance
+from condgen.models.guidance import PLAIN, Guidance, dropped
 from condgen.models.paths import PATHS, PredictionName, Time, like
 from condgen.models.samplers import Velocity
 from condgen.models.transport import SamplerName, TimesName, Transport, reversible
@@ -146,14 +146,6 @@ class Flow(Model):
         """
         c = self.condition_encoder(condition)
         return self.transport.log_prob(x, c, self.sampler, self.steps, samples, generator)
-
-
-def dropped(condition: Condition, chance: float) -> Condition:
-    """Each attribute of each sample left free with this chance, and all attributes of a sample with the same chance."""
-    if not chance:
-        return condition
-    everything = torch.rand(len(condition), 1, device=condition.device) < chance
-    return condition.dropout(chance).drop(everything.expand_as(condition.present))
 
 
 def coupled(noise: Batch, data: Batch, condition: Condition) -> Batch:

@@ -18,7 +18,7 @@ from condgen.conditioning import ConditionEncoder, EmptyEncoder, Encoded
 from condgen.models.backbones import Backbones, Count, MechanismName, Weight, condition_encoder
 from condgen.models.base import Batch, Model, Terms
 from condgen.models.gaussian import DiagonalGaussian, soft_clamp
-from condgen.models.guidance import PLAIN, Guidance
+from condgen.models.guidance import PLAIN, Guidance, dropped
 from condgen.models.likelihoods import LIKELIHOODS, Likelihood
 from condgen.models.priors import PRIORS, ConditionalFlow, Prior, StandardNormal
 from condgen.models.realism import Realism
@@ -78,8 +78,8 @@ class VAE(Model):
         The minimised `loss` is divided by the number of values in x: a matter of step size only, since both terms are.
         What makes reconstructions look real and what fits the prior come on top.
         """
-        if self.training and self.condition_dropout:
-            condition = condition.dropout(self.condition_dropout)
+        if self.training:
+            condition = dropped(condition, self.condition_dropout)
         if player == "critic":
             return self._critic_loss(x, condition)
         c = self.condition_encoder(condition)
@@ -346,7 +346,8 @@ def cvae(
                         keeps the condition out of that part.
     likelihood:         defaults to bernoulli for images, gaussian for vectors.
     embedding:          width of learned embeddings with a learned null per attribute; 0 for the plain encoding.
-    condition_dropout:  with embeddings, the chance that training replaces an attribute of a sample by its null.
+    condition_dropout:  with embeddings, the chance that training leaves an attribute of a sample free, or all of them,
+                        or some: see `dropped`.
     guidance:           of the flow prior, unless a call says otherwise; 1 is plain conditional.
     prior_width, prior_depth, prior_draws:  of the flow prior: its hidden layers, and how often it looks at a latent.
     perceptual:         weight of reconstructing, besides the pixels of images, what a critic of patches sees in them.
