@@ -110,8 +110,8 @@ class VAE(Model):
         return self.realism.critic_loss(x, y)
 
     def posterior(self, x: Batch, c: Encoded) -> DiagonalGaussian:
-        """q(z|x,c), with a bounded variance."""
-        mean, log_variance = self.encoder(x, c).chunk(2, dim=1)
+        """q(z|x,c), with a bounded variance; in full precision, as KL terms are differences of large numbers."""
+        mean, log_variance = self.encoder(x, c).float().chunk(2, dim=1)
         return DiagonalGaussian(mean, soft_clamp(log_variance, *LOG_VARIANCE))
 
     def encode(self, x: Batch, condition: Condition) -> DiagonalGaussian:
