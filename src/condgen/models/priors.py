@@ -131,13 +131,21 @@ class ConditionalFlow(Prior):
     dense network, `steps` steps of Heun's.
     """
 
-    def __init__(self, latent: int, condition_width: int, hidden: int = 256, depth: int = 3, steps: int = 12):
+    def __init__(
+        self,
+        latent: int,
+        condition_width: int,
+        hidden: int = 256,
+        depth: int = 3,
+        steps: int = 12,
+        additive: bool = False,
+    ):
         super().__init__(latent, condition_width)
         self.steps = steps
         self.transport = Transport(
             (latent,),
             network=MLP(latent, [hidden] * depth, latent, mechanism=FiLM, condition_width=TIME),
-            time_encoder=TimeEncoder(condition_width, TIME),
+            time_encoder=TimeEncoder(condition_width, TIME, additive=additive),
             path=Linear(),
         )
 

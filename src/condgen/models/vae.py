@@ -300,6 +300,7 @@ def cvae(
     depth: Count = 1,
     beta: Weight = 1.0,
     embedding: Annotated[int, Field(ge=0)] = 0,
+    additive: bool = False,
     condition_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
     guidance: float = 1.0,
 ) -> VAE:
@@ -309,6 +310,7 @@ def cvae(
                         keeps the condition out of that part.
     likelihood:         defaults to bernoulli for images, gaussian for vectors.
     embedding:          width of learned embeddings with a learned null per attribute; 0 for the plain encoding.
+    additive:           no attribute changes what another says, for combinations never seen together.
     condition_dropout:  with embeddings, the chance that training replaces an attribute of a sample by its null.
     guidance:           of the flow prior, unless a call says otherwise; 1 is plain conditional.
     """
@@ -321,7 +323,7 @@ def cvae(
     if guidance != 1 and not (prior == "flow" and embedding):
         raise ValueError("guidance needs prior=flow and learned nulls of the attributes (embedding=64)")
     score = _likelihood(likelihood, shape)
-    encoder = condition_encoder(schema, embedding)
+    encoder = condition_encoder(schema, embedding, additive)
     parts = Backbones(shape, encoder.width, channels, depth)
     family = partial(LatentFlow, guidance=Guidance(guidance)) if prior == "flow" else VAE
     return family(
@@ -330,11 +332,15 @@ def cvae(
         condition_encoder=encoder,
         encoder=parts.encoder(in_encoder, 2 * latent),
         decoder=parts.decoder(in_decoder, latent, score.per_value),
-        prior=PRIORS[prior](latent, encoder.width),
+        prior=_prior(prior, latent, encoder.width, additive),
         likelihood=score,
         beta=beta,
         condition_dropout=condition_dropout if embedding else 0.0,
     )
+
+
+def _prior(name: PriorName, latent: int, width: int, additive: bool) -> Prior:
+    return ConditionalFlow(latent, width, additive=additive) if name == "flow" else PRIORS[name](latent, width)
 
 
 def _likelihood(name: LikelihoodName | None, shape: tuple[int, ...]) -> Likelihood:
