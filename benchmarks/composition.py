@@ -40,7 +40,7 @@ from condgen.sampling import Sampling
 
 FEW = {"latent": 5}  # room for how a digit is written, hardly for its colour: that must come from the condition
 EMBEDDED = {**FEW, "embedding": 64, "condition_dropout": 0.0}
-LATENT = {**FEW, "prior": "flow", "likelihood": "gaussian", "embedding": 64}
+LATENT = {"latent": 16, "prior": "flow", "likelihood": "gaussian", "embedding": 64}
 PIXELS = {"channels": 32, "depth": 1, "sampler": "dpm"}
 JOINT = {"joint": Sampling()}
 GUIDED = {
