@@ -7,10 +7,12 @@ import typer
 
 from condgen.cli.options import (
     DataDir,
+    HoldOut,
     Json,
     Resize,
     RunFolder,
     Size,
+    Split,
     load_again,
     load_data,
     origin,
@@ -102,6 +104,8 @@ def compare(
     size: Size = None,
     data_dir: DataDir = None,
     resize: Resize = "crop",
+    split: Split = "random",
+    hold_out: HoldOut = None,
     samples: Samples = 10_000,
     labels: Labels = "data",
     features: Features = "judge",
@@ -113,7 +117,8 @@ def compare(
     """Compare several RUNs by their reports, or models trained on DATA under one budget: one table, one page.
 
     Runs that differ in their seed only are one row, mean ± standard deviation; the best is marked only where the
-    difference is beyond noise. A comparison of DATA goes on where it was interrupted.
+    difference is beyond noise. A comparison of DATA goes on where it was interrupted; obedience on combinations that
+    are held out has columns of its own.
     """
     from condgen.evaluation.comparison import compare as compared
     from condgen.evaluation.comparison import dumps
@@ -121,9 +126,10 @@ def compare(
 
     how = _measuring(samples, labels, features, pairs, useful, seed)
     if models is None:
+        _must_be_of_runs(split, hold_out)
         found = compared(_reports(what, how))
     else:
-        how_loaded = {"data_dir": data_dir, "resize": resize}
+        how_loaded = {"data_dir": data_dir, "resize": resize, "split": split, "hold_out": hold_out}
         found = _grid(what, out, models, mechanisms, priors, seeds, budget, images, settings, size, how_loaded, how)
     page = save(found, out) if out else None
     print(dumps(found)) if as_json else _show_comparison(found)
@@ -181,6 +187,16 @@ def _data(run: "Run", source: str | None) -> "Splits":
     if is_builtin(source) or "discovers" in run.model.capabilities:  # which have a schema of their own
         return load(source, attributes=run.info.data.get("attributes"), size=run.info.data.get("size"))
     return load(source, size=run.info.data.get("size"), schema=run.schema)
+
+
+def _must_be_of_runs(split: str, hold_out: list[str] | None) -> None:
+    """Raises RequestError where runs are compared as if they were still to be trained."""
+    from condgen.errors import RequestError
+
+    if hold_out or split != "random":
+        raise RequestError(
+            "Runs were split when they were trained: --split and --hold-out need DATA and the --models to train on it."
+        )
 
 
 def _reports(folders: list[str], how: "Measuring") -> "list[Report]":
@@ -271,8 +287,8 @@ def _names(text: str | None) -> list[str]:
 def _show_report(report: "Report") -> None:
     """The report in a few lines; the page has the rest."""
     print(report.headline)
-    for a in report.obedience.attributes if report.obedience else ():
-        print(f"  {a.line}")
+    for line in report.obedience.lines() if report.obedience else ():
+        print(f"  {line}")
     for f in report.fidelity:
         print(
             f"  Fréchet distance ({f.features} features): {f.overall.frechet.value:.3g}, real against real "

@@ -18,6 +18,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 
 from condgen.data import Dataset, Splits, as_float
 from condgen.data.cache import cache_folder
+from condgen.evaluation.held import judged
 from condgen.schema import Attribute, Categorical, Condition, Continuous, Schema
 
 VERSION = 2  # of the judge's architecture and training: part of the name it is cached under
@@ -188,10 +189,11 @@ def train_judge(
 def judge_for(data: Splits, **arguments: Any) -> Judge:
     """The judge of a dataset: trained once on its training part, calibrated on its validation part, then kept.
 
-    It is kept in the cache under the training data's fingerprint. arguments: of `train_judge`. The cache is
+    Of combinations that are held out it knows half of the examples (see `held.judged`), or it could not judge them. It
+    is kept in the cache under the fingerprint of what it was trained on. arguments: of `train_judge`. The cache is
     $CONDGEN_CACHE, or `condgen` in the user's cache folder.
     """
-    train = data.train
+    train = judged(data).train
     settings = "-".join(f"{k}{v}" for k, v in sorted(arguments.items()))
     path = cache_folder() / "judges" / f"{train.fingerprint}{'-' * bool(settings)}{settings}-v{VERSION}.safetensors"
     if path.is_file():

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from condgen.errors import RequestError
 from condgen.evaluation.doctor import Case, Finding, diagnose, telling
 from condgen.evaluation.features import extract, extractor
 from condgen.evaluation.fidelity import FeatureSet, Fidelity, fidelity, too_few
+from condgen.evaluation.held import judged
 from condgen.evaluation.judge import VERSION as JUDGE
 from condgen.evaluation.judge import Judge, judge_for
 from condgen.evaluation.latents import LatentSummary, latent_summary
@@ -36,6 +37,7 @@ from condgen.training.trainer import versions
 
 LABELS = ("data", "uniform")
 PROBED = 5_000  # training observations that probes of the latent are fitted on
+HELD = 2_000  # samples at most of combinations that were held out
 PAGE = "report.html"
 FEWEST = 100  # samples in all below which nothing is worth saying
 
@@ -78,7 +80,7 @@ class Measuring:
             features=tuple(extractor(name, judge).name for name in self.features),
             reference=data.test.fingerprint,
             held_out=len(data.test),
-            judge=f"{data.train.fingerprint}-v{JUDGE}",
+            judge=f"{judged(data).train.fingerprint}-v{JUDGE}",
             pairs=self.pairs,
             useful=self.useful,
             seed=self.seed,
@@ -210,7 +212,7 @@ def _obedience(subject: Subject, judge: Judge, made: Dataset, how: Measuring) ->
     asked = joint.fill(as_in_data(data.test, pairs, how.seed + 1), _streams(pairs)) if pairs else None
     several = len([a for a in data.schema if not isinstance(a, Continuous)]) > 1
     absent = never_seen(joint, min(how.samples, 1_000), how.seed) if several else None
-    return obedience(
+    found = obedience(
         judge,
         made,
         data.test,
@@ -218,6 +220,17 @@ def _obedience(subject: Subject, judge: Judge, made: Dataset, how: Measuring) ->
         trained=joint,
         unseen=None if absent is None else subject.answer(absent, torch.arange(how.seed, how.seed + len(absent))),
     )
+    return replace(found, held=_held(subject, judge, how))
+
+
+def _held(subject: Subject, judge: Judge, how: Measuring) -> Obedience | None:
+    """Obedience on the combinations that were held out, where there are any, beside examples the judge did not see."""
+    real = judged(subject.data).held
+    if real is None:
+        return None
+    n = min(how.samples, HELD)
+    asked = as_in_data(real, n, how.seed)
+    return obedience(judge, subject.answer(asked, torch.arange(how.seed, how.seed + n)), real)
 
 
 def _streams(n: int) -> Rng:

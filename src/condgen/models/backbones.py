@@ -96,6 +96,6 @@ class Backbones:
         return self.shape[0], self.shape[1], self.shape[2]
 
 
-def condition_encoder(schema: Schema, embedding: int) -> ConditionEncoder:
-    """Learned embeddings of that width with a learned null per attribute; the plain encoding for 0."""
-    return EmbeddingEncoder(schema, embedding) if embedding else PlainEncoder(schema)
+def condition_encoder(schema: Schema, embedding: int, additive: bool = False) -> ConditionEncoder:
+    """Learned embeddings of that width with a learned null per attribute; for 0 the plain encoding, always additive."""
+    return EmbeddingEncoder(schema, embedding, additive) if embedding else PlainEncoder(schema)

@@ -190,6 +190,7 @@ def flow(
     channels: Count = 32,
     depth: Count = 2,
     embedding: Count = 64,
+    additive: bool = False,
     condition_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
     guidance: float = 1.0,
     guidance_from: Share = 0.0,
@@ -201,6 +202,7 @@ def flow(
 
     backbone:           for images, unet (the default) or transformer; vectors get dense layers.
     embedding:          width of the learned embeddings and nulls of attributes, and of the encoded time.
+    additive:           no attribute changes what another says, for combinations never seen together.
     condition_dropout:  the chance that training leaves an attribute of a sample free, and that it leaves all free.
     guidance, steps, sampler:  how it is sampled unless a call says otherwise; guidance acts from `guidance_from` to
                         `guidance_to`, where noise is at 0 and data at 1.
@@ -211,11 +213,11 @@ def flow(
     return Flow(
         schema,
         shape,
-        condition_encoder=EmbeddingEncoder(schema, embedding),
+        condition_encoder=EmbeddingEncoder(schema, embedding, additive),
         transport=Transport(
             shape,
             network=parts.field(mechanism, backbone),
-            time_encoder=TimeEncoder(embedding, embedding),
+            time_encoder=TimeEncoder(embedding, embedding, additive=additive),
             path=PATHS[path](),
             predict=predict,
             times=times,

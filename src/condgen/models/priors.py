@@ -141,6 +141,7 @@ class ConditionalFlow(Prior):
         depth: int = 3,
         draws: int = 1,
         steps: int = 12,
+        additive: bool = False,
     ):
         super().__init__(latent, condition_width)
         self.draws = draws
@@ -148,7 +149,7 @@ class ConditionalFlow(Prior):
         self.transport = Transport(
             (latent,),
             network=MLP(latent, [hidden] * depth, latent, mechanism=FiLM, condition_width=TIME),
-            time_encoder=TimeEncoder(condition_width, TIME),
+            time_encoder=TimeEncoder(condition_width, TIME, additive=additive),
             path=Linear(),
         )
 

@@ -331,6 +331,7 @@ def cvae(
     depth: Count = 1,
     beta: Weight = 1.0,
     embedding: Annotated[int, Field(ge=0)] = 0,
+    additive: bool = False,
     condition_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
     guidance: float = 1.0,
     prior_width: Count = 256,
@@ -346,6 +347,7 @@ def cvae(
                         keeps the condition out of that part.
     likelihood:         defaults to bernoulli for images, gaussian for vectors.
     embedding:          width of learned embeddings with a learned null per attribute; 0 for the plain encoding.
+    additive:           no attribute changes what another says, for combinations never seen together.
     condition_dropout:  with embeddings, the chance that training leaves an attribute of a sample free, or all of them,
                         or some: see `dropped`.
     guidance:           of the flow prior, unless a call says otherwise; 1 is plain conditional.
@@ -362,22 +364,26 @@ def cvae(
     if guidance != 1 and not (prior == "flow" and embedding):
         raise ValueError("guidance needs prior=flow and learned nulls of the attributes (embedding=64)")
     score = _likelihood(likelihood, shape)
-    encoder = condition_encoder(schema, embedding)
+    encoder = condition_encoder(schema, embedding, additive)
     parts = Backbones(shape, encoder.width, channels, depth)
     family = partial(LatentFlow, guidance=Guidance(guidance)) if prior == "flow" else VAE
-    size = {"hidden": prior_width, "depth": prior_depth, "draws": prior_draws} if prior == "flow" else {}
+    of_flow = {"hidden": prior_width, "depth": prior_depth, "draws": prior_draws, "additive": additive}
     return family(
         schema,
         shape,
         condition_encoder=encoder,
         encoder=parts.encoder(in_encoder, 2 * latent),
         decoder=parts.decoder(in_decoder, latent, score.per_value),
-        prior=PRIORS[prior](latent, encoder.width, **size),
+        prior=_prior(prior, latent, encoder.width, **of_flow),
         likelihood=score,
         beta=beta,
         realism=parts.realism(perceptual, adversarial, adversarial_from),
         condition_dropout=condition_dropout if embedding else 0.0,
     )
+
+
+def _prior(name: PriorName, latent: int, width: int, **of_flow: int) -> Prior:
+    return ConditionalFlow(latent, width, **of_flow) if name == "flow" else PRIORS[name](latent, width)
 
 
 def _likelihood(name: LikelihoodName | None, shape: tuple[int, ...]) -> Likelihood:
