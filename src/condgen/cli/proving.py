@@ -76,7 +76,7 @@ def evaluate(
     opened = Run.open(run)
     sampling = Sampling(guidance=guidance, sampler=sampler, steps=steps)
     sampling.must_suit(opened.model)
-    found = measure(opened, _data(opened, data), how, sampling=sampling, say=say)
+    found = measure(opened, data_of(opened, data), how, sampling=sampling, say=say)
     page = found.save(out or run)
     if as_json:
         print(found.report.dumps())
@@ -152,7 +152,7 @@ def doctor(
     report = Report.load(run / FILE) if data is None and (run / FILE).exists() else None
     if report is None or report.run.get("weights") != fingerprint(opened):
         brief = Measuring(samples=2_000, pairs=500, useful=0)
-        report = measure(opened, _data(opened, data), brief, say=say).report
+        report = measure(opened, data_of(opened, data), brief, say=say).report
     if as_json:
         print(json.dumps([asdict(f) for f in report.findings], indent=2, ensure_ascii=False))
     else:
@@ -171,7 +171,7 @@ def _measuring(samples: int, labels: str, features: str, pairs: int, useful: str
     return Measuring(samples=samples, labels=labels, features=names, pairs=pairs, useful=images, seed=seed)
 
 
-def _data(run: "Run", source: str | None) -> "Splits":
+def data_of(run: "Run", source: str | None) -> "Splits":
     """What a run was trained on, or other data with its attributes."""
     if source is None:
         return load_again(run.path)
