@@ -1,5 +1,6 @@
 """Commands that measure: reports, comparisons, diagnoses."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from condgen.evaluation.report import Report
     from condgen.run import Run
 
+MOST_EDITS = 12  # lines about edits; the page has all
+
 Samples = Annotated[int, typer.Option(help="How many are generated and judged.")]
 Labels = Annotated[
     str, typer.Option(help="What is asked for: as in the held-out 'data', or every combination alike, 'uniform'.")
@@ -39,6 +42,9 @@ Features = Annotated[
 Pairs = Annotated[int, typer.Option(help="Pairs per attribute that differ in it alone, for swap test and leakage.")]
 Useful = Annotated[
     str, typer.Option(help="Images to train a predictor on samples with, to see what they are worth; 0: leave it out.")
+]
+Edited = Annotated[
+    int, typer.Option("--edits", help="Held-out images edited per attribute, by models that can; 0: none.")
 ]
 MeasureSeed = Annotated[int, typer.Option("--measure-seed", help="Seed of the first sample that is judged.")]
 Guidance = Annotated[
@@ -56,6 +62,7 @@ def evaluate(
     features: Features = "judge",
     pairs: Pairs = 1_000,
     useful: Useful = "60k",
+    edited: Edited = 200,
     seed: MeasureSeed = 0,
     guidance: Guidance = None,
     sampler: Sampler = None,
@@ -72,7 +79,7 @@ def evaluate(
     from condgen.run import Run
     from condgen.sampling import Sampling
 
-    how = _measuring(samples, labels, features, pairs, useful, seed)
+    how = replace(_measuring(samples, labels, features, pairs, useful, seed), edits=edited)
     opened = Run.open(run)
     sampling = Sampling(guidance=guidance, sampler=sampler, steps=steps)
     sampling.must_suit(opened.model)
@@ -151,7 +158,7 @@ def doctor(
     opened = Run.open(run)
     report = Report.load(run / FILE) if data is None and (run / FILE).exists() else None
     if report is None or report.run.get("weights") != fingerprint(opened):
-        brief = Measuring(samples=2_000, pairs=500, useful=0)
+        brief = Measuring(samples=2_000, pairs=500, useful=0, edits=0)
         report = measure(opened, data_of(opened, data), brief, say=say).report
     if as_json:
         print(json.dumps([asdict(f) for f in report.findings], indent=2, ensure_ascii=False))
@@ -283,6 +290,8 @@ def _show_report(report: "Report") -> None:
             f"{f.overall.recall.value:.2f} ({f.floor.recall.value:.2f}), coverage {f.overall.coverage.value:.2f} "
             f"({f.floor.coverage.value:.2f}); in brackets, other real data"
         )
+    for line in report.edits.lines()[:MOST_EDITS] if report.edits else ():
+        print(f"  edited: {line}")
     _show_findings(report.findings)
     for text in report.warnings:
         print(f"Note: {text}")

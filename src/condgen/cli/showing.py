@@ -25,7 +25,7 @@ def gallery(
     ),
     png: Annotated[Path | None, typer.Option("--png", help="A new folder for the sheets as PNG files.")] = None,
     only: Annotated[str | None, typer.Option(help=f"Some sections: {SECTION_NAMES}.")] = None,
-    n: Annotated[int, typer.Option("-n", help="Samples per request.")] = 8,
+    n: Annotated[int, typer.Option("-n", help="Samples per request.")] = 10,
     seed: Annotated[int, typer.Option(help="Sample k of every request has the seed SEED + k.")] = 0,
     data: Annotated[str | None, typer.Option(help="Other data, labelled alike; else what RUN was trained on.")] = None,
     guidance: Guidance = None,

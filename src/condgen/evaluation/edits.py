@@ -18,7 +18,9 @@ from condgen.errors import RequestError
 from condgen.evaluation.estimate import Estimate, mean, share
 from condgen.evaluation.features import Extractor, extract, extractor
 from condgen.evaluation.judge import Judge, Reading
+from condgen.evaluation.page import Picture, Sheet
 from condgen.evaluation.subject import otherwise
+from condgen.pictures import pil_image
 from condgen.run import Run
 from condgen.schema import Attribute, Condition, Continuous
 
@@ -64,7 +66,7 @@ class Edited:
     obeyed: share read as asked; of a number the mean absolute error in its unit.
     before: the same of the originals: what no edit at all would score.
     real:   the same of held-out observations that have this value under their own labels: as good as it can get.
-    moved:  from the original. decoded: the pixels' difference from the edit that changes nothing.
+    moved:  from the original. from_unchanged: the difference in pixels from the edit that changes nothing.
     """
 
     attribute: str
@@ -75,7 +77,13 @@ class Edited:
     before: Estimate
     real: Estimate
     moved: Moved
-    decoded: Estimate
+    from_unchanged: Estimate
+
+    @property
+    def also_moved(self) -> list[tuple[str, float]]:
+        """The three attributes that are most often read otherwise though they were not to change."""
+        shares = {name: estimate.value for name, estimate in self.moved.read.items()}
+        return sorted(shares.items(), key=lambda item: -item[1])[:3]
 
 
 @dataclass(frozen=True)
@@ -94,10 +102,16 @@ class Edits:
 
     def lines(self) -> list[str]:
         """One readable line per attribute and value."""
-        return [_line(edit, self.unchanged) for edit in self.edits]
+        return [_line(edit) for edit in self.edits]
 
 
 # ---- making them
+
+
+def can_be_measured(run: Run, data: Dataset) -> bool:
+    """Whether a run edits, and there are enough held-out observations with all its labels."""
+    can = {"encodes", "conditional"} <= run.model.capabilities and run.schema == data.schema
+    return can and int(data.condition.present.all(1).sum()) >= FEWEST
 
 
 def trials(run: Run, data: Dataset, n: int, seed: int = 0, editing: Editing | None = None) -> Trials:
@@ -126,6 +140,30 @@ def trials(run: Run, data: Dataset, n: int, seed: int = 0, editing: Editing | No
 def _edited(run: Run, originals: Dataset, target: Condition, editing: Editing | None) -> Dataset:
     x = edited(run.model, as_float(originals.x), originals.condition, target, editing)
     return Dataset(as_uint8(x) if x.dim() == 4 else x, target)
+
+
+def edits_sheet(run: Run, data: Dataset, rows: int = 8, attributes: int = 6) -> Sheet:
+    """Held-out images, each with its edits, one attribute at a time; of very many attributes the first ones."""
+    usable = data.condition.present.all(1).nonzero()[: max(rows, FEWEST), 0]
+    made = trials(run, Dataset(data.take(usable), data.condition[usable]), len(usable))
+    changed = list(made.changed.items())[:attributes]
+    told = made.originals.condition.describe()
+    shown = tuple(
+        (
+            told[k],
+            (_picture(made.originals, k, "original"), *(_picture(part, k, _to(part, k, a)) for a, part in changed)),
+        )
+        for k in range(min(rows, len(usable)))
+    )
+    return Sheet("Edits", "Nobody trained on the originals; one attribute is changed at a time.", shown)
+
+
+def _picture(part: Dataset, k: int, caption: str) -> Picture:
+    return Picture(pil_image(as_float(part.x[k])), caption)
+
+
+def _to(part: Dataset, k: int, name: str) -> str:
+    return part.condition[k : k + 1].select([name]).describe()[0]
 
 
 # ---- measuring them
@@ -190,7 +228,7 @@ class _Look:
             before=_score(a, self.before[index], asked),
             real=_score(a, self.real[alike], labels.values[a.name][alike]),
             moved=self.moved(part, index, a.name),
-            decoded=mean(_apart(part.x, self.made.unchanged.x[index])),
+            from_unchanged=mean(_apart(part.x, self.made.unchanged.x[index])),
         )
 
     def moved(self, part: Dataset, index: Tensor, asked: str) -> Moved:
@@ -232,12 +270,11 @@ def _apart(one: Shaped[Tensor, "n ..."], other: Shaped[Tensor, "n ..."]) -> Floa
     return (as_float(one) - as_float(other)).flatten(1).square().mean(1).sqrt()
 
 
-def _line(edit: Edited, unchanged: Moved) -> str:
+def _line(edit: Edited) -> str:
     def shown(e: Estimate) -> str:
         return f"off by {e.value:.3g}" if edit.kind == "continuous" else f"{e.value:.1%}"
 
-    others = sorted(edit.moved.read, key=lambda name: unchanged.read[name].value - edit.moved.read[name].value)
-    else_moved = ", ".join(f"{name} {edit.moved.read[name].value:.1%}" for name in others[:3])
+    else_moved = ", ".join(f"{name} {share:.1%}" for name, share in edit.also_moved)
     return (
         f"{edit.attribute} to {edit.to} ({edit.n}): {shown(edit.obeyed)} as asked (before {shown(edit.before)}, real "
         f"{shown(edit.real)}); nearest to its own original {edit.moved.own.value:.1%}"

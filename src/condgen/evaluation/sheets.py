@@ -52,22 +52,22 @@ def worst_mistakes(made: Dataset, read: Reading) -> Sheet:
     """Samples that the judge reads otherwise than asked, the surest first; no rows where there are none."""
     told = made.condition
     doubt = torch.stack([-read.log_prob(a.name, told.values[a.name]) * told.given(a.name) for a in told.schema]).sum(0)
-    off = torch.stack([missed(read, told, name) for name in told.schema.names], dim=1)
-    wrong = off.any(1)
+    missed = torch.stack([missed_by(read, told, name) for name in told.schema.names], dim=1)
+    wrong = missed.any(1)
     order = doubt.argsort(descending=True)
     order = order[wrong[order]][:MISTAKES]
-    rows = zip(told[order].rows(), read.condition[order].rows(), off[order].tolist(), strict=True)
-    shown = tuple(_picture(x, mistake(*row)) for x, row in zip(made.x[order], rows, strict=True))
+    rows = zip(told[order].rows(), read.condition[order].rows(), missed[order].tolist(), strict=True)
+    shown = tuple(_picture(x, _mistake(*row)) for x, row in zip(made.x[order], rows, strict=True))
     note = f"Of {len(wrong):,} samples the judge reads {int(wrong.sum()):,} otherwise than asked; these most surely."
     return Sheet("Worst mistakes", note, (("", shown),) if shown else ())
 
 
-def missed(read: Reading, told: Condition, name: str) -> Bool[Tensor, " n"]:
+def missed_by(read: Reading, told: Condition, name: str) -> Bool[Tensor, " n"]:
     """Where an attribute is not as asked; a number, where it is off by more than twice what the judge usually is."""
     return (read.errors_of(name, told.values[name]) > 2 * read.errors.get(name, 0.0)) & told.given(name)
 
 
-def mistake(asked: Mapping[str, str | None], seen: Mapping[str, str | None], missed: list[bool]) -> str:
+def _mistake(asked: Mapping[str, str | None], seen: Mapping[str, str | None], missed: list[bool]) -> str:
     """What was asked and is not read, of the attributes that are missed; a number nearly as asked is no mistake."""
     wrong = [name for name, off in zip(asked, missed, strict=True) if off]
     return "; ".join(f"{name}={asked[name]} reads {seen[name]}" for name in wrong)

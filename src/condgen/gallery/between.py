@@ -3,6 +3,7 @@
 import copy
 import math
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
@@ -18,6 +19,8 @@ from condgen.run import STREAMS
 from condgen.sampling import Sampling
 from condgen.schema import Condition
 
+M = TypeVar("M", bound=nn.Module)
+
 FAR = 1_000  # from one seed of an interpolation to the other
 
 
@@ -28,7 +31,7 @@ class NoiseBetween(Rng):
     and so; uniform numbers are those of the first.
     """
 
-    def __init__(self, start: list[int], end: list[int], share: float):
+    def __init__(self, start: list[int], end: list[int], share: int | float):
         super().__init__(start)
         self._end = Rng(end)
         self._angle = share * math.pi / 2
@@ -45,7 +48,7 @@ class EncodedBetween(nn.Module):
     What is free in a condition stays free: guidance drops attributes.
     """
 
-    def __init__(self, encoder: ConditionEncoder, end: Condition, share: float):
+    def __init__(self, encoder: ConditionEncoder, end: Condition, share: int | float):
         super().__init__()
         self.encoder, self.end, self.share = encoder, end, share
 
@@ -56,13 +59,15 @@ class EncodedBetween(nn.Module):
         return Encoded(*(torch.lerp(a, b, self.share) for a, b in pairs))
 
 
-def with_encoder(model: Model, encoder: nn.Module) -> Model:
+def with_encoder(model: M, encoder: nn.Module) -> M:
     """The same model, sharing its weights, but for the encoder of conditions that it samples with."""
     twin = copy.copy(model)
     twin._modules = dict(model._modules)
     holder = "condition_encoder" if "condition_encoder" in model._modules else "generator"
     if holder == "generator":
-        encoder = with_encoder(model._modules["generator"], encoder)  # type: ignore[arg-type]
+        generator = model._modules["generator"]
+        assert generator is not None
+        encoder = with_encoder(generator, encoder)
     twin._modules[holder] = encoder
     return twin
 
@@ -153,7 +158,7 @@ def between_photographs(look: Look) -> list[Panel]:
     x = torch.cat([ends[0][0][:, None], made, ends[1][0][:, None]], dim=1).float().cpu()
     labels = [f"{a} → {b}" for a, b in zip(ends[0][1].describe(), ends[1][1].describe(), strict=True)]
     note = "Held-out photographs at both ends; what the model makes of them between."
-    heads = ("photograph", *_heads(), "photograph")
+    heads = ("real", *_heads(), "real")
     rows = _rows(labels, list(x.unbind(1)))
     return [Panel("Between two photographs", note, rows, (look.section("interpolations"),), heads)]
 

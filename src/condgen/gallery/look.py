@@ -1,7 +1,7 @@
 """A look at a run: who is looked at, what is asked of it, and what the judge says about what comes."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from condgen.data import Splits
 from condgen.editing import Editing
 from condgen.evaluation.judge import Judge
-from condgen.evaluation.sheets import missed, mistake
+from condgen.evaluation.sheets import missed_by
 from condgen.gallery.panels import Row
 from condgen.joint import Joint
 from condgen.request import Request
@@ -39,7 +39,7 @@ class Look:
     run: Run
     asked: tuple[Request, ...] = ()
     seed: int = 0
-    columns: int = 8
+    columns: int = 10
     data: Splits | None = None
     no_data: str = "No data was given."
     judge: Judge | None = None
@@ -101,14 +101,17 @@ class Look:
         if self.judge is None:
             return Row(label, x, tuple(captions))
         read = self.judge.read(x)
-        wrong = torch.stack([missed(read, asked, name) for name in asked.schema.names], 1)
-        told = [
-            mistake(*row) if any(row[2]) else ""
-            for row in zip(asked.rows(), read.condition.rows(), wrong.tolist(), strict=True)
-        ]
+        wrong = torch.stack([missed_by(read, asked, name) for name in asked.schema.names], 1)
+        told = [_otherwise(*row) for row in zip(read.condition.rows(), wrong.tolist(), strict=True)]
         right = len(x) - int(wrong.any(1).sum())
         both = tuple("; ".join(filter(None, pair)) for pair in zip(captions, told, strict=True))
         return Row(label, x, both, f"the judge reads {right} of {len(x)} as asked")
+
+
+def _otherwise(seen: Mapping[str, str | None], wrong: Sequence[bool]) -> str:
+    """What the judge reads where that is not what was asked; of very much, the first."""
+    read = [f"{name}={value}" for (name, value), off in zip(seen.items(), wrong, strict=True) if off]
+    return "reads " + ", ".join(read[:3]) + ", …" * (len(read) > 3) if read else ""
 
 
 def _option(name: str) -> str:

@@ -57,7 +57,7 @@ def _edits(look: Look, title: str, originals: Dataset, how: Editing) -> Panel:
         "edit", "PHOTO.png", next(iter(targets), "…") if look.asked else "ATTRIBUTE=VALUE", out="edited"
     )
     commands = (look.section("edits"), f"{command} {way}")
-    return Panel(title, "", rows, commands, ("original", "reconstruction", *targets))
+    return Panel(title, "", rows, commands, ("original", "decoded", *targets))
 
 
 def _targets(look: Look, source: Condition) -> dict[str, Condition]:
