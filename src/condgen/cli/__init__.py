@@ -8,6 +8,7 @@ import typer
 from condgen.cli.looking import datasets, inspect, presets
 from condgen.cli.making import distill, edit, resume, sample, train
 from condgen.cli.proving import compare, doctor, evaluate
+from condgen.cli.showing import gallery
 
 app = typer.Typer(
     name="condgen",
@@ -28,7 +29,7 @@ def _condgen(version: Annotated[bool, typer.Option("--version", help="Print the 
         raise typer.Exit
 
 
-for _command in (inspect, train, resume, sample, edit, evaluate, compare, doctor, distill, datasets, presets):
+for _command in (inspect, train, resume, sample, edit, gallery, evaluate, compare, doctor, distill, datasets, presets):
     app.command()(_command)
 
 

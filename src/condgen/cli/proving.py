@@ -1,5 +1,6 @@
 """Commands that measure: reports, comparisons, diagnoses."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from condgen.evaluation.report import Report
     from condgen.run import Run
 
+MOST_EDITS = 12  # lines about edits; the page has all
+
 Samples = Annotated[int, typer.Option(help="How many are generated and judged.")]
 Labels = Annotated[
     str, typer.Option(help="What is asked for: as in the held-out 'data', or every combination alike, 'uniform'.")
@@ -41,6 +44,9 @@ Features = Annotated[
 Pairs = Annotated[int, typer.Option(help="Pairs per attribute that differ in it alone, for swap test and leakage.")]
 Useful = Annotated[
     str, typer.Option(help="Images to train a predictor on samples with, to see what they are worth; 0: leave it out.")
+]
+Edited = Annotated[
+    int, typer.Option("--edits", help="Held-out images edited per attribute, by models that can; 0: none.")
 ]
 MeasureSeed = Annotated[int, typer.Option("--measure-seed", help="Seed of the first sample that is judged.")]
 Guidance = Annotated[
@@ -58,6 +64,7 @@ def evaluate(
     features: Features = "judge",
     pairs: Pairs = 1_000,
     useful: Useful = "60k",
+    edited: Edited = 200,
     seed: MeasureSeed = 0,
     guidance: Guidance = None,
     sampler: Sampler = None,
@@ -74,11 +81,11 @@ def evaluate(
     from condgen.run import Run
     from condgen.sampling import Sampling
 
-    how = _measuring(samples, labels, features, pairs, useful, seed)
+    how = replace(_measuring(samples, labels, features, pairs, useful, seed), edits=edited)
     opened = Run.open(run)
     sampling = Sampling(guidance=guidance, sampler=sampler, steps=steps)
     sampling.must_suit(opened.model)
-    found = measure(opened, _data(opened, data), how, sampling=sampling, say=say)
+    found = measure(opened, data_of(opened, data), how, sampling=sampling, say=say)
     page = found.save(out or run)
     if as_json:
         print(found.report.dumps())
@@ -157,8 +164,8 @@ def doctor(
     opened = Run.open(run)
     report = Report.load(run / FILE) if data is None and (run / FILE).exists() else None
     if report is None or report.run.get("weights") != fingerprint(opened):
-        brief = Measuring(samples=2_000, pairs=500, useful=0)
-        report = measure(opened, _data(opened, data), brief, say=say).report
+        brief = Measuring(samples=2_000, pairs=500, useful=0, edits=0)
+        report = measure(opened, data_of(opened, data), brief, say=say).report
     if as_json:
         print(json.dumps([asdict(f) for f in report.findings], indent=2, ensure_ascii=False))
     else:
@@ -177,7 +184,7 @@ def _measuring(samples: int, labels: str, features: str, pairs: int, useful: str
     return Measuring(samples=samples, labels=labels, features=names, pairs=pairs, useful=images, seed=seed)
 
 
-def _data(run: "Run", source: str | None) -> "Splits":
+def data_of(run: "Run", source: str | None) -> "Splits":
     """What a run was trained on, or other data with its attributes."""
     if source is None:
         return load_again(run.path)
@@ -299,6 +306,8 @@ def _show_report(report: "Report") -> None:
             f"{f.overall.recall.value:.2f} ({f.floor.recall.value:.2f}), coverage {f.overall.coverage.value:.2f} "
             f"({f.floor.coverage.value:.2f}); in brackets, other real data"
         )
+    for line in report.edits.lines()[:MOST_EDITS] if report.edits else ():
+        print(f"  edited: {line}")
     _show_findings(report.findings)
     for text in report.warnings:
         print(f"Note: {text}")

@@ -15,6 +15,7 @@ from torch import Tensor
 from condgen.data import Dataset, Splits
 from condgen.errors import RequestError
 from condgen.evaluation.doctor import Case, Finding, diagnose, telling
+from condgen.evaluation.edits import Edits, can_be_measured, edits, edits_sheet
 from condgen.evaluation.features import extract, extractor
 from condgen.evaluation.fidelity import FeatureSet, Fidelity, fidelity, too_few
 from condgen.evaluation.held import judged
@@ -52,6 +53,7 @@ class Measuring:
               (`data`) or every combination as often as any other (`uniform`). Distances always use the former.
     features: what distances are measured on, see `extractor`. pairs: counterfactual samples per attribute.
     useful:   images that a predictor is trained on to see whether samples can stand in for data; 0 leaves that out.
+    edits:    held-out observations edited per attribute, where a model can; 0 leaves that out.
     seed:     of sample 0, and of what is asked.
 
     Raises RequestError for numbers and names that cannot be meant.
@@ -62,6 +64,7 @@ class Measuring:
     features: tuple[str, ...] = ("judge",)
     pairs: int = 1_000
     useful: int = 60_000
+    edits: int = 200
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -69,8 +72,10 @@ class Measuring:
             raise RequestError(f"{self.samples} samples are too few; take at least {FEWEST} (--samples 10000).")
         if self.labels not in LABELS:
             raise RequestError(f"Labels are asked for as in the '{LABELS[0]}' or '{LABELS[1]}', not '{self.labels}'.")
-        if not self.features or self.pairs < 0 or self.useful < 0 or self.seed < 0:
-            raise RequestError("There must be features to measure on; pairs, useful and seed cannot be negative.")
+        if not self.features or self.pairs < 0 or min(self.useful, self.edits, self.seed) < 0:
+            raise RequestError(
+                "There must be features to measure on; pairs, useful, edits and seed cannot be negative."
+            )
 
     def recipe(self, data: Splits, judge: Judge) -> Recipe:
         """The recipe of what is measured like this on this data."""
@@ -110,6 +115,7 @@ class _Measured:
     memorisation: Memorisation
     usefulness: Usefulness | None
     latents: LatentSummary | None
+    edits: Edits | None
     coarse: tuple[str, ...]
 
 
@@ -147,6 +153,7 @@ def evaluate(
         memorisation=measured.memorisation,
         usefulness=measured.usefulness,
         latents=measured.latents,
+        edits=measured.edits,
         findings=findings,
         warnings=tuple(_warnings(measured, subject)),
         seconds=time.monotonic() - start,
@@ -170,7 +177,17 @@ def _measure(subject: Subject, judge: Judge, made: Dataset, how: Measuring, say:
     say("Usefulness: a predictor trained on the samples …")
     useful = usefulness(made, data.train, data.test, images=how.useful) if how.useful and asked else None
     coarse = tuple(text for _, texts in near for text in texts)
-    return _Measured(found, tuple(f for f, _ in near), owed, useful, _latents(subject), coarse)
+    edited = _edits(subject, judge, how, say)
+    return _Measured(found, tuple(f for f, _ in near), owed, useful, _latents(subject), edited, coarse)
+
+
+def _edits(subject: Subject, judge: Judge, how: Measuring, say: Say) -> Edits | None:
+    """Edits of held-out data, with distances in features that know more than the attributes, where there are any."""
+    if not how.edits or not can_be_measured(subject.run, subject.data.test):
+        return None
+    say("Edits of held-out data …")
+    features = next((name for name in how.features if name != "judge"), "judge")
+    return edits(subject.run, subject.data.test, judge, n=how.edits, features=features, seed=how.seed)
 
 
 def _case(subject: Subject, measured: _Measured, log: Sequence[Mapping[str, Any]]) -> Case:
@@ -369,4 +386,6 @@ def _sheets(subject: Subject, judge: Judge, made: Dataset) -> dict[str, Sheet]:
         complete = data.test[data.test.condition.present.all(1).nonzero()[:500, 0]]
         if len(complete):
             sheets["traversals"] = traversals(model, complete)
+    if can_be_measured(subject.run, data.test):
+        sheets["edits"] = edits_sheet(subject.run, data.test)
     return sheets
