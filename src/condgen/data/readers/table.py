@@ -54,8 +54,8 @@ class Parts:
 class Shard:
     """A piece of a source that is too large to be read as a whole: its rows come in order, a few at a time.
 
-    name: to call it by in messages. stamp: changes when its content does. tables: reads it from its beginning; tables of
-    at most READ rows. first: how many rows of what `name` names come before it.
+    name: to call it by in messages. stamp: changes when its content does. tables: reads it from its beginning, in
+    tables of at most READ rows. first: how many rows of what `name` names come before it.
     """
 
     name: str
@@ -106,7 +106,9 @@ def described(
 ) -> Table:
     """The table of a file, its column of images, or its columns x0, x1, … of a vector, set apart.
 
-    folder: where its paths start from; that of the file unless given. first: rows of the file before these. Raises DataError that says what is missing.
+    folder: where its paths start from; that of the file unless given. first: rows of the file before these.
+
+    Raises DataError that says what is missing.
     """
     folder = path.parent if folder is None else folder
     if not columns or not next(iter(columns.values())):

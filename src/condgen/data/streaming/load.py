@@ -108,7 +108,7 @@ def _split(sample: Sample, test: Dataset | None, source: str, splitting: Splitti
 
 
 def _numbers(part: Dataset) -> list[int]:
-    return part.x[:, 0].long().tolist()  # type: ignore[no-any-return]
+    return part.x[:, 0].long().tolist()
 
 
 def _must_be_shards(source: str, splitting: Splitting) -> None:
@@ -116,8 +116,8 @@ def _must_be_shards(source: str, splitting: Splitting) -> None:
         raise RequestError(f"{source} comes as a whole; leave out --stream.")
     if splitting.group is not None:
         raise RequestError(
-            f"A stream cannot be split by '{splitting.group}': what comes later may belong to a group of the sample that "
-            "is tested on. Keep such groups in test shards of their own, or prepare the data, without --stream."
+            f"A stream cannot be split by '{splitting.group}': what comes later may belong to a group of the sample "
+            "that is tested on. Keep such groups in test shards of their own, or prepare the data, without --stream."
         )
 
 
