@@ -371,14 +371,10 @@ def _usable(name: str, model: Model, data: Splits) -> tuple[Splits, str]:
     if not labelled.any():
         raise DataError(f"No training example has a label, so {name} cannot learn what they mean.")
     note = (
-        ""
-        if labelled.all()
-        else (
-            f"{int((~labelled).sum()):,} of {len(labelled):,} training examples have no labels at all and are left out; a "
-            "flow can learn from them too (--model flow)."
-        )
+        f"{int((~labelled).sum()):,} of {len(labelled):,} training examples have no labels at all and are left out; a "
+        "flow can learn from them too (--model flow)."
     )
-    return replace(data, train=data.train.only_labelled()), note
+    return replace(data, train=data.train.only_labelled()), "" if labelled.all() else note
 
 
 def _preview(model: Model, data: Splits) -> Preview:

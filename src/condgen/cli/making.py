@@ -97,9 +97,8 @@ def train(
         "streaming": streaming(stream, buffer, sample),
     }
     splits = load_data(data, attributes, size, schema, **how)
-    say(
-        f"{len(splits.train):,} {'sampled' if stream else 'training'} examples of shape {splits.shape}, attributes: {', '.join(splits.schema.names)}"
-    )
+    kind = "sampled" if stream else "training"
+    say(f"{len(splits.train):,} {kind} examples of shape {splits.shape}, attributes: {', '.join(splits.schema.names)}")
     source = origin(data, splits, size, schema, **how)
     run = train_run(name, splits, out, source=source, monitor=Terminal(), **arguments)
     remark(splits)

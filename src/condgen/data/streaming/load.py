@@ -96,12 +96,12 @@ def _split(sample: Sample, test: Dataset | None, source: str, splitting: Splitti
     def restored(part: Dataset) -> Dataset:
         return Dataset(x[_numbers(part)], part.condition)
 
-    apart = _numbers(parts.validation) + ([] if test else _numbers(parts.test))
+    apart = _numbers(parts.validation) + ([] if test is not None else _numbers(parts.test))
     restored_parts = replace(
         parts,
         train=restored(parts.train),
         validation=restored(parts.validation),
-        test=parts.test if test else restored(parts.test),
+        test=parts.test if test is not None else restored(parts.test),
         held=restored(parts.held) if parts.held else None,
     )
     return restored_parts, frozenset(sample.places[k] for k in apart)

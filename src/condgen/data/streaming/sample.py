@@ -68,9 +68,8 @@ class Taken:
             if progress:
                 progress(k + 1, len(images))
         quarantine.check()
-        return Sample(
-            Dataset(torch.from_numpy(x[: len(kept)]), condition[torch.tensor(kept)]), [self.places[k] for k in kept]
-        )
+        data = Dataset(torch.from_numpy(x[: len(kept)]), condition[torch.tensor(kept)])
+        return Sample(data, [self.places[k] for k in kept])
 
     def _condition(self, schema: Schema, advice: str) -> Condition:
         """The labels, shard by shard, so that what is wrong is told with its row there."""
