@@ -12,7 +12,7 @@ Names are imported on first use, so that `import condgen` costs nothing.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from condgen.data import Dataset, Splits, load
+    from condgen.data import Dataset, Splits, load, stream
     from condgen.joint import Joint
     from condgen.models import Model, build
     from condgen.request import requests
@@ -40,6 +40,7 @@ _HOME = {
     "requests": "request",
     "resume": "run",
     "save_samples": "samples",
+    "stream": "data",
     "train": "run",
 }
 
@@ -62,6 +63,7 @@ __all__ = [
     "requests",
     "resume",
     "save_samples",
+    "stream",
     "train",
 ]
 

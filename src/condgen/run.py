@@ -370,7 +370,7 @@ def _usable(name: str, model: Model, data: Splits) -> tuple[Splits, str]:
     """
     labelled = data.train.labelled
     harmed = "conditional" in model.capabilities and not {"unlabelled", "discovers"} & model.capabilities
-    if not harmed or labelled.all():
+    if not harmed:
         return data, ""
     if not labelled.any():
         raise DataError(f"No training example has a label, so {name} cannot learn what they mean.")
@@ -378,7 +378,7 @@ def _usable(name: str, model: Model, data: Splits) -> tuple[Splits, str]:
         f"{int((~labelled).sum()):,} of {len(labelled):,} training examples have no labels at all and are left out; a "
         "flow can learn from them too (--model flow)."
     )
-    return replace(data, train=data.train[labelled.nonzero()[:, 0]]), note
+    return replace(data, train=data.train.only_labelled()), "" if labelled.all() else note
 
 
 def _preview(model: Model, data: Splits) -> Preview:

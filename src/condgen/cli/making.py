@@ -9,20 +9,25 @@ import typer
 from condgen.cli.options import (
     Attributes,
     Broken,
+    Buffer,
     Data,
     DataDir,
     HoldOut,
     Out,
     Resize,
     RunFolder,
+    Sample,
     SchemaFile,
     Size,
     Split,
+    Stream,
     load_again,
     load_data,
     origin,
     parse_settings,
+    remark,
     say,
+    streaming,
 )
 
 if TYPE_CHECKING:
@@ -55,6 +60,9 @@ def train(
     broken: Broken = 0.05,
     split: Split = "random",
     hold_out: HoldOut = None,
+    stream: Stream = False,
+    buffer: Buffer = None,
+    sample: Sample = None,
     seed: Annotated[
         int | None, typer.Option(help="Of the initial weights, the order of the data and the noise.")
     ] = None,
@@ -87,13 +95,14 @@ def train(
         "broken": broken,
         "split": split,
         "hold_out": hold_out,
+        "streaming": streaming(stream, buffer, sample),
     }
     splits = load_data(data, attributes, size, schema, **how)
-    say(
-        f"{len(splits.train):,} training examples of shape {splits.shape}, attributes: {', '.join(splits.schema.names)}"
-    )
+    kind = "sampled" if stream else "training"
+    say(f"{len(splits.train):,} {kind} examples of shape {splits.shape}, attributes: {', '.join(splits.schema.names)}")
     source = origin(data, splits, size, schema, **how)
     run = train_run(name, splits, out, source=source, monitor=Terminal(), **arguments)
+    remark(splits)
     _trained(run)
 
 
@@ -125,7 +134,10 @@ def resume(run: RunFolder) -> None:
     from condgen.run import resume as resume_run
     from condgen.training import Terminal
 
-    _trained(resume_run(run, load_again(run), monitor=Terminal()))
+    data = load_again(run)
+    resumed = resume_run(run, data, monitor=Terminal())
+    remark(data)
+    _trained(resumed)
 
 
 def sample(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from condgen.data import Splits, Splitting
+    from condgen.data import Splits, Splitting, Streaming
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A name, a folder, a table, …: see `condgen datasets`.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `condgen train --out` wrote.")]
@@ -24,6 +24,13 @@ Broken = Annotated[float, typer.Option(help="Share of images that may be unreada
 Split = Annotated[str, typer.Option(help="random, stratified:ATTRIBUTE, or group:COLUMN (its cells stay together).")]
 HoldOut = Annotated[
     list[str] | None, typer.Option("--hold-out", help='A combination that never trains: "color=red, body=Coupe".')
+]
+Stream = Annotated[
+    bool, typer.Option("--stream", help="Train from shards as they are (WebDataset, Parquet, hf:), preparing nothing.")
+]
+Buffer = Annotated[int | None, typer.Option(help="Images of a stream within which its order is random; default 8192.")]
+Sample = Annotated[
+    int | None, typer.Option(help="Images of a stream that tell its schema, validate and test; default 10000.")
 ]
 SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A schema.json to use instead of the inferred one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -45,27 +52,58 @@ def load_data(
     broken: float = 0.05,
     split: str = "random",
     hold_out: list[str] | None = None,
+    streaming: "Streaming | None" = None,
 ) -> "Splits":
     """The data that a command names; what was guessed or changed on the way is said."""
-    from condgen.data import load
     from condgen.schema import Schema
 
     chosen = [name.strip() for name in attributes.split(",")] if attributes else None
-    with preparing() as progress:
-        splits = load(
-            data,
-            attributes=chosen,
-            size=size,
-            schema=Schema.load(schema) if schema else None,
-            data_dir=data_dir,
-            resize=resize,
-            broken=broken,
-            splitting=_splitting(split, hold_out or []),
-            progress=progress,
-        )
+    splits = _loaded(
+        data,
+        data_dir,
+        streaming,
+        attributes=chosen,
+        size=size,
+        schema=Schema.load(schema) if schema else None,
+        resize=resize,
+        broken=broken,
+        splitting=_splitting(split, hold_out or []),
+    )
     for note in splits.notes:
         say(f"Note: {note}")
     return splits
+
+
+def streaming(stream: bool, buffer: int | None, sample: int | None) -> "Streaming | None":
+    """How a stream is read, if data is to be one. Raises RequestError for numbers that are for streams only."""
+    from condgen.data import Streaming
+    from condgen.errors import RequestError
+
+    given = {name: n for name, n in (("buffer", buffer), ("sample", sample)) if n is not None}
+    if given and not stream:
+        raise RequestError(f"--{next(iter(given))} is for streams; add --stream.")
+    return Streaming(**given) if stream else None
+
+
+def remark(data: "Splits") -> None:
+    """Tell a person how many images of a stream could not be read."""
+    from condgen.data import Streamed
+
+    if isinstance(data.train, Streamed) and (found := data.train.stream.quarantine).broken:
+        say(f"Note: {found.broken:,} of {found.seen:,} images that were read are unusable; see {found.path}.")
+
+
+def _loaded(source: str, data_dir: "str | Path | None", streaming: "Streaming | None", **how: Any) -> "Splits":
+    """Data by `load` or, as a stream, by `stream`."""
+    from condgen.data import load, stream
+    from condgen.errors import RequestError
+
+    with preparing() as progress:
+        if streaming is None:
+            return load(source, data_dir=data_dir, progress=progress, **how)
+        if data_dir is not None:
+            raise RequestError("A stream is read where it is; leave out --data-dir or --stream.")
+        return stream(source, streaming=streaming, progress=progress, **how)
 
 
 @contextmanager
@@ -99,7 +137,7 @@ def _splitting(how: str, hold_out: list[str]) -> "Splitting | None":
 
 def load_again(run: Path) -> "Splits":
     """The data that a run was trained on."""
-    from condgen.data import load
+    from condgen.data import Streaming
     from condgen.errors import RunError
     from condgen.schema import Schema
     from condgen.training import checkpoint
@@ -111,18 +149,17 @@ def load_again(run: Path) -> "Splits":
             f"{run} was trained from Python on data in memory; go on there (condgen.resume, condgen.distil)."
         )
     given = Schema.model_validate(origin["schema"]) if origin.get("schema") else None
-    with preparing() as progress:
-        return load(
-            origin["source"],
-            attributes=origin.get("attributes"),
-            size=origin.get("size"),
-            schema=given,
-            data_dir=origin.get("data_dir"),
-            resize=origin.get("resize", "crop"),
-            broken=origin.get("broken", 0.05),
-            splitting=_splitting(*origin["splitting"]) if origin.get("splitting") else None,
-            progress=progress,
-        )
+    return _loaded(
+        origin["source"],
+        origin.get("data_dir"),
+        Streaming(**origin["streaming"]) if origin.get("streaming") else None,
+        attributes=origin.get("attributes"),
+        size=origin.get("size"),
+        schema=given,
+        resize=origin.get("resize", "crop"),
+        broken=origin.get("broken", 0.05),
+        splitting=_splitting(*origin["splitting"]) if origin.get("splitting") else None,
+    )
 
 
 def parse_settings(pairs: list[str]) -> dict[str, Any]:
@@ -149,6 +186,7 @@ def origin(
     broken: float = 0.05,
     split: str = "random",
     hold_out: list[str] | None = None,
+    streaming: "Streaming | None" = None,
 ) -> dict[str, Any]:
     """How to load the data again: what a run keeps of it."""
     from condgen.data import resolved
@@ -162,4 +200,5 @@ def origin(
         "resize": resize,
         "broken": broken,
         "splitting": [split, hold_out or []],
+        "streaming": vars(streaming) if streaming else None,
     }

@@ -7,6 +7,7 @@ from condgen.data.overlap import Overlap
 from condgen.data.published import PUBLISHED
 from condgen.data.sources import load, resolved
 from condgen.data.splits import Splitting, split
+from condgen.data.streaming import Streamed, Streaming, stream
 
 __all__ = [
     "BUILTIN",
@@ -16,9 +17,12 @@ __all__ = [
     "Overlap",
     "Splits",
     "Splitting",
+    "Streamed",
+    "Streaming",
     "as_float",
     "as_uint8",
     "load",
     "resolved",
     "split",
+    "stream",
 ]

@@ -92,17 +92,31 @@ class Dataset:
             return self.observations.content.encode() + self.observations.rows.numpy().tobytes()
         return self.observations.contiguous().numpy().tobytes()
 
+    def balanced(self, name: str) -> Balanced:
+        """The order in which an attribute's values come equally often. Raises RequestError where there is none."""
+        return Balanced(self.condition, name)
+
+    def only_labelled(self) -> "Dataset":
+        """The part that has at least one label."""
+        return self if self.labelled.all() else self[self.labelled.nonzero()[:, 0]]
+
+    @property
+    def epoch(self) -> int | float:
+        """How many observations one pass over the data has; infinite while nobody knows."""
+        return len(self)
+
     def batches(
-        self, seed: int, start: int, size: int, balance: str | None = None
+        self, seed: int, start: int, size: int, balance: str | None = None, share: slice = slice(None)
     ) -> Iterator[tuple[Shaped[Tensor, "batch ..."], Condition]]:
         """Endless shuffled batches from image number `start` on: the same ones wherever training was interrupted.
 
         Epoch e is a permutation drawn from (seed, e); batches may span two epochs. balance: an attribute of which every
-        value is to come equally often, instead.
+        value is to come equally often, instead. share: the part of every batch that is wanted, of several processes'.
         """
-        balanced = Balanced(self.condition, balance) if balance else None
+        balanced = self.balanced(balance) if balance else None
         while True:
             index = balanced(seed, start, size) if balanced else shuffled(len(self), seed, start, size)
+            index = index[share]
             yield self.take(index), self.condition[index]
             start += size
 

@@ -142,9 +142,9 @@ def _in_order(text: str) -> tuple[float, str]:
 
 
 def parse_columns(
-    columns: Columns, schema: Schema, source: str
+    columns: Columns, schema: Schema, source: str, first: int = 0
 ) -> "tuple[dict[str, list[float]], dict[str, list[bool]]]":
-    """Codes and presence of every attribute for every row.
+    """Codes and presence of every attribute for every row. first: rows of the source before these.
 
     Raises DataError that names the column, the row and the value that does not fit the schema.
     """
@@ -163,7 +163,7 @@ def parse_columns(
             try:
                 known[cell] = None if _absent(cell[1], a) else _code(a, _text(cell[1]))
             except ValueError as error:
-                raise DataError(f"{source}, row {row + 1}, column '{a.name}': {error}") from None
+                raise DataError(f"{source}, row {first + row + 1}, column '{a.name}': {error}") from None
         found = [known[cell] for cell in cells]
         present[a.name] = [code is not None for code in found]
         codes[a.name] = [0.0 if code is None else code for code in found]

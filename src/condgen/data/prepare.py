@@ -76,9 +76,7 @@ def prepare(
 
     Raises DataError for more broken images, or too little room on the disk; RequestError for an impossible size.
     """
-    if resize not in RESIZE:
-        raise unknown("way to resize", resize, RESIZE)
-    fit, notes = _plan(images, size, resize)
+    fit, notes = plan(images, size, resize)
     folder = cache_folder() / "prepared"
     key = _key(images, fit)
     encoded = 0
@@ -99,8 +97,13 @@ def prepare(
 # ---- what the images become
 
 
-def _plan(images: Sequence[EncodedImage], size: int | None, resize: str) -> tuple[Fit, list[str]]:
-    """The common mode and size, from headers: grey only if all images are grey."""
+def plan(images: Sequence[EncodedImage], size: int | None, resize: str) -> tuple[Fit, list[str]]:
+    """The common mode and size, from headers: grey only if all images are grey; and notes on them.
+
+    Raises RequestError for an impossible size or way to get there.
+    """
+    if resize not in RESIZE:
+        raise unknown("way to resize", resize, RESIZE)
     if size is not None and (size < 4 or size % 4):
         raise RequestError(f"The size {size} is not a positive multiple of 4.")
     some = [images[k] for k in np.linspace(0, len(images) - 1, min(len(images), SURVEYED)).astype(int)]

@@ -167,9 +167,12 @@ def schema_for(
     return inferred, notes
 
 
-def condition_of(table: Table, schema: Schema) -> Condition:
-    """What the rows of a table are labelled with. Raises DataError that names the row and column at fault."""
-    codes, given = parse_columns(table.columns, schema, table.source)
+def condition_of(table: Table, schema: Schema, first: int = 0) -> Condition:
+    """What the rows of a table are labelled with. Raises DataError that names the row and column at fault.
+
+    first: how many rows of the source come before them.
+    """
+    codes, given = parse_columns(table.columns, schema, table.source, first)
     values = {name: torch.tensor(column) for name, column in codes.items()}
     present = torch.tensor([given[name] for name in schema.names], dtype=torch.bool)
     return Condition(schema, values, present.reshape(len(schema), len(table.content)).T.contiguous())

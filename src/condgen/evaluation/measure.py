@@ -201,7 +201,7 @@ def _case(subject: Subject, measured: _Measured, log: Sequence[Mapping[str, Any]
         log=log,
         complaints=run.model.complaints(_last(log)),
         guidance=_guidance(run, subject.sampling),
-        epochs=run.info.images / len(subject.data.train),
+        epochs=run.info.images / subject.data.train.epoch,
         model=run.info.recipe.get("arguments", {}),
     )
 

@@ -24,7 +24,6 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from condgen.data import Splits, as_float
-from condgen.data.order import Balanced
 from condgen.errors import CondgenError, RequestError, RunError
 from condgen.joint import Joint
 from condgen.models import Model
@@ -124,7 +123,7 @@ class Trainer:
         self.preview = preview
         self.augment = augment or augmentation(data.schema, data.shape, flip=settings.flip, shift=settings.shift)
         if settings.balance:
-            Balanced(data.train.condition, settings.balance)  # refuses what cannot be balanced
+            data.train.balanced(settings.balance)  # refuses what cannot be balanced
         self.labels = Joint.of(data.train.condition)
         self.joint = model.joint(self.labels)
         self.real_diversity = real_diversity(data.train)
@@ -231,8 +230,7 @@ class Trainer:
         s, accelerator = self.settings, self.accelerator
         mine = slice(accelerator.process_index, None, accelerator.num_processes)
         images = self.info.images
-        for x, condition in ahead(self.data.train.batches(s.seed, images, s.batch, s.balance)):
-            x, condition = x[mine], condition[mine]
+        for x, condition in ahead(self.data.train.batches(s.seed, images, s.batch, s.balance, mine)):
             if "handles_missing" not in self.raw.capabilities and not condition.complete:
                 condition = self.labels.fill(condition, Rng(range(images, images + len(condition))))
             x = as_float(x.to(accelerator.device, non_blocking=True))

@@ -6,23 +6,38 @@ from pathlib import Path
 
 from condgen.data.readers.faces import is_celeba, is_utkface, read_celeba, read_utkface
 from condgen.data.readers.files import read_file
-from condgen.data.readers.folders import has_metadata, has_parquet, read_classes, read_metadata, read_parquet
-from condgen.data.readers.hub import PREFIX, read_hub
-from condgen.data.readers.shards import is_pattern, is_shards, read_pattern, read_shards
+from condgen.data.readers.folders import (
+    has_metadata,
+    has_parquet,
+    read_classes,
+    read_metadata,
+    read_parquet,
+    stream_parquet,
+)
+from condgen.data.readers.hub import PREFIX, read_hub, stream_hub
+from condgen.data.readers.shards import (
+    is_pattern,
+    is_shards,
+    read_pattern,
+    read_shards,
+    stream_pattern,
+    stream_shards,
+)
 from condgen.data.readers.stylegan import is_stylegan, read_stylegan
-from condgen.data.readers.table import Parts, Table
-from condgen.errors import DataError
+from condgen.data.readers.table import Parts, Shard, Shards, Table
+from condgen.errors import DataError, RequestError
 
-__all__ = ["KINDS", "Kind", "Parts", "Table", "is_address", "read"]
+__all__ = ["KINDS", "Kind", "Parts", "Shard", "Shards", "Table", "is_address", "read", "shards"]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of source: what it is, how a path is recognised as one, and what reads it."""
+    """A kind of source: what it is, how a path is recognised as one, what reads it, and what cuts it into shards."""
 
     description: str
     recognises: Callable[[Path], bool]
     read: Callable[[Path], Parts]
+    shards: Callable[[Path], Shards] | None = None
 
 
 KINDS = (  # the first that recognises a path reads it
@@ -36,6 +51,7 @@ KINDS = (  # the first that recognises a path reads it
         "a folder with train.parquet (or train-00000-of-00002.parquet, …) and, if you like, test.parquet",
         has_parquet,
         read_parquet,
+        stream_parquet,
     ),
     Kind(
         "a folder of images with a metadata.csv, .jsonl or .parquet: file_name, and one column per attribute",
@@ -48,6 +64,7 @@ KINDS = (  # the first that recognises a path reads it
         "    key.json, key.cls or key.txt",
         is_shards,
         read_shards,
+        stream_shards,
     ),
     Kind("UTKFace: images named [age]_[gender]_[race]_[date].jpg", is_utkface, read_utkface),
     Kind("a folder with one folder of images per class (attribute: label)", Path.is_dir, read_classes),
@@ -79,3 +96,27 @@ def read(source: str) -> Parts:
         if kind.recognises(path):
             return kind.read(path)
     raise DataError(f"The data {source} does not exist, or is neither a file nor a folder.")
+
+
+def shards(source: str) -> Shards:
+    """The shards of a source, of which nothing but the beginning of some has been read.
+
+    Raises RequestError for a source that does not come in pieces, DataError for one that is not there.
+    """
+    if is_address(source):
+        return stream_hub(source)
+    path = Path(source).expanduser()
+    if not path.exists() and is_pattern(source):
+        return stream_pattern(source)
+    if not path.exists():
+        raise DataError(f"The data {source} does not exist, so it cannot be streamed.")
+    if path.is_file() and path.suffix.casefold() == ".parquet":
+        return stream_parquet(path)
+    kind = next((kind for kind in KINDS if kind.recognises(path)), None)
+    if kind is None or kind.shards is None:
+        raise RequestError(
+            f"{source} does not come in shards. Streamed are WebDataset shards (a .tar, a folder of them, a pattern "
+            "such as shards-{000..009}.tar), Parquet files and hf:owner/name; leave out --stream to prepare this data "
+            "on disk, once."
+        )
+    return kind.shards(path)

@@ -4,11 +4,12 @@ import codecs
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from condgen.data.readers.table import Parts, Table, described, nested
+from condgen.data.readers.table import READ, Parts, Shard, Table, described, nested, stamped
 from condgen.errors import DataError
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -58,6 +59,41 @@ def parquet(paths: list[Path]) -> Table:
     names = _class_names(table.schema.metadata or {})
     columns, notes = columns_of(paths[0], table)
     return described(paths[0], named(columns, names), notes, [n for n in names if n in columns])
+
+
+def parquet_shards(paths: list[Path]) -> tuple[Shard, ...]:
+    """The row groups of Parquet files, each of which can be read without the others."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    shards = []
+    for path in paths:
+        try:
+            facts, first = pq.read_metadata(path), 0
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(f"{path} cannot be read as Parquet: {first_line(error)}") from None
+        for group in range(facts.num_row_groups):
+            read = partial(_row_group, path, group, first)
+            shards.append(Shard(str(path), f"{stamped(path)} {group}", read, first))
+            first += facts.row_group(group).num_rows
+    return tuple(shards)
+
+
+def _row_group(path: Path, group: int, first: int) -> Iterator[Table]:
+    """A row group, a few rows at a time. first: rows of the file before it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:  # else all of it comes into memory
+            names = _class_names(file.schema_arrow.metadata or {})
+            for batch in file.iter_batches(READ, row_groups=[group], use_threads=False):
+                columns, _ = columns_of(path, pa.Table.from_batches([batch]))
+                classes = [n for n in names if n in columns]
+                yield described(path, named(columns, names), classes=classes, first=first)
+                first += len(batch)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path} cannot be read as Parquet: {first_line(error)}") from None
 
 
 def named(columns: dict[str, list[Any]], names: Mapping[str, list[str]]) -> dict[str, list[Any]]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from condgen.data.images import EncodedImage
 from condgen.data.infer import categorical, schema_of
-from condgen.data.readers.files import parquet, table_in
-from condgen.data.readers.table import IMAGE_FILES, Parts, Table, schema_in
+from condgen.data.readers.files import parquet, parquet_shards, table_in
+from condgen.data.readers.table import IMAGE_FILES, Parts, Shards, Table, schema_in
 from condgen.errors import DataError
 
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -52,6 +52,14 @@ def has_parquet(path: Path) -> bool:
 def read_parquet(path: Path) -> Parts:
     """A folder's Parquet files, those for testing apart."""
     return Parts(**{part: parquet(files) for part, files in parquet_parts(path).items()})
+
+
+def stream_parquet(path: Path) -> Shards:
+    """The row groups of a Parquet file, or of a folder's files, those for testing apart."""
+    parts = {"train": [path]} if path.is_file() else parquet_parts(path)
+    return Shards(
+        parquet_shards([*parts["train"], *parts.get("validation", [])]), parquet_shards(parts.get("test", []))
+    )
 
 
 def read_classes(path: Path) -> Parts:

@@ -1,7 +1,9 @@
 """Datasets of the Hugging Face Hub, through the `datasets` library: `hf:owner/name`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from condgen.data.readers.files import columns_of, columns_of_rows, first_line, named
 from condgen.data.readers.folders import PART_NAMES
-from condgen.data.readers.table import Parts, Table, described
+from condgen.data.readers.table import READ, Parts, Shard, Shards, Table, described
 from condgen.errors import DataError, RequestError, unknown
 
 PREFIX = "hf:"
@@ -58,22 +60,70 @@ def read_hub(source: str) -> Parts:
     Raises DataError when it cannot be had, RequestError when the `datasets` library is not installed.
     """
     address = Address.of(source)
+    with _apologising(source, address):
+        tables = {n: _table(f"{PREFIX}{address.name} ({n})", part, address) for n, part in _splits(address).items()}
+    return _in_parts(source, tables)
+
+
+def stream_hub(source: str) -> Shards:
+    """The same dataset in the shards that it is kept in, to be fetched bit by bit. Raises as `read_hub` does."""
+    address = replace(Address.of(source), streaming=True)
+    if address.rows is not None:
+        raise RequestError("A stream is read to its end; leave out rows=… or --stream.")
+    with _apologising(source, address):
+        parts = _splits(address)
+        by = _names_by_part(parts) if len(parts) > 1 else {"train": next(iter(parts))}
+        shards = {part: _shards(address, name, parts[name]) for part, name in by.items()}
+    if "train" not in shards:
+        raise DataError(f"{source} has the splits {', '.join(parts)} but none to train on; choose one: ?split=NAME.")
+    return Shards((*shards["train"], *shards.get("validation", ())), shards.get("test", ()))
+
+
+@contextmanager
+def _apologising(source: str, address: Address) -> Iterator[None]:
+    """Turns whatever the library raises, from errors of the network to those of a script, into one paragraph."""
     try:
-        import datasets
+        import datasets  # noqa: F401
     except ImportError:
         raise RequestError(
             f"{source} is read by the `datasets` library, which is not installed: pip install 'condgen[hub]'."
         ) from None
     try:
-        loaded = _loaded(address)
-        parts = loaded if isinstance(loaded, Mapping) else {address.split or "train": loaded}
-        tables = {name: _table(f"{PREFIX}{address.name} ({name})", part, address) for name, part in parts.items()}
+        yield
     except (DataError, RequestError):
         raise
-    except Exception as error:  # the library raises anything, from errors of the network to those of a script
+    except Exception as error:
         raise DataError(_apology(address, error)) from None
-    del datasets
-    return _in_parts(source, tables)
+
+
+def _splits(address: Address) -> dict[str, Any]:
+    """Datasets by the name of their split."""
+    loaded = _loaded(address)
+    return dict(loaded) if isinstance(loaded, Mapping) else {address.split or "train": loaded}
+
+
+def _shards(address: Address, name: str, part: Any) -> tuple[Shard, ...]:
+    """The shards of a split; what lies in a local folder as a whole is cut into pieces."""
+    whole = part if hasattr(part, "num_shards") else part.to_iterable_dataset(max(1, len(part) // 1_000))
+    whole, names = _encoded(whole)
+    n = whole.num_shards
+    kept = f"{address.name} {address.config} {address.revision} {name}"
+    called = [f"{PREFIX}{address.name} ({name}), shard {k + 1} of {n}" for k in range(n)]
+    return tuple(
+        Shard(called[k], f"{kept} {k} of {n}", partial(_tables, called[k], address, whole.shard(n, k), names))
+        for k in range(n)
+    )
+
+
+def _tables(source: str, address: Address, shard: Any, names: Mapping[str, list[str]]) -> Iterator[Table]:
+    """A shard's rows, some at a time."""
+    with _apologising(source, address):
+        rows, first = iter(shard), 0
+        while some := [_fetched(row) for row in islice(rows, READ)]:
+            columns = named(columns_of_rows(some), names)
+            classes = [n for n in names if n in columns]
+            yield replace(described(Path(source), columns, (), classes, Path(), first), source=source)
+            first += len(some)
 
 
 def _loaded(address: Address) -> Any:
@@ -94,16 +144,21 @@ def _loaded(address: Address) -> Any:
 
 
 def _table(source: str, part: Any, address: Address) -> Table:
+    part, names = _encoded(part)
+    columns, notes = _columns(source, part, address)
+    table = described(Path(source), named(columns, names), notes, [n for n in names if n in columns], Path())
+    return replace(table, source=source)
+
+
+def _encoded(part: Any) -> tuple[Any, dict[str, list[str]]]:
+    """A split whose images stay as they are encoded, and the names of its classes by column."""
     from datasets import ClassLabel, Image
 
     features = part.features or {}
     for name, feature in features.items():
         if isinstance(feature, Image):
             part = part.cast_column(name, Image(decode=False))
-    names = {name: feature.names for name, feature in features.items() if isinstance(feature, ClassLabel)}
-    columns, notes = _columns(source, part, address)
-    table = described(Path(source), named(columns, names), notes, [n for n in names if n in columns], Path())
-    return replace(table, source=source)
+    return part, {name: feature.names for name, feature in features.items() if isinstance(feature, ClassLabel)}
 
 
 def _columns(source: str, part: Any, address: Address) -> tuple[dict[str, list[Any]], list[str]]:
@@ -126,10 +181,8 @@ def _fetched(row: dict[str, Any]) -> dict[str, Any]:
 
 def _in_parts(source: str, tables: dict[str, Table]) -> Parts:
     """The tables by what they are for; others are left out, and that is noted."""
-    found = {
-        part: next((tables[name] for name in tables if name.casefold() in names), None)
-        for part, names in PART_NAMES.items()
-    }
+    by = _names_by_part(tables)
+    found = {part: tables[by[part]] if part in by else None for part in PART_NAMES}
     if len(tables) == 1:
         return Parts(next(iter(tables.values())))
     train = found["train"]
@@ -138,6 +191,13 @@ def _in_parts(source: str, tables: dict[str, Table]) -> Parts:
     unused = [name for name, table in tables.items() if not any(table is chosen for chosen in found.values())]
     notes = [f"The splits {', '.join(unused)} of {source} are not used; choose one with ?split=NAME."] if unused else []
     return Parts(replace(train, notes=[*train.notes, *notes]), found["test"], found["validation"])
+
+
+def _names_by_part(splits: Iterable[str]) -> dict[str, str]:
+    """Which split is for training, which for validation, which for testing."""
+    splits = list(splits)
+    known = {part: [split for split in splits if split.casefold() in names] for part, names in PART_NAMES.items()}
+    return {part: found[0] for part, found in known.items() if found}
 
 
 def _apology(address: Address, error: Exception) -> str:

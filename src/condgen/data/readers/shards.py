@@ -4,7 +4,8 @@ import json
 import re
 import tarfile
 from collections.abc import Iterable, Iterator
-from itertools import product
+from functools import partial
+from itertools import islice, product
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,7 +13,7 @@ from condgen.data.images import EncodedImage
 from condgen.data.members import Member
 from condgen.data.readers.files import columns_of_rows, first_line
 from condgen.data.readers.folders import PART_NAMES
-from condgen.data.readers.table import IMAGE_FILES, Parts, Table, plain, schema_in
+from condgen.data.readers.table import IMAGE_FILES, READ, Parts, Shard, Shards, Table, plain, schema_in, stamped
 from condgen.errors import DataError
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
@@ -50,22 +51,54 @@ def _choices(text: str) -> list[str]:
 
 def read_shards(path: Path) -> Parts:
     """One shard, or a folder of shards; those called train…, val… and test… are kept apart."""
+    return Parts(**{part: _table(files) for part, files in _by_part(path).items()})
+
+
+def stream_shards(path: Path) -> Shards:
+    """The same shards, to be read bit by bit."""
+    parts = _by_part(path)
+    return Shards(_streamed([*parts["train"], *parts.get("validation", [])]), _streamed(parts.get("test", [])))
+
+
+def _by_part(path: Path) -> dict[str, list[Path]]:
+    """The shards of each part that there is; of a single one, or where none is called train…, all are for training."""
     if path.is_file():
-        return Parts(_table([path]))
+        return {"train": [path]}
     tars = sorted(_tars(path))
     parts = {part: [t for t in tars if t.name.casefold().startswith(names)] for part, names in PART_NAMES.items()}
-    if not parts["train"]:
-        return Parts(_table(tars))
-    return Parts(**{part: _table(files) for part, files in parts.items() if files})
+    return {part: files for part, files in parts.items() if files} if parts["train"] else {"train": tars}
 
 
 def read_pattern(pattern: str) -> Parts:
     """The shards that a pattern names. Raises DataError that names those that are not there."""
+    return Parts(_table(_present(pattern)))
+
+
+def stream_pattern(pattern: str) -> Shards:
+    """The shards that a pattern names, to be read bit by bit. Raises DataError as `read_pattern` does."""
+    return Shards(_streamed(_present(pattern)))
+
+
+def _present(pattern: str) -> list[Path]:
     paths = expand(pattern)
     absent = [str(path) for path in paths if not path.is_file()]
     if absent or not paths:
         raise DataError(f"Of the {len(paths)} shards {pattern}, {len(absent)} do not exist, such as {absent[:1]}.")
-    return Parts(_table(paths))
+    return paths
+
+
+def _streamed(paths: list[Path]) -> tuple[Shard, ...]:
+    return tuple(Shard(str(path), stamped(path), partial(_tables, path)) for path in paths)
+
+
+def _tables(shard: Path) -> Iterator[Table]:
+    """A shard's examples that have an image, some at a time."""
+    examples = ((files, picture) for _, files in _examples(shard) if (picture := _picture(files)))
+    while some := list(islice(examples, READ)):
+        images = [EncodedImage(f"{picture.name} in {shard}", picture) for _, picture in some]
+        columns, _ = plain(columns_of_rows([_labels(files) for files, _ in some]))
+        _name_classes(columns, shard.parent)
+        yield Table(str(shard), images, columns, [], schema_in(shard.parent), ("label",) if "label" in columns else ())
 
 
 def _tars(folder: Path) -> Iterator[Path]:
@@ -77,11 +110,10 @@ def _table(shards: list[Path]) -> Table:
     images, rows, ignored = [], [], dict[str, int]()
     for shard in shards:
         for key, files in _examples(shard):
-            pictures = [extension for extension in files if _last(extension) in IMAGE_FILES]
-            if not pictures:
+            member = _picture(files)
+            if member is None:
                 ignored[f"without an image, such as {key}"] = ignored.get(f"without an image, such as {key}", 0) + 1
                 continue
-            member = files[pictures[0]]
             images.append(EncodedImage(f"{member.name} in {shard}", member))
             rows.append(_labels(files))
     if not images:
@@ -92,6 +124,11 @@ def _table(shards: list[Path]) -> Table:
     source = str(shards[0]) if len(shards) == 1 else f"{shards[0]} … {shards[-1].name}"
     notes += [f"{sum(ignored.values())} examples were left out: {next(iter(ignored))}."] if ignored else []
     return Table(source, images, columns, notes, schema_in(folder), ("label",) if "label" in columns else ())
+
+
+def _picture(files: dict[str, Member]) -> Member | None:
+    """The first image of an example's files."""
+    return next((member for extension, member in files.items() if _last(extension) in IMAGE_FILES), None)
 
 
 def _examples(shard: Path) -> Iterator[tuple[str, dict[str, Member]]]:

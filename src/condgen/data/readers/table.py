@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
@@ -20,6 +20,7 @@ from condgen.schema import Schema
 IMAGE_FILES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 _IMAGE_COLUMNS = ("image", "file_name", "filename", "path", "image_path", "file", "img", "image_id")
 _LOOKED_AT = 100  # so many files are looked for before a table is believed
+READ = 128  # rows of a shard that are read at once
 
 Columns = Mapping[str, Sequence[Any]]
 
@@ -49,6 +50,34 @@ class Parts:
         return self.train if self.validation is None else _joined(self.train, self.validation)
 
 
+@dataclass(frozen=True)
+class Shard:
+    """A piece of a source that is too large to be read as a whole: its rows come in order, a few at a time.
+
+    name: to call it by in messages. stamp: changes when its content does. tables: reads it from its beginning, in
+    tables of at most READ rows. first: how many rows of what `name` names come before it.
+    """
+
+    name: str
+    stamp: str
+    tables: Callable[[], Iterator[Table]]
+    first: int = 0
+
+
+@dataclass(frozen=True)
+class Shards:
+    """A source in shards, those for testing apart where it keeps them apart."""
+
+    train: tuple[Shard, ...]
+    test: tuple[Shard, ...] = ()
+
+
+def stamped(path: Path) -> str:
+    """A file's name, size and time of change."""
+    found = path.stat()
+    return f"{path.name} {found.st_size} {found.st_mtime_ns}"
+
+
 def _joined(first: Table, second: Table) -> Table:
     if isinstance(first.content, Tensor) != isinstance(second.content, Tensor) or set(first.columns) - set(
         second.columns
@@ -68,11 +97,18 @@ def _joined(first: Table, second: Table) -> Table:
 
 
 def described(
-    path: Path, columns: Columns, notes: Sequence[str] = (), classes: Sequence[str] = (), folder: Path | None = None
+    path: Path,
+    columns: Columns,
+    notes: Sequence[str] = (),
+    classes: Sequence[str] = (),
+    folder: Path | None = None,
+    first: int = 0,
 ) -> Table:
     """The table of a file, its column of images, or its columns x0, x1, … of a vector, set apart.
 
-    folder: where its paths start from; that of the file unless given. Raises DataError that says what is missing.
+    folder: where its paths start from; that of the file unless given. first: rows of the file before these.
+
+    Raises DataError that says what is missing.
     """
     folder = path.parent if folder is None else folder
     if not columns or not next(iter(columns.values())):
@@ -87,7 +123,7 @@ def described(
         )
     chosen, *others = candidates
     cells, read = _paths(columns[chosen], folder)
-    images = [_encoded(path, folder, row, cell) for row, cell in enumerate(cells)]
+    images = [_encoded(path, folder, row, cell) for row, cell in enumerate(cells, first)]
     rest, told = plain({name: values for name, values in columns.items() if name not in candidates})
     unused = [f"The column '{n}' holds images too; only '{chosen}' is used." for n in others]
     _must_exist(path, folder, images)

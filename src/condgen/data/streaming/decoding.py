@@ -1,0 +1,52 @@
+"""Rows to pixels, by threads: decoders let each other run, and a few images wait to be used."""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+
+from condgen.data.images import Fit, Pixels, fitted
+from condgen.data.streaming.ledger import Quarantine
+from condgen.data.streaming.rows import Row
+from condgen.errors import DataError
+
+AT_ONCE = 16  # images that a thread decodes before it asks for more
+Decoded = tuple[Row, Pixels | None]  # None where the image is broken
+
+
+def decoded(rows: Iterable[Row], fit: Fit, quarantine: Quarantine) -> Iterator[Decoded]:
+    """Rows in their order with their pixels. Raises DataError when too many are broken. Work ends with the iterator."""
+    rows, workers = iter(rows), _workers()
+    with ThreadPoolExecutor(workers, thread_name_prefix="decoding") as pool:
+        waiting: deque[Future[list[tuple[Row, Pixels | str]]]] = deque()
+        try:
+            while True:
+                while len(waiting) < 2 * workers and (some := list(islice(rows, AT_ONCE))):
+                    waiting.append(pool.submit(_decode, some, fit))
+                if not waiting:
+                    return
+                for row, found in waiting.popleft().result():
+                    broken = isinstance(found, str)
+                    quarantine.note(row.place, row.image, found if isinstance(found, str) else None)
+                    yield row, None if broken else found  # type: ignore[misc]
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _decode(rows: list[Row], fit: Fit) -> list[tuple[Row, Pixels | str]]:
+    return [(row, _pixels(row, fit)) for row in rows]
+
+
+def _pixels(row: Row, fit: Fit) -> Pixels | str:
+    """The pixels of an image, or why there are none."""
+    try:
+        return fitted(row.image, fit)[0]
+    except DataError as error:
+        return str(error)
+
+
+def _workers() -> int:
+    """As many threads as there are processors for this process; others that train with it have their own."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, available // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))

@@ -1,0 +1,142 @@
+"""A source as a stream: a sample of it says what there is, validates and tests; the rest trains as it is read."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from condgen.data.builtin import is_builtin
+from condgen.data.cache import cache_folder
+from condgen.data.dataset import Dataset, Splits
+from condgen.data.images import Fit
+from condgen.data.prepare import Progress, plan
+from condgen.data.published import PUBLISHED
+from condgen.data.readers import Shard, shards
+from condgen.data.sources import schema_for
+from condgen.data.splits import Splitting, split
+from condgen.data.streaming.dataset import Stream, Streamed
+from condgen.data.streaming.ledger import Quarantine
+from condgen.data.streaming.rows import Choice, Place, images_of
+from condgen.data.streaming.sample import Sample, Taken
+from condgen.errors import RequestError
+from condgen.schema import Schema
+
+
+@dataclass(frozen=True)
+class Streaming:
+    """How a stream is read.
+
+    buffer: rows within which images are shuffled. sample: images that are read at once, into memory: what the schema is
+    inferred from, what validates and tests; as many as take 256 MB, at most.
+    """
+
+    buffer: int = 8_192
+    sample: int = 10_000
+
+    def __post_init__(self) -> None:
+        if self.buffer < 1:
+            raise RequestError(f"The buffer must hold at least one image, not {self.buffer} (--buffer 8192).")
+        if self.sample < 20:
+            raise RequestError(f"A sample of {self.sample} images is too small; take at least 20 (--sample 10000).")
+
+
+def stream(
+    source: str,
+    *,
+    attributes: Sequence[str] | None = None,
+    size: int | None = None,
+    schema: Schema | None = None,
+    resize: str = "crop",
+    broken: float = 0.05,
+    splitting: Splitting | None = None,
+    streaming: Streaming | None = None,
+    progress: Progress | None = None,
+) -> Splits:
+    """Data that is trained on as it is read, from WebDataset shards, Parquet files or `hf:owner/name`.
+
+    Nothing is prepared on disk. The training part is a sample, whose `batches` come from all shards; validation and
+    test parts are set aside from that sample, and do not train. The arguments are those of `load`; `broken` is the
+    share of unreadable images among those read so far, of at least 1,000.
+
+    Raises what `load` raises, and RequestError for a source that does not come in shards or for a split by groups.
+    """
+    how, splitting = streaming or Streaming(), splitting or Splitting()
+    _must_be_shards(source, splitting)
+    found = shards(source)
+    taken = Taken.of(found.train, how.sample)
+    tests = Taken.of(found.test, how.sample // 4) if found.test else None
+    used, notes = schema_for(taken.table, tests.table if tests else None, attributes, schema)
+    given = schema is not None or taken.table.schema is not None
+    choice = Choice(used, hold_out=splitting.hold_out, advice="" if given else _advice(how.sample))
+    images = images_of(taken.table) + (images_of(tests.table) if tests else [])
+    fit, told = plan(images, size, resize)
+    quarantine = Quarantine(_list_of(found.train, fit), broken)
+    sample = taken.decoded(choice, fit, quarantine, progress)
+    test = tests.decoded(choice, fit, quarantine, progress).data if tests else None
+    parts, apart = _split(sample, test, source, splitting)
+    whole = Stream(found.train, replace(choice, apart=apart), fit, how.buffer, quarantine)
+    train = Streamed(parts.train.observations, parts.train.condition, whole)
+    said = (*notes, *told, _about(len(found.train), sample, apart, quarantine), *parts.notes)
+    return replace(parts, train=train, notes=said)
+
+
+def _split(sample: Sample, test: Dataset | None, source: str, splitting: Splitting) -> tuple[Splits, frozenset[Place]]:
+    """The parts of a sample, and the places of what does not train. Rows stand in for images while they are dealt."""
+    x, condition = sample.data.x, sample.data.condition
+    numbers = Dataset(torch.arange(len(x), dtype=torch.float64)[:, None], condition)
+    try:
+        parts = split(numbers, test, source, splitting=splitting)
+    except RequestError as error:
+        raise RequestError(
+            f"{error} (Looked for in a sample of {len(x):,} images; --sample takes a larger one.)"
+        ) from None
+
+    def restored(part: Dataset) -> Dataset:
+        return Dataset(x[_numbers(part)], part.condition)
+
+    apart = _numbers(parts.validation) + ([] if test is not None else _numbers(parts.test))
+    restored_parts = replace(
+        parts,
+        train=restored(parts.train),
+        validation=restored(parts.validation),
+        test=parts.test if test is not None else restored(parts.test),
+        held=restored(parts.held) if parts.held else None,
+    )
+    return restored_parts, frozenset(sample.places[k] for k in apart)
+
+
+def _numbers(part: Dataset) -> list[int]:
+    return part.x[:, 0].long().tolist()
+
+
+def _must_be_shards(source: str, splitting: Splitting) -> None:
+    if is_builtin(source) or source in PUBLISHED:
+        raise RequestError(f"{source} comes as a whole; leave out --stream.")
+    if splitting.group is not None:
+        raise RequestError(
+            f"A stream cannot be split by '{splitting.group}': what comes later may belong to a group of the sample "
+            "that is tested on. Keep such groups in test shards of their own, or prepare the data, without --stream."
+        )
+
+
+def _advice(sample: int) -> str:
+    return (
+        f" The schema was inferred from a sample of {sample:,} images: give one that knows all labels (--schema "
+        "schema.json), or take a larger sample (--sample)."
+    )
+
+
+def _list_of(parts: Sequence[Shard], fit: Fit) -> Path:
+    """Where the broken images of these shards are listed."""
+    key = hashlib.blake2b(f"{fit} {[shard.stamp for shard in parts]}".encode(), digest_size=16).hexdigest()
+    return cache_folder() / "streams" / f"{key}.quarantine.csv"
+
+
+def _about(n: int, sample: Sample, apart: frozenset[Place], quarantine: Quarantine) -> str:
+    return (
+        f"{n:,} shards are streamed. {len(sample.places):,} images of them are a sample in memory, of which "
+        f"{len(apart):,} do not train; what is measured is measured on it. Images that cannot be read are left out and "
+        f"listed in {quarantine.path}."
+    )

@@ -1,0 +1,102 @@
+"""The rows of shards, in order: which image, which labels. Nothing is decoded."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from condgen.data.images import EncodedImage
+from condgen.data.readers import Shard, Table
+from condgen.data.sources import condition_of
+from condgen.data.splits import answers
+from condgen.errors import DataError
+from condgen.schema import Condition, Schema
+
+Item = TypeVar("Item")
+Place = tuple[int, int]  # the number of a shard, and of a row in it
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An image that is still encoded, and its labels: codes and presence, [attribute]."""
+
+    place: Place
+    image: EncodedImage
+    codes: Float[Tensor, " attribute"]
+    present: Bool[Tensor, " attribute"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which rows train.
+
+    apart: rows that validate or test. hold_out: requests; what answers one of them does not train. labelled: whether
+    rows without any label are left out. advice: what to do about a label that the schema does not know.
+    """
+
+    schema: Schema
+    apart: frozenset[Place] = frozenset()
+    hold_out: tuple[str, ...] = ()
+    labelled: bool = False
+    advice: str = ""
+
+    def rows(self, number: int, shard: Shard) -> Iterator[Row]:
+        """Those of a shard. Raises DataError that names the row whose label does not fit the schema."""
+        first = 0
+        for table in shard.tables():
+            condition = labels(table, self.schema, shard.first + first, self.advice)
+            codes, present = matrix(condition), condition.present
+            chosen = self._chosen(condition).tolist()
+            for k, image in enumerate(images_of(table)):
+                if chosen[k] and (number, first + k) not in self.apart:
+                    yield Row((number, first + k), image, codes[k], present[k])
+            first += len(table.content)
+
+    def _chosen(self, condition: Condition) -> Bool[Tensor, " n"]:
+        chosen = torch.ones(len(condition), dtype=torch.bool)
+        for request in self.hold_out:
+            chosen &= ~answers(condition, request)
+        return chosen & condition.present.any(1) if self.labelled else chosen
+
+
+def labels(table: Table, schema: Schema, first: int, advice: str = "") -> Condition:
+    """What a table's rows are labelled with; a column that only other shards have is missing in all of them."""
+    absent = {name: [None] * len(table.content) for name in schema.names if name not in table.columns}
+    try:
+        return condition_of(replace(table, columns=table.columns | absent), schema, first)
+    except DataError as error:
+        raise DataError(f"{error}{advice}") from None
+
+
+def matrix(condition: Condition) -> Float[Tensor, "n attribute"]:
+    """The codes of all attributes, beside each other."""
+    columns = [condition.values[name] for name in condition.schema.names]
+    return torch.stack(columns, 1) if columns else torch.zeros(len(condition), 0)
+
+
+def unmatrix(schema: Schema, codes: Float[Tensor, "n attribute"], present: Bool[Tensor, "n attribute"]) -> Condition:
+    """The condition with these codes."""
+    return Condition(schema, {name: codes[:, k].clone() for k, name in enumerate(schema.names)}, present)
+
+
+def images_of(table: Table) -> list[EncodedImage]:
+    """A table's images. Raises DataError for vectors."""
+    if isinstance(table.content, Tensor):
+        raise DataError(
+            f"{table.source} holds vectors; only images are streamed. Leave out --stream: vectors are small."
+        )
+    return table.content
+
+
+def in_turn(sources: Iterable[Iterator[Item]]) -> Iterator[Item]:
+    """One item of each, again and again; those that have no more drop out."""
+    alive = list(sources)
+    while alive:
+        for source in list(alive):
+            try:
+                yield next(source)
+            except StopIteration:
+                alive.remove(source)

@@ -1,0 +1,94 @@
+"""The sample that stands for a stream: the first rows of shards that are spread over all of it, in turn."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any
+
+import numpy as np
+import torch
+
+from condgen.data.dataset import Dataset
+from condgen.data.images import EncodedImage, Fit
+from condgen.data.prepare import Progress
+from condgen.data.readers import Shard, Table
+from condgen.data.readers.files import columns_of_rows
+from condgen.data.streaming.decoding import decoded
+from condgen.data.streaming.ledger import Quarantine
+from condgen.data.streaming.rows import Choice, Place, Row, images_of, in_turn, labels, matrix, unmatrix
+from condgen.errors import DataError
+from condgen.schema import Condition, Schema
+
+LOOKED_INTO = 64  # shards that are read side by side
+MOST = 256 * 2**20  # bytes of pixels
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Images in memory, their labels, and where in the shards they lie."""
+
+    data: Dataset
+    places: list[Place]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Rows of a source's shards, still encoded. table: images and columns of all of them, in the order of `places`."""
+
+    shards: Sequence[Shard]
+    places: list[Place]
+    table: Table
+
+    @classmethod
+    def of(cls, shards: Sequence[Shard], n: int) -> "Taken":
+        """At most n rows, as many of each shard as of any other. Raises DataError when there are none."""
+        order = np.random.default_rng(0).permutation(len(shards)).tolist()
+        groups = (order[k : k + LOOKED_INTO] for k in range(0, len(order), LOOKED_INTO))
+        found = chain.from_iterable(in_turn(_cells(k, shards[k]) for k in group) for group in groups)
+        rows = list(islice(found, n))
+        if not rows:
+            raise DataError(f"{shards[0].name} and what belongs to it hold no images.")
+        first = rows[0][3]
+        columns = columns_of_rows([cells for _, _, cells, _ in rows])
+        table = Table(first.source, [image for _, image, _, _ in rows], columns, [], first.schema, first.classes)
+        return cls(shards, [place for place, _, _, _ in rows], table)
+
+    def decoded(self, choice: Choice, fit: Fit, quarantine: Quarantine, progress: Progress | None) -> Sample:
+        """The images that can be read, as many as take 256 MB. Raises DataError when too many cannot."""
+        images = images_of(self.table)[: max(1, MOST // fit.bytes)]
+        condition = self._condition(choice.schema, choice.advice)
+        rows = map(Row, self.places, images, matrix(condition), condition.present)
+        x = np.zeros((len(images), *fit.shape), dtype=np.uint8)
+        kept: list[int] = []
+        for k, (_, pixels) in enumerate(decoded(rows, fit, quarantine)):
+            if pixels is not None:
+                x[len(kept)] = pixels
+                kept.append(k)
+            if progress:
+                progress(k + 1, len(images))
+        quarantine.check()
+        data = Dataset(torch.from_numpy(x[: len(kept)]), condition[torch.tensor(kept)])
+        return Sample(data, [self.places[k] for k in kept])
+
+    def _condition(self, schema: Schema, advice: str) -> Condition:
+        """The labels, shard by shard, so that what is wrong is told with its row there."""
+        codes, present = torch.zeros(len(self.places), len(schema)), torch.zeros(len(self.places), len(schema)).bool()
+        members: dict[int, list[int]] = defaultdict(list)
+        for k, (shard, _) in enumerate(self.places):
+            members[shard].append(k)
+        for shard, here in members.items():
+            columns = {name: [cells[k] for k in here] for name, cells in self.table.columns.items()}
+            images: list[EncodedImage] = [images_of(self.table)[k] for k in here]
+            found = labels(Table(self.shards[shard].name, images, columns), schema, self.shards[shard].first, advice)
+            codes[here], present[here] = matrix(found), found.present
+        return unmatrix(schema, codes, present)
+
+
+def _cells(number: int, shard: Shard) -> Iterator[tuple[Place, EncodedImage, dict[str, Any], Table]]:
+    """A shard's rows one by one: where each lies, its image, its cells, and the table it comes in."""
+    first = 0
+    for table in shard.tables():
+        for k, image in enumerate(images_of(table)):
+            yield (number, first + k), image, {name: cells[k] for name, cells in table.columns.items()}, table
+        first += len(table.content)
