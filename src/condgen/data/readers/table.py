@@ -152,7 +152,11 @@ def _coordinates(path: Path, name: str, cells: Sequence[Any]) -> Float[Tensor, "
     except (TypeError, ValueError, OverflowError):
         found = torch.tensor([torch.nan if (number := _as_number(cell)) is None else number for cell in cells])
     for row in (~found.isfinite()).nonzero()[:1, 0].tolist():
-        what = "is empty" if missing(cells[row]) else f"holds {cells[row]!r}, which is not a finite number of 32 bits"
+        what = (
+            "is empty or no finite number"
+            if missing(cells[row])
+            else f"holds {cells[row]!r}, which is not a finite number of 32 bits"
+        )
         raise DataError(f"{path}, row {row + 1}, column '{name}' {what}; correct it or leave the row out.")
     return found
 
