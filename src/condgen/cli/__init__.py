@@ -1,6 +1,7 @@
 """The command line. Everything heavy is imported inside the commands, so that `--help` answers at once."""
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -37,6 +38,8 @@ def main() -> None:
     """Run the command line; every error a person can act on is one paragraph and an exit status."""
     from condgen.errors import CondgenError
 
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what a terminal cannot show
     try:
         app(prog_name="condgen")
     except CondgenError as error:
