@@ -382,7 +382,7 @@ def cvae(
     )
 
 
-def _prior(name: PriorName, latent: int, width: int, **of_flow: int) -> Prior:
+def _prior(name: PriorName, latent: int, width: int, **of_flow: Any) -> Prior:
     return ConditionalFlow(latent, width, **of_flow) if name == "flow" else PRIORS[name](latent, width)
 
 
