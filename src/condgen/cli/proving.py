@@ -48,6 +48,10 @@ Useful = Annotated[
 Edited = Annotated[
     int, typer.Option("--edits", help="Held-out images edited per attribute, by models that can; 0: none.")
 ]
+Asked = Annotated[
+    list[str] | None,
+    typer.Option("--ask", help="A request to measure as a whole, beside real images that fit it; may be repeated."),
+]
 MeasureSeed = Annotated[int, typer.Option("--measure-seed", help="Seed of the first sample that is judged.")]
 Guidance = Annotated[
     str | None, typer.Option(help="Of a flow: 2, or one weight per attribute; the run's own if not given.")
@@ -65,6 +69,7 @@ def evaluate(
     pairs: Pairs = 1_000,
     useful: Useful = "60k",
     edited: Edited = 200,
+    asked: Asked = None,
     seed: MeasureSeed = 0,
     guidance: Guidance = None,
     sampler: Sampler = None,
@@ -81,7 +86,7 @@ def evaluate(
     from condgen.run import Run
     from condgen.sampling import Sampling
 
-    how = replace(_measuring(samples, labels, features, pairs, useful, seed), edits=edited)
+    how = replace(_measuring(samples, labels, features, pairs, useful, seed), edits=edited, ask=tuple(asked or ()))
     opened = Run.open(run)
     sampling = Sampling(guidance=guidance, sampler=sampler, steps=steps)
     sampling.must_suit(opened.model)
@@ -296,6 +301,8 @@ def _show_report(report: "Report") -> None:
     print(report.headline)
     for line in report.obedience.lines() if report.obedience else ():
         print(f"  {line}")
+    for a in report.asked:
+        print(f"  {a.line}")
     for f in report.fidelity:
         print(
             f"  Fréchet distance ({f.features} features): {f.overall.frechet.value:.3g}, real against real "

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from condgen.data import Dataset, Splits
 from condgen.errors import RequestError
+from condgen.evaluation.asked import Asked, ask
 from condgen.evaluation.doctor import Case, Finding, diagnose, telling
 from condgen.evaluation.edits import Edits, can_be_measured, edits, edits_sheet
 from condgen.evaluation.features import extract, extractor
@@ -38,6 +39,7 @@ from condgen.training.trainer import versions
 
 LABELS = ("data", "uniform")
 PROBED = 5_000  # training observations that probes of the latent are fitted on
+REQUESTED = 2_000  # samples at most of a request that is measured as a whole
 HELD = 2_000  # samples at most of combinations that were held out
 PAGE = "report.html"
 FEWEST = 100  # samples in all below which nothing is worth saying
@@ -54,6 +56,7 @@ class Measuring:
     features: what distances are measured on, see `extractor`. pairs: counterfactual samples per attribute.
     useful:   images that a predictor is trained on to see whether samples can stand in for data; 0 leaves that out.
     edits:    held-out observations edited per attribute, where a model can; 0 leaves that out.
+    ask:      requests in a person's words, each measured as a whole, see `ask`.
     seed:     of sample 0, and of what is asked.
 
     Raises RequestError for numbers and names that cannot be meant.
@@ -65,6 +68,7 @@ class Measuring:
     pairs: int = 1_000
     useful: int = 60_000
     edits: int = 200
+    ask: tuple[str, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -116,6 +120,7 @@ class _Measured:
     usefulness: Usefulness | None
     latents: LatentSummary | None
     edits: Edits | None
+    asked: tuple[Asked, ...]
     coarse: tuple[str, ...]
 
 
@@ -136,6 +141,7 @@ def evaluate(
     _must_fit(run, data)
     subject = Subject(run, data, sampling or Sampling())
     subject.sampling.must_suit(run.model)
+    run.requests(list(how.ask))  # refuses now what it would refuse in the end
     say("The judge: a predictor of the attributes, trained on real data once and then kept …")
     judge = judge_for(data)
     say(f"{how.samples:,} samples …")
@@ -154,6 +160,7 @@ def evaluate(
         usefulness=measured.usefulness,
         latents=measured.latents,
         edits=measured.edits,
+        asked=measured.asked,
         findings=findings,
         warnings=tuple(_warnings(measured, subject)),
         seconds=time.monotonic() - start,
@@ -177,8 +184,8 @@ def _measure(subject: Subject, judge: Judge, made: Dataset, how: Measuring, say:
     say("Usefulness: a predictor trained on the samples …")
     useful = usefulness(made, data.train, data.test, images=how.useful) if how.useful and asked else None
     coarse = tuple(text for _, texts in near for text in texts)
-    edited = _edits(subject, judge, how, say)
-    return _Measured(found, tuple(f for f, _ in near), owed, useful, _latents(subject), edited, coarse)
+    edited, words = _edits(subject, judge, how, say), _asked(subject, judge, how)
+    return _Measured(found, tuple(f for f, _ in near), owed, useful, _latents(subject), edited, words, coarse)
 
 
 def _edits(subject: Subject, judge: Judge, how: Measuring, say: Say) -> Edits | None:
@@ -188,6 +195,14 @@ def _edits(subject: Subject, judge: Judge, how: Measuring, say: Say) -> Edits | 
     say("Edits of held-out data …")
     features = next((name for name in how.features if name != "judge"), "judge")
     return edits(subject.run, subject.data.test, judge, n=how.edits, features=features, seed=how.seed)
+
+
+def _asked(subject: Subject, judge: Judge, how: Measuring) -> tuple[Asked, ...]:
+    """What becomes of requests as a whole."""
+    if not how.ask:
+        return ()
+    n = min(how.samples, REQUESTED)
+    return tuple(ask(subject.run, judge, subject.data, list(how.ask), n, how.seed, subject.sampling))
 
 
 def _case(subject: Subject, measured: _Measured, log: Sequence[Mapping[str, Any]]) -> Case:
