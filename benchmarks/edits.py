@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--n", type=int, default=300)
     parser.add_argument("--strengths", default="1,1.5,2")
-    parser.add_argument("--features", default="judge")
+    parser.add_argument("--features", help="as in condgen evaluate; unless given, what photographs are recognised by")
     parser.add_argument("--test", action="store_true", help="on test data: not for choosing")
     args = parser.parse_args()
     run, data = Run.open(args.run), load_again(args.run)

