@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import condgen.training.trainer as trainers
 from condgen.data import Dataset, Splits, split
 from condgen.errors import RequestError, RunError
 from condgen.models import Model
@@ -22,7 +23,6 @@ from condgen.models.base import Terms
 from condgen.rng import Rng
 from condgen.run import Run
 from condgen.schema import Categorical, Condition, Flag, Schema
-import condgen.training.trainer as trainers
 from condgen.training import Interrupted, Silent, Trainer, Training, checkpoint, condition_effect, learning_rate
 from condgen.training.trainer import HEALTHY
 
