@@ -51,7 +51,7 @@ GUIDED = {
 }
 ROWS: dict[str, tuple[str, dict[str, Any], dict[str, Sampling]]] = {
     "plain CVAE": ("cvae", FEW, JOINT),
-    "plain CVAE, 12 latents": ("cvae", {}, JOINT),
+    "wide plain CVAE": ("cvae", {}, JOINT),
     "mixed CVAE": ("cvae", EMBEDDED, JOINT),
     "additive CVAE": ("cvae", {**EMBEDDED, "additive": True}, JOINT),
     "projection GAN": ("projection", {}, JOINT),

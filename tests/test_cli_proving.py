@@ -3,10 +3,12 @@
 import json
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from condgen.evaluation.judge import train_judge
 from condgen.evaluation.report import Report
 from condgen.run import Run
 
@@ -134,7 +136,10 @@ def test_compare_says_what_is_missing(command: Command, tmp_path: Path, argument
     one_paragraph(command("compare", *given), 2, part)
 
 
-def test_compare_holds_a_combination_out_and_says_how_it_was_obeyed(command: Command, tmp_path: Path) -> None:
+def test_compare_holds_a_combination_out_and_says_how_it_was_obeyed(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("condgen.evaluation.judge.train_judge", partial(train_judge, images=10_000))
     held = ["--hold-out", "side=east, far=yes", "--split", "stratified:side"]
     grid = ["--models", "cvae", "--seeds", "1", "--images", "300", *BRIEF, *TINY, "--out", tmp_path / "grid"]
     result = command("compare", "mixture", *grid, *held, "--json")

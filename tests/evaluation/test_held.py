@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from torch import Tensor
 from condgen.data import Dataset, Splits, Splitting, split
 from condgen.data.mapped import Mapped, Store
 from condgen.evaluation.held import judged
+from condgen.evaluation.judge import Judge, judge_for
 from condgen.evaluation.measure import Measuring, evaluate
 from condgen.evaluation.quantity import groups
 from condgen.evaluation.report import Report
@@ -25,6 +27,7 @@ BRIEF = Measuring(samples=1_000, pairs=0, useful=0)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONDGEN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setattr("condgen.evaluation.measure.judge_for", partial(judge_for, images=60_000))
         yield
 
 
@@ -55,6 +58,19 @@ def test_a_judge_learns_half_of_what_is_held_out_and_is_measured_by_the_rest(dat
     assert abs(len(added) - len(seen.held)) <= 1
     assert sorted(torch.cat([added, seen.held.x]).tolist()) == sorted(held.x.tolist())
     assert judged(data).train.fingerprint == seen.train.fingerprint != data.train.fingerprint
+
+
+def test_the_judge_of_a_dataset_learns_that_half(data: Splits, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    learned: list[Tensor] = []
+
+    def untrained(x: Tensor, condition: Condition) -> Judge:
+        learned.append(x)
+        return Judge(condition.schema, (2,))
+
+    monkeypatch.setattr("condgen.evaluation.judge.train_judge", untrained)
+    monkeypatch.setenv("CONDGEN_CACHE", str(tmp_path))
+    judge_for(data)
+    assert len(learned[0]) == len(judged(data).train) > len(data.train)
 
 
 def test_data_of_which_nothing_is_held_out_stays_as_it_is(data: Splits) -> None:
