@@ -19,27 +19,24 @@ from pathlib import Path
 from cells import Cell, kept, table, trained
 
 from condgen.data import Splits, load
-from condgen.evaluation import Judge, judge_for
-from condgen.evaluation.asked import ask
 from condgen.evaluation.measure import Measuring, evaluate
 from condgen.run import Run
 from condgen.sampling import Sampling
 
 
-def measured(run: Run, judge: Judge, data: Splits, attributes: list[str], requests: list[str], how: Cell) -> Cell:
+def measured(run: Run, data: Splits, attributes: list[str], requests: list[str], how: Cell) -> Cell:
     """All that the tables say of one run."""
     sampling = Sampling.of({k: v for k, v in how.items() if k == "guidance"})
-    n = int(how["samples"])
-    report = evaluate(run, data, Measuring(samples=n, pairs=0, useful=0), sampling=sampling).report
+    measuring = Measuring(samples=int(how["samples"]), pairs=0, useful=0, edits=0, ask=tuple(requests))
+    report = evaluate(run, data, measuring, sampling=sampling).report
     found, near = report.obedience, report.fidelity[0]
     assert found is not None
     cell: Cell = {}
     for name in attributes:
         cell |= {f"{name} asked": found[name].asked.value, f"{name} real": found[name].real.value}
-    for answer, request in zip(ask(run, judge, data, requests, n, sampling=sampling), requests, strict=True):
+    for answer, request in zip(report.asked, requests, strict=True):
         print(answer.line)
         cell |= {f"{request} asked": answer.obeyed.value, f"{request} real": answer.real.value}
-        cell[f"{request} ratio"] = answer.relative
     return cell | {
         "ratio": near.overall.frechet.value / near.floor.frechet.value,
         "precision": near.overall.precision.value,
@@ -65,7 +62,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     data = load(args.data)
-    judge = judge_for(data)
     attributes, presets = args.attributes.split(","), args.presets.split(",")
     how: Cell = {"samples": args.samples} | ({"guidance": args.guidance} if args.guidance else {})
     rows: dict[str, list[Cell]] = {name: [] for name in presets}
@@ -77,7 +73,7 @@ def main() -> None:
                 kept(
                     note,
                     lambda n=name, s=seed, f=folder: measured(  # type: ignore[misc]
-                        trained(data, n, f, s, args.budget), judge, data, attributes, args.ask, how
+                        trained(data, n, f, s, args.budget), data, attributes, args.ask, how
                     ),
                 )
             )
