@@ -133,12 +133,12 @@ def test_more_broken_images_than_are_allowed_are_an_error_that_says_so(tmp_path:
     with pytest.raises(DataError, match=r"images are unusable.*--broken"):
         some(streamed(source), 200)
     some(streamed(source, broken=0.5), 80)
-    with pytest.raises(DataError, match="of 100 images are unusable"):
+    with pytest.raises(DataError, match=r"of \d+ images are unusable"):
         streamed(tars(tmp_path / "worse", images=dict.fromkeys(range(0, N, 2), b"broken")))
 
 
 def test_an_image_that_is_not_allowed_to_be_broken_stops_the_stream_at_once(tmp_path: Path) -> None:
-    train = streamed(tars(tmp_path / "data", images={333: b"broken"}), broken=0.0)
+    train = streamed(tars(tmp_path / "data", images={345: b"broken"}), broken=0.0)
     with pytest.raises(DataError, match=r"1 of \d+ images are unusable"):
         some(train, 40)
 
