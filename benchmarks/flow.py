@@ -108,7 +108,7 @@ def _line(axes, x, values, label, colour=None) -> None:  # type: ignore[no-untyp
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", default="digits")
-    parser.add_argument("--preset", default="mnist-flow")
+    parser.add_argument("--preset", default="digits-flow")
     parser.add_argument("--budget", default=None)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--step-seeds", type=int, default=None, help="seeds for the table of samplers and steps")

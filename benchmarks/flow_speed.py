@@ -1,7 +1,7 @@
 """How fast flows train, and what share of the device's own matrix rate that is.
 
-    python benchmarks/flow_speed.py --presets mnist-flow
-    python benchmarks/flow_speed.py --presets mnist-flow,flow-large --compile        # on a GPU
+    python benchmarks/flow_speed.py --presets digits-flow
+    python benchmarks/flow_speed.py --presets digits-flow,flow-large --compile        # on a GPU
 
 A step is forward, backward and update of one batch of the preset. The device's rate is that of one large matrix product
 in the same arithmetic (bf16 on CUDA, else float32), measured in the same run; the share counts the multiplications of
@@ -84,7 +84,7 @@ def report(name: str, shape: tuple[int, int, int], device: torch.device, compile
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--presets", default="mnist-flow")
+    parser.add_argument("--presets", default="digits-flow")
     parser.add_argument("--size", type=int, default=28)
     parser.add_argument("--channels", type=int, default=1)
     parser.add_argument("--compile", action="store_true")

@@ -36,7 +36,7 @@ def measured(run: Run, data: Splits, judge: Judge, n: int = 2000) -> Cell:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", default="digits")
-    parser.add_argument("--preset", default="mnist-infogan")
+    parser.add_argument("--preset", default="digits-infogan")
     parser.add_argument("--budget", default=None)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path("runs/infogan"))

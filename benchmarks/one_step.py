@@ -70,7 +70,7 @@ def pair(teacher: Run, data: Splits, judge: Judge, folder: Path, seed: int, imag
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", default="digits")
-    parser.add_argument("--preset", default="mnist-flow", help="of the teachers")
+    parser.add_argument("--preset", default="digits-flow", help="of the teachers")
     parser.add_argument("--teachers", type=Path, default=Path("runs/flow"))
     parser.add_argument("--images", default="80k")
     parser.add_argument("--seeds", type=int, default=3)

@@ -75,7 +75,7 @@ def measured(run: Run, judge: Judge, data: Splits, most: int, guidance: float) -
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", default="digits")
-    parser.add_argument("--preset", default="mnist-latent-flow")
+    parser.add_argument("--preset", default="digits-cvae")
     parser.add_argument("--priors", default="standard,gaussian,flow")
     parser.add_argument("--guidance", default="1,1.5", help="of the flow prior; a row for each")
     parser.add_argument("--budget", default=None)

@@ -6,6 +6,7 @@ models know free attributes (learned embeddings with a null), so an unlabelled i
 arms see equally many images.
 
     python benchmarks/unlabelled.py --seeds 5
+    python benchmarks/unlabelled.py --models flow --seeds 2 --images 100000
 """
 
 import argparse
@@ -61,13 +62,14 @@ def measure(model: str, data: Splits, judge: Judge, folder: Path, images: int, s
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--images", type=int, default=200_000)
     parser.add_argument("--out", type=Path, default=Path("out/unlabelled"))
     options = parser.parse_args()
     data = load("digits")
     judge = judge_for(data)
     rows: dict[str, list[Cell]] = {}
-    for model in MODELS:
+    for model in options.models.split(","):
         for label, keep_rest in ((f"{SHARE:.0%} labelled alone", False), ("with the unlabelled rest", True)):
             for seed in range(options.seeds):
                 name = f"{model}-{'rest' if keep_rest else 'alone'}-{options.images}-{seed}"

@@ -27,6 +27,7 @@ COMMANDS = (
         "resume",
         "sample",
         "edit",
+        "gallery",
         "evaluate",
         "compare",
         "doctor",
@@ -270,6 +271,17 @@ def test_edit_takes_images_of_other_sizes_and_colours(command: Command, run: Run
     assert result.status == 0, result.err
 
 
+def test_an_edit_is_as_strong_as_asked_or_decoded_anew(
+    command: Command, run: Run, picture: Path, tmp_path: Path
+) -> None:
+    made = {}
+    for name, options in {"plain": (), "weak": ("--strength", 0.5), "anew": ("--decoded",)}.items():
+        arguments = (picture, "digit=7", "--from", "digit=2", "--out", tmp_path / name)
+        assert command("edit", run.path, *arguments, *options).status == 0
+        made[name] = (tmp_path / name / "000000.png").read_bytes()
+    assert len(set(made.values())) == 3
+
+
 # ---- flows
 
 OPTIONS = "--guidance 2 --steps 4 --sampler dpm --interval 0.2..0.8"
@@ -390,6 +402,8 @@ def test_distilling_into_a_used_folder_overwrites_nothing(command: Command, flow
         ("edit RUN IMAGE digit=7 --from digit=*", ["--from", "10 requests"]),
         ("edit RUN IMAGE digit=7 --from color=red", ["'color'", "digit"]),
         ("edit RUN digit=7", ["at least one image"]),
+        ("edit RUN IMAGE digit=7 --strength 0", ["strength", "above 0"]),
+        ("edit RUN IMAGE digit=7 --strength 2 --decoded", ["--decoded", "--strength"]),
         ("edit VAE IMAGE digit=7", ["vae", "cannot edit"]),
         ("edit POINTS IMAGE far=yes", ["vectors"]),
         ("inspect digitz", ["'digitz'", "Did you mean digits"]),

@@ -3,10 +3,12 @@
 import json
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from condgen.evaluation.judge import train_judge
 from condgen.evaluation.report import Report
 from condgen.run import Run
 
@@ -132,3 +134,23 @@ def test_compare_refuses_different_recipes_and_names_the_part(command: Command, 
 def test_compare_says_what_is_missing(command: Command, tmp_path: Path, arguments: list[str], part: str) -> None:
     given = [str(tmp_path / "out") if a == "OUT" else a for a in arguments]
     one_paragraph(command("compare", *given), 2, part)
+
+
+def test_compare_holds_a_combination_out_and_says_how_it_was_obeyed(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("condgen.evaluation.judge.train_judge", partial(train_judge, images=10_000))
+    held = ["--hold-out", "side=east, far=yes", "--split", "stratified:side"]
+    grid = ["--models", "cvae", "--seeds", "1", "--images", "300", *BRIEF, *TINY, "--out", tmp_path / "grid"]
+    result = command("compare", "mixture", *grid, *held, "--json")
+    assert result.status == 0, result.err
+    assert "Held out: side=east, far=yes" in result.err
+    (row,) = json.loads(result.out)["rows"]
+    assert {"obedience_held", "obedience_held_side", "obedience_held_far"} <= set(row["cells"])
+    shown = command("evaluate", tmp_path / "grid" / "cvae-0", *BRIEF)  # which loads and splits the data again
+    assert "held-out combinations, all at once: " in shown.out
+    one_paragraph(command("compare", "mixture", *grid), 2, "data=")  # nothing held out is other data
+
+
+def test_runs_cannot_be_split_again(command: Command, measured: Path) -> None:
+    one_paragraph(command("compare", measured, measured, "--hold-out", "digit=7"), 2, "--hold-out", "--models")

@@ -37,8 +37,8 @@ def test_changing_a_recipe_does_not_change_the_preset() -> None:
 
 
 def test_an_unknown_preset_names_the_nearest() -> None:
-    with pytest.raises(RequestError, match=r"'mnits'. Did you mean mnist"):
-        preset("mnits")
+    with pytest.raises(RequestError, match=r"'digts'. Did you mean digits"):
+        preset("digts")
 
 
 def test_a_preset_trains(digits: Splits, tmp_path: Path) -> None:

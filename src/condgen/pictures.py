@@ -20,23 +20,38 @@ def pil_image(x: Float[Tensor, "channel height width"]) -> Image.Image:
     return Image.fromarray(array[0] if len(array) == 1 else np.ascontiguousarray(array.transpose(1, 2, 0)))
 
 
-def grid(x: Float[Tensor, "n channel height width"], columns: int, labels: Sequence[str] = ()) -> Image.Image:
-    """Images row by row, small ones enlarged without smoothing; `labels` are written before the rows."""
+def grid(
+    x: Float[Tensor, "n channel height width"], columns: int, labels: Sequence[str] = (), heads: Sequence[str] = ()
+) -> Image.Image:
+    """Images row by row, small ones enlarged without smoothing.
+
+    labels: written before the rows. heads: written above the columns, cut where they are wider.
+    """
     height, width = x.shape[2:]
     zoom = max(1, -(-CELL // min(height, width)))
-    font = ImageFont.load_default(size=15)
+    font, small = ImageFont.load_default(size=15), ImageFont.load_default(size=11)
     margin = 0 if not labels else int(max(font.getlength(label) for label in labels)) + 20
-    rows, gap = -(-len(x) // columns), 2
-    size = (margin + columns * (width * zoom + gap), rows * (height * zoom + gap))
+    rows, gap, top = -(-len(x) // columns), 2, 20 if heads else 0
+    size = (margin + columns * (width * zoom + gap), top + rows * (height * zoom + gap))
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
     for k, image in enumerate(x):
         row, column = divmod(k, columns)
-        corner = margin + column * (width * zoom + gap), row * (height * zoom + gap)
+        corner = margin + column * (width * zoom + gap), top + row * (height * zoom + gap)
         sheet.paste(pil_image(image).resize((width * zoom, height * zoom), Image.Resampling.NEAREST), corner)
     for row, label in enumerate(labels):
-        draw.text((10, row * (height * zoom + gap) + height * zoom / 2), label, "black", font, anchor="lm")
+        draw.text((10, top + row * (height * zoom + gap) + height * zoom / 2), label, "black", font, anchor="lm")
+    for column, head in enumerate(heads):
+        place = margin + column * (width * zoom + gap) + width * zoom / 2, top / 2
+        draw.text(place, _cut(head, width * zoom, small), "black", small, anchor="mm")
     return sheet
+
+
+def _cut(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """As much of a text's end as fits: what differs between neighbours stands there."""
+    while len(text) > 1 and font.getlength(text) > width:
+        text = text[1:]
+    return text
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:

@@ -17,8 +17,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "images": 500_000,
         "expect": "digits: 99 % obedience after about half a minute on two cores (make demo)",
     },
-    # MNIST: the command line's defaults, with the budget of the foundation's table.
-    "mnist": {
+    # Digits: MNIST, or glyphs like it. A CVAE with the command line's defaults.
+    "digits-vae": {
         "model": "cvae",
         "mechanism": "film",
         "prior": "standard",
@@ -27,7 +27,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "expect": "MNIST: 98.5 % obedience, 0.91 of the real variety, in 3 minutes (benchmarks/obedience.py)",
     },
     # The same on the learned prior per digit.
-    "mnist-prior": {
+    "digits-vae-prior": {
         "model": "cvae",
         "mechanism": "film",
         "prior": "gaussian",
@@ -35,21 +35,25 @@ PRESETS: dict[str, dict[str, Any]] = {
         "seconds": 180.0,
         "expect": "MNIST: 98.6 % obedience, 0.90 of the real variety, in 3 minutes (benchmarks/obedience.py)",
     },
-    # MNIST by three adversarial families, which differ in how the critic judges the condition and in nothing else.
+    # By three adversarial families, which differ in how the critic judges the condition and in nothing else.
     **{
-        f"mnist-{name}": {
-            "model": name,
+        name: {
+            "model": model,
             "mechanism": "film",
             "loss": "relativistic",
             "r1": 0.1,
             "seconds": 300.0,
             "expect": f"MNIST: {share} obedience in 5 minutes (benchmarks/adversarial.py)",
         }
-        for name, share in (("cgan", "99.2 %"), ("acgan", "99.7 %"), ("projection", "99.6 %"))
+        for name, model, share in (
+            ("digits", "projection", "99.6 %"),
+            ("digits-acgan", "acgan", "99.7 %"),
+            ("digits-cgan", "cgan", "99.2 %"),
+        )
     },
     # InfoGAN, with what makes its code a digit: it starts from groups of images that look alike, also when turned or
     # stretched.
-    "mnist-infogan": {
+    "digits-infogan": {
         "model": "infogan",
         "values": 10,
         "continuous": 0,
@@ -60,8 +64,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "seconds": 180.0,
         "expect": "MNIST: the code is wrong about 1.6 % of test digits, median of 5 seeds (benchmarks/infogan.py)",
     },
-    # MNIST by a flow in pixels, guided.
-    "mnist-flow": {
+    # Digits by a flow in pixels, guided.
+    "digits-flow": {
         "model": "flow",
         "mechanism": "film",
         "channels": 64,
@@ -92,8 +96,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "images": 20_000_000,
         "expect": "for a GPU, where it has not been measured yet (benchmarks/flow_speed.py, benchmarks/flow.py)",
     },
-    # MNIST by a CVAE whose prior is a flow in its latent space.
-    "mnist-latent-flow": {
+    # Digits by a CVAE whose prior is a flow in its latent space.
+    "digits-cvae": {
         "model": "cvae",
         "mechanism": "film",
         "prior": "flow",

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from condgen.arguments import keyword_arguments, validated
 from condgen.data import Splits
+from condgen.editing import Editing, edited
 from condgen.errors import CondgenError, DataError, RequestError, RunError, unknown
 from condgen.joint import Joint, OneOf
 from condgen.models import MODELS, TRAINING, Flow, MeanFlow, Model, build
@@ -158,13 +159,18 @@ class Run:
         fill = "handles_missing" not in can or ("conditional" in can and not request.constraints)
         return request.draw(self.joint, Rng((STREAMS + seeds).tolist()), fill=fill)
 
-    @torch.inference_mode()
     def edit(
-        self, x: Float[Tensor, "n ..."], source: Condition, change: Requestable | Request, seed: int = 0
+        self,
+        x: Float[Tensor, "n ..."],
+        source: Condition,
+        change: Requestable | Request,
+        seed: int = 0,
+        editing: Editing | None = None,
     ) -> Samples:
         """Each x, of condition `source`, with the attributes changed that are asked for and the rest kept.
 
-        Raises RequestError for a wrong request, or a model that cannot encode.
+        editing: how; what suits the model unless given. Raises RequestError for a wrong request, or a model that cannot
+        encode.
         """
         self.must_edit()
         asked = [change] if isinstance(change, Request) else self.requests(change)
@@ -174,9 +180,7 @@ class Run:
             _tell(asked)
         seeds = torch.arange(seed, seed + len(x))
         target = source.update(asked[0].draw(self.joint, Rng(seeds.tolist()), fill=False))
-        device = self.model.device
-        edited = self.model.edit(x.to(device), source.to(device), target.to(device))  # type: ignore[operator]
-        return Samples(edited.cpu(), target, seeds, torch.zeros_like(seeds))
+        return Samples(edited(self.model, x, source, target, editing), target, seeds, torch.zeros_like(seeds))
 
     def must_edit(self) -> None:
         """Raises RequestError unless the model can encode an image and decode it under another condition."""

@@ -1,9 +1,10 @@
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 
-from condgen.conditioning import AttributeEmbedding, EmbeddingEncoder, EmptyEncoder, PlainEncoder
+from condgen.conditioning import AttributeEmbedding, EmbeddingEncoder, EmptyEncoder, PlainEncoder, TimeEncoder
 from condgen.schema import Categorical, Condition, Continuous, Flag, Schema
 
 
@@ -199,3 +200,27 @@ def test_attribute_embeddings_start_with_numbers_of_order_one() -> None:
     schema = Schema(attributes=(Categorical(name="many", values=tuple(f"v{i}" for i in range(50))), *flags(1)))
     weights = [p.flatten() for p in AttributeEmbedding(schema, 100).parameters()]
     assert [w.std().item() for w in weights] == pytest.approx([1, 1], abs=0.2)
+
+
+@pytest.mark.parametrize("additive", [True, False])
+def test_an_additive_encoding_of_one_attribute_does_not_depend_on_another(people: Schema, additive: bool) -> None:
+    encoder = EmbeddingEncoder(people, 16, additive)
+    assert (_interaction(lambda c: encoder(c).vector, people) < 1e-5) == additive
+
+
+@pytest.mark.parametrize("additive", [True, False])
+def test_told_the_time_an_additive_encoding_stays_additive(people: Schema, additive: bool) -> None:
+    encoder, time = EmbeddingEncoder(people, 16, additive=True), TimeEncoder(16, 16, additive=additive)
+    for t in (torch.tensor([0.1]), torch.tensor([0.9])):
+        assert (_interaction(lambda c, t=t: time(encoder(c), t).vector, people) < 1e-5) == additive  # type: ignore[misc]
+    c = encoder(full(people, 1))
+    assert not torch.allclose(time(c, torch.tensor([0.1])).vector, time(c, torch.tensor([0.9])).vector)
+
+
+def _interaction(encoded: Callable[[Condition], torch.Tensor], schema: Schema) -> float:
+    """How far e(a, b) − e(a′, b) is from e(a, b′) − e(a′, b′), for the first two attributes."""
+    first, second, *_ = schema.names
+    one = full(schema, 1)
+    values = [(i, j) for i in (0.0, 1.0) for j in (0.0, 1.0)]
+    e = [encoded(one.with_codes(first, torch.tensor([i])).with_codes(second, torch.tensor([j]))) for i, j in values]
+    return float((e[0] - e[1] - e[2] + e[3]).detach().abs().max())

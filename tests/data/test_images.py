@@ -74,7 +74,7 @@ assert isinstance(WHOLE, bytes)
     ("image", "reason"),
     [
         (EncodedImage("a.jpg", WHOLE[: len(WHOLE) // 2]), "truncated"),
-        (EncodedImage("a.jpg", b""), "not an image"),
+        (EncodedImage("a.jpg", b""), "it is empty"),
         (EncodedImage("a.jpg", b"<html>"), "not an image"),
         (encoded(Image.new("RGB", (10_000, 1))), "10000×1 pixels, too few"),
         (encoded(Image.new("RGB", (1, 10_000))), "1×10000 pixels, too few"),

@@ -242,7 +242,7 @@ def test_what_cannot_be_read_is_listed_with_the_reason(tones: Path) -> None:
     (tones / "5.png").unlink()
     found = inspect(str(tones))
     assert [each.row for each in found.scan.unreadable] == [3, 4, 5]
-    assert [each.reason for each in found.scan.unreadable][1:] == ["it is not an image", "it does not exist"]
+    assert [each.reason for each in found.scan.unreadable][1:] == ["it is empty", "it does not exist"]
     assert all("png" in each.name for each in found.scan.unreadable)
     assert found.problems[0].startswith("3 of 60 images cannot be read")
 
@@ -301,4 +301,15 @@ def test_the_suggested_command_can_be_run_as_it_is(tones: Path) -> None:
     renamed = tones.rename(tones.with_name("my 'tones'"))
     words = shlex.split(inspect(str(renamed)).advice[0].removeprefix("Train first: "))
     assert words[:3] == ["condgen", "train", str(renamed)]
-    assert words[-1] == "my 'tones'-run"
+    assert words[-1] == "my-tones-run"
+
+
+def test_the_suggested_command_keeps_what_was_asked_for(tones: Path) -> None:
+    (tones / "1.png").write_bytes(b"")
+    drawing(2, side=1).save(tones / "2.png")
+    for k in range(3, 8):
+        (tones / f"{k}.png").unlink()
+    found = inspect(str(tones), attributes=["tone"], resize="squash", schema_file="my.json")
+    for part in ("--attributes tone", "--resize squash", "--schema my.json", "--broken 0.12"):
+        assert part in found.advice[0]
+    assert said(found, "1 images are too small for 16×16", "1×1")

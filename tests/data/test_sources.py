@@ -481,7 +481,7 @@ GOOD = encoded(image(size=(32, 32)))
     [
         (encoded(Image.effect_noise((64, 64), 80))[:600], "truncated"),
         (GOOD[:20], "0.png"),
-        (b"", "not an image"),
+        (b"", "it is empty"),
         (b"this is a text", "not an image"),
         (GOOD[:60] + bytes(20) + GOOD[80:], "0.png"),
     ],

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from condgen.errors import RequestError
 from condgen.models import Flow, build
-from condgen.models.flow import coupled, dropped, slerp
+from condgen.models.flow import coupled, slerp
 from condgen.models.guidance import Guidance
 from condgen.models.paths import Linear, like, preconditioning
 from condgen.models.standardise import OBSERVATIONS, Standardiser
@@ -170,15 +170,6 @@ def test_optimal_coupling_tells_a_free_attribute_from_its_first_value() -> None:
     condition = Condition(SIDE, {"side": torch.zeros(4)}, present)
     paired = coupled(noise, data, condition)
     assert {tuple(row) for row in paired[::2].tolist()} == {tuple(row) for row in noise[::2].tolist()}
-
-
-def test_attributes_are_dropped_alone_and_all_together_per_sample() -> None:
-    torch.manual_seed(0)
-    condition = dropped(conditions("all", 20_000), 0.2)
-    alone = condition.present.float().mean(0)
-    torch.testing.assert_close(alone, torch.full((3,), 0.8 * 0.8), atol=0.02, rtol=0)
-    nothing = (~condition.present).all(1).float().mean()
-    assert nothing.item() == pytest.approx(0.2 + 0.8 * 0.2**3, abs=0.02)
 
 
 def test_sampling_and_validation_drop_nothing() -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from condgen.errors import RequestError
-from condgen.models.guidance import Guidance, by_attribute, guided, parse_weights, without
+from condgen.models.guidance import Guidance, by_attribute, dropped, guided, parse_weights, without
 from condgen.models.samplers import Velocity
 from condgen.schema import Categorical, Condition, Flag, Schema
 
@@ -133,3 +133,35 @@ def test_weights_are_read_from_text(text: str, weights: object) -> None:
 def test_what_is_no_weight_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(RequestError, match="Eyeglasses=3"):
         parse_weights(text)
+
+
+def flags(attributes: int, n: int = 20_000) -> Condition:
+    schema = Schema(attributes=tuple(Flag(name=f"flag{k}") for k in range(attributes)))
+    values = {name: torch.zeros(n) for name in schema.names}
+    return Condition(schema, values, torch.ones(n, attributes, dtype=torch.bool))
+
+
+def test_training_drops_attributes_alone_all_together_and_some_of_them_per_sample() -> None:
+    torch.manual_seed(0)
+    present = dropped(flags(3), 0.2).present
+    some = 0.2 * (0 + 1 + 2) / 3 / 3  # a fifth of samples, none to two of their three attributes
+    torch.testing.assert_close(present.float().mean(0), torch.full((3,), 0.8 * 0.8 * (1 - some)), atol=0.02, rtol=0)
+    alone, one_of, two_of = 0.2**3, 0.2**2, 0.2
+    others = 0.8 * alone + 0.2 * (alone + one_of + two_of) / 3
+    assert (~present).all(1).float().mean().item() == pytest.approx(0.2 + 0.8 * others, abs=0.02)
+
+
+def test_of_one_attribute_nothing_but_itself_can_be_dropped() -> None:
+    torch.manual_seed(0)
+    assert dropped(flags(1), 0.2).present.float().mean().item() == pytest.approx(0.8 * 0.8, abs=0.02)
+
+
+def test_requests_for_any_number_of_many_attributes_are_trained_for() -> None:
+    torch.manual_seed(0)
+    given = dropped(flags(40), 0.1).present.sum(1).bincount(minlength=41)
+    assert (given[:36] > 0).all()
+    assert given[1:20].sum() / given.sum() == pytest.approx(0.04, abs=0.01)
+
+
+def test_without_a_chance_nothing_is_dropped() -> None:
+    assert dropped(flags(3), 0.0).complete

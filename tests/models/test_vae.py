@@ -279,7 +279,7 @@ def test_sampling_uses_no_dropout_and_no_batch_statistics(
 
 
 def test_condition_dropout_acts_on_the_loss_only_while_training(people: Schema) -> None:
-    model, c = small("cvae", people, embedding=8, condition_dropout=0.9), requests(people, 40)
+    model, c = small("cvae", people, embedding=8, condition_dropout=0.6), requests(people, 40)
     seen: list[Condition] = []
     model.condition_encoder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     x = torch.rand(40, *model.shape)

@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import condgen.training.trainer as trainers
 from condgen.data import Dataset, Splits, split
 from condgen.errors import RequestError, RunError
 from condgen.models import Model
@@ -707,3 +708,18 @@ def test_a_precision_that_the_machine_lacks_is_said_in_a_sentence(tmp_path: Path
     with pytest.raises(RequestError, match="precision fp16 cannot be used on cpu; choose bf16"):
         trainer(tmp_path, precision="fp16")
     trainer(tmp_path, images=64).run()
+
+
+@pytest.mark.parametrize(("quick", "chosen"), [(True, "bf16"), (False, "no")])
+def test_auto_takes_bf16_only_where_the_machine_is_quick_at_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: bool, chosen: str
+) -> None:
+    monkeypatch.setattr(trainers, "quick_at_bf16", lambda: quick)
+    assert trainer(tmp_path, precision="auto").accelerator.mixed_precision == chosen
+
+
+def test_a_cpu_is_quick_at_bf16_with_matrix_extensions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for units in (True, False):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda units=units: {"amx_bf16": units})
+        assert trainers.quick_at_bf16() is units

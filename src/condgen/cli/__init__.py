@@ -1,6 +1,7 @@
 """The command line. Everything heavy is imported inside the commands, so that `--help` answers at once."""
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -8,6 +9,7 @@ import typer
 from condgen.cli.looking import datasets, inspect, presets
 from condgen.cli.making import distill, edit, resume, sample, train
 from condgen.cli.proving import compare, doctor, evaluate
+from condgen.cli.showing import gallery
 
 app = typer.Typer(
     name="condgen",
@@ -28,7 +30,7 @@ def _condgen(version: Annotated[bool, typer.Option("--version", help="Print the 
         raise typer.Exit
 
 
-for _command in (inspect, train, resume, sample, edit, evaluate, compare, doctor, distill, datasets, presets):
+for _command in (inspect, train, resume, sample, edit, gallery, evaluate, compare, doctor, distill, datasets, presets):
     app.command()(_command)
 
 
@@ -36,6 +38,8 @@ def main() -> None:
     """Run the command line; every error a person can act on is one paragraph and an exit status."""
     from condgen.errors import CondgenError
 
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what a terminal cannot show
     try:
         app(prog_name="condgen")
     except CondgenError as error:

@@ -42,7 +42,7 @@ def inspect(
 
     chosen = [name.strip() for name in attributes.split(",")] if attributes else None
     given = Schema.load(schema) if schema else None
-    found = look(data, attributes=chosen, size=size, schema=given, data_dir=data_dir, resize=resize)
+    found = look(data, attributes=chosen, size=size, schema=given, data_dir=data_dir, resize=resize, schema_file=schema)
     checks = check_inspected(found) if labels else ()
     kept = save(found, checks, out) if out else []
     if as_json:
@@ -85,14 +85,18 @@ def presets() -> None:
 def _show(found: "Inspection", checks: "tuple[LabelCheck, ...]") -> None:
     from rich.console import Console
 
+    from condgen.data.inspection.columns import UNASKED
     from condgen.evaluation.labels import sentences
 
     console = Console(markup=False, emoji=False, highlight=False)  # names may hold brackets and colons
     sizes = ", ".join(f"{n:,} {name}" for name, n in found.examples.items())
     console.print(f"{found.material.source}: shape {found.shape}; {sizes}")
     _show_attributes(console, found.attributes)
+    unasked = [c.name for c in found.columns if c.role == "left out" and UNASKED in c.why]
+    if unasked:
+        console.print(f"Left out, since others were chosen: {', '.join(unasked)}.")
     for column in found.columns:
-        if not column.used:
+        if not column.used and column.name not in unasked:
             console.print(f"Left out: {column.name}, {column.role} ({column.why}).")
     if len(found.attributes) > 1 and found.together.possible:
         console.print(f"{found.together.present:,} of {found.together.possible:,} combinations of named values occur.")

@@ -1,5 +1,6 @@
 """Commands that measure: reports, comparisons, diagnoses."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,10 +8,12 @@ import typer
 
 from condgen.cli.options import (
     DataDir,
+    HoldOut,
     Json,
     Resize,
     RunFolder,
     Size,
+    Split,
     load_again,
     load_data,
     origin,
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from condgen.evaluation.report import Report
     from condgen.run import Run
 
+MOST_EDITS = 12  # lines about edits; the page has all
+
 Samples = Annotated[int, typer.Option(help="How many are generated and judged.")]
 Labels = Annotated[
     str, typer.Option(help="What is asked for: as in the held-out 'data', or every combination alike, 'uniform'.")
@@ -39,6 +44,13 @@ Features = Annotated[
 Pairs = Annotated[int, typer.Option(help="Pairs per attribute that differ in it alone, for swap test and leakage.")]
 Useful = Annotated[
     str, typer.Option(help="Images to train a predictor on samples with, to see what they are worth; 0: leave it out.")
+]
+Edited = Annotated[
+    int, typer.Option("--edits", help="Held-out images edited per attribute, by models that can; 0: none.")
+]
+Asked = Annotated[
+    list[str] | None,
+    typer.Option("--ask", help="A request to measure as a whole, beside real images that fit it; may be repeated."),
 ]
 MeasureSeed = Annotated[int, typer.Option("--measure-seed", help="Seed of the first sample that is judged.")]
 Guidance = Annotated[
@@ -56,6 +68,8 @@ def evaluate(
     features: Features = "judge",
     pairs: Pairs = 1_000,
     useful: Useful = "60k",
+    edited: Edited = 200,
+    asked: Asked = None,
     seed: MeasureSeed = 0,
     guidance: Guidance = None,
     sampler: Sampler = None,
@@ -72,11 +86,11 @@ def evaluate(
     from condgen.run import Run
     from condgen.sampling import Sampling
 
-    how = _measuring(samples, labels, features, pairs, useful, seed)
+    how = replace(_measuring(samples, labels, features, pairs, useful, seed), edits=edited, ask=tuple(asked or ()))
     opened = Run.open(run)
     sampling = Sampling(guidance=guidance, sampler=sampler, steps=steps)
     sampling.must_suit(opened.model)
-    found = measure(opened, _data(opened, data), how, sampling=sampling, say=say)
+    found = measure(opened, data_of(opened, data), how, sampling=sampling, say=say)
     page = found.save(out or run)
     if as_json:
         print(found.report.dumps())
@@ -102,6 +116,8 @@ def compare(
     size: Size = None,
     data_dir: DataDir = None,
     resize: Resize = "crop",
+    split: Split = "random",
+    hold_out: HoldOut = None,
     samples: Samples = 10_000,
     labels: Labels = "data",
     features: Features = "judge",
@@ -113,7 +129,8 @@ def compare(
     """Compare several RUNs by their reports, or models trained on DATA under one budget: one table, one page.
 
     Runs that differ in their seed only are one row, mean ± standard deviation; the best is marked only where the
-    difference is beyond noise. A comparison of DATA goes on where it was interrupted.
+    difference is beyond noise. A comparison of DATA goes on where it was interrupted; obedience on combinations that
+    are held out has columns of its own.
     """
     from condgen.evaluation.comparison import compare as compared
     from condgen.evaluation.comparison import dumps
@@ -121,9 +138,10 @@ def compare(
 
     how = _measuring(samples, labels, features, pairs, useful, seed)
     if models is None:
+        _must_be_of_runs(split, hold_out)
         found = compared(_reports(what, how))
     else:
-        how_loaded = {"data_dir": data_dir, "resize": resize}
+        how_loaded = {"data_dir": data_dir, "resize": resize, "split": split, "hold_out": hold_out}
         found = _grid(what, out, models, mechanisms, priors, seeds, budget, images, settings, size, how_loaded, how)
     page = save(found, out) if out else None
     print(dumps(found)) if as_json else _show_comparison(found)
@@ -151,8 +169,8 @@ def doctor(
     opened = Run.open(run)
     report = Report.load(run / FILE) if data is None and (run / FILE).exists() else None
     if report is None or report.run.get("weights") != fingerprint(opened):
-        brief = Measuring(samples=2_000, pairs=500, useful=0)
-        report = measure(opened, _data(opened, data), brief, say=say).report
+        brief = Measuring(samples=2_000, pairs=500, useful=0, edits=0)
+        report = measure(opened, data_of(opened, data), brief, say=say).report
     if as_json:
         print(json.dumps([asdict(f) for f in report.findings], indent=2, ensure_ascii=False))
     else:
@@ -171,7 +189,7 @@ def _measuring(samples: int, labels: str, features: str, pairs: int, useful: str
     return Measuring(samples=samples, labels=labels, features=names, pairs=pairs, useful=images, seed=seed)
 
 
-def _data(run: "Run", source: str | None) -> "Splits":
+def data_of(run: "Run", source: str | None) -> "Splits":
     """What a run was trained on, or other data with its attributes."""
     if source is None:
         return load_again(run.path)
@@ -181,6 +199,16 @@ def _data(run: "Run", source: str | None) -> "Splits":
     if is_builtin(source) or "discovers" in run.model.capabilities:  # which have a schema of their own
         return load(source, attributes=run.info.data.get("attributes"), size=run.info.data.get("size"))
     return load(source, size=run.info.data.get("size"), schema=run.schema)
+
+
+def _must_be_of_runs(split: str, hold_out: list[str] | None) -> None:
+    """Raises RequestError where runs are compared as if they were still to be trained."""
+    from condgen.errors import RequestError
+
+    if hold_out or split != "random":
+        raise RequestError(
+            "Runs were split when they were trained: --split and --hold-out need DATA and the --models to train on it."
+        )
 
 
 def _reports(folders: list[str], how: "Measuring") -> "list[Report]":
@@ -271,7 +299,9 @@ def _names(text: str | None) -> list[str]:
 def _show_report(report: "Report") -> None:
     """The report in a few lines; the page has the rest."""
     print(report.headline)
-    for a in report.obedience.attributes if report.obedience else ():
+    for line in report.obedience.lines() if report.obedience else ():
+        print(f"  {line}")
+    for a in report.asked:
         print(f"  {a.line}")
     for f in report.fidelity:
         print(
@@ -283,6 +313,8 @@ def _show_report(report: "Report") -> None:
             f"{f.overall.recall.value:.2f} ({f.floor.recall.value:.2f}), coverage {f.overall.coverage.value:.2f} "
             f"({f.floor.coverage.value:.2f}); in brackets, other real data"
         )
+    for line in report.edits.lines()[:MOST_EDITS] if report.edits else ():
+        print(f"  edited: {line}")
     _show_findings(report.findings)
     for text in report.warnings:
         print(f"Note: {text}")

@@ -90,17 +90,22 @@ class AttributeEmbedding(nn.ModuleList):
 
 
 class EmbeddingEncoder(ConditionEncoder):
-    """A learned embedding per attribute, with a learned null that stands for "free"."""
+    """A learned embedding per attribute, with a learned null that stands for "free".
+
+    additive: the vector is the sum of the embeddings and no more. A network that mixes them can learn of every
+    combination apart, and says anything of one it never saw; a sum says of each attribute what it always says.
+    """
 
     handles_missing = True
 
-    def __init__(self, schema: Schema, width: int = 64):
+    def __init__(self, schema: Schema, width: int = 64, additive: bool = False):
         _must_have_attributes(schema)
         super().__init__(schema, width)
         self.scale = len(schema) ** -0.5
         self.embed = AttributeEmbedding(schema, width)
         self.null = nn.Parameter(torch.randn(len(schema), width))
-        self.mix = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        mixed = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.mix: nn.Module = nn.Identity() if additive else mixed
 
     def forward(self, condition: Condition) -> Encoded:
         """The encoded condition, with the null of every attribute that is free."""

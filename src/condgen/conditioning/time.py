@@ -15,10 +15,14 @@ class TimeEncoder(nn.Module):
     The vector is a small network's mixture of the times' Fourier features and c.vector, both on a scale of one, so that
     neither drowns the other; every token is told the time, and one more stands for the whole. With several times, all
     but the first start without influence.
+
+    additive: the vector is the sum of what every attribute says at that time, and no attribute changes what another
+    says (see `EmbeddingEncoder`); the token of the whole tells the time alone.
     """
 
-    def __init__(self, condition_width: int, width: int, times: int = 1):
+    def __init__(self, condition_width: int, width: int, times: int = 1, additive: bool = False):
         super().__init__()
+        self.additive = additive
         self.width = width
         self.times = nn.ModuleList(nn.Linear(2 * FREQUENCIES + 1, width, bias=k == 0) for k in range(times))
         self.condition = nn.Linear(condition_width + 2, width)
@@ -31,6 +35,9 @@ class TimeEncoder(nn.Module):
         """The encoded condition with times: vector [batch, width], tokens [batch, 1 + attribute, width]."""
         embedded = torch.stack([layer(_fourier(t)) for layer, t in zip(self.times, times, strict=True)]).sum(0)
         vector, tokens = (self.condition(_normed(part)) for part in c)
+        if self.additive:
+            said = self.mix(torch.cat([embedded[:, None], embedded[:, None] + tokens], dim=1))
+            return Encoded(said[:, 1:].sum(1) * tokens.shape[1] ** -0.5, said)
         whole = embedded + vector
         return Encoded(self.mix(whole), self.mix(torch.cat([whole[:, None], embedded[:, None] + tokens], dim=1)))
 

@@ -134,7 +134,7 @@ def _readable(image: EncodedImage) -> Iterator[None]:
     except FileNotFoundError:
         raise DataError(f"The image {image.name} does not exist.") from None
     except Exception as error:  # decoders of damaged files raise anything
-        raise DataError(f"The image {image.name} cannot be read: {_reason(error)}.") from None
+        raise DataError(f"The image {image.name} cannot be read: {reason(error)}.") from None
 
 
 def pixels(images: Sequence[EncodedImage], fit: Fit) -> UInt8[Tensor, "n channel height width"]:
@@ -143,7 +143,12 @@ def pixels(images: Sequence[EncodedImage], fit: Fit) -> UInt8[Tensor, "n channel
         return torch.from_numpy(np.stack([fitted(image, fit)[0] for image in images]))
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Why an image cannot be read, in a few words, out of what its decoder or the system raised."""
+    if isinstance(error, FileNotFoundError):
+        return "it does not exist"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     if isinstance(error, UnidentifiedImageError):
         return "it is not an image"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
@@ -154,6 +159,8 @@ def _reason(error: Exception) -> str:
 def opened(image: EncodedImage) -> Image.Image:
     """The image, its header read and nothing decoded."""
     content = image.content.read() if isinstance(image.content, Member) else image.content
+    if not (content.stat().st_size if isinstance(content, Path) else content):
+        raise ValueError("it is empty")
     return Image.open(content if isinstance(content, Path) else io.BytesIO(content))
 
 
@@ -181,13 +188,18 @@ def _on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
 
+def too_small(size: tuple[int, int], fit: Fit) -> bool:
+    """Whether hardly any pixel would be an image's own, were it brought to another size from its (width, height)."""
+    scales = fit.width / size[0], fit.height / size[1]
+    return min(size) * min(scales) < 1 if fit.resize == "pad" else max(scales) > ENLARGED
+
+
 def _resized(image: Image.Image, fit: Fit) -> Image.Image:
     """The image at the target's size, antialiased. Raises ValueError where hardly any pixel would be its own."""
     target = (fit.width, fit.height)
     if image.size == target:
         return image
-    scales = fit.width / image.width, fit.height / image.height
-    if min(image.size) * min(scales) < 1 if fit.resize == "pad" else max(scales) > ENLARGED:
+    if too_small(image.size, fit):
         raise ValueError(f"it has only {image.width}×{image.height} pixels, too few for {fit.width}×{fit.height}")
     if fit.resize == "squash":
         return image.resize(target, Image.Resampling.LANCZOS)

@@ -12,6 +12,7 @@ from condgen.schema import FORBIDDEN, Attribute, Categorical, Continuous, Flag, 
 
 FEW = 12  # up to this many distinct numbers are categories
 CERTAIN = 0.5  # share of zeros and ones from which on numbers between them are taken for probabilities
+LARGEST = 1e30  # numbers beyond would leave 32 bits when squared or subtracted; they are mistakes
 MANY = 200  # more distinct texts than this are taken for identifiers or free text
 _FLAGS = [{"0", "1"}, {"-1", "1"}, {"no", "yes"}, {"false", "true"}, {"n", "y"}, {"off", "on"}]
 _MISSING = {"", "nan", "none", "null", "na", "n/a"}
@@ -78,6 +79,10 @@ def infer_attribute(
     if {d.casefold() for d in distinct} in _FLAGS:
         return Flag(name=name)
     numbers = _numbers(distinct)
+    if numbers and max(map(abs, numbers)) > LARGEST:
+        return (
+            f"The column '{name}' holds numbers as large as {max(numbers, key=abs):g}; it was left out. Correct them."
+        )
     if numbers and _are_probabilities(counts):
         return Flag(name=name)
     if numbers and len(distinct) > FEW and not classes:

@@ -21,7 +21,10 @@ class Member:
     def read(self) -> bytes:
         """The file's content. Raises OSError or zipfile.BadZipFile where the archive is damaged or gone."""
         if self.span is None:
-            return _zip(self.archive, os.getpid()).read(self.name)
+            try:
+                return _zip(self.archive, os.getpid()).read(self.name)
+            except KeyError:
+                raise FileNotFoundError(f"{self.name} is not in {self.archive}") from None
         offset, length = self.span
         with self.archive.open("rb") as file:
             file.seek(offset)

@@ -337,7 +337,7 @@ def _quarantine(path: Path, images: Sequence[EncodedImage], broken: Sequence[tup
     """List the images that are left out, with reasons."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    with partial.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         table = csv.writer(file)
         table.writerow(["row", "image", "reason"])
         table.writerows([row + 1, images[row].name, reason] for row, reason in broken)

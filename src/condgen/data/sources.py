@@ -61,9 +61,9 @@ def load(
     whole, n = Dataset(found.images, conditions[found.rows]), int((found.rows < len(train.content)).sum())
     held_out = None if test is None else whole[n:]
     notes = [*train.notes, *notes, *found.notes]
-    return split(
-        whole[:n], held_out, source, notes, splitting=splitting, groups=_groups(train, splitting, found.rows[:n])
-    )
+    groups = _groups(train, splitting, found.rows[:n])
+    validation = int((found.rows[:n] >= len(train.content) - train.validation).sum())
+    return split(whole[:n], held_out, source, notes, splitting=splitting, groups=groups, validation=validation)
 
 
 def tables(source: str, data_dir: str | Path | None = None) -> list[Table]:
@@ -162,8 +162,11 @@ def schema_for(
     if attributes:
         return inferred.select(attributes), []
     if not len(inferred) and chosen is None:
-        reasons = " ".join(notes) or f"Its columns are: {', '.join(both) or 'none besides the image'}."
-        raise DataError(f"{train.source} has no column that could be an attribute to condition on. {reasons}")
+        reasons = " ".join([*train.notes, *notes]) or f"Its columns are: {', '.join(both) or 'none besides the image'}."
+        raise DataError(
+            f"{train.source} has no column that could be an attribute to condition on. {reasons} "
+            "Give it one whose values differ, or name a column (--attributes) to use it as it is."
+        )
     return inferred, notes
 
 

@@ -53,25 +53,28 @@ def split(
     *,
     splitting: Splitting | None = None,
     groups: Sequence[Hashable] | None = None,
+    validation: int = 0,
 ) -> Splits:
     """Fixed splits: 15 % test unless a test set is given, 5 % validation, at most 5,000 each; the rest trains.
 
     The same data is always split alike. Probabilities as labels are for training; the other parts take the likelier.
-    groups: the cell of each row in the column that a group split names.
+    groups: the cell of each row in the column that a group split names. validation: where the data brings a validation
+    part of its own, so many of the last rows.
 
     Raises RequestError for an unknown attribute, or held-out combinations that nothing or everything answers.
     """
     splitting = splitting or Splitting()
     held, held_notes = _held(data, splitting.hold_out)
-    rows = torch.where(~held)[0] if splitting.hold_out else None
+    own = torch.arange(len(data)) >= len(data) - validation
+    rows = torch.where(~held & ~own)[0] if splitting.hold_out or validation else None
     order, ends = _order(data, rows, splitting, groups)
     tested = 0 if test is not None else _cut(min(int(TEST * len(order)), MOST_HELD_OUT), ends)
-    checked = _cut(tested + min(int(VALIDATION * len(order)), MOST_HELD_OUT), ends)
+    checked = tested if validation else _cut(tested + min(int(VALIDATION * len(order)), MOST_HELD_OUT), ends)
     if test is None:
         test = data[order[:tested]]
     return Splits(
         data[order[checked:]],
-        _hard(data[order[tested:checked]]),
+        _hard(data[torch.where(own & ~held)[0] if validation else order[tested:checked]]),
         _hard(test),
         source,
         (*notes, *held_notes),

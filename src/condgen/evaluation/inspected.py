@@ -38,5 +38,5 @@ def save(found: Inspection, checks: Sequence[LabelCheck], folder: Path) -> list[
 
 def _write(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
+    partial.write_text(text, encoding="utf-8", errors="backslashreplace")
     partial.replace(path)

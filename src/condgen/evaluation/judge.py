@@ -7,6 +7,7 @@ held-out real data.
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import safetensors
@@ -18,6 +19,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 
 from condgen.data import Dataset, Splits, as_float
 from condgen.data.cache import cache_folder
+from condgen.evaluation.held import judged
 from condgen.schema import Attribute, Categorical, Condition, Continuous, Schema
 
 VERSION = 2  # of the judge's architecture and training: part of the name it is cached under
@@ -188,25 +190,41 @@ def train_judge(
 def judge_for(data: Splits, **arguments: Any) -> Judge:
     """The judge of a dataset: trained once on its training part, calibrated on its validation part, then kept.
 
-    It is kept in the cache under the training data's fingerprint. arguments: of `train_judge`. The cache is
+    Of combinations that are held out it knows half of the examples (see `held.judged`), or it could not judge them. It
+    is kept in the cache under the fingerprint of what it was trained on. arguments: of `train_judge`. The cache is
     $CONDGEN_CACHE, or `condgen` in the user's cache folder.
     """
-    train = data.train
-    settings = "-".join(f"{k}{v}" for k, v in sorted(arguments.items()))
-    path = cache_folder() / "judges" / f"{train.fingerprint}{'-' * bool(settings)}{settings}-v{VERSION}.safetensors"
-    if path.is_file():
-        judge = Judge(train.schema, train.shape)
-        try:
-            judge.load_state_dict(load_file(path))
-            return judge.eval()
-        except (RuntimeError, safetensors.SafetensorError):
-            path.unlink()  # cut short, or from another version: train it again
+    if kept := kept_judge(data, **arguments):
+        return kept
+    train = judged(data).train
+    path = _kept_at(train, arguments)
     judge = train_judge(train.x, train.condition, **arguments).calibrate(data.validation)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     save_file({k: v.contiguous() for k, v in judge.state_dict().items()}, partial)
     partial.replace(path)
     return judge
+
+
+def kept_judge(data: Splits, **arguments: Any) -> Judge | None:
+    """The judge of a dataset if `judge_for` has trained it before; what cannot be read is removed."""
+    train = judged(data).train
+    path = _kept_at(train, arguments)
+    if not path.is_file():
+        return None
+    judge = Judge(train.schema, train.shape)
+    try:
+        judge.load_state_dict(load_file(path))
+    except (RuntimeError, safetensors.SafetensorError):
+        path.unlink()  # cut short, or from another version
+        return None
+    return judge.eval()
+
+
+def _kept_at(train: Dataset, arguments: Mapping[str, Any]) -> Path:
+    settings = "-".join(f"{k}{v}" for k, v in sorted(arguments.items()))
+    name = f"{train.fingerprint}{'-' * bool(settings)}{settings}-v{VERSION}.safetensors"
+    return cache_folder() / "judges" / name
 
 
 def _channels_last(x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:

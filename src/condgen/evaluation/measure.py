@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,12 @@ from torch import Tensor
 
 from condgen.data import Dataset, Splits
 from condgen.errors import RequestError
+from condgen.evaluation.asked import Asked, ask
 from condgen.evaluation.doctor import Case, Finding, diagnose, telling
+from condgen.evaluation.edits import Edits, can_be_measured, edits, edits_sheet
 from condgen.evaluation.features import extract, extractor
 from condgen.evaluation.fidelity import FeatureSet, Fidelity, fidelity, too_few
+from condgen.evaluation.held import judged
 from condgen.evaluation.judge import VERSION as JUDGE
 from condgen.evaluation.judge import Judge, judge_for
 from condgen.evaluation.latents import LatentSummary, latent_summary
@@ -36,6 +39,8 @@ from condgen.training.trainer import versions
 
 LABELS = ("data", "uniform")
 PROBED = 5_000  # training observations that probes of the latent are fitted on
+REQUESTED = 2_000  # samples at most of a request that is measured as a whole
+HELD = 2_000  # samples at most of combinations that were held out
 PAGE = "report.html"
 FEWEST = 100  # samples in all below which nothing is worth saying
 
@@ -50,6 +55,8 @@ class Measuring:
               (`data`) or every combination as often as any other (`uniform`). Distances always use the former.
     features: what distances are measured on, see `extractor`. pairs: counterfactual samples per attribute.
     useful:   images that a predictor is trained on to see whether samples can stand in for data; 0 leaves that out.
+    edits:    held-out observations edited per attribute, where a model can; 0 leaves that out.
+    ask:      requests in a person's words, each measured as a whole, see `ask`.
     seed:     of sample 0, and of what is asked.
 
     Raises RequestError for numbers and names that cannot be meant.
@@ -60,6 +67,8 @@ class Measuring:
     features: tuple[str, ...] = ("judge",)
     pairs: int = 1_000
     useful: int = 60_000
+    edits: int = 200
+    ask: tuple[str, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -67,8 +76,10 @@ class Measuring:
             raise RequestError(f"{self.samples} samples are too few; take at least {FEWEST} (--samples 10000).")
         if self.labels not in LABELS:
             raise RequestError(f"Labels are asked for as in the '{LABELS[0]}' or '{LABELS[1]}', not '{self.labels}'.")
-        if not self.features or self.pairs < 0 or self.useful < 0 or self.seed < 0:
-            raise RequestError("There must be features to measure on; pairs, useful and seed cannot be negative.")
+        if not self.features or self.pairs < 0 or min(self.useful, self.edits, self.seed) < 0:
+            raise RequestError(
+                "There must be features to measure on; pairs, useful, edits and seed cannot be negative."
+            )
 
     def recipe(self, data: Splits, judge: Judge) -> Recipe:
         """The recipe of what is measured like this on this data."""
@@ -78,7 +89,7 @@ class Measuring:
             features=tuple(extractor(name, judge).name for name in self.features),
             reference=data.test.fingerprint,
             held_out=len(data.test),
-            judge=f"{data.train.fingerprint}-v{JUDGE}",
+            judge=f"{judged(data).train.fingerprint}-v{JUDGE}",
             pairs=self.pairs,
             useful=self.useful,
             seed=self.seed,
@@ -108,6 +119,8 @@ class _Measured:
     memorisation: Memorisation
     usefulness: Usefulness | None
     latents: LatentSummary | None
+    edits: Edits | None
+    asked: tuple[Asked, ...]
     coarse: tuple[str, ...]
 
 
@@ -128,6 +141,7 @@ def evaluate(
     _must_fit(run, data)
     subject = Subject(run, data, sampling or Sampling())
     subject.sampling.must_suit(run.model)
+    run.requests(list(how.ask))  # refuses now what it would refuse in the end
     say("The judge: a predictor of the attributes, trained on real data once and then kept …")
     judge = judge_for(data)
     say(f"{how.samples:,} samples …")
@@ -145,6 +159,8 @@ def evaluate(
         memorisation=measured.memorisation,
         usefulness=measured.usefulness,
         latents=measured.latents,
+        edits=measured.edits,
+        asked=measured.asked,
         findings=findings,
         warnings=tuple(_warnings(measured, subject)),
         seconds=time.monotonic() - start,
@@ -168,7 +184,25 @@ def _measure(subject: Subject, judge: Judge, made: Dataset, how: Measuring, say:
     say("Usefulness: a predictor trained on the samples …")
     useful = usefulness(made, data.train, data.test, images=how.useful) if how.useful and asked else None
     coarse = tuple(text for _, texts in near for text in texts)
-    return _Measured(found, tuple(f for f, _ in near), owed, useful, _latents(subject), coarse)
+    edited, words = _edits(subject, judge, how, say), _asked(subject, judge, how)
+    return _Measured(found, tuple(f for f, _ in near), owed, useful, _latents(subject), edited, words, coarse)
+
+
+def _edits(subject: Subject, judge: Judge, how: Measuring, say: Say) -> Edits | None:
+    """Edits of held-out data, in the features asked for other than the judge's, which know little but attributes."""
+    if not how.edits or not can_be_measured(subject.run, subject.data.test):
+        return None
+    say("Edits of held-out data …")
+    features = next((name for name in how.features if name != "judge"), None)
+    return edits(subject.run, subject.data.test, judge, n=how.edits, features=features, seed=how.seed)
+
+
+def _asked(subject: Subject, judge: Judge, how: Measuring) -> tuple[Asked, ...]:
+    """What becomes of requests as a whole."""
+    if not how.ask:
+        return ()
+    n = min(how.samples, REQUESTED)
+    return tuple(ask(subject.run, judge, subject.data, list(how.ask), n, how.seed, subject.sampling))
 
 
 def _case(subject: Subject, measured: _Measured, log: Sequence[Mapping[str, Any]]) -> Case:
@@ -210,7 +244,7 @@ def _obedience(subject: Subject, judge: Judge, made: Dataset, how: Measuring) ->
     asked = joint.fill(as_in_data(data.test, pairs, how.seed + 1), _streams(pairs)) if pairs else None
     several = len([a for a in data.schema if not isinstance(a, Continuous)]) > 1
     absent = never_seen(joint, min(how.samples, 1_000), how.seed) if several else None
-    return obedience(
+    found = obedience(
         judge,
         made,
         data.test,
@@ -218,6 +252,17 @@ def _obedience(subject: Subject, judge: Judge, made: Dataset, how: Measuring) ->
         trained=joint,
         unseen=None if absent is None else subject.answer(absent, torch.arange(how.seed, how.seed + len(absent))),
     )
+    return replace(found, held=_held(subject, judge, how))
+
+
+def _held(subject: Subject, judge: Judge, how: Measuring) -> Obedience | None:
+    """Obedience on the combinations that were held out, where there are any, beside examples the judge did not see."""
+    real = judged(subject.data).held
+    if real is None:
+        return None
+    n = min(how.samples, HELD)
+    asked = as_in_data(real, n, how.seed)
+    return obedience(judge, subject.answer(asked, torch.arange(how.seed, how.seed + n)), real)
 
 
 def _streams(n: int) -> Rng:
@@ -356,4 +401,6 @@ def _sheets(subject: Subject, judge: Judge, made: Dataset) -> dict[str, Sheet]:
         complete = data.test[data.test.condition.present.all(1).nonzero()[:500, 0]]
         if len(complete):
             sheets["traversals"] = traversals(model, complete)
+    if can_be_measured(subject.run, data.test):
+        sheets["edits"] = edits_sheet(subject.run, data.test)
     return sheets

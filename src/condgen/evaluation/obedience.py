@@ -72,11 +72,12 @@ class AttributeObedience:
     @property
     def line(self) -> str:
         """One readable line."""
-        return f"{self.name}: {self._shown(self.asked.value)} as asked; the judge on held-out real data: " + (
-            self._shown(self.real.value)
+        return f"{self.name}: {self.shown(self.asked.value)} as asked; the judge on held-out real data: " + (
+            self.shown(self.real.value)
         )
 
-    def _shown(self, value: float) -> str:
+    def shown(self, value: float) -> str:
+        """A value as `asked` and `real` are written."""
         if math.isnan(value):
             return "nothing known"
         return f"{value:.2%}" if self.choices else f"off by {value:.3g} on average"
@@ -99,6 +100,7 @@ class Obedience:
     joint, joint_real: share in which all attributes are right at once; continuous ones within their tolerance.
     combinations:      of the named attributes' values, the least obeyed first; empty with one attribute.
     unseen:            `joint` on combinations that the training data does not have; None where it has all.
+    held:              all of this, of combinations that were held out on request, beside real examples of those.
     """
 
     attributes: tuple[AttributeObedience, ...]
@@ -107,14 +109,23 @@ class Obedience:
     combinations: tuple[Combination, ...] = ()
     unseen: Estimate | None = None
     leakage: Leakage | None = None
+    held: "Obedience | None" = None
 
     def __getitem__(self, name: str) -> AttributeObedience:
         """What is known of one attribute."""
         return next(a for a in self.attributes if a.name == name)
 
     def lines(self) -> list[str]:
-        """One readable line per attribute."""
-        return [a.line for a in self.attributes]
+        """One readable line per attribute, and one of held-out combinations."""
+        return [a.line for a in self.attributes] + (
+            [f"held-out combinations, {self.held.summary}"] if self.held else []
+        )
+
+    @property
+    def summary(self) -> str:
+        """All of it in one readable line."""
+        parts = ", ".join(f"{a.name} {a.shown(a.asked.value)}" for a in self.attributes)
+        return f"all at once: {self.joint.value:.2%} as asked ({parts}); the judge: {self.joint_real.value:.2%}"
 
 
 def obedience(

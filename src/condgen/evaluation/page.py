@@ -21,6 +21,7 @@ from condgen.evaluation.estimate import Estimate
 
 if TYPE_CHECKING:
     from condgen.evaluation.counterfactuals import Leakage
+    from condgen.evaluation.edits import Edited
     from condgen.evaluation.obedience import AttributeObedience
     from condgen.evaluation.report import Report
 
@@ -137,7 +138,7 @@ def duration(seconds: Number) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def measured(value: Estimate | Number | None, attribute: "AttributeObedience") -> str:
+def measured(value: Estimate | Number | None, attribute: "AttributeObedience | Edited") -> str:
     """What is said of an attribute: a share, or an error in the attribute's own unit."""
     return f"off by {number(value)}" if attribute.kind == "continuous" else percent(value)
 

@@ -81,12 +81,23 @@ def _of_obedience(obedience: Obedience | None) -> Values:
     values = {OBEYED: obedience.joint.value}
     if obedience.unseen:
         values[Quantity("obedience_unseen", "obeyed if unseen", "higher", "page", "share")] = obedience.unseen.value
+    if obedience.held:
+        values |= _of_held_out(obedience.held)
     for a in obedience.attributes:
         values[Quantity(f"obedience_{a.name}", f"{a.name} ÷ real", "higher")] = a.relative
     for a in obedience.attributes:
         if a.swap:
             values[Quantity(f"swap_{a.name}", f"{a.name} swapped", "higher", "json", "share")] = a.swap.value
     return values
+
+
+def _of_held_out(held: Obedience) -> Values:
+    """Of combinations that were held out: all attributes at once, and each alone."""
+    whole = Quantity("obedience_held", "held out obeyed", "higher", "terminal", "share")
+    return {whole: held.joint.value} | {
+        Quantity(f"obedience_held_{a.name}", f"held out, {a.name} ÷ real", "higher"): a.relative
+        for a in held.attributes
+    }
 
 
 def _of_fidelity(fidelity: Fidelity, first: bool) -> Values:

@@ -9,7 +9,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from condgen.errors import RunError
+from condgen.evaluation.asked import Asked
 from condgen.evaluation.doctor import Finding
+from condgen.evaluation.edits import Edits
 from condgen.evaluation.fidelity import Fidelity
 from condgen.evaluation.latents import LatentSummary
 from condgen.evaluation.memorisation import Memorisation
@@ -50,7 +52,8 @@ class Report:
 
     headline: how well requests are obeyed, in a sentence. watch: what to watch, in another; empty if nothing.
     run:      where the run is, what it is and how it was trained. sampling: as asked for; empty: the run's own way.
-    obedience: None for models that cannot be asked for anything; usefulness, latents: None where not measured.
+    obedience: None for models that cannot be asked for anything; usefulness, latents, edits: None where not measured.
+    asked:    requests that were measured as a whole.
     warnings: which numbers are not to be trusted, and why.
     """
 
@@ -68,6 +71,8 @@ class Report:
     warnings: tuple[str, ...]
     seconds: float
     versions: dict[str, str] = field(default_factory=dict)
+    edits: Edits | None = None
+    asked: tuple[Asked, ...] = ()
     format: int = FORMAT
 
     def dumps(self) -> str:

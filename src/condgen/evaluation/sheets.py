@@ -52,7 +52,7 @@ def worst_mistakes(made: Dataset, read: Reading) -> Sheet:
     """Samples that the judge reads otherwise than asked, the surest first; no rows where there are none."""
     told = made.condition
     doubt = torch.stack([-read.log_prob(a.name, told.values[a.name]) * told.given(a.name) for a in told.schema]).sum(0)
-    missed = torch.stack([_missed(read, told, name) for name in told.schema.names], dim=1)
+    missed = torch.stack([missed_by(read, told, name) for name in told.schema.names], dim=1)
     wrong = missed.any(1)
     order = doubt.argsort(descending=True)
     order = order[wrong[order]][:MISTAKES]
@@ -62,7 +62,7 @@ def worst_mistakes(made: Dataset, read: Reading) -> Sheet:
     return Sheet("Worst mistakes", note, (("", shown),) if shown else ())
 
 
-def _missed(read: Reading, told: Condition, name: str) -> Bool[Tensor, " n"]:
+def missed_by(read: Reading, told: Condition, name: str) -> Bool[Tensor, " n"]:
     """Where an attribute is not as asked; a number, where it is off by more than twice what the judge usually is."""
     return (read.errors_of(name, told.values[name]) > 2 * read.errors.get(name, 0.0)) & told.given(name)
 

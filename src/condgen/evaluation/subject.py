@@ -132,11 +132,11 @@ def counterfactuals(subject: Subject, asked: Condition, seed: int) -> Counterfac
     return Counterfactuals(
         base=subject.answer(asked, seeds),
         again=subject.answer(asked, AGAIN + seeds),
-        changed={name: subject.answer(_otherwise(asked, name, seed), seeds) for name in named},
+        changed={name: subject.answer(otherwise(asked, name, seed), seeds) for name in named},
     )
 
 
-def _otherwise(asked: Condition, name: str, seed: int) -> Condition:
+def otherwise(asked: Condition, name: str, seed: int) -> Condition:
     """The same conditions but for one attribute: another of its values, or a number half the range away."""
     a, codes = asked.schema[name], asked.values[name]
     if isinstance(a, Continuous):

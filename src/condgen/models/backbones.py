@@ -6,6 +6,7 @@ from pydantic import Field
 from torch import nn
 
 from condgen.conditioning import ConditionEncoder, EmbeddingEncoder, Mechanism, PlainEncoder, mechanism
+from condgen.models.realism import PatchCritic, Realism
 from condgen.networks import MLP, ConvDecoder, ConvEncoder, Transformer, UNet
 from condgen.networks.conv import ImageShape
 from condgen.schema import Schema
@@ -74,6 +75,14 @@ class Backbones:
             depth=self.depth,
         )
 
+    def realism(self, perceptual: float, adversarial: float, after: int) -> Realism | None:
+        """What makes reconstructed images look real, if asked for. Raises ValueError for vectors."""
+        if not perceptual and not adversarial:
+            return None
+        if len(self.shape) == 1:
+            raise ValueError("the terms perceptual and adversarial are for images; vectors have no patches")
+        return Realism(PatchCritic(self._image(), self.channels), perceptual, adversarial, after)
+
     def _entrance(self, by: str) -> Entrance:
         inner = "none" if self.input_only else by
         return {"mechanism": mechanism(by), "inner": mechanism(inner), "condition_width": self.condition_width}
@@ -87,6 +96,6 @@ class Backbones:
         return self.shape[0], self.shape[1], self.shape[2]
 
 
-def condition_encoder(schema: Schema, embedding: int) -> ConditionEncoder:
-    """Learned embeddings of that width with a learned null per attribute; the plain encoding for 0."""
-    return EmbeddingEncoder(schema, embedding) if embedding else PlainEncoder(schema)
+def condition_encoder(schema: Schema, embedding: int, additive: bool = False) -> ConditionEncoder:
+    """Learned embeddings of that width with a learned null per attribute; for 0 the plain encoding, always additive."""
+    return EmbeddingEncoder(schema, embedding, additive) if embedding else PlainEncoder(schema)

@@ -15,7 +15,7 @@ from condgen.conditioning import ConditionEncoder, EmbeddingEncoder, Encoded, Ti
 from condgen.models.backbones import BackboneName, Backbones, Count, MechanismName
 from condgen.models.base import Batch, Model, Terms
 from condgen.models.gaussian import DiagonalGaussian
-from condgen.models.guidance import PLAIN, Guidance
+from condgen.models.guidance import PLAIN, Guidance, dropped
 from condgen.models.paths import PATHS, PredictionName, Time, like
 from condgen.models.samplers import Velocity
 from condgen.models.transport import SamplerName, TimesName, Transport, reversible
@@ -148,14 +148,6 @@ class Flow(Model):
         return self.transport.log_prob(x, c, self.sampler, self.steps, samples, generator)
 
 
-def dropped(condition: Condition, chance: float) -> Condition:
-    """Each attribute of each sample left free with this chance, and all attributes of a sample with the same chance."""
-    if not chance:
-        return condition
-    everything = torch.rand(len(condition), 1, device=condition.device) < chance
-    return condition.dropout(chance).drop(everything.expand_as(condition.present))
-
-
 def coupled(noise: Batch, data: Batch, condition: Condition) -> Batch:
     """The batch's noise, paired anew with data of equal conditions so that they lie near each other.
 
@@ -198,6 +190,7 @@ def flow(
     channels: Count = 32,
     depth: Count = 2,
     embedding: Count = 64,
+    additive: bool = False,
     condition_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
     guidance: float = 1.0,
     guidance_from: Share = 0.0,
@@ -209,6 +202,7 @@ def flow(
 
     backbone:           for images, unet (the default) or transformer; vectors get dense layers.
     embedding:          width of the learned embeddings and nulls of attributes, and of the encoded time.
+    additive:           no attribute changes what another says, for combinations never seen together.
     condition_dropout:  the chance that training leaves an attribute of a sample free, and that it leaves all free.
     guidance, steps, sampler:  how it is sampled unless a call says otherwise; guidance acts from `guidance_from` to
                         `guidance_to`, where noise is at 0 and data at 1.
@@ -219,11 +213,11 @@ def flow(
     return Flow(
         schema,
         shape,
-        condition_encoder=EmbeddingEncoder(schema, embedding),
+        condition_encoder=EmbeddingEncoder(schema, embedding, additive),
         transport=Transport(
             shape,
             network=parts.field(mechanism, backbone),
-            time_encoder=TimeEncoder(embedding, embedding),
+            time_encoder=TimeEncoder(embedding, embedding, additive=additive),
             path=PATHS[path](),
             predict=predict,
             times=times,

@@ -153,3 +153,19 @@ def parse_weights(text: str) -> Weights:
         raise RequestError(
             f"'{text}' is no guidance: give a number, as in 2, or one per attribute, as in Eyeglasses=3,Male=1.5."
         ) from None
+
+
+def dropped(condition: Condition, chance: float) -> Condition:
+    """What training asks for, so that guidance has something to contrast: with attributes left free by chance.
+
+    Each attribute of each sample with this chance; all attributes of as many samples; and of as many again a random
+    number of them, since requests name a few attributes of many.
+    """
+    if not chance:
+        return condition
+    n, attributes = condition.present.shape
+    each = torch.rand(n, attributes) < chance
+    everything = torch.rand(n, 1) < chance
+    number = torch.randint(max(attributes, 1), (n, 1)) * (torch.rand(n, 1) < chance)
+    some = torch.rand(n, attributes).argsort(1).argsort(1) < number
+    return condition.drop((each | everything | some).to(condition.device))

@@ -3,6 +3,8 @@
 Images are in [0, 1]. `raw` holds `per_value` numbers for each value of x, stacked along dimension 1.
 """
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -81,6 +83,35 @@ class Gaussian(Likelihood):
         return raw + (0.5 * self._bounded()).exp() * rng.normal(*raw.shape[1:], device=raw.device)
 
 
+class Laplace(Likelihood):
+    """Laplace noise whose scale is learned, one per channel or dimension: the absolute error, in nats.
+
+    An outlier costs less than under a Gaussian, and so does a sharp edge in a slightly wrong place.
+    """
+
+    def __init__(self, shape: tuple[int, ...]):
+        super().__init__(shape)
+        self.log_scale = nn.Parameter(torch.full((shape[0], *[1] * (len(shape) - 1)), -2.0))
+
+    def _bounded(self) -> Tensor:
+        return soft_clamp(self.log_scale, -6.0, 2.0)
+
+    def log_prob(self, x: Batch, raw: Batch) -> Float[Tensor, " batch"]:
+        """Σ log exp(−|x − raw| / b) / 2b."""
+        log_scale = self._bounded()
+        density = (x - raw).abs() * (-log_scale).exp() + log_scale + math.log(2)
+        return -density.flatten(1).sum(1)
+
+    def mean(self, raw: Batch) -> Batch:
+        """The raw output itself."""
+        return raw
+
+    def draw(self, raw: Batch, rng: Rng) -> Batch:
+        """The mean with Laplace noise, by its inverse distribution function."""
+        u = rng.uniform(*raw.shape[1:], device=raw.device) - 0.5
+        return raw - self._bounded().exp() * u.sign() * torch.log1p(-2 * u.abs().clamp(max=0.4999999))
+
+
 class DiscretisedLogistic(Likelihood):
     """Probability of each of 256 grey levels under a logistic distribution with learned scale (Kingma et al. 2016).
 
@@ -128,5 +159,6 @@ class DiscretisedLogistic(Likelihood):
 LIKELIHOODS: dict[str, type[Likelihood]] = {
     "bernoulli": Bernoulli,
     "gaussian": Gaussian,
+    "laplace": Laplace,
     "logistic": DiscretisedLogistic,
 }

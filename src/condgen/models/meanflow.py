@@ -23,7 +23,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from condgen.conditioning import ConditionEncoder, EmbeddingEncoder, Encoded, TimeEncoder
 from condgen.models.backbones import BackboneName, Backbones, Count, MechanismName
 from condgen.models.base import Batch, Model, Terms
-from condgen.models.flow import Flow, PathName, Share, dropped
+from condgen.models.flow import Flow, PathName, Share
+from condgen.models.guidance import dropped
 from condgen.models.paths import PATHS, Path, Time, like, preconditioning
 from condgen.models.standardise import Standardiser
 from condgen.rng import Rng

@@ -128,16 +128,28 @@ class ConditionalFlow(Prior):
 
     The KL term keeps the encoder near N(0, I), its reference; where the latents of each condition really are, the flow
     learns (Vahdat et al. 2021 and Rombach et al. 2022, without their second stage). Sampling is one integration of a
-    dense network, `steps` steps of Heun's.
+    dense network, `steps` steps of Heun's. Fitting looks at every latent `draws` times, each with its own noise and
+    time: where an encoder is what costs, the flow has its data for nothing.
     """
 
-    def __init__(self, latent: int, condition_width: int, hidden: int = 256, depth: int = 3, steps: int = 12):
+    def __init__(
+        self,
+        latent: int,
+        condition_width: int,
+        *,
+        hidden: int = 256,
+        depth: int = 3,
+        draws: int = 1,
+        steps: int = 12,
+        additive: bool = False,
+    ):
         super().__init__(latent, condition_width)
+        self.draws = draws
         self.steps = steps
         self.transport = Transport(
             (latent,),
             network=MLP(latent, [hidden] * depth, latent, mechanism=FiLM, condition_width=TIME),
-            time_encoder=TimeEncoder(condition_width, TIME),
+            time_encoder=TimeEncoder(condition_width, TIME, additive=additive),
             path=Linear(),
         )
 
@@ -159,7 +171,8 @@ class ConditionalFlow(Prior):
 
     def fitting(self, z: Float[Tensor, "batch latent"], c: Encoded) -> Terms:
         """The flow-matching loss on latents."""
-        data = self.transport.observe(z)
+        data = self.transport.observe(z).repeat(self.draws, 1)
+        c = Encoded(c.vector.repeat(self.draws, 1), c.tokens.repeat(self.draws, 1, 1))
         return {"matching": self.transport(data, torch.randn_like(data), c)["loss"]}
 
 

@@ -18,9 +18,10 @@ from condgen.conditioning import ConditionEncoder, EmptyEncoder, Encoded
 from condgen.models.backbones import Backbones, Count, MechanismName, Weight, condition_encoder
 from condgen.models.base import Batch, Model, Terms
 from condgen.models.gaussian import DiagonalGaussian, soft_clamp
-from condgen.models.guidance import PLAIN, Guidance
+from condgen.models.guidance import PLAIN, Guidance, dropped
 from condgen.models.likelihoods import LIKELIHOODS, Likelihood
 from condgen.models.priors import PRIORS, ConditionalFlow, Prior, StandardNormal
+from condgen.models.realism import Realism
 from condgen.models.samplers import Velocity
 from condgen.models.transport import SamplerName
 from condgen.rng import Rng
@@ -49,6 +50,7 @@ class VAE(Model):
         likelihood: Likelihood,
         beta: float = 1.0,
         condition_dropout: float = 0.0,
+        realism: Realism | None = None,
     ):
         conditional = set() if isinstance(condition_encoder, EmptyEncoder) else {"conditional"}
         missing = {"handles_missing"} if condition_encoder.handles_missing else set()
@@ -60,27 +62,56 @@ class VAE(Model):
         self.likelihood = likelihood
         self.beta = beta
         self.condition_dropout = condition_dropout
+        self.realism = realism
+
+    def players(self) -> dict[str, list[nn.Parameter]]:
+        """The model and, where its reconstructions have to look real, the critic that tells."""
+        if self.realism is None:
+            return super().players()
+        critic = list(self.realism.parameters())
+        others = {id(p) for p in critic}
+        return {"model": [p for p in self.parameters() if id(p) not in others], "critic": critic}
 
     def forward(self, x: Batch, condition: Condition, player: str = "model") -> Terms:
         """The negative evidence lower bound, −E_q log p(x|z,c) + β KL(q(z|x,c) ‖ p(z|c)); terms in nats.
 
         The minimised `loss` is divided by the number of values in x: a matter of step size only, since both terms are.
+        What makes reconstructions look real and what fits the prior come on top.
         """
-        if self.training and self.condition_dropout:
-            condition = condition.dropout(self.condition_dropout)
+        if self.training:
+            condition = dropped(condition, self.condition_dropout)
+        if player == "critic":
+            return self._critic_loss(x, condition)
         c = self.condition_encoder(condition)
         posterior = self.posterior(x, c)
         z = posterior.at(torch.randn_like(posterior.mean))
-        reconstruction = -self.likelihood.log_prob(x, self.decoder(z, c)).mean()
+        raw = self.decoder(z, c)
+        reconstruction = -self.likelihood.log_prob(x, raw).mean()
         kl = self.prior.kl(posterior, z, c).mean()
-        loss = (reconstruction + self.beta * kl) / math.prod(self.shape)
+        error, regulariser = (term / math.prod(self.shape) for term in (reconstruction, self.beta * kl))
+        terms = {"reconstruction": reconstruction, "kl": kl, "nats": reconstruction + kl}
+        loss = error + regulariser
+        if self.realism:
+            more = self.realism(x, self.likelihood.mean(raw), error)
+            loss = loss + more.pop("loss")
+            terms |= more
         fitting = self.prior.fitting(z.detach(), c)
-        loss = loss + sum(fitting.values())
-        return {"loss": loss, "reconstruction": reconstruction, "kl": kl, "nats": reconstruction + kl, **fitting}
+        return {"loss": loss + sum(fitting.values()), **terms, **fitting}
+
+    def _critic_loss(self, x: Batch, condition: Condition) -> Terms:
+        """What the critic of patches minimises on observations and their reconstructions from z ~ q(z|x,c)."""
+        assert self.realism is not None
+        if not self.realism.learns:
+            return self.realism.idle(x)
+        with torch.no_grad():
+            c = self.condition_encoder(condition)
+            posterior = self.posterior(x, c)
+            y = self.likelihood.mean(self.decoder(posterior.at(torch.randn_like(posterior.mean)), c))
+        return self.realism.critic_loss(x, y)
 
     def posterior(self, x: Batch, c: Encoded) -> DiagonalGaussian:
-        """q(z|x,c), with a bounded variance."""
-        mean, log_variance = self.encoder(x, c).chunk(2, dim=1)
+        """q(z|x,c), with a bounded variance; in full precision, as KL terms are differences of large numbers."""
+        mean, log_variance = self.encoder(x, c).float().chunk(2, dim=1)
         return DiagonalGaussian(mean, soft_clamp(log_variance, *LOG_VARIANCE))
 
     def encode(self, x: Batch, condition: Condition) -> DiagonalGaussian:
@@ -234,7 +265,7 @@ class Autoencoder(Model):
         return self.likelihood.mean(raw) if len(self.shape) == 3 else self.likelihood.draw(raw, rng)
 
 
-LikelihoodName = Literal["bernoulli", "gaussian", "logistic"]
+LikelihoodName = Literal["bernoulli", "gaussian", "laplace", "logistic"]
 PriorName = Literal["standard", "gaussian", "gaussian-fixed", "flow"]
 
 
@@ -300,8 +331,15 @@ def cvae(
     depth: Count = 1,
     beta: Weight = 1.0,
     embedding: Annotated[int, Field(ge=0)] = 0,
+    additive: bool = False,
     condition_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
     guidance: float = 1.0,
+    prior_width: Count = 256,
+    prior_depth: Count = 3,
+    prior_draws: Count = 1,
+    perceptual: Weight = 0.0,
+    adversarial: Weight = 0.0,
+    adversarial_from: Annotated[int, Field(ge=0)] = 0,
 ) -> VAE:
     """A conditional β-VAE.
 
@@ -309,8 +347,13 @@ def cvae(
                         keeps the condition out of that part.
     likelihood:         defaults to bernoulli for images, gaussian for vectors.
     embedding:          width of learned embeddings with a learned null per attribute; 0 for the plain encoding.
-    condition_dropout:  with embeddings, the chance that training replaces an attribute of a sample by its null.
+    additive:           no attribute changes what another says, for combinations never seen together.
+    condition_dropout:  with embeddings, the chance that training leaves an attribute of a sample free, or all of them,
+                        or some: see `dropped`.
     guidance:           of the flow prior, unless a call says otherwise; 1 is plain conditional.
+    prior_width, prior_depth, prior_draws:  of the flow prior: its hidden layers, and how often it looks at a latent.
+    perceptual:         weight of reconstructing, besides the pixels of images, what a critic of patches sees in them.
+    adversarial:        how hard reconstructions try to fool that critic; it acts after `adversarial_from` images.
     """
     in_encoder, in_decoder = encoder_mechanism or mechanism, decoder_mechanism or mechanism
     if in_decoder == "none" and not PRIORS[prior].conditional:
@@ -321,20 +364,26 @@ def cvae(
     if guidance != 1 and not (prior == "flow" and embedding):
         raise ValueError("guidance needs prior=flow and learned nulls of the attributes (embedding=64)")
     score = _likelihood(likelihood, shape)
-    encoder = condition_encoder(schema, embedding)
+    encoder = condition_encoder(schema, embedding, additive)
     parts = Backbones(shape, encoder.width, channels, depth)
     family = partial(LatentFlow, guidance=Guidance(guidance)) if prior == "flow" else VAE
+    of_flow = {"hidden": prior_width, "depth": prior_depth, "draws": prior_draws, "additive": additive}
     return family(
         schema,
         shape,
         condition_encoder=encoder,
         encoder=parts.encoder(in_encoder, 2 * latent),
         decoder=parts.decoder(in_decoder, latent, score.per_value),
-        prior=PRIORS[prior](latent, encoder.width),
+        prior=_prior(prior, latent, encoder.width, **of_flow),
         likelihood=score,
         beta=beta,
+        realism=parts.realism(perceptual, adversarial, adversarial_from),
         condition_dropout=condition_dropout if embedding else 0.0,
     )
+
+
+def _prior(name: PriorName, latent: int, width: int, **of_flow: Any) -> Prior:
+    return ConditionalFlow(latent, width, **of_flow) if name == "flow" else PRIORS[name](latent, width)
 
 
 def _likelihood(name: LikelihoodName | None, shape: tuple[int, ...]) -> Likelihood:

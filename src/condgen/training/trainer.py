@@ -60,7 +60,7 @@ class Training:
     lr, momentum, weight_decay:  of AdamW (momentum is its β₁), after `warmup` images of linear warm-up.
     ema:                 half-life of the averaged weights in images, at most a tenth of those seen.
     clip:                largest gradient norm of a player.
-    precision:           of the arithmetic: no (float32), bf16, fp16.
+    precision:           of the arithmetic: no (float32), bf16, fp16, or auto: bf16 where the machine is quick at it.
     checkpoint_seconds:  time between checkpoints.
     previews:            how many times over the run losses are validated and a picture is made.
     balance:             an attribute of which every value is seen equally often, however rare in the data.
@@ -76,7 +76,7 @@ class Training:
     warmup: Count = 10_000
     ema: Count = 20_000
     clip: Positive = 1.0
-    precision: Literal["no", "bf16", "fp16"] = "no"
+    precision: Literal["no", "auto", "bf16", "fp16"] = "no"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     checkpoint_seconds: Positive = 30.0
     previews: Annotated[int, Field(ge=0)] = 10
@@ -403,8 +403,9 @@ class Trainer:
                 signal.signal(each, handler)
 
 
-def _accelerator(precision: str, several_players: bool = False) -> Accelerator:
+def _accelerator(asked: str, several_players: bool = False) -> Accelerator:
     """Accelerate's view of the machine; it keeps one precision per process, but a later run may want another."""
+    precision = ("bf16" if quick_at_bf16() else "no") if asked == "auto" else asked
     if AcceleratorState._shared_state.get("_mixed_precision", precision) != precision:
         AcceleratorState._reset_state()
     unused = DistributedDataParallelKwargs(find_unused_parameters=several_players)  # a player's loss needs not all
@@ -412,6 +413,13 @@ def _accelerator(precision: str, several_players: bool = False) -> Accelerator:
     if precision != "no" and not accelerator.native_amp:  # else it would quietly compute in float32
         raise RequestError(f"The precision {precision} cannot be used on {accelerator.device.type}; choose bf16 or no.")
     return accelerator
+
+
+def quick_at_bf16() -> bool:
+    """Whether this machine has units for bf16: tensor cores, or a CPU's matrix extensions; not merely knows it."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 
 def versions() -> dict[str, str]:

@@ -82,13 +82,12 @@ def test_parquet_in_numbered_files_is_one_table(tmp_path: Path) -> None:
     assert_labels_are_true(splits, "color", N + 4)
 
 
-def test_a_validation_part_joins_the_training_part(tmp_path: Path) -> None:
+def test_a_sources_own_validation_part_validates(tmp_path: Path) -> None:
     columns = {"image": [encoded(image(color_of(k))) for k in range(N)], "color": [color_of(k) for k in range(N)]}
     for part in ("train", "validation", "test"):
         parquet(tmp_path / f"{part}.parquet", columns)
     splits = load(str(tmp_path))
-    assert len(splits.train) + len(splits.validation) == 2 * N
-    assert any("validation examples" in note for note in splits.notes)
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [N, N, N]
     assert_labels_are_true(splits, "color", 3 * N)
 
 

@@ -4,13 +4,15 @@ Labels are counted in full, pictures by their headers, and only a sample of them
 seconds.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from condgen.data.dataset import Splits
-from condgen.data.inspection.advice import advice, problems
+from condgen.data.images import Fit, too_small
+from condgen.data.inspection.advice import advice, options, problems, unusable
 from condgen.data.inspection.association import Association, CoOccurrence, Pair, co_occurrence
 from condgen.data.inspection.balance import Balance, balances
 from condgen.data.inspection.columns import Column, describe_columns
@@ -92,20 +94,26 @@ def inspect(
     schema: Schema | None = None,
     data_dir: str | Path | None = None,
     resize: str = "crop",
+    schema_file: str | Path | None = None,
 ) -> Inspection:
     """What condgen understands of a dataset: a built-in name, a path, or splits in memory.
 
-    attributes, size, schema, data_dir, resize: as for `load`. Raises DataError and RequestError as `load` does, except
-    that images which cannot be read are listed instead.
+    attributes, size, schema, data_dir, resize: as for `load`. schema_file: where the schema came from, for the
+    command that is suggested. Raises DataError and RequestError as `load` does, except that images which cannot be read
+    are listed instead.
     """
     found = material(source, attributes, size, schema, data_dir)
     seen = scan(found)
     shape, resized = shape_of(seen.headers, found.content, size, resize)
+    small = _small(seen, shape, resize)
     train = found.rows.train
     columns = describe_columns(found.columns, found.schema, found.notes, found.given)
     balance = balances(train, {c.name: c.why for c in columns})
     together = co_occurrence(train.condition)
     doubtful = {c.name for c in columns if c.suspicious}
+    needed = options(
+        shape, bool(resized) or size is not None, resize, schema_file, data_dir, unusable(seen, sum(small.values()))
+    )
     fit = [b for b in balance if b.name not in doubtful]
     return Inspection(
         material=found,
@@ -114,10 +122,18 @@ def inspect(
         columns=columns,
         together=together,
         scan=seen,
-        problems=tuple(problems(balance, columns, seen, len(train), found.separate)),
-        advice=tuple(advice(found.source, shape, bool(resized) or size is not None, fit, together, len(balance))),
+        problems=tuple(problems(balance, columns, seen, len(train), found.separate, small, shape)),
+        advice=tuple(advice(found.source, needed, fit, together, attributes, len(balance))),
         notes=(*found.notes, *resized),
     )
+
+
+def _small(seen: Scan, shape: tuple[int, ...], resize: str) -> Counter[tuple[int, int]]:
+    """The sizes of pictures that are too small to be brought to the shape of training, and how many have them."""
+    if not seen.headers:
+        return Counter()
+    fit = Fit("RGB", shape[2], shape[1], resize)
+    return Counter(h.size for h in seen.headers if too_small(h.size, fit))
 
 
 def _plain(b: Balance) -> dict[str, Any]:

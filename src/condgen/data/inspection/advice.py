@@ -1,7 +1,9 @@
 """Sentences about a dataset: what is wrong with it, and what to do next. The most useful come first."""
 
+import math
+import re
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from condgen.data.inspection.association import Association, CoOccurrence
@@ -15,15 +17,24 @@ FEW_EXAMPLES = 50  # of a value, below which a model hardly learns it
 MOST_ADVISED = 5  # attributes in the suggested command
 REDUNDANT = 0.5  # attributes more strongly associated than this say nearly the same: one of them is suggested
 STRONG = 0.3  # associations from here on are named
+BROKEN = 0.05  # share of unusable images that training leaves out unasked
 NAMED = 3  # of each kind of finding
 MOST_LISTED = 8  # names in one sentence, and sentences of one kind
 
 
 def problems(
-    balance: Sequence[Balance], columns: Sequence[Column], scan: Scan, rows: int, separate: bool
+    balance: Sequence[Balance],
+    columns: Sequence[Column],
+    scan: Scan,
+    rows: int,
+    separate: bool,
+    small: Mapping[tuple[int, int], int],
+    shape: Sequence[int],
 ) -> Iterator[str]:
-    """What is wrong with the data, the gravest first."""
+    """What is wrong with the data, the gravest first. small: sizes too small for training, and how many have them."""
     yield from _unreadable(scan)
+    yield from _too_small(small, shape)
+    yield from _too_many(scan, sum(small.values()))
     yield from _leakage(scan, separate)
     yield from _copies(scan)
     for column in columns:
@@ -39,6 +50,22 @@ def _unreadable(scan: Scan) -> Iterator[str]:
         first = scan.unreadable[0]
         which = f"{len(scan.unreadable):,} of {scan.looked_at:,} images cannot be read"
         yield f"{which}; the first is {first.name}: {first.reason}. Repair them or take them out."
+
+
+def _too_small(small: Mapping[tuple[int, int], int], shape: Sequence[int]) -> Iterator[str]:
+    if small:
+        sizes = _listed({f"{width}×{height}": n for (width, height), n in small.items()})
+        yield f"{sum(small.values()):,} images are too small for {shape[2]}×{shape[1]} and will be left out: {sizes}."
+
+
+def unusable(scan: Scan, small: int) -> float:
+    """The share of images that training would leave out."""
+    return (len(scan.unreadable) + small) / max(scan.looked_at, 1)
+
+
+def _too_many(scan: Scan, small: int) -> Iterator[str]:
+    if (share := unusable(scan, small)) > BROKEN:
+        yield f"{100 * share:.0f} % of the images are unusable; training takes 5 % at most, or what --broken allows."
 
 
 def _leakage(scan: Scan, separate: bool) -> Iterator[str]:
@@ -59,10 +86,17 @@ def _copies(scan: Scan) -> Iterator[str]:
     if scan.exact.copies:
         yield f"{scan.exact.copies:,} of {scan.looked_at:,} examples are exact copies of others."
     if scan.near.copies:
-        yield f"{scan.near.copies:,} of {scan.decoded:,} images compared are near-copies of others."
+        yield f"{scan.near.copies:,} of {_compared(scan)} are near-copies of others."
     if differ := scan.exact.contradictions + scan.near.contradictions:
         which = "a group" if differ == 1 else f"{differ:,} groups"
         yield f"In {which} of copies the labels differ: at most one of them can be right."
+
+
+def _compared(scan: Scan) -> str:
+    """Of how many near-copies were looked for."""
+    if scan.decoded + scan.exact.copies + len(scan.unreadable) >= scan.looked_at:
+        return f"{scan.decoded:,} images"
+    return f"{scan.decoded:,} images, a sample that was compared,"
 
 
 def _missing(balance: Sequence[Balance], rows: int) -> Iterator[str]:
@@ -103,19 +137,20 @@ def _listed(counts: dict[str, int]) -> str:
 
 def advice(
     source: str,
-    shape: Sequence[int],
-    resized: bool,
+    options: Sequence[str],
     balance: Sequence[Balance],
     together: CoOccurrence,
+    asked: Sequence[str] | None,
     attributes: int,
 ) -> Iterator[str]:
     """What to do next: what to train first, what will not be learned, which combinations to balance or hold out.
 
-    balance: of the attributes to choose from, out of as many as `attributes`.
+    options: of the command line that training needs beside the attributes. balance: of the attributes to choose from,
+    out of as many as `attributes`; asked: those that a person has chosen already.
     """
-    chosen = worth_learning(balance, together.associations)
+    chosen = list(asked) if asked else worth_learning(balance, together.associations)
     if chosen:
-        yield f"Train first: {command(source, shape, resized, chosen, attributes)}"
+        yield f"Train first: {command(source, options, chosen, asked is None and len(chosen) == attributes)}"
     yield from _too_rare(balance)
     yield from _hand_in_hand(together)
     yield from _gaps(together)
@@ -142,12 +177,27 @@ def _spread(b: Balance) -> float:
     return 1.0 if b.kind == "continuous" else round(20 * b.evenness) / 20
 
 
-def command(source: str, shape: Sequence[int], resized: bool, chosen: Sequence[str], attributes: int) -> str:
-    """The command line that trains on these attributes."""
-    named = ["--attributes", ",".join(chosen)] if len(chosen) < attributes else []
-    size = ["--size", str(shape[-1])] if resized and len(shape) == 3 and shape[1] == shape[2] else []
-    out = f"{Path(source).stem or 'my'}-run"
-    return shlex.join(["condgen", "train", source, *named, *size, "--budget", "10m", "--out", out])
+def command(source: str, options: Sequence[str], chosen: Sequence[str], every: bool) -> str:
+    """The command line that trains on these attributes; every: whether there are no others."""
+    named = [] if every else ["--attributes", ",".join(chosen)]
+    name = re.sub(r"[^\w-]+", "-", Path(source.partition("?")[0]).stem).strip("-") or "my"
+    return shlex.join(["condgen", "train", source, *named, *options, "--budget", "10m", "--out", f"{name}-run"])
+
+
+def options(
+    shape: Sequence[int],
+    resized: bool,
+    resize: str,
+    schema: str | Path | None,
+    data_dir: str | Path | None,
+    share: float,
+) -> list[str]:
+    """What else training must be told to understand the data as this inspection does. share: of unusable images."""
+    found = ["--size", str(shape[-1])] if resized and len(shape) == 3 and shape[1] == shape[2] else []
+    found += ["--resize", resize] if resize != "crop" else []
+    found += ["--schema", str(schema)] if schema else []
+    found += ["--data-dir", str(data_dir)] if data_dir else []
+    return found + (["--broken", f"{math.ceil(100 * share) / 100:g}"] if BROKEN < share < 1 else [])
 
 
 def _too_rare(balance: Sequence[Balance]) -> Iterator[str]:
@@ -184,7 +234,7 @@ def _to_hold_out(chosen: Sequence[str], together: CoOccurrence) -> Iterator[str]
         if a.table and {a.first, a.second} <= set(chosen) and min(map(min, a.table)) >= FEW_EXAMPLES:
             yield (
                 f"To test whether a model composes what it never saw together, keep one combination of {a.first} and "
-                f"{a.second} out of training: they are nearly independent, and each has {min(map(min, a.table)):,} "
-                "examples or more."
+                f"{a.second} out of training (--hold-out): they are nearly independent, and each has "
+                f"{min(map(min, a.table)):,} examples or more."
             )
             return

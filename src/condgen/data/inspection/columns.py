@@ -10,6 +10,7 @@ from condgen.schema import Attribute, Schema
 
 WORDS = 3  # texts of more words than this, on average, are prose and no names of values
 LIKE_AN_IDENTIFIER = 0.9  # share of distinct values from which a column of whole numbers is suspected to name the rows
+UNASKED = "not among the attributes chosen"
 DOUBT = "nearly all differ, as an identifier's would"
 
 
@@ -65,8 +66,9 @@ def value_counts(values: Sequence[Any]) -> dict[Any, int]:
     try:
         array = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)
         counted = array.value_counts()
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
-        counted = pa.array([None if v is None else str(v) for v in values]).value_counts()
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, UnicodeEncodeError):
+        texts = (None if v is None else str(v).encode(errors="backslashreplace").decode() for v in values)
+        counted = pa.array(list(texts)).value_counts()
     return dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True))
 
 
@@ -103,7 +105,7 @@ def _left_out(name: str, what: str, present: Mapping[Any, int], notes: Sequence[
     if len(present) < 2:
         return "constant", f"always '{next(iter(present))}'" if present else "empty"
     if given or not any(f"'{name}'" in note for note in notes):
-        return "left out", f"{what}; not among the attributes chosen"
+        return "left out", f"{what}; {UNASKED}"
     words = [len(re.findall(r"\w+", str(v))) for v in list(present)[:1000]]
     if sum(words) > WORDS * len(words):
         return "text", f"{what} of {sum(words) / len(words):.0f} words on average: free text"

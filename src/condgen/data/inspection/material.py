@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from condgen.data import sources
 from condgen.data.builtin import is_builtin
 from condgen.data.dataset import Dataset, Splits
-from condgen.data.images import GREY, EncodedImage, decode, opened
+from condgen.data.images import GREY, EncodedImage, decode, opened, reason
 from condgen.data.members import Member
 from condgen.data.prepare import target
 from condgen.data.readers import Table
@@ -52,12 +52,8 @@ class Encoded:
         try:
             with opened(self.images[row]) as image:
                 return Header(image.size, image.mode)
-        except FileNotFoundError:
-            raise DataError("it does not exist") from None
-        except UnidentifiedImageError:
-            raise DataError("it is not an image") from None
         except Exception as error:  # decoders of damaged files raise anything
-            raise DataError(str(error) or "it is damaged") from None
+            raise DataError(reason(error)) from None
 
     def image(self, row: int) -> Image.Image:
         """The decoded picture, grey or RGB. Raises DataError."""
@@ -186,7 +182,7 @@ def _encoded(
         Dataset(_numbers(start, len(table.content)), sources.condition_of(table, inferred))
         for start, table in zip(starts, tables, strict=False)
     )
-    rows = split(data, held_out[0] if held_out else None, source)
+    rows = split(data, held_out[0] if held_out else None, source, validation=train.validation)
     columns = {n: v + (test.columns.get(n, []) if test else []) for n, v in train.columns.items()}
     said = (*train.notes, *notes)
     return Material(

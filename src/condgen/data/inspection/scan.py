@@ -15,7 +15,7 @@ from condgen.data.inspection.material import Encoded, Header, Material, Stored
 from condgen.errors import DataError
 
 MOST_HEADERS = 200_000  # headers and hashes looked at: every file must be opened for them
-MOST_DECODED = 5_000  # pictures decoded, for near-duplicates and damage that a header does not tell
+MOST_DECODED = 20_000  # pictures decoded, for near-duplicates and damage that a header does not tell
 SIDE = 16  # of the miniatures that are compared
 NEAR = 0.1  # distance of miniatures of length one below which they are near-duplicates: a correlation of 0.995
 COARSE = 12  # principal components that candidates are searched in
@@ -66,19 +66,20 @@ class Scan:
 
 
 def scan(material: Material) -> Scan:
-    """Look at headers and hashes of all observations, up to 200,000, and decode up to 5,000, evenly spread."""
+    """Look at headers and hashes of all observations, up to 200,000, and decode up to 20,000 different ones."""
     content = material.content
     looked = spread(len(content), MOST_HEADERS)
     headers, broken = _headers(content, looked) if content.visible else ({}, [])
     bad = {each.row for each in broken}
     exact = _groups_of_equals(content, [row for row in looked if row not in bad])
     near: list[tuple[int, ...]] = []
-    rows = spread(len(content), MOST_DECODED) if content.visible else []
+    known = bad | {row for group in exact for row in group[1:]}  # a copy would only pair with what its first does
+    different = [row for row in range(len(content)) if row not in known] if content.visible else []
+    rows = [different[k] for k in spread(len(different), MOST_DECODED)]
     if rows:
-        miniatures, damaged = _miniatures(content, [row for row in rows if row not in bad])
+        miniatures, damaged = _miniatures(content, rows)
         broken += damaged
-        twins = {row: group[0] for group in exact for row in group}
-        near = [g for g in near_duplicates(miniatures) if len({twins.get(row, row) for row in g}) > 1]
+        near = near_duplicates(miniatures)
     return Scan(
         looked_at=len(looked),
         decoded=len(rows),

@@ -176,12 +176,23 @@ def json_lines(path: Path) -> tuple[dict[str, list[Any]], list[str]]:
 
 def _row(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
-        row = json.loads(line)
+        row = parsed(line.rstrip())
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}, line {number}, is not JSON: {first_line(error)}") from None
+        raise DataError(f"{path}, line {number}, is not JSON: {getattr(error, 'msg', first_line(error))}.") from None
     if not isinstance(row, dict):
         raise DataError(f'{path}, line {number}, is no JSON object such as {{"file_name": "a.png", "color": 3}}.')
     return row
+
+
+def parsed(text: str | bytes) -> Any:
+    """What a JSON text says. Raises ValueError, also for halves of characters, which nothing could write again."""
+    found = json.loads(text)
+    if "\\u" in (text if isinstance(text, str) else text.decode(errors="replace")):
+        try:
+            json.dumps(found, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("it holds half of a character, such as \\ud800") from None
+    return found
 
 
 def columns_of_rows(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:

@@ -75,12 +75,17 @@ def read_classes(path: Path) -> Parts:
             "condgen reads."
         )
     labels = [name for _, name in files]
+    for name in set(labels):
+        if name.encode(errors="ignore").decode() != name:
+            raise DataError(f"The folder {name!r} in {path} names a class, but not in text (UTF-8); rename it.")
     if {name.casefold() for name in labels} <= {name for names in PART_NAMES.values() for name in names}:
         raise DataError(
             f"The folders in {path} are named like splits ({', '.join(sorted(set(labels)))}), not like classes. Give "
             f"one of them, such as {classes[0]}, which is then split into training and test data."
         )
     notes = [f"{loose} images that lie in no class folder were left out."] if loose else []
+    empty = [c.name for c in classes if c.name not in set(labels)]
+    notes += [f"The folders {', '.join(empty[:5])} hold no images and are no classes."] if empty else []
     schema = schema_in(path) or (schema_of([categorical("label", labels)]) if len(set(labels)) > 1 else None)
     return Parts(Table(str(path), [EncodedImage(str(f), f) for f, _ in files], {"label": labels}, notes, schema))
 

@@ -1,13 +1,12 @@
 """StyleGAN's datasets: images with a dataset.json, in a folder or an uncompressed ZIP (Karras et al. 2020)."""
 
-import json
 import zipfile
 from pathlib import Path
 from typing import Any
 
 from condgen.data.images import EncodedImage
 from condgen.data.members import Member
-from condgen.data.readers.files import first_line
+from condgen.data.readers.files import first_line, parsed
 from condgen.data.readers.folders import images_below
 from condgen.data.readers.table import IMAGE_FILES, Parts, Table, schema_in
 from condgen.errors import DataError
@@ -73,7 +72,7 @@ def _zipped(path: Path) -> tuple[bytes, dict[str, EncodedImage]]:
 def _labels(listing: str, content: bytes) -> dict[str, Any]:
     """Label by file name."""
     try:
-        pairs = json.loads(content)["labels"]
+        pairs = parsed(content)["labels"]
         labels = {str(name).replace("\\", "/"): label for name, label in pairs or []}
     except (ValueError, KeyError, TypeError, RecursionError):
         raise DataError(
@@ -90,7 +89,11 @@ def _columns(listing: str, labels: dict[str, Any]) -> dict[str, list[Any]]:
     if all(isinstance(label, int | str) for label in given):
         return {"label": given}
     widths = {len(label) if isinstance(label, list) else 0 for label in given}
-    if len(widths) > 1 or not all(isinstance(number, int | float) for label in given for number in label):
+    if (
+        len(widths) > 1
+        or 0 in widths
+        or not all(isinstance(number, int | float) for label in given for number in label)
+    ):
         raise DataError(f"{listing} mixes kinds of labels; give every image a class, or a vector of one length.")
     if all(sorted(label)[-1:] == [1] and sum(map(bool, label)) == 1 for label in given) and max(widths) > 1:
         return {"label": [label.index(1) for label in given]}

@@ -1,6 +1,5 @@
 """What every reader returns: images or vectors, and the columns that describe them."""
 
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,6 +34,7 @@ class Table:
     notes: list[str] = field(default_factory=list)
     schema: Schema | None = None  # when the source brings its own
     classes: tuple[str, ...] = ()  # columns that name classes, even where they look like numbers or identifiers
+    validation: int = 0  # so many of the last rows are the source's own validation part
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Parts:
     validation: Table | None = None
 
     def for_training(self) -> Table:
-        """What is not for testing: a validation part that comes with the source joins the training part."""
+        """What is not for testing: the training part, and behind it the source's own validation part, if any."""
         return self.train if self.validation is None else _joined(self.train, self.validation)
 
 
@@ -90,12 +90,9 @@ def _joined(first: Table, second: Table) -> Table:
         if isinstance(first.content, Tensor)
         else [*first.content, *second.content]
     )
-    note = (
-        f"The {len(second.content):,} validation examples of {second.source} join the training data, of which a part "
-        "is set aside for validation as always."
-    )
     columns = {name: [*values, *second.columns[name]] for name, values in first.columns.items()}
-    return replace(first, content=both, columns=columns, notes=[*first.notes, *second.notes, note])
+    notes = [*first.notes, *second.notes]
+    return replace(first, content=both, columns=columns, notes=notes, validation=len(second.content))
 
 
 def described(
@@ -181,13 +178,25 @@ def _as_number(value: Any) -> float | None:
 def _with_vectors(path: Path, columns: Columns, notes: Sequence[str], classes: Sequence[str]) -> Table:
     """The table of a file whose columns x0, x1, … are the coordinates of vectors."""
     names = list(takewhile(columns.__contains__, (f"x{k}" for k in range(len(columns)))))
-    for name in names:
-        for row, cell in enumerate(columns[name]):
-            if not isinstance(cell, int | float) or not math.isfinite(cell):
-                raise DataError(f"{path}, row {row + 1}, column '{name}': {cell!r} is not a finite number.")
-    vectors = torch.tensor([columns[name] for name in names], dtype=torch.float32).T.contiguous()
+    vectors = torch.stack([_coordinates(path, name, columns[name]) for name in names], dim=1)
     rest, told = plain({name: values for name, values in columns.items() if name not in names})
     return Table(str(path), vectors, rest, [*notes, *told], schema_in(path.parent), tuple(classes))
+
+
+def _coordinates(path: Path, name: str, cells: Sequence[Any]) -> Float[Tensor, " n"]:
+    """One coordinate of all vectors. Raises DataError that names the first row whose cell is no finite number."""
+    try:
+        found = torch.tensor([float(cell) for cell in cells])
+    except (TypeError, ValueError, OverflowError):
+        found = torch.tensor([torch.nan if (number := _as_number(cell)) is None else number for cell in cells])
+    for row in (~found.isfinite()).nonzero()[:1, 0].tolist():
+        what = (
+            "is empty or no finite number"
+            if missing(cells[row])
+            else f"holds {cells[row]!r}, which is not a finite number of 32 bits"
+        )
+        raise DataError(f"{path}, row {row + 1}, column '{name}' {what}; correct it or leave the row out.")
+    return found
 
 
 def schema_in(folder: Path) -> Schema | None:

@@ -1,0 +1,59 @@
+"""Edits of held-out photographs, measured in several ways of making them, as one table.
+
+    python benchmarks/edits.py runs/faces --n 300
+
+Each way edits the same observations of the data that the run was trained on, its validation part unless --test, one
+attribute at a time. Beside the share that an independent judge reads as asked stands what it costs: how much more often
+another attribute is read differently than before, how far edits are from their originals in pixels and in features, and
+how many are still nearest to their own original.
+"""
+
+import argparse
+from pathlib import Path
+
+from condgen.cli.options import load_again
+from condgen.editing import Editing
+from condgen.evaluation import judge_for
+from condgen.evaluation.edits import Edited, Edits, edits
+from condgen.run import Run
+
+COLUMNS = ("as asked", "before", "real", "else moved", "pixels", "features", "own original")
+
+
+def ways(strengths: list[float]) -> dict[str, Editing]:
+    return {"decoded": Editing(decoded=True)} | {f"strength {s:g}": Editing(strength=s) for s in strengths}
+
+
+def cells(edit: Edited) -> list[str]:
+    others = [e.value for e in edit.moved.read.values()]
+    form = ".3g" if edit.kind == "continuous" else ".1%"
+    return [
+        *(format(e.value, form) for e in (edit.obeyed, edit.before, edit.real)),
+        f"{sum(others) / max(len(others), 1):.1%}",
+        f"{edit.moved.pixels.value:.3f}",
+        f"{edit.moved.features.value:.2f}",
+        f"{edit.moved.own.value:.1%}",
+    ]
+
+
+def rows(name: str, found: Edits) -> list[str]:
+    return [f"| {name} | {e.attribute} → {e.to} ({e.n}) | " + " | ".join(cells(e)) + " |" for e in found.edits]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--n", type=int, default=300)
+    parser.add_argument("--strengths", default="1,1.5,2")
+    parser.add_argument("--features", help="as in condgen evaluate; unless given, what photographs are recognised by")
+    parser.add_argument("--test", action="store_true", help="on test data: not for choosing")
+    args = parser.parse_args()
+    run, data = Run.open(args.run), load_again(args.run)
+    judge, held = judge_for(data), data.test if args.test else data.validation
+    print(f"| way | edit (n) | {' | '.join(COLUMNS)} |\n|{'---|' * (len(COLUMNS) + 2)}")
+    for name, how in ways([float(s) for s in args.strengths.split(",")]).items():
+        print(*rows(name, edits(run, held, judge, n=args.n, features=args.features, editing=how)), sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Requests in a person's words, measured: how many of the samples show all that was asked, beside real data.
+
+A judge misses some of what real images of a combination show too, and more so for rare ones; what it says of samples
+means something only beside what it says of those.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from condgen.data import Dataset, Splits
+from condgen.data.splits import answers
+from condgen.evaluation.estimate import Estimate, share
+from condgen.evaluation.judge import Judge
+from condgen.request import Request, Requestable
+from condgen.run import Run
+from condgen.sampling import Sampling
+from condgen.schema import Condition
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What became of one request; `understood` says what it was taken for.
+
+    obeyed:  share of `samples` samples in which the judge sees everything that was asked, at once.
+    real:    the same of the `real_n` held-out real observations whose labels fit the request.
+    trained: how many training examples fit it.
+    """
+
+    understood: str
+    obeyed: Estimate
+    real: Estimate
+    samples: int
+    real_n: int
+    trained: int
+
+    @property
+    def relative(self) -> float:
+        """How far samples come up to real observations, 1 being as far; not a number where there are none."""
+        return self.obeyed.value / self.real.value if self.real.value else float("nan")
+
+    @property
+    def line(self) -> str:
+        """One readable line."""
+        beside = f"{self.real.value:.1%} of {self.real_n:,} held-out real ones" if self.real_n else "nothing held out"
+        return f"{self.understood}: {self.obeyed.value:.1%} of {self.samples:,} samples show it; {beside}"
+
+
+def ask(
+    run: Run,
+    judge: Judge,
+    data: Splits,
+    asked: Requestable | Sequence[Requestable],
+    samples: int = 1_000,
+    seed: int = 0,
+    sampling: Sampling | None = None,
+) -> list[Asked]:
+    """Samples of requests, judged; one result for each that they stand for (`digit=*` is ten).
+
+    Raises RequestError as `Run.requests` and `Run.stream` do.
+    """
+    held_out = _held_out(data)
+    seen = judge.predict(held_out.x)
+
+    def measured(request: Request) -> Asked:
+        made = torch.cat([part.x for part in run.stream([request], samples, seed, sampling=sampling)])
+        fits = answers(held_out.condition, request.text)
+        return Asked(
+            understood=request.understood,
+            obeyed=share(answers(judge.predict(made), request.text)),
+            real=share(answers(seen, request.text)[fits]),
+            samples=samples,
+            real_n=int(fits.sum()),
+            trained=int(answers(data.train.condition, request.text).sum()),
+        )
+
+    return [measured(request) for request in run.requests(asked)]
+
+
+def _held_out(data: Splits) -> Dataset:
+    """All real data that nobody trained on."""
+    parts = [part for part in (data.test, data.validation) if len(part)]
+    return Dataset(torch.cat([part.x for part in parts]), Condition.cat([part.condition for part in parts]))
