@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ from condgen.data.streaming.rows import Choice
 from condgen.training.ahead import ahead
 
 SIDE, EACH, BATCH = 64, 1_000, 128
-LEAN = {"channels": 8, "latent": 8, "embedding": 8, "batch": BATCH, "previews": 0}
+LEAN: dict[str, Any] = {"channels": 8, "latent": 8, "embedding": 8, "batch": BATCH, "previews": 0}
 
 
 def write_shards(folder: Path, n: int) -> Path:
