@@ -72,9 +72,10 @@ def parquet_shards(paths: list[Path]) -> tuple[Shard, ...]:
             facts, first = pq.read_metadata(path), 0
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"{path} cannot be read as Parquet: {first_line(error)}") from None
+        stamp, changed = stamped(path)
         for group in range(facts.num_row_groups):
             read = partial(_row_group, path, group, first)
-            shards.append(Shard(str(path), f"{stamped(path)} {group}", read, first))
+            shards.append(Shard(str(path), f"{stamp} {group}", read, first, changed))
             first += facts.row_group(group).num_rows
     return tuple(shards)
 

@@ -88,7 +88,10 @@ def _present(pattern: str) -> list[Path]:
 
 
 def _streamed(paths: list[Path]) -> tuple[Shard, ...]:
-    return tuple(Shard(str(path), stamped(path), partial(_tables, path)) for path in paths)
+    return tuple(
+        Shard(str(path), stamp, partial(_tables, path), changed=changed)
+        for path, (stamp, changed) in zip(paths, map(stamped, paths), strict=True)
+    )
 
 
 def _tables(shard: Path) -> Iterator[Table]:

@@ -54,14 +54,16 @@ class Parts:
 class Shard:
     """A piece of a source that is too large to be read as a whole: its rows come in order, a few at a time.
 
-    name: to call it by in messages. stamp: changes when its content does. tables: reads it from its beginning, in
-    tables of at most READ rows. first: how many rows of what `name` names come before it.
+    name: to call it by in messages. stamp: what a copy of it has in common with it. changed: when it was written, if
+    that is known. tables: reads it from its beginning, in tables of at most READ rows. first: how many rows of what
+    `name` names come before it.
     """
 
     name: str
     stamp: str
     tables: Callable[[], Iterator[Table]]
     first: int = 0
+    changed: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,10 @@ class Shards:
     test: tuple[Shard, ...] = ()
 
 
-def stamped(path: Path) -> str:
-    """A file's name, size and time of change."""
+def stamped(path: Path) -> tuple[str, int]:
+    """A file's name and size, and when it was changed."""
     found = path.stat()
-    return f"{path.name} {found.st_size} {found.st_mtime_ns}"
+    return f"{path.name} {found.st_size}", found.st_mtime_ns
 
 
 def _joined(first: Table, second: Table) -> Table:

@@ -42,7 +42,7 @@ class Stream:
 
     @property
     def identity(self) -> str:
-        """Changes with the shards' content and with what is made of it, but not with who looks at it."""
+        """What the shards are, up to copying, and what is made of their rows."""
         return "\n".join([f"{self.fit} {self.buffer}", *(shard.stamp for shard in self.shards)])
 
     def _rows(self, shard: int) -> Iterator[Row]:
@@ -53,6 +53,7 @@ class Stream:
         """Of what decides on the number of rows."""
         chosen = self.choice
         facts = [chosen.schema.dumps(), sorted(chosen.apart), chosen.hold_out, chosen.labelled]
+        facts += [shard.changed for shard in self.shards]
         return hashlib.blake2b(f"{facts} {self.identity}".encode(), digest_size=16).hexdigest()
 
 

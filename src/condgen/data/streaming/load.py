@@ -66,7 +66,7 @@ def stream(
     _must_be_shards(source, splitting)
     found = shards(source)
     taken = Taken.of(found.train, how.sample)
-    tests = Taken.of(found.test, how.sample // 4) if found.test else None
+    tests = Taken.of(found.test, how.sample // 4, len(found.train)) if found.test else None
     used, notes = schema_for(taken.table, tests.table if tests else None, attributes, schema)
     given = schema is not None or taken.table.schema is not None
     choice = Choice(used, hold_out=splitting.hold_out, advice="" if given else _advice(how.sample))
@@ -78,7 +78,7 @@ def stream(
     parts, apart = _split(sample, test, source, splitting)
     whole = Stream(found.train, replace(choice, apart=apart), fit, how.buffer, quarantine)
     train = Streamed(parts.train.observations, parts.train.condition, whole)
-    said = (*notes, *told, _about(len(found.train), sample, apart, quarantine), *parts.notes)
+    said = (*taken.table.notes, *notes, *told, _about(len(found.train), sample, apart, quarantine), *parts.notes)
     return replace(parts, train=train, notes=said)
 
 
@@ -130,7 +130,8 @@ def _advice(sample: int) -> str:
 
 def _list_of(parts: Sequence[Shard], fit: Fit) -> Path:
     """Where the broken images of these shards are listed."""
-    key = hashlib.blake2b(f"{fit} {[shard.stamp for shard in parts]}".encode(), digest_size=16).hexdigest()
+    facts = [fit, *((shard.stamp, shard.changed) for shard in parts)]
+    key = hashlib.blake2b(str(facts).encode(), digest_size=16).hexdigest()
     return cache_folder() / "streams" / f"{key}.quarantine.csv"
 
 

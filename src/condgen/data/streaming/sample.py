@@ -1,8 +1,8 @@
 """The sample that stands for a stream: the first rows of shards that are spread over all of it, in turn."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Any
 
@@ -34,25 +34,32 @@ class Sample:
 
 @dataclass(frozen=True)
 class Taken:
-    """Rows of a source's shards, still encoded. table: images and columns of all of them, in the order of `places`."""
+    """Rows of a source's shards, still encoded.
 
-    shards: Sequence[Shard]
+    shards: by number. table: images and columns of all rows, in the order of `places`.
+    """
+
+    shards: Mapping[int, Shard]
     places: list[Place]
     table: Table
 
     @classmethod
-    def of(cls, shards: Sequence[Shard], n: int) -> "Taken":
-        """At most n rows, as many of each shard as of any other. Raises DataError when there are none."""
-        order = np.random.default_rng(0).permutation(len(shards)).tolist()
+    def of(cls, shards: Sequence[Shard], n: int, first: int = 0) -> "Taken":
+        """At most n rows, as many of each shard as of any other. first: the number of the first shard.
+
+        Raises DataError when there are none.
+        """
+        by_number = dict(enumerate(shards, first))
+        order = np.random.default_rng(0).permutation(list(by_number)).tolist()
         groups = (order[k : k + LOOKED_INTO] for k in range(0, len(order), LOOKED_INTO))
-        found = chain.from_iterable(in_turn(_cells(k, shards[k]) for k in group) for group in groups)
+        found = chain.from_iterable(in_turn(_cells(k, by_number[k]) for k in group) for group in groups)
         rows = list(islice(found, n))
         if not rows:
             raise DataError(f"{shards[0].name} and what belongs to it hold no images.")
-        first = rows[0][3]
+        table = rows[0][3]
         columns = columns_of_rows([cells for _, _, cells, _ in rows])
-        table = Table(first.source, [image for _, image, _, _ in rows], columns, [], first.schema, first.classes)
-        return cls(shards, [place for place, _, _, _ in rows], table)
+        table = replace(table, content=[image for _, image, _, _ in rows], columns=columns)
+        return cls(by_number, [place for place, _, _, _ in rows], table)
 
     def decoded(self, choice: Choice, fit: Fit, quarantine: Quarantine, progress: Progress | None) -> Sample:
         """The images that can be read, as many as take 256 MB. Raises DataError when too many cannot."""
