@@ -232,8 +232,8 @@ def test_one_colour_image_among_many_makes_all_colour() -> None:
     stream = io.BytesIO()
     Image.new("L", (8, 8), 9).save(stream, "png")
     grey = [EncodedImage("grey", stream.getvalue())] * 5_000
-    assert prepare._plan(grey, None, "crop")[0].mode == "L"
-    assert prepare._plan([*grey[:3], *images(1), *grey], None, "crop")[0].mode == "RGB"
+    assert prepare.plan(grey, None, "crop")[0].mode == "L"
+    assert prepare.plan([*grey[:3], *images(1), *grey], None, "crop")[0].mode == "RGB"
 
 
 def test_reading_gives_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:

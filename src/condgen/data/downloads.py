@@ -71,6 +71,8 @@ def _download(remote: Remote, partial: Path) -> None:
                     seen(file.write(chunk))
     except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
         reason = getattr(error, "reason", None) or error
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it holds the answer, and with it the connection
         raise DataError(f"{remote.url} could not be downloaded: {reason}.") from None
 
 
