@@ -247,6 +247,23 @@ def test_what_cannot_be_read_is_listed_with_the_reason(tones: Path) -> None:
     assert found.problems[0].startswith("3 of 60 images cannot be read")
 
 
+def test_copies_of_a_damaged_image_are_damaged_too(tones: Path) -> None:
+    for k in (3, 8, 9):
+        (tones / f"{k}.png").write_bytes((tones / "3.png").read_bytes()[:-60])
+    assert [each.row for each in inspect(str(tones)).scan.unreadable] == [3, 8, 9]
+
+
+def test_nothing_is_to_be_trained_on_images_that_cannot_be_read(tones: Path) -> None:
+    for k in range(20):
+        (tones / f"{k}.png").write_bytes(b"")
+    assert said(inspect(str(tones)), "Train first", "--broken 0.34")
+    for k in range(40):
+        (tones / f"{k}.png").write_bytes(b"")
+    found = inspect(str(tones))
+    assert not said(found, "Train first")
+    assert said(found, "Repair the images")
+
+
 def test_exact_copies_their_leakage_and_contradictions_are_named(tones: Path) -> None:
     parts = {row: name for name, part in inspect(str(tones)).material.parts.items() for row in part.x[:, 0].tolist()}
     train, test = (next(row for row in range(60) if parts[row] == name) for name in ("train", "test"))

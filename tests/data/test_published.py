@@ -4,10 +4,12 @@ import gzip
 import hashlib
 import io
 import re
+import socket
 import struct
 import tarfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -34,6 +36,7 @@ class Web:
     files: dict[str, bytes] = field(default_factory=dict)
     asked: list[str | None] = field(default_factory=list)
     cut: int | None = None  # bytes after which it hangs up
+    moved: dict[str, str] = field(default_factory=dict)
     ranges: bool = True
     home: str = ""
 
@@ -45,6 +48,11 @@ def web() -> Iterator[Web]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             state.asked.append(self.headers["Range"])
+            if place := state.moved.get(self.path.lstrip("/")):
+                self.send_response(302)
+                self.send_header("Location", place)
+                self.end_headers()
+                return
             content = state.files.get(self.path.lstrip("/"))
             if content is None:
                 self.send_error(404)
@@ -106,6 +114,77 @@ def test_a_file_that_is_not_what_was_published_is_discarded(web: Web, tmp_path: 
 def test_what_cannot_be_downloaded_is_named(web: Web, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"127.*nothing\.gz could not be downloaded: .*Not Found"):
         fetch(Remote(web.home + "nothing.gz", "0" * 64, 5), tmp_path)
+
+
+def test_a_file_that_moved_is_followed(web: Web, tmp_path: Path) -> None:
+    file = remote(web)
+    web.files["elsewhere"] = web.files.pop("file.bin")
+    web.moved["file.bin"] = f"{web.home}elsewhere"
+    assert fetch(file, tmp_path).read_bytes() == CONTENT
+    assert (tmp_path / "file.bin").is_file()
+
+
+@pytest.mark.parametrize("begun", [b"", CONTENT[:1000]])
+def test_a_login_page_is_never_taken_for_a_part_of_the_file(web: Web, tmp_path: Path, begun: bytes) -> None:
+    file = remote(web)
+    web.files["file.bin"] = b"<html>please log in</html>" * 100
+    if begun:
+        write(tmp_path / "file.bin.partial", begun)
+    with pytest.raises(DataError, match=r"would send 2,600 bytes, but .* 200,000"):
+        fetch(file, tmp_path)
+    assert not (tmp_path / "file.bin").exists()
+    web.files["file.bin"] = CONTENT
+    assert fetch(file, tmp_path).read_bytes() == CONTENT
+
+
+def test_a_damaged_beginning_is_found_out_and_fetched_anew(web: Web, tmp_path: Path) -> None:
+    file = remote(web)
+    write(tmp_path / "file.bin.partial", bytes(70_000))
+    with pytest.raises(DataError, match="discarded"):
+        fetch(file, tmp_path)
+    assert fetch(file, tmp_path).read_bytes() == CONTENT
+
+
+def test_two_who_want_one_file_fetch_it_once(web: Web, tmp_path: Path) -> None:
+    file = remote(web)
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: fetch(file, tmp_path).read_bytes(), range(2)))
+    assert both == [CONTENT, CONTENT]
+    assert web.asked == [None]
+
+
+def test_no_network_is_told_in_the_systems_words(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens there
+        there = f"http://127.0.0.1:{taken.getsockname()[1]}/x.gz"
+        with pytest.raises(DataError, match=r"x\.gz could not be downloaded: .*[Rr]efused"):
+            fetch(Remote(there, "0" * 64, 5), tmp_path)
+    assert not (tmp_path / "x.gz").exists()
+
+
+@pytest.mark.parametrize("name", ["mnist", "digits"])
+def test_a_folder_called_like_a_dataset_is_mentioned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    for file, content in mnist_files().items():
+        write(tmp_path / "kept" / "datasets" / "mnist" / f"{file}.gz", gzip.compress(content))
+    monkeypatch.setenv("CONDGEN_CACHE", str(tmp_path / "kept"))
+    assert [note for note in load(name).notes if f"./{name}" in note]
+    monkeypatch.chdir(tmp_path / "kept")
+    assert not [note for note in load(name).notes if f"./{name}" in note]
+
+
+def test_a_download_that_fails_mentions_the_folder_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, web: Web
+) -> None:
+    (tmp_path / "mnist").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CONDGEN_CACHE", str(tmp_path))
+    nowhere = published.Idx("mnist", web.home, published.MNIST.checks, "digit", tuple("0123456789"))
+    monkeypatch.setitem(PUBLISHED, "mnist", published.Published("", nowhere))
+    complaint("mnist", "could not be downloaded", "./mnist")
 
 
 # ---- MNIST and its kin

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -70,6 +71,12 @@ def is_builtin(source: str) -> bool:
     return source.partition(":")[0] in BUILTIN
 
 
+def namesake(source: str) -> list[str]:
+    """A note on a folder or file here that is called like the dataset that is meant."""
+    here = Path(source).exists()
+    return [f"{source} is the dataset that condgen knows by this name; the one here is ./{source}."] if here else []
+
+
 def load_builtin(source: str, size: int | None = None) -> Splits:
     """The built-in dataset of a name such as digits; of a rendered world also any number of images, as in cars:50k.
 
@@ -79,7 +86,9 @@ def load_builtin(source: str, size: int | None = None) -> Splits:
     world = BUILTIN[name].world
     if world is not None:
         chosen = world() if size is None else world(size=size)
-        return replace(chosen.splits(count(number) if colon else IMAGES), source=source)
+        drawn = chosen.splits(count(number) if colon else IMAGES)
+        return replace(drawn, source=source, notes=(*drawn.notes, *namesake(source)))
     if colon or size is not None:
         raise RequestError(f"The built-in dataset {name} has its own size and number of images; give neither.")
-    return BUILTIN[name].load()
+    found = BUILTIN[name].load()
+    return replace(found, notes=(*found.notes, *namesake(source)))

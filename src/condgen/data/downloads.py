@@ -65,12 +65,24 @@ def _download(remote: Remote, partial: Path) -> None:
     try:
         with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:
             resumed = start > 0 and answer.status == http.client.PARTIAL_CONTENT
+            _must_announce(remote, answer.headers["Content-Length"], start if resumed else 0)
             with partial.open("ab" if resumed else "wb") as file, _progress(remote, start if resumed else 0) as seen:
                 while chunk := answer.read(_CHUNK):
                     seen(file.write(chunk))
     except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
         reason = getattr(error, "reason", None) or error
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it holds the answer, and with it the connection
         raise DataError(f"{remote.url} could not be downloaded: {reason}.") from None
+
+
+def _must_announce(remote: Remote, length: str | None, start: int) -> None:
+    """Raises DataError where an answer is of another length, before any of it is taken for a part of the file."""
+    if length is not None and start + int(length) != remote.size:
+        raise DataError(
+            f"{remote.url} would send {start + int(length):,} bytes, but the file that was published has "
+            f"{remote.size:,}: it changed, or something on the way answers in its place (a network's login page?)."
+        )
 
 
 def _verify(remote: Remote, partial: Path) -> None:

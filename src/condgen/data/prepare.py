@@ -257,13 +257,21 @@ def _chunks(found: Any) -> list[Chunk]:
 
 def _working(images: Sequence[EncodedImage], fit: Fit, pixels: Path, done: set[int]) -> Iterator[Chunk]:
     """Chunks as processes finish them. joblib's need no `if __name__ == "__main__"` in a person's script."""
+    from concurrent.futures.process import BrokenProcessPool
+
     from joblib import Parallel, delayed
 
     count = max(16, min(1_024, CHUNK // fit.bytes))  # a small loss when killed, a small part of the whole
     starts = [start for start in range(0, len(images), count) if start not in done]
     me = os.getpid()
     jobs = (delayed(_write_for)(me, pixels, start, list(images[start : start + count]), fit) for start in starts)
-    yield from Parallel(n_jobs=-1, return_as="generator_unordered")(jobs)
+    try:
+        yield from Parallel(n_jobs=-1, return_as="generator_unordered")(jobs)
+    except BrokenProcessPool:
+        raise DataError(
+            "A process that decoded images was killed, most likely because memory ran out. Do the same again, and "
+            "preparation goes on where it stood."
+        ) from None
 
 
 def _write_for(parent: int, pixels: Path, start: int, images: list[EncodedImage], fit: Fit) -> Chunk:

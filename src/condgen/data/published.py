@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from condgen.data.builtin import namesake
 from condgen.data.downloads import Remote, datasets_folder, fetch
 from condgen.data.readers.binary import cifar_files, cifar_table, idx_table
 from condgen.data.readers.faces import is_celeba, read_celeba
@@ -85,6 +86,17 @@ def celeba(folder: Path | None) -> Parts:
             f"list_attr_celeba.txt, list_eval_partition.txt and img_align_celeba.zip (or what it holds) into {kept}, "
             "or name their folder (--data-dir, data_dir)."
         ) from None
+
+
+def read_published(name: str, folder: Path | None) -> Parts:
+    """A published dataset, from a local copy or downloaded. Raises DataError as its reader does."""
+    here = namesake(name) if folder is None else []
+    try:
+        parts = PUBLISHED[name].read(folder)
+    except DataError as error:
+        raise DataError(" ".join([str(error), *here])) from None
+    parts.train.notes.extend(here)
+    return parts
 
 
 def _fetched(name: str, remote: Remote) -> Path:

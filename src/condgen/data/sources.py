@@ -16,7 +16,7 @@ from condgen.data.builtin import BUILTIN, is_builtin, load_builtin
 from condgen.data.dataset import Dataset, Splits
 from condgen.data.infer import infer_attribute, infer_schema, parse_columns, schema_of
 from condgen.data.prepare import Prepared, Progress, prepare
-from condgen.data.published import PUBLISHED
+from condgen.data.published import PUBLISHED, read_published
 from condgen.data.readers import Parts, Table, is_address, read
 from condgen.data.readers.shards import is_pattern
 from condgen.data.splits import Splitting, split
@@ -137,7 +137,7 @@ def _folder_named(source: str) -> bool:
 
 def _read(source: str, data_dir: str | Path | None) -> Parts:
     if source in PUBLISHED:
-        return PUBLISHED[source].read(None if data_dir is None else Path(data_dir).expanduser())
+        return read_published(source, None if data_dir is None else Path(data_dir).expanduser())
     path = Path(source).expanduser()
     if not path.exists() and not is_address(source) and not is_pattern(source):
         if "/" not in source and "." not in source:

@@ -309,3 +309,57 @@ def test_reading_leaves_the_source_as_it_was(tmp_path: Path) -> None:
     for source in sources:
         load(str(source))
     assert fingerprint(tmp_path) == before
+
+
+# ---- a column that tells the parts
+
+
+def with_split(folder: Path, said: list[str], column: str = "split") -> Path:
+    pictures(folder)
+    lines = [f"{k}.png,{color_of(k)},{cell}" for k, cell in enumerate(said)]
+    write(folder / "metadata.csv", "\n".join([f"file_name,color,{column}", *lines]))
+    return folder
+
+
+def test_a_column_called_split_tells_what_trains_validates_and_tests(tmp_path: Path) -> None:
+    said = ["train", "val", " Test ", "train", "train", "valid"] * (N // 6)
+    splits = load(str(with_split(tmp_path, said, "Split")))
+    wanted = [3 * N // 6, 2 * N // 6, N // 6]
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == wanted
+    (note,) = splits.notes
+    assert f"{wanted[0]} train, {wanted[1]} validation, {wanted[2]} test" in note
+    colors = {"val": set(), "test": set()}  # type: ignore[var-annotated]
+    for k, cell in enumerate(said):
+        colors.setdefault(cell.strip().casefold()[:3], set()).add(color_of(k))
+    assert {row["color"] for row in splits.test.condition.rows()} == colors["tes"]
+    assert_labels_are_true(splits, "color")
+
+
+@pytest.mark.parametrize(("said", "wrong"), [(["train", "odd"], "'odd'"), (["test", "val"], "train in no row")])
+def test_a_column_called_split_that_tells_no_parts_is_noted(tmp_path: Path, said: list[str], wrong: str) -> None:
+    splits = load(str(with_split(tmp_path, said * (N // 2))))
+    (note,) = splits.notes
+    assert "split was not used" in note
+    assert wrong in note
+    assert_labels_are_true(splits, "color")
+
+
+def test_vectors_have_parts_too_and_messages_name_the_right_row(tmp_path: Path) -> None:
+    lines = [f"{k},{'red' if k % 3 else 'blue'},{['train', 'test'][k % 2]}" for k in range(40)]
+    table = write(tmp_path / "v.csv", "\n".join(["x0,color,split", *lines]))
+    splits = load(str(table))
+    assert sorted(splits.test.x[:, 0].tolist()) == [float(k) for k in range(1, 40, 2)]
+    schema = json.dumps({"attributes": [{"name": "color", "kind": "categorical", "values": ["red"]}]})
+    write(tmp_path / "schema.json", schema)
+    complaint(table, "(split=train), row 1,", "'blue'")
+
+
+def test_an_image_that_is_null_is_left_out_like_a_broken_one(tmp_path: Path) -> None:
+    kinds = ["a", "b"] * 20
+    for k, empty in enumerate((None, {"bytes": None, "path": None})):
+        good = {"bytes": encoded(image()), "path": None} if k else encoded(image())
+        data = parquet(tmp_path / f"{k}.parquet", {"image": [*[good] * 39, empty], "kind": kinds})
+        splits = load(str(data))
+        (note,) = splits.notes
+        assert "1 of 40 images" in note
+        assert "in row 40 of" in note

@@ -111,9 +111,8 @@ def inspect(
     balance = balances(train, {c.name: c.why for c in columns})
     together = co_occurrence(train.condition)
     doubtful = {c.name for c in columns if c.suspicious}
-    needed = options(
-        shape, bool(resized) or size is not None, resize, schema_file, data_dir, unusable(seen, sum(small.values()))
-    )
+    share = unusable(seen, sum(small.values()))
+    needed = options(shape, bool(resized) or size is not None, resize, schema_file, data_dir, share)
     fit = [b for b in balance if b.name not in doubtful]
     return Inspection(
         material=found,
@@ -123,7 +122,7 @@ def inspect(
         together=together,
         scan=seen,
         problems=tuple(problems(balance, columns, seen, len(train), found.separate, small, shape)),
-        advice=tuple(advice(found.source, needed, fit, together, attributes, len(balance))),
+        advice=tuple(advice(found.source, needed, fit, together, attributes, len(balance), share)),
         notes=(*found.notes, *resized),
     )
 

@@ -18,6 +18,7 @@ MOST_ADVISED = 5  # attributes in the suggested command
 REDUNDANT = 0.5  # attributes more strongly associated than this say nearly the same: one of them is suggested
 STRONG = 0.3  # associations from here on are named
 BROKEN = 0.05  # share of unusable images that training leaves out unasked
+HOPELESS = 0.5  # share of unusable images from which on they are to be repaired before anything is trained
 NAMED = 3  # of each kind of finding
 MOST_LISTED = 8  # names in one sentence, and sentences of one kind
 
@@ -142,14 +143,18 @@ def advice(
     together: CoOccurrence,
     asked: Sequence[str] | None,
     attributes: int,
+    share: float,
 ) -> Iterator[str]:
     """What to do next: what to train first, what will not be learned, which combinations to balance or hold out.
 
     options: of the command line that training needs beside the attributes. balance: of the attributes to choose from,
     out of as many as `attributes`; asked: those that a person has chosen already.
+    share: of unusable images.
     """
     chosen = list(asked) if asked else worth_learning(balance, together.associations)
-    if chosen:
+    if share > HOPELESS:
+        yield "Repair the images before anything is trained, then inspect the data again."
+    elif chosen:
         yield f"Train first: {command(source, options, chosen, asked is None and len(chosen) == attributes)}"
     yield from _too_rare(balance)
     yield from _hand_in_hand(together)

@@ -78,7 +78,7 @@ def scan(material: Material) -> Scan:
     rows = [different[k] for k in spread(len(different), MOST_DECODED)]
     if rows:
         miniatures, damaged = _miniatures(content, rows)
-        broken += damaged
+        broken += _with_copies(damaged, exact, content)
         near = near_duplicates(miniatures)
     return Scan(
         looked_at=len(looked),
@@ -137,6 +137,15 @@ def _miniatures(content: Encoded | Stored, rows: Sequence[int]) -> tuple[dict[in
     found = dict(zip(rows, _each(read, rows), strict=True))
     bad = [each for each in found.values() if isinstance(each, Unreadable)]
     return {row: each for row, each in found.items() if not isinstance(each, Unreadable)}, bad
+
+
+def _with_copies(
+    damaged: Sequence[Unreadable], groups: Sequence[tuple[int, ...]], content: Encoded | Stored
+) -> list[Unreadable]:
+    """Damaged pictures and the copies of them, of which only the first was decoded."""
+    copies = {group[0]: group[1:] for group in groups}
+    again = [Unreadable(row, content.name(row), d.reason) for d in damaged for row in copies.get(d.row, ())]
+    return [*damaged, *again]
 
 
 def _reason(message: str) -> str:

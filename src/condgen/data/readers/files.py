@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from condgen.data.readers.parts import parted
 from condgen.data.readers.table import READ, Parts, Shard, Table, described, nested, stamped
 from condgen.errors import DataError
 
@@ -19,7 +20,7 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 def read_file(path: Path) -> Parts:
     """The table in a file. Raises DataError that names the file, and the row or column at fault."""
-    return Parts(table_in(path))
+    return parted(table_in(path))
 
 
 def table_in(path: Path) -> Table:

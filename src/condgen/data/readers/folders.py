@@ -7,15 +7,11 @@ from pathlib import Path
 from condgen.data.images import EncodedImage
 from condgen.data.infer import categorical, schema_of
 from condgen.data.readers.files import parquet, parquet_shards, table_in
+from condgen.data.readers.parts import PART_NAMES, parted
 from condgen.data.readers.table import IMAGE_FILES, Parts, Shards, Table, schema_in
 from condgen.errors import DataError
 
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
-PART_NAMES = {
-    "train": ("train", "training"),
-    "validation": ("validation", "val", "valid"),
-    "test": ("test", "testing"),
-}
 _BEGINNINGS = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")  # of files of images
 
 
@@ -26,7 +22,7 @@ def has_metadata(path: Path) -> bool:
 
 def read_metadata(path: Path) -> Parts:
     """A folder's images, described by its metadata file."""
-    return Parts(table_in(next(path / name for name in METADATA if (path / name).is_file())))
+    return parted(table_in(next(path / name for name in METADATA if (path / name).is_file())))
 
 
 def parquet_parts(path: Path) -> dict[str, list[Path]]:

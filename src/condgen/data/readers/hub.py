@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from condgen.data.readers.files import columns_of, columns_of_rows, first_line, named
-from condgen.data.readers.folders import PART_NAMES
+from condgen.data.readers.parts import PART_NAMES
 from condgen.data.readers.table import READ, Parts, Shard, Shards, Table, described
 from condgen.errors import DataError, RequestError, unknown
 

@@ -248,7 +248,7 @@ def _encoded(table: Path, folder: Path, row: int, cell: Any) -> EncodedImage:
     if isinstance(cell, bytes):
         return EncodedImage(where, cell)
     if missing(cell):
-        raise DataError(f"There is no image {where}.")
+        return EncodedImage(where, b"")  # which is listed with what else cannot be read
     if "\0" in str(cell):
         raise DataError(f"The path {where} holds a zero byte; repair it.")
     file = folder / str(cell)

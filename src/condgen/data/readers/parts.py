@@ -1,0 +1,45 @@
+"""Which rows of one table train, which validate, which test, where a column of it says so."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from condgen.data.readers.table import Parts, Table
+
+COLUMN = "split"
+PART_NAMES = {
+    "train": ("train", "training"),
+    "validation": ("validation", "val", "valid"),
+    "test": ("test", "testing"),
+}
+_PARTS = {name: part for part, names in PART_NAMES.items() for name in names}
+
+
+def parted(table: Table) -> Parts:
+    """A table's parts as its column `split` tells them, or all of it to be split by condgen; a note says which."""
+    column = next((name for name in table.columns if name.strip().casefold() == COLUMN), None)
+    if column is None:
+        return Parts(table)
+    told = [_PARTS.get(str(cell).strip().casefold()) for cell in table.columns[column]]
+    if None in told or "train" not in told:
+        wrong = table.columns[column][told.index(None)] if None in told else "train in no row"
+        note = f"The column {column} was not used: it would have to say train, validation or test in every row"
+        table.notes.append(f"{note}, but says {wrong!r}.")
+        return Parts(table)
+    rows = {part: [k for k, t in enumerate(told) if t == part] for part in PART_NAMES if part in told}
+    sizes = ", ".join(f"{len(chosen):,} {part}" for part, chosen in rows.items())
+    parts = {part: _rows(table, chosen, f"{column}={part}") for part, chosen in rows.items()}
+    parts["train"].notes[:] = [*table.notes, f"The column {column} tells the parts ({sizes}); rename it to ignore it."]
+    return Parts(**parts)
+
+
+def _rows(table: Table, rows: Sequence[int], which: str) -> Table:
+    """Some of a table's rows, called so in messages."""
+    content: Any = (
+        table.content[torch.tensor(rows)] if isinstance(table.content, Tensor) else [table.content[k] for k in rows]
+    )
+    columns = {name: [cells[k] for k in rows] for name, cells in table.columns.items()}
+    return replace(table, source=f"{table.source} ({which})", content=content, columns=columns, notes=[])
