@@ -114,7 +114,7 @@ class _Column:
         self._batches = self._from(group)
 
     def _from(self, group: int) -> Iterator[Any]:
-        groups = range(group, self._file.num_row_groups)
-        for batch in self._file.iter_batches(AT_ONCE, groups, [self._column], use_threads=False):
-            cells = batch.column(0)
-            yield cells.field(0) if cells.type.num_fields else cells  # of images as `datasets` writes them, the bytes
+        for k in range(group, self._file.num_row_groups):  # one by one: damage to one is not to cost another
+            for batch in self._file.iter_batches(AT_ONCE, [k], [self._column], use_threads=False):
+                cells = batch.column(0)
+                yield cells.field(0) if cells.type.num_fields else cells  # of images written by `datasets`, the bytes

@@ -48,10 +48,11 @@ def memorisation(
 ) -> Memorisation:
     """What samples owe to single training observations.
 
-    made, train, held_out: images, float in [0, 1] or uint8, [n, channel, height, width], or float vectors
-    [n, dimension]; of images in a memory-mapped file a batch at a time is in memory. At most `most` samples and as many held-out observations, drawn at random, are looked at, and
-    compared with all of the training data. `held_out` should be drawn as `train` was, best at random from the same
-    data: of writers, cars or places that nobody trained on, samples are rightly further away.
+    made, train, held_out: images, float in [0, 1] or uint8, [n, channel, height, width], or float vectors [n,
+    dimension]; of those in a memory-mapped file, a batch at a time is in memory. At most `most` samples and as many
+    held-out observations, drawn at random, are looked at, and compared with all of the training data. `held_out` should
+    be drawn as `train` was, best at random from the same data: of writers, cars or places that nobody trained on,
+    samples are rightly further away.
 
     Copies are d₁ < d₂/3 (Yoon et al. 2023, "Diffusion probabilistic models generalize when they fail to memorize"); in
     low dimensions that happens by chance, which `copies_real` shows. A copy of one of two training observations that
