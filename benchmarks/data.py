@@ -1,9 +1,9 @@
-"""How fast a million 64×64 images are prepared, opened and fed to training, as ratios.
+"""How fast a million 64×64 photographs in Parquet are prepared, opened and fed to training, as ratios.
 
-    python benchmarks/data.py --n 1_000_000        (12 GB in --cache; 100,000 by default)
+    python benchmarks/data.py --images 1m --folder DIR       (16 GB in DIR; 100,000 images by default)
 
-The images are 5,000 distinct JPEGs, referred to again and again, so that the source takes no room; each reference has
-a name of its own, and is decoded like any other.
+The images are generated here: 5,000 distinct JPEGs, written again and again, in shards of 50,000. Preparing, opening
+and training each happen in a process of their own, through the public interface, so that their memory is their own.
 """
 
 import argparse
@@ -15,42 +15,54 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
+import pyarrow as pa
+import pyarrow.parquet as pq
 from joblib import Parallel, cpu_count, delayed
 from PIL import Image
 
-from condgen.data import Dataset, as_float, prepare
-from condgen.data.images import EncodedImage
-from condgen.data.mapped import Mapped, Store
-from condgen.schema import Condition, Flag, Schema
-from condgen.training.ahead import ahead
+from condgen.quantities import count
 
-SCHEMA = Schema(attributes=(Flag(name="bright"), Flag(name="warm")))
+DISTINCT, SHARD, BATCH = 5_000, 50_000, 128
+SIDE = 64
 
 
-class Repeated(Sequence[EncodedImage]):
-    """n images, of which every 5,000th is the same."""
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=count, default=100_000)
+    parser.add_argument("--folder", type=Path, default=None, help="a folder with 16 kB of room per image")
+    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
+    parser.add_argument("--at", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.part:
+        print(json.dumps(PARTS[args.part](args.at)))
+        return
+    folder = Path(tempfile.mkdtemp(dir=args.folder))
+    try:
+        contents = jpegs()
+        write(folder / "source", contents, args.images)
+        before = decoder_rate(contents)
+        prepared = apart("prepare", folder)
+        alone = (before + decoder_rate(contents)) / 2  # the machine may have other work, now or then
+        report(args.images, alone, prepared, apart("prepare", folder), apart("feed", folder), apart("train", folder))
+    finally:
+        shutil.rmtree(folder)
 
-    def __init__(self, n: int, distinct: int = 5_000):
-        random = np.random.default_rng(0)
-        coarse = random.integers(0, 256, (distinct, 8, 8, 3), dtype=np.uint8)
-        self.content = [_jpeg(Image.fromarray(c).resize((64, 64), Image.Resampling.BICUBIC)) for c in coarse]
-        self.n = n
 
-    def __len__(self) -> int:
-        return self.n
+# ---- the source
 
-    def __getitem__(self, k):  # type: ignore[no-untyped-def]
-        if isinstance(k, slice):
-            return [self[i] for i in range(*k.indices(self.n))]
-        if not 0 <= k < self.n:
-            raise IndexError(k)
-        return EncodedImage(f"image {k}", self.content[k % len(self.content)])
+
+def jpegs() -> list[bytes]:
+    """Smooth coloured pictures of about 2 kB."""
+    coarse = np.random.default_rng(0).integers(0, 256, (DISTINCT, 8, 8, 3), dtype=np.uint8)
+    return [_jpeg(Image.fromarray(c).resize((SIDE, SIDE), Image.Resampling.BICUBIC)) for c in coarse]
 
 
 def _jpeg(image: Image.Image) -> bytes:
@@ -59,105 +71,148 @@ def _jpeg(image: Image.Image) -> bytes:
     return stream.getvalue()
 
 
-def _decode_only(contents: list[bytes]) -> int:
-    return sum(np.asarray(Image.open(io.BytesIO(content))).shape[0] > 0 for content in contents)
+def write(folder: Path, contents: list[bytes], n: int) -> None:
+    """Shards of n images with three columns of labels."""
+    folder.mkdir()
+    shards = -(-n // SHARD)
+    for k in range(shards):
+        rows = range(k * SHARD, min(n, (k + 1) * SHARD))
+        columns = {
+            "image": pa.array([contents[row % DISTINCT] for row in rows]),
+            "bright": [row % 2 for row in rows],
+            "color": [["red", "green", "blue"][row // 2 % 3] for row in rows],
+            "age": [row % 97 / 2 for row in rows],
+        }
+        file = folder / f"train-{k:05d}-of-{shards:05d}.parquet"
+        pq.write_table(pa.table(columns), file, row_group_size=10_000, compression="none", use_dictionary=False)
 
 
-def decoder_rate(source: Repeated) -> float:
-    """Images a second that the decoder alone turns into arrays on all cores."""
-    jobs = [source.content[:1_000]] * 4 * cpu_count()
+def decoder_rate(contents: list[bytes]) -> float:
+    """Images a second that the decoder alone turns into arrays, in as many processes as there are cores."""
+    jobs = [contents] * 2 * cpu_count()
     with Parallel(n_jobs=-1) as pool:
-        pool(delayed(_decode_only)(source.content[:100]) for _ in range(8))  # starts the processes
+        pool(delayed(_decode)(contents[:100]) for _ in range(8))  # starts the processes
         began = time.perf_counter()
-        done = sum(pool(delayed(_decode_only)(job) for job in jobs))
+        done = sum(pool(delayed(_decode)(job) for job in jobs))
     return done / (time.perf_counter() - began)
 
 
-def labels(n: int) -> Condition:
-    k = torch.arange(n)
-    return Condition(
-        SCHEMA, {"bright": (k % 2).float(), "warm": (k // 2 % 2).float()}, torch.ones(n, 2, dtype=torch.bool)
-    )
+def _decode(contents: list[bytes]) -> int:
+    return sum(np.asarray(Image.open(io.BytesIO(content))).shape[0] > 0 for content in contents)
 
 
-def gather_rate(data: Dataset, seconds: float = 10.0) -> float:
-    """Images a second that come as batches of 128, in the order of training, ready for a model."""
-    began, seen = time.perf_counter(), 0
-    for x, _ in ahead(data.batches(0, 0, 128)):
-        seen += len(as_float(x))
-        if time.perf_counter() - began > seconds:
-            break
-    return seen / (time.perf_counter() - began)
+# ---- what each process finds
 
 
-def model_rate(data: Dataset, seconds: float = 10.0) -> float:
-    """Images a second that the leanest conditional model (a CVAE of 8 channels, 4 latents) trains on."""
-    from condgen.models import build
-
-    model = build("cvae", SCHEMA, (3, 64, 64), channels=8, latent=4)
-    optimiser = torch.optim.AdamW(model.parameters(), fused=True)
-    player = next(iter(model.players()))
-    x, condition = next(data.batches(0, 0, 128))
-    batch = as_float(x)
-    seen, began = 0, time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        optimiser.zero_grad()
-        model(batch, condition, player)["loss"].backward()
-        optimiser.step()
-        seen += len(batch)
-    return seen / (time.perf_counter() - began)
+def apart(part: str, folder: Path) -> dict[str, float]:
+    """What a part measures in a process of its own."""
+    environment = {**os.environ, "CONDGEN_CACHE": str(folder / "cache")}
+    command = [sys.executable, __file__, "--part", part, "--at", str(folder)]
+    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
+    found: dict[str, float] = json.loads(said.splitlines()[-1])
+    return found
 
 
-def opened(file: Path, n: int, content: str) -> dict[str, float]:
-    """What a process finds that opens the file: run anew, so that its memory is its own."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = time.perf_counter()
-    data = Dataset(Mapped(Store(file, (n, 3, 64, 64)), torch.arange(n), content), labels(n))
-    assert data.fingerprint
-    opening = time.perf_counter() - began
-    gathered = gather_rate(data)
-    memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    return {"opening": opening, "gather": gathered, "memory": memory, "model": model_rate(data)}
+@contextmanager
+def measured() -> Iterator[dict[str, float]]:
+    """Seconds, and MB by which memory grew at its peak, in this process."""
+    found: dict[str, float] = {}
+    before, began = _resident(), time.perf_counter()
+    with _peak() as peak:
+        yield found
+    found |= {"seconds": time.perf_counter() - began, "memory": (peak[0] - before) / 2**20}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n", type=int, default=100_000)
-    parser.add_argument("--cache", type=Path, default=None, help="a folder with 12.3 kB of room per image")
-    parser.add_argument("--open", nargs=2, help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    if args.open:
-        print(json.dumps(opened(Path(args.open[0]), args.n, args.open[1])))
-        return
-    cache = Path(tempfile.mkdtemp(dir=args.cache))
-    os.environ["CONDGEN_CACHE"] = str(cache)
+@contextmanager
+def _peak(every: float = 0.02) -> Iterator[list[int]]:
+    """The largest resident size, looked at again and again: the system's own figure holds what was before, too."""
+    peak, over = [_resident()], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(every):
+            peak[0] = max(peak[0], _resident())
+
+    watching = threading.Thread(target=watch)
+    watching.start()
     try:
-        source = Repeated(args.n)
-        alone = decoder_rate(source)
-        began = time.perf_counter()
-        prepare.prepare(source, 64)
-        took = time.perf_counter() - began
-        began = time.perf_counter()
-        images = prepare.prepare(source, 64).images
-        again = time.perf_counter() - began
-        assert isinstance(images, Mapped)
-        (file,) = cache.rglob(prepare.PIXELS)
-        command = [sys.executable, __file__, "--n", str(args.n), "--open", str(file), images.content]
-        found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        yield peak
     finally:
-        shutil.rmtree(cache)
-    report(args.n, took, alone, again, found)
+        over.set()
+        watching.join()
 
 
-def report(n: int, took: float, alone: float, again: float, found: dict[str, float]) -> None:
+def _resident() -> int:
+    """Bytes in memory, those that merely lie in the system's cache of files but are mapped included."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _prepare(folder: Path) -> dict[str, float]:
+    """Opening the source; the first time, it is prepared."""
+    from condgen.data import load
+
+    with measured() as found:
+        splits = load(str(folder / "source"))
+        assert splits.train.fingerprint
+    return found
+
+
+def _feed(folder: Path) -> dict[str, float]:
+    """Images a second that come as batches, in the order of training, and that the leanest model trains on."""
+    from condgen.data import as_float, load
+    from condgen.training.ahead import ahead
+
+    data = load(str(folder / "source")).train
+    with measured() as found:
+        began, seen = time.perf_counter(), 0
+        for x, _ in ahead(data.batches(0, 0, BATCH)):
+            seen += len(as_float(x))
+            if time.perf_counter() - began > 10:
+                break
+    return found | {"rate": seen / found["seconds"]}
+
+
+def _train(folder: Path, seconds: float = 20.0) -> dict[str, float]:
+    """Training the leanest conditional model: its rate, and its memory beyond that of training on a few images."""
+    import torch
+
+    from condgen.data import Dataset, Splits, load
+    from condgen.models import build
+    from condgen.training.trainer import Trainer, Training
+
+    def run(data: Splits, name: str, **bound: Any) -> Trainer:
+        model = build("cvae", data.schema, data.shape, channels=8, latent=4)
+        trainer = Trainer(model, data, folder / name, Training(**bound))
+        trainer.folder.mkdir()
+        trainer.run()
+        return trainer
+
+    data = load(str(folder / "source"))
+    few = Dataset(data.train.take(torch.arange(1_000)), data.train.condition[:1_000])
+    run(Splits(few, few[:100], few[:100]), "few", images=20_000)  # what the model and its libraries need
+    with measured() as found:
+        trainer = run(data, "all", seconds=seconds)
+    return found | {"rate": trainer.info.images / trainer.info.seconds}
+
+
+PARTS = {"prepare": _prepare, "feed": _feed, "train": _train}
+
+
+def report(n: int, alone: float, prepared: Any, opened: Any, fed: Any, trained: Any) -> None:
     """Print what was found, as ratios."""
-    rate, gathered, model, memory = n / took, found["gather"], found["model"], found["memory"]
-    print(f"{n:,} images of 64×64 on {cpu_count()} cores")
+    rate, data = n / prepared["seconds"], n * 3 * SIDE**2 / 2**20
+    print(f"{n:,} images of {SIDE}×{SIDE}, {data:,.0f} MB prepared, on {cpu_count()} cores")
     print(f"prepared:  {rate:,.0f}/s, {rate / alone:.2f} of the decoder alone ({alone:,.0f}/s)")
-    print(f"again:     {again:.2f} s to see that nothing has changed")
-    print(f"opened:    {found['opening']:.3f} s, labels and fingerprint included")
-    print(f"gathered:  {gathered:,.0f}/s, {gathered / model:.1f} × the leanest model's {model:,.0f}/s")
-    print(f"memory:    {memory:,.0f} MB more at its peak, {memory / (n * 12_288 / 2**20):.3f} of the data")
+    print(
+        f"           {prepared['memory']:,.0f} MB in the process that directs it, "
+        f"{prepared['memory'] / data:.3f} of them"
+    )
+    print(f"opened:    {opened['seconds']:.3f} s the second time, fingerprint included; {opened['memory']:,.0f} MB")
+    print(f"gathered:  {fed['rate']:,.0f}/s, {fed['rate'] / trained['rate']:.1f} × what the leanest model trains on")
+    print(f"trained:   {trained['rate']:,.0f}/s; {trained['memory']:,.0f} MB above the model's, ", end="")
+    print(f"{trained['memory'] / data:.3f} of the data")
 
 
 if __name__ == "__main__":

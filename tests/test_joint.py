@@ -220,3 +220,31 @@ def test_columns_are_found_by_name_not_by_position() -> None:
 def test_an_empty_schema_draws_nothing() -> None:
     joint = Joint.of(Condition.free(Schema(), 4))
     assert len(joint.draw({}, Rng(range(3)))) == 3
+
+
+def test_the_rows_of_a_joint_are_those_of_a_table_of_all_codes(people: Schema) -> None:
+    """Against a plain sort of all codes and presences."""
+    n = 400
+    values = {
+        "color": torch.randint(3, (n,)).float(),
+        "Eyeglasses": torch.rand(n).round(decimals=1),
+        "age": torch.randint(5, (n,)).float(),
+    }
+    condition = Condition(people, values, torch.rand(n, 3) > 0.3)
+    found = Joint.of(condition)
+    hard = condition.hard()
+    codes = torch.stack([hard.values[name] * hard.given(name) for name in people.names], 1)
+    table, counts = torch.cat([codes, hard.present.float()], 1).unique(dim=0, return_counts=True)
+    rows = torch.stack([found.rows.values[name] for name in people.names], 1)
+    assert torch.cat([rows, found.rows.present.float()], 1).equal(table)
+    assert found.counts.equal(counts.float())
+    assert found.counts.sum() == n
+
+
+def test_rows_of_many_attributes_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than fit into one number of 64 bits."""
+    schema = Schema(attributes=tuple(Flag(name=f"flag {k}") for k in range(80)))
+    codes = torch.eye(80)
+    condition = Condition(schema, dict(zip(schema.names, codes, strict=True)), torch.ones(80, 80, dtype=torch.bool))
+    found = Joint.of(Condition.cat([condition, condition]))
+    assert found.counts.tolist() == [2] * 80

@@ -1,14 +1,14 @@
 """The data's joint distribution of attributes: what fills the attributes that a request leaves free."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from condgen.rng import Rng
-from condgen.schema import Condition, Continuous, Schema
+from condgen.schema import Condition, Continuous, Flag, Schema
 
 MISMATCH = 30.0  # nats by which a row that contradicts one asked attribute is less likely than one that agrees
 BANDWIDTH = 0.02  # share of a continuous attribute's range within which rows count as agreeing
@@ -45,17 +45,11 @@ class Joint:
     @classmethod
     def of(cls, condition: Condition) -> "Joint":
         """The joint distribution of a dataset's conditions; of more than 20,000 distinct rows, an even subsample."""
-        condition = condition.hard()
-        present = condition.present
-        columns = [torch.where(present[:, k], condition.values[n], 0.0) for k, n in enumerate(condition.schema.names)]
-        nothing = torch.zeros(len(condition))  # lets even an empty schema have one distinct row
-        table = torch.stack([*columns, *present.float().unbind(1), nothing], dim=1)
-        distinct, inverse = table.unique(dim=0, return_inverse=True)
-        counts = torch.bincount(inverse.flatten(), minlength=len(distinct)).float()
-        keep = torch.linspace(0, len(distinct) - 1, min(len(distinct), MOST_ROWS)).long()
-        distinct, n = distinct[keep], len(columns)
-        values = {name: distinct[:, k].clone() for k, name in enumerate(condition.schema.names)}
-        return cls(Condition(condition.schema, values, distinct[:, n:-1].bool()), counts[keep])
+        shown, counts = _distinct(condition)
+        keep = torch.linspace(0, len(shown) - 1, min(len(shown), MOST_ROWS)).long()
+        rows = condition[shown[keep]].hard()
+        values = {name: torch.where(rows.given(name), codes, 0.0) for name, codes in rows.values.items()}
+        return cls(Condition(rows.schema, values, rows.present), counts[keep].float())
 
     @property
     def schema(self) -> Schema:
@@ -146,6 +140,35 @@ class Joint:
             present[:, self.schema.position(a.name)] |= moved
             rows = Condition(rows.schema, {**rows.values, a.name: torch.where(moved, drawn, codes)}, present)
         return rows
+
+
+def _distinct(condition: Condition) -> tuple[Int[Tensor, " row"], Int[Tensor, " row"]]:
+    """An example of each distinct row, by the order of codes, then of what is given, and how often each occurs.
+
+    Of millions of rows, one number for each is all that is in memory: its digits are the codes.
+    """
+    number, numbers = torch.zeros(len(condition), dtype=torch.long), 1
+    for digit, base in _digits(condition):
+        if numbers * base > 2**62:
+            distinct, number = number.unique(return_inverse=True)
+            numbers = len(distinct)
+        number, numbers = number * base + digit, numbers * base
+    distinct, number, counts = number.unique(return_inverse=True, return_counts=True)
+    example = torch.zeros(len(distinct), dtype=torch.long).scatter_(0, number, torch.arange(len(number)))
+    return example, counts
+
+
+def _digits(condition: Condition) -> Iterator[tuple[Int[Tensor, " n"], int]]:
+    """For each attribute the number of its code and how many there are; then whether it is given."""
+    for a in condition.schema:
+        codes = torch.where(condition.given(a.name), condition.values[a.name], 0.0)
+        if isinstance(a, Continuous):
+            distinct, number = codes.unique(return_inverse=True)
+            yield number, len(distinct)
+        else:
+            yield (codes > 0.5 if isinstance(a, Flag) else codes).long(), len(a.choices)
+    for name in condition.schema.names:
+        yield condition.given(name).long(), 2
 
 
 def _distance(

@@ -64,6 +64,7 @@ def images(n: int) -> list[EncodedImage]:
 def test_prepared_data_is_the_data_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = str(folder(tmp_path / "with spaces and ü"))
     mapped = load(source)
+    monkeypatch.setenv("CONDGEN_CACHE", str(tmp_path / "another"))
     monkeypatch.setattr(prepare, "SMALL", 10**9)
     held = load(source)
     assert isinstance(mapped.train.observations, Mapped)

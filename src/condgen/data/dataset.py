@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from condgen.data.mapped import Mapped
+from condgen.data.mapped import Mapped, in_turn, taken
 from condgen.data.order import Balanced, shuffled
 from condgen.errors import DataError
 from condgen.schema import Condition, Schema
@@ -48,12 +48,17 @@ class Dataset:
 
     @cached_property
     def x(self) -> Shaped[Tensor, "n ..."]:
-        """All observations, in memory from then on."""
+        """All observations, in memory from then on: for few only, as is `floats`."""
         return self.observations.take() if isinstance(self.observations, Mapped) else self.observations
 
     def take(self, index: Int[Tensor, " m"]) -> Shaped[Tensor, "m ..."]:
         """The observations at an index, in memory."""
-        return self.observations.take(index) if isinstance(self.observations, Mapped) else self.observations[index]
+        return taken(self.observations, index)
+
+    def in_turn(self, batch: int) -> Iterator[tuple[Float[Tensor, "_ ..."], Condition]]:
+        """All observations as a model sees them and their conditions, in order, so many at a time."""
+        for k, x in enumerate(in_turn(self.observations, batch)):
+            yield as_float(x), self.condition[k * batch : (k + 1) * batch]
 
     @property
     def schema(self) -> Schema:

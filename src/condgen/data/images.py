@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from condgen.data.members import Member
+from condgen.data.members import Cell, Member
 from condgen.errors import DataError
 
 RESIZE = ("crop", "pad", "squash")
@@ -26,38 +26,47 @@ ORIENTATION = 0x0112  # the EXIF tag
 GREY = {"1", "L", "LA", "I;16", "I;16B", "I;16L", "I"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class EncodedImage:
-    """An encoded image, as bytes, as a file or inside an archive, and the name to call it by in messages."""
+    """An encoded image, as bytes, as a file or inside an archive or a table, and the name to call it by in messages."""
 
     name: str
-    content: bytes | Path | Member
+    content: bytes | Path | Member | Cell
+
+    def read(self) -> bytes:
+        """Its bytes. Raises OSError for a file that is not there, anything else for a damaged archive."""
+        if isinstance(self.content, bytes):
+            return self.content
+        return self.content.read_bytes() if isinstance(self.content, Path) else self.content.read()
 
     def stamp(self) -> bytes:
         """What changes when the image does: a hash of its bytes, or its file's path, size and time of change.
 
-        Of an image in an archive also its place there.
+        Of an image in an archive or a table also its place there.
         """
         if isinstance(self.content, bytes):
             return hashlib.blake2b(self.content, digest_size=16).digest()
         try:
-            found = os.stat(self._file)
+            found = os.stat(self.file)
         except OSError:
             return f"{self.content} is not there".encode(errors="surrogateescape")
         return f"{self.content}\0{found.st_size}\0{found.st_mtime_ns}".encode(errors="surrogateescape")
 
     @property
-    def _file(self) -> Path:
+    def file(self) -> Path:
+        """The file that holds it, alone or with others."""
         assert not isinstance(self.content, bytes)
-        return self.content.archive if isinstance(self.content, Member) else self.content
+        return self.content if isinstance(self.content, Path) else self.content.archive
 
     def encoded_size(self) -> int:
         """Bytes it takes as it is; 0 for a file that is not there."""
         if isinstance(self.content, bytes):
             return len(self.content)
+        if isinstance(self.content, Cell):
+            return self.content.length
         if isinstance(self.content, Member) and self.content.span is not None:
             return self.content.span[1]
-        return os.stat(self._file).st_size if self._file.is_file() else 0
+        return os.stat(self.file).st_size if self.file.is_file() else 0
 
 
 @dataclass(frozen=True)
@@ -158,7 +167,7 @@ def reason(error: Exception) -> str:
 
 def opened(image: EncodedImage) -> Image.Image:
     """The image, its header read and nothing decoded."""
-    content = image.content.read() if isinstance(image.content, Member) else image.content
+    content = image.content if isinstance(image.content, Path) else image.read()
     if not (content.stat().st_size if isinstance(content, Path) else content):
         raise ValueError("it is empty")
     return Image.open(content if isinstance(content, Path) else io.BytesIO(content))

@@ -1,12 +1,13 @@
 """Images in a memory-mapped file: opened in an instant whatever their number, read by index."""
 
 import mmap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from warnings import catch_warnings, simplefilter
 
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import Int, Shaped, UInt8
 from torch import Tensor
 
 RESIDENT = 512 * 2**20  # bytes of the file that may stay mapped in before they are given back
@@ -22,6 +23,7 @@ class Store:
         with catch_warnings():
             simplefilter("ignore")  # nobody writes to it
             self._all = torch.frombuffer(self._map, dtype=torch.uint8).view(shape)
+        self.path = path
         self.shape = shape
         self._touched = 0
 
@@ -58,3 +60,13 @@ class Mapped:
     def take(self, index: slice | Tensor = slice(None)) -> UInt8[Tensor, "n channel height width"]:
         """The images at an index (all of them without one), in memory."""
         return self.store.take(self.rows[index])
+
+
+def taken(x: Shaped[Tensor, "n ..."] | Mapped, index: slice | Tensor) -> Shaped[Tensor, "m ..."]:
+    """The observations at an index, in memory."""
+    return x.take(index) if isinstance(x, Mapped) else x[index]
+
+
+def in_turn(x: Shaped[Tensor, "n ..."] | Mapped, batch: int) -> Iterator[Shaped[Tensor, "_ ..."]]:
+    """All observations, a batch at a time; of mapped ones no more than that is in memory. Without any, one of none."""
+    return (taken(x, slice(start, start + batch)) for start in range(0, max(len(x), 1), batch))

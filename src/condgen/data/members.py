@@ -1,13 +1,22 @@
-"""Files inside archives, read when they are needed and not before."""
+"""Files inside archives and tables, read when they are needed and not before."""
 
 import os
+import threading
 import zipfile
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
+
+AT_ONCE = 128  # rows of a Parquet file that are read together
+BUFFER = 2**20  # bytes of it that are; without a limit, pyarrow reads a whole row group, which may be the whole file
+_NONE: Any = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Member:
     """A file inside an archive: of a tar it is known where its bytes lie, of a ZIP its name.
 
@@ -22,7 +31,7 @@ class Member:
         """The file's content. Raises OSError or zipfile.BadZipFile where the archive is damaged or gone."""
         if self.span is None:
             try:
-                return _zip(self.archive, os.getpid()).read(self.name)
+                return _zip(self.archive, *_identity(self.archive)).read(self.name)
             except KeyError:
                 raise FileNotFoundError(f"{self.name} is not in {self.archive}") from None
         offset, length = self.span
@@ -31,7 +40,84 @@ class Member:
             return file.read(length)
 
 
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A file in a column of bytes of a Parquet file.
+
+    column: its path there, such as image.bytes. row: counted from 0. length: about how many bytes it has.
+    """
+
+    archive: Path
+    column: str
+    row: int
+    length: int
+
+    def read(self) -> bytes:
+        """The file's content. Raises OSError or pyarrow's ArrowException where the table is damaged or gone."""
+        return _column(self.archive, self.column, *_identity(self.archive)).cell(self.row)
+
+
+def _identity(archive: Path) -> tuple[int, int, int]:
+    """Which archive this is, and which process reads it: those that share a file share the place where they read it."""
+    found = os.stat(archive)
+    return found.st_size, found.st_mtime_ns, os.getpid()
+
+
 @lru_cache(maxsize=4)
-def _zip(archive: Path, process: int) -> zipfile.ZipFile:
-    """An open ZIP; one per process, since processes that share a file share the place where they read it."""
+def _zip(archive: Path, size: int, changed: int, process: int) -> zipfile.ZipFile:
     return zipfile.ZipFile(archive)
+
+
+@lru_cache(maxsize=4)
+def _column(archive: Path, column: str, size: int, changed: int, process: int) -> "_Column":
+    return _Column(archive, column)
+
+
+class _Column:
+    """A column of a Parquet file, read forward, a few rows at a time; going back begins at a row group again."""
+
+    def __init__(self, archive: Path, column: str):
+        import pyarrow.parquet as pq
+
+        self._column, self._file_name = column, archive.name
+        self._file = pq.ParquetFile(archive, buffer_size=BUFFER, pre_buffer=False)
+        groups = (self._file.metadata.row_group(k).num_rows for k in range(self._file.num_row_groups))
+        self._starts = [0, *accumulate(groups)]
+        self._lost: dict[int, int] = {}  # row groups that are damaged, and the row from which on they are
+        self._lock = threading.Lock()
+        self._first, self._cells = 0, _NONE
+        self._batches = self._from(0)
+
+    def cell(self, row: int) -> bytes:
+        """The content of a row; of rows that follow each other, each is read once."""
+        with self._lock:
+            group, here = self._group(row), self._group(self._first)
+            if row >= self._lost.get(group, row + 1):
+                raise OSError(f"{self._file_name} is damaged from row {self._lost[group] + 1} on")
+            if row < self._first or group > here + 1 or here in self._lost:
+                self._go_to(group)
+            while row >= self._first + len(self._cells):
+                self._go_on()
+            found: bytes = self._cells[row - self._first].as_py()
+            return found
+
+    def _go_on(self) -> None:
+        self._first, self._cells = self._first + len(self._cells), _NONE
+        try:
+            self._cells = next(self._batches)
+        except Exception:
+            self._lost[self._group(self._first)] = self._first
+            raise
+
+    def _group(self, row: int) -> int:
+        return bisect_right(self._starts, row) - 1
+
+    def _go_to(self, group: int) -> None:
+        self._first, self._cells = self._starts[group], _NONE
+        self._batches = self._from(group)
+
+    def _from(self, group: int) -> Iterator[Any]:
+        for k in range(group, self._file.num_row_groups):  # one by one: damage to one is not to cost another
+            for batch in self._file.iter_batches(AT_ONCE, [k], [self._column], use_threads=False):
+                cells = batch.column(0)
+                yield cells.field(0) if cells.type.num_fields else cells  # of images written by `datasets`, the bytes

@@ -8,6 +8,7 @@ only when it is complete.
 import csv
 import hashlib
 import json
+import math
 import os
 import shutil
 import threading
@@ -77,7 +78,7 @@ def prepare(
     Raises DataError for more broken images, or too little room on the disk; RequestError for an impossible size.
     """
     fit, notes = plan(images, size, resize)
-    folder = cache_folder() / "prepared"
+    folder = prepared_folder()
     key = _key(images, fit)
     encoded = 0
     for image in images:
@@ -92,6 +93,11 @@ def prepare(
     content = hashlib.blake2b(f"{fit.shape} {[c.digest for c in chunks]}".encode(), digest_size=12).hexdigest()
     mapped = Mapped(store, torch.arange(len(images)), content)
     return _without_broken(mapped, images, chunks, fit, notes, broken, folder / key)
+
+
+def prepared_folder() -> Path:
+    """Where prepared images are kept, each set in a folder of its own."""
+    return cache_folder() / "prepared"
 
 
 # ---- what the images become
@@ -171,13 +177,13 @@ def _prepared(images: Sequence[EncodedImage], fit: Fit, folder: Path, broken: fl
     """The chunks of a folder that is prepared already, or is now; another process doing the same is waited for."""
     from filelock import FileLock
 
-    size = len(images) * fit.bytes
+    shape = (len(images), *fit.shape)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_suffix(".lock")):
-            if not _complete(folder, size):
+            if not complete(folder, shape):
                 shutil.rmtree(folder, ignore_errors=True)
-                _make(images, fit, folder, size, broken, progress)
+                _make(images, fit, folder, math.prod(shape), broken, progress)
             return _chunks(json.loads((folder / FACTS).read_text())["chunks"])
     except OSError as error:
         reason = error.strerror or error
@@ -187,9 +193,10 @@ def _prepared(images: Sequence[EncodedImage], fit: Fit, folder: Path, broken: fl
         ) from None
 
 
-def _complete(folder: Path, size: int) -> bool:
+def complete(folder: Path, shape: Sequence[int]) -> bool:
+    """Whether a folder holds images of this shape, prepared to the last one."""
     pixels = folder / PIXELS
-    return (folder / FACTS).is_file() and pixels.is_file() and pixels.stat().st_size == size
+    return (folder / FACTS).is_file() and pixels.is_file() and pixels.stat().st_size == math.prod(shape)
 
 
 def _make(images: Sequence[EncodedImage], fit: Fit, folder: Path, size: int, broken: float, progress: Progress) -> None:

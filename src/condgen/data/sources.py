@@ -6,7 +6,6 @@ makes first. What that library writes (`image` columns of bytes and path) is und
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Int
@@ -14,12 +13,15 @@ from torch import Tensor
 
 from condgen.data.builtin import BUILTIN, is_builtin, load_builtin
 from condgen.data.dataset import Dataset, Splits
+from condgen.data.downloads import datasets_folder
+from condgen.data.images import EncodedImage
 from condgen.data.infer import infer_attribute, infer_schema, parse_columns, schema_of
+from condgen.data.kept import Opened, Shelf, Wanted
 from condgen.data.prepare import Prepared, Progress, prepare
 from condgen.data.published import PUBLISHED, read_published
 from condgen.data.readers import Parts, Table, is_address, read
-from condgen.data.readers.shards import is_pattern
-from condgen.data.splits import Splitting, split
+from condgen.data.readers.shards import expand, is_pattern
+from condgen.data.splits import Splitting, numbered, split
 from condgen.errors import DataError, RequestError, unknown
 from condgen.schema import Condition, Schema
 
@@ -53,17 +55,43 @@ def load(
         splits = load_builtin(source, size)
         splits = splits.select(attributes) if attributes else splits
         return splits if splitting is None else _split_again(splits, splitting)
-    train, *rest = read_tables = tables(source, data_dir)
-    test = rest[0] if rest else None
-    schema, notes = schema_for(train, test, attributes, schema)
-    found = _observations(read_tables, size, resize, broken, progress)
-    conditions = Condition.cat([condition_of(table, schema) for table in read_tables])
-    whole, n = Dataset(found.images, conditions[found.rows]), int((found.rows < len(train.content)).sum())
-    held_out = None if test is None else whole[n:]
-    notes = [*train.notes, *notes, *found.notes]
-    groups = _groups(train, splitting, found.rows[:n])
-    validation = int((found.rows[:n] >= len(train.content) - train.validation).sum())
-    return split(whole[:n], held_out, source, notes, splitting=splitting, groups=groups, validation=validation)
+    wanted = Wanted(attributes, size, schema, resize, broken, splitting.group if splitting else None)
+    shelf = Shelf.of(source, _places(source, data_dir), wanted)
+    opened = shelf.take()
+    if opened is None:
+        read = tables(source, data_dir)
+        held = shelf.holders(image for table in read for image in table.content if isinstance(image, EncodedImage))
+        opened = _opened(read, wanted, progress)
+        shelf.keep(opened, held)
+    data, n = opened.data, opened.training
+    groups = None if opened.groups is None else opened.groups.tolist()
+    return split(
+        data[:n],
+        data[n:] if opened.tested else None,
+        source,
+        opened.notes,
+        splitting=splitting,
+        groups=groups,
+        validation=opened.validation,
+    )
+
+
+def _opened(read: list[Table], wanted: Wanted, progress: Progress | None) -> Opened:
+    """Everything that was read, its images prepared; labels come first, since they are quicker to refuse."""
+    train, test = read[0], read[1] if len(read) > 1 else None
+    schema, notes = schema_for(train, test, wanted.attributes, wanted.schema)
+    conditions = Condition.cat([condition_of(table, schema) for table in read])
+    groups = _groups(train, wanted.group)
+    found = _observations(read, wanted.size, wanted.resize, wanted.broken, progress)
+    n = int((found.rows < len(train.content)).sum())
+    return Opened(
+        Dataset(found.images, conditions[found.rows]),
+        training=n,
+        tested=test is not None,
+        notes=(*train.notes, *notes, *found.notes),
+        validation=int((found.rows[:n] >= len(train.content) - train.validation).sum()),
+        groups=None if groups is None else groups[found.rows[:n]],
+    )
 
 
 def tables(source: str, data_dir: str | Path | None = None) -> list[Table]:
@@ -90,14 +118,11 @@ def _split_again(splits: Splits, splitting: Splitting) -> Splits:
     return split(whole, None, splits.source, splits.notes, splitting=splitting)
 
 
-def _groups(train: Table, splitting: Splitting | None, rows: Int[Tensor, " n"]) -> list[Any] | None:
-    """The cells of the column that a group split goes by. Raises RequestError when there is none."""
-    if splitting is None or splitting.group is None:
-        return None
-    if splitting.group not in train.columns:
-        raise unknown("column", splitting.group, train.columns)
-    column = train.columns[splitting.group]
-    return [column[row] for row in rows.tolist()]
+def _groups(train: Table, column: str | None) -> Int[Tensor, " n"] | None:
+    """The group of each row by the column that a group split goes by. Raises RequestError when there is none."""
+    if column is not None and column not in train.columns:
+        raise unknown("column", column, train.columns)
+    return None if column is None else numbered(train.columns[column])
 
 
 def _observations(
@@ -133,6 +158,18 @@ def resolved(source: str) -> str:
 
 def _folder_named(source: str) -> bool:
     return Path(source.removeprefix("hf:").partition("?")[0]).expanduser().is_dir()
+
+
+def _places(source: str, data_dir: str | Path | None) -> list[Path]:
+    """The files and folders that a source consists of; none where that is not known."""
+    if source in PUBLISHED:
+        found = [Path(data_dir or datasets_folder() / source).expanduser()]
+    elif is_address(source):
+        found = [Path(source.removeprefix("hf:").partition("?")[0]).expanduser()]
+    else:
+        path = Path(source).expanduser()
+        found = expand(source) if is_pattern(source) and not path.exists() else [path]
+    return [path.absolute() for path in found] if all(path.exists() for path in found) else []
 
 
 def _read(source: str, data_dir: str | Path | None) -> Parts:

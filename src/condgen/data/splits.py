@@ -163,11 +163,18 @@ def _stratified(condition: Condition, name: str, order: Int[Tensor, " n"]) -> In
     return order[place.argsort(stable=True)]
 
 
+def numbered(cells: Sequence[Hashable]) -> Int[Tensor, " n"]:
+    """The number of the group of each cell, in the order in which groups first come; a missing cell is its own."""
+    numbers: dict[Hashable, int] = {}
+    names = ((row,) if cell in (None, "") or cell != cell else str(cell) for row, cell in enumerate(cells))
+    return torch.tensor([numbers.setdefault(name, len(numbers)) for name in names], dtype=torch.long)
+
+
 def _grouped(cells: Sequence[Hashable]) -> tuple[Int[Tensor, " n"], Int[Tensor, " cut"]]:
-    """The rows group after group, in random order of the groups, and where groups end. A missing cell is its own."""
-    members: dict[Hashable, list[int]] = {}
-    for row, cell in enumerate(cells):
-        members.setdefault((row,) if cell in (None, "") or cell != cell else str(cell), []).append(row)
+    """The rows group after group, in random order of the groups, and where groups end."""
+    members: dict[int, list[int]] = {}
+    for row, number in enumerate(numbered(cells).tolist()):
+        members.setdefault(number, []).append(row)
     groups = list(members.values())
     random.Random(0).shuffle(groups)
     ends = torch.tensor([len(g) for g in groups]).cumsum(0)

@@ -81,5 +81,5 @@ def _choices(attribute: Attribute) -> tuple[str, ...]:
 @torch.inference_mode()
 def read_codes(model: InfoGAN, data: Dataset, code: str, batch: int = 500) -> Float[Tensor, " n"]:
     """The code that the model reads from each observation, on the CPU."""
-    parts = [model.eval().read(x.to(model.device)).values[code].cpu() for x in data.floats.split(batch)]
+    parts = [model.eval().read(x.to(model.device)).values[code].cpu() for x, _ in data.in_turn(batch)]
     return torch.cat(parts)

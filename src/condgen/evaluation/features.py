@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from condgen.data import as_float, as_uint8
+from condgen.data.mapped import Mapped, in_turn
 from condgen.errors import RequestError, unknown
 from condgen.evaluation.judge import Judge
 
@@ -50,9 +51,9 @@ class Extractor:
         return self.network(self.prepare(x.cpu()).to(self.device)).float().cpu()
 
 
-def extract(extractor: Extractor, x: Shaped[Tensor, "n ..."], batch: int = 100) -> Float[Tensor, "n feature"]:
+def extract(extractor: Extractor, x: Shaped[Tensor, "n ..."] | Mapped, batch: int = 100) -> Float[Tensor, "n feature"]:
     """Features of any number of observations, uint8 images too, `batch` at a time."""
-    return torch.cat([extractor(as_float(part)) for part in x.split(batch)])
+    return torch.cat([extractor(as_float(part)) for part in in_turn(x, batch)])
 
 
 def extractor(name: str, judge: Judge) -> Extractor:

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from condgen.data import Dataset
+from condgen.data.mapped import Mapped
 from condgen.errors import DataError, RequestError
 from condgen.evaluation.cells import Cells
 from condgen.evaluation.estimate import Estimate, linearised, mean, share
@@ -149,14 +150,14 @@ def judged(judge: Judge, samples: Samples, train: Dataset, test: Dataset) -> Fid
         FeatureSet(features(judge, x), condition)
         for x, condition in (
             (samples.x, samples.condition),
-            (test.floats, test.condition),
-            (some.floats, some.condition),
+            (test.observations, test.condition),
+            (some.observations, some.condition),
         )
     )
     return fidelity(made, real, floor, "judge")
 
 
-def features(judge: Judge, x: Shaped[Tensor, "n ..."], batch: int = 500) -> Features:
+def features(judge: Judge, x: Shaped[Tensor, "n ..."] | Mapped, batch: int = 500) -> Features:
     """The judge's features of observations, uint8 images too, on the CPU."""
     return judge.read(x, batch).features
 

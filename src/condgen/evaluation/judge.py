@@ -19,6 +19,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 
 from condgen.data import Dataset, Splits, as_float
 from condgen.data.cache import cache_folder
+from condgen.data.mapped import Mapped, in_turn, taken
 from condgen.evaluation.held import judged
 from condgen.schema import Attribute, Categorical, Condition, Continuous, Schema
 
@@ -106,7 +107,7 @@ class Judge(nn.Module):
         return torch.stack([each.sum() / n for each, n in zip(losses, counts, strict=True)]).sum()
 
     @torch.inference_mode()
-    def read(self, x: Shaped[Tensor, "n ..."], batch: int = 512) -> Reading:
+    def read(self, x: Shaped[Tensor, "n ..."] | Mapped, batch: int = 512) -> Reading:
         """What the judge sees in observations (uint8 or floats), in float32 on the CPU."""
         self.eval()
         features = self._all_features(x, batch)
@@ -116,15 +117,15 @@ class Judge(nn.Module):
         errors = {a.name: float(scale[a.name]) * (a.high - a.low) / 2 for a in self.schema if isinstance(a, Continuous)}
         return Reading(self.schema, features.cpu(), read, errors)
 
-    def _all_features(self, x: Shaped[Tensor, "n ..."], batch: int = 512) -> Float[Tensor, "n feature"]:
+    def _all_features(self, x: Shaped[Tensor, "n ..."] | Mapped, batch: int = 512) -> Float[Tensor, "n feature"]:
         device = self.temperature.device
-        return torch.cat([self.features(as_float(part.to(device))) for part in x.split(batch)])
+        return torch.cat([self.features(as_float(part.to(device))) for part in in_turn(x, batch)])
 
-    def predict(self, x: Shaped[Tensor, "n ..."], batch: int = 512) -> Condition:
+    def predict(self, x: Shaped[Tensor, "n ..."] | Mapped, batch: int = 512) -> Condition:
         """The most likely attributes of each observation."""
         return self.read(x, batch).condition
 
-    def agreement(self, x: Shaped[Tensor, "n ..."], condition: Condition) -> dict[str, float]:
+    def agreement(self, x: Shaped[Tensor, "n ..."] | Mapped, condition: Condition) -> dict[str, float]:
         """Per attribute, over the observations where it is given: accuracy, or mean absolute error if continuous."""
         predicted = self.predict(x)
         result = {}
@@ -139,7 +140,7 @@ class Judge(nn.Module):
     def calibrate(self, data: Dataset) -> "Judge":
         """Fit the temperatures to data that the judge was not trained on; attributes without labels keep theirs."""
         self.eval()
-        outputs = {name: out.cpu() for name, out in self._outputs(self._all_features(data.x)).items()}
+        outputs = {name: out.cpu() for name, out in self._outputs(self._all_features(data.observations)).items()}
         for k, a in enumerate(self.schema):
             given = data.condition.given(a.name)
             if given.any():
@@ -148,7 +149,7 @@ class Judge(nn.Module):
 
 
 def train_judge(
-    x: Shaped[Tensor, "n ..."],
+    x: Shaped[Tensor, "n ..."] | Mapped,
     condition: Condition,
     *,
     images: int | None = None,
@@ -158,6 +159,8 @@ def train_judge(
     seed: int = 0,
 ) -> Judge:
     """A judge trained on real observations: uint8 images [n, channel, height, width] or float vectors [n, dimension].
+
+    Of images in a memory-mapped file a batch at a time is in memory.
 
     images: how many are seen in all; unless given 300,000, of images each 15 times, but 100,000 at least and 300,000
             at most.
@@ -171,7 +174,7 @@ def train_judge(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         judge = Judge(condition.schema, tuple(x.shape[1:]))
-        few = min(max(15 * len(x), 100_000), 300_000) if x.dim() == 4 else 300_000
+        few = min(max(15 * len(x), 100_000), 300_000) if len(x.shape) == 4 else 300_000
         seen = few if images is None else images
         steps = max(seen // batch, 1)
         optimiser = torch.optim.AdamW(judge.parameters(), lr=lr, weight_decay=0.01)
@@ -179,7 +182,7 @@ def train_judge(
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps, pct_start=0.2)
         for _ in range(steps):
             index = torch.randint(len(x), (min(batch, len(x)),))
-            loss = judge.loss(_shifted(as_float(x[index]), shift), condition[index])
+            loss = judge.loss(_shifted(as_float(taken(x, index)), shift), condition[index])
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -198,7 +201,7 @@ def judge_for(data: Splits, **arguments: Any) -> Judge:
         return kept
     train = judged(data).train
     path = _kept_at(train, arguments)
-    judge = train_judge(train.x, train.condition, **arguments).calibrate(data.validation)
+    judge = train_judge(train.observations, train.condition, **arguments).calibrate(data.validation)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     save_file({k: v.contiguous() for k, v in judge.state_dict().items()}, partial)

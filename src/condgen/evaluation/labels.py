@@ -96,8 +96,8 @@ def held_out_probabilities(
     for k in range(folds):
         held = order[k::folds]
         rest = torch.cat([order[j::folds] for j in range(folds) if j != k])
-        judge = train_judge(data.x[rest], condition[rest], seed=seed + k, **arguments)
-        for name, out in judge.read(data.x[held]).outputs.items():
+        judge = train_judge(data.observations[rest], condition[rest], seed=seed + k, **arguments)
+        for name, out in judge.read(data.observations[held]).outputs.items():
             found[name][held] = out.exp()
     return found
 

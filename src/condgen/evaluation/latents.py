@@ -84,8 +84,8 @@ def posterior(model: Model, data: Dataset, batch: int = 500) -> DiagonalGaussian
     if "encodes" not in model.capabilities:
         raise RequestError("This model cannot encode, so it has no latents to measure; autoencoder, vae and cvae can.")
     parts = [
-        model.encode(x.to(model.device), data.condition[k * batch : (k + 1) * batch].to(model.device))  # type: ignore[operator]
-        for k, x in enumerate(data.floats.split(batch))
+        model.encode(x.to(model.device), condition.to(model.device))  # type: ignore[operator]
+        for x, condition in data.in_turn(batch)
     ]
     return DiagonalGaussian(torch.cat([p.mean for p in parts]).cpu(), torch.cat([p.log_variance for p in parts]).cpu())
 

@@ -180,7 +180,7 @@ def _measure(subject: Subject, judge: Judge, made: Dataset, how: Measuring, say:
     found = _obedience(subject, judge, made, how) if asked else None
     say("Fidelity, diversity, memorisation …")
     near = [_fidelity(name, judge, made, data, asked) for name in how.features]
-    owed = memorisation(made.x, data.train.x, _held_out(data).x)
+    owed = memorisation(made.x, data.train.observations, _held_out(data).observations)
     say("Usefulness: a predictor trained on the samples …")
     useful = usefulness(made, data.train, data.test, images=how.useful) if how.useful and asked else None
     coarse = tuple(text for _, texts in near for text in texts)
@@ -274,7 +274,7 @@ def _fidelity(name: str, judge: Judge, made: Dataset, data: Splits, conditional:
     network = extractor(name, judge)
     n = len(made)
     train = data.train[torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))[:n]]
-    sets = [FeatureSet(extract(network, part.x), part.condition) for part in (made, data.test, train)]
+    sets = [FeatureSet(extract(network, part.observations), part.condition) for part in (made, data.test, train)]
     if not conditional:  # nothing was asked, so there is nothing to be within
         free = Schema(attributes=())
         sets = [FeatureSet(s.x, Condition.free(free, len(s))) for s in sets]
@@ -294,7 +294,7 @@ def _latents(subject: Subject) -> LatentSummary | None:
     if "encodes" not in run.model.capabilities or not named or run.schema != data.schema:
         return None
     train, test = (
-        Dataset(part.x, joint.fill(part.condition, _streams(len(part))))
+        Dataset(part.observations, joint.fill(part.condition, _streams(len(part))))
         for part in (data.train[:PROBED], data.test[:PROBED])
     )
     return latent_summary(run.model, train, test, named[0])

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from condgen.data import as_float
+from condgen.data.mapped import Mapped, taken
 from condgen.errors import DataError
 from condgen.evaluation.estimate import Estimate, share
 
@@ -20,7 +21,7 @@ SIDE = 32  # px; larger images are pooled
 RATIO = 1 / 3  # of the distances to the nearest and second-nearest training observation
 TWIN = 0.05  # of the usual distance between nearest neighbours
 
-Observations = Shaped[Tensor, "_ ..."]
+Observations = Shaped[Tensor, "_ ..."] | Mapped
 Neighbours = tuple[Float[Tensor, "n k"], Int[Tensor, "n k"]]  # distance and index, nearest first
 
 
@@ -47,10 +48,11 @@ def memorisation(
 ) -> Memorisation:
     """What samples owe to single training observations.
 
-    made, train, held_out: images, float in [0, 1] or uint8, [n, channel, height, width], or float vectors
-    [n, dimension]. At most `most` samples and as many held-out observations, drawn at random, are looked at, and
-    compared with all of the training data. `held_out` should be drawn as `train` was, best at random from the same
-    data: of writers, cars or places that nobody trained on, samples are rightly further away.
+    made, train, held_out: images, float in [0, 1] or uint8, [n, channel, height, width], or float vectors [n,
+    dimension]; of those in a memory-mapped file, a batch at a time is in memory. At most `most` samples and as many
+    held-out observations, drawn at random, are looked at, and compared with all of the training data. `held_out` should
+    be drawn as `train` was, best at random from the same data: of writers, cars or places that nobody trained on,
+    samples are rightly further away.
 
     Copies are d₁ < d₂/3 (Yoon et al. 2023, "Diffusion probabilistic models generalize when they fail to memorize"); in
     low dimensions that happens by chance, which `copies_real` shows. A copy of one of two training observations that
@@ -125,13 +127,13 @@ def nearest(made: Observations, train: Observations, k: int = 1, batch: int = 2_
     Of pixels in [0, 1], pooled to at most 32 px a side, or of vectors. Memory is that of `batch` distances a sample.
     """
     made = _points(made)
-    centre = _points(train[:batch]).mean(0)  # differences of large numbers would lose digits
+    centre = _points(taken(train, slice(batch))).mean(0)  # differences of large numbers would lose digits
     best, index = torch.full((len(made), k), torch.inf), torch.zeros(len(made), k, dtype=torch.long)
     for start in range(0, len(train), batch):
-        near, which = _closest(made - centre, _points(train[start : start + batch]) - centre, k)
+        near, which = _closest(made - centre, _points(taken(train, slice(start, start + batch))) - centre, k)
         best, order = torch.cat([best, near], 1).topk(k, largest=False)
         index = torch.cat([index, which + start], 1).gather(1, order)
-    distance = torch.stack([(made - _points(train[column])).norm(dim=1) for column in index.T], 1)
+    distance = torch.stack([(made - _points(taken(train, column))).norm(dim=1) for column in index.T], 1)
     distance, order = distance.sort(stable=True)
     return distance, index.gather(1, order)
 
@@ -143,7 +145,7 @@ def _closest(a: Float[Tensor, "n dimension"], b: Float[Tensor, "m dimension"], k
 
 def _points(x: Observations) -> Float[Tensor, "_ dimension"]:
     """Observations as points on the CPU: as numbers in [0, 1], large images pooled, flattened."""
-    x = as_float(x.cpu())
+    x = as_float((x.take() if isinstance(x, Mapped) else x).cpu())
     if x.dim() == 4 and max(x.shape[2:]) > SIDE:
         x = adaptive_avg_pool2d(x, (min(x.shape[2], SIDE), min(x.shape[3], SIDE)))
     return x.flatten(1)
@@ -153,7 +155,9 @@ def _distinct(x: Observations, what: str) -> Observations:
     """The observations that differ as points. Raises DataError where there are fewer than two."""
     first: dict[bytes, int] = {}
     for start in range(0, len(x), 1_000):
-        for k, row in enumerate((_points(x[start : start + 1_000]) + 0.0).numpy()):  # −0 is 0, in other bytes
+        for k, row in enumerate(
+            (_points(taken(x, slice(start, start + 1_000))) + 0.0).numpy()
+        ):  # −0 is 0, in other bytes
             first.setdefault(blake2b(row.tobytes(), digest_size=16).digest(), start + k)
     if len(first) < 2:
         raise DataError(f"The {what} data have fewer than two different observations: there is nothing to compare.")

@@ -141,7 +141,7 @@ def obedience(
     trained: the training data's joint distribution, for leakage and combinations. unseen: samples of combinations that
     it does not have.
     """
-    read, read_real = judge.read(samples.x), judge.read(real.x)
+    read, read_real = judge.read(samples.x), judge.read(real.observations)
     tolerances = {a.name: _tolerance(read_real, a, real.condition) for a in judge.schema if isinstance(a, Continuous)}
     obeyed = _obeyed(read, samples.condition, tolerances)
     several = len([a for a in judge.schema if not isinstance(a, Continuous)]) > 1

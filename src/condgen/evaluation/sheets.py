@@ -75,12 +75,11 @@ def _mistake(asked: Mapping[str, str | None], seen: Mapping[str, str | None], mi
 
 def nearest_training(made: Dataset, train: Dataset, among: int = 1_000) -> Sheet:
     """The samples that are nearest to a training image, relative to the next nearest, each beside its neighbours."""
-    distance, index = nearest(made.x[:among], train.x, 3)
+    distance, index = nearest(made.x[:among], train.observations, 3)
     order = (distance[:, 0] / distance[:, 1].clamp(min=1e-9)).argsort()[:NEAREST].tolist()
     rows = []
     for i in order:
-        neighbours = zip(index[i].tolist(), distance[i].tolist(), strict=True)
-        beside = [_picture(train.x[j], f"at {d:.2f}") for j, d in neighbours]
+        beside = [_picture(x, f"at {d:.2f}") for x, d in zip(train.take(index[i]), distance[i].tolist(), strict=True)]
         rows.append((made.condition[i : i + 1].describe()[0], (_picture(made.x[i], "sample"), *beside)))
     note = "Each sample and the three training images nearest to it; first those nearest to a single one."
     return Sheet("Nearest training images", note, tuple(rows))

@@ -49,7 +49,7 @@ def usefulness(made: Samples | Dataset, train: Dataset, test: Dataset, images: i
 
 
 def _skill(train: Dataset, test: Dataset, images: int) -> dict[str, float]:
-    return train_judge(train.x, train.condition, images=images).agreement(test.floats, test.condition)
+    return train_judge(train.observations, train.condition, images=images).agreement(test.observations, test.condition)
 
 
 def _part(data: Dataset, n: int) -> Dataset:

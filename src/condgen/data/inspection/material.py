@@ -15,7 +15,7 @@ from condgen.data import sources
 from condgen.data.builtin import is_builtin
 from condgen.data.dataset import Dataset, Splits
 from condgen.data.images import GREY, EncodedImage, decode, opened, reason
-from condgen.data.members import Member
+from condgen.data.mapped import Mapped, taken
 from condgen.data.prepare import target
 from condgen.data.readers import Table
 from condgen.data.splits import split
@@ -61,17 +61,14 @@ class Encoded:
 
     def digest(self, row: int) -> bytes:
         """A hash of the encoded bytes. Raises OSError for a file that is not there."""
-        content = self.images[row].content
-        if isinstance(content, Member):
-            return _digest(content.read())
-        return _digest(content.read_bytes() if isinstance(content, Path) else content)
+        return _digest(self.images[row].read())
 
 
 @dataclass(frozen=True)
 class Stored:
-    """Observations in memory, uint8 images or vectors, in consecutive parts."""
+    """Observations that are decoded already, uint8 images or vectors, in consecutive parts."""
 
-    parts: tuple[Tensor, ...]
+    parts: tuple[Tensor | Mapped, ...]
 
     def __len__(self) -> int:
         return sum(map(len, self.parts))
@@ -79,14 +76,14 @@ class Stored:
     def __getitem__(self, row: int) -> Tensor:
         for part in self.parts:
             if row < len(part):
-                return part[row]
+                return taken(part, torch.tensor([row]))[0]
             row -= len(part)
         raise IndexError(row)
 
     @property
     def visible(self) -> bool:
         """Whether these are images."""
-        return self.parts[0].dim() == 4
+        return len(self.parts[0].shape) == 4
 
     def name(self, row: int) -> str:
         """What to call the observation of a row in messages."""
@@ -167,7 +164,7 @@ def _stored(splits: Splits) -> Material:
         Dataset(_numbers(start, len(p)), p.condition) for start, p in zip(starts, parts, strict=True)
     )
     rows = Splits(train, validation, test, splits.source, splits.notes)
-    return Material(splits.source, rows, Stored(tuple(p.x for p in parts)), {}, splits.notes, given=True)
+    return Material(splits.source, rows, Stored(tuple(p.observations for p in parts)), {}, splits.notes, given=True)
 
 
 def _encoded(

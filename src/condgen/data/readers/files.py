@@ -4,11 +4,12 @@ import codecs
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from condgen.data.readers.encoded import encoded_in, in_all
 from condgen.data.readers.parts import parted
 from condgen.data.readers.table import READ, Parts, Shard, Table, described, nested, stamped
 from condgen.errors import DataError
@@ -45,12 +46,12 @@ def parquet(paths: list[Path]) -> Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    tables = []
-    for path in paths:
-        try:
-            tables.append(pq.read_table(path))
-        except (OSError, pa.ArrowException) as error:
-            raise DataError(f"{path} cannot be read as Parquet: {first_line(error)}") from None
+    schemas = [_of_parquet(path, pq.read_schema) for path in paths]
+    encoded = in_all([_of_parquet(path, encoded_in) for path in paths])
+    tables = [
+        _of_parquet(path, partial(pq.read_table, columns=[name for name in schema.names if name not in encoded]))
+        for path, schema in zip(paths, schemas, strict=True)
+    ]
     try:
         table = pa.concat_tables(tables, promote_options="default")
     except pa.ArrowException as error:
@@ -59,7 +60,18 @@ def parquet(paths: list[Path]) -> Table:
         ) from None
     names = _class_names(table.schema.metadata or {})
     columns, notes = columns_of(paths[0], table)
+    columns = {name.strip(): cells for name, cells in encoded.items()} | columns
     return described(paths[0], named(columns, names), notes, [n for n in names if n in columns])
+
+
+def _of_parquet(path: Path, read: Callable[[Path], Any]) -> Any:
+    """What is read of a file. Raises DataError where pyarrow cannot read it."""
+    import pyarrow as pa
+
+    try:
+        return read(path)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path} cannot be read as Parquet: {first_line(error)}") from None
 
 
 def parquet_shards(paths: list[Path]) -> tuple[Shard, ...]:

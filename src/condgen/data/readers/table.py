@@ -13,6 +13,7 @@ from torch import Tensor
 
 from condgen.data.images import EncodedImage
 from condgen.data.infer import missing
+from condgen.data.members import Cell
 from condgen.errors import DataError
 from condgen.schema import Schema
 
@@ -216,7 +217,7 @@ def _image_columns(columns: Columns, folder: Path) -> list[str]:
 def _is_image(cell: Any) -> bool:
     if isinstance(cell, str):
         return os.path.splitext(cell)[1].casefold() in IMAGE_FILES  # without a Path, for tables of millions of rows
-    return isinstance(cell, bytes) or (isinstance(cell, dict) and {"bytes", "path"} <= set(cell))
+    return isinstance(cell, bytes | Cell) or (isinstance(cell, dict) and {"bytes", "path"} <= set(cell))
 
 
 def _name_files(cells: Sequence[Any], folder: Path) -> bool:
@@ -245,7 +246,7 @@ def _encoded(table: Path, folder: Path, row: int, cell: Any) -> EncodedImage:
     where = f"in row {row + 1} of {table}"
     if isinstance(cell, dict):
         cell = cell["bytes"] if cell["bytes"] is not None else cell["path"]
-    if isinstance(cell, bytes):
+    if isinstance(cell, bytes | Cell):
         return EncodedImage(where, cell)
     if missing(cell):
         return EncodedImage(where, b"")  # which is listed with what else cannot be read
