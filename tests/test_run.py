@@ -81,10 +81,15 @@ def test_free_attributes_are_filled_within_what_was_asked(run: Run) -> None:
     assert digits <= set("012456789")
 
 
-def test_a_model_that_handles_missing_attributes_leaves_them_free_but_never_all(points: Run) -> None:
-    asked = points.sample("side=west", n=3).condition
+def test_a_model_that_handles_missing_attributes_leaves_them_free_if_told_to_but_never_all(points: Run) -> None:
+    assert points.sample("side=west", n=3).condition.complete
+    asked = points.sample("side=west", n=3, free=True).condition
     assert asked.rows() == [{"side": "west", "far": None, "angle": None}] * 3
-    assert points.sample(n=3).condition.complete
+    assert points.sample(n=3, free=True).condition.complete
+
+
+def test_a_model_that_knows_no_free_attributes_says_so(run: Run) -> None:
+    complaint(lambda: run.sample("digit=7", free=True), "leave out --free", "embedding=64")
 
 
 def test_numbers_beyond_the_data_must_be_allowed(points: Run) -> None:

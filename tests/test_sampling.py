@@ -225,3 +225,8 @@ def test_a_flow_prior_is_guided_where_it_has_learned_nulls(digits: Splits, tmp_p
     assert not torch.allclose(plain, strong, atol=1e-4)
     without = train("cvae", digits, tmp_path_factory.mktemp("runs") / "none", **small)
     complaint(lambda: without.sample("digit=3", guidance=2.0), "cvae", "embedding=64")
+
+
+def test_composition_predicts_what_is_asked_for_and_nothing_that_was_filled_in(mixture: Run) -> None:
+    assert not mixture.sample("side=west", n=2, compose=True).condition.complete
+    assert mixture.sample("side=west", n=2, guidance=2).condition.complete

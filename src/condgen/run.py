@@ -119,7 +119,7 @@ class Run:
                 yield self._batch(request, index, seeds, how)
 
     def _batch(self, request: Request, index: int, seeds: Int[Tensor, " batch"], how: Sampling) -> Samples:
-        condition = self._draw(request, seeds)
+        condition = self._draw(request, seeds, fill=not (how.free or how.compose))
         x = self.answer(condition, seeds, how, self._unwanted(request, seeds))
         return Samples(x, condition, seeds, torch.full_like(seeds, index))
 
@@ -150,14 +150,14 @@ class Run:
             return None
         return self.joint.draw(excluded, Rng((2 * STREAMS + seeds).tolist()), fill=False).to(self.model.device)
 
-    def _draw(self, request: Request, seeds: Int[Tensor, " batch"]) -> Condition:
+    def _draw(self, request: Request, seeds: Int[Tensor, " batch"], fill: bool) -> Condition:
         """The conditions of a request's samples; from streams of their own, so that the noise does not depend on it.
 
-        What a request leaves free stays free for models that know how; a request for nothing means: as in the data.
+        What a request leaves free comes, if `fill`, from the data's rows that fit it: training sees few requests for
+        three of forty attributes, but whole rows all the time. A request for nothing means: as in the data.
         """
-        can = self.model.capabilities
-        fill = "handles_missing" not in can or ("conditional" in can and not request.constraints)
-        return request.draw(self.joint, Rng((STREAMS + seeds).tolist()), fill=fill)
+        whole = "conditional" in self.model.capabilities and (fill or not request.constraints)
+        return request.draw(self.joint, Rng((STREAMS + seeds).tolist()), fill=whole)
 
     def edit(
         self,

@@ -1,4 +1,4 @@
-"""How a run is asked to sample: what only guided models know."""
+"""How a run is asked to sample: what becomes of free attributes, and what only guided models know."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,14 +14,15 @@ from condgen.schema import Condition
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How a guided model is sampled; what is None is as the model was trained to be sampled.
+    """How a model is sampled; what is None is as the model was trained to be sampled. All but `free` is for guided ones.
 
     guidance: a weight for the whole request or one per attribute: 1 is plain conditional, 0 unconditional, −1 away
               from what is asked. Where a request excludes a value (`color!=red`), that value is what to move away from.
     interval: the times at which guidance acts, where noise is at 0 and data at 1.
     steps, sampler: of the integration; euler, heun, dpm (DPM-Solver++) or dopri (adaptive).
     guide:    a weaker model, for autoguidance: what to move away from is its prediction.
-    compose:  predict each attribute alone and add up, for combinations never seen together.
+    compose:  predict each attribute alone and add up, for combinations never seen together; nothing else is filled in.
+    free:     leave what is not asked for to the model, instead of drawing it from the data's rows that fit.
     """
 
     guidance: Weights | str | None = None
@@ -30,6 +31,7 @@ class Sampling:
     sampler: str | None = None
     guide: Model | None = None
     compose: bool = False
+    free: bool = False
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> "Sampling":
@@ -46,7 +48,12 @@ class Sampling:
 
     def must_suit(self, model: Model) -> None:
         """Raises RequestError for what the model does not know, and for values that cannot be meant."""
-        if self == Sampling():
+        if self.free and "handles_missing" not in model.capabilities:
+            raise RequestError(
+                f"The model {model.recipe.get('model')} has no encoding for a free attribute, so what is not asked for "
+                "has to come from the data (leave out --free), or train with learned nulls (--set embedding=64)."
+            )
+        if self in (Sampling(), Sampling(free=True)):
             return
         if "guided" not in model.capabilities:
             raise RequestError(

@@ -159,11 +159,15 @@ def sample(
     compose: Annotated[
         bool, typer.Option(help="Predict each attribute alone and add up, for combinations never seen together.")
     ] = False,
+    free: Annotated[
+        bool, typer.Option("--free", help="Leave to the model what is not asked, instead of drawing it from the data.")
+    ] = False,
 ) -> None:
     """Generate images for each REQUEST (without one: as in the data), with metadata.csv and grid.png.
 
     A request joins terms with commas: name=value, name!=value, name=low..high, name=a|b, name=* (one request per
-    value), or is words, such as "an old man without glasses". Attributes that are not mentioned are free.
+    value), or is words, such as "an old man without glasses". Attributes that are not mentioned are
+    drawn from the data's rows that fit the request.
     """
     from condgen.run import Run
     from condgen.samples import save_samples
@@ -178,6 +182,7 @@ def sample(
         sampler=sampler,
         guide=Run.open(guide).model if guide else None,
         compose=compose,
+        free=free,
     )
     shown = save_samples(opened.stream(asked, n, seed, sampling=sampling), opened.schema, [r.text for r in asked], out)
     print(f"{n * len(asked):,} samples for {len(asked)} request(s) in {out}; look at {shown}")
