@@ -27,7 +27,7 @@ def pictures(folder: Path, n: int) -> Path:
     for k in range(n):
         (folder / "ab"[k % 2]).mkdir(parents=True, exist_ok=True)
         noise = np.random.default_rng(k).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-        Image.fromarray(noise).resize((600, 600)).save(folder / "ab"[k % 2] / f"{k}.png")
+        Image.fromarray(noise).resize((256, 256), Image.Resampling.NEAREST).save(folder / "ab"[k % 2] / f"{k}.png")
     return folder
 
 
@@ -65,7 +65,7 @@ def kept(cache: Path) -> dict[str, bytes]:
 
 
 def test_killed_processes_leave_nothing_that_is_not_so_without_the_kill(tmp_path: Path) -> None:
-    data, cache = pictures(tmp_path / "data", 160), tmp_path / "killed"
+    data, cache = pictures(tmp_path / "data", 96), tmp_path / "killed"
     victim = preparing(data, cache)
     until(victim, 1)
     os.killpg(victim.pid, signal.SIGKILL)
