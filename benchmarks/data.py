@@ -2,8 +2,8 @@
 
     python benchmarks/data.py --images 1m --folder DIR       (16 GB in DIR; 100,000 images by default)
 
-The images are generated here: 5,000 distinct JPEGs, written again and again, in shards of 50,000. Preparing, opening
-and training each happen in a process of their own, through the public interface, so that their memory is their own.
+The images are generated here: 5,000 distinct JPEGs, again and again, in shards of 50,000. Preparing, opening and
+training each happen in a process of their own, through the public interface, so that their memory is their own.
 """
 
 import argparse
@@ -205,12 +205,9 @@ def report(n: int, alone: float, prepared: Any, opened: Any, fed: Any, trained: 
     rate, data = n / prepared["seconds"], n * 3 * SIDE**2 / 2**20
     print(f"{n:,} images of {SIDE}×{SIDE}, {data:,.0f} MB prepared, on {cpu_count()} cores")
     print(f"prepared:  {rate:,.0f}/s, {rate / alone:.2f} of the decoder alone ({alone:,.0f}/s)")
-    print(
-        f"           {prepared['memory']:,.0f} MB in the process that directs it, "
-        f"{prepared['memory'] / data:.3f} of them"
-    )
+    print(f"           {prepared['memory']:,.0f} MB more at the peak of the process that directs it")
     print(f"opened:    {opened['seconds']:.3f} s the second time, fingerprint included; {opened['memory']:,.0f} MB")
-    print(f"gathered:  {fed['rate']:,.0f}/s, {fed['rate'] / trained['rate']:.1f} × what the leanest model trains on")
+    print(f"gathered:  {fed['rate']:,.0f}/s, {fed['rate'] / trained['rate']:.1f} × the leanest model's")
     print(f"trained:   {trained['rate']:,.0f}/s; {trained['memory']:,.0f} MB above the model's, ", end="")
     print(f"{trained['memory'] / data:.3f} of the data")
 

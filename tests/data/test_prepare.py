@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
@@ -41,9 +42,9 @@ def one_after_the_other(images, fit, pixels, done):  # type: ignore[no-untyped-d
             yield prepare._write(pixels, start, list(images[start : start + 16]), fit)
 
 
-def picture(k: int) -> bytes:
+def picture(k: int, side: int = 8) -> bytes:
     stream = io.BytesIO()
-    Image.new("RGB", (8, 8), (k % 256, k // 256, 7)).save(stream, "png")
+    Image.new("RGB", (side, side), (k % 256, k // 256, 7)).save(stream, "png")
     return stream.getvalue()
 
 
@@ -178,17 +179,18 @@ def working(images, fit, pixels, done):
         if start not in done:
             yield prepare._write(pixels, start, list(images[start : start + 16]), fit)
 
-prepare._working = working
+if sys.argv[2] == "alone":
+    prepare._working = working
 print("ready", flush=True)
-data = load(sys.argv[1])
+data = load(sys.argv[1], size=8)
 print(data.train.fingerprint)
 """
 
 
-def preparing(source: Path, cache: Path) -> subprocess.Popen[str]:
+def preparing(source: Path, cache: Path, how: str = "alone") -> subprocess.Popen[str]:
     environment = {**os.environ, "CONDGEN_CACHE": str(cache)}
-    command = [sys.executable, "-c", SCRIPT, str(source)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", SCRIPT, str(source), how]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def hashes(cache: Path) -> list[str]:
@@ -213,8 +215,52 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(tmp_path: Path, mo
     both = [preparing(source, cache) for _ in range(2)]
     said = [process.communicate(timeout=60) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
-    alone = load(str(source)).train.fingerprint
+    alone = load(str(source), size=8).train.fingerprint
     assert [out.split()[-1] for out, _ in said] == [alone, alone]
+    assert hashes(cache) == hashes(tmp_path / "cache")
+
+
+def noted(cache: Path) -> int:
+    """How many chunks are noted as done by a preparation that is under way."""
+    return sum(file.read_text().count("\n") for file in cache.rglob(prepare.DONE))
+
+
+def until(met: Callable[[], bool]) -> None:
+    limit = time.monotonic() + 60
+    while not met():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+
+
+def is_over(group: int) -> bool:
+    """Whether no process of a group lives any more."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_killed_with_and_without_its_workers_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    """Once only the process that directs dies, and its workers must follow; once all die at once, in mid-write."""
+    source = folder(tmp_path / "a", 1_000)
+    slow = [picture(k, 300) for k in range(50)]  # to decode, so that there is time to kill
+    for k, file in enumerate(sorted(source.glob("*.png"))):
+        file.write_bytes(slow[k % 50])
+    cache = tmp_path / "killed"
+    waits, before = random.Random(0), 0
+    for kill in (os.kill, os.killpg):
+        process = preparing(source, cache, "with workers")
+        until(lambda: noted(cache) > before)  # noqa: B023 (it is called here)
+        time.sleep(waits.uniform(0, 0.05))
+        kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        until(lambda: is_over(process.pid))  # noqa: B023
+        before = noted(cache)
+        assert 0 < before < 63
+    last = preparing(source, cache, "with workers")
+    out, _ = last.communicate(timeout=60)
+    assert out.split()[-1] == load(str(source), size=8).train.fingerprint
     assert hashes(cache) == hashes(tmp_path / "cache")
 
 
