@@ -14,7 +14,7 @@ from condgen.schema import Condition
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How a model is sampled; what is None is as the model was trained to be sampled. All but `free` is for guided ones.
+    """How a model is sampled; None is as it was trained to be sampled. All but `free` is for guided models.
 
     guidance: a weight for the whole request or one per attribute: 1 is plain conditional, 0 unconditional, −1 away
               from what is asked. Where a request excludes a value (`color!=red`), that value is what to move away from.
