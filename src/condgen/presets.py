@@ -8,6 +8,42 @@ from typing import Any
 
 from condgen.errors import unknown
 
+# Photographs of 64 pixels, a few thousand of them: an encoder and a decoder that reconstruct what a critic of patches
+# sees besides the pixels, and a flow in their latents, which carries obedience and variety.
+PHOTOGRAPHS: dict[str, Any] = {
+    "model": "cvae",
+    "mechanism": "film",
+    "prior": "flow",
+    "likelihood": "laplace",
+    "latent": 256,
+    "channels": 64,
+    "depth": 2,
+    "embedding": 128,
+    "prior_width": 1024,
+    "prior_depth": 4,
+    "prior_draws": 8,
+    "perceptual": 3.0,
+    "adversarial": 0.15,
+    "flip": True,
+    "batch": 64,
+    "lr": 3e-3,
+    "clip": 10.0,
+    "precision": "auto",
+    "previews": 5,
+}
+LARGER: dict[str, Any] = {
+    "channels": 128,
+    "depth": 4,
+    "prior_width": 2048,
+    "prior_depth": 6,
+    "batch": 256,
+    "lr": 2e-3,
+    "precision": "bf16",
+    "images": 10_000_000,
+    "adversarial_from": 7_500_000,
+    "expect": "for a GPU, where it has not been measured yet (benchmarks/photographs.py)",
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     # scikit-learn's digits: a variance learned from the data keeps the writing styles apart that Bernoulli would blur.
     "demo": {
@@ -77,6 +113,12 @@ PRESETS: dict[str, dict[str, Any]] = {
         "seconds": 600.0,
         "expect": "MNIST: 99.4 % obedience, recall 0.67, in 10 minutes on one thread (benchmarks/flow.py)",
     },
+    "faces": PHOTOGRAPHS
+    | {"images": 240_000, "adversarial_from": 180_000, "guidance": 3.0, "expect": "FACES"},
+    "faces-large": PHOTOGRAPHS | {"guidance": 3.0} | LARGER,
+    "cars": PHOTOGRAPHS
+    | {"images": 120_000, "adversarial_from": 90_000, "guidance": 3.0, "expect": "CARS"},
+    "cars-large": PHOTOGRAPHS | {"guidance": 3.0} | LARGER,
     # A transformer for one GPU, images of 28 to 64 pixels a side.
     "flow-large": {
         "model": "flow",
