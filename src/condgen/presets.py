@@ -113,11 +113,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "seconds": 600.0,
         "expect": "MNIST: 99.4 % obedience, recall 0.67, in 10 minutes on one thread (benchmarks/flow.py)",
     },
-    "faces": PHOTOGRAPHS
-    | {"images": 240_000, "adversarial_from": 180_000, "guidance": 3.0, "expect": "FACES"},
+    "faces": PHOTOGRAPHS | {"images": 240_000, "adversarial_from": 180_000, "guidance": 3.0, "expect": "FACES"},
     "faces-large": PHOTOGRAPHS | {"guidance": 3.0} | LARGER,
-    "cars": PHOTOGRAPHS
-    | {"images": 120_000, "adversarial_from": 90_000, "guidance": 3.0, "expect": "CARS"},
+    "cars": PHOTOGRAPHS | {"images": 120_000, "adversarial_from": 90_000, "guidance": 3.0, "expect": "CARS"},
     "cars-large": PHOTOGRAPHS | {"guidance": 3.0} | LARGER,
     # A transformer for one GPU, images of 28 to 64 pixels a side.
     "flow-large": {

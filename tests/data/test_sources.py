@@ -507,7 +507,7 @@ def test_a_table_naming_an_image_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_table_with_a_row_without_image(tmp_path: Path) -> None:
     write(images_with_table(tmp_path) / "metadata.csv", "file_name,kind\n0.png,a\n,b\n")
-    complaint(tmp_path, "no image in row 2", "metadata.csv")
+    complaint(tmp_path, "row 2", "metadata.csv", "it is empty")
 
 
 def test_a_folder_in_the_place_of_an_image(tmp_path: Path) -> None:

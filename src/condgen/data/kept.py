@@ -82,9 +82,16 @@ def _listings(folder: str, deep: bool) -> Iterator[str]:
         seen.add((known.st_dev, known.st_ino))
         with os.scandir(here) as found:
             entries = sorted(found, key=lambda entry: entry.name)
-        folders = [entry.path for entry in entries if entry.is_dir()]
+        folders = [entry.path for entry in entries if _is_folder(entry)]
         waiting += folders if deep else []
-        yield _listed(here, [entry for entry in entries if not entry.is_dir()] if folders else entries)
+        yield _listed(here, [entry for entry in entries if not _is_folder(entry)] if folders else entries)
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle
+        return False
 
 
 def _beside(file: Path) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from condgen.data import Dataset, Splits
+from condgen.data import Splits
 from condgen.data.splits import answers
 from condgen.evaluation.estimate import Estimate, share
 from condgen.evaluation.judge import Judge
@@ -60,12 +60,13 @@ def ask(
 
     Raises RequestError as `Run.requests` and `Run.stream` do.
     """
-    held_out = _held_out(data)
-    seen = judge.predict(held_out.x)
+    parts = [part for part in (data.test, data.validation) if len(part)]  # what nobody trained on
+    labels = Condition.cat([part.condition for part in parts])
+    seen = Condition.cat([judge.predict(part.observations) for part in parts])
 
     def measured(request: Request) -> Asked:
         made = torch.cat([part.x for part in run.stream([request], samples, seed, sampling=sampling)])
-        fits = answers(held_out.condition, request.text)
+        fits = answers(labels, request.text)
         return Asked(
             understood=request.understood,
             obeyed=share(answers(judge.predict(made), request.text)),
@@ -76,9 +77,3 @@ def ask(
         )
 
     return [measured(request) for request in run.requests(asked)]
-
-
-def _held_out(data: Splits) -> Dataset:
-    """All real data that nobody trained on."""
-    parts = [part for part in (data.test, data.validation) if len(part)]
-    return Dataset(torch.cat([part.x for part in parts]), Condition.cat([part.condition for part in parts]))

@@ -28,7 +28,7 @@ from condgen.schema import Attribute, Condition, Continuous
 
 FEWEST = 20  # observations with all their labels, below which nothing is said about edits
 PHOTOGRAPH = 32  # pixels: least side of images that features of photographs are used for
-JUDGED = 5_000  # held-out observations that the judge's own skill is measured on
+JUDGED = 2_000  # held-out observations that the judge's own skill is measured on
 UPWARDS, DOWNWARDS = "higher", "lower"  # what a number is changed to
 
 

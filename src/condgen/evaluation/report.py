@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -131,6 +132,9 @@ def _plain(value: Any) -> Any:
     return value
 
 
+SELDOM = 0.2  # share of real data that shows all attributes at once below which that is no measure
+
+
 def headline(obedience: Obedience | None, model: str) -> str:
     """How well requests are obeyed, in one sentence, with the judge's own skill in it."""
     if obedience is None:
@@ -145,7 +149,10 @@ def headline(obedience: Obedience | None, model: str) -> str:
 
 
 def _verdict(obedience: Obedience) -> str:
+    """Beside real data; attribute by attribute where the judge seldom finds all of them even in that."""
     ratio = obedience.joint.value / max(obedience.joint_real.value, 1e-9)
+    if obedience.joint_real.value < SELDOM:
+        ratio = fmean(a.relative for a in obedience.attributes)
     for least, words in (
         (0.98, "Requests are obeyed"),
         (0.9, "Requests are mostly obeyed"),
