@@ -44,6 +44,8 @@ def main() -> None:
     if args.part:
         print(json.dumps(PARTS[args.part](args.at)))
         return
+    if args.folder:
+        args.folder.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=args.folder))
     try:
         contents = jpegs()

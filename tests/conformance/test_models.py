@@ -40,7 +40,7 @@ class Case:
 DISCOVERING = ("infogan",)  # attributes of their own
 EASIER: dict[str, dict[str, str | int | float]] = {
     "infogan": {"values": 4, "continuous": 1, "info_weight": 1.0, "continuous_weight": 1.0},
-    "meanflow": {"share": 0.25, "steps": 8},  # short steps, which are learned first
+    "meanflow": {"share": 0.25, "steps": 8, "condition_dropout": 0.05},  # short steps, which are learned first
     "reacgan": {"margin": 1.0},  # else a world as easy as these leaves nothing to learn
 }
 LONGER = {"flow": {"steps": 300}, "meanflow": {"steps": 300}}  # every noise level has to be learned
