@@ -283,12 +283,27 @@ def test_one_colour_image_among_many_makes_all_colour() -> None:
     assert prepare.plan([*grey[:3], *images(1), *grey], None, "crop")[0].mode == "RGB"
 
 
-def test_reading_gives_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("condgen.data.mapped.RESIDENT", 1)
+def test_images_are_read_in_any_order_and_none_at_all() -> None:
     found = prepare.prepare(images(100)).images
     assert isinstance(found, Mapped)
-    for _ in range(3):
-        assert found[torch.arange(10, 20)].take(torch.tensor([3, 1]))[:, 0, 0, 0].tolist() == [13, 11]
+    assert found[torch.arange(10, 20)].take(torch.tensor([3, 1]))[:, 0, 0, 0].tolist() == [13, 11]
+    assert found.take(torch.tensor([], dtype=torch.long)).shape == (0, *found.shape[1:])
+
+
+def test_images_are_read_alike_where_positions_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = prepare.prepare(images(100)).images
+    assert isinstance(found, Mapped)
+    at_once = found.take()
+    monkeypatch.delattr(os, "preadv")
+    assert found.take().equal(at_once)
+
+
+def test_a_file_of_pixels_that_is_cut_short_says_so() -> None:
+    found = prepare.prepare(images(100)).images
+    assert isinstance(found, Mapped)
+    os.truncate(found.store.path, 5_000)
+    with pytest.raises(DataError, match=r"cut short\. Delete the folder"):
+        found.take()
 
 
 def test_items_made_ahead_keep_their_order_and_errors() -> None:

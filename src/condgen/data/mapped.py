@@ -1,40 +1,54 @@
-"""Images in a memory-mapped file: opened in an instant whatever their number, read by index."""
+"""Images in one file of pixels: opened in an instant whatever their number, read by index when they are needed.
 
-import mmap
+Read, not mapped into memory: what was read stays in the system's cache and leaves this process with the batch, while
+pages of a mapped file would count as its own, whole stretches around each image that is touched.
+"""
+
+import math
+import os
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from warnings import catch_warnings, simplefilter
+from threading import Lock
 
 import torch
 from jaxtyping import Int, Shaped, UInt8
 from torch import Tensor
 
-RESIDENT = 512 * 2**20  # bytes of the file that may stay mapped in before they are given back
-FAULT = 2 * 2**20  # bytes that Linux may map around one that is touched: a whole folio of its cache
+from condgen.errors import DataError
 
 
 class Store:
-    """All images of a file of raw bytes, uint8 [n, channel, height, width]; read-only."""
+    """All images of a file of raw bytes, uint8 [n, channel, height, width]; read-only, from any thread."""
 
     def __init__(self, path: Path, shape: tuple[int, int, int, int]):
-        with path.open("rb") as file:
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        with catch_warnings():
-            simplefilter("ignore")  # nobody writes to it
-            self._all = torch.frombuffer(self._map, dtype=torch.uint8).view(shape)
+        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        weakref.finalize(self, os.close, self._file)
+        self._turn = Lock()
         self.path = path
         self.shape = shape
-        self._touched = 0
 
     def take(self, rows: Int[Tensor, " batch"]) -> UInt8[Tensor, "batch channel height width"]:
-        """Copies of the images in these rows. What was read stays in the system's cache, not in this process."""
-        taken = self._all.index_select(0, rows)
-        self._touched += len(rows) * max(FAULT, taken[:1].numel())
-        if self._touched > RESIDENT and hasattr(mmap, "MADV_DONTNEED"):
-            self._map.madvise(mmap.MADV_DONTNEED)
-            self._touched = 0
+        """Copies of the images in these rows. Raises DataError where the file has been cut short."""
+        taken = torch.empty((len(rows), *self.shape[1:]), dtype=torch.uint8)
+        size, pixels = math.prod(self.shape[1:]), memoryview(taken.view(-1).numpy())
+        for k, row in enumerate(rows.tolist()):
+            self._read(pixels[k * size : (k + 1) * size], row * size)
         return taken
+
+    def _read(self, into: memoryview, start: int) -> None:
+        """Fill a buffer with the bytes of the file from there on."""
+        if hasattr(os, "preadv"):
+            found = os.preadv(self._file, [into], start)
+        else:  # Windows: a position that threads share
+            with self._turn:
+                os.lseek(self._file, start, os.SEEK_SET)
+                content = os.read(self._file, len(into))
+            found = len(content)
+            into[:found] = content
+        if found < len(into):
+            raise DataError(f"{self.path} is cut short. Delete the folder it is in, and its images are prepared again.")
 
 
 @dataclass(frozen=True)
