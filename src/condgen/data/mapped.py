@@ -32,7 +32,7 @@ class Store:
     def take(self, rows: Int[Tensor, " batch"]) -> UInt8[Tensor, "batch channel height width"]:
         """Copies of the images in these rows. Raises DataError where the file has been cut short."""
         taken = torch.empty((len(rows), *self.shape[1:]), dtype=torch.uint8)
-        size, pixels = math.prod(self.shape[1:]), memoryview(taken.view(-1).numpy())
+        size, pixels = math.prod(self.shape[1:]), taken.view(-1).numpy().data
         for k, row in enumerate(rows.tolist()):
             self._read(pixels[k * size : (k + 1) * size], row * size)
         return taken
