@@ -122,3 +122,9 @@ def test_the_headline_measures_the_joint_by_the_judges_own(joint: float, words: 
     assert "digit" in said
     both = headline(Obedience((attribute(), AGE), sure(joint), sure(0.99)), "cvae")
     assert "all 2 attributes at once" in both
+
+
+def test_where_real_data_seldom_shows_everything_each_attribute_counts() -> None:
+    parts = tuple(attribute(name=f"a{k}", relative=1.0) for k in range(40))
+    assert headline(Obedience(parts, sure(0.007), sure(0.011)), "cvae").startswith("Requests are obeyed")
+    assert headline(Obedience(parts, sure(0.5), sure(0.9)), "cvae").startswith("Requests are not obeyed")

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli as TorchBernoulli
 from torch.distributions import Normal
 
-from condgen.models.likelihoods import LIKELIHOODS, Bernoulli, DiscretisedLogistic, Gaussian, Likelihood
+from condgen.models.likelihoods import LIKELIHOODS, Bernoulli, DiscretisedLogistic, Gaussian, Laplace, Likelihood
 from condgen.rng import Rng
 
 SHAPE = (3, 4, 5)
@@ -40,6 +40,16 @@ def test_gaussian_is_the_log_density_with_one_learned_variance_a_channel() -> No
     scale = torch.tensor([-4.0, -3.5, -5.0]).div(2).exp()[:, None, None]
     expected = Normal(raw, scale).log_prob(x).sum((1, 2, 3))
     torch.testing.assert_close(likelihood.log_prob(x, raw), expected, rtol=2e-3, atol=1.0)
+
+
+def test_laplace_is_the_log_density_with_one_learned_scale_a_channel() -> None:
+    likelihood = Laplace(SHAPE)
+    scales = torch.tensor([-2.0, -1.5, -2.5])  # the middle of the bounds: hardly bent
+    with torch.no_grad():
+        likelihood.log_scale[:, 0, 0] = scales
+    x, raw = grey(6), raw_for(likelihood, 6)
+    expected = torch.distributions.Laplace(raw, scales.exp()[:, None, None]).log_prob(x).sum((1, 2, 3))
+    torch.testing.assert_close(likelihood.log_prob(x, raw), expected, rtol=5e-2, atol=3.0)
 
 
 def test_gaussian_learns_the_variance_of_its_errors() -> None:
