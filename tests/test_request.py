@@ -202,3 +202,10 @@ def test_an_alias_of_several_values_or_a_range_is_asked_for_precisely_too() -> N
     assert one("body=sports car, age=teenager", schema) == {"body": OneOf((1, 2)), "age": between(13, 19)}
     assert one("body!=sports car", schema) == {"body": OneOf((0,), negated=True)}
     assert one({"body": ["SUV", "sports car"]}, schema) == {"body": OneOf((0, 1, 2))}
+
+
+def test_what_was_filled_in_can_be_told_from_what_was_asked() -> None:
+    (request,) = requests("digit=7, Male=yes", SCHEMA)
+    row = {"digit": "7", "color": "red", "hair color": "black", "Male": True, "Eyeglasses": False, "age": 30}
+    (asked,) = request.asked_of(Condition.of(SCHEMA, [row])).rows()
+    assert {name for name, value in asked.items() if value is not None} == {"digit", "Male"}

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+import torch
+
 from condgen.errors import RequestError
 from condgen.joint import Between, Constraint, Joint, OneOf
 from condgen.rng import Rng
@@ -41,6 +43,11 @@ class Request:
     def draw(self, joint: Joint, rng: Rng, fill: bool = True) -> Condition:
         """One condition per stream of `rng` that satisfies the request; see Joint.draw."""
         return joint.draw(self.constraints, rng, fill)
+
+    def asked_of(self, condition: Condition) -> Condition:
+        """What of conditions this request asked for; what it left free is free again."""
+        filled = torch.tensor([name not in self.constraints for name in condition.schema.names])
+        return condition.drop(filled.expand_as(condition.present))
 
 
 def requests(asked: Requestable, schema: Schema, extrapolate: bool = False) -> list[Request]:

@@ -40,7 +40,7 @@ def _contact_sheet(look: Look, title: str, asked: list[Request]) -> Panel:
     rows = []
     for request in asked:
         (made,) = look.run.stream([request], look.columns, look.seed, look.columns, look.sampling)
-        rows.append(look.row(request.text, made.x, made.condition))
+        rows.append(look.row(request.text, made.x, request.asked_of(made.condition)))
     texts = [r.text for r in asked if r.constraints]
     command = look.command("sample", *texts, n=look.columns, seed=look.seed, out="samples")
     return Panel(title, "Images below each other share their noise.", tuple(rows), (command,))
@@ -121,7 +121,7 @@ def _guided(look: Look, request: Request) -> Panel:
         look.row(
             f"seed {look.seed + k}",
             torch.stack([each.x[k] for each in made]),
-            Condition.cat([each.condition[k : k + 1] for each in made]),
+            request.asked_of(Condition.cat([each.condition[k : k + 1] for each in made])),
         )
         for k in range(ROWS)
     )
