@@ -71,22 +71,12 @@ def train(
     ] = None,
 ) -> None:
     """Train a model on DATA. Ctrl-C saves first; `condgen resume` goes on from there."""
-    from condgen.errors import RequestError
-    from condgen.presets import preset as recipe
-    from condgen.quantities import count, duration
     from condgen.run import split_arguments
     from condgen.run import train as train_run
     from condgen.training import Terminal
 
-    arguments: dict[str, Any] = {"seconds": 300.0} if not preset else recipe(preset)
-    options = {"model": model, "mechanism": mechanism, "prior": prior, "seed": seed, **parse_settings(settings or [])}
-    options |= {"seconds": duration(budget)} if budget else {}
-    options |= {"images": count(images)} if images else {}
-    if {"seconds", "images"} <= options.keys():
-        raise RequestError("Give a time (--budget) or a number of images (--images), not both.")
-    if {"seconds", "images"} & options.keys():  # either one takes the place of what the preset says
-        arguments = {k: v for k, v in arguments.items() if k not in ("seconds", "images")}
-    arguments |= {key: value for key, value in options.items() if value is not None}
+    options = {"model": model, "mechanism": mechanism, "prior": prior, "seed": seed}
+    arguments = _recipe(preset, budget, images, options | parse_settings(settings or []))
     name = arguments.pop("model", "cvae")
     split_arguments(name, arguments)  # before the data is loaded: a wrong option should not cost minutes
     how: dict[str, Any] = {
@@ -104,6 +94,24 @@ def train(
     run = train_run(name, splits, out, source=source, monitor=Terminal(), **arguments)
     remark(splits)
     _trained(run)
+
+
+def _recipe(preset: str | None, budget: str | None, images: str | None, options: dict[str, Any]) -> dict[str, Any]:
+    """What to train, and how: a preset's entries, or five minutes, with the options that are given in their place."""
+    from condgen.errors import RequestError
+    from condgen.presets import preset as recipe
+    from condgen.quantities import count, duration
+
+    bounds = {"seconds", "images"}
+    given = {key: value for key, value in options.items() if value is not None}
+    given |= {"seconds": duration(budget)} if budget else {}
+    given |= {"images": count(images)} if images else {}
+    if bounds <= given.keys():
+        raise RequestError("Give a time (--budget) or a number of images (--images), not both.")
+    start: dict[str, Any] = recipe(preset) if preset else {"seconds": 300.0}
+    if bounds & given.keys():  # either one takes the place of what the preset says
+        start = {key: value for key, value in start.items() if key not in bounds}
+    return start | given
 
 
 def distill(

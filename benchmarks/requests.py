@@ -1,0 +1,144 @@
+"""The three requests: does a preset obey, attribute by attribute and as a whole, and are these pictures or copies?
+
+    python benchmarks/requests.py ../shared/data/mnist --attributes digit --out runs/digits \\
+        --presets digits,digits-acgan,digits-cgan,digits-vae,digits-vae-prior,digits-cvae,digits-flow
+    python benchmarks/requests.py ../shared/data/celeba10k64 --presets faces,faces-gan,faces-flow --out runs/faces \\
+        --attributes Male,Young,Eyeglasses --ask "an old man wearing glasses"
+    python benchmarks/requests.py ../shared/data/cars64 --presets cars --images 30k,60k,120k,240k --plot curve.png \\
+        --attributes color,body --ask "color=red body=Coupe" --ask "a red sports car" --out runs/cars
+
+Each cell trains as `condgen train DATA --preset P --seed S` does, on all attributes of the data, and is then asked for
+the labels of the test images. With --images every preset is trained once for each number: quality against budget.
+
+A judge trained on real data only says what it sees in the samples, and beside that what it sees in the test images
+themselves. A request counts as obeyed where all of it shows at once; beside it stand the held-out real images that fit
+it. Fréchet distances are on the judge's features, relative to those of as many real training images; `within` is the
+mean over conditions that the data has enough of, `worst` the largest ratio among them. Copies are samples nearer to a
+training image than real images are to each other. Finished cells are kept: the command can be interrupted and repeated.
+"""
+
+import argparse
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from cells import Cell, kept, table, trained
+
+from condgen.data import Splits, load
+from condgen.evaluation.fidelity import Fidelity
+from condgen.evaluation.measure import Measuring, evaluate
+from condgen.quantities import count
+from condgen.sampling import Sampling
+
+FIDELITY = {
+    "Fréchet / floor": ("ratio", ".2f"),
+    "within": ("within", ".2f"),
+    "worst": ("worst", ".2f"),
+    "precision": ("precision", ".3f"),
+    "(real)": ("precision of real", ".3f"),
+    "recall": ("recall", ".3f"),
+    "(of real)": ("recall of real", ".3f"),
+    "copies": ("copies", ".2%"),
+    "images seen": ("images", ",.0f"),
+    "minutes": ("minutes", ".1f"),
+}
+
+
+def distances(found: Fidelity) -> Cell:
+    """How near samples come to real images, all together and within each condition, beside real images themselves."""
+    within = [part.made.frechet.value / part.floor.frechet.value for part in found.within]
+    return {
+        "ratio": found.overall.frechet.value / found.floor.frechet.value,
+        "within": mean(within) if within else math.nan,
+        "worst": max(within, default=math.nan),
+        "precision": found.overall.precision.value,
+        "recall": found.overall.recall.value,
+        "precision of real": found.floor.precision.value,
+        "recall of real": found.floor.recall.value,
+    }
+
+
+@dataclass(frozen=True)
+class Study:
+    """What every run is asked: some attributes of the data's test labels, some whole requests."""
+
+    data: Splits
+    attributes: Sequence[str]
+    requests: Sequence[str]
+    samples: int
+    guidance: float | None
+
+    def cell(self, preset: str, folder: Path, seed: int, images: str) -> Cell:
+        """All that the tables say of one run, trained by a preset, perhaps for so many images."""
+        settings: dict[str, Any] = {"images": count(images), "seconds": None} if images else {}
+        run = trained(self.data, preset, folder, seed, None, **settings)
+        measuring = Measuring(samples=self.samples, pairs=0, useful=0, edits=0, ask=tuple(self.requests))
+        report = evaluate(run, self.data, measuring, sampling=Sampling(guidance=self.guidance)).report
+        found = report.obedience
+        assert found is not None
+        cell: Cell = {}
+        for name in self.attributes:
+            cell |= {f"{name} asked": found[name].asked.value, f"{name} real": found[name].real.value}
+        for answer, request in zip(report.asked, self.requests, strict=True):
+            cell |= {f"{request} asked": answer.obeyed.value, f"{request} real": answer.real.value}
+        spent = {"images": run.info.images, "minutes": run.info.seconds / 60}
+        return cell | distances(report.fidelity[0]) | {"copies": report.memorisation.copies.value} | spent
+
+
+def curve(path: Path, rows: dict[str, list[Cell]], names: Sequence[str]) -> None:
+    """Each name's share of what the judge finds in real images, and the Fréchet distance, against images seen."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    cells = [cell for row in rows.values() for cell in row]
+    images = [cell["images"] for cell in cells]
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    for name in names:
+        relative = [c[f"{name} asked"] / c[f"{name} real"] for c in cells]
+        left.plot(images, relative, "o-", label=name)
+    left.axhline(1, color="grey", linewidth=0.8)
+    left.set(xlabel="images seen", ylabel="obedience, relative to real images", xscale="log")
+    left.legend()
+    right.plot(images, [cell["ratio"] for cell in cells], "o-")
+    right.set(xlabel="images seen", ylabel="Fréchet distance / floor", xscale="log")
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data")
+    parser.add_argument("--presets", required=True)
+    parser.add_argument("--attributes", required=True, help="of which the tables speak; all are trained on")
+    parser.add_argument("--ask", action="append", default=[])
+    parser.add_argument("--images", default="", help="in place of the presets' own: 30k,60k,…")
+    parser.add_argument("--guidance", type=float, default=None)
+    parser.add_argument("--samples", type=int, default=2_000)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--plot", type=Path, help="quality against images seen, of one preset")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    study = Study(load(args.data), args.attributes.split(","), args.ask, args.samples, args.guidance)
+    rows: dict[str, list[Cell]] = {}
+    for preset, images, seed in product(args.presets.split(","), args.images.split(","), range(args.seeds)):
+        name = "-".join(part for part in (preset, images, str(seed)) if part)
+        note = args.out / f"{name}{f'@{args.guidance:g}' if args.guidance else ''}.json"
+        found = kept(note, partial(study.cell, preset, args.out / name, seed, images))
+        rows.setdefault(f"{preset} {images}".strip(), []).append(found)
+    for title, names in (("attribute", study.attributes), ("request", study.requests)):
+        columns = {f"{n}, {part}": (f"{n} {part}", ".1%") for n in names for part in ("asked", "real")}
+        if names:
+            table(title, columns, rows)
+    table("preset", FIDELITY, rows)
+    if args.plot:
+        curve(args.plot, rows, [*study.attributes, *study.requests])
+
+
+if __name__ == "__main__":
+    main()
