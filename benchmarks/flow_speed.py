@@ -1,7 +1,7 @@
 """How fast flows train, and what share of the device's own matrix rate that is.
 
     python benchmarks/flow_speed.py --presets digits-flow
-    python benchmarks/flow_speed.py --presets digits-flow,flow-large --compile        # on a GPU
+    python benchmarks/flow_speed.py --presets digits-flow,digits-flow-large --compile        # on a GPU
 
 A step is forward, backward and update of one batch of the preset. The device's rate is that of one large matrix product
 in the same arithmetic (bf16 on CUDA, else float32), measured in the same run; the share counts the multiplications of

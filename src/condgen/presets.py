@@ -8,9 +8,25 @@ from typing import Any
 
 from condgen.errors import unknown
 
-# Photographs of 64 pixels, a few thousand of them: an encoder and a decoder that reconstruct what a critic of patches
-# sees besides the pixels, and a flow in their latents, which carries obedience and variety.
-PHOTOGRAPHS: dict[str, Any] = {
+Recipe = dict[str, Any]
+BY_REQUESTS = "benchmarks/requests.py, docs/results.md"
+UNMEASURED = f"for one GPU, where it has not been measured yet ({BY_REQUESTS})"
+
+
+def larger(recipe: Recipe, sizes: Recipe) -> Recipe:
+    """The same for one GPU: wider, deeper, longer."""
+    kept = {key: value for key, value in recipe.items() if key != "seconds"}
+    return kept | sizes | {"precision": "bf16", "expect": UNMEASURED}
+
+
+# ---- parts that recipes share
+
+# Adversaries of small images; the families differ in how the critic judges the condition and in nothing else.
+ADVERSARIAL: Recipe = {"mechanism": "film", "loss": "relativistic", "r1": 0.1, "precision": "auto"}
+
+# Photographs of 64 pixels, a few thousand of them, in three ways. Reconstructions, of what a network of patches sees
+# besides the pixels, with a flow in their latents, which carries obedience and variety;
+PHOTOGRAPHS: Recipe = {
     "model": "cvae",
     "mechanism": "film",
     "prior": "flow",
@@ -23,7 +39,6 @@ PHOTOGRAPHS: dict[str, Any] = {
     "prior_depth": 4,
     "prior_draws": 8,
     "perceptual": 3.0,
-    "adversarial": 0.15,
     "flip": True,
     "batch": 64,
     "lr": 3e-3,
@@ -31,29 +46,70 @@ PHOTOGRAPHS: dict[str, Any] = {
     "precision": "auto",
     "previews": 5,
 }
-LARGER: dict[str, Any] = {
+# adversaries, held by both gradient penalties;
+PHOTOGRAPHS_GAN: Recipe = {
+    "model": "projection",
+    "mechanism": "film",
+    "latent": 128,
+    "channels": 64,
+    "embedding": 128,
+    "r1": 0.5,
+    "r2": 0.5,
+    "flip": True,
+    "batch": 32,
+    "lr": 7e-4,
+    "momentum": 0.5,
+    "clip": 10.0,
+    "precision": "auto",
+}
+# and a flow in the pixels themselves.
+PIXELS: Recipe = {
+    "model": "flow",
+    "mechanism": "film",
+    "channels": 64,
+    "depth": 2,
+    "sampler": "dpm",
+    "steps": 16,
+    "precision": "auto",
+}
+PHOTOGRAPHS_FLOW: Recipe = PIXELS | {
+    "embedding": 128,
+    "times": "logit-normal",
+    "flip": True,
+    "batch": 64,
+    "lr": 3e-3,
+    "previews": 5,
+}
+
+LARGER: Recipe = {
     "channels": 128,
     "depth": 4,
     "prior_width": 2048,
     "prior_depth": 6,
     "batch": 256,
     "lr": 2e-3,
-    "precision": "bf16",
     "images": 10_000_000,
-    "adversarial_from": 7_500_000,
-    "expect": "for a GPU, where it has not been measured yet (benchmarks/photographs.py)",
+}
+LARGER_GAN: Recipe = {"channels": 128, "depth": 2, "batch": 64, "lr": 1e-3, "images": 10_000_000}
+LARGER_FLOW: Recipe = {
+    "backbone": "transformer",
+    "channels": 512,
+    "depth": 12,
+    "embedding": 256,
+    "times": "logit-normal",
+    "batch": 256,
+    "lr": 3e-4,
+    "ema": 500_000,
+    "images": 20_000_000,
 }
 
-PRESETS: dict[str, dict[str, Any]] = {
-    # scikit-learn's digits: a variance learned from the data keeps the writing styles apart that Bernoulli would blur.
-    "demo": {
-        "model": "cvae",
-        "mechanism": "film",
-        "likelihood": "gaussian",
-        "images": 500_000,
-        "expect": "digits: 99 % obedience after about half a minute on two cores (make demo)",
-    },
-    # Digits: MNIST, or glyphs like it. A CVAE with the command line's defaults.
+# ---- by request
+
+DIGITS: dict[str, Recipe] = {
+    "digits": ADVERSARIAL | {"model": "projection", "seconds": 600.0, "expect": "TODO"},
+    "digits-acgan": ADVERSARIAL | {"model": "acgan", "seconds": 300.0, "expect": "TODO"},
+    "digits-cgan": ADVERSARIAL | {"model": "cgan", "seconds": 300.0, "expect": "TODO"},
+    # A CVAE with the command line's defaults, and the same on the learned prior per digit.
     "digits-vae": {
         "model": "cvae",
         "mechanism": "film",
@@ -62,7 +118,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "seconds": 180.0,
         "expect": "MNIST: 98.5 % obedience, 0.91 of the real variety, in 3 minutes (benchmarks/obedience.py)",
     },
-    # The same on the learned prior per digit.
     "digits-vae-prior": {
         "model": "cvae",
         "mechanism": "film",
@@ -71,22 +126,20 @@ PRESETS: dict[str, dict[str, Any]] = {
         "seconds": 180.0,
         "expect": "MNIST: 98.6 % obedience, 0.90 of the real variety, in 3 minutes (benchmarks/obedience.py)",
     },
-    # By three adversarial families, which differ in how the critic judges the condition and in nothing else.
-    **{
-        name: {
-            "model": model,
-            "mechanism": "film",
-            "loss": "relativistic",
-            "r1": 0.1,
-            "seconds": 300.0,
-            "expect": f"MNIST: {share} obedience in 5 minutes (benchmarks/adversarial.py)",
-        }
-        for name, model, share in (
-            ("digits", "projection", "99.6 %"),
-            ("digits-acgan", "acgan", "99.7 %"),
-            ("digits-cgan", "cgan", "99.2 %"),
-        )
+    # A CVAE whose prior is a flow in its latent space.
+    "digits-cvae": {
+        "model": "cvae",
+        "mechanism": "film",
+        "prior": "flow",
+        "likelihood": "gaussian",
+        "latent": 16,
+        "embedding": 64,
+        "guidance": 1.5,
+        "seconds": 120.0,
+        "expect": "MNIST: 99.9 % obedience in 2 minutes, 1,900 samples/s (benchmarks/priors.py)",
     },
+    # A flow in pixels, guided.
+    "digits-flow": PIXELS | {"guidance": 2.0, "lr": 5e-3, "seconds": 600.0, "expect": "TODO"},
     # InfoGAN, with what makes its code a digit: it starts from groups of images that look alike, also when turned or
     # stretched.
     "digits-infogan": {
@@ -100,67 +153,36 @@ PRESETS: dict[str, dict[str, Any]] = {
         "seconds": 180.0,
         "expect": "MNIST: the code is wrong about 1.6 % of test digits, median of 5 seeds (benchmarks/infogan.py)",
     },
-    # Digits by a flow in pixels, guided.
-    "digits-flow": {
-        "model": "flow",
-        "mechanism": "film",
-        "channels": 64,
-        "depth": 2,
-        "guidance": 2.0,
-        "sampler": "dpm",
-        "steps": 16,
-        "lr": 5e-3,
-        "seconds": 600.0,
-        "expect": "MNIST: 99.4 % obedience, recall 0.67, in 10 minutes on one thread (benchmarks/flow.py)",
-    },
-    "faces": PHOTOGRAPHS
-    | {
-        "images": 240_000,
-        "adversarial_from": 180_000,
-        "guidance": 2.0,
-        "expect": "faces (CelebA, 9,000 images, 40 flags): Male, Young, Eyeglasses right within 2 points of real ones, "
-        "in half an hour on one busy core with bf16 units (docs/results.md)",
-    },
-    "faces-large": PHOTOGRAPHS | {"guidance": 2.0} | LARGER,
-    "cars": PHOTOGRAPHS
-    | {
-        "images": 120_000,
-        "adversarial_from": 90_000,
-        "guidance": 4.0,
-        "expect": "cars (7,344 images): colour as often right as in real images, body 7 points less, coarse pictures; "
-        "in half an hour on one busy core with bf16 units (docs/results.md)",
-    },
-    "cars-large": PHOTOGRAPHS | {"guidance": 4.0} | LARGER,
-    # A transformer for one GPU, images of 28 to 64 pixels a side.
-    "flow-large": {
-        "model": "flow",
-        "backbone": "transformer",
-        "mechanism": "film",
-        "channels": 512,
-        "depth": 12,
-        "embedding": 256,
-        "times": "logit-normal",
-        "guidance": 2.0,
-        "sampler": "dpm",
-        "steps": 16,
-        "precision": "bf16",
-        "batch": 256,
-        "lr": 3e-4,
-        "ema": 500_000,
-        "images": 20_000_000,
-        "expect": "for a GPU, where it has not been measured yet (benchmarks/flow_speed.py, benchmarks/flow.py)",
-    },
-    # Digits by a CVAE whose prior is a flow in its latent space.
-    "digits-cvae": {
+}
+FACES: dict[str, Recipe] = {
+    "faces": PHOTOGRAPHS | {"guidance": 2.0, "images": 240_000, "expect": "TODO"},
+    "faces-gan": PHOTOGRAPHS_GAN | {"images": 250_000, "expect": "TODO"},
+    "faces-flow": PHOTOGRAPHS_FLOW | {"guidance": 2.0, "seconds": 1200.0, "expect": "TODO"},
+}
+CARS: dict[str, Recipe] = {
+    "cars": PHOTOGRAPHS | {"guidance": 3.0, "images": 240_000, "expect": "TODO"},
+    "cars-gan": PHOTOGRAPHS_GAN | {"images": 100_000, "expect": "TODO"},
+    "cars-flow": PHOTOGRAPHS_FLOW | {"guidance": 3.0, "seconds": 1200.0, "expect": "TODO"},
+}
+LARGE: dict[str, Recipe] = {
+    "digits-large": larger(DIGITS["digits"], LARGER_GAN),
+    "digits-cvae-large": larger(DIGITS["digits-cvae"], LARGER),
+    "digits-flow-large": larger(DIGITS["digits-flow"], LARGER_FLOW),
+    "faces-large": larger(FACES["faces"], LARGER),
+    "faces-gan-large": larger(FACES["faces-gan"], LARGER_GAN),
+    "faces-flow-large": larger(FACES["faces-flow"], LARGER_FLOW),
+    "cars-large": larger(CARS["cars"], LARGER),
+    "cars-gan-large": larger(CARS["cars-gan"], LARGER_GAN),
+    "cars-flow-large": larger(CARS["cars-flow"], LARGER_FLOW),
+}
+OTHERS: dict[str, Recipe] = {
+    # scikit-learn's digits: a variance learned from the data keeps the writing styles apart that Bernoulli would blur.
+    "demo": {
         "model": "cvae",
         "mechanism": "film",
-        "prior": "flow",
         "likelihood": "gaussian",
-        "latent": 16,
-        "embedding": 64,
-        "guidance": 1.5,
-        "seconds": 120.0,
-        "expect": "MNIST: 99.9 % obedience in 2 minutes, 1,900 samples/s (benchmarks/priors.py)",
+        "images": 500_000,
+        "expect": "digits: 99 % obedience after about half a minute on two cores (make demo)",
     },
     # The two-dimensional mixture: vectors, every kind of attribute.
     "mixture": {
@@ -188,6 +210,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "expect": "mixture: within 0.04 nats of the true density (benchmarks/known_truth.py)",
     },
 }
+PRESETS: dict[str, Recipe] = OTHERS | DIGITS | FACES | CARS | LARGE
 
 
 def preset(name: str) -> dict[str, Any]:

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-import torch
-
 from condgen.errors import RequestError
 from condgen.joint import Between, Constraint, Joint, OneOf
 from condgen.rng import Rng
@@ -46,8 +44,7 @@ class Request:
 
     def asked_of(self, condition: Condition) -> Condition:
         """What of conditions this request asked for; what it left free is free again."""
-        filled = torch.tensor([name not in self.constraints for name in condition.schema.names])
-        return condition.drop(filled.expand_as(condition.present))
+        return condition.about(self.constraints)
 
 
 def requests(asked: Requestable, schema: Schema, extrapolate: bool = False) -> list[Request]:

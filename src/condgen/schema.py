@@ -450,6 +450,12 @@ class Condition:
         columns = [self.schema.position(name) for name in schema.names]
         return Condition(schema, {n: self.values[n] for n in schema.names}, self.present[:, columns])
 
+    def about(self, names: Iterable[str]) -> "Condition":
+        """The same requests, in which all other attributes are free."""
+        named = set(names)
+        others = torch.tensor([name not in named for name in self.schema.names], device=self.present.device)
+        return self.drop(others.expand_as(self.present))
+
     def rows(self) -> list[dict[str, str | None]]:
         """One mapping per request from attribute names to value names; None where free."""
         columns = {a.name: self.values[a.name].tolist() for a in self.schema}

@@ -140,6 +140,16 @@ def test_the_nearest_training_images_are_the_nearest(run: Run, digits: Splits) -
     assert row.captions[1:] == tuple(f"at {d:.2f}" for d in distances[:3].tolist())
 
 
+def test_a_sweep_is_judged_by_what_varies_and_what_was_asked_not_by_its_example_of_the_rest(points: Run) -> None:
+    first, second, *others = points.schema
+    text = next(r.text for r in every_value(Look(points)) if second.name in r.constraints)
+    look = Look(points, tuple(points.requests(text)))
+    shown = look.shown(look.base(2), first)
+    assert shown.given(first.name).all()
+    assert shown.given(second.name).all()
+    assert not any(shown.given(a.name).any() for a in others)
+
+
 def test_a_judge_says_what_is_not_as_asked(run: Run, digits: Splits) -> None:
     judge = train_judge(digits.train.x, digits.train.condition, images=10_000)
     (section,) = gallery(Look(run, tuple(run.requests("digit=*")), judge=judge), ["requests"]).sections

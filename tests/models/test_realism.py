@@ -89,6 +89,16 @@ def test_players_share_nothing_and_leave_nothing_out() -> None:
     assert list(model().players()) == ["model"]
 
 
+def test_a_critic_that_nobody_has_to_fool_keeps_its_weights() -> None:
+    vae = model(perceptual=1.0)
+    assert vae.realism is not None
+    critic = list(vae.realism.parameters())
+    assert list(vae.players()) == ["model"]
+    assert not {id(p) for p in vae.players()["model"]} & {id(p) for p in critic}
+    vae(*batch())["loss"].backward()
+    assert all(p.grad is None for p in critic)
+
+
 @pytest.mark.parametrize("player", ["model", "critic"])
 def test_each_player_has_gradients_of_its_own_loss(player: str) -> None:
     vae = model(perceptual=1.0, adversarial=0.5)

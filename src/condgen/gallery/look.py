@@ -79,6 +79,13 @@ class Look:
         """What the run makes of complete conditions, each with the noise of its seed."""
         return self.run.answer(condition, seeds, self.sampling)
 
+    def shown(self, asked: Condition, *varied: Attribute) -> Condition:
+        """What pictures are to show of complete conditions: what varies, and what was asked for.
+
+        The rest is an example from the data, and how well the judge reads it is not the point.
+        """
+        return asked.about({a.name for a in varied}.union(*(r.constraints for r in self.asked)))
+
     def command(self, what: str, *requests: str, **options: object) -> str:
         """A line for the shell about this run, with what it was asked to sample like."""
         words = ["condgen", what, str(self.run.path), *requests]

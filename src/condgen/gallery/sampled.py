@@ -65,7 +65,7 @@ def _sweep(look: Look, a: Attribute) -> Panel:
     asked = Condition.cat([base.with_codes(a.name, alike(a, code, ROWS)) for _, code in values])
     x = look.made(asked, seeds.repeat(len(values)))
     order = torch.arange(len(asked)).view(len(values), ROWS).T
-    rows = [look.row(_rest(base[k : k + 1], a), x[index], asked[index]) for k, index in enumerate(order)]
+    rows = [look.row(_rest(base[k : k + 1], a), x[index], look.shown(asked[index], a)) for k, index in enumerate(order)]
     commands = [_again(look, asked[index], int(seed)) for index, seed in zip(order, seeds, strict=True)]
     return Panel(a.name, "", tuple(rows), tuple(commands), tuple(f"{a.name}={name}" for name, _ in values))
 
@@ -78,7 +78,7 @@ def _grid(look: Look, a: Attribute, b: Attribute) -> Panel:
         fixed = base.with_codes(a.name, alike(a, code, 1))
         asked = Condition.cat([fixed.with_codes(b.name, alike(b, other, 1)) for _, other in across])
         x = look.made(asked, look.seeds(1).repeat(len(asked)))
-        rows.append(look.row(f"{a.name}={name}", x, asked))
+        rows.append(look.row(f"{a.name}={name}", x, look.shown(asked, a, b)))
         commands.append(_again(look, asked, look.seed))
     heads = tuple(f"{b.name}={name}" for name, _ in across)
     rest = _rest(base, a, b)

@@ -65,12 +65,13 @@ class VAE(Model):
         self.realism = realism
 
     def players(self) -> dict[str, list[nn.Parameter]]:
-        """The model and, where its reconstructions have to look real, the critic that tells."""
+        """The model and, where its reconstructions have to fool one, the critic."""
         if self.realism is None:
             return super().players()
         critic = list(self.realism.parameters())
         others = {id(p) for p in critic}
-        return {"model": [p for p in self.parameters() if id(p) not in others], "critic": critic}
+        model = {"model": [p for p in self.parameters() if id(p) not in others]}
+        return model | ({"critic": critic} if self.realism.adversarial else {})
 
     def forward(self, x: Batch, condition: Condition, player: str = "model") -> Terms:
         """The negative evidence lower bound, −E_q log p(x|z,c) + β KL(q(z|x,c) ‖ p(z|c)); terms in nats.
