@@ -178,6 +178,21 @@ def test_options_win_over_the_preset_and_sets_over_both(command: Command, tmp_pa
     assert (info.training["images"], info.training["seconds"], info.training["seed"]) == (200, None, 5)
 
 
+def test_a_number_of_images_takes_the_place_of_a_presets_time_and_the_other_way_round(
+    command: Command, tmp_path: Path
+) -> None:
+    assert PRESETS["digits-cvae"]["seconds"] and PRESETS["demo"]["images"]
+    small = TINY[2:]
+    result = command("train", "digits", "-o", tmp_path / "a", "--preset", "digits-cvae", "--images", "200", *small)
+    assert result.status == 0, result.err
+    info = Run.open(tmp_path / "a").info
+    assert (info.training["images"], info.training["seconds"]) == (200, None)
+    result = command("train", "digits", "-o", tmp_path / "b", "--preset", "demo", "--budget", "0.2s", *small)
+    assert result.status == 0, result.err
+    info = Run.open(tmp_path / "b").info
+    assert (info.training["images"], info.training["seconds"]) == (None, 0.2)
+
+
 def test_a_budget_is_measured_and_recorded(command: Command, tmp_path: Path) -> None:
     result = command("train", "digits", "--out", tmp_path / "run", "--budget", "0.5s", *TINY[2:])
     assert result.status == 0, result.err

@@ -90,7 +90,7 @@ LARGER: Recipe = {
     "lr": 2e-3,
     "images": 10_000_000,
 }
-LARGER_GAN: Recipe = {"channels": 128, "depth": 2, "batch": 64, "lr": 1e-3, "images": 10_000_000}
+LARGER_GAN: Recipe = {"channels": 128, "depth": 2, "batch": 64, "lr": 5e-4, "images": 10_000_000}
 LARGER_FLOW: Recipe = {
     "backbone": "transformer",
     "channels": 512,
