@@ -77,7 +77,7 @@ def measured(run: Run, judge: Judge, data: Splits) -> Cell:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", default="digits")
-    parser.add_argument("--presets", default="digits-cgan,digits-acgan,digits")
+    parser.add_argument("--presets", default="digits-cgan,digits-acgan,digits-projection")
     parser.add_argument("--budget", default=None)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--limit", type=int, default=None, help="train on this many images only")

@@ -4,7 +4,8 @@
     python benchmarks/composition.py diagonal-digits --handwriting mnist --size 16   # with those of MNIST
     python benchmarks/composition.py cars --hold-out "color=red, body=Coupe"
     python benchmarks/composition.py shapes --hold-out "shape=star, color=red"
-    python benchmarks/composition.py ../shared/data/cars64 --hold-out "color=red, body=Coupe" --attributes color,body
+    python benchmarks/composition.py ../shared/data/cars64 --hold-out "color=red, body=Coupe" --attributes color,body \\
+        --rows "cars preset" --images 60k
 
 Obedience of samples asked for unseen combinations, all attributes at once and each alone, beside that for seen ones and
 beside what the same judge finds in real images of the unseen ones. The judge is trained with all combinations, or it
@@ -34,6 +35,7 @@ from condgen.evaluation.judge import Judge
 from condgen.evaluation.obedience import named_codes, obedience
 from condgen.evaluation.subject import Subject, as_in_data
 from condgen.pictures import grid, save_picture
+from condgen.presets import preset
 from condgen.quantities import count
 from condgen.run import Run, train
 from condgen.sampling import Sampling
@@ -42,6 +44,7 @@ FEW = {"latent": 5}  # room for how a digit is written, hardly for its colour: t
 EMBEDDED = {**FEW, "embedding": 64, "condition_dropout": 0.0}
 LATENT = {"latent": 16, "prior": "flow", "likelihood": "gaussian", "embedding": 64}
 PIXELS = {"channels": 32, "depth": 1, "sampler": "dpm"}
+PHOTOGRAPHS = {key: value for key, value in preset("cars").items() if key not in {"model", "images", "previews"}}
 JOINT = {"joint": Sampling()}
 GUIDED = {
     **JOINT,
@@ -59,6 +62,8 @@ ROWS: dict[str, tuple[str, dict[str, Any], dict[str, Sampling]]] = {
     "additive latent flow": ("cvae", {**LATENT, "additive": True}, GUIDED),
     "mixed flow": ("flow", PIXELS, GUIDED),
     "additive flow": ("flow", {**PIXELS, "additive": True}, GUIDED),
+    "cars preset": ("cvae", PHOTOGRAPHS, JOINT),  # for photographs; its guidance is the run's own
+    "additive cars preset": ("cvae", {**PHOTOGRAPHS, "additive": True}, JOINT),
 }
 ATTRIBUTES = {"cars": "color,body", "shapes": "shape,color"}  # unless others are asked for
 

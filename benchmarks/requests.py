@@ -1,7 +1,7 @@
 """The three requests: does a preset obey, attribute by attribute and as a whole, and are these pictures or copies?
 
     python benchmarks/requests.py ../shared/data/mnist --attributes digit --out runs/digits \\
-        --presets digits,digits-acgan,digits-cgan,digits-vae,digits-vae-prior,digits-cvae,digits-flow
+        --presets digits,digits-projection,digits-acgan,digits-cgan,digits-vae,digits-vae-prior,digits-cvae,digits-flow
     python benchmarks/requests.py ../shared/data/celeba10k64 --presets faces,faces-gan,faces-flow --out runs/faces \\
         --attributes Male,Young,Eyeglasses --ask "an old man wearing glasses"
     python benchmarks/requests.py ../shared/data/cars64 --presets cars --images 30k,60k,120k,240k --plot curve.png \\
