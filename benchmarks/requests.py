@@ -77,7 +77,7 @@ class Study:
         """All that the tables say of one run, trained by a preset, perhaps for so many images."""
         settings: dict[str, Any] = {"images": count(images), "seconds": None} if images else {}
         run = trained(self.data, preset, folder, seed, None, **settings)
-        measuring = Measuring(samples=self.samples, pairs=0, useful=0, edits=0, ask=tuple(self.requests))
+        measuring = Measuring(samples=self.samples, pairs=0, useful=0, edits=0, latents=0, ask=tuple(self.requests))
         report = evaluate(run, self.data, measuring, sampling=Sampling(guidance=self.guidance)).report
         found = report.obedience
         assert found is not None

@@ -160,6 +160,7 @@ def test_uniform_labels_change_what_is_asked_but_not_what_distances_are_of(data:
         ({"labels": "fair"}, "'uniform'"),
         ({"features": ()}, "features"),
         ({"pairs": -1}, "negative"),
+        ({"latents": -1}, "negative"),
     ],
 )
 def test_measurements_that_cannot_be_meant_are_refused(wrong: dict[str, object], part: str) -> None:
@@ -232,6 +233,21 @@ def test_guidance_is_part_of_what_was_measured_but_not_of_the_recipe(flow: Run, 
     assert plain.recipe == guided.recipe
     assert guided.sampling == {"guidance": 2.0, "steps": 2}
     assert plain.fidelity != guided.fidelity
+
+
+def test_only_what_is_measured_is_spoken_of(flow: Run, digits: Splits) -> None:
+    said: list[str] = []
+    how = Measuring(samples=120, pairs=0, useful=0, edits=0, latents=0)
+    brief = evaluate(flow, digits, how, sampling=Sampling(steps=2), say=said.append)
+    assert brief.report.latents is None
+    assert not {"traversals", "edits"} & brief.sheets.keys()
+    assert not any(what in text for text in said for what in ("Usefulness", "Edits", "Latents", "Requests"))
+    said.clear()
+    how = Measuring(samples=120, pairs=0, useful=0, edits=0, latents=100, ask=("a 7",))
+    full = evaluate(flow, digits, how, sampling=Sampling(steps=2), say=said.append).report
+    assert full.latents is not None
+    assert full.latents.attribute == "digit"
+    assert [text for text in said if "Latents" in text or "Requests" in text] == ["Requests as a whole …", "Latents …"]
 
 
 def test_the_fingerprint_changes_with_any_weight(run: Run) -> None:

@@ -48,6 +48,9 @@ Useful = Annotated[
 Edited = Annotated[
     int, typer.Option("--edits", help="Held-out images edited per attribute, by models that can; 0: none.")
 ]
+Latents = Annotated[
+    int, typer.Option(help="Observations encoded to see what the latent still knows, by models that can; 0: none.")
+]
 Asked = Annotated[
     list[str] | None,
     typer.Option("--ask", help="A request to measure as a whole, beside real images that fit it; may be repeated."),
@@ -69,6 +72,7 @@ def evaluate(
     pairs: Pairs = 1_000,
     useful: Useful = "60k",
     edited: Edited = 200,
+    latents: Latents = 5_000,
     asked: Asked = None,
     seed: MeasureSeed = 0,
     guidance: Guidance = None,
@@ -86,7 +90,8 @@ def evaluate(
     from condgen.run import Run
     from condgen.sampling import Sampling
 
-    how = replace(_measuring(samples, labels, features, pairs, useful, seed), edits=edited, ask=tuple(asked or ()))
+    how = _measuring(samples, labels, features, pairs, useful, seed)
+    how = replace(how, edits=edited, latents=latents, ask=tuple(asked or ()))
     opened = Run.open(run)
     sampling = Sampling(guidance=guidance, sampler=sampler, steps=steps)
     sampling.must_suit(opened.model)

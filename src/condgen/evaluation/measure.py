@@ -38,7 +38,6 @@ from condgen.schema import Condition, Continuous, Schema
 from condgen.training.trainer import versions
 
 LABELS = ("data", "uniform")
-PROBED = 5_000  # training observations that probes of the latent are fitted on
 REQUESTED = 2_000  # samples at most of a request that is measured as a whole
 HELD = 2_000  # samples at most of combinations that were held out
 PAGE = "report.html"
@@ -56,6 +55,8 @@ class Measuring:
     features: what distances are measured on, see `extractor`. pairs: counterfactual samples per attribute.
     useful:   images that a predictor is trained on to see whether samples can stand in for data; 0 leaves that out.
     edits:    held-out observations edited per attribute, where a model can; 0 leaves that out.
+    latents:  training observations encoded for probes of the latent, and held-out ones to read, where a model can
+              encode; 0 leaves that out, which a flow in the pixels of photographs would take long over.
     ask:      requests in a person's words, each measured as a whole, see `ask`.
     seed:     of sample 0, and of what is asked.
 
@@ -68,6 +69,7 @@ class Measuring:
     pairs: int = 1_000
     useful: int = 60_000
     edits: int = 200
+    latents: int = 5_000
     ask: tuple[str, ...] = ()
     seed: int = 0
 
@@ -76,9 +78,9 @@ class Measuring:
             raise RequestError(f"{self.samples} samples are too few; take at least {FEWEST} (--samples 10000).")
         if self.labels not in LABELS:
             raise RequestError(f"Labels are asked for as in the '{LABELS[0]}' or '{LABELS[1]}', not '{self.labels}'.")
-        if not self.features or self.pairs < 0 or min(self.useful, self.edits, self.seed) < 0:
+        if not self.features or min(self.pairs, self.useful, self.edits, self.latents, self.seed) < 0:
             raise RequestError(
-                "There must be features to measure on; pairs, useful, edits and seed cannot be negative."
+                "There must be features to measure on; pairs, useful, edits, latents and seed cannot be negative."
             )
 
     def recipe(self, data: Splits, judge: Judge) -> Recipe:
@@ -167,7 +169,7 @@ def evaluate(
         versions=versions(),
     )
     say("The pictures …")
-    return Evaluation(report, _sheets(subject, judge, made), log)
+    return Evaluation(report, _sheets(subject, judge, made, how), log)
 
 
 def _seeds(how: Measuring) -> Int[Tensor, " n"]:
@@ -181,11 +183,19 @@ def _measure(subject: Subject, judge: Judge, made: Dataset, how: Measuring, say:
     say("Fidelity, diversity, memorisation …")
     near = [_fidelity(name, judge, made, data, asked) for name in how.features]
     owed = memorisation(made.x, data.train.observations, _held_out(data).observations)
-    say("Usefulness: a predictor trained on the samples …")
-    useful = usefulness(made, data.train, data.test, images=how.useful) if how.useful and asked else None
+    useful = _useful(subject, made, how, say)
     coarse = tuple(text for _, texts in near for text in texts)
-    edited, words = _edits(subject, judge, how, say), _asked(subject, judge, how)
-    return _Measured(found, tuple(f for f, _ in near), owed, useful, _latents(subject), edited, words, coarse)
+    edited, words = _edits(subject, judge, how, say), _asked(subject, judge, how, say)
+    latents = _latents(subject, how, say)
+    return _Measured(found, tuple(f for f, _ in near), owed, useful, latents, edited, words, coarse)
+
+
+def _useful(subject: Subject, made: Dataset, how: Measuring, say: Say) -> Usefulness | None:
+    """What a predictor learns from the samples."""
+    if not how.useful or not subject.conditional:
+        return None
+    say("Usefulness: a predictor trained on the samples …")
+    return usefulness(made, subject.data.train, subject.data.test, images=how.useful)
 
 
 def _edits(subject: Subject, judge: Judge, how: Measuring, say: Say) -> Edits | None:
@@ -197,10 +207,11 @@ def _edits(subject: Subject, judge: Judge, how: Measuring, say: Say) -> Edits | 
     return edits(subject.run, subject.data.test, judge, n=how.edits, features=features, seed=how.seed)
 
 
-def _asked(subject: Subject, judge: Judge, how: Measuring) -> tuple[Asked, ...]:
+def _asked(subject: Subject, judge: Judge, how: Measuring, say: Say) -> tuple[Asked, ...]:
     """What becomes of requests as a whole."""
     if not how.ask:
         return ()
+    say("Requests as a whole …")
     n = min(how.samples, REQUESTED)
     return tuple(ask(subject.run, judge, subject.data, list(how.ask), n, how.seed, subject.sampling))
 
@@ -288,14 +299,16 @@ def _held_out(data: Splits) -> Dataset:
     return data.validation if len(data.validation) >= FEWEST else data.test
 
 
-def _latents(subject: Subject) -> LatentSummary | None:
+def _latents(subject: Subject, how: Measuring, say: Say) -> LatentSummary | None:
+    """What the latent still says of the first attribute with named values."""
     run, data, joint = subject.run, subject.data, subject.joint
     named = [a.name for a in data.schema if not isinstance(a, Continuous)]
-    if "encodes" not in run.model.capabilities or not named or run.schema != data.schema:
+    if not how.latents or "encodes" not in run.model.capabilities or not named or run.schema != data.schema:
         return None
+    say("Latents …")
     train, test = (
         Dataset(part.observations, joint.fill(part.condition, _streams(len(part))))
-        for part in (data.train[:PROBED], data.test[:PROBED])
+        for part in (data.train[: how.latents], data.test[: how.latents])
     )
     return latent_summary(run.model, train, test, named[0])
 
@@ -388,8 +401,8 @@ def _warnings(measured: _Measured, subject: Subject) -> Iterator[str]:
     yield from measured.coarse
 
 
-def _sheets(subject: Subject, judge: Judge, made: Dataset) -> dict[str, Sheet]:
-    """The pictures of a page; none for vectors."""
+def _sheets(subject: Subject, judge: Judge, made: Dataset, how: Measuring) -> dict[str, Sheet]:
+    """The pictures of a page, of what was measured; none for vectors."""
     data = subject.data
     if len(data.shape) != 3:
         return {}
@@ -397,10 +410,10 @@ def _sheets(subject: Subject, judge: Judge, made: Dataset) -> dict[str, Sheet]:
     sheets = {"requests": by_request(made), "nearest": nearest_training(made, data.train)}
     if subject.conditional:
         sheets["mistakes"] = worst_mistakes(made, judge.read(made.x))
-    if "encodes" in model.capabilities and model.schema == data.schema:
+    if how.latents and "encodes" in model.capabilities and model.schema == data.schema:
         complete = data.test[data.test.condition.present.all(1).nonzero()[:500, 0]]
         if len(complete):
             sheets["traversals"] = traversals(model, complete)
-    if can_be_measured(subject.run, data.test):
+    if how.edits and can_be_measured(subject.run, data.test):
         sheets["edits"] = edits_sheet(subject.run, data.test)
     return sheets
