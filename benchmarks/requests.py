@@ -35,6 +35,7 @@ from condgen.evaluation.measure import Measuring, evaluate
 from condgen.quantities import count
 from condgen.sampling import Sampling
 
+WITHIN = "within "  # of one condition
 FIDELITY = {
     "Fréchet / floor": ("ratio", ".2f"),
     "within": ("within", ".2f"),
@@ -51,11 +52,12 @@ FIDELITY = {
 
 def distances(found: Fidelity) -> Cell:
     """How near samples come to real images, all together and within each condition, beside real images themselves."""
-    within = [part.made.frechet.value / part.floor.frechet.value for part in found.within]
+    within = {part.condition: part.made.frechet.value / part.floor.frechet.value for part in found.within}
     return {
+        **{WITHIN + condition: ratio for condition, ratio in within.items()},
         "ratio": found.overall.frechet.value / found.floor.frechet.value,
-        "within": mean(within) if within else math.nan,
-        "worst": max(within, default=math.nan),
+        "within": mean(within.values()) if within else math.nan,
+        "worst": max(within.values(), default=math.nan),
         "precision": found.overall.precision.value,
         "recall": found.overall.recall.value,
         "precision of real": found.floor.precision.value,
@@ -88,6 +90,15 @@ class Study:
             cell |= {f"{request} asked": answer.obeyed.value, f"{request} real": answer.real.value}
         spent = {"images": run.info.images, "minutes": run.info.seconds / 60}
         return cell | distances(report.fidelity[0]) | {"copies": report.memorisation.copies.value} | spent
+
+
+def farthest(rows: dict[str, list[Cell]]) -> None:
+    """The condition farthest from real images, on average over seeds: a single seed's worst is partly chance."""
+    for label, cells in rows.items():
+        means = {key: mean(cell[key] for cell in cells) for key in cells[0] if key.startswith(WITHIN)}
+        if means:
+            worst = max(means, key=means.__getitem__)
+            print(f"\n{label}: farthest on average {worst.removeprefix(WITHIN)}, {means[worst]:.2f}")
 
 
 def curve(path: Path, rows: dict[str, list[Cell]], names: Sequence[str]) -> None:
@@ -136,6 +147,7 @@ def main() -> None:
         if names:
             table(title, columns, rows)
     table("preset", FIDELITY, rows)
+    farthest(rows)
     if args.plot:
         curve(args.plot, rows, [*study.attributes, *study.requests])
 

@@ -106,8 +106,8 @@ LARGER_FLOW: Recipe = {
 # ---- by request
 
 DIGITS: dict[str, Recipe] = {
-    # The best: wider and deeper, and both gradient penalties, strong ones, without which the rarer ways to write a
-    # digit get lost.
+    # The best: wider and deeper, with both gradient penalties, strong ones, and a critic that sees several of one digit
+    # together, without which the rarer ways to write a digit get lost.
     "digits": ADVERSARIAL
     | {
         "model": "projection",
@@ -115,6 +115,7 @@ DIGITS: dict[str, Recipe] = {
         "depth": 2,
         "r1": 0.5,
         "r2": 0.5,
+        "deviation": 8,
         "lr": 2e-3,
         "ema": 50_000,
         "images": 600_000,
@@ -175,7 +176,7 @@ FACES: dict[str, Recipe] = {
 }
 CARS: dict[str, Recipe] = {
     "cars": PHOTOGRAPHS | {"guidance": 3.0, "images": 240_000, "expect": "TODO"},
-    "cars-gan": PHOTOGRAPHS_GAN | {"images": 100_000, "expect": "TODO"},
+    "cars-gan": PHOTOGRAPHS_GAN | {"r1": 1.0, "r2": 1.0, "images": 200_000, "expect": "TODO"},
     "cars-flow": PHOTOGRAPHS_FLOW | {"guidance": 3.0, "seconds": 1200.0, "expect": "TODO"},
 }
 LARGE: dict[str, Recipe] = {

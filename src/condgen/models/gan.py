@@ -23,6 +23,7 @@ from condgen.models.augment import Augment
 from condgen.models.backbones import Backbones, Count, MechanismName, Weight, condition_encoder
 from condgen.models.base import Batch, Model, Terms
 from condgen.models.heads import Classifier, Contrastive, Discriminative, Head, PlainHead, Projection, TwinClassifier
+from condgen.models.minibatch import MinibatchDeviation
 from condgen.rng import Rng
 from condgen.schema import Condition, Continuous, Schema
 
@@ -45,22 +46,33 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Observations to features, by a trunk, and features to scores, by a head."""
+    """Observations to features, by a trunk, and features to scores, by a head that may be told of their company."""
 
-    def __init__(self, condition_encoder: ConditionEncoder, trunk: nn.Module, head: Head):
+    def __init__(
+        self,
+        condition_encoder: ConditionEncoder,
+        trunk: nn.Module,
+        head: Head,
+        deviation: MinibatchDeviation | None = None,
+    ):
         super().__init__()
         self.condition_encoder = condition_encoder
         self.trunk = trunk
         self.head = head
+        self.deviation = deviation
 
     def features(self, x: Batch, condition: Condition) -> Float[Tensor, "batch feature"]:
         """What the head judges."""
         x = 2 * x - 1 if x.dim() == 4 else x
         return silu(self.trunk(x, self.condition_encoder(condition)))
 
+    def score(self, h: Float[Tensor, "batch feature"], condition: Condition) -> Float[Tensor, " batch"]:
+        """How real observations with these features are, all real ones or all generated; higher is more real."""
+        return self.head.score(self.deviation(h, condition) if self.deviation else h, condition)
+
     def forward(self, x: Batch, condition: Condition) -> Float[Tensor, " batch"]:
-        """How real each observation is under its condition; higher is more real."""
-        return self.head.score(self.features(x, condition), condition)
+        """How real each observation is under its condition."""
+        return self.score(self.features(x, condition), condition)
 
 
 @dataclass(frozen=True)
@@ -195,7 +207,7 @@ class GAN(Model):
             fake = self.generate(self.vicinity(target))
         both = self.augment(torch.cat([x, fake]))
         h_real, h_fake = self.critic.features(both, Condition.cat([target, target])).chunk(2)
-        real, fake_score = self.critic.head.score(h_real, target), self.critic.head.score(h_fake, target)
+        real, fake_score = self.critic.score(h_real, target), self.critic.score(h_fake, target)
         terms = self.critic.head.critic(h_real, h_fake, target)
         loss = self.loss.critic(real, fake_score).mean() + terms.get("loss", 0.0)
         if self.training:
@@ -207,9 +219,10 @@ class GAN(Model):
 
     def generator_loss(self, x: Batch, condition: Condition) -> Terms:
         """Generated observations should score high; what the head asks of the generator."""
-        both = self.augment(torch.cat([x, self.generate(condition)]))
-        h_real, h_fake = self.critic.features(both, Condition.cat([condition, condition])).chunk(2)
-        real, fake = self.critic.head.score(h_real, condition), self.critic.head.score(h_fake, condition)
+        with torch.no_grad():  # nothing that the generator could change
+            real = self.critic(self.augment(x), condition)
+        h_fake = self.critic.features(self.augment(self.generate(condition)), condition)
+        fake = self.critic.score(h_fake, condition)
         terms = self.critic.head.generator(h_fake, condition)
         return {**terms, "loss": self.loss.generator(real, fake).mean() + terms.get("loss", 0.0)}
 
@@ -299,6 +312,7 @@ def conditional_gan(
     r2: Weight = 0.0,
     penalty_every: Count = 8,
     spectral: bool = False,
+    deviation: Annotated[int, Field(ge=0)] = 0,
     augment: Augmentations = (),
     augment_chance: Share = 0.7,
     vicinity: Share = 0.02,
@@ -314,6 +328,8 @@ def conditional_gan(
     input_only:         whether it enters their first layers and no others.
     r1, r2:             weights γ of the gradient penalties, computed at every `penalty_every`-th step.
     spectral:           spectral normalisation of the critic's layers (Miyato et al. 2018).
+    deviation:          how many observations of a batch the critic sees together, besides each alone; 0 for none. See
+                        MinibatchDeviation.
     augment:            differentiable augmentations, of translation, affine, cutout, color; for a few thousand images.
     vicinity, kernel:   of continuous labels; see Vicinity.
     embedding:          width of learned embeddings with a learned null per attribute; 0 for the plain encoding.
@@ -327,7 +343,7 @@ def conditional_gan(
     _must_obey(mechanism, in_critic, judge, embedding, transition)
     seen = EmptyEncoder(schema) if in_critic == "none" else condition_encoder(schema, embedding)
     trunk = Backbones(shape, seen.width, channels, depth, input_only).encoder(in_critic, features)
-    critic = Critic(seen, trunk, judge)
+    critic = Critic(seen, trunk, judge, MinibatchDeviation(features, deviation) if deviation else None)
     backbone = Backbones(shape, encoder.width, channels, depth, input_only).decoder(mechanism, latent)
     return kind(
         schema,
