@@ -106,8 +106,8 @@ LARGER_FLOW: Recipe = {
 # ---- by request
 
 DIGITS: dict[str, Recipe] = {
-    # The best: wider and deeper, with both gradient penalties, strong ones, without which rarer ways to write a digit get
-    # lost. (`deviation=8` brought it nearer still to real digits in four runs, and lost its critic in a fifth.)
+    # The best: wider and deeper, with both gradient penalties, strong ones, without which rarer ways to write a digit
+    # get lost. (`deviation=8` brought it nearer still to real digits in four runs, and lost its critic in a fifth.)
     "digits": ADVERSARIAL
     | {
         "model": "projection",
