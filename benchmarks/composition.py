@@ -62,7 +62,8 @@ ROWS: dict[str, tuple[str, dict[str, Any], dict[str, Sampling]]] = {
     "additive latent flow": ("cvae", {**LATENT, "additive": True}, GUIDED),
     "mixed flow": ("flow", PIXELS, GUIDED),
     "additive flow": ("flow", {**PIXELS, "additive": True}, GUIDED),
-    "cars preset": ("cvae", PHOTOGRAPHS, JOINT),  # for photographs; its guidance is the run's own
+    # For photographs, and only if asked for; their guidance is the run's own.
+    "cars preset": ("cvae", PHOTOGRAPHS, JOINT),
     "additive cars preset": ("cvae", {**PHOTOGRAPHS, "additive": True}, JOINT),
 }
 ATTRIBUTES = {"cars": "color,body", "shapes": "shape,color"}  # unless others are asked for
@@ -174,6 +175,8 @@ def main() -> None:
         study = held_out(options.data, attributes, options.hold_out, options.size)
     folder = options.out / f"{Path(options.data).name}-{study.data.train.fingerprint}-{options.images}"
     wanted = [row for row in ROWS if row.startswith(tuple(options.rows.split(";")))]
+    if not options.rows:
+        wanted = [row for row in wanted if not row.endswith("preset")]
     settings = dict(pair.split("=", 1) for pair in options.set) | {"images": count(options.images)}
     rows: dict[str, list[Cell]] = {label: [] for row in wanted for label in labelled(row).values()}
     for seed in range(options.seeds):
