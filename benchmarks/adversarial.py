@@ -19,10 +19,10 @@ from cells import Cell, kept, table, trained
 
 from condgen.data import Dataset, Splits, load
 from condgen.evaluation import Judge, judge_for
-from condgen.evaluation.fidelity import judged
+from condgen.evaluation.metrics.fidelity import judged
 from condgen.rng import Rng
-from condgen.run import Run
-from condgen.samples import Samples
+from condgen.runs.run import Run
+from condgen.runs.samples import Samples
 
 COLUMNS = {
     "obedience": ("obedience", ".2%"),

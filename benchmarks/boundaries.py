@@ -23,10 +23,11 @@ from torch import Tensor
 
 from condgen.data import Mixture, Overlap, Splits, load
 from condgen.evaluation import Judge, judge_for
-from condgen.quantities import count
 from condgen.rng import Rng
-from condgen.run import Run, train
+from condgen.runs.run import Run
+from condgen.runs.train import train
 from condgen.schema import Condition
+from condgen.units import count
 
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     **{f"acgan, weight {w:g}": ("acgan", {"generator_weight": w}) for w in (0.0, 0.25, 0.5, 1.0)},

@@ -9,8 +9,9 @@ from typing import Any
 
 from condgen.data import Splits
 from condgen.presets import preset
-from condgen.quantities import duration
-from condgen.run import Run, train
+from condgen.runs.run import Run
+from condgen.runs.train import train
+from condgen.units import duration
 
 Cell = dict[str, float]
 

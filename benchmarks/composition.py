@@ -27,32 +27,33 @@ from typing import Any
 import torch
 from cells import Cell, kept, table
 
-from condgen.data import Dataset, Splits, Splitting, as_float, load
-from condgen.data.worlds import ColoredDigits
+from condgen.data import Dataset, SplitConfig, Splits, as_float, load
+from condgen.data.synthetic import ColoredDigits
 from condgen.evaluation import judge_for
-from condgen.evaluation.held import judged
-from condgen.evaluation.judge import Judge
-from condgen.evaluation.obedience import named_codes, obedience
-from condgen.evaluation.subject import Subject, as_in_data
+from condgen.evaluation.judge.held_out import judged
+from condgen.evaluation.judge.judge import Judge
+from condgen.evaluation.metrics.obedience import named_codes, obedience
+from condgen.evaluation.subject import EvaluatedRun, as_in_data
 from condgen.pictures import grid, save_picture
 from condgen.presets import preset
-from condgen.quantities import count
-from condgen.run import Run, train
-from condgen.sampling import Sampling
+from condgen.runs.run import Run
+from condgen.runs.sampling import SamplingOptions
+from condgen.runs.train import train
+from condgen.units import count
 
 FEW = {"latent": 5}  # room for how a digit is written, hardly for its colour: that must come from the condition
 EMBEDDED = {**FEW, "embedding": 64, "condition_dropout": 0.0}
 LATENT = {"latent": 16, "prior": "flow", "likelihood": "gaussian", "embedding": 64}
 PIXELS = {"channels": 32, "depth": 1, "sampler": "dpm"}
 PHOTOGRAPHS = {key: value for key, value in preset("cars").items() if key not in {"model", "images", "previews"}}
-JOINT = {"joint": Sampling()}
+JOINT = {"joint": SamplingOptions()}
 GUIDED = {
     **JOINT,
-    "guided": Sampling(guidance=2),
-    "composed": Sampling(compose=True),
-    "composed and guided": Sampling(compose=True, guidance=2),
+    "guided": SamplingOptions(guidance=2),
+    "composed": SamplingOptions(compose=True),
+    "composed and guided": SamplingOptions(compose=True, guidance=2),
 }
-ROWS: dict[str, tuple[str, dict[str, Any], dict[str, Sampling]]] = {
+ROWS: dict[str, tuple[str, dict[str, Any], dict[str, SamplingOptions]]] = {
     "plain CVAE": ("cvae", FEW, JOINT),
     "wide plain CVAE": ("cvae", {}, JOINT),
     "mixed CVAE": ("cvae", EMBEDDED, JOINT),
@@ -90,7 +91,7 @@ def diagonal(handwriting: str | None, size: int) -> Study:
 def held_out(source: str, attributes: str | None, requests: Sequence[str], size: int | None) -> Study:
     """Data of which some combinations are held out."""
     names = attributes.split(",") if attributes else None
-    data = load(source, attributes=names, size=size, splitting=Splitting(hold_out=tuple(requests)))
+    data = load(source, attributes=names, size=size, splitting=SplitConfig(hold_out=tuple(requests)))
     unseen = judged(data).held
     assert unseen is not None
     return Study(data, unseen, judge_for(data))
@@ -112,7 +113,7 @@ def measure(row: str, study: Study, folder: Path, n: int, **settings: Any) -> Ce
     run, found = trained(model, study.data, folder, **{**arguments, **settings}), Cell()
     for way, sampling in ways.items():
         for name, real in (("unseen", study.unseen), ("seen", study.data.test)):
-            made = Subject(run, study.data, sampling).answer(as_in_data(real, n, 0), torch.arange(n))
+            made = EvaluatedRun(run, study.data, sampling).answer(as_in_data(real, n, 0), torch.arange(n))
             seen = obedience(study.judge, made, real)
             found |= {f"{way} {name}": 100 * seen.joint.value, f"{way} {name} real": 100 * seen.joint_real.value}
             found |= {f"{way} {name} {a.name}": 100 * a.asked.value for a in seen.attributes}
@@ -145,7 +146,7 @@ def sheet(rows: Sequence[str], study: Study, folder: Path, path: Path, columns: 
     for row in rows:
         for way, sampling in ROWS[row][2].items():
             run = Run.open(folder / f"{row}-0")
-            made = Subject(run, study.data, sampling).answer(real.condition, torch.arange(columns))
+            made = EvaluatedRun(run, study.data, sampling).answer(real.condition, torch.arange(columns))
             pictures.append(as_float(made.x))
             labels.append(labelled(row)[way])
     save_picture(grid(torch.cat(pictures), columns, labels), path)

@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 from joblib import Parallel, cpu_count, delayed
 from PIL import Image
 
-from condgen.quantities import count
+from condgen.units import count
 
 DISTINCT, SHARD, BATCH = 5_000, 50_000, 128
 SIDE = 64
@@ -164,7 +164,7 @@ def _prepare(folder: Path) -> dict[str, float]:
 def _feed(folder: Path) -> dict[str, float]:
     """Images a second that come as batches, in the order of training, and that the leanest model trains on."""
     from condgen.data import as_float, load
-    from condgen.training.ahead import ahead
+    from condgen.training.prefetch import ahead
 
     data = load(str(folder / "source")).train
     with measured() as found:
@@ -182,11 +182,12 @@ def _train(folder: Path, seconds: float = 20.0) -> dict[str, float]:
 
     from condgen.data import Dataset, Splits, load
     from condgen.models import build
-    from condgen.training.trainer import Trainer, Training
+    from condgen.training.settings import TrainingConfig
+    from condgen.training.trainer import Trainer
 
     def run(data: Splits, name: str, **bound: Any) -> Trainer:
         model = build("cvae", data.schema, data.shape, channels=8, latent=4)
-        trainer = Trainer(model, data, folder / name, Training(**bound))
+        trainer = Trainer(model, data, folder / name, TrainingConfig(**bound))
         trainer.folder.mkdir()
         trainer.run()
         return trainer

@@ -12,16 +12,16 @@ import argparse
 from pathlib import Path
 
 from condgen.cli.options import load_again
-from condgen.editing import Editing
 from condgen.evaluation import judge_for
-from condgen.evaluation.edits import Edited, Edits, edits
-from condgen.run import Run
+from condgen.evaluation.metrics.edits import Edited, Edits, edits
+from condgen.runs.editing import EditOptions
+from condgen.runs.run import Run
 
 COLUMNS = ("as asked", "before", "real", "else moved", "pixels", "features", "own original")
 
 
-def ways(strengths: list[float]) -> dict[str, Editing]:
-    return {"decoded": Editing(decoded=True)} | {f"strength {s:g}": Editing(strength=s) for s in strengths}
+def ways(strengths: list[float]) -> dict[str, EditOptions]:
+    return {"decoded": EditOptions(decoded=True)} | {f"strength {s:g}": EditOptions(strength=s) for s in strengths}
 
 
 def cells(edit: Edited) -> list[str]:

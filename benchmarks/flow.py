@@ -21,11 +21,11 @@ from cells import Cell, kept, table, trained
 from condgen.data import Splits, load
 from condgen.evaluation import Judge, judge_for
 from condgen.models import Flow
-from condgen.models.guidance import Guidance
-from condgen.models.transport import SamplerName
+from condgen.models.flow.guidance import Guidance
+from condgen.models.flow.matching import SamplerName
 from condgen.rng import Rng
-from condgen.run import Run
-from condgen.samples import Samples
+from condgen.runs.run import Run
+from condgen.runs.samples import Samples
 
 COLUMNS = {
     "obedience": ("obedience", ".2%"),

@@ -15,12 +15,13 @@ from collections.abc import Callable
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from condgen.arguments import validated
 from condgen.models import build
+from condgen.parameters import validated
 from condgen.presets import preset
-from condgen.run import best_device, split_arguments
+from condgen.runs.run import best_device
+from condgen.runs.train import split_arguments
 from condgen.schema import Categorical, Condition, Schema
-from condgen.training import Training
+from condgen.training import TrainingConfig
 
 SCHEMA = Schema(attributes=(Categorical(name="digit", values=tuple(map(str, range(10)))),))
 
@@ -54,7 +55,7 @@ def report(name: str, shape: tuple[int, int, int], device: torch.device, compile
     recipe = preset(name)
     family = recipe.pop("model")
     for_model, for_training = split_arguments(family, recipe)
-    settings = Training(**validated(Training, for_training))
+    settings = TrainingConfig(**validated(TrainingConfig, for_training))
     model = build(family, SCHEMA, shape, **for_model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(model.parameters(), lr=settings.lr, fused=device.type in ("cpu", "cuda"))
     x = torch.rand(settings.batch, *shape, device=device).contiguous(memory_format=torch.channels_last)

@@ -15,7 +15,7 @@ from cells import Cell, kept, trained
 
 from condgen.data import Splits, load
 from condgen.evaluation import Judge, judge_for, match_codes
-from condgen.run import Run
+from condgen.runs.run import Run
 from condgen.schema import Condition
 
 

@@ -22,12 +22,12 @@ from torch import Tensor
 from condgen.data import Mixture, Overlap, Splits
 from condgen.data.builtin import mixture, overlap
 from condgen.models import Flow
-from condgen.models.guidance import Guidance
-from condgen.models.paths import Linear, like
-from condgen.models.samplers import Velocity, heun
+from condgen.models.flow.guidance import Guidance
+from condgen.models.flow.paths import Linear, expand_like
+from condgen.models.flow.samplers import Velocity, heun
 from condgen.presets import preset
 from condgen.rng import Rng
-from condgen.run import train
+from condgen.runs.train import train
 from condgen.schema import Condition
 
 POINTS = 100_000  # of the mixture, so that little is lost to overfitting
@@ -45,7 +45,7 @@ class Exact:
         right, given = condition.values["right"], condition.given("right")
 
         def velocity(x: Tensor, t: Tensor) -> Tensor:
-            alpha, sigma, alpha_dot, sigma_dot = (like(part, x) for part in Linear().at(t))
+            alpha, sigma, alpha_dot, sigma_dot = (expand_like(part, x) for part in Linear().at(t))
             variance = (alpha * self.world.scale).square() + sigma.square()
             logit = 2 * alpha * self.world.mean * x / variance  # of p(right | x_t)
             mixed = logit.sigmoid() * 2 - 1

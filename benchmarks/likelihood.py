@@ -18,9 +18,9 @@ import torch
 
 from condgen.data import Dataset, Splits, as_uint8, load
 from condgen.models import VAE, build
-from condgen.quantities import duration
-from condgen.run import Run, best_device
-from condgen.training import Terminal, Trainer, Training
+from condgen.runs.run import Run, best_device
+from condgen.training import Terminal, Trainer, TrainingConfig
+from condgen.units import duration
 
 
 def binarised(data: Dataset, seed: int = 0) -> Dataset:
@@ -32,7 +32,7 @@ def trained(name: str, data: Splits, seconds: float, seed: int, latent: int, cha
     torch.manual_seed(seed)
     model = build(name, data.schema, data.shape, latent=latent, channels=channels)
     with tempfile.TemporaryDirectory() as folder:
-        settings = Training(seconds=seconds, seed=seed, previews=0)
+        settings = TrainingConfig(seconds=seconds, seed=seed, previews=0)
         Trainer(model, data, Path(folder), settings, monitor=Terminal(), augment=torch.bernoulli).run()
         found = Run.open(folder).model
     assert isinstance(found, VAE)

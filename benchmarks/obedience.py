@@ -18,9 +18,10 @@ from torch import Tensor
 
 from condgen.data import Splits, load
 from condgen.evaluation import Judge, judge_for, spread_within
-from condgen.evaluation.fidelity import features
-from condgen.quantities import duration
-from condgen.run import Run, train
+from condgen.evaluation.metrics.fidelity import features
+from condgen.runs.run import Run
+from condgen.runs.train import train
+from condgen.units import duration
 
 COLUMNS = {
     "obedience": ("obedience", ".2%"),

@@ -20,10 +20,11 @@ from cells import Cell, kept, table
 from condgen.data import Splits, load
 from condgen.evaluation import Judge, judge_for
 from condgen.models import Flow
-from condgen.quantities import count
 from condgen.rng import Rng
-from condgen.run import Run, distil
-from condgen.samples import Samples
+from condgen.runs.run import Run
+from condgen.runs.samples import Samples
+from condgen.runs.train import distill
+from condgen.units import count
 
 COLUMNS = {
     "obedience": ("obedience", ".2%"),
@@ -55,7 +56,7 @@ def pair(teacher: Run, data: Splits, judge: Judge, folder: Path, seed: int, imag
     assert isinstance(teacher.model, Flow)
     if not folder.with_suffix(".trained").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        distil(teacher, data, folder, images=images, seed=seed, previews=0)
+        distill(teacher, data, folder, images=images, seed=seed, previews=0)
         folder.with_suffix(".trained").touch()
     student = Run.open(folder)
     cells = {"teacher, 16 steps": measured(Run.open(teacher.path), judge, data, n, 16)}

@@ -21,10 +21,10 @@ from cells import Cell, kept, table, trained
 
 from condgen.data import Splits, load
 from condgen.evaluation import Judge, judge_for
-from condgen.models.guidance import Guidance
-from condgen.models.priors import StandardNormal
-from condgen.models.vae import VAE, LatentFlow
-from condgen.run import Run
+from condgen.models.flow.guidance import Guidance
+from condgen.models.vae.priors import StandardNormal
+from condgen.models.vae.vae import VAE, LatentFlow
+from condgen.runs.run import Run
 
 COLUMNS = {
     "bound, nats": ("bound", ",.1f"),

@@ -30,10 +30,10 @@ from typing import Any
 from cells import Cell, kept, table, trained
 
 from condgen.data import Splits, load
-from condgen.evaluation.fidelity import Fidelity
-from condgen.evaluation.measure import Measuring, evaluate
-from condgen.quantities import count
-from condgen.sampling import Sampling
+from condgen.evaluation.measure import EvaluationConfig, evaluate
+from condgen.evaluation.metrics.fidelity import Fidelity
+from condgen.runs.sampling import SamplingOptions
+from condgen.units import count
 
 WITHIN = "within "  # of one condition
 FIDELITY = {
@@ -79,8 +79,10 @@ class Study:
         """All that the tables say of one run, trained by a preset, perhaps for so many images."""
         settings: dict[str, Any] = {"images": count(images), "seconds": None} if images else {}
         run = trained(self.data, preset, folder, seed, None, **settings)
-        measuring = Measuring(samples=self.samples, pairs=0, useful=0, edits=0, latents=0, ask=tuple(self.requests))
-        report = evaluate(run, self.data, measuring, sampling=Sampling(guidance=self.guidance)).report
+        measuring = EvaluationConfig(
+            samples=self.samples, pairs=0, useful=0, edits=0, latents=0, ask=tuple(self.requests)
+        )
+        report = evaluate(run, self.data, measuring, sampling=SamplingOptions(guidance=self.guidance)).report
         found = report.obedience
         assert found is not None
         cell: Cell = {}

@@ -54,8 +54,8 @@ def command_line(data: str, images: str, folder: Path) -> None:
 
 
 def sampled_and_written(run: Path, out: Path, n: int = 10_000) -> int:
-    from condgen.run import Run
-    from condgen.samples import save_samples
+    from condgen.runs.run import Run
+    from condgen.runs.samples import save_samples
 
     opened = Run.open(run)
     asked = opened.requests()

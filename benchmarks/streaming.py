@@ -22,13 +22,13 @@ import torch
 from PIL import Image
 
 import condgen
-from condgen.data import Splits, Streaming
-from condgen.data.images import Fit
+from condgen.data import Splits, StreamConfig
 from condgen.data.readers import shards
+from condgen.data.storage.images import Fit
 from condgen.data.streaming.decoding import decoded
 from condgen.data.streaming.ledger import Quarantine
 from condgen.data.streaming.rows import Choice
-from condgen.training.ahead import ahead
+from condgen.training.prefetch import ahead
 
 SIDE, EACH, BATCH = 64, 1_000, 128
 LEAN: dict[str, Any] = {"channels": 8, "latent": 8, "embedding": 8, "batch": BATCH, "previews": 0}
@@ -93,12 +93,16 @@ def main() -> None:
         folder = Path(name)
         write_shards(folder, n)
         start = time.perf_counter()
-        streamed = condgen.stream(str(folder), streaming=Streaming(sample=n // 4))
+        streamed = condgen.stream(str(folder), streaming=StreamConfig(sample=n // 4))
         print(f"opening, a sample of {n // 4:,} decoded: {time.perf_counter() - start:.1f} s")
         alone = decoding(folder, streamed, n)
         batches = rate((len(x) for x, _ in ahead(streamed.train.batches(0, 0, BATCH))), n // 2)
         start = time.perf_counter()
-        list(islice(condgen.stream(str(folder), streaming=Streaming(sample=n // 4)).train.batches(1, n * 10, BATCH), 1))
+        list(
+            islice(
+                condgen.stream(str(folder), streaming=StreamConfig(sample=n // 4)).train.batches(1, n * 10, BATCH), 1
+            )
+        )
         resuming = time.perf_counter() - start
         torch.manual_seed(0)
         prepared = condgen.load(str(folder))

@@ -20,10 +20,10 @@ from cells import Cell, kept, table
 
 from condgen import Run, load
 from condgen.data import Dataset, Splits, as_uint8
-from condgen.evaluation.judge import Judge, judge_for, train_judge
+from condgen.evaluation.judge.judge import Judge, judge_for, train_judge
 from condgen.models import build
-from condgen.run import split_arguments
-from condgen.training import Trainer, Training
+from condgen.runs.train import split_arguments
+from condgen.training import Trainer, TrainingConfig
 
 SHARE = 0.05
 MODELS: dict[str, dict[str, Any]] = {
@@ -45,7 +45,7 @@ def trained(model: str, data: Splits, folder: Path, images: int, seed: int) -> R
     settings = {"images": images, "seed": seed, "previews": 0, **MODELS[model]}
     for_model, for_training = split_arguments(model, settings)
     torch.manual_seed(seed)
-    Trainer(build(model, data.schema, data.shape, **for_model), data, folder, Training(**for_training)).run()
+    Trainer(build(model, data.schema, data.shape, **for_model), data, folder, TrainingConfig(**for_training)).run()
     return Run.open(folder)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from condgen.data import as_float
-from condgen.data.worlds import Cars, ColoredDigits, Portraits, Shapes, World
+from condgen.data.synthetic import Cars, ColoredDigits, Portraits, Shapes, World
 from condgen.evaluation import train_judge
 from condgen.pictures import grid, save_picture
 from condgen.rng import Rng

@@ -6,7 +6,7 @@ from pathlib import Path
 from condgen import load, train
 from condgen.evaluation import obedience, train_judge
 from condgen.presets import preset
-from condgen.samples import save_samples
+from condgen.runs.samples import save_samples
 from condgen.training import Terminal
 
 OUT = Path("demo")

@@ -19,7 +19,8 @@ import torch
 
 from condgen.cli import main
 from condgen.data import Splits, load
-from condgen.run import Run, train
+from condgen.runs.run import Run
+from condgen.runs.train import train
 from condgen.schema import Categorical, Continuous, Flag, Schema
 
 SMALL: dict[str, Any] = {"channels": 8, "latent": 4, "previews": 1, "batch": 64}

@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 
 import condgen
-from condgen.arguments import validated
 from condgen.data import Splits
 from condgen.errors import RequestError
 from condgen.models import build
+from condgen.parameters import validated
 from condgen.presets import PRESETS, preset
-from condgen.run import split_arguments
-from condgen.training import Training
+from condgen.runs.train import split_arguments
+from condgen.training import TrainingConfig
 
 every_preset = pytest.mark.parametrize("name", PRESETS)
 
@@ -21,7 +21,7 @@ def test_every_setting_of_a_preset_is_one_that_its_model_or_the_trainer_takes(na
     model = recipe.pop("model")
     for_model, for_training = split_arguments(model, recipe)
     build(model, data.schema, data.shape, **for_model)
-    settings = validated(Training, for_training)
+    settings = validated(TrainingConfig, for_training)
     assert (settings["images"] is None) != (settings["seconds"] is None)
 
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from condgen.data import Dataset, Splits, load, stream
-    from condgen.joint import Joint
     from condgen.models import Model, build
-    from condgen.request import requests
+    from condgen.requests.request import parse_requests
     from condgen.rng import Rng
-    from condgen.run import Run, distil, resume, train
-    from condgen.samples import Samples, save_samples
-    from condgen.schema import Categorical, Condition, Continuous, Flag, Schema
+    from condgen.runs.run import Run
+    from condgen.runs.samples import Samples, save_samples
+    from condgen.runs.train import distill, resume, train
+    from condgen.schema import Categorical, Condition, Continuous, Flag, LabelDistribution, Schema
 
 _HOME = {
     "Categorical": "schema",
@@ -27,21 +27,21 @@ _HOME = {
     "Continuous": "schema",
     "Dataset": "data",
     "Flag": "schema",
-    "Joint": "joint",
+    "LabelDistribution": "schema",
     "Model": "models",
     "Rng": "rng",
-    "Run": "run",
-    "Samples": "samples",
+    "Run": "runs.run",
+    "Samples": "runs.samples",
     "Schema": "schema",
     "Splits": "data",
     "build": "models",
-    "distil": "run",
+    "distill": "runs.train",
     "load": "data",
-    "requests": "request",
-    "resume": "run",
-    "save_samples": "samples",
+    "parse_requests": "requests",
+    "resume": "runs.train",
+    "save_samples": "runs.samples",
     "stream": "data",
-    "train": "run",
+    "train": "runs.train",
 }
 
 __all__ = [
@@ -50,7 +50,7 @@ __all__ = [
     "Continuous",
     "Dataset",
     "Flag",
-    "Joint",
+    "LabelDistribution",
     "Model",
     "Rng",
     "Run",
@@ -58,9 +58,9 @@ __all__ = [
     "Schema",
     "Splits",
     "build",
-    "distil",
+    "distill",
     "load",
-    "requests",
+    "parse_requests",
     "resume",
     "save_samples",
     "stream",

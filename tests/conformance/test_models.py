@@ -11,13 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from condgen.arguments import keyword_arguments
 from condgen.conditioning import MECHANISMS, Encoded
-from condgen.joint import Joint
 from condgen.models import MODELS, Model, build
-from condgen.models.priors import PRIORS
+from condgen.models.vae.priors import PRIORS
+from condgen.parameters import keyword_arguments
 from condgen.rng import Rng
-from condgen.schema import Condition, Continuous, Schema
+from condgen.schema import Condition, Continuous, LabelDistribution, Schema
 from condgen.training import condition_effect
 from condgen.training.probe import IGNORED
 from tests.conformance.training import ADVERSARIAL, train
@@ -82,7 +81,7 @@ class Trained:
     model: Model
     first: float
     last: float
-    joint: Joint
+    joint: LabelDistribution
     data: Schema
 
 
@@ -98,7 +97,11 @@ def trained(case: Case) -> Trained:
     adversarial = ADVERSARIAL if len(model.players()) > 1 else {}
     losses = train(model, x, condition, **(LONGER.get(case.name, {}) or adversarial))
     return Trained(
-        model.eval(), sum(losses[:5]) / 5, sum(losses[-5:]) / 5, model.joint(Joint.of(condition)), condition.schema
+        model.eval(),
+        sum(losses[:5]) / 5,
+        sum(losses[-5:]) / 5,
+        model.joint(LabelDistribution.of(condition)),
+        condition.schema,
     )
 
 

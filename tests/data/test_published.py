@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from condgen.data import load, published
-from condgen.data.downloads import Remote, fetch
 from condgen.data.published import CIFAR10_CLASSES, PUBLISHED
 from condgen.data.readers.binary import read_idx
+from condgen.data.storage.downloads import Remote, fetch
 from condgen.errors import DataError
 from tests.conftest import Command
 from tests.data.readers.test_faces import celeba

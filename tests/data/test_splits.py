@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from condgen.data import Dataset, Splits, Splitting, load, split
-from condgen.data.splits import answers
+from condgen.data import Dataset, SplitConfig, Splits, load, split
+from condgen.data.splits import matches
 from condgen.errors import DataError, RequestError
 from condgen.schema import Categorical, Condition, Continuous, Flag, Schema
 from condgen.training.augmentation import augmentation
@@ -42,13 +42,13 @@ def parts(splits: Splits) -> list[list[int]]:
 @pytest.mark.parametrize("hold_out", [(), ("color=red, big=yes",)])
 def test_every_example_is_in_exactly_one_part(how: str, hold_out: tuple[str, ...]) -> None:
     people = [k // 7 for k in range(400)]
-    found = parts(split(make(), splitting=Splitting(how, hold_out), groups=people))
+    found = parts(split(make(), splitting=SplitConfig(how, hold_out), groups=people))
     assert sorted(k for part in found for k in part) == list(range(400))
-    assert found == parts(split(make(), splitting=Splitting(how, hold_out), groups=people))
+    assert found == parts(split(make(), splitting=SplitConfig(how, hold_out), groups=people))
 
 
 def test_a_held_out_combination_is_in_no_other_part() -> None:
-    splits = split(make(), splitting=Splitting(hold_out=("color=red, big=yes", "color=blue age=90..100")))
+    splits = split(make(), splitting=SplitConfig(hold_out=("color=red, big=yes", "color=blue age=90..100")))
     assert splits.held is not None
     for part in (splits.train, splits.validation, splits.test):
         rows = part.condition.rows()
@@ -63,9 +63,9 @@ def test_a_held_out_combination_is_in_no_other_part() -> None:
 def test_what_a_request_means_for_data() -> None:
     condition = make(40).condition
     big = condition.values["big"].bool() & condition.given("big")
-    assert answers(condition, "big=yes").equal(big)
-    assert answers(condition, "big=*").equal(condition.given("big"))
-    assert answers(condition, "color!=red, age=10..12").nonzero().flatten().tolist() == [11]
+    assert matches(condition, "big=yes").equal(big)
+    assert matches(condition, "big=*").equal(condition.given("big"))
+    assert matches(condition, "color!=red, age=10..12").nonzero().flatten().tolist() == [11]
 
 
 @pytest.mark.parametrize(
@@ -74,21 +74,21 @@ def test_what_a_request_means_for_data() -> None:
 )
 def test_impossible_held_out_combinations_are_explained(request_: str, words: str) -> None:
     with pytest.raises(RequestError, match=words):
-        split(make(), splitting=Splitting(hold_out=(request_,)))
+        split(make(), splitting=SplitConfig(hold_out=(request_,)))
 
 
 def test_a_value_that_is_held_out_altogether_is_pointed_out() -> None:
-    notes = split(make(), splitting=Splitting(hold_out=("color=rare",))).notes
+    notes = split(make(), splitting=SplitConfig(hold_out=("color=rare",))).notes
     assert any("no example of color=rare" in note for note in notes)
 
 
 def test_a_given_test_set_keeps_its_combinations() -> None:
     given = make(40)
-    assert split(make(), given, splitting=Splitting(hold_out=("color=rare",))).test is given
+    assert split(make(), given, splitting=SplitConfig(hold_out=("color=rare",))).test is given
 
 
 def test_stratified_parts_have_the_shares_of_the_whole() -> None:
-    splits = split(make(2_000), splitting=Splitting("stratified:color"))
+    splits = split(make(2_000), splitting=SplitConfig("stratified:color"))
     assert [
         int((part.condition.values["color"] == 2).sum()) for part in (splits.train, splits.validation, splits.test)
     ] == [
@@ -100,7 +100,7 @@ def test_stratified_parts_have_the_shares_of_the_whole() -> None:
 
 def test_groups_stay_together_and_parts_keep_about_their_size() -> None:
     people = [None if k < 9 else f"person {k % 57}" for k in range(400)]
-    splits = split(make(), splitting=Splitting("group:person"), groups=people)
+    splits = split(make(), splitting=SplitConfig("group:person"), groups=people)
     seen = [{people[k] for k in part} - {None} for part in parts(splits)]
     assert sum(map(len, seen)) == len(set.union(*seen))
     assert 50 <= len(splits.test) <= 70
@@ -109,22 +109,22 @@ def test_groups_stay_together_and_parts_keep_about_their_size() -> None:
 
 def test_wrong_ways_to_split_are_explained(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="stratified:ATTRIBUTE"):
-        Splitting("groups")
+        SplitConfig("groups")
     with pytest.raises(RequestError, match="color"):
-        split(make(), splitting=Splitting("stratified:colour"))
+        split(make(), splitting=SplitConfig("stratified:colour"))
     with pytest.raises(DataError, match="fewer than three"):
-        split(make(), splitting=Splitting("group:person"), groups=["one"] * 400)
+        split(make(), splitting=SplitConfig("group:person"), groups=["one"] * 400)
     (tmp_path / "p.csv").write_text(
         "x0,side,who\n" + "\n".join(f"{k % 3 - 1},{'ab'[k % 2]},{k // 4}" for k in range(40))
     )
     with pytest.raises(RequestError, match="who"):
-        load(str(tmp_path / "p.csv"), splitting=Splitting("group:whom"))
-    found = load(str(tmp_path / "p.csv"), attributes=["side"], splitting=Splitting("group:who"))
+        load(str(tmp_path / "p.csv"), splitting=SplitConfig("group:whom"))
+    found = load(str(tmp_path / "p.csv"), attributes=["side"], splitting=SplitConfig("group:who"))
     assert len(found.test) % 4 == 0
 
 
 def test_a_built_in_dataset_can_be_split_otherwise() -> None:
-    found = load("digits", splitting=Splitting("stratified:digit", ("digit=7",)))
+    found = load("digits", splitting=SplitConfig("stratified:digit", ("digit=7",)))
     assert found.held is not None
     assert (found.held.condition.values["digit"] == 7).all()
     assert len(found.held) == 179

@@ -7,11 +7,10 @@ from torch import Tensor
 
 from condgen.data import Mixture, Splits, split
 from condgen.data.dataset import Dataset
-from condgen.joint import Joint
 from condgen.models import Model
 from condgen.rng import Rng
-from condgen.run import Run
-from condgen.schema import Condition, Schema
+from condgen.runs.run import Run
+from condgen.schema import Condition, LabelDistribution, Schema
 from condgen.training.checkpoint import Info
 
 WORLD = Mixture()
@@ -107,4 +106,4 @@ class Memorises(Perfect):
 def run_of(model: Model, data: Splits, path: Path = Path("nowhere"), images: int = 1_000_000) -> Run:
     """A model as a run, as if it had been trained on the data."""
     info = Info({"model": "liar", "arguments": {}}, model.shape, model.schema.model_dump(mode="json"), {}, {}, images)
-    return Run(model, Joint.of(data.train.condition), info, path)
+    return Run(model, LabelDistribution.of(data.train.condition), info, path)

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from condgen.evaluation.counterfactuals import Leakage
-from condgen.evaluation.doctor import Case, diagnose
-from condgen.evaluation.estimate import Estimate
-from condgen.evaluation.fidelity import Distances, Fidelity, Within
-from condgen.evaluation.latents import LatentSummary
-from condgen.evaluation.memorisation import Memorisation
-from condgen.evaluation.obedience import AttributeObedience, Obedience
+from condgen.evaluation.doctor import Evidence, diagnose
+from condgen.evaluation.metrics.counterfactuals import Leakage
+from condgen.evaluation.metrics.estimate import Estimate
+from condgen.evaluation.metrics.fidelity import Distances, Fidelity, Within
+from condgen.evaluation.metrics.latents import LatentSummary
+from condgen.evaluation.metrics.memorisation import Memorisation
+from condgen.evaluation.metrics.obedience import AttributeObedience, Obedience
 
 
 def sure(value: float) -> Estimate:
@@ -45,9 +45,9 @@ def fidelity(**changes: Any) -> Fidelity:
     return replace(good, **changes)
 
 
-def case(**changes: Any) -> Case:
+def case(**changes: Any) -> Evidence:
     nothing = Estimate(0.0, 0.0, 0.002)
-    good = Case(
+    good = Evidence(
         obedience=Obedience((attribute(),), sure(0.98), sure(0.99)),
         fidelity=fidelity(),
         memorisation=Memorisation(nothing, nothing, sure(0.5), nothing, nothing),
@@ -57,7 +57,7 @@ def case(**changes: Any) -> Case:
     return replace(good, **changes)
 
 
-def named(found: Case) -> list[str]:
+def named(found: Evidence) -> list[str]:
     return [f.name for f in diagnose(found)]
 
 

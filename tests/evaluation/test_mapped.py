@@ -7,17 +7,18 @@ import pytest
 import torch
 
 from condgen.data import Dataset, Splits, split
-from condgen.data.inspection import inspect
-from condgen.data.mapped import Mapped, Store
-from condgen.evaluation import Measuring, evaluate
-from condgen.evaluation.codes import read_codes
-from condgen.evaluation.judge import judge_for
-from condgen.evaluation.labels import check_labels
-from condgen.evaluation.latents import posterior
+from condgen.data.storage.mapped import Mapped, Store
+from condgen.evaluation import EvaluationConfig, evaluate
+from condgen.evaluation.judge.judge import judge_for
+from condgen.evaluation.metrics.codes import read_codes
+from condgen.evaluation.metrics.latents import posterior
+from condgen.inspection import inspect
+from condgen.inspection.labels import check_labels
 from condgen.models import build
-from condgen.run import Run, train
+from condgen.runs.run import Run
+from condgen.runs.train import train
 from condgen.schema import Condition, Flag, Schema
-from condgen.training.watch import real_diversity
+from condgen.training.health import real_diversity
 
 MOST, N = 2_000, 9_000  # images that may be in memory at once, and that there are
 
@@ -54,7 +55,7 @@ def test_a_run_is_measured_a_batch_at_a_time(
 ) -> None:
     monkeypatch.setenv("CONDGEN_CACHE", str(tmp_path))
     monkeypatch.setattr("condgen.evaluation.measure.judge_for", partial(judge_for, images=500))
-    found = evaluate(run, large, Measuring(samples=200, pairs=20, useful=500))
+    found = evaluate(run, large, EvaluationConfig(samples=200, pairs=20, useful=500))
     assert found.report.memorisation is not None
     assert found.report.fidelity
     assert {"nearest", "requests", "mistakes"} <= set(found.sheets)

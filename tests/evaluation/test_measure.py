@@ -8,15 +8,14 @@ import torch
 from condgen.data import Splits
 from condgen.errors import RequestError
 from condgen.evaluation.doctor import Finding
-from condgen.evaluation.measure import Measuring, evaluate, fingerprint
+from condgen.evaluation.measure import EvaluationConfig, evaluate, fingerprint
 from condgen.evaluation.report import Report
 from condgen.models import Model
-from condgen.run import Run
-from condgen.sampling import Sampling
+from condgen.runs.run import Run
+from condgen.runs.sampling import SamplingOptions
+from tests.evaluation import liars
 
-from . import liars
-
-BRIEF = Measuring(samples=2_500, pairs=500, useful=15_000)
+BRIEF = EvaluationConfig(samples=2_500, pairs=500, useful=15_000)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -143,7 +142,7 @@ def test_the_same_measurement_gives_the_same_numbers(data: Splits, perfect: Repo
 
 
 def test_uniform_labels_change_what_is_asked_but_not_what_distances_are_of(data: Splits, perfect: Report) -> None:
-    how = Measuring(samples=2_500, pairs=0, useful=0, labels="uniform")
+    how = EvaluationConfig(samples=2_500, pairs=0, useful=0, labels="uniform")
     report = evaluate(liars.run_of(liars.Perfect(), data), data, how).report
     assert report.recipe.labels == "uniform"
     assert report.fidelity == perfect.fidelity
@@ -165,19 +164,19 @@ def test_uniform_labels_change_what_is_asked_but_not_what_distances_are_of(data:
 )
 def test_measurements_that_cannot_be_meant_are_refused(wrong: dict[str, object], part: str) -> None:
     with pytest.raises(RequestError, match=part):
-        Measuring(**wrong)  # type: ignore[arg-type]
+        EvaluationConfig(**wrong)  # type: ignore[arg-type]
 
 
 def test_unknown_features_and_foreign_data_are_refused_in_a_sentence(data: Splits, digits: Splits) -> None:
     run = liars.run_of(liars.Perfect(), data)
     with pytest.raises(RequestError, match="efficientnet"):
-        evaluate(run, data, Measuring(samples=100, pairs=0, useful=0, features=("effcientnet",)))
+        evaluate(run, data, EvaluationConfig(samples=100, pairs=0, useful=0, features=("effcientnet",)))
     with pytest.raises(RequestError, match="shape"):
         evaluate(run, digits, BRIEF)
     with pytest.raises(RequestError, match="labelled alike"):
         evaluate(run, data.select(["side", "far"]), BRIEF)
     with pytest.raises(RequestError, match="no guidance"):
-        evaluate(run, data, BRIEF, sampling=Sampling(guidance=2))
+        evaluate(run, data, BRIEF, sampling=SamplingOptions(guidance=2))
 
 
 # ---- trained runs
@@ -186,7 +185,7 @@ def test_unknown_features_and_foreign_data_are_refused_in_a_sentence(data: Split
 @pytest.fixture(scope="module")
 def of_digits(run: Run, digits: Splits, tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Path]:
     folder = tmp_path_factory.mktemp("report")
-    found = evaluate(run, digits, Measuring(samples=600, pairs=100, useful=10_000))
+    found = evaluate(run, digits, EvaluationConfig(samples=600, pairs=100, useful=10_000))
     found.save(folder)
     return found.report, folder
 
@@ -220,7 +219,7 @@ def test_the_report_is_json_that_others_can_read(of_digits: tuple[Report, Path])
 
 
 def test_a_model_that_cannot_be_asked_is_measured_without_obedience(unconditional: Run, digits: Splits) -> None:
-    report = evaluate(unconditional, digits, Measuring(samples=300, pairs=50, useful=1_000)).report
+    report = evaluate(unconditional, digits, EvaluationConfig(samples=300, pairs=50, useful=1_000)).report
     assert report.obedience is None
     assert report.usefulness is None
     assert report.fidelity[0].within == ()
@@ -228,8 +227,10 @@ def test_a_model_that_cannot_be_asked_is_measured_without_obedience(unconditiona
 
 
 def test_guidance_is_part_of_what_was_measured_but_not_of_the_recipe(flow: Run, digits: Splits) -> None:
-    how = Measuring(samples=120, pairs=0, useful=0)
-    plain, guided = (evaluate(flow, digits, how, sampling=Sampling(guidance=g, steps=2)).report for g in (1.0, 2.0))
+    how = EvaluationConfig(samples=120, pairs=0, useful=0)
+    plain, guided = (
+        evaluate(flow, digits, how, sampling=SamplingOptions(guidance=g, steps=2)).report for g in (1.0, 2.0)
+    )
     assert plain.recipe == guided.recipe
     assert guided.sampling == {"guidance": 2.0, "steps": 2}
     assert plain.fidelity != guided.fidelity
@@ -237,14 +238,14 @@ def test_guidance_is_part_of_what_was_measured_but_not_of_the_recipe(flow: Run, 
 
 def test_only_what_is_measured_is_spoken_of(flow: Run, digits: Splits) -> None:
     said: list[str] = []
-    how = Measuring(samples=120, pairs=0, useful=0, edits=0, latents=0)
-    brief = evaluate(flow, digits, how, sampling=Sampling(steps=2), say=said.append)
+    how = EvaluationConfig(samples=120, pairs=0, useful=0, edits=0, latents=0)
+    brief = evaluate(flow, digits, how, sampling=SamplingOptions(steps=2), say=said.append)
     assert brief.report.latents is None
     assert not {"traversals", "edits"} & brief.sheets.keys()
     assert not any(what in text for text in said for what in ("Usefulness", "Edits", "Latents", "Requests"))
     said.clear()
-    how = Measuring(samples=120, pairs=0, useful=0, edits=0, latents=100, ask=("a 7",))
-    full = evaluate(flow, digits, how, sampling=Sampling(steps=2), say=said.append).report
+    how = EvaluationConfig(samples=120, pairs=0, useful=0, edits=0, latents=100, ask=("a 7",))
+    full = evaluate(flow, digits, how, sampling=SamplingOptions(steps=2), say=said.append).report
     assert full.latents is not None
     assert full.latents.attribute == "digit"
     assert [text for text in said if "Latents" in text or "Requests" in text] == ["Requests as a whole …", "Latents …"]

@@ -7,13 +7,12 @@ import pytest
 
 from condgen.errors import RunError
 from condgen.evaluation.doctor import Finding
-from condgen.evaluation.estimate import Estimate
-from condgen.evaluation.latents import LatentSummary
-from condgen.evaluation.memorisation import Memorisation
-from condgen.evaluation.obedience import Bin, Combination, Obedience
+from condgen.evaluation.metrics.estimate import Estimate
+from condgen.evaluation.metrics.latents import LatentSummary
+from condgen.evaluation.metrics.memorisation import Memorisation
+from condgen.evaluation.metrics.obedience import Bin, Combination, Obedience
 from condgen.evaluation.report import Recipe, Report, headline, write
-
-from .test_doctor import attribute, fidelity, sure
+from tests.evaluation.test_doctor import attribute, fidelity, sure
 
 NAN = Estimate(math.nan, -math.inf, math.inf)
 AGE = attribute(

@@ -5,16 +5,14 @@ import torch
 from torch import Tensor
 
 from condgen.data import Dataset, Splits
-from condgen.evaluation.codes import CodeMatch
-from condgen.evaluation.subject import Subject, as_in_data, counterfactuals, never_seen, uniform
-from condgen.joint import Joint
+from condgen.evaluation.metrics.codes import CodeMatch
+from condgen.evaluation.subject import EvaluatedRun, as_in_data, counterfactuals, never_seen, uniform
 from condgen.models import Model, build
 from condgen.rng import Rng
-from condgen.run import Run
-from condgen.schema import Categorical, Condition, Flag, Schema
+from condgen.runs.run import Run
+from condgen.schema import Categorical, Condition, Flag, LabelDistribution, Schema
 from condgen.training.checkpoint import Info
-
-from . import liars
+from tests.evaluation import liars
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +21,11 @@ def data() -> Splits:
 
 
 @pytest.fixture
-def subject(data: Splits) -> Subject:
-    return Subject(liars.run_of(liars.Perfect(), data), data)
+def subject(data: Splits) -> EvaluatedRun:
+    return EvaluatedRun(liars.run_of(liars.Perfect(), data), data)
 
 
-def test_a_sample_depends_on_its_condition_and_seed_only(subject: Subject, data: Splits) -> None:
+def test_a_sample_depends_on_its_condition_and_seed_only(subject: EvaluatedRun, data: Splits) -> None:
     asked, seeds = data.test.condition[:40], torch.arange(100, 140)
     whole = subject.answer(asked, seeds)
     part = subject.answer(asked[7:9], seeds[7:9])
@@ -36,13 +34,13 @@ def test_a_sample_depends_on_its_condition_and_seed_only(subject: Subject, data:
 
 
 def test_images_are_measured_as_they_would_be_saved(run: Run, digits: Splits) -> None:
-    made = Subject(run, digits).answer(digits.test.condition[:5], torch.arange(5))
+    made = EvaluatedRun(run, digits).answer(digits.test.condition[:5], torch.arange(5))
     assert made.x.dtype == torch.uint8
     exact = run.answer(digits.test.condition[:5], torch.arange(5))
     torch.testing.assert_close(made.x.float() / 255, exact, atol=0.5 / 255 + 1e-6, rtol=0)
 
 
-def test_what_a_model_cannot_leave_free_is_filled_from_the_data(subject: Subject, data: Splits) -> None:
+def test_what_a_model_cannot_leave_free_is_filled_from_the_data(subject: EvaluatedRun, data: Splits) -> None:
     free = data.test.condition[:30].drop(torch.tensor([[True, False, False]]).expand(30, 3))
     made = subject.answer(free, torch.arange(30))
     assert made.x.isfinite().all()
@@ -58,7 +56,7 @@ def test_conditions_are_asked_as_often_as_the_data_has_them(data: Splits) -> Non
 
 
 def test_uniform_conditions_are_even_over_values_and_ranges(data: Splits) -> None:
-    drawn = uniform(Joint.of(data.train.condition), 8_000, seed=0)
+    drawn = uniform(LabelDistribution.of(data.train.condition), 8_000, seed=0)
     assert drawn.complete
     assert torch.allclose(drawn.values["side"].long().bincount() / 8_000, torch.tensor(0.25), atol=0.02)
     angles = drawn.values["angle"]
@@ -69,16 +67,16 @@ def test_uniform_conditions_are_even_over_values_and_ranges(data: Splits) -> Non
 def test_never_seen_are_only_combinations_that_training_lacks(data: Splits) -> None:
     rows = data.train.condition
     without = rows[~((rows.values["side"] == 2) & (rows.values["far"] == 1))]
-    found = never_seen(Joint.of(without), 50, seed=0)
+    found = never_seen(LabelDistribution.of(without), 50, seed=0)
     assert found is not None
     assert {(s, f) for s, f in zip(found.values["side"].tolist(), found.values["far"].tolist(), strict=True)} == {
         (2.0, 1.0)
     }
     assert found.complete
-    assert never_seen(Joint.of(rows), 50, seed=0) is None
+    assert never_seen(LabelDistribution.of(rows), 50, seed=0) is None
 
 
-def test_counterfactuals_share_the_noise_and_change_one_attribute(subject: Subject, data: Splits) -> None:
+def test_counterfactuals_share_the_noise_and_change_one_attribute(subject: EvaluatedRun, data: Splits) -> None:
     asked = data.test.condition[:200]
     pairs = counterfactuals(subject, asked, seed=0)
     assert set(pairs.changed) == {"side", "far", "angle"}
@@ -116,11 +114,11 @@ def test_a_model_with_codes_is_asked_for_the_code_that_stands_for_the_label(monk
     part = Dataset(torch.zeros(40, 1), condition)
     splits = Splits(part, part, part)
     model = Coded()
-    joint = Joint.of(Condition.of(model.schema, [{"code1": k, "other": "yes"} for k in (0, 1)]))
+    joint = LabelDistribution.of(Condition.of(model.schema, [{"code1": k, "other": "yes"} for k in (0, 1)]))
     run = Run(model, joint, Info({"model": "infogan", "arguments": {}}, (1,), {}, {}, {}), Path("nowhere"))
     match = CodeMatch("code1", "tone", {"0": "light", "1": "dark"}, 0.0, torch.eye(2))
-    monkeypatch.setattr(Subject, "match", match)
-    subject = Subject(run, splits)
+    monkeypatch.setattr(EvaluatedRun, "match", match)
+    subject = EvaluatedRun(run, splits)
     assert subject.conditional
     made = subject.answer(condition, torch.arange(40))
     shown = made.x[:, 0].round()
@@ -130,11 +128,11 @@ def test_a_model_with_codes_is_asked_for_the_code_that_stands_for_the_label(monk
 
 
 def test_a_model_without_a_condition_cannot_be_asked(digits: Splits, unconditional: Run) -> None:
-    subject = Subject(unconditional, digits)
+    subject = EvaluatedRun(unconditional, digits)
     assert not subject.conditional
     assert subject.answer(digits.test.condition[:4], torch.arange(4)).x.shape == (4, 1, 8, 8)
 
 
 def test_a_cvae_of_other_attributes_is_not_asked_for_these(digits: Splits, data: Splits) -> None:
     model = build("cvae", data.schema, (2,), embedding=4, channels=4, latent=2)
-    assert not Subject(liars.run_of(model, data), digits).conditional
+    assert not EvaluatedRun(liars.run_of(model, data), digits).conditional

@@ -7,8 +7,8 @@ import torch
 
 from condgen.data import Mixture
 from condgen.models import build
-from condgen.models.flow import Flow
-from condgen.models.vae import LatentFlow
+from condgen.models.flow.flow import Flow
+from condgen.models.vae.vae import LatentFlow
 from condgen.schema import Condition
 
 SCHEMA = Mixture.schema

@@ -5,8 +5,8 @@ from copy import deepcopy
 import pytest
 import torch
 
-from condgen.arguments import keyword_arguments
 from condgen.models import MODELS, Model, build
+from condgen.parameters import keyword_arguments
 from condgen.schema import Condition, Schema
 
 SMALL = {"channels": 8, "depth": 1, "latent": 4, "width": 16, "embedding": 8}

@@ -10,9 +10,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from condgen.errors import RunError
-from condgen.joint import Joint
-from condgen.run import Run
-from condgen.schema import Condition, Schema
+from condgen.runs.run import Run
+from condgen.schema import Condition, LabelDistribution, Schema
 from condgen.training import checkpoint
 from condgen.training.checkpoint import Info, load, save
 
@@ -212,7 +211,9 @@ def test_an_optimisers_moments_get_the_memory_layout_of_their_weights() -> None:
 
 
 def test_a_joint_distribution_comes_back(people: Schema) -> None:
-    joint = Joint.of(Condition.of(people, [{"color": "red", "age": 3}, {"glasses": "yes"}, {"color": "red", "age": 3}]))
-    back = checkpoint.restore_joint(people, checkpoint.joint_tensors(joint))
+    joint = LabelDistribution.of(
+        Condition.of(people, [{"color": "red", "age": 3}, {"glasses": "yes"}, {"color": "red", "age": 3}])
+    )
+    back = checkpoint.restore_distribution(people, checkpoint.distribution_tensors(joint))
     assert back.rows.rows() == joint.rows.rows()
     assert torch.equal(back.counts, joint.counts)

@@ -21,9 +21,9 @@ from condgen.errors import RequestError, RunError
 from condgen.models import Model
 from condgen.models.base import Terms
 from condgen.rng import Rng
-from condgen.run import Run
+from condgen.runs.run import Run
 from condgen.schema import Categorical, Condition, Flag, Schema
-from condgen.training import Interrupted, Silent, Trainer, Training, checkpoint, condition_effect, learning_rate
+from condgen.training import Interrupted, Silent, Trainer, TrainingConfig, checkpoint, condition_effect, learning_rate
 from condgen.training.trainer import HEALTHY
 
 SCHEMA = Schema(attributes=(Categorical(name="sign", values=("minus", "plus")), Flag(name="on")))
@@ -120,7 +120,7 @@ def data(n: int = 400, missing: bool = False) -> Splits:
 def trainer(folder: Path, model: Model | None = None, splits: Splits | None = None, **settings: Any) -> Trainer:
     settings = {"images": 3200, "batch": 32, "lr": 0.05, "previews": 0, **settings}
     monitor = settings.pop("monitor", None)
-    return Trainer(model or Toy(), splits or data(), folder, Training(**settings), monitor=monitor)
+    return Trainer(model or Toy(), splits or data(), folder, TrainingConfig(**settings), monitor=monitor)
 
 
 def entries(folder: Path) -> list[dict[str, Any]]:

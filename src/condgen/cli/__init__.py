@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from condgen.cli.looking import datasets, inspect, presets
-from condgen.cli.making import distill, edit, resume, sample, train
-from condgen.cli.proving import compare, doctor, evaluate
-from condgen.cli.showing import gallery
+from condgen.cli.evaluate import compare, doctor, evaluate
+from condgen.cli.gallery import gallery
+from condgen.cli.inspect import datasets, inspect, presets
+from condgen.cli.train import distill, edit, resume, sample, train
 
 app = typer.Typer(
     name="condgen",

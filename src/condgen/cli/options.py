@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from condgen.data import Splits, Splitting, Streaming
+    from condgen.data import SplitConfig, Splits, StreamConfig
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A name, a folder, a table, …: see `condgen datasets`.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `condgen train --out` wrote.")]
@@ -52,7 +52,7 @@ def load_data(
     broken: float = 0.05,
     split: str = "random",
     hold_out: list[str] | None = None,
-    streaming: "Streaming | None" = None,
+    streaming: "StreamConfig | None" = None,
 ) -> "Splits":
     """The data that a command names; what was guessed or changed on the way is said."""
     from condgen.schema import Schema
@@ -74,15 +74,15 @@ def load_data(
     return splits
 
 
-def streaming(stream: bool, buffer: int | None, sample: int | None) -> "Streaming | None":
+def streaming(stream: bool, buffer: int | None, sample: int | None) -> "StreamConfig | None":
     """How a stream is read, if data is to be one. Raises RequestError for numbers that are for streams only."""
-    from condgen.data import Streaming
+    from condgen.data import StreamConfig
     from condgen.errors import RequestError
 
     given = {name: n for name, n in (("buffer", buffer), ("sample", sample)) if n is not None}
     if given and not stream:
         raise RequestError(f"--{next(iter(given))} is for streams; add --stream.")
-    return Streaming(**given) if stream else None
+    return StreamConfig(**given) if stream else None
 
 
 def remark(data: "Splits") -> None:
@@ -93,7 +93,7 @@ def remark(data: "Splits") -> None:
         say(f"Note: {found.broken:,} of {found.seen:,} images that were read are unusable; see {found.path}.")
 
 
-def _loaded(source: str, data_dir: "str | Path | None", streaming: "Streaming | None", **how: Any) -> "Splits":
+def _loaded(source: str, data_dir: "str | Path | None", streaming: "StreamConfig | None", **how: Any) -> "Splits":
     """Data by `load` or, as a stream, by `stream`."""
     from condgen.data import load, stream
     from condgen.errors import RequestError
@@ -128,16 +128,16 @@ def preparing() -> Iterator[Callable[[int, int], None]]:
             bar.stop()
 
 
-def _splitting(how: str, hold_out: list[str]) -> "Splitting | None":
+def _splitting(how: str, hold_out: list[str]) -> "SplitConfig | None":
     """None, rather than what it stands for, leaves a built-in dataset as it comes."""
-    from condgen.data import Splitting
+    from condgen.data import SplitConfig
 
-    return Splitting(how, tuple(hold_out)) if hold_out or how != "random" else None
+    return SplitConfig(how, tuple(hold_out)) if hold_out or how != "random" else None
 
 
 def load_again(run: Path) -> "Splits":
     """The data that a run was trained on."""
-    from condgen.data import Streaming
+    from condgen.data import StreamConfig
     from condgen.errors import RunError
     from condgen.schema import Schema
     from condgen.training import checkpoint
@@ -152,7 +152,7 @@ def load_again(run: Path) -> "Splits":
     return _loaded(
         origin["source"],
         origin.get("data_dir"),
-        Streaming(**origin["streaming"]) if origin.get("streaming") else None,
+        StreamConfig(**origin["streaming"]) if origin.get("streaming") else None,
         attributes=origin.get("attributes"),
         size=origin.get("size"),
         schema=given,
@@ -186,7 +186,7 @@ def origin(
     broken: float = 0.05,
     split: str = "random",
     hold_out: list[str] | None = None,
-    streaming: "Streaming | None" = None,
+    streaming: "StreamConfig | None" = None,
 ) -> dict[str, Any]:
     """How to load the data again: what a run keeps of it."""
     from condgen.data import resolved

@@ -2,12 +2,12 @@
 
 from condgen.data.builtin import BUILTIN
 from condgen.data.dataset import Dataset, Splits, as_float, as_uint8
-from condgen.data.mixture import Mixture
-from condgen.data.overlap import Overlap
 from condgen.data.published import PUBLISHED
 from condgen.data.sources import load, resolved
-from condgen.data.splits import Splitting, split
-from condgen.data.streaming import Streamed, Streaming, stream
+from condgen.data.splits import SplitConfig, split
+from condgen.data.streaming import StreamConfig, Streamed, stream
+from condgen.data.synthetic.mixture import Mixture
+from condgen.data.synthetic.overlap import Overlap
 
 __all__ = [
     "BUILTIN",
@@ -15,10 +15,10 @@ __all__ = [
     "Dataset",
     "Mixture",
     "Overlap",
+    "SplitConfig",
     "Splits",
-    "Splitting",
+    "StreamConfig",
     "Streamed",
-    "Streaming",
     "as_float",
     "as_uint8",
     "load",

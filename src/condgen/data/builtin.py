@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 
 from condgen.data.dataset import Dataset, Splits
-from condgen.data.mixture import Mixture
-from condgen.data.overlap import Overlap
 from condgen.data.splits import split
-from condgen.data.worlds import IMAGES, Cars, ColoredDigits, Portraits, Shapes, World
-from condgen.data.worlds.digits import handwritten
+from condgen.data.synthetic import IMAGES, Cars, ColoredDigits, Portraits, Shapes, World
+from condgen.data.synthetic.digits import handwritten
+from condgen.data.synthetic.mixture import Mixture
+from condgen.data.synthetic.overlap import Overlap
 from condgen.errors import RequestError
-from condgen.quantities import count
+from condgen.units import count
 
 
 @dataclass(frozen=True)

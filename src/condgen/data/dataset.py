@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from condgen.data.mapped import Mapped, in_turn, taken
 from condgen.data.order import Balanced, shuffled
+from condgen.data.storage.mapped import Mapped, in_turn, taken
 from condgen.errors import DataError
 from condgen.schema import Condition, Schema
 

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from condgen.errors import DataError
-from condgen.schema import FORBIDDEN, Attribute, Categorical, Continuous, Flag, Schema
+from condgen.schema import Attribute, Categorical, Continuous, Flag, Schema
+from condgen.schema.attributes import FORBIDDEN
 
 FEW = 12  # up to this many distinct numbers are categories
 CERTAIN = 0.5  # share of zeros and ones from which on numbers between them are taken for probabilities

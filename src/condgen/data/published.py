@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from condgen.data.builtin import namesake
-from condgen.data.downloads import Remote, datasets_folder, fetch
 from condgen.data.readers.binary import cifar_files, cifar_table, idx_table
 from condgen.data.readers.faces import is_celeba, read_celeba
 from condgen.data.readers.hub import read_hub
 from condgen.data.readers.table import Parts
+from condgen.data.storage.downloads import Remote, datasets_folder, fetch
 from condgen.errors import DataError, RequestError
 
 CELEBA = "hf:flwrlabs/celeba"

@@ -13,15 +13,15 @@ from torch import Tensor
 
 from condgen.data.builtin import BUILTIN, is_builtin, load_builtin
 from condgen.data.dataset import Dataset, Splits
-from condgen.data.downloads import datasets_folder
-from condgen.data.images import EncodedImage
 from condgen.data.infer import infer_attribute, infer_schema, parse_columns, schema_of
-from condgen.data.kept import Opened, Shelf, Wanted
-from condgen.data.prepare import Prepared, Progress, prepare
 from condgen.data.published import PUBLISHED, read_published
 from condgen.data.readers import Parts, Table, is_address, read
 from condgen.data.readers.shards import expand, is_pattern
-from condgen.data.splits import Splitting, numbered, split
+from condgen.data.splits import SplitConfig, numbered, split
+from condgen.data.storage.downloads import datasets_folder
+from condgen.data.storage.images import EncodedImage
+from condgen.data.storage.index import LoadedSource, LoadOptions, SourceCache
+from condgen.data.storage.prepare import Prepared, Progress, prepare
 from condgen.errors import DataError, RequestError, unknown
 from condgen.schema import Condition, Schema
 
@@ -35,7 +35,7 @@ def load(
     data_dir: str | Path | None = None,
     resize: str = "crop",
     broken: float = 0.05,
-    splitting: Splitting | None = None,
+    splitting: SplitConfig | None = None,
     progress: Progress | None = None,
 ) -> Splits:
     """A dataset by name or path: a folder, a table, an archive, `hf:owner/name`; see `condgen datasets`.
@@ -55,8 +55,8 @@ def load(
         splits = load_builtin(source, size)
         splits = splits.select(attributes) if attributes else splits
         return splits if splitting is None else _split_again(splits, splitting)
-    wanted = Wanted(attributes, size, schema, resize, broken, splitting.group if splitting else None)
-    shelf = Shelf.of(source, _places(source, data_dir), wanted)
+    wanted = LoadOptions(attributes, size, schema, resize, broken, splitting.group if splitting else None)
+    shelf = SourceCache.of(source, _places(source, data_dir), wanted)
     opened = shelf.take()
     if opened is None:
         read = tables(source, data_dir)
@@ -76,7 +76,7 @@ def load(
     )
 
 
-def _opened(read: list[Table], wanted: Wanted, progress: Progress | None) -> Opened:
+def _opened(read: list[Table], wanted: LoadOptions, progress: Progress | None) -> LoadedSource:
     """Everything that was read, its images prepared; labels come first, since they are quicker to refuse."""
     train, test = read[0], read[1] if len(read) > 1 else None
     schema, notes = schema_for(train, test, wanted.attributes, wanted.schema)
@@ -84,7 +84,7 @@ def _opened(read: list[Table], wanted: Wanted, progress: Progress | None) -> Ope
     groups = _groups(train, wanted.group)
     found = _observations(read, wanted.size, wanted.resize, wanted.broken, progress)
     n = int((found.rows < len(train.content)).sum())
-    return Opened(
+    return LoadedSource(
         Dataset(found.images, conditions[found.rows]),
         training=n,
         tested=test is not None,
@@ -111,7 +111,7 @@ def _must_need_no_copy(source: str, data_dir: str | Path | None) -> None:
         )
 
 
-def _split_again(splits: Splits, splitting: Splitting) -> Splits:
+def _split_again(splits: Splits, splitting: SplitConfig) -> Splits:
     """A built-in dataset, split otherwise."""
     parts = (splits.train, splits.validation, splits.test)
     whole = Dataset(torch.cat([part.x for part in parts]), Condition.cat([part.condition for part in parts]))

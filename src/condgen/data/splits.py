@@ -10,15 +10,14 @@ from torch import Tensor
 
 from condgen.data.dataset import Dataset, Splits
 from condgen.errors import DataError, RequestError
-from condgen.joint import Constraint, OneOf
-from condgen.request import requests
-from condgen.schema import Condition, Continuous
+from condgen.requests.request import parse_requests
+from condgen.schema import Condition, Constraint, Continuous, OneOf
 
 TEST, VALIDATION, MOST_HELD_OUT = 0.15, 0.05, 5_000
 
 
 @dataclass(frozen=True)
-class Splitting:
+class SplitConfig:
     """How data is split.
 
     how:      random, stratified:ATTRIBUTE (its values in equal shares in every part), or group:COLUMN (rows with the
@@ -51,7 +50,7 @@ def split(
     source: str = "",
     notes: Sequence[str] = (),
     *,
-    splitting: Splitting | None = None,
+    splitting: SplitConfig | None = None,
     groups: Sequence[Hashable] | None = None,
     validation: int = 0,
 ) -> Splits:
@@ -63,7 +62,7 @@ def split(
 
     Raises RequestError for an unknown attribute, or held-out combinations that nothing or everything answers.
     """
-    splitting = splitting or Splitting()
+    splitting = splitting or SplitConfig()
     held, held_notes = _held(data, splitting.hold_out)
     own = torch.arange(len(data)) >= len(data) - validation
     rows = torch.where(~held & ~own)[0] if splitting.hold_out or validation else None
@@ -89,10 +88,10 @@ def _hard(data: Dataset) -> Dataset:
     return data if same else Dataset(data.observations, hard)
 
 
-def answers(condition: Condition, request: str) -> Bool[Tensor, " n"]:
+def matches(condition: Condition, request: str) -> Bool[Tensor, " n"]:
     """Which conditions do what a request asks; a missing label does not. Raises RequestError as `requests` does."""
     found = torch.zeros(len(condition), dtype=torch.bool)
-    for asked in requests(request, condition.schema):
+    for asked in parse_requests(request, condition.schema):
         met = torch.ones(len(condition), dtype=torch.bool)
         for name, constraint in asked.constraints.items():
             met &= condition.given(name) & _meets(condition.values[name], constraint)
@@ -110,7 +109,7 @@ def _held(data: Dataset, hold_out: Sequence[str]) -> tuple[Bool[Tensor, " n"], l
     """Which observations are held out, and notes on how many and on what training then lacks."""
     held, notes = torch.zeros(len(data), dtype=torch.bool), []
     for request in hold_out:
-        met = answers(data.condition, request)
+        met = matches(data.condition, request)
         if not met.any():
             raise RequestError(f"No example is {request}: there is nothing to hold out.")
         notes.append(f"Held out: {request} ({int(met.sum()):,} examples).")
@@ -134,7 +133,7 @@ def _lacking(condition: Condition, held: Bool[Tensor, " n"]) -> list[str]:
 
 
 def _order(
-    data: Dataset, rows: Int[Tensor, " m"] | None, splitting: Splitting, groups: Sequence[Hashable] | None
+    data: Dataset, rows: Int[Tensor, " m"] | None, splitting: SplitConfig, groups: Sequence[Hashable] | None
 ) -> tuple[Int[Tensor, " m"], Int[Tensor, " cut"] | None]:
     """The rows in the order in which they are dealt out, and where this may be cut; None is anywhere."""
     n = len(data) if rows is None else len(rows)

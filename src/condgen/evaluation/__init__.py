@@ -1,11 +1,19 @@
 """The proof: judges and what they say about samples, how real and varied these are, reports, comparisons, diagnoses."""
 
-from condgen.evaluation.codes import CodeMatch, match_codes
-from condgen.evaluation.comparison import Comparison, compare
+from condgen.evaluation.comparison.comparison import Comparison, compare
 from condgen.evaluation.doctor import Finding, diagnose
-from condgen.evaluation.fidelity import Fidelity, fidelity, frechet_distance, judged, precision_recall, spread_within
-from condgen.evaluation.judge import Judge, judge_for, train_judge
-from condgen.evaluation.latents import (
+from condgen.evaluation.judge.judge import Judge, judge_for, train_judge
+from condgen.evaluation.measure import Evaluation, EvaluationConfig, evaluate
+from condgen.evaluation.metrics.codes import CodeMatch, match_codes
+from condgen.evaluation.metrics.fidelity import (
+    Fidelity,
+    fidelity,
+    frechet_distance,
+    judged,
+    precision_recall,
+    spread_within,
+)
+from condgen.evaluation.metrics.latents import (
     LatentReport,
     active_units,
     class_overlap,
@@ -15,21 +23,20 @@ from condgen.evaluation.latents import (
     posterior,
     without_prior,
 )
-from condgen.evaluation.measure import Evaluation, Measuring, evaluate
-from condgen.evaluation.memorisation import Memorisation, memorisation
-from condgen.evaluation.obedience import Obedience, obedience
+from condgen.evaluation.metrics.memorisation import Memorisation, memorisation
+from condgen.evaluation.metrics.obedience import Obedience, obedience
+from condgen.evaluation.metrics.usefulness import Usefulness, usefulness
 from condgen.evaluation.report import Recipe, Report
-from condgen.evaluation.usefulness import Usefulness, usefulness
 
 __all__ = [
     "CodeMatch",
     "Comparison",
     "Evaluation",
+    "EvaluationConfig",
     "Fidelity",
     "Finding",
     "Judge",
     "LatentReport",
-    "Measuring",
     "Memorisation",
     "Obedience",
     "Recipe",

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
-from condgen.evaluation.counterfactuals import Leakage
-from condgen.evaluation.fidelity import Fidelity, Within
-from condgen.evaluation.latents import LatentSummary
-from condgen.evaluation.memorisation import Memorisation
-from condgen.evaluation.obedience import AttributeObedience, Obedience
-from condgen.quantities import percent
+from condgen.evaluation.metrics.counterfactuals import Leakage
+from condgen.evaluation.metrics.fidelity import Fidelity, Within
+from condgen.evaluation.metrics.latents import LatentSummary
+from condgen.evaluation.metrics.memorisation import Memorisation
+from condgen.evaluation.metrics.obedience import AttributeObedience, Obedience
+from condgen.units import percent
 
 TELLING = 0.2  # share of the way from chance to perfection that a judge must go on real data to accuse anyone
 HEEDED = 0.6  # share of swapped pairs told apart, of which half are by chance, below which an attribute is ignored
@@ -39,7 +39,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Case:
+class Evidence:
     """All that the doctor looks at.
 
     log: entries of the run's log. complaints: what the model says of its players. guidance: the largest weight in use.
@@ -57,7 +57,7 @@ class Case:
     model: Mapping[str, Any] = field(default_factory=dict)
 
 
-def diagnose(case: Case) -> tuple[Finding, ...]:
+def diagnose(case: Evidence) -> tuple[Finding, ...]:
     """All findings, the grave ones first."""
     found = [finding for look in LOOKS for finding in look(case)]
     return tuple(sorted(found, key=lambda f: not f.grave))
@@ -66,7 +66,7 @@ def diagnose(case: Case) -> tuple[Finding, ...]:
 # ---- does it heed its condition?
 
 
-def _condition(case: Case) -> Iterator[Finding]:
+def _condition(case: Evidence) -> Iterator[Finding]:
     """Attributes that are ignored, taken for each other, or whose values are."""
     if case.obedience is None:
         return
@@ -162,7 +162,7 @@ def _real_share(a: AttributeObedience, k: int) -> float:
     return row[k] / sum(row) if sum(row) else 0.0
 
 
-def _leaks(case: Case) -> Iterator[Finding]:
+def _leaks(case: Evidence) -> Iterator[Finding]:
     """Attributes that change although nobody asked."""
     leakage = case.obedience.leakage if case.obedience else None
     if leakage is None or case.obedience is None:
@@ -184,7 +184,7 @@ def _leaks(case: Case) -> Iterator[Finding]:
 # ---- is what it makes varied, and its own?
 
 
-def _variety(case: Case) -> Iterator[Finding]:
+def _variety(case: Evidence) -> Iterator[Finding]:
     """Samples that are all alike, and parts of the data that nothing is like."""
     overall, m = case.fidelity.overall, case.memorisation
     if _collapsed(case):
@@ -216,7 +216,7 @@ def _variety(case: Case) -> Iterator[Finding]:
         )
 
 
-def _collapsed(case: Case) -> bool:
+def _collapsed(case: Evidence) -> bool:
     """Whether samples are hardly ever anything new: too alike to cover even a quarter of what other real data covers.
 
     Where a part of the data is missing but the rest is there, a mode was dropped; and twins are no collapse where they
@@ -242,7 +242,7 @@ def _misses(w: Within) -> bool:
     return precise and made.coverage.high < COVERED * floor.coverage.value
 
 
-def _against_collapse(case: Case) -> str:
+def _against_collapse(case: Evidence) -> str:
     if case.guidance > 1:
         return f"Sample with less guidance (--guidance {1 + (case.guidance - 1) / 2:g})."
     if _adversarial(case):
@@ -252,11 +252,11 @@ def _against_collapse(case: Case) -> str:
     return "Train longer (--budget twice as long)."
 
 
-def _adversarial(case: Case) -> bool:
+def _adversarial(case: Evidence) -> bool:
     return any(str(key).startswith("critic/") for entry in case.log for key in entry)
 
 
-def _copies(case: Case) -> Iterator[Finding]:
+def _copies(case: Evidence) -> Iterator[Finding]:
     m = case.memorisation
     if _copied(m):
         yield Finding(
@@ -272,7 +272,7 @@ def _copied(m: Memorisation) -> bool:
     return m.copies.low > m.copies_real.high + 0.01 or m.nearer.low > 0.6
 
 
-def _boundaries(case: Case) -> Iterator[Finding]:
+def _boundaries(case: Evidence) -> Iterator[Finding]:
     """Samples that are clearer than life: over-strong guidance, or a generator paid for being easy to classify."""
     a, overall, floor = _clearer(case), case.fidelity.overall, case.fidelity.floor
     if a is None or not _narrower(case.fidelity):
@@ -295,7 +295,7 @@ def _boundaries(case: Case) -> Iterator[Finding]:
         yield Finding("samples avoid rare cases", evidence, "Train longer; for a GAN, try another head.", grave=False)
 
 
-def _clearer(case: Case) -> AttributeObedience | None:
+def _clearer(case: Evidence) -> AttributeObedience | None:
     """The first attribute that samples show more clearly than real data does."""
     for a in case.obedience.attributes if case.obedience else ():
         if a.confidence is not None and a.real_confidence and a.confidence > CLEARER * a.real_confidence:
@@ -311,7 +311,7 @@ def _narrower(f: Fidelity) -> bool:
 # ---- its latents
 
 
-def _latents(case: Case) -> Iterator[Finding]:
+def _latents(case: Evidence) -> Iterator[Finding]:
     """A latent that carries nothing is a fault only where samples lack what it should have carried."""
     if case.latents is None or not case.latents.kl:
         return
@@ -337,12 +337,12 @@ def _latents(case: Case) -> Iterator[Finding]:
 # ---- its training
 
 
-def _training(case: Case) -> Iterator[Finding]:
+def _training(case: Evidence) -> Iterator[Finding]:
     yield from _players(case)
     yield from _losses(case)
 
 
-def _players(case: Case) -> Iterator[Finding]:
+def _players(case: Evidence) -> Iterator[Finding]:
     for text in case.complaints:
         name = "critic overpowering" if "overpowers" in text else "classifier collapse"
         evidence, _, advice = text.partition("; try ")
@@ -351,7 +351,7 @@ def _players(case: Case) -> Iterator[Finding]:
         )
 
 
-def _losses(case: Case) -> Iterator[Finding]:
+def _losses(case: Evidence) -> Iterator[Finding]:
     """Whether the validation loss was still falling when training ended, or had long been rising."""
     series = [float(e["validation/loss"]) for e in case.log if "validation/loss" in e]
     poor = _poor(case)
@@ -380,7 +380,7 @@ def _losses(case: Case) -> Iterator[Finding]:
         )
 
 
-def _poor(case: Case) -> str:
+def _poor(case: Evidence) -> str:
     """What is poor about the samples, as a sentence to go on from; empty if nothing is."""
     if case.obedience and case.obedience.joint.value < 0.9 * case.obedience.joint_real.value:
         return f"Only {percent(case.obedience.joint.value)} of samples are as asked"
@@ -388,7 +388,7 @@ def _poor(case: Case) -> str:
     return f"The Fréchet distance is {overall / floor:.0f} times that of real data" if overall > 10 * floor else ""
 
 
-LOOKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
+LOOKS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     _condition,
     _leaks,
     _variety,

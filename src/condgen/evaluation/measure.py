@@ -14,26 +14,26 @@ from torch import Tensor
 
 from condgen.data import Dataset, Splits
 from condgen.errors import RequestError
-from condgen.evaluation.asked import Asked, ask
-from condgen.evaluation.doctor import Case, Finding, diagnose, telling
-from condgen.evaluation.edits import Edits, can_be_measured, edits, edits_sheet
-from condgen.evaluation.features import extract, extractor
-from condgen.evaluation.fidelity import FeatureSet, Fidelity, fidelity, too_few
-from condgen.evaluation.held import judged
-from condgen.evaluation.judge import VERSION as JUDGE
-from condgen.evaluation.judge import Judge, judge_for
-from condgen.evaluation.latents import LatentSummary, latent_summary
-from condgen.evaluation.memorisation import Memorisation, memorisation
-from condgen.evaluation.obedience import Obedience, obedience
-from condgen.evaluation.page import Sheet, render
+from condgen.evaluation.doctor import Evidence, Finding, diagnose, telling
+from condgen.evaluation.judge.features import extract, extractor
+from condgen.evaluation.judge.held_out import judged
+from condgen.evaluation.judge.judge import VERSION as JUDGE
+from condgen.evaluation.judge.judge import Judge, judge_for
+from condgen.evaluation.metrics.edits import Edits, can_be_measured, edits, edits_sheet
+from condgen.evaluation.metrics.fidelity import FeatureSet, Fidelity, fidelity, too_few
+from condgen.evaluation.metrics.latents import LatentSummary, latent_summary
+from condgen.evaluation.metrics.memorisation import Memorisation, memorisation
+from condgen.evaluation.metrics.obedience import Obedience, obedience
+from condgen.evaluation.metrics.requests import Asked, ask
+from condgen.evaluation.metrics.usefulness import Usefulness, usefulness
 from condgen.evaluation.report import Recipe, Report, headline, write
-from condgen.evaluation.sheets import by_request, nearest_training, traversals, worst_mistakes
-from condgen.evaluation.subject import Subject, as_in_data, counterfactuals, never_seen, uniform
-from condgen.evaluation.usefulness import Usefulness, usefulness
-from condgen.models.guidance import Weights, named_weights
+from condgen.evaluation.subject import EvaluatedRun, as_in_data, counterfactuals, never_seen, uniform
+from condgen.models.flow.guidance import Weights, named_weights
+from condgen.pages.report import Sheet, render
+from condgen.pages.sheets import by_request, nearest_training, traversals, worst_mistakes
 from condgen.rng import Rng
-from condgen.run import Run
-from condgen.sampling import Sampling
+from condgen.runs.run import Run
+from condgen.runs.sampling import SamplingOptions
 from condgen.schema import Condition, Continuous, Schema
 from condgen.training.trainer import versions
 
@@ -47,7 +47,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measuring:
+class EvaluationConfig:
     """How a run is measured.
 
     samples:  how many are generated and judged. labels: what they are asked for, in the held-out data's own proportions
@@ -131,7 +131,12 @@ def _quiet(text: str) -> None:
 
 
 def evaluate(
-    run: Run, data: Splits, how: Measuring | None = None, *, sampling: Sampling | None = None, say: Say = _quiet
+    run: Run,
+    data: Splits,
+    how: EvaluationConfig | None = None,
+    *,
+    sampling: SamplingOptions | None = None,
+    say: Say = _quiet,
 ) -> Evaluation:
     """Measure a run on data that it was not trained on.
 
@@ -139,10 +144,10 @@ def evaluate(
 
     Raises RequestError for data that the run cannot be measured on, and for sampling that it does not know.
     """
-    start, how = time.monotonic(), how or Measuring()
+    start, how = time.monotonic(), how or EvaluationConfig()
     _must_fit(run, data)
-    subject = Subject(run, data, sampling or Sampling())
-    subject.sampling.must_suit(run.model)
+    subject = EvaluatedRun(run, data, sampling or SamplingOptions())
+    subject.sampling.validate_for(run.model)
     run.requests(list(how.ask))  # refuses now what it would refuse in the end
     say("The judge: a predictor of the attributes, trained on real data once and then kept …")
     judge = judge_for(data)
@@ -172,11 +177,11 @@ def evaluate(
     return Evaluation(report, _sheets(subject, judge, made, how), log)
 
 
-def _seeds(how: Measuring) -> Int[Tensor, " n"]:
+def _seeds(how: EvaluationConfig) -> Int[Tensor, " n"]:
     return torch.arange(how.seed, how.seed + how.samples)
 
 
-def _measure(subject: Subject, judge: Judge, made: Dataset, how: Measuring, say: Say) -> _Measured:
+def _measure(subject: EvaluatedRun, judge: Judge, made: Dataset, how: EvaluationConfig, say: Say) -> _Measured:
     data, asked = subject.data, subject.conditional
     say("Obedience …")
     found = _obedience(subject, judge, made, how) if asked else None
@@ -190,7 +195,7 @@ def _measure(subject: Subject, judge: Judge, made: Dataset, how: Measuring, say:
     return _Measured(found, tuple(f for f, _ in near), owed, useful, latents, edited, words, coarse)
 
 
-def _useful(subject: Subject, made: Dataset, how: Measuring, say: Say) -> Usefulness | None:
+def _useful(subject: EvaluatedRun, made: Dataset, how: EvaluationConfig, say: Say) -> Usefulness | None:
     """What a predictor learns from the samples."""
     if not how.useful or not subject.conditional:
         return None
@@ -198,7 +203,7 @@ def _useful(subject: Subject, made: Dataset, how: Measuring, say: Say) -> Useful
     return usefulness(made, subject.data.train, subject.data.test, images=how.useful)
 
 
-def _edits(subject: Subject, judge: Judge, how: Measuring, say: Say) -> Edits | None:
+def _edits(subject: EvaluatedRun, judge: Judge, how: EvaluationConfig, say: Say) -> Edits | None:
     """Edits of held-out data, in the features asked for other than the judge's, which know little but attributes."""
     if not how.edits or not can_be_measured(subject.run, subject.data.test):
         return None
@@ -207,7 +212,7 @@ def _edits(subject: Subject, judge: Judge, how: Measuring, say: Say) -> Edits | 
     return edits(subject.run, subject.data.test, judge, n=how.edits, features=features, seed=how.seed)
 
 
-def _asked(subject: Subject, judge: Judge, how: Measuring, say: Say) -> tuple[Asked, ...]:
+def _asked(subject: EvaluatedRun, judge: Judge, how: EvaluationConfig, say: Say) -> tuple[Asked, ...]:
     """What becomes of requests as a whole."""
     if not how.ask:
         return ()
@@ -216,10 +221,10 @@ def _asked(subject: Subject, judge: Judge, how: Measuring, say: Say) -> tuple[As
     return tuple(ask(subject.run, judge, subject.data, list(how.ask), n, how.seed, subject.sampling))
 
 
-def _case(subject: Subject, measured: _Measured, log: Sequence[Mapping[str, Any]]) -> Case:
+def _case(subject: EvaluatedRun, measured: _Measured, log: Sequence[Mapping[str, Any]]) -> Evidence:
     """What the doctor looks at."""
     run = subject.run
-    return Case(
+    return Evidence(
         obedience=measured.obedience,
         fidelity=measured.fidelity[0],
         memorisation=measured.memorisation,
@@ -248,7 +253,7 @@ def _must_fit(run: Run, data: Splits) -> None:
         raise RequestError("The data has no held-out labelled part to compare with; give more of it (--data).")
 
 
-def _obedience(subject: Subject, judge: Judge, made: Dataset, how: Measuring) -> Obedience:
+def _obedience(subject: EvaluatedRun, judge: Judge, made: Dataset, how: EvaluationConfig) -> Obedience:
     data, joint, pairs = subject.data, subject.joint, how.pairs
     if how.labels == "uniform":
         made = subject.answer(uniform(joint, how.samples, how.seed), _seeds(how))
@@ -266,7 +271,7 @@ def _obedience(subject: Subject, judge: Judge, made: Dataset, how: Measuring) ->
     return replace(found, held=_held(subject, judge, how))
 
 
-def _held(subject: Subject, judge: Judge, how: Measuring) -> Obedience | None:
+def _held(subject: EvaluatedRun, judge: Judge, how: EvaluationConfig) -> Obedience | None:
     """Obedience on the combinations that were held out, where there are any, beside examples the judge did not see."""
     real = judged(subject.data).held
     if real is None:
@@ -299,7 +304,7 @@ def _held_out(data: Splits) -> Dataset:
     return data.validation if len(data.validation) >= FEWEST else data.test
 
 
-def _latents(subject: Subject, how: Measuring, say: Say) -> LatentSummary | None:
+def _latents(subject: EvaluatedRun, how: EvaluationConfig, say: Say) -> LatentSummary | None:
     """What the latent still says of the first attribute with named values."""
     run, data, joint = subject.run, subject.data, subject.joint
     named = [a.name for a in data.schema if not isinstance(a, Continuous)]
@@ -338,7 +343,7 @@ def _last(log: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return {k: float(v) for entry in log for k, v in entry.items() if isinstance(v, int | float)}
 
 
-def _guidance(run: Run, how: Sampling) -> float:
+def _guidance(run: Run, how: SamplingOptions) -> float:
     """The largest guidance weight in use; 1 for models without guidance."""
     if "guided" not in run.model.capabilities:
         return 1.0
@@ -346,7 +351,7 @@ def _guidance(run: Run, how: Sampling) -> float:
     return max(named_weights(run.schema, own if how.weights is None else how.weights).values(), default=1.0)
 
 
-def _plain(how: Sampling) -> dict[str, Any]:
+def _plain(how: SamplingOptions) -> dict[str, Any]:
     """What was asked of sampling, as JSON; a guide is named, not written out."""
     given = {f.name: getattr(how, f.name) for f in fields(how)}
     given["guidance"] = how.weights
@@ -387,7 +392,7 @@ def _watch(findings: Sequence[Finding]) -> str:
     return f"Watch: {findings[0].name}. {findings[0].evidence}{more}"
 
 
-def _warnings(measured: _Measured, subject: Subject) -> Iterator[str]:
+def _warnings(measured: _Measured, subject: EvaluatedRun) -> Iterator[str]:
     """What is not to be trusted, and why."""
     if subject.match is not None:
         m = subject.match
@@ -401,7 +406,7 @@ def _warnings(measured: _Measured, subject: Subject) -> Iterator[str]:
     yield from measured.coarse
 
 
-def _sheets(subject: Subject, judge: Judge, made: Dataset, how: Measuring) -> dict[str, Sheet]:
+def _sheets(subject: EvaluatedRun, judge: Judge, made: Dataset, how: EvaluationConfig) -> dict[str, Sheet]:
     """The pictures of a page, of what was measured; none for vectors."""
     data = subject.data
     if len(data.shape) != 3:

@@ -10,15 +10,15 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from condgen.errors import RunError
-from condgen.evaluation.asked import Asked
 from condgen.evaluation.doctor import Finding
-from condgen.evaluation.edits import Edits
-from condgen.evaluation.fidelity import Fidelity
-from condgen.evaluation.latents import LatentSummary
-from condgen.evaluation.memorisation import Memorisation
-from condgen.evaluation.obedience import Obedience
-from condgen.evaluation.usefulness import Usefulness
-from condgen.quantities import percent
+from condgen.evaluation.metrics.edits import Edits
+from condgen.evaluation.metrics.fidelity import Fidelity
+from condgen.evaluation.metrics.latents import LatentSummary
+from condgen.evaluation.metrics.memorisation import Memorisation
+from condgen.evaluation.metrics.obedience import Obedience
+from condgen.evaluation.metrics.requests import Asked
+from condgen.evaluation.metrics.usefulness import Usefulness
+from condgen.units import percent
 
 FORMAT = 1
 RECIPE = 1  # version of how things are measured: numbers of different versions are not compared

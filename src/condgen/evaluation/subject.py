@@ -8,22 +8,21 @@ from jaxtyping import Int
 from torch import Tensor
 
 from condgen.data import Dataset, Splits, as_uint8
-from condgen.evaluation.codes import CodeMatch, match_codes
-from condgen.evaluation.counterfactuals import Counterfactuals
-from condgen.evaluation.obedience import absent_combinations
-from condgen.joint import Joint
+from condgen.evaluation.metrics.codes import CodeMatch, match_codes
+from condgen.evaluation.metrics.counterfactuals import Counterfactuals
+from condgen.evaluation.metrics.obedience import absent_combinations
 from condgen.models import InfoGAN
 from condgen.rng import Rng
-from condgen.run import BATCH, Run
-from condgen.sampling import Sampling
-from condgen.schema import Condition, Continuous
+from condgen.runs.run import BATCH, Run
+from condgen.runs.sampling import SamplingOptions
+from condgen.schema import Condition, Continuous, LabelDistribution
 
 AGAIN = 2**32  # seeds from here on are of the same conditions with other noise
 FILLING = 2**33  # and from here on of the streams that fill what a condition leaves free
 
 
 @dataclass(frozen=True)
-class Subject:
+class EvaluatedRun:
     """A run that answers conditions of the data's schema, with one way of sampling.
 
     A model with codes of its own is asked for the code that stands for the label, as `match_codes` finds.
@@ -31,12 +30,12 @@ class Subject:
 
     run: Run
     data: Splits
-    sampling: Sampling = field(default_factory=Sampling)
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
 
     @cached_property
-    def joint(self) -> Joint:
+    def joint(self) -> LabelDistribution:
         """The joint distribution of the attributes in the training data."""
-        return Joint.of(self.data.train.condition)
+        return LabelDistribution.of(self.data.train.condition)
 
     @cached_property
     def match(self) -> CodeMatch | None:
@@ -102,7 +101,7 @@ def as_in_data(data: Dataset, n: int, seed: int) -> Condition:
     return data.condition[order[:n]]
 
 
-def uniform(joint: Joint, n: int, seed: int) -> Condition:
+def uniform(joint: LabelDistribution, n: int, seed: int) -> Condition:
     """n conditions, every combination of values as likely as any other, seen in training or not."""
     generator = torch.Generator().manual_seed(seed)
     values = {}
@@ -112,7 +111,7 @@ def uniform(joint: Joint, n: int, seed: int) -> Condition:
     return Condition(joint.schema, values, torch.ones(n, len(joint.schema), dtype=torch.bool))
 
 
-def never_seen(joint: Joint, n: int, seed: int) -> Condition | None:
+def never_seen(joint: LabelDistribution, n: int, seed: int) -> Condition | None:
     """n conditions of combinations that the training data does not have; None where it has all."""
     absent = absent_combinations(joint)
     if not absent:
@@ -124,7 +123,7 @@ def never_seen(joint: Joint, n: int, seed: int) -> Condition | None:
     return Condition(joint.schema, {**drawn.values, **dict(zip(named, picked.unbind(1), strict=True))}, drawn.present)
 
 
-def counterfactuals(subject: Subject, asked: Condition, seed: int) -> Counterfactuals:
+def counterfactuals(subject: EvaluatedRun, asked: Condition, seed: int) -> Counterfactuals:
     """Answers to conditions, again with other noise, and with each attribute asked differently."""
     seeds = torch.arange(seed, seed + len(asked))
     told = subject.heeded(asked)
@@ -132,11 +131,11 @@ def counterfactuals(subject: Subject, asked: Condition, seed: int) -> Counterfac
     return Counterfactuals(
         base=subject.answer(asked, seeds),
         again=subject.answer(asked, AGAIN + seeds),
-        changed={name: subject.answer(otherwise(asked, name, seed), seeds) for name in named},
+        changed={name: subject.answer(counterfactual(asked, name, seed), seeds) for name in named},
     )
 
 
-def otherwise(asked: Condition, name: str, seed: int) -> Condition:
+def counterfactual(asked: Condition, name: str, seed: int) -> Condition:
     """The same conditions but for one attribute: another of its values, or a number half the range away."""
     a, codes = asked.schema[name], asked.values[name]
     if isinstance(a, Continuous):

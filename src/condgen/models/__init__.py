@@ -6,11 +6,13 @@ from typing import Any
 from condgen.errors import unknown
 from condgen.models import base
 from condgen.models.base import Model
-from condgen.models.flow import Flow, flow
-from condgen.models.gan import GAN, acgan, adcgan, cgan, gan, projection, reacgan, tacgan
-from condgen.models.infogan import InfoGAN, infogan
-from condgen.models.meanflow import MeanFlow, meanflow
-from condgen.models.vae import VAE, Autoencoder, autoencoder, cvae, vae
+from condgen.models.flow.flow import Flow, flow
+from condgen.models.flow.meanflow import MeanFlow, meanflow
+from condgen.models.gan.builders import acgan, adcgan, cgan, gan, projection, reacgan, tacgan
+from condgen.models.gan.gan import GAN
+from condgen.models.gan.infogan import InfoGAN, infogan
+from condgen.models.vae.builders import autoencoder, cvae, vae
+from condgen.models.vae.vae import VAE, Autoencoder
 from condgen.schema import Schema
 
 MODELS: dict[str, Callable[..., Model]] = {

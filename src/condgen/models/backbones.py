@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import nn
 
 from condgen.conditioning import ConditionEncoder, EmbeddingEncoder, Mechanism, PlainEncoder, mechanism
-from condgen.models.realism import PatchCritic, Realism
+from condgen.models.vae.perceptual import PatchCritic, PerceptualLoss
 from condgen.networks import MLP, ConvDecoder, ConvEncoder, Transformer, UNet
 from condgen.networks.conv import ImageShape
 from condgen.schema import Schema
@@ -75,13 +75,13 @@ class Backbones:
             depth=self.depth,
         )
 
-    def realism(self, perceptual: float, adversarial: float, after: int) -> Realism | None:
+    def realism(self, perceptual: float, adversarial: float, after: int) -> PerceptualLoss | None:
         """What makes reconstructed images look real, if asked for. Raises ValueError for vectors."""
         if not perceptual and not adversarial:
             return None
         if len(self.shape) == 1:
             raise ValueError("the terms perceptual and adversarial are for images; vectors have no patches")
-        return Realism(PatchCritic(self._image(), self.channels), perceptual, adversarial, after)
+        return PerceptualLoss(PatchCritic(self._image(), self.channels), perceptual, adversarial, after)
 
     def _entrance(self, by: str) -> Entrance:
         inner = "none" if self.input_only else by

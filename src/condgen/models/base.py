@@ -7,11 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from condgen.arguments import validated
 from condgen.errors import RequestError
-from condgen.joint import Joint
+from condgen.parameters import validated
 from condgen.rng import Rng
-from condgen.schema import Condition, Schema
+from condgen.schema import Condition, LabelDistribution, Schema
 
 Batch = Float[Tensor, "batch ..."]
 Terms = dict[str, Float[Tensor, ""]]
@@ -54,7 +53,7 @@ class Model(nn.Module):
         """What recent means of the loss terms, named `player/term`, say is going wrong, and what to try."""
         return []
 
-    def joint(self, data: Joint) -> Joint:
+    def joint(self, data: LabelDistribution) -> LabelDistribution:
         """The distribution of what may be asked for: the data's, unless the model has attributes of its own."""
         return data
 

@@ -3,7 +3,8 @@
 from condgen.training.checkpoint import Info
 from condgen.training.monitor import Monitor, Silent, Terminal
 from condgen.training.probe import condition_effect
-from condgen.training.trainer import Interrupted, Trainer, Training, learning_rate
+from condgen.training.settings import TrainingConfig, learning_rate
+from condgen.training.trainer import Interrupted, Trainer
 
 __all__ = [
     "Info",
@@ -12,7 +13,7 @@ __all__ = [
     "Silent",
     "Terminal",
     "Trainer",
-    "Training",
+    "TrainingConfig",
     "condition_effect",
     "learning_rate",
 ]

@@ -20,8 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from condgen.errors import RunError
-from condgen.joint import Joint
-from condgen.schema import Condition, Schema
+from condgen.schema import Condition, LabelDistribution, Schema
 
 FORMAT = 1
 FILE = "checkpoint.safetensors"
@@ -129,11 +128,11 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Te
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
-def joint_tensors(joint: Joint) -> dict[str, Tensor]:
+def distribution_tensors(joint: LabelDistribution) -> dict[str, Tensor]:
     """A joint distribution as tensors."""
     return {**prefixed("values", joint.rows.values), "present": joint.rows.present, "counts": joint.counts}
 
 
-def restore_joint(schema: Schema, tensors: Mapping[str, Tensor]) -> Joint:
+def restore_distribution(schema: Schema, tensors: Mapping[str, Tensor]) -> LabelDistribution:
     """The inverse of `joint_tensors`."""
-    return Joint(Condition(schema, group(tensors, "values"), tensors["present"]), tensors["counts"])
+    return LabelDistribution(Condition(schema, group(tensors, "values"), tensors["present"]), tensors["counts"])

@@ -2,13 +2,13 @@
 
 import torch
 
-from condgen.joint import Joint
 from condgen.models import Model
 from condgen.rng import Rng
+from condgen.schema import LabelDistribution
 
 
 @torch.inference_mode()
-def condition_effect(model: Model, joint: Joint, n: int = 64, seed: int = 0) -> float:
+def condition_effect(model: Model, joint: LabelDistribution, n: int = 64, seed: int = 0) -> float:
     """How much samples change with the condition, relative to how much they change with the noise.
 
     Root mean square difference between samples of equal noise under two independently drawn conditions, divided by that

@@ -10,35 +10,31 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
 from jaxtyping import Float
-from pydantic import Field
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from condgen.data import Splits, as_float
 from condgen.errors import CondgenError, RequestError, RunError
-from condgen.joint import Joint
 from condgen.models import Model
 from condgen.rng import Rng
-from condgen.schema import Condition
+from condgen.schema import Condition, LabelDistribution
 from condgen.training import checkpoint
-from condgen.training.ahead import ahead
 from condgen.training.augmentation import augmentation
 from condgen.training.checkpoint import Info
+from condgen.training.health import examine, real_diversity
 from condgen.training.monitor import Log, Monitor, Silent, Values
-from condgen.training.watch import examine, real_diversity
+from condgen.training.prefetch import ahead
+from condgen.training.settings import TrainingConfig, learning_rate
 
 Preview = Callable[[Model, Path], None]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
 LOG_STEPS = 20  # optimisation steps between looks at the losses
 MEASURE = 0.05  # share of a time budget after which its number of images is fixed
 HEALTHY = "healthy.safetensors"  # averaged weights of the last look that found nothing wrong
@@ -49,49 +45,6 @@ class Interrupted(CondgenError):  # noqa: N818 (an interruption is no error)
     """Training was stopped by a signal, after saving."""
 
     exit_status = 130
-
-
-@dataclass(kw_only=True)
-class Training:
-    """How to train: either `images` or `seconds` bounds the run, and the learning rate falls to zero over it.
-
-    seconds:             a budget; the first images measure how many fit, and that number is kept.
-    batch:               images a step, over all processes together.
-    lr, momentum, weight_decay:  of AdamW (momentum is its β₁), after `warmup` images of linear warm-up.
-    ema:                 half-life of the averaged weights in images, at most a tenth of those seen.
-    clip:                largest gradient norm of a player.
-    precision:           of the arithmetic: no (float32), bf16, fp16, or auto: bf16 where the machine is quick at it.
-    checkpoint_seconds:  time between checkpoints.
-    previews:            how many times over the run losses are validated and a picture is made.
-    balance:             an attribute of which every value is seen equally often, however rare in the data.
-    flip, shift:         whether images are mirrored at random, and by how many pixels they are moved at most.
-    """
-
-    images: Annotated[int, Field(ge=1)] | None = None
-    seconds: Positive | None = None
-    batch: Count = 128
-    lr: Positive = 8e-3
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    warmup: Count = 10_000
-    ema: Count = 20_000
-    clip: Positive = 1.0
-    precision: Literal["no", "auto", "bf16", "fp16"] = "no"
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    checkpoint_seconds: Positive = 30.0
-    previews: Annotated[int, Field(ge=0)] = 10
-    balance: str | None = None
-    flip: bool = False
-    shift: Annotated[int, Field(ge=0)] = 0
-
-
-def learning_rate(peak: float, images: int, total: int | None, warmup: int) -> float:
-    """Linear warm-up, constant for the first 30 % of the run, then a half cosine to zero."""
-    rate = peak * min(1.0, (images + 1) / (min(warmup, total / 10) if total else warmup))
-    if not total:
-        return rate
-    done = min(max((images / total - 0.3) / 0.7, 0.0), 1.0)
-    return rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
 class Trainer:
@@ -109,7 +62,7 @@ class Trainer:
         model: Model,
         data: Splits,
         folder: Path,
-        settings: Training,
+        settings: TrainingConfig,
         *,
         source: dict[str, Any] | None = None,
         monitor: Monitor | None = None,
@@ -124,7 +77,7 @@ class Trainer:
         self.augment = augment or augmentation(data.schema, data.shape, flip=settings.flip, shift=settings.shift)
         if settings.balance:
             data.train.balanced(settings.balance)  # refuses what cannot be balanced
-        self.labels = Joint.of(data.train.condition)
+        self.labels = LabelDistribution.of(data.train.condition)
         self.joint = model.joint(self.labels)
         self.real_diversity = real_diversity(data.train)
         self.accelerator = _accelerator(settings.precision, several_players=len(model.players()) > 1)
@@ -363,7 +316,7 @@ class Trainer:
         tensors = {
             **checkpoint.prefixed("model", self.raw.state_dict()),
             **checkpoint.prefixed("ema", self.ema.module.state_dict()),
-            **checkpoint.prefixed("joint", checkpoint.joint_tensors(self.joint)),
+            **checkpoint.prefixed("joint", checkpoint.distribution_tensors(self.joint)),
             "ema_updates": self.ema.n_averaged,
         }
         for name, optimiser in self.optimisers.items():

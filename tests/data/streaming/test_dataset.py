@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from condgen.data import Streamed, Streaming, stream
-from condgen.data.images import EncodedImage
+from condgen.data import StreamConfig, Streamed, stream
+from condgen.data.storage.images import EncodedImage
 from condgen.data.streaming import decoding, order
 from condgen.data.streaming.ledger import Counts
 from condgen.errors import DataError, RequestError
@@ -25,7 +25,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def streamed(source: Path, buffer: int = 50, broken: float = 0.05) -> Streamed:
-    train = stream(str(source), streaming=Streaming(buffer, sample=100), broken=broken).train
+    train = stream(str(source), streaming=StreamConfig(buffer, sample=100), broken=broken).train
     assert isinstance(train, Streamed)
     return train
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from condgen.data import Dataset, Splits, Splitting, Streamed, Streaming, stream
+from condgen.data import Dataset, SplitConfig, Splits, StreamConfig, Streamed, stream
 from condgen.errors import CondgenError, DataError, RequestError
 from condgen.schema import Categorical, Condition, Flag, Schema
 from tests.data.streaming.sources import COLORS, EACH, N, fields, parquet, picture, shown, tars
 
-SMALL = Streaming(buffer=50, sample=100)
+SMALL = StreamConfig(buffer=50, sample=100)
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +98,7 @@ def test_the_sample_is_spread_over_all_shards(tmp_path: Path) -> None:
 
 def test_what_is_held_out_never_trains(tmp_path: Path) -> None:
     splits = stream(
-        folder_of_tars(tmp_path / "data"), streaming=SMALL, splitting=Splitting(hold_out=("color=red, half=yes",))
+        folder_of_tars(tmp_path / "data"), streaming=SMALL, splitting=SplitConfig(hold_out=("color=red, half=yes",))
     )
     held = {k for k in range(N) if fields(k) == {"color": "red", "half": 1}}
     assert splits.held is not None
@@ -142,11 +142,11 @@ def test_a_given_schema_reaches_further_than_the_sample(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ({"splitting": Splitting("group:color")}, "split by 'color'"),
+        ({"splitting": SplitConfig("group:color")}, "split by 'color'"),
         ({"size": 7}, "size 7"),
         ({"resize": "bend"}, "bend"),
         ({"attributes": ["colour"]}, "color"),
-        ({"splitting": Splitting(hold_out=("color=red, color=blue",))}, "color"),
+        ({"splitting": SplitConfig(hold_out=("color=red, color=blue",))}, "color"),
     ],
 )
 def test_what_a_stream_cannot_do_is_refused(tmp_path: Path, how: dict[str, Any], words: str) -> None:
@@ -167,6 +167,6 @@ def test_nothing_there_and_a_shard_that_is_missing_are_told(tmp_path: Path) -> N
 
 def test_a_buffer_or_sample_of_nothing_is_refused() -> None:
     with pytest.raises(RequestError, match="buffer"):
-        Streaming(buffer=0)
+        StreamConfig(buffer=0)
     with pytest.raises(RequestError, match="too small"):
-        Streaming(sample=5)
+        StreamConfig(sample=5)

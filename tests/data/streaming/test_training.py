@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from condgen.cli.options import load_again
-from condgen.data import Streaming, stream
+from condgen.data import StreamConfig, stream
 from condgen.errors import RunError
-from condgen.run import resume, train
+from condgen.runs.train import resume, train
 from condgen.schema import Categorical, Schema
 from condgen.training import Monitor, checkpoint
 from tests.conftest import SMALL, Command
@@ -53,7 +53,7 @@ def test_a_streamed_run_is_killed_resumed_sampled_and_found_again(tmp_path: Path
 
 def test_a_run_is_not_resumed_on_other_shards(tmp_path: Path) -> None:
     def data(n: int) -> Any:
-        return stream(str(tars(tmp_path / "data", n=n)), streaming=Streaming(64, 100))
+        return stream(str(tars(tmp_path / "data", n=n)), streaming=StreamConfig(64, 100))
 
     run = train("cvae", data(300), tmp_path / "run", images=128, **SETTINGS)
     with pytest.raises(RunError, match="not what"):
@@ -70,7 +70,7 @@ def test_families_that_unlabelled_rows_harm_do_not_see_them(tmp_path: Path) -> N
 
     source = tars(tmp_path / "data", labels=lambda k: fields(k) if k % 2 else {})
     schema = Schema(attributes=(Categorical(name="color", values=COLORS),))
-    data, monitor = stream(str(source), streaming=Streaming(64, 100), schema=schema), Notes()
+    data, monitor = stream(str(source), streaming=StreamConfig(64, 100), schema=schema), Notes()
     train("cvae", data, tmp_path / "run", images=128, monitor=monitor, **SETTINGS)
     assert any("have no labels at all" in text for text in monitor.said)
 

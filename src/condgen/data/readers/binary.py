@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from condgen.data.images import EncodedImage
 from condgen.data.readers.files import first_line
 from condgen.data.readers.table import Table
+from condgen.data.storage.images import EncodedImage
 from condgen.errors import DataError
 from condgen.schema import Categorical, Schema
 

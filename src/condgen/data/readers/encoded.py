@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from condgen.data.members import Cell
+from condgen.data.storage.archives import Cell
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from condgen.data.images import EncodedImage
 from condgen.data.infer import schema_of
-from condgen.data.members import Member
 from condgen.data.readers.files import delimited
 from condgen.data.readers.folders import images_below
 from condgen.data.readers.table import Parts, Table, schema_in
+from condgen.data.storage.archives import Member
+from condgen.data.storage.images import EncodedImage
 from condgen.errors import DataError
 from condgen.schema import Attribute, Categorical, Continuous, Schema
 

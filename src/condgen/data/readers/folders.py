@@ -4,11 +4,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from condgen.data.images import EncodedImage
 from condgen.data.infer import categorical, schema_of
 from condgen.data.readers.files import parquet, parquet_shards, table_in
 from condgen.data.readers.parts import PART_NAMES, parted
 from condgen.data.readers.table import IMAGE_FILES, Parts, Shards, Table, schema_in
+from condgen.data.storage.images import EncodedImage
 from condgen.errors import DataError
 
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")

@@ -9,11 +9,11 @@ from itertools import islice, product
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from condgen.data.images import EncodedImage
-from condgen.data.members import Member
 from condgen.data.readers.files import columns_of_rows, first_line
 from condgen.data.readers.parts import PART_NAMES
 from condgen.data.readers.table import IMAGE_FILES, READ, Parts, Shard, Shards, Table, plain, schema_in, stamped
+from condgen.data.storage.archives import Member
+from condgen.data.storage.images import EncodedImage
 from condgen.errors import DataError
 
 _BRACES = re.compile(r"\{([^{}]*)\}")

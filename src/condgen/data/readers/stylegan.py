@@ -4,11 +4,11 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from condgen.data.images import EncodedImage
-from condgen.data.members import Member
 from condgen.data.readers.files import first_line, parsed
 from condgen.data.readers.folders import images_below
 from condgen.data.readers.table import IMAGE_FILES, Parts, Table, schema_in
+from condgen.data.storage.archives import Member
+from condgen.data.storage.images import EncodedImage
 from condgen.errors import DataError
 
 FILE = "dataset.json"

@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from condgen.data.images import EncodedImage
 from condgen.data.infer import missing
-from condgen.data.members import Cell
+from condgen.data.storage.archives import Cell
+from condgen.data.storage.images import EncodedImage
 from condgen.errors import DataError
 from condgen.schema import Schema
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 
-from condgen.data.images import Fit, Pixels, fitted
+from condgen.data.storage.images import Fit, Pixels, fitted
 from condgen.data.streaming.ledger import Quarantine
 from condgen.data.streaming.rows import Row
 from condgen.errors import DataError

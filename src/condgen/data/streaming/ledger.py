@@ -6,7 +6,7 @@ import os
 import threading
 from pathlib import Path
 
-from condgen.data.images import EncodedImage
+from condgen.data.storage.images import EncodedImage
 from condgen.data.streaming.rows import Place
 from condgen.errors import DataError
 

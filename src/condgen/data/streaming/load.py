@@ -8,14 +8,14 @@ from pathlib import Path
 import torch
 
 from condgen.data.builtin import is_builtin
-from condgen.data.cache import cache_folder
 from condgen.data.dataset import Dataset, Splits
-from condgen.data.images import Fit
-from condgen.data.prepare import Progress, plan
 from condgen.data.published import PUBLISHED
 from condgen.data.readers import Shard, shards
 from condgen.data.sources import schema_for
-from condgen.data.splits import Splitting, split
+from condgen.data.splits import SplitConfig, split
+from condgen.data.storage.cache import cache_folder
+from condgen.data.storage.images import Fit
+from condgen.data.storage.prepare import Progress, plan
 from condgen.data.streaming.dataset import Stream, Streamed
 from condgen.data.streaming.ledger import Quarantine
 from condgen.data.streaming.rows import Choice, Place, images_of
@@ -25,7 +25,7 @@ from condgen.schema import Schema
 
 
 @dataclass(frozen=True)
-class Streaming:
+class StreamConfig:
     """How a stream is read.
 
     buffer: rows within which images are shuffled. sample: images that are read at once, into memory: what the schema is
@@ -50,8 +50,8 @@ def stream(
     schema: Schema | None = None,
     resize: str = "crop",
     broken: float = 0.05,
-    splitting: Splitting | None = None,
-    streaming: Streaming | None = None,
+    splitting: SplitConfig | None = None,
+    streaming: StreamConfig | None = None,
     progress: Progress | None = None,
 ) -> Splits:
     """Data that is trained on as it is read, from WebDataset shards, Parquet files or `hf:owner/name`.
@@ -62,7 +62,7 @@ def stream(
 
     Raises what `load` raises, and RequestError for a source that does not come in shards or for a split by groups.
     """
-    how, splitting = streaming or Streaming(), splitting or Splitting()
+    how, splitting = streaming or StreamConfig(), splitting or SplitConfig()
     _must_be_shards(source, splitting)
     found = shards(source)
     taken = Taken.of(found.train, how.sample)
@@ -82,7 +82,9 @@ def stream(
     return replace(parts, train=train, notes=said)
 
 
-def _split(sample: Sample, test: Dataset | None, source: str, splitting: Splitting) -> tuple[Splits, frozenset[Place]]:
+def _split(
+    sample: Sample, test: Dataset | None, source: str, splitting: SplitConfig
+) -> tuple[Splits, frozenset[Place]]:
     """The parts of a sample, and the places of what does not train. Rows stand in for images while they are dealt."""
     x, condition = sample.data.x, sample.data.condition
     numbers = Dataset(torch.arange(len(x), dtype=torch.float64)[:, None], condition)
@@ -111,7 +113,7 @@ def _numbers(part: Dataset) -> list[int]:
     return part.x[:, 0].long().tolist()
 
 
-def _must_be_shards(source: str, splitting: Splitting) -> None:
+def _must_be_shards(source: str, splitting: SplitConfig) -> None:
     if is_builtin(source) or source in PUBLISHED:
         raise RequestError(f"{source} comes as a whole; leave out --stream.")
     if splitting.group is not None:

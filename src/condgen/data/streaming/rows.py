@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from condgen.data.images import EncodedImage
 from condgen.data.readers import Shard, Table
 from condgen.data.sources import condition_of
-from condgen.data.splits import answers
+from condgen.data.splits import matches
+from condgen.data.storage.images import EncodedImage
 from condgen.errors import DataError
 from condgen.schema import Condition, Schema
 
@@ -58,7 +58,7 @@ class Choice:
     def _chosen(self, condition: Condition) -> Bool[Tensor, " n"]:
         chosen = torch.ones(len(condition), dtype=torch.bool)
         for request in self.hold_out:
-            chosen &= ~answers(condition, request)
+            chosen &= ~matches(condition, request)
         return chosen & condition.present.any(1) if self.labelled else chosen
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from condgen.data.dataset import Dataset
-from condgen.data.images import EncodedImage, Fit
-from condgen.data.prepare import Progress
 from condgen.data.readers import Shard, Table
 from condgen.data.readers.files import columns_of_rows
+from condgen.data.storage.images import EncodedImage, Fit
+from condgen.data.storage.prepare import Progress
 from condgen.data.streaming.decoding import decoded
 from condgen.data.streaming.ledger import Quarantine
 from condgen.data.streaming.rows import Choice, Place, Row, images_of, in_turn, labels, matrix, unmatrix

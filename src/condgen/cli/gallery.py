@@ -1,0 +1,72 @@
+"""Commands that show what a model does."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from condgen.cli.evaluate import Guidance, Sampler, Steps, data_of
+from condgen.cli.options import RunFolder, say
+
+if TYPE_CHECKING:
+    from condgen.pages.gallery import GalleryContext
+
+SECTION_NAMES = "requests, sweeps, guidance, interpolations, edits, neighbours"
+
+
+def gallery(
+    run: RunFolder,
+    request: Annotated[
+        list[str] | None, typer.Argument(metavar="REQUEST", help="What to show; without it, what the data has.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The page; an older one is replaced.")] = Path(
+        "gallery.html"
+    ),
+    png: Annotated[Path | None, typer.Option("--png", help="A new folder for the sheets as PNG files.")] = None,
+    only: Annotated[str | None, typer.Option(help=f"Some sections: {SECTION_NAMES}.")] = None,
+    n: Annotated[int, typer.Option("-n", help="Samples per request.")] = 10,
+    seed: Annotated[int, typer.Option(help="Sample k of every request has the seed SEED + k.")] = 0,
+    data: Annotated[str | None, typer.Option(help="Other data, labelled alike; else what RUN was trained on.")] = None,
+    guidance: Guidance = None,
+    sampler: Sampler = None,
+    steps: Steps = None,
+) -> None:
+    """Show what RUN makes as one page: samples, sweeps, interpolations, edits of photographs, nearest training images.
+
+    What the model cannot do is said instead of shown. Where a judge of the data is in the cache (`condgen evaluate`
+    trains one), it reads every picture, and what is not as asked is written under it.
+    """
+    from condgen.pages.gallery import GalleryContext
+    from condgen.pages.gallery import gallery as hang
+    from condgen.runs.run import Run
+    from condgen.runs.sampling import SamplingOptions
+
+    opened = Run.open(run)
+    look = GalleryContext(
+        opened,
+        tuple(opened.requests(request) if request else ()),
+        seed=seed,
+        columns=n,
+        sampling=SamplingOptions(guidance=guidance, sampler=sampler, steps=steps),
+    )
+    chosen = [name.strip() for name in (only or "").split(",") if name.strip()]
+    hung = hang(_with_data(look, data), chosen, say)
+    print(f"The gallery: {hung.save(out)} ({out.stat().st_size / 1e6:.1f} MB)")
+    if png:
+        print(f"{len(hung.save_pictures(png))} sheets in {png}")
+
+
+def _with_data(look: "GalleryContext", source: str | None) -> "GalleryContext":
+    """With the data and its judge, where they are at hand; a gallery of what needs neither is better than none."""
+    from condgen.errors import CondgenError
+    from condgen.evaluation.judge.judge import kept_judge
+
+    try:
+        data = data_of(look.run, source)
+    except CondgenError as error:
+        if source is not None:
+            raise
+        return replace(look, no_data=f"The data that this run was trained on is not at hand. {error}")
+    judge = kept_judge(data) if data.schema == look.run.schema else None
+    return replace(look, data=data, judge=judge)

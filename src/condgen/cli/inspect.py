@@ -1,0 +1,153 @@
+"""Commands that show something: data, recipes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from condgen.cli.options import Attributes, Data, DataDir, Json, Resize, SchemaFile, Size, say
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from condgen.inspection import Balance, Inspection
+    from condgen.inspection.labels import LabelCheck
+
+BAR = 24  # characters of a whole
+MOST_LINES = 12  # values of an attribute in the terminal
+
+
+def inspect(
+    data: Data,
+    attributes: Attributes = None,
+    size: Size = None,
+    schema: SchemaFile = None,
+    data_dir: DataDir = None,
+    resize: Resize = "crop",
+    labels: Annotated[
+        bool, typer.Option("--labels", help="Estimate how many labels are wrong, and which; takes a minute.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write schema.json, inspection.html and inspection.json here.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what condgen understands of DATA: attributes, counts, balance, problems, and what to do."""
+    from condgen.inspection import inspect as look
+    from condgen.inspection.labels import check_inspected
+    from condgen.pages.inspection_files import as_json as written
+    from condgen.pages.inspection_files import save
+    from condgen.schema import Schema
+
+    chosen = [name.strip() for name in attributes.split(",")] if attributes else None
+    given = Schema.load(schema) if schema else None
+    found = look(data, attributes=chosen, size=size, schema=given, data_dir=data_dir, resize=resize, schema_file=schema)
+    checks = check_inspected(found) if labels else ()
+    kept = save(found, checks, out) if out else []
+    if as_json:
+        print(written(found, checks), end="")
+    else:
+        _show(found, checks)
+    for line in kept:
+        say(line)
+
+
+def datasets() -> None:
+    """List the datasets that have a name and what else DATA can be."""
+    from condgen.data import BUILTIN, PUBLISHED
+    from condgen.data.readers import KINDS
+    from condgen.data.readers.hub import USAGE
+
+    print("Built in:")
+    for name, entry in BUILTIN.items():
+        print(f"  {name:14} {entry.description}")
+    print("\nDownloaded on first use, or read from a local copy (--data-dir):")
+    for name, published in PUBLISHED.items():
+        print(f"  {name:14} {published.description}")
+    print("\nDATA can also be:")
+    for kind in KINDS:
+        print(f"  {kind.description};")
+    print(f"  {USAGE}.")
+    print("A schema.json beside the data is used in place of guessing.")
+
+
+def presets() -> None:
+    """List the named recipes, with the result and the time to expect."""
+    from condgen.presets import PRESETS
+
+    width = max(map(len, PRESETS))
+    for name, recipe in PRESETS.items():
+        settings = ", ".join(f"{k}={v}" for k, v in recipe.items() if k not in ("model", "expect"))
+        print(f"{name:{width}} {recipe['model']}: {settings}\n{'':{width}} {recipe['expect']}")
+
+
+def _show(found: "Inspection", checks: "tuple[LabelCheck, ...]") -> None:
+    from rich.console import Console
+
+    from condgen.inspection.columns import UNASKED
+    from condgen.inspection.labels import sentences
+
+    console = Console(markup=False, emoji=False, highlight=False)  # names may hold brackets and colons
+    sizes = ", ".join(f"{n:,} {name}" for name, n in found.examples.items())
+    console.print(f"{found.material.source}: shape {found.shape}; {sizes}")
+    _show_attributes(console, found.attributes)
+    unasked = [c.name for c in found.columns if c.role == "left out" and UNASKED in c.why]
+    if unasked:
+        console.print(f"Left out, since others were chosen: {', '.join(unasked)}.")
+    for column in found.columns:
+        if not column.used and column.name not in unasked:
+            console.print(f"Left out: {column.name}, {column.role} ({column.why}).")
+    if len(found.attributes) > 1 and found.together.possible:
+        console.print(f"{found.together.present:,} of {found.together.possible:,} combinations of named values occur.")
+    left_out = {c.name for c in found.columns if not c.used}
+    notes = [note for note in found.notes if not any(f"'{name}'" in note for name in left_out)]
+    _show_list(console, "Notes", notes)
+    _show_list(console, "What is wrong", [*found.problems, *sentences(checks)])
+    _show_list(console, "What to do", found.advice)
+
+
+def _show_list(console: "Console", title: str, lines: Sequence[str]) -> None:
+    if lines:
+        console.print(f"\n{title}:", style="bold")
+    for line in lines:
+        console.print(f"• {line}", soft_wrap=True)
+
+
+def _show_attributes(console: "Console", attributes: "Sequence[Balance]") -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="dim")
+    for heading in ("attribute", "kind", "value", "share of the training part", "", "missing"):
+        table.add_column(heading, justify="right" if heading in ("", "missing") else "left", overflow="fold")
+    for b in attributes:
+        for k, (value, bar, n) in enumerate(_lines(b)):
+            missing = f"{b.missing:,}" if b.missing else ""
+            table.add_row(*((b.name, b.kind) if k == 0 else ("", "")), value, bar, n, missing if k == 0 else "")
+    console.print(table)
+
+
+def _lines(b: "Balance") -> list[tuple[str, str, str]]:
+    """(value, bar, count) of an attribute, one line per value; flags and numbers need one only."""
+    if b.kind == "continuous":
+        low, first, middle, third, high = b.quartiles or [float("nan")] * 5
+        spread = f"{low:.6g} … {high:.6g}"
+        return [(spread, _profile(b.histogram), f"median {middle:.6g}, half in {first:.6g} … {third:.6g}")]
+    shown = list(b.counts.items()) if b.kind != "flag" else [("yes", b.counts["yes"])]
+    if len(shown) > MOST_LINES:
+        shown = sorted(shown, key=lambda each: -each[1])[:MOST_LINES]
+    lines = [(value, _bar(n / max(b.known, 1)), f"{n:,} ({100 * n / max(b.known, 1):.0f} %)") for value, n in shown]
+    rest = len(b.counts) - MOST_LINES
+    return [*lines, (f"… and {rest:,} more values", "", "")] if rest > 0 else lines
+
+
+def _bar(share: float) -> str:
+    """A bar of up to BAR characters, to an eighth of a character."""
+    eighths = round(share * BAR * 8)
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+
+
+def _profile(histogram: "Sequence[int]") -> str:
+    """A histogram in one line."""
+    top = max(*histogram, 1)
+    return "".join("▁▂▃▄▅▆▇█"[round(7 * n / top)] if n else " " for n in histogram)

@@ -1,0 +1,115 @@
+"""Files of published datasets, fetched once: resumed where they stopped, verified, moved into place as a whole."""
+
+import hashlib
+import http.client
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from condgen.data.storage.cache import cache_folder
+from condgen.errors import DataError
+
+_CHUNK = 1 << 16
+_PATIENCE = 30.0  # seconds without a byte before giving up
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file somewhere else: its address, what its content must be (SHA-256, hexadecimal), its size in bytes."""
+
+    url: str
+    sha256: str
+    size: int
+
+    @property
+    def name(self) -> str:
+        """The last part of the address."""
+        return self.url.rpartition("/")[2]
+
+
+def datasets_folder() -> Path:
+    """Where downloads are kept."""
+    return cache_folder() / "datasets"
+
+
+def fetch(remote: Remote, folder: Path) -> Path:
+    """The file in a folder, downloaded unless it is there; an interrupted download goes on where it stopped.
+
+    Raises DataError that names the address when it cannot be reached, or sends something else than it should.
+    """
+    target = folder / remote.name
+    if target.is_file():
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"{target.name}.partial")
+    with FileLock(f"{partial}.lock"):
+        if not target.is_file():
+            _download(remote, partial)
+            _verify(remote, partial)
+            partial.replace(target)
+    return target
+
+
+def _download(remote: Remote, partial: Path) -> None:
+    """Fetch what is still missing of a file."""
+    start = partial.stat().st_size if partial.exists() else 0
+    if start >= remote.size:
+        return
+    request = urllib.request.Request(remote.url, headers={"Range": f"bytes={start}-"} if start else {})
+    try:
+        with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:
+            resumed = start > 0 and answer.status == http.client.PARTIAL_CONTENT
+            _must_announce(remote, answer.headers["Content-Length"], start if resumed else 0)
+            with partial.open("ab" if resumed else "wb") as file, _progress(remote, start if resumed else 0) as seen:
+                while chunk := answer.read(_CHUNK):
+                    seen(file.write(chunk))
+    except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
+        reason = getattr(error, "reason", None) or error
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it holds the answer, and with it the connection
+        raise DataError(f"{remote.url} could not be downloaded: {reason}.") from None
+
+
+def _must_announce(remote: Remote, length: str | None, start: int) -> None:
+    """Raises DataError where an answer is of another length, before any of it is taken for a part of the file."""
+    if length is not None and start + int(length) != remote.size:
+        raise DataError(
+            f"{remote.url} would send {start + int(length):,} bytes, but the file that was published has "
+            f"{remote.size:,}: it changed, or something on the way answers in its place (a network's login page?)."
+        )
+
+
+def _verify(remote: Remote, partial: Path) -> None:
+    """Raises DataError, and removes the file if it is no beginning of the right one, unless it is the right one."""
+    size = partial.stat().st_size
+    if size < remote.size:
+        raise DataError(
+            f"{remote.url} stopped after {size:,} of {remote.size:,} bytes; try again, and it goes on from there."
+        )
+    with partial.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != remote.sha256:
+        partial.unlink()
+        raise DataError(
+            f"What {remote.url} sent is not the file that was published (SHA-256 {found[:12]}…, not "
+            f"{remote.sha256[:12]}…); it was discarded."
+        )
+
+
+@contextmanager
+def _progress(remote: Remote, start: int) -> Iterator[Callable[[int], None]]:
+    """Shows a person how far a download is; called with the number of bytes that have come."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    console = Console(file=sys.stderr)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(remote.name, total=remote.size, completed=start)
+        yield lambda came: bar.advance(task, came)

@@ -1,0 +1,215 @@
+"""One encoded image to uint8 pixels: decoding, orientation, channels, size."""
+
+import hashlib
+import io
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from warnings import catch_warnings, filterwarnings, simplefilter
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from condgen.data.storage.archives import Cell, Member
+from condgen.errors import DataError
+
+RESIZE = ("crop", "pad", "squash")
+Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+
+ENLARGED = 8  # times that an image may be enlarged; beyond, its pixels say nothing
+ORIENTATION = 0x0112  # the EXIF tag
+GREY = {"1", "L", "LA", "I;16", "I;16B", "I;16L", "I"}
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedImage:
+    """An encoded image, as bytes, as a file or inside an archive or a table, and the name to call it by in messages."""
+
+    name: str
+    content: bytes | Path | Member | Cell
+
+    def read(self) -> bytes:
+        """Its bytes. Raises OSError for a file that is not there, anything else for a damaged archive."""
+        if isinstance(self.content, bytes):
+            return self.content
+        return self.content.read_bytes() if isinstance(self.content, Path) else self.content.read()
+
+    def stamp(self) -> bytes:
+        """What changes when the image does: a hash of its bytes, or its file's path, size and time of change.
+
+        Of an image in an archive or a table also its place there.
+        """
+        if isinstance(self.content, bytes):
+            return hashlib.blake2b(self.content, digest_size=16).digest()
+        try:
+            found = os.stat(self.file)
+        except OSError:
+            return f"{self.content} is not there".encode(errors="surrogateescape")
+        return f"{self.content}\0{found.st_size}\0{found.st_mtime_ns}".encode(errors="surrogateescape")
+
+    @property
+    def file(self) -> Path:
+        """The file that holds it, alone or with others."""
+        assert not isinstance(self.content, bytes)
+        return self.content if isinstance(self.content, Path) else self.content.archive
+
+    def encoded_size(self) -> int:
+        """Bytes it takes as it is; 0 for a file that is not there."""
+        if isinstance(self.content, bytes):
+            return len(self.content)
+        if isinstance(self.content, Cell):
+            return self.content.length
+        if isinstance(self.content, Member) and self.content.span is not None:
+            return self.content.span[1]
+        return os.stat(self.file).st_size if self.file.is_file() else 0
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What every image becomes: its mode (L or RGB), size in pixels, and how it gets there.
+
+    resize: crop (the centre in the target's proportions), pad (all of it, on black), squash (proportions are not kept).
+    """
+
+    mode: str
+    width: int
+    height: int
+    resize: str = "crop"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channel, height, width)."""
+        return (1 if self.mode == "L" else 3, self.height, self.width)
+
+    @property
+    def bytes(self) -> int:
+        """Of one image."""
+        channels, height, width = self.shape
+        return channels * height * width
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the first bytes of an image say: whether it is grey, and its upright (width, height)."""
+
+    grey: bool
+    size: tuple[int, int]
+
+
+@contextmanager
+def strict_decoder() -> Iterator[None]:
+    """Decompression bombs are errors, and odd metadata, of which decoders warn, is no matter."""
+    with catch_warnings():
+        simplefilter("ignore")
+        filterwarnings("error", category=Image.DecompressionBombWarning)
+        yield
+
+
+def header(image: EncodedImage) -> Header | None:
+    """What an image's header says, without decoding it; None if it cannot be read."""
+    try:
+        with opened(image) as found:
+            width, height = found.size
+            turned = found.getexif().get(ORIENTATION, 1) >= 5
+            return Header(found.mode in GREY, (height, width) if turned else (width, height))
+    except Exception:  # decoders of damaged files raise anything; decoding will say what
+        return None
+
+
+def fitted(image: EncodedImage, fit: Fit) -> tuple[Pixels, bool]:
+    """The image as uint8 [channel, height, width], whether its size had to change. Raises DataError."""
+    with _readable(image):
+        upright = _upright(image, 2 * max(fit.width, fit.height))
+        array = np.asarray(_resized(upright.convert(fit.mode), fit), dtype=np.uint8)
+        return array.reshape(fit.height, fit.width, -1).transpose(2, 0, 1), upright.size != (fit.width, fit.height)
+
+
+def decode(image: EncodedImage) -> Image.Image:
+    """The image at its own size, upright, grey (mode L) or colour (mode RGB). Raises DataError that names it."""
+    with strict_decoder(), _readable(image):
+        return _upright(image, None)
+
+
+@contextmanager
+def _readable(image: EncodedImage) -> Iterator[None]:
+    """What goes wrong with an image becomes a DataError that names it."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise DataError(f"The image {image.name} does not exist.") from None
+    except Exception as error:  # decoders of damaged files raise anything
+        raise DataError(f"The image {image.name} cannot be read: {reason(error)}.") from None
+
+
+def pixels(images: Sequence[EncodedImage], fit: Fit) -> UInt8[Tensor, "n channel height width"]:
+    """A few images that must all be readable. Raises DataError that names the first that is not."""
+    with strict_decoder():
+        return torch.from_numpy(np.stack([fitted(image, fit)[0] for image in images]))
+
+
+def reason(error: Exception) -> str:
+    """Why an image cannot be read, in a few words, out of what its decoder or the system raised."""
+    if isinstance(error, FileNotFoundError):
+        return "it does not exist"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, UnidentifiedImageError):
+        return "it is not an image"
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return "it has too many pixels to be a photograph (a decompression bomb?)"
+    return " ".join(str(error).split()).rstrip(".") or "it is damaged"
+
+
+def opened(image: EncodedImage) -> Image.Image:
+    """The image, its header read and nothing decoded."""
+    content = image.content if isinstance(image.content, Path) else image.read()
+    if not (content.stat().st_size if isinstance(content, Path) else content):
+        raise ValueError("it is empty")
+    return Image.open(content if isinstance(content, Path) else io.BytesIO(content))
+
+
+def _upright(image: EncodedImage, longest: int | None) -> Image.Image:
+    """The decoded image, upright, grey or colour; its sides may be reduced as long as one has `longest` pixels."""
+    with opened(image) as found:
+        if longest is not None:
+            found.draft(None, (longest, longest))  # a JPEG much larger than needed is decoded at a fraction of its size
+        turned = found.getexif().get(ORIENTATION, 1) != 1
+        return _eight_bits(ImageOps.exif_transpose(found) if turned else found)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Grey (mode L) or colour (mode RGB). Raises ValueError for a range of brightness that the file does not tell."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
+        return Image.fromarray((np.asarray(image).astype(np.uint16) / 257).round().astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError("its pixels are 32-bit numbers; save it with 8 or 16 bits")
+    if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
+        return _on_white(image.convert("RGBA")).convert("L" if image.mode in GREY else "RGB")
+    return image.convert("L" if image.mode in GREY else "RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+
+
+def too_small(size: tuple[int, int], fit: Fit) -> bool:
+    """Whether hardly any pixel would be an image's own, were it brought to another size from its (width, height)."""
+    scales = fit.width / size[0], fit.height / size[1]
+    return min(size) * min(scales) < 1 if fit.resize == "pad" else max(scales) > ENLARGED
+
+
+def _resized(image: Image.Image, fit: Fit) -> Image.Image:
+    """The image at the target's size, antialiased. Raises ValueError where hardly any pixel would be its own."""
+    target = (fit.width, fit.height)
+    if image.size == target:
+        return image
+    if too_small(image.size, fit):
+        raise ValueError(f"it has only {image.width}×{image.height} pixels, too few for {fit.width}×{fit.height}")
+    if fit.resize == "squash":
+        return image.resize(target, Image.Resampling.LANCZOS)
+    return {"crop": ImageOps.fit, "pad": ImageOps.pad}[fit.resize](image, target, Image.Resampling.LANCZOS)

@@ -1,0 +1,359 @@
+"""Preparation, once: many encoded images to one memory-mapped file of pixels in the cache.
+
+The file is cut into chunks, which processes decode and write in place; a chunk that is done is noted with a hash of its
+pixels. So preparation may be killed at any moment and goes on where it stood, and a folder appears under its final name
+only when it is complete.
+"""
+
+import csv
+import hashlib
+import json
+import math
+import os
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int, Shaped
+from torch import Tensor
+
+from condgen.data.storage.cache import cache_folder
+from condgen.data.storage.images import RESIZE, EncodedImage, Fit, Header, Pixels, fitted, header, strict_decoder
+from condgen.data.storage.mapped import Mapped, Store
+from condgen.errors import DataError, RequestError, unknown
+
+VERSION = 1  # of what preparation makes of an image; a new one prepares everything anew
+SMALL = 50 * 2**20  # bytes, encoded and decoded, up to which images stay in memory
+LARGEST_GUESS = 64  # side that images of different sizes get when none is asked for
+SURVEYED = 4_096  # images whose headers decide on the size
+CHUNK = 12 * 2**20  # bytes of pixels
+PIXELS, FACTS, DONE = "images.u8", "prepared.json", "done.jsonl"
+
+Progress = Callable[[int, int], None]  # images done, of how many
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Images (or vectors), which of those that were given they are, and notes on what was done to them."""
+
+    images: Shaped[Tensor, "n ..."] | Mapped
+    rows: Int[Tensor, " n"]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What became of the images number `start` … : broken ones with reasons, how many changed size, a pixel hash."""
+
+    start: int
+    count: int
+    digest: str
+    resized: int
+    broken: list[tuple[int, str]]
+
+
+def prepare(
+    images: Sequence[EncodedImage],
+    size: int | None = None,
+    resize: str = "crop",
+    *,
+    broken: float = 0.05,
+    progress: Progress | None = None,
+) -> Prepared:
+    """All images as pixels of one size; what is small stays in memory, the rest is prepared in the cache, once.
+
+    size: the side of the square that every image is brought to, by the policy `resize` (see Fit). Without it, images of
+    one size stay as they are, unless a side is not divisible by 4; images of different sizes become squares.
+    broken: the share of images that may be unreadable; they are left out and listed. progress: told how far it is.
+
+    Raises DataError for more broken images, or too little room on the disk; RequestError for an impossible size.
+    """
+    fit, notes = plan(images, size, resize)
+    folder = prepared_folder()
+    key = _key(images, fit)
+    encoded = 0
+    for image in images:
+        encoded += image.encoded_size()
+        if encoded > SMALL:
+            break
+    if max(encoded, len(images) * fit.bytes) <= SMALL:
+        pixels, chunk = fit_all(0, images, fit)
+        return _without_broken(torch.from_numpy(pixels), images, [chunk], fit, notes, broken, folder / key)
+    chunks = _prepared(images, fit, folder / key, broken, progress or (lambda done, of: None))
+    store = Store(folder / key / PIXELS, (len(images), *fit.shape))
+    content = hashlib.blake2b(f"{fit.shape} {[c.digest for c in chunks]}".encode(), digest_size=12).hexdigest()
+    mapped = Mapped(store, torch.arange(len(images)), content)
+    return _without_broken(mapped, images, chunks, fit, notes, broken, folder / key)
+
+
+def prepared_folder() -> Path:
+    """Where prepared images are kept, each set in a folder of its own."""
+    return cache_folder() / "prepared"
+
+
+# ---- what the images become
+
+
+def plan(images: Sequence[EncodedImage], size: int | None, resize: str) -> tuple[Fit, list[str]]:
+    """The common mode and size, from headers: grey only if all images are grey; and notes on them.
+
+    Raises RequestError for an impossible size or way to get there.
+    """
+    if resize not in RESIZE:
+        raise unknown("way to resize", resize, RESIZE)
+    if size is not None and (size < 4 or size % 4):
+        raise RequestError(f"The size {size} is not a positive multiple of 4.")
+    some = [images[k] for k in np.linspace(0, len(images) - 1, min(len(images), SURVEYED)).astype(int)]
+    seen = _headers(some)
+    grey = bool(seen) and all(h.grey for h in seen)
+    if grey and len(some) < len(images):
+        grey = all(h.grey for h in _headers(images))
+    (width, height), notes = target([h.size for h in seen], size, resize)
+    return Fit("L" if grey else "RGB", width, height, resize), notes
+
+
+def _headers(images: Sequence[EncodedImage]) -> list[Header]:
+    with strict_decoder():
+        return [found for image in images if (found := header(image))]
+
+
+def target(sizes: list[tuple[int, int]], size: int | None, resize: str) -> tuple[tuple[int, int], list[str]]:
+    """The common (width, height), and a note if it is not simply that of the images."""
+    if size is not None or not sizes:
+        return (size or 4, size or 4), []
+    did = {"crop": "cropped and resized", "pad": "padded and resized", "squash": "squashed"}[resize]
+    kinds = Counter(sizes)
+    (width, height), _ = kinds.most_common(1)[0]
+    if len(kinds) > 1:
+        side = max(4, min(LARGEST_GUESS, int(median(min(s) for s in sizes)) // 4 * 4))
+        span = f"{min(sizes)[0]}×{min(sizes)[1]} to {max(sizes)[0]}×{max(sizes)[1]}"
+        return (side, side), [f"Images have {len(kinds)} sizes ({span}); {did} to {side}×{side} (--size, --resize)."]
+    if width % 4 or height % 4:
+        wide, high = (max(4, round(side / 4) * 4) for side in (width, height))
+        return (wide, high), [f"Images are {width}×{height}; {did} to {wide}×{high}, since sides must divide by 4."]
+    return (width, height), []
+
+
+def _key(images: Sequence[EncodedImage], fit: Fit) -> str:
+    """Changes with the images, their order, and what is made of them."""
+    digest = hashlib.blake2b(f"{VERSION} {fit}".encode(), digest_size=16)
+    for image in images:
+        stamp = image.stamp()
+        digest.update(len(stamp).to_bytes(4, "little") + stamp)
+    return digest.hexdigest()
+
+
+def fit_all(start: int, images: Sequence[EncodedImage], fit: Fit) -> tuple[Pixels, Chunk]:
+    """Pixels uint8 [n, channel, height, width] of images number `start` …, zero where one is broken."""
+    pixels = np.zeros((len(images), *fit.shape), dtype=np.uint8)
+    broken, resized = [], 0
+    with strict_decoder():
+        for k, image in enumerate(images):
+            try:
+                pixels[k], changed = fitted(image, fit)
+                resized += changed
+            except DataError as error:
+                broken.append((start + k, str(error)))
+    return pixels, Chunk(start, len(images), _digest(pixels.tobytes()), resized, broken)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+# ---- the file in the cache
+
+
+def _prepared(images: Sequence[EncodedImage], fit: Fit, folder: Path, broken: float, progress: Progress) -> list[Chunk]:
+    """The chunks of a folder that is prepared already, or is now; another process doing the same is waited for."""
+    from filelock import FileLock
+
+    shape = (len(images), *fit.shape)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if not complete(folder, shape):
+                shutil.rmtree(folder, ignore_errors=True)
+                _make(images, fit, folder, math.prod(shape), broken, progress)
+            return _chunks(json.loads((folder / FACTS).read_text())["chunks"])
+    except OSError as error:
+        reason = error.strerror or error
+        raise DataError(
+            f"The images cannot be prepared in {folder.parent}: {reason}. Give it room and rights, or name another "
+            "folder in CONDGEN_CACHE."
+        ) from None
+
+
+def complete(folder: Path, shape: Sequence[int]) -> bool:
+    """Whether a folder holds images of this shape, prepared to the last one."""
+    pixels = folder / PIXELS
+    return (folder / FACTS).is_file() and pixels.is_file() and pixels.stat().st_size == math.prod(shape)
+
+
+def _make(images: Sequence[EncodedImage], fit: Fit, folder: Path, size: int, broken: float, progress: Progress) -> None:
+    """Prepare what an earlier attempt has not, then publish all of it at once."""
+    partial = folder.with_suffix(".partial")
+    partial.mkdir(exist_ok=True)
+    pixels = partial / PIXELS
+    _make_room(pixels, size)
+    chunks = _sound_chunks(partial, fit)
+    done = sum(c.count for c in chunks)
+    progress(done, len(images))
+    with (partial / DONE).open("w") as log:
+        for chunk in chunks:
+            log.write(json.dumps(asdict(chunk)) + "\n")
+        for chunk in _working(images, fit, pixels, {c.start for c in chunks}):
+            chunks.append(chunk)
+            log.write(json.dumps(asdict(chunk)) + "\n")
+            log.flush()
+            done += chunk.count
+            progress(done, len(images))
+    chunks.sort(key=lambda c: c.start)
+    _check_share(chunks, len(images), broken)
+    facts = {"version": VERSION, "shape": [len(images), *fit.shape], "fit": asdict(fit)}
+    (partial / FACTS).write_text(json.dumps(facts | {"chunks": [asdict(c) for c in chunks]}))
+    with pixels.open("rb+") as file:
+        os.fsync(file.fileno())
+    (partial / DONE).unlink()
+    partial.replace(folder)
+
+
+def _make_room(pixels: Path, size: int) -> None:
+    """The file at its full size. Raises DataError when the disk has no room for it."""
+    taken = pixels.stat().st_blocks * 512 if pixels.exists() and hasattr(os.stat_result, "st_blocks") else 0
+    free = shutil.disk_usage(pixels.parent).free
+    if free < size - taken + 64 * 2**20:
+        raise DataError(
+            f"The prepared images take {size / 1e9:.1f} GB, but {pixels.parent.parent} has only {free / 1e9:.1f} GB "
+            "free. Make room, name a folder on another disk in CONDGEN_CACHE, or ask for smaller images (--size)."
+        )
+    with pixels.open("ab") as file:
+        file.truncate(size)
+
+
+def _sound_chunks(partial: Path, fit: Fit) -> list[Chunk]:
+    """Chunks that an earlier attempt finished, and whose pixels are on the disk as they were noted."""
+    if not (partial / DONE).is_file():
+        return []
+    lines = (partial / DONE).read_text().splitlines()
+    try:
+        found = _chunks(map(json.loads, lines))
+    except (ValueError, TypeError):  # killed in the middle of a line: all but the last are whole
+        found = _chunks(map(json.loads, lines[:-1]))
+    with (partial / PIXELS).open("rb") as file:
+
+        def sound(chunk: Chunk) -> bool:
+            file.seek(chunk.start * fit.bytes)
+            return _digest(file.read(chunk.count * fit.bytes)) == chunk.digest
+
+        return [chunk for chunk in found if sound(chunk)]
+
+
+def _chunks(found: Any) -> list[Chunk]:
+    return [Chunk(**{**c, "broken": [(row, why) for row, why in c["broken"]]}) for c in found]
+
+
+def _working(images: Sequence[EncodedImage], fit: Fit, pixels: Path, done: set[int]) -> Iterator[Chunk]:
+    """Chunks as processes finish them. joblib's need no `if __name__ == "__main__"` in a person's script."""
+    from concurrent.futures.process import BrokenProcessPool
+
+    from joblib import Parallel, delayed
+
+    count = max(16, min(1_024, CHUNK // fit.bytes))  # a small loss when killed, a small part of the whole
+    starts = [start for start in range(0, len(images), count) if start not in done]
+    me = os.getpid()
+    jobs = (delayed(_write_for)(me, pixels, start, list(images[start : start + count]), fit) for start in starts)
+    try:
+        yield from Parallel(n_jobs=-1, return_as="generator_unordered")(jobs)
+    except BrokenProcessPool:
+        raise DataError(
+            "A process that decoded images was killed, most likely because memory ran out. Do the same again, and "
+            "preparation goes on where it stood."
+        ) from None
+
+
+def _write_for(parent: int, pixels: Path, start: int, images: list[EncodedImage], fit: Fit) -> Chunk:
+    _end_with(parent)
+    return _write(pixels, start, images, fit)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """Let this process end soon after the one that it works for, even if that one is killed."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    if os.getppid() == parent:
+        threading.Thread(target=watch, daemon=True).start()
+
+
+def _write(pixels: Path, start: int, images: list[EncodedImage], fit: Fit) -> Chunk:
+    """Decode a chunk into its place. Whoever else does it too writes the same bytes."""
+    array, chunk = fit_all(start, images, fit)
+    with pixels.open("rb+") as file:
+        file.seek(start * fit.bytes)
+        file.write(array.data)
+    return chunk
+
+
+# ---- what is broken
+
+
+def _check_share(chunks: Sequence[Chunk], n: int, allowed: float) -> None:
+    """Raises DataError when more than the allowed share of images is broken."""
+    reasons = [why for chunk in chunks for _, why in chunk.broken]
+    if len(reasons) > allowed * n or len(reasons) == n:
+        more = f" (and {len(reasons) - 3:,} more)" if len(reasons) > 3 else ""
+        raise DataError(
+            f"{len(reasons):,} of {n:,} images are unusable, and a share of at most {allowed:.2g} may be left out: "
+            f"{' '.join(reasons[:3])}{more} Repair them or take them out, or allow more (--broken)."
+        )
+
+
+def _without_broken(
+    pixels: Tensor | Mapped,
+    images: Sequence[EncodedImage],
+    chunks: Sequence[Chunk],
+    fit: Fit,
+    notes: list[str],
+    allowed: float,
+    folder: Path,
+) -> Prepared:
+    """The images that could be read, and a note on those that could not."""
+    n = len(images)
+    _check_share(chunks, n, allowed)
+    broken = [each for chunk in chunks for each in chunk.broken]
+    resized = sum(chunk.resized for chunk in chunks)
+    if 0 < resized < n - len(broken) and not notes:
+        notes = [f"{resized:,} images of other sizes were brought to {fit.width}×{fit.height} ({fit.resize})."]
+    if not broken:
+        return Prepared(pixels, torch.arange(n), notes)
+    path = folder.with_suffix(".quarantine.csv")
+    _quarantine(path, images, broken)
+    kept = torch.ones(n, dtype=torch.bool)
+    kept[[row for row, _ in broken]] = False
+    what = f"{len(broken):,} of {n:,} images are unusable and were left out; {path} says why. The first: {broken[0][1]}"
+    return Prepared(pixels[kept], kept.nonzero()[:, 0], [*notes, what])
+
+
+def _quarantine(path: Path, images: Sequence[EncodedImage], broken: Sequence[tuple[int, str]]) -> None:
+    """List the images that are left out, with reasons."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    with partial.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        table = csv.writer(file)
+        table.writerow(["row", "image", "reason"])
+        table.writerows([row + 1, images[row].name, reason] for row, reason in broken)
+    partial.replace(path)

@@ -1,0 +1,121 @@
+"""A rendered world: a schema, a distribution of attributes, and a renderer that knows the exact truth."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from condgen.data.dataset import Dataset, Splits
+from condgen.data.splits import split
+from condgen.data.synthetic.cache import kept
+from condgen.data.synthetic.drawing import Draws
+from condgen.errors import RequestError
+from condgen.rng import Rng
+from condgen.schema import Attribute, Condition, Continuous, Schema
+
+IMAGES = 10_000  # that a world is loaded with unless another number is asked for
+_DRAWS, _CHUNK = 40, 32  # numbers that vary an image; images drawn at a time, few enough for the processor's cache
+_CONDITIONS, _PICTURES = 0, 1  # the streams that conditions and images are drawn from
+
+
+@dataclass(frozen=True)
+class Link:
+    """A correlation: where `leader` has one of these values, `follower` tends to have the value beside it."""
+
+    leader: str
+    follower: str
+    values: Mapping[str, str]
+
+
+class World(ABC):
+    """Images of exactly known attributes, as many as are asked for.
+
+    name: what `load` calls it. version: of what it draws; part of the name it is cached under. size: side of an image
+    in pixels, a multiple of 4.
+
+    Raises RequestError for a size that cannot be drawn.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    schema: ClassVar[Schema]
+    links: ClassVar[Sequence[Link]] = ()
+    smallest: ClassVar[int] = 16  # size that shows what it should
+    step: ClassVar[int] = 4  # what sizes are multiples of
+    slow: ClassVar[bool] = False  # slower to draw than to read: what `splits` draws is kept
+
+    def __init__(self, size: int):
+        if size < self.smallest or size % self.step:
+            raise RequestError(
+                f"The world {self.name} is drawn at sizes that are multiples of {self.step} from {self.smallest} on, "
+                f"not at {size}."
+            )
+        self.size = size
+
+    def conditions(self, n: int, seed: int = 0, correlation: int | float = 0.0) -> Condition:
+        """n conditions: every value equally likely, and independent unless `correlation` says otherwise.
+
+        correlation: the chance, 0 to 1, that an attribute follows the one it is linked to. Condition k depends on the
+        seed and k alone.
+        """
+        if not 0 <= correlation <= 1:
+            raise RequestError(f"A correlation is a chance from 0 to 1, not {correlation}.")
+        u = Rng(_seeds(n, seed, _CONDITIONS)).uniform(len(self.schema) + len(self.links))
+        values = {a.name: _code(a, column) for a, column in zip(self.schema, u.unbind(1), strict=False)}
+        for link, column in zip(self.links, u.unbind(1)[len(self.schema) :], strict=True):
+            values[link.follower] = self._followed(link, values, column < correlation)
+        return Condition(self.schema, values, torch.ones(n, len(self.schema), dtype=torch.bool))
+
+    def _followed(self, link: Link, values: Mapping[str, Tensor], follows: Tensor) -> Tensor:
+        """The follower's codes, replaced where they follow the leader's."""
+        leader, follower = self.schema[link.leader], self.schema[link.follower]
+        codes = values[link.follower]
+        for value, other in link.values.items():
+            led = follows & (values[link.leader] == leader.parse(value))
+            codes = torch.where(led, follower.parse(other), codes)
+        return codes
+
+    def render(self, condition: Condition, rng: Rng) -> UInt8[Tensor, "n channel height width"]:
+        """One image per condition; image k depends on condition k and stream k alone.
+
+        Raises RequestError for conditions that leave an attribute free.
+        """
+        if not condition.complete:
+            raise RequestError(f"A picture of the world {self.name} needs every attribute; some were left free.")
+        numbers = rng.uniform(_DRAWS)
+        starts = range(0, max(len(condition), 1), _CHUNK)
+        return torch.cat([self._draw(condition[k : k + _CHUNK], Draws(numbers[k : k + _CHUNK])) for k in starts])
+
+    @abstractmethod
+    def _draw(self, condition: Condition, draws: Draws) -> UInt8[Tensor, "n channel height width"]:
+        """The images of a few complete conditions."""
+
+    def dataset(self, n: int = IMAGES, seed: int = 0, correlation: int | float = 0.0) -> Dataset:
+        """n images and their conditions; more of them begin with the same ones, another seed gives all others."""
+        condition = self.conditions(n, seed, correlation)
+        return Dataset(self.render(condition, Rng(_seeds(n, seed, _PICTURES))), condition)
+
+    def splits(self, n: int = IMAGES) -> Splits:
+        """n images, split for training, validating and testing."""
+        if not self.slow:
+            return split(self.dataset(n), source=self.name)
+        x = kept(f"{self.name}-{self.version}-{self.size}-{n}", lambda: self.dataset(n).x)
+        return split(Dataset(x, self.conditions(n)), source=self.name)
+
+
+def _code(attribute: Attribute, u: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """Codes of uniformly likely values, from uniform numbers."""
+    if isinstance(attribute, Continuous):
+        return u * (attribute.high - attribute.low) + attribute.low
+    count = len(attribute.choices)
+    return (u * count).floor().clamp(max=count - 1)
+
+
+def _seeds(n: int, seed: int, stream: int) -> range:
+    """A seed of each image's own: different seeds and streams have none in common."""
+    first = (2 * seed + stream) << 32
+    return range(first, first + n)

@@ -1,0 +1,309 @@
+"""Comparisons: reports in, one table out, with a row per setting and mean ± standard deviation over its seeds.
+
+Only what was measured by one recipe is compared, and a row is called the best only where that is beyond noise.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from statistics import fmean, mean, stdev
+from typing import Any, Literal
+
+from scipy.stats import ttest_ind_from_stats
+
+from condgen.errors import RequestError
+from condgen.evaluation.comparison.columns import Quantity, groups
+from condgen.evaluation.report import Recipe, Report
+
+Place = Literal["terminal", "page"]
+
+LEVEL = 0.05  # a difference is beyond noise when chance would make one like it less often than this
+NO_SETTING = ("seed", "checkpoint_seconds")  # fields of Training that do not make another row
+EVERYWHERE = ("model", "mechanism", "prior", "images", "seconds")  # settings that rows of different models share
+BARE = ("model", "mechanism", "prior")  # settings whose values say what they are
+SAMPLED = "sampled with "  # sampling options among the settings
+OPTIONS = {  # of `condgen evaluate`, for the parts of a recipe that it is told
+    **{name: name for name in ("samples", "labels", "features", "pairs", "useful")},
+    "seed": "measure-seed",
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that has no report: what it was to be, as in `Report.run`, and why it failed."""
+
+    run: dict[str, Any]
+    reason: str
+    sampling: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A quantity over the seeds of a row. sd: None with one seed. best: better than in every other row beyond noise."""
+
+    values: tuple[float, ...]
+    mean: float
+    sd: float | None
+    best: bool = False
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Cell":
+        """The cell of these values."""
+        return cls(tuple(values), fmean(values), stdev(values) if len(values) > 1 else None)
+
+
+@dataclass(frozen=True)
+class Row:
+    """Runs that differ in their seeds only.
+
+    seeds, runs: of what was measured. failed: one sentence for each run that was not. cells: by a quantity's name.
+    """
+
+    label: str
+    settings: dict[str, Any]
+    seeds: tuple[int, ...]
+    runs: tuple[str, ...]
+    failed: tuple[str, ...]
+    cells: dict[str, Cell]
+
+    def own(self, common: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings that not all rows share."""
+        return {name: value for name, value in self.settings.items() if name not in common}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rows by settings, columns by quantities. common: the settings that all rows share."""
+
+    recipe: Recipe
+    quantities: tuple[Quantity, ...]
+    rows: tuple[Row, ...]
+    common: dict[str, Any]
+    format: int = 1
+
+    def shown(self, where: Place) -> list[Quantity]:
+        """The columns that fit there."""
+        return [q for q in self.quantities if q.where in ("terminal", where)]
+
+    @property
+    def undecided(self) -> list[Quantity]:
+        """What several rows have and none is best in."""
+        found = []
+        for q in self.quantities:
+            cells = [row.cells[q.name] for row in self.rows if q.name in row.cells]
+            if q.better and len(cells) > 1 and not any(cell.best for cell in cells):
+                found.append(q)
+        return found
+
+
+def compare(reports: Sequence[Report], failures: Sequence[Failure] = ()) -> Comparison:
+    """The comparison of runs that were measured alike; runs that differ in their seed only are one row.
+
+    Raises RequestError when there is nothing to compare, when recipes differ (see `must_match`), and when two runs are
+    the same one twice.
+    """
+    if not reports:
+        raise RequestError(" ".join(["There is no report to compare.", *(_said(f) for f in failures)]))
+    must_match(reports)
+    grouped: dict[str, list[Report | Failure]] = {}
+    members: list[Report | Failure] = [*reports, *failures]
+    for each in members:
+        grouped.setdefault(_key(settings(each)), []).append(each)
+    described = [settings(alike[0]) for alike in grouped.values()]
+    rows = [_row(*pair) for pair in zip(labels(described), grouped.values(), strict=True)]
+    quantities = _quantities(reports)
+    return Comparison(reports[0].recipe, quantities, tuple(_with_best(rows, quantities)), _common(described))
+
+
+def must_match(reports: Sequence[Report]) -> None:
+    """Raises RequestError when recipes differ: what differs, which runs have which value, and how to mend it."""
+    differing = {f.name: by for f in fields(Recipe) if len(by := _by_value(reports, f.name)) > 1}
+    if not differing:
+        return
+    parts = [f"{name} is {_versus(by)}" for name, by in differing.items()]
+    wanted = reports[0].recipe
+    wrong = [_path(r) for r in reports if r.recipe != wanted]
+    raise RequestError(
+        f"These runs were not measured by the same recipe, so their numbers cannot be compared: {'; '.join(parts)}. "
+        f"Measure them like {_path(reports[0])}: {_mending(wanted, list(differing), wrong)}."
+    )
+
+
+def _by_value(reports: Sequence[Report], name: str) -> dict[str, list[str]]:
+    """Which runs have which value of a part of the recipe."""
+    by: dict[str, list[str]] = {}
+    for report in reports:
+        by.setdefault(text(getattr(report.recipe, name)), []).append(_path(report))
+    return by
+
+
+def _versus(by: Mapping[str, Sequence[str]]) -> str:
+    return " but ".join(f"{value} for {_listed(runs)}" for value, runs in by.items())
+
+
+def _mending(wanted: Recipe, differing: Sequence[str], runs: Sequence[str]) -> str:
+    """What to do about differing parts of a recipe."""
+    options = "".join(
+        f" --{option} {_plain(getattr(wanted, name))}" for name, option in OPTIONS.items() if name in differing
+    )
+    advice = f"condgen evaluate {'RUN' if len(runs) > 1 else runs[0]}{options}"
+    advice += f" for each of {_listed(runs)}" if len(runs) > 1 else ""
+    if {"reference", "held_out", "judge"} & set(differing):
+        advice += ", on the same data and by the same judge"
+    return advice
+
+
+def settings(of: Report | Failure) -> dict[str, Any]:
+    """What makes a run's row: model, arguments, training but for the seed, data, and how it was sampled."""
+    run = of.run
+    training = {k: v for k, v in run["training"].items() if k not in NO_SETTING}
+    data = {k: run["data"].get(k) for k in ("fingerprint", "teacher") if run["data"].get(k)}
+    sampled = {SAMPLED + k: v for k, v in of.sampling.items() if v is not None}
+    return {"model": run["model"], **run["arguments"], **training, **sampled, **data}
+
+
+def labels(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A short name for each row's settings: what differs between rows of its model, and what all models have.
+
+    With one row, or where nothing else tells a row apart, its model.
+    """
+    return [_label(row, rows) for row in rows]
+
+
+def _label(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+    family = [each for each in rows if each["model"] == row["model"]]
+    shown = [
+        _setting(name, value)
+        for name, value in row.items()
+        if value is not None
+        and (
+            _varies(name, family)
+            or (name in EVERYWHERE and _varies(name, [each for each in rows if name in each]))
+            or (name.startswith(SAMPLED) and _varies(name, rows))
+        )
+    ]
+    return " · ".join(shown) or str(row["model"])
+
+
+def _varies(name: str, rows: Iterable[Mapping[str, Any]]) -> bool:
+    return len({_key(row.get(name)) for row in rows}) > 1
+
+
+def _setting(name: str, value: object) -> str:
+    return str(value) if name in BARE else f"{name.removeprefix(SAMPLED)}={text(value)}"
+
+
+def _common(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The settings that all rows share."""
+    return {k: v for k, v in rows[0].items() if all(k in row for row in rows) and not _varies(k, rows)}
+
+
+def _row(label: str, members: Sequence[Report | Failure]) -> Row:
+    """The row of runs that differ in their seeds. Raises RequestError when they do not even do that."""
+    measured = [each for each in members if isinstance(each, Report)]
+    _must_be_independent(label, measured)
+    found = [{q.name: v for group in groups(each) for q, v in group.items()} for each in measured]
+    names = dict.fromkeys(name for values in found for name in values)
+    return Row(
+        label,
+        settings(members[0]),
+        tuple(_seed(each) for each in measured),
+        tuple(_path(each) for each in measured),
+        tuple(_said(each) for each in members if isinstance(each, Failure)),
+        {name: Cell.of([values[name] for values in found if name in values]) for name in names},
+    )
+
+
+def _must_be_independent(label: str, reports: Sequence[Report]) -> None:
+    """The same run twice would be a spread of nothing, and make any difference look certain."""
+    runs: dict[int, str] = {}
+    for report in reports:
+        if (seed := _seed(report)) in runs:
+            raise RequestError(
+                f"{runs[seed]} and {_path(report)} ({label}) have the same settings and the same seed, {seed}: "
+                "they are one run, not two. Leave one of them out, or train with another seed (--seed)."
+            )
+        runs[seed] = _path(report)
+
+
+def _quantities(reports: Sequence[Report]) -> tuple[Quantity, ...]:
+    """All that any report holds, group by group."""
+    by_group = zip(*(groups(report) for report in reports), strict=True)
+    return tuple(dict.fromkeys(q for group in by_group for part in group for q in part))
+
+
+def _with_best(rows: Sequence[Row], quantities: Sequence[Quantity]) -> list[Row]:
+    """The rows, with the best cell of every quantity marked where there is one."""
+    cells = [dict(row.cells) for row in rows]
+    for q in quantities:
+        having = [row for row in cells if q.name in row]
+        best = winner([[q.score(v) for v in row[q.name].values] for row in having]) if q.better else None
+        if best is not None:
+            having[best][q.name] = replace(having[best][q.name], best=True)
+    return [replace(row, cells=found) for row, found in zip(rows, cells, strict=True)]
+
+
+def winner(scores: Sequence[Sequence[float]]) -> int | None:
+    """Which row's scores are higher than those of every other row beyond noise; None if none are.
+
+    Welch's t-test of the highest mean against each other row, with Holm's correction for their number: all of its
+    hypotheses are rejected when the i-th smallest of m p-values is below level / (m − i + 1) for every i (Holm 1979).
+    Rows of one seed say nothing about noise: then there is no winner.
+    """
+    if len(scores) < 2 or min(map(len, scores)) < 2:
+        return None
+    best = max(range(len(scores)), key=lambda k: fmean(scores[k]))
+    chances = sorted(chance(scores[best], other) for k, other in enumerate(scores) if k != best)
+    return best if all(p * (len(chances) - i) < LEVEL for i, p in enumerate(chances)) else None
+
+
+def chance(a: Sequence[float], b: Sequence[float]) -> float:
+    """How often chance alone would make samples of one distribution differ so much: Welch's t-test (Welch 1947).
+
+    Where neither varies t has no scale, and what remains is how many of all ways to deal the values out separate them.
+    """
+    if len(set(a)) == len(set(b)) == 1:
+        return 1.0 if a[0] == b[0] else 2 / math.comb(len(a) + len(b), len(a))
+    moments = (mean(a), stdev(a), len(a), mean(b), stdev(b), len(b))  # exact ones: equal values have no spread
+    return float(ttest_ind_from_stats(*moments, equal_var=False).pvalue)
+
+
+def dumps(comparison: Comparison) -> str:
+    """JSON with everything: every quantity, the values of every seed, all settings, the recipe."""
+    content = asdict(comparison) | {"undecided": [q.name for q in comparison.undecided]}
+    return json.dumps(content, indent=2, ensure_ascii=False, default=str)
+
+
+def text(value: object) -> str:
+    """A setting as people read it."""
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else _plain(value)
+
+
+def _path(report: Report) -> str:
+    return str(report.run["path"])
+
+
+def _seed(of: Report | Failure) -> int:
+    return int(of.run["training"]["seed"])
+
+
+def _said(failure: Failure) -> str:
+    return f"{Path(failure.run['path']).name} failed: {failure.reason}"
+
+
+def _key(value: object) -> str:
+    """Equal for what is equal once it has been through JSON."""
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _plain(value: object) -> str:
+    """A setting as it is given on the command line."""
+    if isinstance(value, tuple | list):
+        return ",".join(map(_plain, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)

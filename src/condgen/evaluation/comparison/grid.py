@@ -1,0 +1,256 @@
+"""Grids: models × mechanisms × priors × seeds, trained under one budget, each in a folder of its own, and measured.
+
+A grid is resumable: the same call goes on where the last one stopped. What is trained is not trained again, what is
+measured is not measured again, and nothing is overwritten.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import filelock
+import torch
+
+from condgen.data import Splits
+from condgen.errors import RequestError, RunError
+from condgen.evaluation.comparison.comparison import Failure
+from condgen.evaluation.measure import fingerprint
+from condgen.evaluation.report import FILE, Recipe, Report
+from condgen.models import build
+from condgen.runs.run import Run
+from condgen.runs.train import resume, split_arguments, train
+from condgen.training import Monitor, checkpoint
+from condgen.training.checkpoint import Info
+from condgen.training.trainer import HEALTHY, Interrupted
+
+LOCK = ".lock"  # in the grid's folder while it is worked on
+OWN = ("model", "mechanism", "prior", "seed", "images", "seconds")  # what a grid has arguments of its own for
+
+Evaluate = Callable[[Run, Splits], Report]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a grid.
+
+    label: what tells its setting from the others'. arguments: of `condgen.train`, with the budget and the seed.
+    """
+
+    label: str
+    model: str
+    arguments: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return f"{self.label}-{self.arguments['seed']}"
+
+    def settings(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The recipe of the model and the settings of Training, complete, as a checkpoint has them."""
+        of_model, of_training = split_arguments(self.model, self.arguments)
+        return {"model": self.model, "arguments": of_model}, of_training
+
+
+def cells(
+    data: Splits,
+    models: Sequence[str],
+    mechanisms: Sequence[str] = (),
+    priors: Sequence[str] = (),
+    seeds: Sequence[int] = (0,),
+    *,
+    images: int | None = None,
+    seconds: int | float | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> list[Cell]:
+    """All runs of a grid, the first seed of every setting first.
+
+    Without mechanisms or priors every model has its own. images, seconds: the budget, of each run the same; one of
+    them. settings: further arguments, of every model and its training.
+
+    Raises RequestError when the budget is missing, and, before anything is trained, for all settings that cannot be.
+    """
+    if (images is None) == (seconds is None):
+        raise RequestError(
+            "Runs are compared under one budget: give a time (--budget 3m) or a number of --images (500k)."
+        )
+    if taken := [name for name in settings or {} if name in OWN]:
+        raise RequestError(f"A grid sets {', '.join(taken)} itself; use its options instead of --set.")
+    budget = {"images": images} if seconds is None else {"seconds": seconds}
+    if not models:
+        raise RequestError("Name at least one model to train (--models cvae,flow).")
+    named = product(_once(models), _once(mechanisms) or [None], _once(priors) or [None])
+    planned = [_cell(*names, settings={**budget, **(settings or {})}) for names in named]
+    _must_be_possible(planned, data)
+    return [replace(cell, arguments={**cell.arguments, "seed": seed}) for seed in _once(seeds) for cell in planned]
+
+
+def _once(values: Sequence[Any]) -> list[Any]:
+    return list(dict.fromkeys(values))
+
+
+def _cell(model: str, mechanism: str | None, prior: str | None, settings: Mapping[str, Any]) -> Cell:
+    """A cell whose seed is still to come."""
+    named = {key: value for key, value in (("mechanism", mechanism), ("prior", prior)) if value is not None}
+    return Cell("-".join([model, *named.values()]), model, {**named, **settings})
+
+
+def _must_be_possible(planned: Sequence[Cell], data: Splits) -> None:
+    """Build every model once. Raises RequestError that says of each that cannot be built why."""
+    reasons: dict[str, list[str]] = {}
+    for cell in planned:
+        try:
+            recipe, _ = cell.settings()
+            build(cell.model, data.schema, data.shape, **recipe["arguments"])
+        except RequestError as error:
+            reasons.setdefault(str(error), []).append(cell.label)
+    if not reasons:
+        return
+    said = "; ".join(f"{', '.join(labels)}: {reason.rstrip('.')}" for reason, labels in reasons.items())
+    raise RequestError(
+        f"Nothing was trained, because {sum(map(len, reasons.values()))} of {len(planned)} settings of the grid are "
+        f"impossible. {said}. Train those that differ in kind on their own, and then: condgen compare RUN RUN …"
+    )
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where and how the runs of a grid are trained and measured.
+
+    evaluate: measures a run, by this recipe and this way of sampling (as in `Report`); its report is kept in the run's
+              folder, and what is there already is not measured again.
+    source:   how to load the data again, kept with every run. monitor: makes what shows a run's training.
+    say:      is told what happens.
+    """
+
+    out: Path
+    data: Splits
+    evaluate: Evaluate
+    recipe: Recipe
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    source: Mapping[str, Any] | None = None
+    monitor: Callable[[], Monitor] | None = None
+    say: Callable[[str], None] = lambda text: None
+
+    def run(self, planned: Sequence[Cell]) -> tuple[list[Report], list[Failure]]:
+        """Train and measure every cell, or what is missing of it. A cell that fails does not stop the others.
+
+        Raises RequestError, before anything is trained, when a folder holds another run; RunError when another process
+        is at work in the grid's folder; Interrupted after a signal, when everything is saved.
+        """
+        with _alone(self.out):
+            for cell in planned:
+                self._must_belong(cell)
+            outcomes = [self._outcome(cell, f"[{k}/{len(planned)}] {cell.name}") for k, cell in enumerate(planned, 1)]
+        return (
+            [each for each in outcomes if isinstance(each, Report)],
+            [each for each in outcomes if isinstance(each, Failure)],
+        )
+
+    def _outcome(self, cell: Cell, title: str) -> Report | Failure:
+        """What comes of a cell: its report, or why there is none."""
+        try:
+            run = self._trained(cell, title)
+            return self._known(run) or self._measured(run, title)
+        except Interrupted as error:
+            raise Interrupted(f"{error} Or give the same `condgen compare` again: it goes on with all runs.") from None
+        except (RunError, torch.OutOfMemoryError) as error:
+            reason = str(error).split("\n")[0]
+            self.say(f"{title}: failed. {reason}")
+            return self._failure(cell, reason)
+
+    def _trained(self, cell: Cell, title: str) -> Run:
+        """The run of a cell: opened if it is trained, resumed if it was begun, new otherwise."""
+        folder = self.out / cell.name
+        info = _begun(folder)
+        if info is None:
+            self.say(f"{title}: training")
+            source = dict(self.source or {})
+            return train(cell.model, self.data, folder, source=source, monitor=self._monitor(), **cell.arguments)
+        if not _finished(folder, info):
+            self.say(f"{title}: going on after {info.images:,} images")
+            return resume(folder, self.data, self._monitor())
+        return Run.open(folder)
+
+    def _measured(self, run: Run, title: str) -> Report:
+        self.say(f"{title}: measuring")
+        report = self.evaluate(run, self.data)
+        report.save(run.path)
+        return report
+
+    def _known(self, run: Run) -> Report | None:
+        """The report in a run's folder, if it is of this run's weights, this recipe and this way of sampling."""
+        if not (run.path / FILE).exists():
+            return None
+        report = Report.load(run.path / FILE)
+        sampled_alike = _plain(report.sampling) == _plain(self.sampling)
+        alike = report.recipe == self.recipe and sampled_alike and report.run.get("weights") == fingerprint(run)
+        return report if alike else None
+
+    def _monitor(self) -> Monitor | None:
+        return self.monitor() if self.monitor else None
+
+    def _failure(self, cell: Cell, reason: str) -> Failure:
+        """The failure of a cell, described as the report of its run would have been."""
+        recipe, training = cell.settings()
+        data = {"fingerprint": self.data.train.fingerprint}
+        return Failure({"path": cell.name, **recipe, "training": training, "data": data}, reason, dict(self.sampling))
+
+    def _must_belong(self, cell: Cell) -> None:
+        """Raises RequestError when the folder of a cell holds a run of other settings or data."""
+        folder = self.out / cell.name
+        info = _begun(folder)
+        if info is None:
+            return
+        recipe, training = cell.settings()
+        here, wanted = {**info.recipe["arguments"], **info.training}, {**recipe["arguments"], **training}
+        there = {"model": info.recipe["model"], "data": info.data.get("fingerprint"), **here}
+        asked = {"model": cell.model, "data": self.data.train.fingerprint, **wanted}
+        differing = [name for name in {**asked, **there} if _plain(there.get(name)) != _plain(asked.get(name))]
+        if differing:
+            said = ", ".join(f"{name}={there.get(name)} instead of {asked.get(name)}" for name in differing)
+            raise RequestError(
+                f"{folder} holds a run of other settings: {said}. Nothing was trained or overwritten; choose another "
+                "folder for this grid (--out), or give the settings that it was begun with."
+            )
+
+
+def _begun(folder: Path) -> Info | None:
+    """Where the run in a folder stands; None where there is none yet."""
+    file = folder / checkpoint.FILE
+    return checkpoint.load(file)[0] if file.exists() else None
+
+
+def _finished(folder: Path, info: Info) -> bool:
+    """Whether nothing is left to be done: a run that was stopped before its last look still keeps healthy weights."""
+    return info.total is not None and info.images >= info.total and not (folder / HEALTHY).exists()
+
+
+def _plain(value: object) -> str:
+    """Equal for settings that are equal once they have been saved."""
+    return json.dumps(value, sort_keys=True)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keeps other processes out of a folder. Raises RunError when one is there, or the folder cannot be written.
+
+    The lock is the operating system's, so a process that is killed leaves none behind.
+    """
+    lock = filelock.FileLock(out / LOCK, timeout=0)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except filelock.Timeout:
+        raise RunError(
+            f"Another `condgen compare` is at work in {out}. Wait until it is done, or choose another --out."
+        ) from None
+    except OSError as error:
+        raise RunError(f"The folder {out} cannot be written: {error.strerror}. Choose another --out.") from None
+    try:
+        yield
+    finally:
+        lock.release()

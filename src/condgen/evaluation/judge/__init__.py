@@ -1,0 +1,1 @@
+"""Independent predictors of the attributes, trained on real data only."""

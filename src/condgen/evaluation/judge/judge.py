@@ -1,0 +1,304 @@
+"""The judge: an independent predictor of every attribute, trained on real data only.
+
+It shares no weights with what it judges. Whatever it says about samples is to be read beside what it says about
+held-out real data.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from jaxtyping import Float, Shaped
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss, pad
+
+from condgen.data import Dataset, Splits, as_float
+from condgen.data.storage.cache import cache_folder
+from condgen.data.storage.mapped import Mapped, in_turn, taken
+from condgen.evaluation.judge.held_out import judged
+from condgen.schema import Attribute, Categorical, Condition, Continuous, Schema
+
+VERSION = 2  # of the judge's architecture and training: part of the name it is cached under
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a judge sees in n observations.
+
+    features: what its heads see, [n, feature].
+    outputs:  per attribute, on the CPU: log-probabilities of the values [n, value]; for a continuous attribute the
+              number it reads [n, 1], in the attribute's unit.
+    errors:   per continuous attribute, the standard deviation of the judge's error on validation data.
+    """
+
+    schema: Schema
+    features: Float[Tensor, "n feature"]
+    outputs: Mapping[str, Float[Tensor, "n output"]]
+    errors: Mapping[str, float]
+
+    @property
+    def condition(self) -> Condition:
+        """The most likely value of every attribute."""
+        values = {
+            a.name: out[:, 0] if isinstance(a, Continuous) else out.argmax(1).float()
+            for a, out in ((a, self.outputs[a.name]) for a in self.schema)
+        }
+        n = len(self.features)
+        return Condition(self.schema, values, torch.ones(n, len(self.schema), dtype=torch.bool))
+
+    def log_prob(self, name: str, codes: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """log q(code|x) of an attribute; of a continuous one the density of a Gaussian around what is read."""
+        out = self.outputs[name]
+        if isinstance(self.schema[name], Continuous):
+            normal = torch.distributions.Normal(out[:, 0], self.errors[name])
+            return normal.log_prob(codes)
+        return out.gather(1, codes.round().long()[:, None])[:, 0]
+
+    def errors_of(self, name: str, codes: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """How wrong each code is by what is read: 0 or 1, for a continuous attribute the distance in its unit."""
+        apart = (self.condition.values[name] - codes).abs()
+        return apart if isinstance(self.schema[name], Continuous) else (apart > 0.5).float()
+
+    def __getitem__(self, index: Any) -> "Reading":
+        """The reading of the observations at an index tensor, slice or boolean mask."""
+        outputs = {name: out[index] for name, out in self.outputs.items()}
+        return Reading(self.schema, self.features[index], outputs, self.errors)
+
+
+class Judge(nn.Module):
+    """Predicts every attribute of a schema from an observation of the given shape.
+
+    temperature: per attribute, what its logits are divided by so that probabilities are honest (Guo et al. 2017); for a
+    continuous attribute the standard deviation of the error, as a share of half the range. One until calibrated.
+    """
+
+    temperature: Float[Tensor, " attribute"]
+
+    def __init__(self, schema: Schema, shape: tuple[int, ...], width: int = 128):
+        super().__init__()
+        self.schema = schema
+        self.shape = shape
+        trunk = _image_trunk(shape, width) if len(shape) == 3 else _vector_trunk(shape[0], width)
+        self.trunk = nn.Sequential(trunk, nn.ReLU())
+        self.heads = nn.ModuleList(nn.Linear(width, a.width) for a in schema)
+        self.register_buffer("temperature", torch.ones(len(schema)))
+
+    def features(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch feature"]:
+        """What the heads see."""
+        return self.trunk(_channels_last(x))
+
+    def forward(self, x: Float[Tensor, "batch ..."]) -> dict[str, Float[Tensor, "batch output"]]:
+        """Per attribute: logits of the values, the logit of yes, or the value scaled to [−1, 1]; not calibrated."""
+        return self._outputs(self.features(x))
+
+    def _outputs(self, features: Float[Tensor, "batch feature"]) -> dict[str, Float[Tensor, "batch output"]]:
+        return {a.name: head(features) for a, head in zip(self.schema, self.heads, strict=True)}
+
+    def loss(self, x: Float[Tensor, "batch ..."], condition: Condition) -> Float[Tensor, ""]:
+        """The sum over attributes of the mean loss where the attribute is known."""
+        outputs = self(x)
+        losses = [_loss(a, outputs[a.name], condition.values[a.name]) * condition.given(a.name) for a in self.schema]
+        counts = [condition.given(a.name).sum().clamp(min=1) for a in self.schema]
+        return torch.stack([each.sum() / n for each, n in zip(losses, counts, strict=True)]).sum()
+
+    @torch.inference_mode()
+    def read(self, x: Shaped[Tensor, "n ..."] | Mapped, batch: int = 512) -> Reading:
+        """What the judge sees in observations (uint8 or floats), in float32 on the CPU."""
+        self.eval()
+        features = self._all_features(x, batch)
+        outputs = self._outputs(features)
+        scale = dict(zip(self.schema.names, self.temperature, strict=True))
+        read = {a.name: _readable(a, outputs[a.name], scale[a.name]).cpu() for a in self.schema}
+        errors = {a.name: float(scale[a.name]) * (a.high - a.low) / 2 for a in self.schema if isinstance(a, Continuous)}
+        return Reading(self.schema, features.cpu(), read, errors)
+
+    def _all_features(self, x: Shaped[Tensor, "n ..."] | Mapped, batch: int = 512) -> Float[Tensor, "n feature"]:
+        device = self.temperature.device
+        return torch.cat([self.features(as_float(part.to(device))) for part in in_turn(x, batch)])
+
+    def predict(self, x: Shaped[Tensor, "n ..."] | Mapped, batch: int = 512) -> Condition:
+        """The most likely attributes of each observation."""
+        return self.read(x, batch).condition
+
+    def agreement(self, x: Shaped[Tensor, "n ..."] | Mapped, condition: Condition) -> dict[str, float]:
+        """Per attribute, over the observations where it is given: accuracy, or mean absolute error if continuous."""
+        predicted = self.predict(x)
+        result = {}
+        for a in self.schema:
+            given = condition.given(a.name)
+            seen, asked = predicted.values[a.name][given], condition.values[a.name][given]
+            errors = (seen - asked).abs()
+            result[a.name] = float((errors if isinstance(a, Continuous) else (errors < 0.5).float()).mean())
+        return result
+
+    @torch.inference_mode()
+    def calibrate(self, data: Dataset) -> "Judge":
+        """Fit the temperatures to data that the judge was not trained on; attributes without labels keep theirs."""
+        self.eval()
+        outputs = {name: out.cpu() for name, out in self._outputs(self._all_features(data.observations)).items()}
+        for k, a in enumerate(self.schema):
+            given = data.condition.given(a.name)
+            if given.any():
+                self.temperature[k] = _temperature(a, outputs[a.name][given], data.condition.values[a.name][given])
+        return self
+
+
+def train_judge(
+    x: Shaped[Tensor, "n ..."] | Mapped,
+    condition: Condition,
+    *,
+    images: int | None = None,
+    batch: int = 128,
+    lr: float = 2e-3,
+    shift: int = 2,
+    seed: int = 0,
+) -> Judge:
+    """A judge trained on real observations: uint8 images [n, channel, height, width] or float vectors [n, dimension].
+
+    Of images in a memory-mapped file a batch at a time is in memory.
+
+    images: how many are seen in all; unless given 300,000, of images each 15 times, but 100,000 at least and 300,000
+            at most.
+    shift:  images are moved by up to this many pixels, if they are large enough.
+
+    Observations without any label teach it nothing and are left out.
+    """
+    known = condition.present.any(1)
+    if known.any() and not known.all():
+        x, condition = x[known], condition[known]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        judge = Judge(condition.schema, tuple(x.shape[1:]))
+        few = min(max(15 * len(x), 100_000), 300_000) if len(x.shape) == 4 else 300_000
+        seen = few if images is None else images
+        steps = max(seen // batch, 1)
+        optimiser = torch.optim.AdamW(judge.parameters(), lr=lr, weight_decay=0.01)
+        judge.train()
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps, pct_start=0.2)
+        for _ in range(steps):
+            index = torch.randint(len(x), (min(batch, len(x)),))
+            loss = judge.loss(_shifted(as_float(taken(x, index)), shift), condition[index])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+    return judge.eval()
+
+
+def judge_for(data: Splits, **arguments: Any) -> Judge:
+    """The judge of a dataset: trained once on its training part, calibrated on its validation part, then kept.
+
+    Of combinations that are held out it knows half of the examples (see `held.judged`), or it could not judge them. It
+    is kept in the cache under the fingerprint of what it was trained on. arguments: of `train_judge`. The cache is
+    $CONDGEN_CACHE, or `condgen` in the user's cache folder.
+    """
+    if kept := kept_judge(data, **arguments):
+        return kept
+    train = judged(data).train
+    path = _kept_at(train, arguments)
+    judge = train_judge(train.observations, train.condition, **arguments).calibrate(data.validation)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    save_file({k: v.contiguous() for k, v in judge.state_dict().items()}, partial)
+    partial.replace(path)
+    return judge
+
+
+def kept_judge(data: Splits, **arguments: Any) -> Judge | None:
+    """The judge of a dataset if `judge_for` has trained it before; what cannot be read is removed."""
+    train = judged(data).train
+    path = _kept_at(train, arguments)
+    if not path.is_file():
+        return None
+    judge = Judge(train.schema, train.shape)
+    try:
+        judge.load_state_dict(load_file(path))
+    except (RuntimeError, safetensors.SafetensorError):
+        path.unlink()  # cut short, or from another version
+        return None
+    return judge.eval()
+
+
+def _kept_at(train: Dataset, arguments: Mapping[str, Any]) -> Path:
+    settings = "-".join(f"{k}{v}" for k, v in sorted(arguments.items()))
+    name = f"{train.fingerprint}{'-' * bool(settings)}{settings}-v{VERSION}.safetensors"
+    return cache_folder() / "judges" / name
+
+
+def _channels_last(x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
+    """Images in the memory layout that convolutions on a CPU are quickest with; vectors as they are."""
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
+
+
+def _shifted(x: Float[Tensor, "batch ..."], most: int) -> Float[Tensor, "batch ..."]:
+    """The batch's images, moved together by up to `most` pixels each way; vectors and tiny images as they are."""
+    if x.dim() < 4 or min(x.shape[2:]) < 16:
+        return x
+    dy, dx = torch.randint(0, 2 * most + 1, (2,)).tolist()
+    height, width = x.shape[2:]
+    return pad(x, (most,) * 4, mode="replicate")[:, :, dy : dy + height, dx : dx + width]
+
+
+def _image_trunk(shape: tuple[int, ...], width: int) -> nn.Module:
+    """Convolutions with batch norm, halving the image until a side is below 4; large images start at a low resolution.
+
+    The first convolution's stride brings an image to some 16 pixels a side, where the others are quick.
+    """
+    channels, height, side = shape
+    layers: list[nn.Module] = []
+    size, wide = (height, side), 32
+    stride = next((s for s in (8, 4, 2) if min(size) >= 12 * s), 1)
+    if stride > 1:
+        layers += [nn.Conv2d(channels, wide, 2 * stride + 1, stride, padding=stride), nn.BatchNorm2d(wide), nn.ReLU()]
+        size, channels, wide = (-(-height // stride), -(-side // stride)), wide, 64
+    while min(size) >= 4:
+        layers += [nn.Conv2d(channels, wide, 3, padding=1), nn.MaxPool2d(2), nn.BatchNorm2d(wide), nn.ReLU()]
+        size, channels, wide = (size[0] // 2, size[1] // 2), wide, min(2 * wide, 128)
+    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2), nn.Linear(channels * size[0] * size[1], width))
+
+
+def _vector_trunk(inputs: int, width: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)
+    )
+
+
+def _loss(a: Attribute, output: Float[Tensor, "batch output"], codes: Float[Tensor, " batch"]) -> Tensor:
+    """The loss of each observation [batch], on logits where the attribute is discrete."""
+    if isinstance(a, Categorical):
+        return cross_entropy(output, codes.long(), reduction="none")
+    if isinstance(a, Continuous):
+        return mse_loss(output, a.encode(codes), reduction="none")[:, 0]
+    return binary_cross_entropy_with_logits(output[:, 0], codes, reduction="none")
+
+
+def _readable(a: Attribute, output: Float[Tensor, "n output"], scale: Float[Tensor, ""]) -> Float[Tensor, "n read"]:
+    """Calibrated log-probabilities of the values, or the number in the attribute's unit."""
+    if isinstance(a, Continuous):
+        return a.low + (output + 1) / 2 * (a.high - a.low)
+    return _logits(a, output / scale).log_softmax(1)
+
+
+def _logits(a: Attribute, output: Float[Tensor, "n output"]) -> Float[Tensor, "n value"]:
+    """One logit per value; a flag's output is that of yes against no."""
+    return output if isinstance(a, Categorical) else torch.cat([torch.zeros_like(output), output], dim=1)
+
+
+def _temperature(
+    a: Attribute, output: Float[Tensor, "n output"], codes: Float[Tensor, " n"]
+) -> Float[Tensor, ""] | float:
+    """The temperature under which the codes are likeliest; of a continuous attribute the error's standard deviation.
+
+    The likelihood has one peak in the inverse temperature: a fine grid finds it, and a judge that makes no mistake at
+    all keeps finite confidence.
+    """
+    if isinstance(a, Continuous):
+        return (output - a.encode(codes)).square().mean().sqrt().clamp(min=1e-4)
+    grid = torch.logspace(-1, 1, 201)
+    losses = [cross_entropy(_logits(a, output / t), codes.round().long()) for t in grid.to(output)]
+    return float(grid[int(torch.stack(losses).argmin())])

@@ -1,0 +1,133 @@
+"""Counterfactuals: samples that differ in one thing only, and what that says about a model.
+
+Does a sample change as its request does (swap test), and does anything else change with it (leakage)?
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from condgen.data import Dataset
+from condgen.evaluation.judge.judge import Judge, Reading
+from condgen.evaluation.metrics.estimate import Estimate, mean
+from condgen.schema import Attribute, Continuous, LabelDistribution
+
+FIFTHS = 5  # parts into which a continuous attribute is cut where its values are compared
+
+Table = tuple[tuple[float, ...], ...]
+Weighted = tuple[Float[Tensor, " _"], Float[Tensor, " _"]]  # codes and their weights
+
+
+@dataclass(frozen=True)
+class Counterfactuals:
+    """Samples that differ in one thing only.
+
+    base:    samples of some conditions.
+    again:   of the same conditions, with other noise.
+    changed: per attribute, with the same noise and only this attribute asked differently.
+    """
+
+    base: Dataset
+    again: Dataset
+    changed: Mapping[str, Dataset]
+
+
+@dataclass(frozen=True)
+class Leakage:
+    """What else changes when one attribute is asked differently and the noise stays; row: asked, column: read.
+
+    changed: share of samples that are read differently; for a continuous attribute the mean change as a share of its
+             range.
+    still:   the same, per attribute, between two samples of one request with different noise: what a reading changes by
+             anyway.
+    data:    how far the attributes depend on each other in the training data: the Wasserstein distance, in the same
+             unit, between the column's distributions under two values of the row, on average over the values.
+    """
+
+    names: tuple[str, ...]
+    changed: Table
+    still: tuple[float, ...]
+    data: Table
+
+
+def swap(judge: Judge, a: Attribute, pairs: Counterfactuals | None) -> Estimate | None:
+    """Share of pairs x, x' of requests c, c' with q(c|x) q(c'|x') > q(c'|x) q(c|x'); ties count half.
+
+    Only pairs in which c gives the attribute: one that was free has no value to be told from another.
+    """
+    if pairs is None or a.name not in pairs.changed:
+        return None
+    here = pairs.base.condition.given(a.name).nonzero()[:, 0]
+    base, other = pairs.base[here], pairs.changed[a.name][here]
+    first, second = judge.read(base.x), judge.read(other.x)
+    c, c_other = base.condition.values[a.name], other.condition.values[a.name]
+    right = first.log_prob(a.name, c) + second.log_prob(a.name, c_other)
+    wrong = first.log_prob(a.name, c_other) + second.log_prob(a.name, c)
+    return mean((right > wrong).float() + 0.5 * (right == wrong).float())
+
+
+def leakage(judge: Judge, pairs: Counterfactuals, trained: LabelDistribution) -> Leakage:
+    """What else changes when one attribute is asked differently, beside how far the data ties attributes together."""
+    base = judge.read(pairs.base.x)
+    readings = {name: judge.read(samples.x) for name, samples in pairs.changed.items()}
+    again = judge.read(pairs.again.x)
+    named = [a for a in judge.schema if a.name in readings]
+    here = {a.name: pairs.base.condition.given(a.name) for a in named}  # where it was asked otherwise, not for once
+    return Leakage(
+        names=tuple(a.name for a in named),
+        changed=tuple(
+            tuple(_differs(b, base[here[a.name]], readings[a.name][here[a.name]]) for b in named) for a in named
+        ),
+        still=tuple(_differs(b, base, again) for b in named),
+        data=tuple(tuple(_dependence(trained, a, b) for b in named) for a in named),
+    )
+
+
+def _differs(b: Attribute, one: Reading, other: Reading) -> float:
+    apart = (one.condition.values[b.name] - other.condition.values[b.name]).abs()
+    return float(apart.mean()) / (b.high - b.low) if isinstance(b, Continuous) else float((apart > 0.5).float().mean())
+
+
+def _dependence(joint: LabelDistribution, a: Attribute, b: Attribute) -> float:
+    """The mean Wasserstein distance of b's distributions under two values of a, weighed by how often they meet."""
+    parts = list(_by_value(joint, a, b))
+    pairs = [(p * q, _wasserstein(b, one, other)) for (p, one), (q, other) in combinations(parts, 2)]
+    total = sum(weight for weight, _ in pairs)
+    return sum(weight * distance for weight, distance in pairs) / total if total else 0.0
+
+
+def _by_value(joint: LabelDistribution, a: Attribute, b: Attribute) -> Iterator[tuple[float, Weighted]]:
+    """For each value of a how often it occurs, and b's codes and weights there.
+
+    A continuous attribute is cut into about fifths; equal numbers stay together.
+    """
+    given = joint.rows.given(a.name) & joint.rows.given(b.name)
+    rows, weights = joint.rows[given], joint.counts[given]
+    codes = rows.values[a.name]
+    if isinstance(a, Continuous):
+        codes = (_ranks(codes, weights) * FIFTHS).floor()
+    for code in codes.unique():
+        here = codes == code
+        yield float(weights[here].sum() / weights.sum()), (rows.values[b.name][here], weights[here])
+
+
+def _ranks(codes: Float[Tensor, " _"], weights: Float[Tensor, " _"]) -> Float[Tensor, " _"]:
+    """The share of the weight below each number and half of that at it, in (0, 1): equal numbers have equal ranks."""
+    place = codes.unique(return_inverse=True)[1]
+    at = torch.bincount(place, weights.double())
+    return ((at.cumsum(0) - at / 2) / at.sum())[place]
+
+
+def _wasserstein(b: Attribute, one: Weighted, other: Weighted) -> float:
+    """The least mean change that turns one distribution into the other: 0 or 1 between names, a share of the range."""
+    if isinstance(b, Continuous):
+        from scipy.stats import wasserstein_distance
+
+        (x, p), (y, q) = one, other
+        return float(wasserstein_distance(x.numpy(), y.numpy(), p.numpy(), q.numpy())) / (b.high - b.low)
+    p, q = (torch.bincount(x.long(), w, minlength=len(b.choices)) / w.sum() for x, w in (one, other))
+    return float((p - q).abs().sum() / 2)

@@ -1,0 +1,204 @@
+"""The latent space of a model that encodes: what of the condition is in it, how much of it is used, and in what order.
+
+All numbers are about posterior means, encoded under each observation's own condition; where another choice matters, the
+report has both.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+from condgen.data import Dataset
+from condgen.errors import RequestError
+from condgen.models import Model
+from condgen.models.gaussian import DiagonalGaussian
+from condgen.models.vae.priors import GaussianPrior, Prior
+from condgen.schema import Condition, Continuous
+
+Latents = Float[Tensor, "n latent"]
+Codes = Shaped[Tensor, " n"]
+
+
+@dataclass(frozen=True)
+class LatentReport:
+    """What the latents of held-out observations are like.
+
+    z:              posterior means, [n, latent].
+    noise:          the same with the prior taken out, [n, latent]: what is left to encode when the condition is known.
+    probe:          share of labels that a linear classifier reads off z, from 1/values (none) to 1.
+    drawn_probe:    the same of one draw from every posterior, which is what the decoder gets to see.
+    overlap:        of the labels in z, from 0 (separate) to 1 (mixed as if by chance).
+    noise_probe, noise_overlap: `probe` and `overlap` of `noise`; the same where the prior is one for all conditions.
+    kl:             per dimension in nats, [latent]; None for a model without a KL per dimension.
+    active:         the number of active dimensions of `noise`.
+    scale:          standard deviation of z (the root of the variances' mean over dimensions).
+    """
+
+    z: Latents
+    noise: Latents
+    probe: float
+    drawn_probe: float
+    overlap: float
+    noise_probe: float
+    noise_overlap: float
+    kl: Float[Tensor, " latent"] | None
+    active: int
+    scale: float
+
+
+def latent_report(model: Model, train: Dataset, test: Dataset, attribute: str) -> LatentReport:
+    """Every number of this file for a model and one attribute with named values; probes are fitted on `train`.
+
+    Observations where it is not given are left out. Raises RequestError for a continuous attribute and for a model
+    that cannot encode.
+    """
+    if isinstance(train.schema[attribute], Continuous):
+        raise RequestError(f"The attribute '{attribute}' is continuous: it has no classes that could overlap.")
+    train, test = _labelled(train, attribute), _labelled(test, attribute)
+    q_train, q = posterior(model, train), posterior(model, test)
+    seen, z = q_train.mean, q.mean
+    seen_noise, noise = without_prior(model, seen, train.condition), without_prior(model, z, test.condition)
+    seen_codes, codes = train.condition.values[attribute], test.condition.values[attribute]
+    return LatentReport(
+        z=z,
+        noise=noise,
+        probe=linear_probe(seen, seen_codes, z, codes),
+        drawn_probe=linear_probe(_draw(q_train), seen_codes, _draw(q), codes),
+        overlap=class_overlap(z, codes),
+        noise_probe=linear_probe(seen_noise, seen_codes, noise, codes),
+        noise_overlap=class_overlap(noise, codes),
+        kl=kl_per_dimension(model, test),
+        active=active_units(noise),
+        scale=_scale(z),
+    )
+
+
+@torch.inference_mode()
+def posterior(model: Model, data: Dataset, batch: int = 500) -> DiagonalGaussian:
+    """q(z|x,c) of every observation under its own condition, [n, latent], on the CPU.
+
+    Raises RequestError for a model that cannot encode.
+    """
+    if "encodes" not in model.capabilities:
+        raise RequestError("This model cannot encode, so it has no latents to measure; autoencoder, vae and cvae can.")
+    parts = [
+        model.encode(x.to(model.device), condition.to(model.device))  # type: ignore[operator]
+        for x, condition in data.in_turn(batch)
+    ]
+    return DiagonalGaussian(torch.cat([p.mean for p in parts]).cpu(), torch.cat([p.log_variance for p in parts]).cpu())
+
+
+@torch.inference_mode()
+def without_prior(model: Model, z: Latents, condition: Condition) -> Latents:
+    """Latents as noise of the prior under their conditions: what c says about z is taken out. Without a prior, z."""
+    prior = getattr(model, "prior", None)
+    if not isinstance(prior, Prior):
+        return z
+    c = model.condition_encoder(condition.to(model.device))  # type: ignore[operator]
+    return prior.to_noise(z.to(model.device), c).cpu()
+
+
+@torch.inference_mode()
+def kl_per_dimension(model: Model, data: Dataset) -> Float[Tensor, " latent"] | None:
+    """KL(q(z_i|x,c) ‖ p(z_i|c)) in nats, averaged over the data; the sum over i is the KL term of the bound.
+
+    None where there is none: for an autoencoder, and for priors whose dimensions depend on each other.
+    """
+    prior = getattr(model, "prior", None)
+    if not isinstance(prior, GaussianPrior):
+        return None
+    p = prior.gaussian(model.condition_encoder(data.condition.to(model.device)))  # type: ignore[operator]
+    return posterior(model, data).kl(DiagonalGaussian(p.mean.cpu(), p.log_variance.cpu())).mean(0)
+
+
+def active_units(mean: Latents, threshold: float = 0.01) -> int:
+    """How many latent dimensions vary with x: Var_x E_q[z_i] > threshold (Burda et al. 2016, section 5.2).
+
+    With a prior per condition give it the means without the prior: a mean that moves with c alone says nothing about x.
+    """
+    return int((mean.var(0) > threshold).sum())
+
+
+def linear_probe(
+    train: Latents, train_codes: Codes, test: Float[Tensor, "m latent"], test_codes: Shaped[Tensor, " m"]
+) -> float:
+    """Share of test labels that logistic regression, fitted on training latents, predicts.
+
+    A lower bound of what is in z: what no plane separates goes unseen, which `class_overlap` is there to show.
+
+    Latents are centred and divided by one number, their overall scale, so that the penalty means the same for every
+    model. Not by one per dimension: that would blow up dimensions which the posterior's noise has long drowned.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    centre, scale = train.mean(0), max(_scale(train), 1e-12)  # even where every latent is the same
+    classifier = LogisticRegression(max_iter=5_000)
+    classifier.fit(((train - centre) / scale).numpy(), train_codes.numpy())
+    return float(classifier.score(((test - centre) / scale).numpy(), test_codes.numpy()))
+
+
+def class_overlap(z: Latents, codes: Codes, neighbours: int = 10) -> float:
+    """How mixed the labels are: 0 where every neighbourhood has one label, 1 where labels lie as if shuffled.
+
+    The share of other labels among each latent's nearest neighbours, divided by their share among all other latents.
+    It assumes nothing of the classes' shape, unlike the overlap of fitted Gaussians, which also falls towards 0 with
+    every dimension added; and only ranks of distances count, so latents of any scale compare. Compare like with like
+    all the same: with more neighbours, or fewer observations a class, the same latents overlap more.
+    """
+    nearest = _nearest(z, neighbours)
+    differ = codes[nearest] != codes[:, None]
+    others = (codes[:, None] != codes).sum() / (len(codes) * (len(codes) - 1))
+    return float(differ.float().mean() / others)
+
+
+def _nearest(z: Latents, neighbours: int) -> Int[Tensor, "n neighbour"]:
+    """Indices of each latent's nearest others, by Euclidean distance."""
+    from sklearn.neighbors import NearestNeighbors
+
+    return torch.from_numpy(NearestNeighbors(n_neighbors=neighbours).fit(z.numpy()).kneighbors()[1])
+
+
+def _labelled(data: Dataset, attribute: str) -> Dataset:
+    return data[data.condition.given(attribute).nonzero()[:, 0]]
+
+
+def _draw(q: DiagonalGaussian) -> Latents:
+    return q.at(torch.randn(q.mean.shape, generator=torch.Generator().manual_seed(0)))
+
+
+def _scale(z: Latents) -> float:
+    return float(z.var(0).mean().sqrt())
+
+
+@dataclass(frozen=True)
+class LatentSummary:
+    """The numbers of a `LatentReport` that a report keeps; `chance` is what a probe reads off nothing."""
+
+    attribute: str
+    probe: float
+    chance: float
+    overlap: float
+    noise_probe: float
+    noise_overlap: float
+    kl: tuple[float, ...]
+    active: int
+    dimensions: int
+
+
+def latent_summary(model: Model, train: Dataset, test: Dataset, attribute: str) -> LatentSummary:
+    """`latent_report` in numbers. Raises RequestError as it does."""
+    found = latent_report(model, train, test, attribute)
+    codes = test.condition.values[attribute][test.condition.given(attribute)]
+    return LatentSummary(
+        attribute=attribute,
+        probe=found.probe,
+        chance=float(codes.long().bincount().max() / len(codes)),
+        overlap=found.overlap,
+        noise_probe=found.noise_probe,
+        noise_overlap=found.noise_overlap,
+        kl=() if found.kl is None else tuple(found.kl.tolist()),
+        active=found.active,
+        dimensions=found.z.shape[1],
+    )

@@ -1,0 +1,169 @@
+"""Memorisation: does a model give back its training data, or the same sample again and again?
+
+All by distances between the observations themselves, images pooled to at most 32 px a side: no features that could be
+blind to what makes a copy.
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import torch
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from condgen.data import as_float
+from condgen.data.storage.mapped import Mapped, taken
+from condgen.errors import DataError
+from condgen.evaluation.metrics.estimate import Estimate, share
+
+SIDE = 32  # px; larger images are pooled
+RATIO = 1 / 3  # of the distances to the nearest and second-nearest training observation
+TWIN = 0.05  # of the usual distance between nearest neighbours
+
+Observations = Shaped[Tensor, "_ ..."] | Mapped
+Neighbours = tuple[Float[Tensor, "n k"], Int[Tensor, "n k"]]  # distance and index, nearest first
+
+
+@dataclass(frozen=True)
+class Memorisation:
+    """What nearest neighbours say, each beside what they say of held-out real data.
+
+    copies, copies_real:         share of samples (of held-out observations) much nearer to one training observation
+                                 than to any other.
+    nearer:                      share of samples nearer to training data than to as much held-out data; 0.5 if it makes
+                                 no difference what was trained on.
+    duplicates, duplicates_real: share of samples (of held-out observations) with a twin among themselves.
+    """
+
+    copies: Estimate
+    copies_real: Estimate
+    nearer: Estimate
+    duplicates: Estimate
+    duplicates_real: Estimate
+
+
+def memorisation(
+    made: Observations, train: Observations, held_out: Observations, most: int = 2_000, seed: int = 0
+) -> Memorisation:
+    """What samples owe to single training observations.
+
+    made, train, held_out: images, float in [0, 1] or uint8, [n, channel, height, width], or float vectors [n,
+    dimension]; of those in a memory-mapped file, a batch at a time is in memory. At most `most` samples and as many
+    held-out observations, drawn at random, are looked at, and compared with all of the training data. `held_out` should
+    be drawn as `train` was, best at random from the same data: of writers, cars or places that nobody trained on,
+    samples are rightly further away.
+
+    Copies are d₁ < d₂/3 (Yoon et al. 2023, "Diffusion probabilistic models generalize when they fail to memorize"); in
+    low dimensions that happens by chance, which `copies_real` shows. A copy of one of two training observations that
+    are nearly equal escapes it, but not `nearer`. Equal training observations count as one.
+
+    Raises DataError where the training data or the held-out data are fewer than two different observations.
+    """
+    train, others = _distinct(train, "training"), _distinct(held_out, "held-out")
+    made, held_out = _part(made, most, seed), _part(held_out, most, seed)
+    to_train, where = nearest(made, train, 2)
+    n = min(len(made), len(held_out), len(others))
+    close = TWIN * float(_neighbour(_part(others, n, seed)).median())
+    return Memorisation(
+        copies=share(_copied(to_train)),
+        copies_real=share(_copied(nearest(held_out, train, 2)[0])),
+        nearer=_nearer((to_train[:, :1], where[:, :1]), nearest(made, others, 1), len(train), len(others)),
+        duplicates=share(_neighbour(made[:n]) < close),
+        duplicates_real=share(_neighbour(held_out[:n]) < close),
+    )
+
+
+def _copied(distances: Float[Tensor, "n 2"]) -> Bool[Tensor, " n"]:
+    return distances[:, 0] < RATIO * distances[:, 1]
+
+
+def _nearer(to_train: Neighbours, to_others: Neighbours, train: int, others: int) -> Estimate:
+    """How often training data are nearest, had there been as many of them as of others. Ties are split as by chance.
+
+    If training made no difference, the nearest of all observations is a training one as often as one drawn from all of
+    them, train/(train + others). Using all of them, instead of as small a part of the training data as there are
+    others, is what makes copies of any training observation count. With equal sets it is the simplest form of the
+    data-copying test of Meehan et al. 2020. What makes samples worse, such as blur, moves them from both alike.
+    """
+    hits = (to_train[0] < to_others[0])[:, 0]
+    ties = (to_train[0] == to_others[0])[:, 0].nonzero()[:, 0]
+    hits[ties[: round(len(ties) * train / (train + others))]] = True
+    p = float(hits.double().mean())
+    n = _independent(torch.where(hits, to_train[1][:, 0], to_others[1][:, 0] + train), train + others)
+    seen = share(torch.arange(n) < p * n)
+    return Estimate(*(_balanced(each, train, others) for each in (p, seen.low, seen.high)))
+
+
+def _independent(which: Int[Tensor, " n"], observations: int) -> int:
+    """How many independent samples tell as much as these, of which some share their nearest observation.
+
+    By the design effect Σc²/n − n/observations with c samples at an observation: 1 if they fall on all alike at random,
+    n if all are at one, as after a collapse, which says nothing of where others would be.
+    """
+    counts = which.bincount(minlength=observations).double()
+    effect = float(counts.square().sum()) / len(which) - len(which) / observations
+    return max(round(len(which) / max(effect, 1)), 1)
+
+
+def _balanced(p: float, train: int, others: int) -> float:
+    """A share of train against others, as it would be of equal numbers: their rates per observation, compared."""
+    return p / train / (p / train + (1 - p) / others)
+
+
+def _neighbour(x: Observations) -> Float[Tensor, " n"]:
+    """Distance of each to its nearest neighbour among the others; infinite where there are none."""
+    if len(x) < 2:
+        return torch.full((len(x),), torch.inf)
+    return nearest(x, x, 2)[0][:, 1]  # the nearest is itself, or its equal
+
+
+# ---- neighbours
+
+
+def nearest(made: Observations, train: Observations, k: int = 1, batch: int = 2_000) -> Neighbours:
+    """The k training observations nearest to each sample, nearest first: Euclidean distance and index.
+
+    Of pixels in [0, 1], pooled to at most 32 px a side, or of vectors. Memory is that of `batch` distances a sample.
+    """
+    made = _points(made)
+    centre = _points(taken(train, slice(batch))).mean(0)  # differences of large numbers would lose digits
+    best, index = torch.full((len(made), k), torch.inf), torch.zeros(len(made), k, dtype=torch.long)
+    for start in range(0, len(train), batch):
+        near, which = _closest(made - centre, _points(taken(train, slice(start, start + batch))) - centre, k)
+        best, order = torch.cat([best, near], 1).topk(k, largest=False)
+        index = torch.cat([index, which + start], 1).gather(1, order)
+    distance = torch.stack([(made - _points(taken(train, column))).norm(dim=1) for column in index.T], 1)
+    distance, order = distance.sort(stable=True)
+    return distance, index.gather(1, order)
+
+
+def _closest(a: Float[Tensor, "n dimension"], b: Float[Tensor, "m dimension"], k: int) -> Neighbours:
+    """|b|² − 2 a·b of the k nearest b, or all if fewer: the squared distance but for |a|², which orders nothing."""
+    return torch.addmm(b.square().sum(1), a, b.T, alpha=-2).topk(min(k, len(b)), largest=False)
+
+
+def _points(x: Observations) -> Float[Tensor, "_ dimension"]:
+    """Observations as points on the CPU: as numbers in [0, 1], large images pooled, flattened."""
+    x = as_float((x.take() if isinstance(x, Mapped) else x).cpu())
+    if x.dim() == 4 and max(x.shape[2:]) > SIDE:
+        x = adaptive_avg_pool2d(x, (min(x.shape[2], SIDE), min(x.shape[3], SIDE)))
+    return x.flatten(1)
+
+
+def _distinct(x: Observations, what: str) -> Observations:
+    """The observations that differ as points. Raises DataError where there are fewer than two."""
+    first: dict[bytes, int] = {}
+    for start in range(0, len(x), 1_000):
+        for k, row in enumerate(
+            (_points(taken(x, slice(start, start + 1_000))) + 0.0).numpy()
+        ):  # −0 is 0, in other bytes
+            first.setdefault(blake2b(row.tobytes(), digest_size=16).digest(), start + k)
+    if len(first) < 2:
+        raise DataError(f"The {what} data have fewer than two different observations: there is nothing to compare.")
+    return x if len(first) == len(x) else x[torch.tensor([*first.values()])]
+
+
+def _part(x: Observations, most: int, seed: int) -> Observations:
+    """At most so many, at random, in random order."""
+    return x[torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:most]]

@@ -1,0 +1,79 @@
+"""Requests in a person's words, measured: how many of the samples show all that was asked, beside real data.
+
+A judge misses some of what real images of a combination show too, and more so for rare ones; what it says of samples
+means something only beside what it says of those.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from condgen.data import Splits
+from condgen.data.splits import matches
+from condgen.evaluation.judge.judge import Judge
+from condgen.evaluation.metrics.estimate import Estimate, share
+from condgen.requests.request import Request, Requestable
+from condgen.runs.run import Run
+from condgen.runs.sampling import SamplingOptions
+from condgen.schema import Condition
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What became of one request; `understood` says what it was taken for.
+
+    obeyed:  share of `samples` samples in which the judge sees everything that was asked, at once.
+    real:    the same of the `real_n` held-out real observations whose labels fit the request.
+    trained: how many training examples fit it.
+    """
+
+    understood: str
+    obeyed: Estimate
+    real: Estimate
+    samples: int
+    real_n: int
+    trained: int
+
+    @property
+    def relative(self) -> float:
+        """How far samples come up to real observations, 1 being as far; not a number where there are none."""
+        return self.obeyed.value / self.real.value if self.real.value else float("nan")
+
+    @property
+    def line(self) -> str:
+        """One readable line."""
+        beside = f"{self.real.value:.1%} of {self.real_n:,} held-out real ones" if self.real_n else "nothing held out"
+        return f"{self.understood}: {self.obeyed.value:.1%} of {self.samples:,} samples show it; {beside}"
+
+
+def ask(
+    run: Run,
+    judge: Judge,
+    data: Splits,
+    asked: Requestable | Sequence[Requestable],
+    samples: int = 1_000,
+    seed: int = 0,
+    sampling: SamplingOptions | None = None,
+) -> list[Asked]:
+    """Samples of requests, judged; one result for each that they stand for (`digit=*` is ten).
+
+    Raises RequestError as `Run.requests` and `Run.stream` do.
+    """
+    parts = [part for part in (data.test, data.validation) if len(part)]  # what nobody trained on
+    labels = Condition.cat([part.condition for part in parts])
+    seen = Condition.cat([judge.predict(part.observations) for part in parts])
+
+    def measured(request: Request) -> Asked:
+        made = torch.cat([part.x for part in run.stream([request], samples, seed, sampling=sampling)])
+        fits = matches(labels, request.text)
+        return Asked(
+            understood=request.understood,
+            obeyed=share(matches(judge.predict(made), request.text)),
+            real=share(matches(seen, request.text)[fits]),
+            samples=samples,
+            real_n=int(fits.sum()),
+            trained=int(matches(data.train.condition, request.text).sum()),
+        )
+
+    return [measured(request) for request in run.requests(asked)]

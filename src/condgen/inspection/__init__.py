@@ -1,0 +1,165 @@
+"""What condgen understands of a dataset before anything is trained: `inspect(source)`.
+
+Labels are counted in full, pictures by their headers, and only a sample of them is decoded, so a million rows take
+seconds.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from condgen.data.dataset import Splits
+from condgen.data.storage.images import Fit, too_small
+from condgen.inspection.advice import advice, options, problems, unusable
+from condgen.inspection.association import Association, CoOccurrence, Pair, co_occurrence
+from condgen.inspection.balance import Balance, balances
+from condgen.inspection.columns import Column, describe_columns
+from condgen.inspection.material import Header, Material, material, shape_of
+from condgen.inspection.scan import Duplicates, Scan, Unreadable, scan
+from condgen.schema import Schema
+
+__all__ = [
+    "Association",
+    "Balance",
+    "CoOccurrence",
+    "Column",
+    "Duplicates",
+    "Header",
+    "Inspection",
+    "Material",
+    "Pair",
+    "Scan",
+    "Unreadable",
+    "inspect",
+    "material",
+]
+
+MOST_LISTED = 100  # associations, pairs, unreadable files and groups of copies in the JSON
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Everything `condgen inspect` shows. Counts are of the training part; duplicates are looked for everywhere.
+
+    shape: of an observation in training. problems: what is wrong; advice: what to do; the most useful first.
+    """
+
+    material: Material
+    shape: tuple[int, ...]
+    attributes: tuple[Balance, ...]
+    columns: tuple[Column, ...]
+    together: CoOccurrence
+    scan: Scan
+    problems: tuple[str, ...]
+    advice: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def schema(self) -> Schema:
+        """The schema in use."""
+        return self.material.schema
+
+    @property
+    def examples(self) -> dict[str, int]:
+        """How many rows each split has."""
+        return {name: len(part) for name, part in self.material.parts.items()}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return {
+            "source": self.material.source,
+            "shape": list(self.shape),
+            "examples": self.examples,
+            "attributes": [_plain(b) for b in self.attributes],
+            "columns": [vars(c) for c in self.columns],
+            "combinations": {"possible": self.together.possible, "present": self.together.present},
+            "associations": [_association(a) for a in self.together.associations[:MOST_LISTED]],
+            "absent_pairs": [vars(p) for p in self.together.absent[:MOST_LISTED]],
+            "rare_pairs": [vars(p) for p in self.together.rare[:MOST_LISTED]],
+            "pictures": _pictures(self.scan),
+            "problems": list(self.problems),
+            "advice": list(self.advice),
+            "notes": list(self.notes),
+            "schema": self.schema.model_dump(mode="json"),
+        }
+
+
+def inspect(
+    source: str | Splits,
+    *,
+    attributes: Sequence[str] | None = None,
+    size: int | None = None,
+    schema: Schema | None = None,
+    data_dir: str | Path | None = None,
+    resize: str = "crop",
+    schema_file: str | Path | None = None,
+) -> Inspection:
+    """What condgen understands of a dataset: a built-in name, a path, or splits in memory.
+
+    attributes, size, schema, data_dir, resize: as for `load`. schema_file: where the schema came from, for the
+    command that is suggested. Raises DataError and RequestError as `load` does, except that images which cannot be read
+    are listed instead.
+    """
+    found = material(source, attributes, size, schema, data_dir)
+    seen = scan(found)
+    shape, resized = shape_of(seen.headers, found.content, size, resize)
+    small = _small(seen, shape, resize)
+    train = found.rows.train
+    columns = describe_columns(found.columns, found.schema, found.notes, found.given)
+    balance = balances(train, {c.name: c.why for c in columns})
+    together = co_occurrence(train.condition)
+    doubtful = {c.name for c in columns if c.suspicious}
+    share = unusable(seen, sum(small.values()))
+    needed = options(shape, bool(resized) or size is not None, resize, schema_file, data_dir, share)
+    fit = [b for b in balance if b.name not in doubtful]
+    return Inspection(
+        material=found,
+        shape=shape,
+        attributes=balance,
+        columns=columns,
+        together=together,
+        scan=seen,
+        problems=tuple(problems(balance, columns, seen, len(train), found.separate, small, shape)),
+        advice=tuple(advice(found.source, needed, fit, together, attributes, len(balance), share)),
+        notes=(*found.notes, *resized),
+    )
+
+
+def _small(seen: Scan, shape: tuple[int, ...], resize: str) -> Counter[tuple[int, int]]:
+    """The sizes of pictures that are too small to be brought to the shape of training, and how many have them."""
+    if not seen.headers:
+        return Counter()
+    fit = Fit("RGB", shape[2], shape[1], resize)
+    return Counter(h.size for h in seen.headers if too_small(h.size, fit))
+
+
+def _plain(b: Balance) -> dict[str, Any]:
+    """What applies to the attribute's kind, and what is known of it."""
+    always = {"name": b.name, "kind": b.kind, "why": b.why, "missing": b.missing}
+    words = {"synonyms": list(b.synonyms), "aliases": dict(b.aliases)}
+    if b.kind == "continuous":
+        spread = {"low": b.low, "high": b.high, "quartiles": list(b.quartiles), "histogram": list(b.histogram)}
+        return always | words | spread
+    return always | words | {"counts": dict(b.counts), "evenness": round(b.evenness, 4)}
+
+
+def _association(a: Association) -> dict[str, Any]:
+    return vars(a) | {"strength": round(a.strength, 4), "table": [list(row) for row in a.table]}
+
+
+def _pictures(found: Scan) -> dict[str, Any]:
+    duplicates = {
+        name: vars(each) | {"groups": [list(g) for g in each.groups[:MOST_LISTED]]}
+        for name, each in (("exact_copies", found.exact), ("near_copies", found.near))
+    }
+    return {
+        "looked_at": found.looked_at,
+        "decoded": found.decoded,
+        "sizes": dict(list(found.sizes.items())[:MOST_LISTED]),
+        "modes": dict(found.modes),
+        "unreadable": [vars(each) for each in found.unreadable[:MOST_LISTED]],
+        "unreadable_count": len(found.unreadable),
+        **duplicates,
+    }

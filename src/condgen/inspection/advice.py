@@ -1,0 +1,245 @@
+"""Sentences about a dataset: what is wrong with it, and what to do next. The most useful come first."""
+
+import math
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from condgen.inspection.association import Association, CoOccurrence
+from condgen.inspection.balance import Balance
+from condgen.inspection.columns import Column
+from condgen.inspection.scan import Scan
+
+RARE = 0.2  # a value is called rare below this share of an even split
+NEAR_CONSTANT = 0.99
+FEW_EXAMPLES = 50  # of a value, below which a model hardly learns it
+MOST_ADVISED = 5  # attributes in the suggested command
+REDUNDANT = 0.5  # attributes more strongly associated than this say nearly the same: one of them is suggested
+STRONG = 0.3  # associations from here on are named
+BROKEN = 0.05  # share of unusable images that training leaves out unasked
+HOPELESS = 0.5  # share of unusable images from which on they are to be repaired before anything is trained
+NAMED = 3  # of each kind of finding
+MOST_LISTED = 8  # names in one sentence, and sentences of one kind
+
+
+def problems(
+    balance: Sequence[Balance],
+    columns: Sequence[Column],
+    scan: Scan,
+    rows: int,
+    separate: bool,
+    small: Mapping[tuple[int, int], int],
+    shape: Sequence[int],
+) -> Iterator[str]:
+    """What is wrong with the data, the gravest first. small: sizes too small for training, and how many have them."""
+    yield from _unreadable(scan)
+    yield from _too_small(small, shape)
+    yield from _too_many(scan, sum(small.values()))
+    yield from _leakage(scan, separate)
+    yield from _copies(scan)
+    for column in columns:
+        if column.suspicious:
+            yield f"{column.name} looks like an identifier ({column.why}); leave it out with --attributes."
+    yield from _missing(balance, rows)
+    yield from _constant(balance)
+    yield from _uneven(balance)
+
+
+def _unreadable(scan: Scan) -> Iterator[str]:
+    if scan.unreadable:
+        first = scan.unreadable[0]
+        which = f"{len(scan.unreadable):,} of {scan.looked_at:,} images cannot be read"
+        yield f"{which}; the first is {first.name}: {first.reason}. Repair them or take them out."
+
+
+def _too_small(small: Mapping[tuple[int, int], int], shape: Sequence[int]) -> Iterator[str]:
+    if small:
+        sizes = _listed({f"{width}×{height}": n for (width, height), n in small.items()})
+        yield f"{sum(small.values()):,} images are too small for {shape[2]}×{shape[1]} and will be left out: {sizes}."
+
+
+def unusable(scan: Scan, small: int) -> float:
+    """The share of images that training would leave out."""
+    return (len(scan.unreadable) + small) / max(scan.looked_at, 1)
+
+
+def _too_many(scan: Scan, small: int) -> Iterator[str]:
+    if (share := unusable(scan, small)) > BROKEN:
+        yield f"{100 * share:.0f} % of the images are unusable; training takes 5 % at most, or what --broken allows."
+
+
+def _leakage(scan: Scan, separate: bool) -> Iterator[str]:
+    exact, near = scan.exact.leaked, scan.near.leaked
+    if not exact and not near:
+        return
+    kinds = [f"{n:,} {how}" for n, how in ((exact, "exactly"), (near, "nearly")) if n]
+    remedy = (
+        "take them out of the training data" if separate else "take the copies out, since the split is drawn at random"
+    )
+    yield (
+        f"Test images are also training images ({' and '.join(kinds)}): one that remembers them is praised for it. "
+        f"To judge it fairly, {remedy}."
+    )
+
+
+def _copies(scan: Scan) -> Iterator[str]:
+    if scan.exact.copies:
+        yield f"{scan.exact.copies:,} of {scan.looked_at:,} examples are exact copies of others."
+    if scan.near.copies:
+        yield f"{scan.near.copies:,} of {_compared(scan)} are near-copies of others."
+    if differ := scan.exact.contradictions + scan.near.contradictions:
+        which = "a group" if differ == 1 else f"{differ:,} groups"
+        yield f"In {which} of copies the labels differ: at most one of them can be right."
+
+
+def _compared(scan: Scan) -> str:
+    """Of how many near-copies were looked for."""
+    if scan.decoded + scan.exact.copies + len(scan.unreadable) >= scan.looked_at:
+        return f"{scan.decoded:,} images"
+    return f"{scan.decoded:,} images, a sample that was compared,"
+
+
+def _missing(balance: Sequence[Balance], rows: int) -> Iterator[str]:
+    for b in _most([b for b in balance if b.missing], key=lambda b: -b.missing):
+        yield f"{b.name}: {b.missing:,} of {rows:,} labels are missing; they train as free."
+
+
+def _constant(balance: Sequence[Balance]) -> Iterator[str]:
+    for b in filter(_near_constant, balance):
+        most = max(b.counts, key=lambda v: b.counts[v])
+        yield f"{b.name} is nearly constant: '{most}' in {100 * b.counts[most] / b.known:.1f} %."
+
+
+def _near_constant(b: Balance) -> bool:
+    return b.known > 0 and max(b.counts.values(), default=0) > NEAR_CONSTANT * b.known
+
+
+def _uneven(balance: Sequence[Balance]) -> Iterator[str]:
+    """Rare values, of many attributes in one sentence."""
+    uneven = [(b, b.rare(RARE)) for b in balance if not _near_constant(b) and b.rare(RARE)]
+    if len(uneven) <= NAMED:
+        for b, rare in uneven:
+            yield f"{b.name} has rare values, which a model learns less well: {_listed(rare)}."
+    else:
+        every = {f"{b.name}={value}": n for b, rare in uneven for value, n in rare.items()}
+        rarest = dict(sorted(every.items(), key=lambda each: each[1]))
+        yield f"{len(uneven)} attributes have rare values, which a model learns less well: {_listed(rarest)}."
+
+
+def _most(found: Sequence[Balance], key: Callable[[Balance], int]) -> list[Balance]:
+    return sorted(found, key=key)[:MOST_LISTED]
+
+
+def _listed(counts: dict[str, int]) -> str:
+    shown = ", ".join(f"{value} ({n:,})" for value, n in list(counts.items())[:MOST_LISTED])
+    return shown + (f" and {len(counts) - MOST_LISTED} more" if len(counts) > MOST_LISTED else "")
+
+
+def advice(
+    source: str,
+    options: Sequence[str],
+    balance: Sequence[Balance],
+    together: CoOccurrence,
+    asked: Sequence[str] | None,
+    attributes: int,
+    share: float,
+) -> Iterator[str]:
+    """What to do next: what to train first, what will not be learned, which combinations to balance or hold out.
+
+    options: of the command line that training needs beside the attributes. balance: of the attributes to choose from,
+    out of as many as `attributes`; asked: those that a person has chosen already.
+    share: of unusable images.
+    """
+    chosen = list(asked) if asked else worth_learning(balance, together.associations)
+    if share > HOPELESS:
+        yield "Repair the images before anything is trained, then inspect the data again."
+    elif chosen:
+        yield f"Train first: {command(source, options, chosen, asked is None and len(chosen) == attributes)}"
+    yield from _too_rare(balance)
+    yield from _hand_in_hand(together)
+    yield from _gaps(together)
+    yield from _to_hold_out(chosen, together)
+
+
+def worth_learning(balance: Sequence[Balance], associations: Sequence[Association]) -> list[str]:
+    """A few attributes to begin with: the best balanced ones with examples of every value, none telling another."""
+    tied = {frozenset((a.first, a.second)) for a in associations if a.strength > REDUNDANT}
+    chosen: list[str] = []
+    for b in sorted((b for b in balance if _learnable(b)), key=lambda b: -_spread(b)):
+        if len(chosen) < MOST_ADVISED and not any(frozenset((b.name, other)) in tied for other in chosen):
+            chosen.append(b.name)
+    return chosen or [b.name for b in balance if b.known][:1]
+
+
+def _learnable(b: Balance) -> bool:
+    fewest = sorted(b.counts.values())[len(b.counts) // 4] if len(b.counts) > 3 else min(b.counts.values(), default=0)
+    return b.known > 0 and (b.kind == "continuous" or fewest >= FEW_EXAMPLES or len(b.counts) == 0)
+
+
+def _spread(b: Balance) -> float:
+    """How evenly an attribute is spread, to a twentieth: near equals stay in order. Numbers count as even."""
+    return 1.0 if b.kind == "continuous" else round(20 * b.evenness) / 20
+
+
+def command(source: str, options: Sequence[str], chosen: Sequence[str], every: bool) -> str:
+    """The command line that trains on these attributes; every: whether there are no others."""
+    named = [] if every else ["--attributes", ",".join(chosen)]
+    name = re.sub(r"[^\w-]+", "-", Path(source.partition("?")[0]).stem).strip("-") or "my"
+    return shlex.join(["condgen", "train", source, *named, *options, "--budget", "10m", "--out", f"{name}-run"])
+
+
+def options(
+    shape: Sequence[int],
+    resized: bool,
+    resize: str,
+    schema: str | Path | None,
+    data_dir: str | Path | None,
+    share: float,
+) -> list[str]:
+    """What else training must be told to understand the data as this inspection does. share: of unusable images."""
+    found = ["--size", str(shape[-1])] if resized and len(shape) == 3 and shape[1] == shape[2] else []
+    found += ["--resize", resize] if resize != "crop" else []
+    found += ["--schema", str(schema)] if schema else []
+    found += ["--data-dir", str(data_dir)] if data_dir else []
+    return found + (["--broken", f"{math.ceil(100 * share) / 100:g}"] if BROKEN < share < 1 else [])
+
+
+def _too_rare(balance: Sequence[Balance]) -> Iterator[str]:
+    scarce = {f"{b.name}={value}": n for b in balance for value, n in b.counts.items() if 0 < n < FEW_EXAMPLES}
+    if scarce:
+        rarest = dict(sorted(scarce.items(), key=lambda each: each[1]))
+        yield f"Too rare to be learned well, with fewer than {FEW_EXAMPLES} examples: {_listed(rarest)}."
+
+
+def _hand_in_hand(together: CoOccurrence) -> Iterator[str]:
+    strong = [a for a in together.associations if a.strength > STRONG]
+    for a in strong[:NAMED]:
+        yield f"{a.first} and {a.second} go together ({a.measure} {a.strength:.2f}): {a.sentence}"
+    if len(strong) > NAMED:
+        yield f"So do {len(strong) - NAMED:,} more pairs. A model learns that one brings the other along."
+
+
+def _gaps(together: CoOccurrence) -> Iterator[str]:
+    if together.absent:
+        shown = "; ".join(p.request for p in together.absent[:NAMED])
+        yield f"{_pairs(len(together.absent))} of values never occur though each is common: {shown}."
+    if together.rare:
+        shown = "; ".join(f"{p.request} ({p.n:,} of {p.expected:,.0f} expected)" for p in together.rare[:NAMED])
+        yield f"{_pairs(len(together.rare))} of values are rare together; more examples would help: {shown}."
+
+
+def _pairs(n: int) -> str:
+    return "1 pair" if n == 1 else f"{n:,} pairs"
+
+
+def _to_hold_out(chosen: Sequence[str], together: CoOccurrence) -> Iterator[str]:
+    """A combination whose parts are learned well without it, so that keeping it out tests composition."""
+    for a in sorted(together.associations, key=lambda each: each.strength):
+        if a.table and {a.first, a.second} <= set(chosen) and min(map(min, a.table)) >= FEW_EXAMPLES:
+            yield (
+                f"To test whether a model composes what it never saw together, keep one combination of {a.first} and "
+                f"{a.second} out of training (--hold-out): they are nearly independent, and each has "
+                f"{min(map(min, a.table)):,} examples or more."
+            )
+            return

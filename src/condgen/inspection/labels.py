@@ -1,0 +1,214 @@
+"""How many labels are wrong, and which: confident learning (Northcutt, Jiang and Chuang 2021).
+
+Small judges, each trained on the other folds, say how likely every value is for examples they never saw. A label is
+suspect where another value is at least as likely as it usually is among examples that carry that label. The simple form
+of the method is short enough to be read here; a library for it would bring a data frame along.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, Shaped
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from condgen.data import Dataset
+from condgen.errors import DataError
+from condgen.evaluation.judge.judge import train_judge
+from condgen.inspection import Inspection
+from condgen.inspection.material import Encoded, Stored
+from condgen.inspection.scan import spread
+from condgen.schema import Condition, Continuous
+
+FOLDS = 4
+VIEWS = 12  # times that a judge sees each example: few, since longer training would learn wrong labels by heart
+LEAST_SEEN = 12_000
+MOST_CHECKED = 10_000  # examples of an inspected dataset that are checked
+LEAST_CHECKED = 40  # below which there is nothing to learn from
+LARGEST = 48  # pixels: the side at which judges look
+VISIBLE = 0.2  # share of the labels beyond chance that judges must read for an estimate to mean anything
+LISTED = 200  # suspects kept per attribute
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """An example whose label is probably wrong: its row in the checked data, its label, and what a judge reads instead.
+
+    doubt: how much likelier the judge finds its own reading, as a difference of probabilities, 0 to 1.
+    """
+
+    row: int
+    label: str
+    reading: str
+    doubt: float
+
+
+@dataclass(frozen=True)
+class LabelCheck:
+    """What is believed of one attribute's labels.
+
+    wrong: the estimated share of wrong labels. agreement: how often judges read the label on examples they had not
+    seen; where it is low, the attribute is hard to see and the estimate is not to be relied on.
+    noise: estimated share of each true value (rows) that carries each label (columns).
+    suspects: the most doubtful labels first.
+    """
+
+    name: str
+    checked: int
+    wrong: float
+    agreement: float
+    chance: float
+    values: tuple[str, ...]
+    noise: tuple[tuple[float, ...], ...]
+    suspects: tuple[Suspect, ...]
+    suspected: int
+
+    @property
+    def readable(self) -> bool:
+        """Whether judges see the attribute at all; of others nothing can be said about the labels."""
+        return self.agreement - self.chance > VISIBLE * (1 - self.chance)
+
+
+def check_labels(data: Dataset, *, folds: int = FOLDS, seed: int = 0, **arguments: Any) -> tuple[LabelCheck, ...]:
+    """The labels of every named attribute, checked by judges that have not seen them. Numbers are not checked.
+
+    arguments: of `train_judge`. Takes as long as training `folds` small judges.
+    """
+    read = held_out_probabilities(data, folds=folds, seed=seed, **arguments)
+    return tuple(_check(data, name, p) for name, p in read.items())
+
+
+def held_out_probabilities(
+    data: Dataset, *, folds: int = FOLDS, seed: int = 0, **arguments: Any
+) -> dict[str, Float[Tensor, "n value"]]:
+    """Per named attribute, the probability of every value by a judge trained on the other folds."""
+    named = [a.name for a in data.schema if not isinstance(a, Continuous)]
+    if not named:
+        return {}
+    condition = data.condition.select(named)
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
+    arguments = {"images": max(VIEWS * len(data), LEAST_SEEN)} | arguments
+    found = {a.name: torch.zeros(len(data), len(a.choices)) for a in condition.schema if not isinstance(a, Continuous)}
+    for k in range(folds):
+        held = order[k::folds]
+        rest = torch.cat([order[j::folds] for j in range(folds) if j != k])
+        judge = train_judge(data.observations[rest], condition[rest], seed=seed + k, **arguments)
+        for name, out in judge.read(data.observations[held]).outputs.items():
+            found[name][held] = out.exp()
+    return found
+
+
+def _check(data: Dataset, name: str, p: Float[Tensor, "n value"]) -> LabelCheck:
+    attribute = data.schema[name]
+    assert not isinstance(attribute, Continuous)
+    rows = data.condition.given(name).nonzero()[:, 0]
+    labels, p = data.condition.values[name][rows].long(), p[rows]
+    joint, confident = confident_joint(labels, p)
+    suspects = _suspects(labels, p, confident)
+    total = float(joint.sum())
+    of_true = joint.T / joint.sum(0)[:, None].clamp(min=1e-9)
+    return LabelCheck(
+        name=name,
+        checked=len(rows),
+        wrong=1 - float(joint.diagonal().sum()) / total if total else 0.0,
+        agreement=float((p.argmax(1) == labels).float().mean()) if len(rows) else 0.0,
+        chance=float(torch.bincount(labels).max()) / len(rows) if len(rows) else 1.0,
+        values=attribute.choices,
+        noise=tuple(tuple(round(v, 4) for v in row) for row in of_true.tolist()),
+        suspects=tuple(
+            Suspect(int(rows[i]), attribute.choices[labels[i]], attribute.choices[j], round(d, 4))
+            for i, j, d in suspects[:LISTED]
+        ),
+        suspected=len(suspects),
+    )
+
+
+def confident_joint(
+    labels: Int[Tensor, " n"], p: Float[Tensor, "n value"]
+) -> tuple[Float[Tensor, "value value"], Int[Tensor, " n"]]:
+    """Counts of (label, true value), estimated; and each example's confident value, −1 where it has none.
+
+    A value is confident where its probability reaches the mean it has among the examples so labelled; of several, the
+    likeliest (eq. 1). Rows are then scaled to the counts of the labels (eq. 3).
+    """
+    values = p.shape[1]
+    counts = torch.bincount(labels, minlength=values).double()
+    own = torch.zeros(values, dtype=torch.float64).index_add(0, labels, p.gather(1, labels[:, None])[:, 0].double())
+    threshold = torch.where(counts > 0, own / counts.clamp(min=1), torch.full((), torch.inf).double())
+    reached = p.double() >= threshold
+    confident = torch.where(reached.any(1), (p * reached).argmax(1), -1)
+    sure = confident >= 0
+    joint = torch.zeros(values, values, dtype=torch.float64)
+    joint.index_put_((labels[sure], confident[sure]), torch.ones(int(sure.sum())).double(), accumulate=True)
+    empty = joint.sum(1) == 0
+    joint[empty] = torch.eye(values).double()[empty]
+    return joint / joint.sum(1, keepdim=True) * counts[:, None], confident
+
+
+def _suspects(
+    labels: Int[Tensor, " n"], p: Float[Tensor, "n value"], confident: Int[Tensor, " n"]
+) -> list[tuple[int, int, float]]:
+    """(example, value read, doubt) where another value is confident, the most doubtful first."""
+    wrong: Bool[Tensor, " n"] = (confident >= 0) & (confident != labels)
+    index = wrong.nonzero()[:, 0]
+    doubt = p[index, confident[index]] - p[index, labels[index]]
+    order = doubt.argsort(descending=True)
+    return list(zip(index[order].tolist(), confident[index][order].tolist(), doubt[order].tolist(), strict=True))
+
+
+def sentences(checks: Sequence[LabelCheck]) -> Iterator[str]:
+    """What is worth saying about the labels, the noisiest attribute first."""
+    for check in sorted((c for c in checks if c.readable and c.wrong >= 0.01), key=lambda c: -c.wrong):
+        about = f"{check.name}: about {100 * check.wrong:.0f} % of the labels are probably wrong"
+        hard = ", or the attribute is a matter of taste" if check.agreement < 0.9 else ""
+        yield f"{about}{hard}; {check.suspected:,} are suspect (judges read {100 * check.agreement:.1f} % as labelled)."
+    if unseen := [c.name for c in checks if not c.readable and c.checked]:
+        yield (
+            f"Small judges hardly see {', '.join(unseen)}; their labels could not be checked, and "
+            "a small model will find it hard to obey them."
+        )
+
+
+def check_inspected(found: Inspection) -> tuple[LabelCheck, ...]:
+    """The labels of an inspected dataset, of up to 10,000 examples spread over all its splits.
+
+    Suspects are named by their row in the source. Pictures that cannot be read are passed over.
+    """
+    sample, rows = _sample(found)
+    checks = check_labels(sample) if len(sample) >= LEAST_CHECKED else ()
+    return tuple(
+        replace(check, suspects=tuple(replace(s, row=rows[s.row]) for s in check.suspects)) for check in checks
+    )
+
+
+def _sample(found: Inspection) -> tuple[Dataset, list[int]]:
+    """Examples as a judge sees them, and their rows in the source."""
+    parts = found.material.parts.values()
+    numbers = torch.cat([part.x[:, 0] for part in parts]).long()
+    chosen = torch.tensor(spread(len(numbers), MOST_CHECKED), dtype=torch.long)
+    condition, rows = Condition.cat([part.condition for part in parts])[chosen], numbers[chosen].tolist()
+    content = found.material.content
+    if isinstance(content, Stored):
+        return Dataset(torch.stack([content[row] for row in rows]), condition), rows
+    with ThreadPoolExecutor() as pool:
+        read = list(pool.map(lambda row: _seen(content, row, found.shape), rows))
+    kept = [k for k, x in enumerate(read) if x is not None]
+    x = torch.stack([x for x in read if x is not None]) if kept else torch.zeros(0, *found.shape, dtype=torch.uint8)
+    return Dataset(x, condition[torch.tensor(kept, dtype=torch.long)]), [rows[k] for k in kept]
+
+
+def _seen(content: Encoded, row: int, shape: tuple[int, ...]) -> Shaped[Tensor, "channel height width"] | None:
+    """A picture at most as large as a judge needs, uint8, or None where it cannot be read."""
+    channels, height, width = shape
+    scale = min(1.0, LARGEST / max(height, width))
+    size = max(4, round(width * scale)), max(4, round(height * scale))
+    try:
+        image = content.image(row).convert("L" if channels == 1 else "RGB")
+    except DataError:
+        return None
+    x = torch.from_numpy(np.array(ImageOps.fit(image, size, Image.Resampling.LANCZOS)))
+    return x[None] if channels == 1 else x.permute(2, 0, 1).contiguous()

@@ -1,0 +1,209 @@
+"""What the pictures themselves show: sizes, modes, unreadable files, duplicates, leakage between splits."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+
+from condgen.errors import DataError
+from condgen.inspection.material import Encoded, Header, Material, Stored
+
+MOST_HEADERS = 200_000  # headers and hashes looked at: every file must be opened for them
+MOST_DECODED = 20_000  # pictures decoded, for near-duplicates and damage that a header does not tell
+SIDE = 16  # of the miniatures that are compared
+NEAR = 0.1  # distance of miniatures of length one below which they are near-duplicates: a correlation of 0.995
+COARSE = 12  # principal components that candidates are searched in
+
+Miniatures = Float[np.ndarray, "n feature"]
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A picture that cannot be read, and why."""
+
+    row: int
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Groups of rows that show the same, the largest first, and how they lie.
+
+    copies: rows beyond the first of each group. leaked: test rows that training rows repeat. contradictions: groups
+    whose labels differ.
+    """
+
+    groups: tuple[tuple[int, ...], ...]
+    copies: int
+    leaked: int
+    contradictions: int
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What was found in the pictures.
+
+    looked_at, decoded: how many headers were read and how many pictures decoded. sizes: "width×height" → how many;
+    modes: Pillow's mode → how many; headers: all that were read.
+    """
+
+    looked_at: int
+    decoded: int
+    sizes: Mapping[str, int]
+    modes: Mapping[str, int]
+    unreadable: tuple[Unreadable, ...]
+    exact: Duplicates
+    near: Duplicates
+    headers: tuple[Header, ...]
+
+
+def scan(material: Material) -> Scan:
+    """Look at headers and hashes of all observations, up to 200,000, and decode up to 20,000 different ones."""
+    content = material.content
+    looked = spread(len(content), MOST_HEADERS)
+    headers, broken = _headers(content, looked) if content.visible else ({}, [])
+    bad = {each.row for each in broken}
+    exact = _groups_of_equals(content, [row for row in looked if row not in bad])
+    near: list[tuple[int, ...]] = []
+    known = bad | {row for group in exact for row in group[1:]}  # a copy would only pair with what its first does
+    different = [row for row in range(len(content)) if row not in known] if content.visible else []
+    rows = [different[k] for k in spread(len(different), MOST_DECODED)]
+    if rows:
+        miniatures, damaged = _miniatures(content, rows)
+        broken += _with_copies(damaged, exact, content)
+        near = near_duplicates(miniatures)
+    return Scan(
+        looked_at=len(looked),
+        decoded=len(rows),
+        sizes=_counted(f"{h.size[0]}×{h.size[1]}" for h in headers.values()),
+        modes=_counted(h.mode for h in headers.values()),
+        unreadable=tuple(sorted(broken, key=lambda each: each.row)),
+        exact=_placed(exact, material),
+        near=_placed(near, material),
+        headers=tuple(headers.values()),
+    )
+
+
+def spread(n: int, most: int) -> list[int]:
+    """Up to `most` of n rows, evenly spread."""
+    return list(range(n)) if n <= most else [k * n // most for k in range(most)]
+
+
+def _counted(names: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(names).most_common())
+
+
+def _each(function: Callable[[int], Found], rows: Sequence[int]) -> list[Found]:
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(function, rows))
+
+
+def _headers(content: Encoded | Stored, rows: Sequence[int]) -> tuple[dict[int, Header], list[Unreadable]]:
+    def read(row: int) -> Header | Unreadable:
+        try:
+            return content.header(row)
+        except DataError as error:
+            return Unreadable(row, content.name(row), str(error))
+
+    found = dict(zip(rows, _each(read, rows), strict=True))
+    good = {row: h for row, h in found.items() if isinstance(h, Header)}
+    return good, [each for each in found.values() if isinstance(each, Unreadable)]
+
+
+def _groups_of_equals(content: Encoded | Stored, rows: Sequence[int]) -> list[tuple[int, ...]]:
+    """Rows whose bytes are equal, in groups of two and more."""
+    groups = defaultdict(list)
+    for row, digest in zip(rows, _each(content.digest, rows), strict=True):
+        groups[digest].append(row)
+    return [tuple(group) for group in groups.values() if len(group) > 1]
+
+
+def _miniatures(content: Encoded | Stored, rows: Sequence[int]) -> tuple[dict[int, Miniatures], list[Unreadable]]:
+    def read(row: int) -> Miniatures | Unreadable:
+        try:
+            small = content.image(row).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
+        except DataError as error:
+            return Unreadable(row, content.name(row), _reason(str(error)))
+        return np.asarray(small, dtype=np.float32).reshape(1, -1) / 255
+
+    found = dict(zip(rows, _each(read, rows), strict=True))
+    bad = [each for each in found.values() if isinstance(each, Unreadable)]
+    return {row: each for row, each in found.items() if not isinstance(each, Unreadable)}, bad
+
+
+def _with_copies(
+    damaged: Sequence[Unreadable], groups: Sequence[tuple[int, ...]], content: Encoded | Stored
+) -> list[Unreadable]:
+    """Damaged pictures and the copies of them, of which only the first was decoded."""
+    copies = {group[0]: group[1:] for group in groups}
+    again = [Unreadable(row, content.name(row), d.reason) for d in damaged for row in copies.get(d.row, ())]
+    return [*damaged, *again]
+
+
+def _reason(message: str) -> str:
+    """Why, out of the sentence that `decode` makes of it."""
+    return message.partition(" cannot be read: ")[2].removesuffix(" Repair it or take it out.").rstrip(".") or message
+
+
+def near_duplicates(miniatures: Mapping[int, Miniatures]) -> list[tuple[int, ...]]:
+    """Groups of rows whose miniatures [1, feature] are nearly the same, up to contrast; found by row.
+
+    Compared about the mean miniature, so that a background which all share does not make twins of all. Candidates are
+    near in the first principal components: a projection only shortens distances, so none is lost.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import KDTree
+
+    rows = np.array(list(miniatures), dtype=np.int64)
+    if len(rows) < 3:
+        return []
+    x = np.concatenate(list(miniatures.values()))
+    x = x - x.mean(0)
+    length = np.linalg.norm(x, axis=1)
+    seen = length > 1e-3 * x.shape[1] ** 0.5  # what is the mean picture itself looks like nothing in particular
+    rows, x = rows[seen], x[seen] / length[seen, None]
+    if len(rows) < 2:
+        return []
+    _, axes = np.linalg.eigh(x.T @ x)
+    pairs = KDTree(x @ axes[:, -COARSE:]).query_pairs(NEAR, output_type="ndarray")
+    pairs = pairs[np.linalg.norm(x[pairs[:, 0]] - x[pairs[:, 1]], axis=1) < NEAR]
+    links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(rows), len(rows)))
+    _, label = connected_components(links, directed=False)
+    groups: dict[int, list[int]] = defaultdict(list)
+    for k in np.unique(pairs).tolist():
+        groups[int(label[k])].append(int(rows[k]))
+    return [tuple(sorted(group)) for group in groups.values()]
+
+
+def _placed(groups: Sequence[tuple[int, ...]], material: Material) -> Duplicates:
+    """Duplicates with what they do: leak from training into test data, or contradict each other's labels."""
+    wanted = {row for group in groups for row in group}
+    part, labels = _whereabouts(material, wanted)
+    leaked = sum(
+        sum(part[row] == "test" for row in group) for group in groups if any(part[row] != "test" for row in group)
+    )
+    contradictions = sum(len({labels[row] for row in group}) > 1 for group in groups)
+    copies = sum(len(group) - 1 for group in groups)
+    order = sorted(groups, key=lambda group: (-len({part[row] == "test" for row in group}), -len(group), group))
+    return Duplicates(tuple(order), copies, leaked, contradictions)
+
+
+def _whereabouts(material: Material, wanted: set[int]) -> tuple[dict[int, str], dict[int, tuple[object, ...]]]:
+    """The split and the labels of each of these rows."""
+    part: dict[int, str] = {}
+    labels: dict[int, tuple[object, ...]] = {}
+    for name, data in material.parts.items():
+        index = np.flatnonzero(np.isin(data.x[:, 0].numpy(), np.fromiter(wanted, dtype=np.float64)))
+        chosen = data[torch.from_numpy(index)]
+        for row, told in zip(chosen.x[:, 0].long().tolist(), chosen.condition.rows(), strict=True):
+            part[row], labels[row] = name, tuple(told.values())
+    return part, labels

@@ -1,0 +1,1 @@
+"""Flows and their parts: paths, samplers, guidance."""

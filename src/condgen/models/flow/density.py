@@ -1,0 +1,64 @@
+"""The density of a flow, by the instantaneous change of variables (Chen et al. 2018, eq. 8)."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from condgen.models.flow.paths import Path, Time
+from condgen.models.flow.samplers import Sampler, State, Velocity
+from condgen.models.gaussian import LOG_2PI
+
+EXACT = 32  # dimensions up to which the divergence is computed, not estimated
+
+
+def directions(
+    shape: tuple[int, ...], probes: int, generator: torch.Generator | None, device: torch.device
+) -> tuple[list[Tensor], float]:
+    """Vectors u and a factor f, so that f Σ uᵀ J u is the trace of J: the axes, or random signs (Hutchinson 1990).
+
+    Random ones are the same for every observation, so that differences between conditions are not lost in their noise.
+    """
+    size = math.prod(shape)
+    if size <= EXACT:
+        return list(torch.eye(size, device=device).view(size, 1, *shape)), 1.0
+    signs = torch.empty(probes, 1, *shape, device=device).bernoulli_(generator=generator) * 2 - 1
+    return list(signs), 1 / probes
+
+
+def log_density(
+    velocity: Velocity, x: State, path: Path, sampler: Sampler, steps: int, along: tuple[Sequence[Tensor], float]
+) -> Float[Tensor, " batch"]:
+    """log p(x) in nats: x carried back to noise, with what the flow does to volumes on the way.
+
+    log p₁(x₁) = log N(x₀; 0, I) − ∫₀¹ div v dt, integrated together with x; `along` is what `directions` returns.
+    """
+    n, size = len(x), x[0].numel()
+
+    def rate(state: State, t: Time) -> State:
+        points = state[:, :size].view_as(x)
+        v, divergence = _with_divergence(velocity, points, t, along)
+        return torch.cat([v.reshape(n, -1), divergence[:, None]], dim=1)
+
+    # Normal mode even inside inference mode, which knows no derivatives; attention by its plain formula has both kinds.
+    with torch.inference_mode(False), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        start = torch.cat([x.clone().reshape(n, -1), x.new_zeros(n, 1)], dim=1)
+        end = sampler(rate, start, path, steps, start=1.0, end=0.0)
+    noise, divergence = end[:, :size], end[:, size]
+    return -0.5 * (noise.square() + LOG_2PI).sum(1) + divergence
+
+
+def _with_divergence(
+    velocity: Velocity, x: State, t: Time, along: tuple[Sequence[Tensor], float]
+) -> tuple[State, Float[Tensor, " batch"]]:
+    """v(x, t) and its divergence, by one forward-mode derivative for each direction."""
+    vectors, factor = along
+    v, total = x, x.new_zeros(len(x))
+    for u in vectors:
+        u = u.expand_as(x)
+        v, derivative = torch.func.jvp(lambda points: velocity(points, t), (x,), (u,))  # type: ignore[misc]
+        total = total + factor * (u * derivative).flatten(1).sum(1)
+    return v, total

@@ -1,0 +1,230 @@
+"""Flow matching: a velocity that carries noise to data, under a condition (Lipman et al. 2023; Ho & Salimans 2022).
+
+A path says how noise and data are mixed at time t, a network what to make of the mixture, a sampler how to follow the
+velocity: three independent parts. Everything a request leaves free is the network's learned null.
+"""
+
+from typing import Annotated, Literal
+
+import torch
+from jaxtyping import Bool, Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from condgen.conditioning import ConditionEncoder, EmbeddingEncoder, Encoded, TimeEncoder
+from condgen.models.backbones import BackboneName, Backbones, Count, MechanismName
+from condgen.models.base import Batch, Model, Terms
+from condgen.models.flow.guidance import PLAIN, Guidance, dropped
+from condgen.models.flow.matching import FlowMatching, SamplerName, TimesName, reversible
+from condgen.models.flow.paths import PATHS, PredictionName, Time, expand_like
+from condgen.models.flow.samplers import Velocity
+from condgen.models.gaussian import DiagonalGaussian
+from condgen.rng import Rng
+from condgen.schema import Condition, Schema
+
+Latent = Float[Tensor, "batch latent"]
+PathName = Literal["linear", "vp"]
+CouplingName = Literal["independent", "optimal"]
+
+
+class Flow(Model):
+    """A conditional flow, and how it is sampled unless a call says otherwise."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        shape: tuple[int, ...],
+        *,
+        condition_encoder: ConditionEncoder,
+        transport: FlowMatching,
+        coupling: CouplingName = "independent",
+        condition_dropout: float = 0.1,
+        guidance: Guidance = PLAIN,
+        steps: int = 16,
+        sampler: SamplerName = "heun",
+    ):
+        super().__init__(
+            schema, shape, {"conditional", "encodes", "likelihood", "handles_missing", "unlabelled", "guided"}
+        )
+        self.condition_encoder = condition_encoder
+        self.transport = transport
+        self.coupling = coupling
+        self.condition_dropout = condition_dropout
+        self.guidance = guidance
+        self.steps = steps
+        self.sampler: SamplerName = sampler
+
+    def forward(self, x: Batch, condition: Condition, player: str = "model") -> Terms:
+        """Flow matching, with attributes left free by chance, so that guidance has something to contrast."""
+        data = self.transport.observe(x)
+        noise = torch.randn_like(data)
+        if self.coupling == "optimal":
+            noise = coupled(noise, data, condition)
+        if self.training:
+            condition = dropped(condition, self.condition_dropout)
+        terms: Terms = self.transport(data, noise, self.condition_encoder(condition))
+        return terms
+
+    def field(self, condition: Condition) -> Velocity:
+        """The velocity under a condition, of standardised data and without guidance."""
+        return self.transport.field(self.condition_encoder(condition))
+
+    def sample(
+        self,
+        condition: Condition,
+        rng: Rng,
+        *,
+        guidance: Guidance | None = None,
+        steps: int | None = None,
+        sampler: SamplerName | None = None,
+    ) -> Batch:
+        """Noise carried to data along the guided velocity."""
+        velocity = (guidance or self.guidance).velocity(self, condition)
+        return self._data(velocity, rng.normal(*self.shape, device=self.device), sampler or self.sampler, steps)
+
+    def _data(self, velocity: Velocity, noise: Batch, sampler: SamplerName, steps: int | None = None) -> Batch:
+        """Noise carried to observations, images clamped to [0, 1]."""
+        x = self.transport.to_data(velocity, noise, sampler, steps or self.steps)
+        return x.clamp(0, 1) if len(self.shape) == 3 else x
+
+    def to_noise(self, x: Batch, condition: Condition) -> Batch:
+        """The noise that x comes from under its condition, without guidance: [batch, *shape]."""
+        return self.transport.to_noise(self.field(condition), x, self.sampler, self.steps)
+
+    def encode(self, x: Batch, condition: Condition) -> DiagonalGaussian:
+        """The noise that x comes from, as a Gaussian of no variance: [batch, values]."""
+        noise = self.to_noise(x, condition).flatten(1)
+        return DiagonalGaussian(noise, torch.full_like(noise, -torch.inf))
+
+    def decode(self, z: Latent, condition: Condition) -> Batch:
+        """What noise becomes under a condition, without guidance: the inverse of `encode`, [batch, *shape]."""
+        return self._data(self.field(condition), z.view(-1, *self.shape), reversible(self.sampler))
+
+    def reconstruct(self, x: Batch, condition: Condition) -> Batch:
+        """x, to noise and back under its own condition."""
+        return self.decode(self.encode(x, condition).mean, condition)
+
+    def edit(self, x: Batch, source: Condition, target: Condition) -> Batch:
+        """x, carried to noise under the condition it has and back under another, guided towards it.
+
+        The noise holds what the condition does not say (Su et al. 2023).
+        """
+        return self._data(self.guidance.velocity(self, target), self.to_noise(x, source), reversible(self.sampler))
+
+    def inpaint(self, x: Batch, known: Bool[Tensor, "..."], condition: Condition, rng: Rng) -> Batch:
+        """x with what is not known filled in under a condition; `known` broadcasts to x.
+
+        Known values move along the path that leads to them, α̇ x + σ̇ ε, so the network always sees them at its own
+        noise level; the others follow the guided velocity.
+        """
+        noise = rng.normal(*self.shape, device=self.device)
+        data, velocity = self.transport.standardise(x), self.guidance.velocity(self, condition)
+
+        def clamped(x_t: Batch, t: Time) -> Batch:
+            at = self.transport.path.at(t)
+            towards = expand_like(at.alpha_dot, data) * data + expand_like(at.sigma_dot, data) * noise
+            return torch.where(known, towards, velocity(x_t, t))
+
+        return torch.where(known, x, self._data(clamped, noise, self.sampler))
+
+    def interpolate(self, x: Batch, condition: Condition, x_end: Batch, condition_end: Condition, steps: int) -> Batch:
+        """`steps` images from each x to its x_end, through noise and encoded condition: [batch, steps, *shape]."""
+        noise, noise_end = self.to_noise(x, condition), self.to_noise(x_end, condition_end)
+        c, c_end = self.condition_encoder(condition), self.condition_encoder(condition_end)
+        frames = []
+        for s in torch.linspace(0, 1, steps).tolist():
+            field = self.transport.field(Encoded(*(torch.lerp(a, b, s) for a, b in zip(c, c_end, strict=True))))
+            frames.append(self._data(field, slerp(noise, noise_end, s), reversible(self.sampler)))
+        return torch.stack(frames, dim=1)
+
+    def log_likelihood(
+        self, x: Batch, condition: Condition, samples: int = 1, generator: torch.Generator | None = None
+    ) -> Float[Tensor, " batch"]:
+        """log p(x|c) in nats by change of variables, per observation; of images, a density over [0, 1] per value.
+
+        samples: random directions that estimate the divergence, where there are too many dimensions to compute it.
+        """
+        c = self.condition_encoder(condition)
+        return self.transport.log_prob(x, c, self.sampler, self.steps, samples, generator)
+
+
+def coupled(noise: Batch, data: Batch, condition: Condition) -> Batch:
+    """The batch's noise, paired anew with data of equal conditions so that they lie near each other.
+
+    Optimal transport within the batch straightens the paths (Tong et al. 2024); across conditions it would make the
+    noise depend on the condition, which sampling does not know.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    columns = [condition.values[n] * condition.given(n) for n in condition.schema.names]
+    table = torch.stack([*columns, *condition.present.float().unbind(1)], dim=1)
+    groups = table.unique(dim=0, return_inverse=True)[1]
+    paired = noise.clone()
+    for group in groups.unique():
+        index = (groups == group).nonzero()[:, 0]
+        cost = torch.cdist(data[index].flatten(1), noise[index].flatten(1)).square()
+        paired[index] = noise[index[torch.as_tensor(linear_sum_assignment(cost.cpu().numpy())[1], device=index.device)]]
+    return paired
+
+
+def slerp(a: Batch, b: Batch, s: float) -> Batch:
+    """Spherical interpolation: noise stays as long as noise is (Shoemake 1985)."""
+    unit_a, unit_b = (nn.functional.normalize(x.flatten(1), dim=1) for x in (a, b))
+    angle = expand_like((unit_a * unit_b).sum(1).clamp(-1, 1).acos().clamp(min=1e-4), a)
+    return (torch.sin((1 - s) * angle) * a + torch.sin(s * angle) * b) / angle.sin()
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def flow(
+    schema: Schema,
+    shape: tuple[int, ...],
+    *,
+    mechanism: MechanismName = "film",
+    backbone: BackboneName | None = None,
+    path: PathName = "linear",
+    predict: PredictionName = "velocity",
+    times: TimesName = "uniform",
+    coupling: CouplingName = "independent",
+    channels: Count = 32,
+    depth: Count = 2,
+    embedding: Count = 64,
+    additive: bool = False,
+    condition_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
+    guidance: float = 1.0,
+    guidance_from: Share = 0.0,
+    guidance_to: Share = 1.0,
+    steps: Count = 16,
+    sampler: SamplerName = "heun",
+) -> Flow:
+    """A conditional flow.
+
+    backbone:           for images, unet (the default) or transformer; vectors get dense layers.
+    embedding:          width of the learned embeddings and nulls of attributes, and of the encoded time.
+    additive:           no attribute changes what another says, for combinations never seen together.
+    condition_dropout:  the chance that training leaves an attribute of a sample free, and that it leaves all free.
+    guidance, steps, sampler:  how it is sampled unless a call says otherwise; guidance acts from `guidance_from` to
+                        `guidance_to`, where noise is at 0 and data at 1.
+    """
+    if guidance_from >= guidance_to:
+        raise ValueError(f"guidance would act nowhere: guidance_from={guidance_from}, guidance_to={guidance_to}")
+    parts = Backbones(shape, embedding, channels, depth)
+    return Flow(
+        schema,
+        shape,
+        condition_encoder=EmbeddingEncoder(schema, embedding, additive),
+        transport=FlowMatching(
+            shape,
+            network=parts.field(mechanism, backbone),
+            time_encoder=TimeEncoder(embedding, embedding, additive=additive),
+            path=PATHS[path](),
+            predict=predict,
+            times=times,
+        ),
+        coupling=coupling,
+        condition_dropout=condition_dropout,
+        guidance=Guidance(guidance, (guidance_from, guidance_to)),
+        steps=steps,
+        sampler=sampler,
+    )

@@ -1,0 +1,118 @@
+"""Transport of noise to data along a learned velocity: path, network and loss (Lipman et al. 2023).
+
+What a flow in pixels and a flow in the latents of an autoencoder have in common. It knows encoded conditions only.
+"""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from condgen.conditioning import Encoded, TimeEncoder
+from condgen.models.base import Batch, Terms
+from condgen.models.flow.density import directions, log_density
+from condgen.models.flow.paths import Path, PredictionName, Time, expand_like, preconditioning
+from condgen.models.flow.samplers import SAMPLERS, Velocity
+from condgen.models.flow.standardise import Standardiser
+
+SamplerName = Literal["euler", "heun", "dpm", "dopri"]
+TimesName = Literal["uniform", "logit-normal"]
+
+
+class FlowMatching(nn.Module):
+    """A velocity on observations of one shape.
+
+    network(x, c) maps [batch, *shape] to the same; its c holds the condition and the time. predict: what the loss
+    compares, which is how it weighs times (see `paths.Preconditioning`). times: how often it looks at each.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        *,
+        network: nn.Module,
+        time_encoder: TimeEncoder,
+        path: Path,
+        predict: PredictionName = "velocity",
+        times: TimesName = "uniform",
+    ):
+        super().__init__()
+        self.shape = shape
+        self.network = network
+        self.time_encoder = time_encoder
+        self.standardise = Standardiser(shape)
+        self.path = path
+        self.predict: PredictionName = predict
+        self.times: TimesName = times
+
+    def forward(self, data: Batch, noise: Batch, c: Encoded) -> Terms:
+        """Flow matching on standardised data: E |y − ŷ(x_t, t, c)|², y the velocity, the noise or the data (eq. 9)."""
+        return self.matching(data, noise, draw_times(self.times, len(data), data.device), c)
+
+    def matching(self, data: Batch, noise: Batch, t: Time, c: Encoded) -> Terms:
+        """The loss at given times, a mean over batch and values; `error` is about 1 for a network that knows nothing.
+
+        What the network should say is (σ x − α ε)/√(α² + σ²), whatever is predicted; that decides the weight alone.
+        """
+        at = self.path.at(t)
+        alpha, sigma, deviation = (expand_like(part, data) for part in (at.alpha, at.sigma, at.variance.sqrt()))
+        wanted = (sigma * data - alpha * noise) / deviation
+        found = self.network((alpha * data + sigma * noise) / deviation, self.time_encoder(c, t))
+        error = (found - wanted).square().flatten(1).mean(1)
+        return {"loss": (preconditioning(at, self.predict).out.square() * error).mean(), "error": error.mean()}
+
+    def observe(self, x: Batch) -> Batch:
+        """Training observations, standardised by what has been seen of them so far."""
+        if self.training:
+            self.standardise.observe(x)
+        return self.standardise(x)
+
+    def velocity(self, x: Batch, t: Time, c: Encoded) -> Batch:
+        """dx/dt at x_t = x, in standardised data, read from the network."""
+        at = self.path.at(t)
+        skip, out = (expand_like(part, x) for part in preconditioning(at, "velocity"))
+        return skip * x + out * self.network(x / expand_like(at.variance.sqrt(), x), self.time_encoder(c, t))
+
+    def field(self, c: Encoded) -> Velocity:
+        """The velocity under an encoded condition."""
+        return lambda x, t: self.velocity(x, t, c)
+
+    def to_data(self, velocity: Velocity, noise: Batch, sampler: SamplerName, steps: int) -> Batch:
+        """Noise carried along a velocity to observations."""
+        return self.standardise.inverse(SAMPLERS[sampler](velocity, noise, self.path, steps))
+
+    def to_noise(self, velocity: Velocity, x: Batch, sampler: SamplerName, steps: int) -> Batch:
+        """Observations carried back along a velocity to the noise they come from."""
+        integrate = SAMPLERS[reversible(sampler)]
+        return integrate(velocity, self.standardise(x), self.path, steps, start=1.0, end=0.0)
+
+    def log_prob(
+        self,
+        x: Batch,
+        c: Encoded,
+        sampler: SamplerName,
+        steps: int,
+        probes: int = 1,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, " batch"]:
+        """log p(x|c) in nats, by change of variables."""
+        along = directions(self.shape, probes, generator, x.device)
+        with torch.inference_mode(False):  # tensors of inference mode have no derivatives
+            c, x = Encoded(*(part.clone() for part in c)), self.standardise(x.clone())
+            found = log_density(self.field(c), x, self.path, SAMPLERS[reversible(sampler)], steps, along)
+            return found + self.standardise.log_volume
+
+
+def reversible(sampler: SamplerName) -> SamplerName:
+    """The sampler, or Heun's in the place of one that runs forwards only."""
+    return "heun" if sampler == "dpm" else sampler
+
+
+def draw_times(name: TimesName, n: int, device: torch.device) -> Time:
+    """n times, one in each n-th of the distribution, from torch's global generator.
+
+    uniform, or logit-normal: more in the middle, where the prediction is hard (Esser et al. 2024, eq. 19).
+    """
+    u = (torch.arange(n, device=device) + torch.rand(n, device=device)) / n
+    return u if name == "uniform" else torch.special.ndtri(u.clamp(1e-6, 1 - 1e-6)).sigmoid()

@@ -1,0 +1,216 @@
+"""MeanFlow: the average velocity over an interval, so that one step is the whole way (Geng et al. 2025).
+
+u(x_t, t, s) = (x_s − x_t)/(s − t) is what a single step from t to s needs. Differentiated by t it says of itself
+
+    u = v + (s − t) du/dt,    du/dt = v·∂u/∂x + ∂u/∂t                                (eq. 6, in our direction of time)
+
+which is a loss for u that needs no integration. The velocity v may be the data's, with guidance by the network's own
+unconditional velocity (eq. 19), or that of a trained flow, which is then distilled, guidance included: one evaluation a
+sample where the flow needs dozens.
+
+Long steps learn from derivatives of slightly shorter ones, so the longest is learned last. It also learns from two half
+steps of the network itself (Frans et al. 2025).
+"""
+
+from itertools import pairwise
+from typing import Annotated, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from condgen.conditioning import ConditionEncoder, EmbeddingEncoder, Encoded, TimeEncoder
+from condgen.models.backbones import BackboneName, Backbones, Count, MechanismName
+from condgen.models.base import Batch, Model, Terms
+from condgen.models.flow.flow import Flow, PathName, Share
+from condgen.models.flow.guidance import dropped
+from condgen.models.flow.paths import PATHS, Path, Time, expand_like, preconditioning
+from condgen.models.flow.standardise import Standardiser
+from condgen.rng import Rng
+from condgen.schema import Condition, Schema
+
+WHOLE = 1 / 3  # of the longer steps go the whole way at once
+STEADY = 1e-3  # γ, below which errors count the less, the smaller they are
+
+
+class Steps(NamedTuple):
+    """Steps of a flow: where they start, from when to when, the velocity there, and the encoded condition."""
+
+    x: Batch
+    t: Time
+    s: Time
+    v: Batch
+    c: Encoded
+
+    def part(self, start: int, end: int) -> "Steps":
+        """Some of them."""
+        some = slice(start, end)
+        return Steps(self.x[some], self.t[some], self.s[some], self.v[some], Encoded(*(part[some] for part in self.c)))
+
+
+def draw_steps(n: int, whole: int, longer: int, device: torch.device) -> tuple[Time, Time]:
+    """Starts and ends of n steps: `whole` from 0 to 1, then up to `longer` of any length, the rest of none."""
+    index, u = torch.arange(n, device=device), torch.rand(2, n, device=device)
+    t, s = torch.where(index < longer, u.amin(0), u[0]), torch.where(index < longer, u.amax(0), u[0])
+    return torch.where(index < whole, 0.0, t), torch.where(index < whole, 1.0, s)
+
+
+class MeanFlow(Model):
+    """A flow that takes steps of any length, one for a sample unless asked for more.
+
+    guidance: of the velocity that is learned; it cannot be changed afterwards. share: of the batch that learns steps;
+    the rest learns the velocity, a step of length zero. With a `teacher`, set before training, its guided velocity is
+    what is learned.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        shape: tuple[int, ...],
+        *,
+        condition_encoder: ConditionEncoder,
+        network: nn.Module,
+        time_encoder: TimeEncoder,
+        path: Path,
+        guidance: float = 1.0,
+        share: float = 0.5,
+        condition_dropout: float = 0.1,
+        steps: int = 1,
+    ):
+        super().__init__(schema, shape, {"conditional", "handles_missing", "unlabelled", "one_step"})
+        self.condition_encoder = condition_encoder
+        self.network = network
+        self.time_encoder = time_encoder
+        self.standardise = Standardiser(shape)
+        self.path = path
+        self.guidance = guidance
+        self.share = share
+        self.condition_dropout = condition_dropout
+        self.steps = steps
+        self._teacher: tuple[Flow, ...] = ()  # in a tuple: no part of this model, its state or its average
+
+    @property
+    def teacher(self) -> Flow | None:
+        """The flow whose guided velocity is learned, if any."""
+        return self._teacher[0] if self._teacher else None
+
+    def learn_from(self, teacher: Flow) -> None:
+        """Learn the guided velocity of a trained flow."""
+        self._teacher = (teacher.eval().requires_grad_(False),)
+
+    def start_from(self, teacher: Flow) -> None:
+        """Take over a flow's weights; what is new, the step's length, has no influence yet."""
+        parts = {"condition_encoder": teacher.condition_encoder, **dict(teacher.transport.named_children())}
+        for name, part in parts.items():
+            self.get_submodule(name).load_state_dict(part.state_dict(), strict=False)
+
+    def forward(self, x: Batch, condition: Condition, player: str = "model") -> Terms:
+        """E log(1 + |u − sg(target)|²/γ), on steps from t to s that are the whole way, of any length, and of none.
+
+        The logarithm divides each error's gradient by the error itself plus γ, the adaptive weight of eq. 22.
+        """
+        if self.training:
+            self.standardise.observe(x)
+            condition = dropped(condition, self.condition_dropout)
+        data = self.standardise(x)
+        noise = torch.randn_like(data)
+        whole, longer = round(self.share * WHOLE * len(x)), round(self.share * len(x))
+        t, s = draw_steps(len(x), whole, longer, x.device)
+        at = self.path.at(t)
+        x_t = expand_like(at.alpha, data) * data + expand_like(at.sigma, data) * noise
+        v = self.direction(
+            x_t, t, expand_like(at.alpha_dot, data) * data + expand_like(at.sigma_dot, data) * noise, condition
+        )
+        c = self.condition_encoder(condition)
+        steps = Steps(x_t, t, s, v, c)
+        found = self.average(x_t, t, s, c)
+        with torch.no_grad():
+            wanted = torch.cat(
+                [self._halves(steps.part(0, whole)), self._identity(steps.part(whole, longer)), v[longer:]]
+            )
+        error = (found - wanted).square().flatten(1).mean(1)
+        return {"loss": (1 + error / STEADY).log().mean(), "error": error.mean()}
+
+    def _identity(self, steps: "Steps") -> Batch:
+        """v + (s − t) du/dt: what the average velocity must be, by eq. 6."""
+        return steps.v + expand_like(steps.s - steps.t, steps.x) * self._change(steps)
+
+    def _halves(self, steps: "Steps") -> Batch:
+        """The mean of two half steps, one after the other (Frans et al. 2025, eq. 4): where eq. 6 is slow to arrive."""
+        x, t, s, _, c = steps
+        middle = (t + s) / 2
+        first = self.average(x, t, middle, c)
+        return (first + self.average(x + expand_like(middle - t, x) * first, middle, s, c)) / 2
+
+    def direction(self, x_t: Batch, t: Time, velocity: Batch, condition: Condition) -> Batch:
+        """The guided velocity at x_t: the teacher's, or w v + (1 − w) u(x_t, t, t, ∅) from a velocity of the data."""
+        with torch.no_grad():
+            if self.teacher is not None:
+                teacher = self.teacher.to(x_t.device)  # each process has its own
+                return teacher.guidance.velocity(teacher, condition)(x_t, t)
+            if self.guidance == 1:
+                return velocity
+            free = condition.drop(torch.ones_like(condition.present))
+            own = self.average(x_t, t, t, self.condition_encoder(free))
+            asked = expand_like(condition.present.any(1), x_t)
+            return torch.where(asked, self.guidance * velocity + (1 - self.guidance) * own, velocity)
+
+    def _change(self, steps: "Steps") -> Batch:
+        """du/dt along the flow: the derivative of u in the direction (v, 1, 0) of (x, t, s)."""
+        x, t, s, v, c = steps
+        direction = (v, torch.ones_like(t), torch.zeros_like(s))
+        with sdpa_kernel(SDPBackend.MATH):
+            _, change = torch.func.jvp(lambda x, t, s: self.average(x, t, s, c), (x, t, s), direction)  # type: ignore[misc]
+        return change
+
+    def average(self, x: Batch, t: Time, s: Time, c: Encoded) -> Batch:
+        """u(x_t, t, s): the average velocity from t to s at x_t = x, in standardised data."""
+        at = self.path.at(t)
+        skip, out = (expand_like(part, x) for part in preconditioning(at, "velocity"))
+        return skip * x + out * self.network(x / expand_like(at.variance.sqrt(), x), self.time_encoder(c, t, s - t))
+
+    def sample(self, condition: Condition, rng: Rng, *, steps: int | None = None) -> Batch:
+        """x ← x + (s − t) u(x, t, s), from noise to data in `steps` equal steps."""
+        c = self.condition_encoder(condition)
+        x = rng.normal(*self.shape, device=self.device)
+        times = torch.linspace(0, 1, (steps or self.steps) + 1).tolist()
+        for t, s in pairwise(times):
+            x = x + (s - t) * self.average(x, x.new_full((len(x),), t), x.new_full((len(x),), s), c)
+        x = self.standardise.inverse(x)
+        return x.clamp(0, 1) if len(self.shape) == 3 else x
+
+
+def meanflow(
+    schema: Schema,
+    shape: tuple[int, ...],
+    *,
+    mechanism: MechanismName = "film",
+    backbone: BackboneName | None = None,
+    path: PathName = "linear",
+    channels: Count = 32,
+    depth: Count = 2,
+    embedding: Count = 64,
+    condition_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
+    guidance: float = 1.0,
+    share: Share = 0.5,
+    steps: Count = 1,
+) -> MeanFlow:
+    """A flow that samples in one step.
+
+    guidance: is learned, and cannot be changed when sampling. share: of the batch that learns steps longer than none.
+    The other arguments are those of `flow`.
+    """
+    parts = Backbones(shape, embedding, channels, depth)
+    return MeanFlow(
+        schema,
+        shape,
+        condition_encoder=EmbeddingEncoder(schema, embedding),
+        network=parts.field(mechanism, backbone),
+        time_encoder=TimeEncoder(embedding, embedding, times=2),
+        path=PATHS[path](),
+        guidance=guidance,
+        share=share,
+        condition_dropout=condition_dropout,
+        steps=steps,
+    )

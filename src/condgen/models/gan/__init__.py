@@ -1,0 +1,1 @@
+"""Adversarial models and their parts: critic heads, losses, augmentation."""

@@ -1,0 +1,253 @@
+"""Generative adversarial networks, unconditional and conditional: a generator and a critic, composed of parts.
+
+Goodfellow et al. 2014; conditional: Mirza & Osindero 2014. What distinguishes the families is the critic's head
+(heads.py); what they play for is the adversarial loss (adversarial.py).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import silu
+
+from condgen.conditioning import ConditionEncoder, EmptyEncoder
+from condgen.models.base import Batch, Model, Terms
+from condgen.models.gan.augment import Augment
+from condgen.models.gan.heads import Head
+from condgen.models.gan.losses import AdversarialLoss, gradient_penalty
+from condgen.models.gan.minibatch import MinibatchDeviation
+from condgen.rng import Rng
+from condgen.schema import Condition, Continuous, Schema
+
+OVERPOWERED = 0.98  # share of pairs won by the critic above which the generator has nothing to learn from
+
+
+class Generator(nn.Module):
+    """Latent noise [batch, latent] to observations [batch, *shape], under a condition; images end in [0, 1]."""
+
+    def __init__(self, condition_encoder: ConditionEncoder, backbone: nn.Module, latent: int):
+        super().__init__()
+        self.condition_encoder = condition_encoder
+        self.backbone = backbone
+        self.latent = latent
+
+    def forward(self, z: Float[Tensor, "batch latent"], condition: Condition) -> Batch:
+        """The observations that noise stands for under conditions."""
+        x = self.backbone(z, self.condition_encoder(condition))
+        return x.sigmoid() if x.dim() == 4 else x
+
+
+class Critic(nn.Module):
+    """Observations to features, by a trunk, and features to scores, by a head that may be told of their company."""
+
+    def __init__(
+        self,
+        condition_encoder: ConditionEncoder,
+        trunk: nn.Module,
+        head: Head,
+        deviation: MinibatchDeviation | None = None,
+    ):
+        super().__init__()
+        self.condition_encoder = condition_encoder
+        self.trunk = trunk
+        self.head = head
+        self.deviation = deviation
+
+    def features(self, x: Batch, condition: Condition) -> Float[Tensor, "batch feature"]:
+        """What the head judges."""
+        x = 2 * x - 1 if x.dim() == 4 else x
+        return silu(self.trunk(x, self.condition_encoder(condition)))
+
+    def score(self, h: Float[Tensor, "batch feature"], condition: Condition) -> Float[Tensor, " batch"]:
+        """How real observations with these features are, all real ones or all generated; higher is more real."""
+        return self.head.score(self.deviation(h, condition) if self.deviation else h, condition)
+
+    def forward(self, x: Batch, condition: Condition) -> Float[Tensor, " batch"]:
+        """How real each observation is under its condition."""
+        return self.score(self.features(x, condition), condition)
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """Gradient penalties of the critic: γ/2 E‖∇ₓ score‖² at real (R1) and at generated observations (R2).
+
+    Lazy: computed at every `every`-th step with that much more weight (Karras et al. 2020, section 3.1).
+    """
+
+    r1: float = 0.0
+    r2: float = 0.0
+    every: int = 1
+
+    def __call__(self, critic: Critic, real: Batch, fake: Batch, condition: Condition) -> Float[Tensor, ""]:
+        """The penalty's term of the loss at a step when it is due."""
+        total = real.new_zeros(())
+        for weight, x in ((self.r1, real), (self.r2, fake)):
+            if weight:
+                penalty = gradient_penalty(lambda y: critic(y, condition), x).mean()
+                total = total + weight / 2 * self.every * penalty
+        return total
+
+
+@dataclass(frozen=True)
+class Vicinity:
+    """Continuous labels judged within a vicinity: an observation stands for labels near its own (CcGAN, Ding 2021).
+
+    The published estimate weighs every observation by a kernel of the distance between its label and the label that is
+    judged: constant within ±κ (hard) or exp(−ν d²) (soft). Here the judged label is drawn from that kernel around the
+    observation's, which has the same expectation and needs no search for neighbours: see docs/architecture.md.
+
+    width: κ, or the standard deviation 1/√(2ν), as a share of the attribute's range.
+    """
+
+    width: float
+    kernel: str
+
+    def __call__(self, condition: Condition) -> Condition:
+        """The same conditions with each continuous attribute moved at random within the kernel."""
+        for a in condition.schema:
+            if isinstance(a, Continuous) and self.width:
+                codes = condition.values[a.name]
+                noise = 2 * torch.rand_like(codes) - 1 if self.kernel == "hard" else torch.randn_like(codes)
+                moved = codes + self.width * (a.high - a.low) * noise
+                values = {**condition.values, a.name: moved}
+                condition = Condition(condition.schema, values, condition.present)
+        return condition
+
+
+@dataclass(frozen=True)
+class Curriculum:
+    """How many attributes training leaves free: all at first, `dropout` of them in the end.
+
+    Transitional training (Shahbazi et al. 2022, eq. 4) by other means: up to image `start` nothing is asked, up to
+    image `end` the share of attributes asked for rises linearly. Their λ scales the condition; ours is the chance that
+    it is given.
+    """
+
+    dropout: float = 0.0
+    start: int = 0
+    end: int = 0
+
+    def __call__(self, condition: Condition, images: int) -> Condition:
+        """The conditions to train with after this many images."""
+        chance = self.chance(images)
+        return condition.dropout(chance) if chance else condition
+
+    def chance(self, images: int) -> float:
+        """The share of attributes left free."""
+        if images >= self.end:
+            return self.dropout
+        risen = max(images - self.start, 0) / (self.end - self.start) if self.end > self.start else 0.0
+        return 1 - risen * (1 - self.dropout)
+
+
+class GAN(Model):
+    """The whole family: a generator, a critic with its head, an adversarial loss, a penalty, an augmentation.
+
+    Each step the critic and then the generator are trained on a batch: the generated observations have the conditions
+    of the real ones.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        shape: tuple[int, ...],
+        *,
+        generator: Generator,
+        critic: Critic,
+        loss: AdversarialLoss,
+        penalty: Penalty,
+        augment: Augment,
+        vicinity: Vicinity,
+        curriculum: Curriculum,
+    ):
+        encoder = generator.condition_encoder
+        conditional = set() if isinstance(encoder, EmptyEncoder) else {"conditional"}
+        missing = {"handles_missing"} if encoder.handles_missing else set()
+        super().__init__(schema, shape, {"one_step"} | conditional | missing)
+        self.generator = generator
+        self.critic = critic
+        self.loss = loss
+        self.penalty = penalty
+        self.augment = augment
+        self.vicinity = vicinity
+        self.curriculum = curriculum
+        self.steps = 0  # of training so far,
+        self.images = 0  # and real images seen in them
+
+    @property
+    def condition_encoder(self) -> ConditionEncoder:
+        """How the generator is told the condition."""
+        return self.generator.condition_encoder
+
+    def players(self) -> dict[str, list[nn.Parameter]]:
+        """The critic first, then the generator."""
+        return {"critic": list(self.critic.parameters()), "generator": list(self.generator.parameters())}
+
+    def forward(self, x: Batch, condition: Condition, player: str = "generator") -> Terms:
+        """One player's loss terms on a batch of real observations and their conditions."""
+        if self.training:
+            condition = self.curriculum(condition, self.images)
+        return self.critic_loss(x, condition) if player == "critic" else self.generator_loss(x, condition)
+
+    def critic_loss(self, x: Batch, condition: Condition) -> Terms:
+        """Real observations should score high and generated ones low; the head's own loss; the penalty, when due.
+
+        `wins` is the share of pairs in which the real observation scores higher.
+        """
+        target = self.vicinity(condition)
+        with torch.no_grad():
+            fake = self.generate(self.vicinity(target))
+        both = self.augment(torch.cat([x, fake]))
+        h_real, h_fake = self.critic.features(both, Condition.cat([target, target])).chunk(2)
+        real, fake_score = self.critic.score(h_real, target), self.critic.score(h_fake, target)
+        terms = self.critic.head.critic(h_real, h_fake, target)
+        loss = self.loss.critic(real, fake_score).mean() + terms.get("loss", 0.0)
+        if self.training:
+            if self.steps % self.penalty.every == 0:
+                loss = loss + self.penalty(self.critic, both[: len(x)], both[len(x) :], target)
+            self.steps += 1
+            self.images += len(x)
+        return {**terms, "loss": loss, "wins": (real > fake_score).float().mean()}
+
+    def generator_loss(self, x: Batch, condition: Condition) -> Terms:
+        """Generated observations should score high; what the head asks of the generator."""
+        with torch.no_grad():  # nothing that the generator could change
+            real = self.critic(self.augment(x), condition)
+        h_fake = self.critic.features(self.augment(self.generate(condition)), condition)
+        fake = self.critic.score(h_fake, condition)
+        terms = self.critic.head.generator(h_fake, condition)
+        return {**terms, "loss": self.loss.generator(real, fake).mean() + terms.get("loss", 0.0)}
+
+    def generate(self, condition: Condition) -> Batch:
+        """One observation per condition, with noise from torch's global generator, as in training."""
+        return self.generator(torch.randn(len(condition), self.generator.latent, device=self.device), condition)
+
+    def sample(self, condition: Condition, rng: Rng) -> Batch:
+        """G(z, c) with z ~ N(0, I)."""
+        return self.generator(rng.normal(self.generator.latent, device=self.device), condition)
+
+    def complaints(self, values: Mapping[str, float]) -> list[str]:
+        """A critic that always wins teaches nothing; a classifier that only knows what is generated misleads."""
+        found = []
+        if values.get("critic/wins", 0.5) > OVERPOWERED:
+            found.append(
+                f"the critic overpowers the generator (it wins {values['critic/wins']:.0%} of pairs); try a stronger "
+                "penalty (--set r1=1) or, with few images, augmentation (--set augment=translation)."
+            )
+        real, fake = values.get("critic/accuracy_real", 1.0), values.get("critic/accuracy_fake", 0.0)
+        if fake > 0.8 and real < 0.6 * fake:
+            found.append(
+                f"the classifier has collapsed (right about {fake:.0%} of generated but {real:.0%} of real images); "
+                "try a smaller --set generator_weight, or another head (adcgan, projection)."
+            )
+        return found
+
+    def get_extra_state(self) -> Tensor:
+        """The position in training, for the checkpoint."""
+        return torch.tensor([self.steps, self.images])
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Continue at a position."""
+        self.steps, self.images = state.tolist()

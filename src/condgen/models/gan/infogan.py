@@ -1,0 +1,194 @@
+"""InfoGAN: attributes that nobody labelled (Chen et al. 2016).
+
+The generator is asked for codes drawn at random, and a classifier Q(c|x) on the critic's trunk has to read them from
+what is generated: a variational lower bound of their mutual information, L_I = E log Q(c|G(z,c)) + H(c) (eq. 5), which
+both players maximise. That is the auxiliary classifier without its term on real data, on labels of its own. The codes
+are the model's schema, so they are asked for like any attribute: `code1=3`, `code2=-1..0`.
+
+What a code comes to stand for is nobody's choice, and often a mixture of what people tell apart. With `discover` the
+first code starts from groups of real observations that look alike (discovery.py), and the generator follows.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from condgen.models.backbones import Count, MechanismName, Weight
+from condgen.models.base import Batch, Terms
+from condgen.models.gan.builders import Augmentations, LossName, Share, conditional_gan
+from condgen.models.gan.discovery import Discovery, point
+from condgen.models.gan.gan import GAN
+from condgen.models.gan.heads import Classifier, Features, LabelPosterior
+from condgen.schema import Categorical, Condition, Continuous, LabelDistribution, Schema
+
+ROWS = 10_000  # of the codes' joint distribution, from which free codes are drawn
+
+
+def code_schema(categorical: int, values: int, continuous: int) -> Schema:
+    """The schema of codes: `code1`, `code2`, …, first those with named values, then those in [−1, 1]."""
+    names = [f"code{k + 1}" for k in range(categorical + continuous)]
+    named = [Categorical(name=name, values=tuple(map(str, range(values)))) for name in names[:categorical]]
+    return Schema(attributes=(*named, *(Continuous(name=name, low=-1, high=1) for name in names[categorical:])))
+
+
+def draw(schema: Schema, n: int, device: torch.device | str = "cpu") -> Condition:
+    """n independent uniform codes, from torch's global generator."""
+    u = {a.name: torch.rand(n, device=device) for a in schema}
+    values = {
+        a.name: (a.low + u[a.name] * (a.high - a.low))
+        if isinstance(a, Continuous)
+        else (u[a.name] * len(a.choices)).floor()
+        for a in schema
+    }
+    return Condition(schema, values, torch.ones(n, len(schema), dtype=torch.bool, device=device))
+
+
+class InfoGAN(GAN):
+    """A GAN that is trained on codes of its own, and reads them."""
+
+    def __init__(
+        self, schema: Schema, shape: tuple[int, ...], *, discovery: Callable[[], Discovery] | None = None, **parts: Any
+    ):
+        super().__init__(schema, shape, **parts)
+        self.capabilities |= {"discovers"}
+        self.discovery = discovery and discovery()
+
+    def forward(self, x: Batch, condition: Condition, player: str = "generator") -> Terms:
+        """One player's loss terms on real observations; their labels are not looked at."""
+        codes = draw(self.schema, len(x), x.device)
+        return super().forward(x, codes if self.meant else _unasked(codes), player)
+
+    def generate(self, condition: Condition) -> Batch:
+        """One observation per condition; codes that nobody asked for are noise to the generator."""
+        return super().generate(replace(condition, present=torch.ones_like(condition.present)))
+
+    @property
+    def meant(self) -> bool:
+        """Whether codes stand for something, so that they are asked for; until then nobody judges them."""
+        return not (self.training and self.discovery) or self.images >= self.discovery.images
+
+    def critic_loss(self, x: Batch, condition: Condition) -> Terms:
+        """A critic's loss, and what real observations that look alike say about the first code."""
+        if not (self.training and self.discovery):
+            return super().critic_loss(x, condition)
+        if self.images - len(x) < self.discovery.images <= self.images:
+            self._find_classes(x)
+        meant, pairs = self.meant, self.discovery.pairs(x)
+        terms = super().critic_loss(x, condition)
+        h = self.critic.features(self.augment(pairs), Condition.cat([condition, condition]))
+        found = self.discovery.loss(h, self.posterior(h)[self.schema.names[0]][:, 0], meant)
+        return {**terms, **found, "loss": terms["loss"] + found["loss"]}
+
+    def _find_classes(self, x: Batch) -> None:
+        """Let Q start from the groups that the features of real observations fall into; x says what they are like."""
+        assert self.discovery
+        layer = self.posterior.outputs[0]
+        assert isinstance(layer, nn.Linear)
+        with torch.no_grad():
+            point(
+                layer, torch.cat([self._features(part) for part in self.discovery.gallery.observations(x).split(500)])
+            )
+
+    def _features(self, x: Batch) -> Features:
+        """What Q reads codes from."""
+        return self.critic.features(x, Condition.free(self.schema, len(x)).to(x.device))
+
+    @property
+    def posterior(self) -> LabelPosterior:
+        """Q(c|x), on the critic's features."""
+        assert isinstance(self.critic.head, Classifier), "an InfoGAN is built with a classifier"
+        return self.critic.head.posterior
+
+    def joint(self, data: LabelDistribution) -> LabelDistribution:
+        """The codes' own distribution."""
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return LabelDistribution.of(draw(self.schema, ROWS))
+
+    def read(self, x: Batch) -> Condition:
+        """The codes that Q finds in observations."""
+        return self.posterior.read(self._features(x))
+
+
+def _unasked(codes: Condition) -> Condition:
+    """The same codes, none of them asked for."""
+    return codes.drop(torch.ones_like(codes.present))
+
+
+def infogan(
+    schema: Schema,
+    shape: tuple[int, ...],
+    *,
+    codes: Annotated[int, Field(ge=0)] = 1,
+    values: Annotated[int, Field(ge=2)] = 10,
+    continuous: Annotated[int, Field(ge=0)] = 2,
+    info_weight: Weight = 0.1,
+    continuous_weight: Weight = 0.1,
+    discover: Annotated[int, Field(ge=0)] = 0,
+    contrast_weight: Weight = 1.0,
+    invariance_weight: Weight = 1.0,
+    temperature: Annotated[float, Field(gt=0)] = 0.5,
+    gallery: Count = 4096,
+    mechanism: MechanismName = "concat",
+    loss: LossName = "relativistic",
+    latent: Count = 64,
+    channels: Count = 32,
+    depth: Count = 1,
+    r1: Weight = 0.1,
+    r2: Weight = 0.0,
+    penalty_every: Count = 8,
+    spectral: bool = False,
+    augment: Augmentations = (),
+    augment_chance: Share = 0.7,
+) -> GAN:
+    """An InfoGAN; ignores the data's labels and makes attributes of its own.
+
+    codes, values:  how many codes have named values, and how many values each.
+    continuous:     how many codes are numbers in [−1, 1].
+    info_weight:    λ, the weight of the bound L_I (eq. 6); that of continuous codes is `continuous_weight` times it.
+    discover:       images after which the first code starts from groups of real observations that look alike, and codes
+                    are asked for; with 0 they are asked for from the start, and what they stand for is left to chance.
+    contrast_weight, invariance_weight, temperature, gallery:  how the groups are found; see Discovery.
+
+    The other arguments are those of `conditional_gan`. Codes enter the generator's first layer only, as published: a
+    code that reaches every layer finds ways to be read that have nothing to do with what is seen.
+    """
+    if not codes + continuous:
+        raise ValueError("it would have no codes to discover; set codes or continuous to at least 1, or use gan")
+    if discover and not codes:
+        raise ValueError("it has no code with named values, whose classes it could discover; set codes or discover=0")
+    if discover and spectral:
+        raise ValueError(
+            "spectral normalisation would not let the code start from the groups; leave out one of the two"
+        )
+    found = partial(Discovery, discover, contrast_weight, invariance_weight, temperature, gallery)
+    return conditional_gan(
+        code_schema(codes, values, continuous),
+        shape,
+        partial(
+            Classifier,
+            real_weight=0.0,
+            fake_weight=info_weight,
+            generator_weight=info_weight,
+            continuous_weight=continuous_weight,
+        ),
+        partial(InfoGAN, discovery=found if discover else None),
+        mechanism=mechanism,
+        input_only=True,
+        loss=loss,
+        latent=latent,
+        channels=channels,
+        depth=depth,
+        r1=r1,
+        r2=r2,
+        penalty_every=penalty_every,
+        spectral=spectral,
+        augment=augment,
+        augment_chance=augment_chance,
+        vicinity=0.0,
+    )

@@ -1,0 +1,1 @@
+"""Variational autoencoders and their parts: priors, likelihoods, perceptual losses."""

@@ -1,0 +1,160 @@
+"""What pixels alone do not ask of a reconstruction: the same features, and patches that could be real.
+
+A decoder that is judged pixel by pixel answers doubt with blur. A critic of patches (Isola et al. 2017) sees the blur;
+its features are a second thing to reconstruct (Larsen et al. 2016, eq. 8), and fooling it is a third (Esser et al.
+2021, eq. 7, whose balance of the gradients this is). The critic never sees the condition, which both its images share.
+"""
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import pixel_unshuffle, silu
+
+from condgen.conditioning import Encoded, Unconditioned
+from condgen.models.base import Terms
+from condgen.models.gan.losses import LOSSES
+from condgen.networks.conv import Block, ImageShape, patch_size, stages
+
+Images = Float[Tensor, "batch channel height width"]
+Loss = Float[Tensor, ""]
+GAME = LOSSES["hinge"]
+
+
+class Seen(NamedTuple):
+    """What a critic makes of images: feature maps and scores of patches, one of each per resolution."""
+
+    features: list[Tensor]
+    scores: list[Tensor]
+
+
+class PatchCritic(nn.Module):
+    """Images in [0, 1] to features and scores of their patches, at the patchified resolution and at half of it."""
+
+    def __init__(self, shape: ImageShape, channels: int, depth: int = 2):
+        super().__init__()
+        self.patch = patch_size(shape[1], shape[2])
+        widths = [width for width, _, _ in stages(shape[1], shape[2], channels)[:2]]
+        self.stem = nn.Conv2d(shape[0] * self.patch**2, channels, 3, padding=1)
+        self.stages = nn.ModuleList(
+            nn.ModuleList(Block(width, Unconditioned, 0) for _ in range(depth)) for width in widths
+        )
+        self.down = nn.ModuleList(nn.Conv2d(4 * a, b, 1) for a, b in pairwise(widths))
+        self.score = nn.ModuleList(nn.Conv2d(width, 1, 1) for width in widths)
+
+    def forward(self, x: Images) -> Seen:
+        """Features [batch, width, rows, columns] and scores [batch, 1, rows, columns], higher being more real."""
+        h = silu(self.stem(pixel_unshuffle(2 * x - 1, self.patch)))
+        c = nothing(x)
+        features = []
+        for i, blocks in enumerate(self.stages):
+            if i:
+                h = self.down[i - 1](pixel_unshuffle(h, 2))
+            for block in blocks:  # type: ignore[attr-defined]  # a ModuleList of ModuleLists
+                h = block(h, c)
+            features.append(h)
+        return Seen(features, [score(silu(h)) for score, h in zip(self.score, features, strict=True)])
+
+
+class PerceptualLoss(nn.Module):
+    """Terms for reconstructions besides their likelihood, and the critic that they need.
+
+    features:    weight of the features' likelihood against that of the pixels.
+    adversarial: size of the gradient that the critic's scores send into an image, as a share of that of everything
+                 else. It acts `after` so many images, when there is a picture to be sharpened; the critic itself
+                 learns from a tenth earlier. With 0 it never does: its features are those of random weights, which see
+                 edges and textures all the same (He et al. 2016).
+    """
+
+    def __init__(self, critic: PatchCritic, features: float, adversarial: float, after: int):
+        super().__init__()
+        self.critic = critic.requires_grad_(bool(adversarial))
+        self.features = features
+        self.adversarial = adversarial
+        self.after = after
+        self.images = 0  # seen in training
+
+    def forward(self, x: Images, y: Images, error: Loss) -> Terms:
+        """Terms to add to an error of the reconstructions y of x, a mean over values; `loss` is their sum."""
+        real, fake = self.look(x), self.critic(y)
+        terms = {}
+        loss = error.new_zeros(())
+        if self.features:
+            terms["features"] = log_likelihoods(real.features, fake.features)
+            loss = self.features * terms["features"]
+        if self.acts:
+            terms["fooling"] = _mean([GAME.generator(r, f) for r, f in zip(real.scores, fake.scores, strict=True)])
+            loss = loss + self.adversarial * _balance(error + loss, terms["fooling"], y) * terms["fooling"]
+        return {**terms, "loss": loss}
+
+    def idle(self, x: Images) -> Terms:
+        """The critic's loss on images while it is not its time: none, but they are counted."""
+        self._count(x)
+        return {"loss": 0.0 * torch.stack([p.sum() for p in self.critic.parameters()]).sum()}
+
+    def critic_loss(self, x: Images, y: Images) -> Terms:
+        """Patches of x should score high, those of y low; `wins` is the share of pairs in which they do."""
+        self._count(x)
+        seen = zip(self.critic(x).scores, self.critic(y).scores, strict=True)
+        terms = [(GAME.critic(real, fake), (real > fake).float()) for real, fake in seen]
+        loss, wins = (_mean(list(part)) for part in zip(*terms, strict=True))
+        return {"loss": loss, "wins": wins}
+
+    def _count(self, x: Images) -> None:
+        self.images += len(x) if self.training else 0
+
+    @torch.no_grad()
+    def look(self, x: Images) -> Seen:
+        """What the critic makes of real images, as given."""
+        seen: Seen = self.critic(x)
+        return seen
+
+    @property
+    def acts(self) -> bool:
+        """Whether it is time to fool the critic."""
+        return bool(self.adversarial) and self.images >= self.after
+
+    @property
+    def learns(self) -> bool:
+        """Whether it is time for the critic to learn."""
+        return bool(self.adversarial) and self.images >= 0.9 * self.after
+
+    def get_extra_state(self) -> Tensor:
+        """The position in training, for the checkpoint."""
+        return torch.tensor(self.images)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Continue at a position."""
+        self.images = int(state)
+
+
+def nothing(x: Images) -> Encoded:
+    """The encoding of no condition."""
+    vector = x.new_zeros(len(x), 0)
+    return Encoded(vector, vector[:, None])
+
+
+def log_likelihoods(real: list[Tensor], fake: list[Tensor]) -> Loss:
+    """−log p of features under Laplace noise of the scale that suits them best, log E|r − f|, a mean over resolutions.
+
+    Relative to the features' own size, so that nothing is gained by making them small.
+    """
+    return _mean([_size(r - f).log() - _size(r).log() for r, f in zip(real, fake, strict=True)])
+
+
+def _size(h: Tensor) -> Loss:
+    return h.abs().mean(dtype=torch.float32) + 1e-6
+
+
+def _balance(rest: Loss, fooling: Loss, y: Images) -> Loss:
+    """The factor that makes the gradient of `fooling` as long as that of the rest (Esser et al. 2021, eq. 7)."""
+    if not torch.is_grad_enabled():
+        return rest.new_ones(())
+    ours, its = (torch.autograd.grad(loss, y, retain_graph=True)[0].norm() for loss in (rest, fooling))
+    return (ours / (its + 1e-8)).detach()
+
+
+def _mean(parts: list[Tensor]) -> Loss:
+    return torch.stack([part.float().mean() for part in parts]).mean()

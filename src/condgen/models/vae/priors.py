@@ -1,0 +1,184 @@
+"""Priors: what the latent z is drawn from, given the condition."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from condgen.conditioning import Encoded, FiLM, TimeEncoder
+from condgen.models.base import Terms
+from condgen.models.flow.matching import FlowMatching
+from condgen.models.flow.paths import Linear
+from condgen.models.gaussian import DiagonalGaussian, soft_clamp, standard_normal_like
+from condgen.networks import MLP
+
+TIME = 64  # width of a flow's encoded time and condition
+LOG_VARIANCE = (-6.0, 6.0)  # symmetric, so that zero stays zero
+
+
+class Prior(nn.Module):
+    """A distribution p(z|c) that is an invertible map of standard normal noise.
+
+    `latent` is the number of dimensions of z, `condition_width` the width of c.vector.
+    """
+
+    conditional = True  # whether it depends on the condition
+
+    def __init__(self, latent: int, condition_width: int):
+        super().__init__()
+        self.latent = latent
+        self.condition_width = condition_width
+
+    def from_noise(self, noise: Float[Tensor, "batch latent"], c: Encoded) -> Float[Tensor, "batch latent"]:
+        """The latent that standard normal noise stands for under c: sampling is applying this to noise."""
+        raise NotImplementedError
+
+    def to_noise(self, z: Float[Tensor, "batch latent"], c: Encoded) -> Float[Tensor, "batch latent"]:
+        """The inverse of `from_noise`: what is left of z when what c says about it is taken out."""
+        raise NotImplementedError
+
+    def log_prob(self, z: Float[Tensor, "batch latent"], c: Encoded) -> Float[Tensor, " batch"]:
+        """log p(z|c) in nats."""
+        raise NotImplementedError
+
+    def kl(self, posterior: DiagonalGaussian, z: Float[Tensor, "batch latent"], c: Encoded) -> Float[Tensor, " batch"]:
+        """KL(q(z|x,c) ‖ p(z|c)) in nats; here its one-sample estimate at z ~ q."""
+        return posterior.log_prob(z) - self.log_prob(z, c)
+
+    def extra_loss(self, z: Float[Tensor, "batch latent"], c: Encoded) -> Terms:
+        """What a prior that is fitted to the latents, taken as they are, minimises besides the KL term; mostly none."""
+        return {}
+
+
+class GaussianPrior(Prior):
+    """A prior that is one diagonal Gaussian per condition, so that everything has a closed form."""
+
+    def gaussian(self, c: Encoded) -> DiagonalGaussian:
+        """The prior under each condition of the batch, [batch, latent]."""
+        raise NotImplementedError
+
+    def from_noise(self, noise: Float[Tensor, "batch latent"], c: Encoded) -> Float[Tensor, "batch latent"]:
+        """μ(c) + σ(c) · noise."""
+        return self.gaussian(c).at(noise)
+
+    def to_noise(self, z: Float[Tensor, "batch latent"], c: Encoded) -> Float[Tensor, "batch latent"]:
+        """(z − μ(c)) / σ(c)."""
+        return self.gaussian(c).standardised(z)
+
+    def log_prob(self, z: Float[Tensor, "batch latent"], c: Encoded) -> Float[Tensor, " batch"]:
+        """log N(z; μ(c), σ²(c)) in nats."""
+        return self.gaussian(c).log_prob(z)
+
+    def kl(self, posterior: DiagonalGaussian, z: Float[Tensor, "batch latent"], c: Encoded) -> Float[Tensor, " batch"]:
+        """KL in closed form (Kingma & Welling 2014, appendix B, for any mean and variance)."""
+        return posterior.kl(self.gaussian(c)).sum(1)
+
+
+class StandardNormal(GaussianPrior):
+    """N(0, I), whatever the condition: nothing about c needs to be encoded in z."""
+
+    conditional = False
+
+    def gaussian(self, c: Encoded) -> DiagonalGaussian:
+        """Mean 0 and log-variance 0."""
+        return standard_normal_like(c.vector.new_zeros(len(c.vector), self.latent))
+
+
+class LearnedGaussian(GaussianPrior):
+    """One Gaussian per condition, mean and variance learned as linear maps of the encoded condition."""
+
+    def __init__(self, latent: int, condition_width: int):
+        super().__init__(latent, condition_width)
+        self.mean_and_log_variance = nn.Linear(condition_width, 2 * latent)
+        nn.init.zeros_(self.mean_and_log_variance.weight)
+        nn.init.zeros_(self.mean_and_log_variance.bias)
+
+    def gaussian(self, c: Encoded) -> DiagonalGaussian:
+        """μ(c) and a bounded log σ²(c); N(0, I) at the start."""
+        mean, log_variance = self.mean_and_log_variance(c.vector).chunk(2, dim=1)
+        return DiagonalGaussian(mean, soft_clamp(log_variance, *LOG_VARIANCE))
+
+
+class FixedGaussian(GaussianPrior):
+    """One unit Gaussian per condition with fixed, different means: orthogonal directions while there are enough.
+
+    The mean under a plainly encoded condition lies about `separation` standard deviations from the origin, whatever the
+    schema. Two values of a categorical that is the only attribute lie `separation`·√2 apart, yes and no of a flag that
+    is the only one 2·`separation`; several attributes share that distance.
+    """
+
+    means: Tensor
+
+    def __init__(self, latent: int, condition_width: int, separation: float = 3.0):
+        super().__init__(latent, condition_width)
+        self.separation = separation
+        directions = torch.randn(condition_width, latent, generator=torch.Generator().manual_seed(0))
+        if condition_width <= latent:
+            directions = torch.linalg.qr(directions.T).Q.T
+        per_unit = separation / condition_width**0.5  # c.vector has a mean square of one per number
+        self.register_buffer("means", per_unit * nn.functional.normalize(directions, dim=1))
+
+    def gaussian(self, c: Encoded) -> DiagonalGaussian:
+        """The condition's fixed mean, and log-variance 0."""
+        mean = c.vector @ self.means
+        return DiagonalGaussian(mean, torch.zeros_like(mean))
+
+
+class ConditionalFlow(Prior):
+    """A small conditional flow, fitted to the latents while they are learned.
+
+    The KL term keeps the encoder near N(0, I), its reference; where the latents of each condition really are, the flow
+    learns (Vahdat et al. 2021 and Rombach et al. 2022, without their second stage). Sampling is one integration of a
+    dense network, `steps` steps of Heun's. Fitting looks at every latent `draws` times, each with its own noise and
+    time: where an encoder is what costs, the flow has its data for nothing.
+    """
+
+    def __init__(
+        self,
+        latent: int,
+        condition_width: int,
+        *,
+        hidden: int = 256,
+        depth: int = 3,
+        draws: int = 1,
+        steps: int = 12,
+        additive: bool = False,
+    ):
+        super().__init__(latent, condition_width)
+        self.draws = draws
+        self.steps = steps
+        self.transport = FlowMatching(
+            (latent,),
+            network=MLP(latent, [hidden] * depth, latent, mechanism=FiLM, condition_width=TIME),
+            time_encoder=TimeEncoder(condition_width, TIME, additive=additive),
+            path=Linear(),
+        )
+
+    def from_noise(self, noise: Float[Tensor, "batch latent"], c: Encoded) -> Float[Tensor, "batch latent"]:
+        """The flow's end, started from noise."""
+        return self.transport.to_data(self.transport.field(c), noise, "heun", self.steps)
+
+    def to_noise(self, z: Float[Tensor, "batch latent"], c: Encoded) -> Float[Tensor, "batch latent"]:
+        """The flow's start that ends in z."""
+        return self.transport.to_noise(self.transport.field(c), z, "heun", self.steps)
+
+    def log_prob(self, z: Float[Tensor, "batch latent"], c: Encoded) -> Float[Tensor, " batch"]:
+        """log p(z|c) in nats by change of variables; not differentiable."""
+        return self.transport.log_prob(z, c, "heun", self.steps)
+
+    def kl(self, posterior: DiagonalGaussian, z: Float[Tensor, "batch latent"], c: Encoded) -> Float[Tensor, " batch"]:
+        """KL(q(z|x,c) ‖ N(0, I)), the regulariser; that to the flow itself is smaller once it fits."""
+        return posterior.kl(standard_normal_like(posterior.mean)).sum(1)
+
+    def extra_loss(self, z: Float[Tensor, "batch latent"], c: Encoded) -> Terms:
+        """The flow-matching loss on latents."""
+        data = self.transport.observe(z).repeat(self.draws, 1)
+        c = Encoded(c.vector.repeat(self.draws, 1), c.tokens.repeat(self.draws, 1, 1))
+        return {"matching": self.transport(data, torch.randn_like(data), c)["loss"]}
+
+
+PRIORS: dict[str, type[Prior]] = {
+    "standard": StandardNormal,
+    "gaussian": LearnedGaussian,
+    "gaussian-fixed": FixedGaussian,
+    "flow": ConditionalFlow,
+}

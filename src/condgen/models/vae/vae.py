@@ -1,0 +1,263 @@
+"""Variational autoencoders, unconditional and conditional, and the plain autoencoder they are compared with.
+
+Kingma & Welling 2014 (VAE), Sohn et al. 2015 (CVAE), Higgins et al. 2017 (β), Burda et al. 2016 (importance weighting).
+The encoder is q(z|x,c), the decoder p(x|z,c), the prior p(z|c); leaving c out of one of them is choosing the mechanism
+`none` for it.
+"""
+
+import math
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from condgen.conditioning import ConditionEncoder, EmptyEncoder, Encoded
+from condgen.models.base import Batch, Model, Terms
+from condgen.models.flow.guidance import PLAIN, Guidance, dropped
+from condgen.models.flow.matching import SamplerName
+from condgen.models.flow.samplers import Velocity
+from condgen.models.gaussian import DiagonalGaussian, soft_clamp
+from condgen.models.vae.likelihoods import Likelihood
+from condgen.models.vae.perceptual import PerceptualLoss
+from condgen.models.vae.priors import ConditionalFlow, Prior
+from condgen.rng import Rng
+from condgen.schema import Condition, Schema
+
+Latent = Float[Tensor, "batch latent"]
+LOG_VARIANCE = (-12.0, 3.0)  # bounds of the posterior's log-variance
+
+
+class VAE(Model):
+    """The whole family: an encoder, a decoder, a prior, a likelihood and the weight β of the KL term.
+
+    encoder(x, c) gives [batch, 2 · latent], decoder(z, c) the likelihood's raw outputs. With `condition_dropout`, the
+    loss leaves each attribute of each sample free with that chance, so that a learned null learns what "free" means.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        shape: tuple[int, ...],
+        *,
+        condition_encoder: ConditionEncoder,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        prior: Prior,
+        likelihood: Likelihood,
+        beta: float = 1.0,
+        condition_dropout: float = 0.0,
+        realism: PerceptualLoss | None = None,
+    ):
+        conditional = set() if isinstance(condition_encoder, EmptyEncoder) else {"conditional"}
+        missing = {"handles_missing"} if condition_encoder.handles_missing else set()
+        super().__init__(schema, shape, {"encodes", "likelihood", "one_step"} | conditional | missing)
+        self.condition_encoder = condition_encoder
+        self.encoder = encoder
+        self.decoder = decoder
+        self.prior = prior
+        self.likelihood = likelihood
+        self.beta = beta
+        self.condition_dropout = condition_dropout
+        self.realism = realism
+
+    def players(self) -> dict[str, list[nn.Parameter]]:
+        """The model and, where its reconstructions have to fool one, the critic."""
+        if self.realism is None:
+            return super().players()
+        critic = list(self.realism.parameters())
+        others = {id(p) for p in critic}
+        model = {"model": [p for p in self.parameters() if id(p) not in others]}
+        return model | ({"critic": critic} if self.realism.adversarial else {})
+
+    def forward(self, x: Batch, condition: Condition, player: str = "model") -> Terms:
+        """The negative evidence lower bound, −E_q log p(x|z,c) + β KL(q(z|x,c) ‖ p(z|c)); terms in nats.
+
+        The minimised `loss` is divided by the number of values in x: a matter of step size only, since both terms are.
+        What makes reconstructions look real and what fits the prior come on top.
+        """
+        if self.training:
+            condition = dropped(condition, self.condition_dropout)
+        if player == "critic":
+            return self._critic_loss(x, condition)
+        c = self.condition_encoder(condition)
+        posterior = self.posterior(x, c)
+        z = posterior.at(torch.randn_like(posterior.mean))
+        raw = self.decoder(z, c)
+        reconstruction = -self.likelihood.log_prob(x, raw).mean()
+        kl = self.prior.kl(posterior, z, c).mean()
+        error, regulariser = (term / math.prod(self.shape) for term in (reconstruction, self.beta * kl))
+        terms = {"reconstruction": reconstruction, "kl": kl, "nats": reconstruction + kl}
+        loss = error + regulariser
+        if self.realism:
+            more = self.realism(x, self.likelihood.mean(raw), error)
+            loss = loss + more.pop("loss")
+            terms |= more
+        extra_loss = self.prior.extra_loss(z.detach(), c)
+        return {"loss": loss + sum(extra_loss.values()), **terms, **extra_loss}
+
+    def _critic_loss(self, x: Batch, condition: Condition) -> Terms:
+        """What the critic of patches minimises on observations and their reconstructions from z ~ q(z|x,c)."""
+        assert self.realism is not None
+        if not self.realism.learns:
+            return self.realism.idle(x)
+        with torch.no_grad():
+            c = self.condition_encoder(condition)
+            posterior = self.posterior(x, c)
+            y = self.likelihood.mean(self.decoder(posterior.at(torch.randn_like(posterior.mean)), c))
+        return self.realism.critic_loss(x, y)
+
+    def posterior(self, x: Batch, c: Encoded) -> DiagonalGaussian:
+        """q(z|x,c), with a bounded variance; in full precision, as KL terms are differences of large numbers."""
+        mean, log_variance = self.encoder(x, c).float().chunk(2, dim=1)
+        return DiagonalGaussian(mean, soft_clamp(log_variance, *LOG_VARIANCE))
+
+    def encode(self, x: Batch, condition: Condition) -> DiagonalGaussian:
+        """q(z|x,c), [batch, latent]."""
+        return self.posterior(x, self.condition_encoder(condition))
+
+    def decode(self, z: Latent, condition: Condition) -> Batch:
+        """The expected observation of latents under conditions, [batch, *shape]."""
+        return self.likelihood.mean(self.decoder(z, self.condition_encoder(condition)))
+
+    def reconstruct(self, x: Batch, condition: Condition) -> Batch:
+        """x encoded and decoded under its own condition, through the posterior's mean."""
+        return self.decode(self.encode(x, condition).mean, condition)
+
+    def sample(self, condition: Condition, rng: Rng) -> Batch:
+        """z ~ p(z|c), then p(x|z,c): its mean for images (pixel noise is no content), a draw for vectors."""
+        c = self.condition_encoder(condition)
+        z = self.prior.from_noise(rng.normal(self.prior.latent, device=self.device), c)
+        return self._observed(self.decoder(z, c), rng)
+
+    def _observed(self, raw: Batch, rng: Rng) -> Batch:
+        return self.likelihood.mean(raw) if len(self.shape) == 3 else self.likelihood.draw(raw, rng)
+
+    def edit(self, x: Batch, source: Condition, target: Condition) -> Batch:
+        """x, encoded under the condition it has and decoded under another; what c does not say about x is kept.
+
+        Kept is the posterior mean as noise of the prior, so that a prior with a Gaussian per condition moves along.
+        """
+        c, c_new = self.condition_encoder(source), self.condition_encoder(target)
+        noise = self.prior.to_noise(self.posterior(x, c).mean, c)
+        return self.likelihood.mean(self.decoder(self.prior.from_noise(noise, c_new), c_new))
+
+    def interpolate(self, x: Batch, condition: Condition, x_end: Batch, condition_end: Condition, steps: int) -> Batch:
+        """`steps` images from each x to its x_end, through noise and encoded condition: [batch, steps, *shape]."""
+        c, c_end = self.condition_encoder(condition), self.condition_encoder(condition_end)
+        noise = self.prior.to_noise(self.posterior(x, c).mean, c)
+        noise_end = self.prior.to_noise(self.posterior(x_end, c_end).mean, c_end)
+        frames = []
+        for t in torch.linspace(0, 1, steps).tolist():
+            c_t = Encoded(*(torch.lerp(a, b, t) for a, b in zip(c, c_end, strict=True)))
+            z = self.prior.from_noise(torch.lerp(noise, noise_end, t), c_t)
+            frames.append(self.likelihood.mean(self.decoder(z, c_t)))
+        return torch.stack(frames, dim=1)
+
+    def log_likelihood(
+        self, x: Batch, condition: Condition, samples: int = 1, generator: torch.Generator | None = None
+    ) -> Float[Tensor, " batch"]:
+        """Importance-weighted lower bound of log p(x|c) in nats (Burda et al. 2016, eq. 8), per observation.
+
+        One sample gives the evidence lower bound; the bound rises with `samples` towards the likelihood itself.
+        """
+        c = self.condition_encoder(condition)
+        posterior = self.posterior(x, c)
+        weights = [self._log_weight(x, c, posterior, generator) for _ in range(samples)]
+        return torch.stack(weights).logsumexp(0) - math.log(samples)
+
+    def _log_weight(
+        self, x: Batch, c: Encoded, posterior: DiagonalGaussian, generator: torch.Generator | None
+    ) -> Float[Tensor, " batch"]:
+        """log p(x|z,c) + log p(z|c) − log q(z|x,c) at one z ~ q."""
+        noise = torch.empty_like(posterior.mean).normal_(generator=generator)
+        z = posterior.at(noise)
+        return self.likelihood.log_prob(x, self.decoder(z, c)) + self.prior.log_prob(z, c) - posterior.log_prob(z)
+
+
+class LatentFlow(VAE):
+    """A VAE whose prior is a flow: near a flow's quality for one cheap integration and one pass of the decoder."""
+
+    prior: ConditionalFlow
+
+    def __init__(self, schema: Schema, shape: tuple[int, ...], *, guidance: Guidance = PLAIN, **parts: Any):
+        super().__init__(schema, shape, **parts)
+        self.guidance = guidance
+        if "handles_missing" in self.capabilities:
+            self.capabilities |= {"guided"}
+
+    def field(self, condition: Condition) -> Velocity:
+        """The velocity of latents under a condition, without guidance."""
+        return self.prior.transport.field(self.condition_encoder(condition))
+
+    def sample(
+        self,
+        condition: Condition,
+        rng: Rng,
+        *,
+        guidance: Guidance | None = None,
+        steps: int | None = None,
+        sampler: SamplerName | None = None,
+    ) -> Batch:
+        """z carried along the guided velocity, then p(x|z,c): its mean for images, a draw for vectors."""
+        velocity = (guidance or self.guidance).velocity(self, condition)
+        noise = rng.normal(self.prior.latent, device=self.device)
+        z = self.prior.transport.to_data(velocity, noise, sampler or "heun", steps or self.prior.steps)
+        return self._observed(self.decoder(z, self.condition_encoder(condition)), rng)
+
+
+class Autoencoder(Model):
+    """A plain autoencoder: no prior, no KL term, no condition. Nothing keeps its latent space in order.
+
+    To sample it all the same, latents are drawn from the Gaussian that the training latents' moments give.
+    """
+
+    moments: Tensor
+
+    def __init__(
+        self,
+        schema: Schema,
+        shape: tuple[int, ...],
+        *,
+        condition_encoder: ConditionEncoder,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        latent: int,
+    ):
+        super().__init__(schema, shape, {"encodes", "one_step", "handles_missing"})
+        self.condition_encoder = condition_encoder
+        self.encoder = encoder
+        self.decoder = decoder
+        self.likelihood = likelihood
+        self.register_buffer("moments", torch.stack([torch.zeros(latent), torch.ones(latent)]))
+
+    def forward(self, x: Batch, condition: Condition, player: str = "model") -> Terms:
+        """The reconstruction error −log p(x|z) in nats; the minimised `loss` is divided by the number of values."""
+        c = self.condition_encoder(condition)
+        z = self.encoder(x, c)
+        if self.training:
+            seen = z.detach().float()  # mixed precision must not blur the moments
+            self.moments.lerp_(torch.stack([seen.mean(0), seen.square().mean(0)]), 0.01)
+        reconstruction = -self.likelihood.log_prob(x, self.decoder(z, c)).mean()
+        return {"loss": reconstruction / math.prod(self.shape), "reconstruction": reconstruction}
+
+    def encode(self, x: Batch, condition: Condition) -> DiagonalGaussian:
+        """The latent of x, as a Gaussian of (almost) no variance: [batch, latent]."""
+        z = self.encoder(x, self.condition_encoder(condition))
+        return DiagonalGaussian(z, torch.full_like(z, -math.inf))
+
+    def decode(self, z: Latent, condition: Condition) -> Batch:
+        """The expected observation of latents, [batch, *shape]."""
+        return self.likelihood.mean(self.decoder(z, self.condition_encoder(condition)))
+
+    def reconstruct(self, x: Batch, condition: Condition) -> Batch:
+        """x encoded and decoded."""
+        return self.decode(self.encode(x, condition).mean, condition)
+
+    def sample(self, condition: Condition, rng: Rng) -> Batch:
+        """A latent drawn from the training latents' Gaussian moments, decoded."""
+        mean, square = self.moments
+        scale = (square - mean.square()).clamp(min=1e-8).sqrt()
+        raw = self.decoder(mean + scale * rng.normal(len(mean), device=self.device), self.condition_encoder(condition))
+        return self.likelihood.mean(raw) if len(self.shape) == 3 else self.likelihood.draw(raw, rng)

@@ -1,0 +1,197 @@
+"""Comparisons for people: a table for the terminal, one in Markdown, and a page with plots."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from condgen.evaluation.comparison.columns import FRECHET, OBEYED, Quantity
+from condgen.evaluation.comparison.comparison import LEVEL, Cell, Comparison, Place, Row, dumps, text
+from condgen.evaluation.report import write
+from condgen.pages.charts import Scale, scale
+from condgen.pages.report import environment
+
+NAME = "comparison"  # of the files
+NOTHING = "–"
+Point = tuple[float, float]
+
+
+def save(comparison: Comparison, folder: Path) -> Path:
+    """Write comparison.html, .md and .json into a folder, over those of an earlier comparison; the path of the page.
+
+    Raises RunError when they cannot be written.
+    """
+    write(folder / f"{NAME}.json", dumps(comparison) + "\n")
+    write(folder / f"{NAME}.md", markdown(comparison))
+    return write(folder / f"{NAME}.html", page(comparison))
+
+
+def table(comparison: Comparison) -> Table:
+    """What fits into a terminal; `captions` belong below it."""
+    shown = comparison.shown("terminal")
+    made = Table("", "seeds", *(q.heading for q in shown), box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in made.columns[1:]:
+        column.justify = "right"
+    for row in comparison.rows:
+        cells = [Text(*_styled(row.cells.get(q.name), q)) for q in shown]
+        made.add_row(Text(row.label), seeds(row), *cells)
+    return made
+
+
+def _styled(cell: Cell | None, quantity: Quantity) -> tuple[str, str]:
+    return summary(cell, quantity), "bold" if cell and cell.best else ""
+
+
+def markdown(comparison: Comparison) -> str:
+    """The table of the page, and its captions, in Markdown."""
+    shown = comparison.shown("page")
+    lines = [["", "seeds", *(q.heading for q in shown)], [":--", *["--:"] * (len(shown) + 1)]]
+    lines += [
+        [row.label, seeds(row), *(_emphasised(row.cells.get(q.name), q) for q in shown)] for row in comparison.rows
+    ]
+    rows = ["| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines]
+    return "\n".join([*rows, "", *(f"{caption}\n" for caption in captions(comparison))])
+
+
+def _emphasised(cell: Cell | None, quantity: Quantity) -> str:
+    written = summary(cell, quantity)
+    return f"**{written}**" if cell and cell.best else written
+
+
+def summary(cell: Cell | None, quantity: Quantity) -> str:
+    """A cell as text: mean ± standard deviation."""
+    return quantity.summary(cell.mean, cell.sd) if cell else NOTHING
+
+
+def seeds(row: Row) -> str:
+    """How many seeds there are, and how many failed."""
+    return f"{len(row.seeds)}" + (f", {len(row.failed)} failed" if row.failed else "")
+
+
+def captions(comparison: Comparison, where: Place = "page") -> list[str]:
+    """What has to be known to read the table: what bold means, what nobody won, what failed, how it was measured."""
+    found = [
+        f"Mean ± standard deviation over seeds. Bold: better than every other row beyond noise (Welch's t-test, p < "
+        f"{LEVEL:g} with Holm's correction for the number of rows). ÷ real: 1 is as good as real data."
+    ]
+    if any(row.settings.get("seconds") for row in comparison.rows):
+        found.append("Trained for a time: how many images that was depends on what else the machine did.")
+    shown = comparison.shown(where)
+    if nobody := ", ".join(q.title for q in comparison.undecided if q in shown):
+        found.append(f"No row is the best beyond noise in: {nobody}.")
+    if len(comparison.rows) > 1 and (few := [row.label for row in comparison.rows if len(row.seeds) == 1]):
+        found.append(f"One seed says nothing about noise ({', '.join(few)}): train others before calling a winner.")
+    found += [failure for row in comparison.rows for failure in row.failed]
+    recipe = ", ".join(f"{name} {text(value)}" for name, value in asdict(comparison.recipe).items())
+    return [*found, f"All measured by one recipe: {recipe}."]
+
+
+# ---- the page
+
+
+def page(comparison: Comparison) -> str:
+    """The comparison as one HTML file that needs nothing but itself."""
+    shown = comparison.shown("page")
+    return (
+        environment()
+        .get_template("comparison.html")
+        .render(
+            comparison=comparison,
+            shown=shown,
+            captions=captions(comparison)[:-1],  # the recipe has a place of its own
+            measured_by=asdict(comparison.recipe),
+            scatter=scatter(comparison),
+            strips=[strip(comparison.rows, q) for q in shown],
+            summary=summary,
+            seeds=seeds,
+            zip=zip,
+        )
+    )
+
+
+WIDTH, HEIGHT = 560, 340  # of the plot, in its own units
+LEFT, BELOW, ABOVE, EDGE = 44, 44, 30, 14  # room for the numbers at its axes, and for marks at its edges
+STRIP = 300  # width of a strip
+INDENT, END = 24, 16  # room for the rows' numbers, and for half a number at its end
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A row in the plot: its number in the table, its mean, the ends of its error bars, and its seeds."""
+
+    number: int
+    label: str
+    at: Point
+    low: Point
+    high: Point
+    seeds: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Rows by two quantities."""
+
+    x: Scale
+    y: Scale
+    across: Quantity
+    up: Quantity
+    marks: tuple[Mark, ...]
+    width: int = WIDTH
+    height: int = HEIGHT
+
+
+def scatter(comparison: Comparison, across: Quantity = FRECHET, up: Quantity = OBEYED) -> Scatter | None:
+    """Obedience against distance from real data; None when no row has both."""
+    having = [
+        (k, row.label, _in_unit(row.cells[across.name], across), _in_unit(row.cells[up.name], up))
+        for k, row in enumerate(comparison.rows, 1)
+        if {across.name, up.name} <= row.cells.keys()
+    ]
+    if not having:
+        return None
+    x = scale(_extent([cell for _, _, cell, _ in having]), LEFT, WIDTH - EDGE)
+    y = scale(_extent([cell for _, _, _, cell in having]), HEIGHT - BELOW, ABOVE)
+    return Scatter(x, y, across, up, tuple(_mark(k, label, (x, a), (y, b)) for k, label, a, b in having))
+
+
+def _in_unit(cell: Cell, quantity: Quantity) -> Cell:
+    """A cell's numbers as the axes show them."""
+    return Cell.of([value * quantity.unit for value in cell.values])
+
+
+def _extent(cells: Sequence[Cell]) -> list[float]:
+    """All numbers that have to be on the axis."""
+    return list(chain.from_iterable((*_ends(cell), *cell.values) for cell in cells))
+
+
+def _ends(cell: Cell) -> Point:
+    return cell.mean - (cell.sd or 0.0), cell.mean + (cell.sd or 0.0)
+
+
+def _mark(number: int, label: str, across: tuple[Scale, Cell], up: tuple[Scale, Cell]) -> Mark:
+    (x, of_x), (y, of_y) = across, up
+    (left, right), (bottom, top) = _ends(of_x), _ends(of_y)
+    paired = tuple((x(a), y(b)) for a, b in zip(of_x.values, of_y.values, strict=False))
+    return Mark(number, label, (x(of_x.mean), y(of_y.mean)), (x(left), y(bottom)), (x(right), y(top)), paired)
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One quantity: per row its mean and its seeds on one axis; None and nothing where it was not measured."""
+
+    quantity: Quantity
+    x: Scale
+    rows: tuple[tuple[float | None, tuple[float, ...]], ...]
+    width: int = STRIP
+
+
+def strip(rows: Sequence[Row], quantity: Quantity) -> Strip:
+    """Every seed of every row."""
+    cells = [_in_unit(row.cells[quantity.name], quantity) if quantity.name in row.cells else None for row in rows]
+    x = scale([v for cell in cells if cell for v in cell.values], INDENT, STRIP - END)
+    places = [(x(cell.mean), tuple(x(v) for v in cell.values)) if cell else (None, ()) for cell in cells]
+    return Strip(quantity, x, tuple(places))

@@ -1,0 +1,7 @@
+"""A gallery of a run: what it makes of requests, how that changes with them, and what it does to photographs."""
+
+from condgen.pages.gallery.look import GalleryContext
+from condgen.pages.gallery.page import NEEDING_DATA, SECTIONS, Gallery, gallery
+from condgen.pages.gallery.panels import Panel, Row, Section
+
+__all__ = ["NEEDING_DATA", "SECTIONS", "Gallery", "GalleryContext", "Panel", "Row", "Section", "gallery"]

@@ -1,0 +1,54 @@
+"""What to ask of a run when nobody says: every value of every attribute, the commonest and some rare combinations."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import torch
+
+from condgen.evaluation.metrics.obedience import named_codes
+from condgen.pages.gallery.look import GalleryContext, steps
+from condgen.requests.request import Request, parse_requests
+from condgen.schema import Continuous
+
+BANDS = 3  # of a number
+PER_ATTRIBUTE = 6  # values shown of each
+COMMON, RARE = 4, 3  # combinations
+
+
+def every_value(look: GalleryContext) -> list[Request]:
+    """One request per value of each attribute that is shown; a number in bands."""
+    found = []
+    for a in look.attributes:
+        if isinstance(a, Continuous):
+            ends = torch.linspace(a.low, a.high, BANDS + 1).tolist()
+            asked = [{a.name: f"{a.format(low)}..{a.format(high)}"} for low, high in pairwise(ends)]
+        else:
+            asked = [{a.name: value} for value, _ in steps(look.joint, a, PER_ATTRIBUTE)]
+        found += [r for each in asked for r in parse_requests(each, look.run.schema)]
+    return found
+
+
+def common(look: GalleryContext) -> list[Request]:
+    """The combinations of named values that the data has most of."""
+    return [request for request, _ in _combinations(look)][:COMMON]
+
+
+def rare(look: GalleryContext) -> list[Request]:
+    """The combinations that the data has fewest of, the rarest first."""
+    return [request for request, _ in [*_combinations(look)][COMMON:]][: -RARE - 1 : -1]
+
+
+def _combinations(look: GalleryContext) -> Iterator[tuple[Request, int]]:
+    """The combinations of named values in the data and how often they occur, the commonest first."""
+    names = [a.name for a in look.attributes if not isinstance(a, Continuous)]
+    if len(names) < 2:
+        return
+    rows = look.joint.rows.select(names)
+    complete = rows.present.all(1)
+    rows, weights = rows[complete], look.joint.counts[complete]
+    inverse = named_codes(rows).unique(dim=0, return_inverse=True)[1]
+    counts = torch.bincount(inverse, weights)
+    for k in counts.argsort(descending=True, stable=True).tolist():
+        member = (inverse == k).nonzero()[:1, 0]
+        (asked,) = parse_requests(dict(rows[member].rows()[0]), look.run.schema)
+        yield asked, int(counts[k])

@@ -1,0 +1,177 @@
+"""Interpolations: between two requests, between two noises, between two photographs."""
+
+import copy
+import math
+from itertools import pairwise
+from typing import TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from condgen.conditioning import ConditionEncoder, Encoded
+from condgen.data import as_float
+from condgen.models import Model
+from condgen.pages.gallery.look import ROWS, STEPS, GalleryContext, alike, steps
+from condgen.pages.gallery.panels import Panel, Row, Section
+from condgen.rng import Rng
+from condgen.runs.run import STREAMS
+from condgen.runs.sampling import SamplingOptions
+from condgen.schema import Condition
+
+M = TypeVar("M", bound=nn.Module)
+
+FAR = 1_000  # from one seed of an interpolation to the other
+
+
+class NoiseBetween(Rng):
+    """Random streams part of the way, `share` in [0, 1], from one batch of streams to another.
+
+    Noise is mixed along the quarter circle cos θ a + sin θ b, which is standard normal wherever a and b are independent
+    and so; uniform numbers are those of the first.
+    """
+
+    def __init__(self, start: list[int], end: list[int], share: int | float):
+        super().__init__(start)
+        self._end = Rng(end)
+        self._angle = share * math.pi / 2
+
+    def normal(self, *shape: int, device: torch.device | str = "cpu") -> Float[Tensor, "batch ..."]:
+        """Standard normal numbers [batch, *shape]."""
+        start, end = super().normal(*shape, device=device), self._end.normal(*shape, device=device)
+        return math.cos(self._angle) * start + math.sin(self._angle) * end
+
+
+class EncodedBetween(nn.Module):
+    """An encoder of conditions whose encodings lie part of the way from a condition's to that of another request.
+
+    What is free in a condition stays free: guidance drops attributes.
+    """
+
+    def __init__(self, encoder: ConditionEncoder, end: Condition, share: int | float):
+        super().__init__()
+        self.encoder, self.end, self.share = encoder, end, share
+
+    def forward(self, condition: Condition) -> Encoded:
+        """The encoded condition."""
+        other = self.end.drop(~condition.present)
+        pairs = zip(self.encoder(condition), self.encoder(other), strict=True)
+        return Encoded(*(torch.lerp(a, b, self.share) for a, b in pairs))
+
+
+def with_encoder(model: M, encoder: nn.Module) -> M:
+    """The same model, sharing its weights, but for the encoder of conditions that it samples with."""
+    twin = copy.copy(model)
+    twin._modules = dict(model._modules)
+    holder = "condition_encoder" if "condition_encoder" in model._modules else "generator"
+    if holder == "generator":
+        generator = model._modules["generator"]
+        assert generator is not None
+        encoder = with_encoder(generator, encoder)
+    twin._modules[holder] = encoder
+    return twin
+
+
+def interpolations(look: GalleryContext) -> Section:
+    """All that can be interpolated."""
+    panels = [between_requests(look)] if look.conditional else []
+    panels += [between_noises(look), *between_photographs(look)]
+    note = "Half-way pictures are made, not mixed: a blend of two pictures would show both."
+    return Section("interpolations", "Interpolations", note, tuple(panels))
+
+
+# ---- between requests
+
+
+@torch.inference_mode()
+def between_requests(look: GalleryContext) -> Panel:
+    """From one request to another through their encodings, at fixed noise."""
+    pairs = _pairs(look)
+    start, end = (Condition.cat([pair[k] for _, *pair in pairs]) for k in (0, 1))
+    seeds = look.seeds(1).repeat(len(pairs)).tolist()
+    model, device = look.run.model, look.run.model.device
+    frames = []
+    for share in _shares():
+        encoder = EncodedBetween(model.condition_encoder, end.to(device), share)  # type: ignore[arg-type]
+        frames.append(_sampled(with_encoder(model, encoder), start.to(device), Rng(seeds), look.sampling))
+    rows = _rows([label for label, *_ in pairs], frames)
+    note = "Through the encoded requests, with the noise of one seed."
+    return Panel("Between two requests", note, rows, (look.section("interpolations"),), _heads())
+
+
+def _pairs(look: GalleryContext) -> list[tuple[str, Condition, Condition]]:
+    """Neighbouring requests; unless there are two, each attribute from its first value to its last, the rest fixed."""
+    if len(look.asked) > 1:
+        streams = [Rng([STREAMS + look.seed]) for _ in look.asked]
+        drawn = [r.draw(look.joint, s, fill=True) for r, s in zip(look.asked, streams, strict=True)]
+        texts = [r.text for r in look.asked]
+        labels = [f"{a} → {b}" for a, b in pairwise(texts)]
+        return [(label, *ends) for label, ends in zip(labels, pairwise(drawn), strict=True)]
+    base, found = look.base(1), []
+    for a in look.attributes:
+        values = steps(look.joint, a)
+        (low, first), (high, last) = values[0], values[-1]
+        ends = [base.with_codes(a.name, alike(a, code, 1)) for code in (first, last)]
+        found.append((f"{a.name}={low} → {high}", ends[0], ends[1]))
+    return found
+
+
+# ---- between noises
+
+
+@torch.inference_mode()
+def between_noises(look: GalleryContext) -> Panel:
+    """From one noise to another, under one condition."""
+    model, start = look.run.model, look.seeds(ROWS)
+    condition = look.base(1).repeat(ROWS)
+    frames = [
+        _sampled(
+            model, condition.to(model.device), NoiseBetween(start.tolist(), (start + FAR).tolist(), s), look.sampling
+        )
+        for s in _shares()
+    ]
+    labels = [f"seed {seed} → {seed + FAR}" for seed in start.tolist()]
+    note = f"All under {condition[:1].describe()[0]}." if look.conditional else ""
+    return Panel("Between two noises", note, _rows(labels, frames), (look.section("interpolations"),), _heads())
+
+
+def _sampled(model: Model, condition: Condition, rng: Rng, sampling: SamplingOptions) -> Tensor:
+    return model.sample(condition, rng, **sampling.arguments(model, None)).float().cpu()
+
+
+# ---- between photographs
+
+
+@torch.inference_mode()
+def between_photographs(look: GalleryContext) -> list[Panel]:
+    """From one held-out photograph to another, under their own labels; nothing where the model or the data cannot."""
+    model = look.run.model
+    if look.data is None or not {"encodes", "conditional"} <= model.capabilities or look.data.schema != model.schema:
+        return []
+    test = look.data.test
+    usable = test.condition.present.all(1).nonzero()[: 2 * ROWS, 0]
+    if len(usable) < 2:
+        return []
+    first, second = usable[::2][: len(usable) // 2], usable[1::2]
+    ends = [(as_float(test.take(i)).to(model.device), test.condition[i].to(model.device)) for i in (first, second)]
+    made = model.interpolate(*ends[0], *ends[1], STEPS)  # type: ignore[operator]
+    x = torch.cat([ends[0][0][:, None], made, ends[1][0][:, None]], dim=1).float().cpu()
+    labels = [f"{a} → {b}" for a, b in zip(ends[0][1].describe(), ends[1][1].describe(), strict=True)]
+    note = "Held-out photographs at both ends; what the model makes of them between."
+    heads = ("real", *_heads(), "real")
+    rows = _rows(labels, list(x.unbind(1)))
+    return [Panel("Between two photographs", note, rows, (look.section("interpolations"),), heads)]
+
+
+def _shares() -> list[float]:
+    return torch.linspace(0, 1, STEPS).tolist()
+
+
+def _heads() -> tuple[str, ...]:
+    return tuple(f"{s:.0%}" for s in _shares())
+
+
+def _rows(labels: list[str], frames: list[Tensor]) -> tuple[Row, ...]:
+    """Frames, one per step and a batch of rows each, as rows of steps."""
+    x = torch.stack(frames, 1)
+    return tuple(Row(label, row, ("",) * len(frames)) for label, row in zip(labels, x, strict=True))

@@ -1,0 +1,146 @@
+"""A look at a run: who is looked at, what is asked of it, and what the judge says about what comes."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from condgen.data import Splits
+from condgen.evaluation.judge.judge import Judge
+from condgen.pages.gallery.panels import Row
+from condgen.pages.sheets import missed_by
+from condgen.requests.request import Request
+from condgen.rng import Rng
+from condgen.runs.editing import EditOptions
+from condgen.runs.run import STREAMS, Run
+from condgen.runs.sampling import SamplingOptions
+from condgen.schema import Attribute, Condition, Continuous, LabelDistribution
+
+MOST_ATTRIBUTES = 6  # that are shown, unless others are asked for
+MOST_VALUES = 10  # of an attribute
+STEPS = 7  # across the range of a number, and from one end of an interpolation to the other
+ROWS = 4  # of a sweep: noises, each with its own rest of the condition
+
+
+@dataclass(frozen=True)
+class GalleryContext:
+    """A run as a gallery sees it.
+
+    asked:    the requests to show; none: those that show the most. columns: images per request.
+    data:     what the run was trained on; without it, `no_data` says why, and what needs real photographs is left out.
+    judge:    who reads what the pictures show, if there is one.
+    """
+
+    run: Run
+    asked: tuple[Request, ...] = ()
+    seed: int = 0
+    columns: int = 10
+    data: Splits | None = None
+    no_data: str = "No data was given."
+    judge: Judge | None = None
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+
+    @property
+    def joint(self) -> LabelDistribution:
+        """The distribution of what may be asked for."""
+        return self.run.joint
+
+    @property
+    def conditional(self) -> bool:
+        """Whether anything can be asked for."""
+        return "conditional" in self.run.model.capabilities and len(self.run.schema) > 0
+
+    @property
+    def editing(self) -> EditOptions:
+        """How photographs are edited."""
+        return EditOptions.suited(self.run.model)
+
+    @cached_property
+    def attributes(self) -> list[Attribute]:
+        """The attributes that are varied: those that requests mention, else the first ones."""
+        named = dict.fromkeys(name for r in self.asked for name in r.constraints)
+        return [self.run.schema[name] for name in named or self.run.schema.names][:MOST_ATTRIBUTES]
+
+    def seeds(self, n: int) -> Int[Tensor, " n"]:
+        """The seeds of n images."""
+        return torch.arange(self.seed, self.seed + n)
+
+    def base(self, n: int) -> Condition:
+        """n complete conditions as in the data that answer the first request, if there is one; the same every time."""
+        request = self.asked[0] if self.asked else Request({}, "anything")
+        return request.draw(self.joint, Rng((STREAMS + self.seeds(n)).tolist()), fill=True)
+
+    def made(self, condition: Condition, seeds: Int[Tensor, " n"]) -> Float[Tensor, "n ..."]:
+        """What the run makes of complete conditions, each with the noise of its seed."""
+        return self.run.answer(condition, seeds, self.sampling)
+
+    def shown(self, asked: Condition, *varied: Attribute) -> Condition:
+        """What pictures are to show of complete conditions: what varies, and what was asked for.
+
+        The rest is an example from the data, and how well the judge reads it is not the point.
+        """
+        return asked.about({a.name for a in varied}.union(*(r.constraints for r in self.asked)))
+
+    def command(self, what: str, *requests: str, **options: object) -> str:
+        """A line for the shell about this run, with what it was asked to sample like."""
+        words = ["condgen", what, str(self.run.path), *requests]
+        words += [word for name, value in options.items() for word in (_option(name), str(value))]
+        return shlex.join([*words, *self._sampling(options)])
+
+    def section(self, name: str) -> str:
+        """The command that makes a section of this gallery again."""
+        texts = [r.text for r in self.asked]
+        return self.command("gallery", *texts, only=name, seed=self.seed, n=self.columns, out="gallery.html")
+
+    def _sampling(self, options: dict[str, object]) -> list[str]:
+        how = {name: getattr(self.sampling, name) for name in ("guidance", "steps", "sampler")}
+        given = {name: value for name, value in how.items() if value is not None and name not in options}
+        return [word for name, value in given.items() for word in (_option(name), str(value))]
+
+    def row(self, label: str, x: Tensor, asked: Condition, captions: Sequence[str] = ()) -> Row:
+        """Images that answer conditions; where a judge reads something else, that is written under them."""
+        captions = list(captions) or [""] * len(x)
+        if self.judge is None:
+            return Row(label, x, tuple(captions))
+        read = self.judge.read(x)
+        wrong = torch.stack([missed_by(read, asked, name) for name in asked.schema.names], 1)
+        told = [_otherwise(*row) for row in zip(read.condition.rows(), wrong.tolist(), strict=True)]
+        right = len(x) - int(wrong.any(1).sum())
+        both = tuple("; ".join(filter(None, pair)) for pair in zip(captions, told, strict=True))
+        return Row(label, x, both, f"the judge reads {right} of {len(x)} as asked")
+
+
+def _otherwise(seen: Mapping[str, str | None], wrong: Sequence[bool]) -> str:
+    """What the judge reads where that is not what was asked; of very much, the first."""
+    read = [f"{name}={value}" for (name, value), off in zip(seen.items(), wrong, strict=True) if off]
+    return "reads " + ", ".join(read[:3]) + ", …" * (len(read) > 3) if read else ""
+
+
+def _option(name: str) -> str:
+    return f"-{name}" if len(name) == 1 else f"--{name}"
+
+
+# ---- values
+
+
+def steps(joint: LabelDistribution, a: Attribute, most: int = MOST_VALUES) -> list[tuple[str, float]]:
+    """The values of an attribute to go through, named, with their codes.
+
+    A number in equal steps over its range; of very many names the commonest, in their order.
+    """
+    if isinstance(a, Continuous):
+        codes = torch.linspace(a.low, a.high, min(STEPS, most)).tolist()
+    else:
+        given = joint.rows.given(a.name)
+        counts = torch.bincount(joint.rows.values[a.name][given].long(), joint.counts[given], len(a.choices))
+        codes = counts.argsort(descending=True, stable=True)[:most].sort().values.tolist()
+    return [(a.format(code), float(code)) for code in codes]
+
+
+def alike(a: Attribute, code: float, n: int) -> Float[Tensor, " n"]:
+    """The same code n times."""
+    return torch.full((n,), code)

@@ -1,0 +1,97 @@
+"""A gallery as one HTML file that needs nothing but itself, and as plain PNG files."""
+
+import base64
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from condgen.errors import RequestError, unknown
+from condgen.evaluation.report import write
+from condgen.pages.gallery.between import interpolations
+from condgen.pages.gallery.look import GalleryContext
+from condgen.pages.gallery.panels import Section
+from condgen.pages.gallery.real import edits, neighbours
+from condgen.pages.gallery.sampled import by_request, guidance, sweeps
+from condgen.pages.report import LARGE, environment
+from condgen.pictures import save_picture
+from condgen.runs.samples import new_folder
+
+QUALITY = 92  # of photographs in the page
+LOSSLESS = 32  # pixels: sides up to which pictures are kept exactly
+
+SECTIONS: dict[str, Callable[[GalleryContext], Section]] = {
+    "requests": by_request,
+    "sweeps": sweeps,
+    "guidance": guidance,
+    "interpolations": interpolations,
+    "edits": edits,
+    "neighbours": neighbours,
+}
+NEEDING_DATA = ("interpolations", "edits", "neighbours")
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The sections of a run's gallery."""
+
+    look: GalleryContext
+    sections: tuple[Section, ...]
+
+    def html(self) -> str:
+        """The page, pictures included."""
+        env = environment()
+        env.filters["webp_uri"] = webp_uri
+        facts = [f"{self.look.run.info.images:,} images seen in training", f"seed {self.look.seed}"]
+        facts.append("read by a judge" if self.look.judge else "no judge: condgen evaluate trains one")
+        return env.get_template("gallery.html").render(
+            sections=self.sections, run=self.look.run.path, model=self.look.run.info.recipe["model"], facts=facts
+        )
+
+    def save(self, path: Path) -> Path:
+        """Write the page, in one piece. Raises RunError when it cannot be written."""
+        return write(path, self.html())
+
+    def save_pictures(self, folder: Path) -> list[Path]:
+        """Write every panel as a PNG file into a new folder. Raises RequestError when the folder holds something."""
+        new_folder(folder, "the pictures")
+        panels = [(s.name, k, panel) for s in self.sections for k, panel in enumerate(s.panels)]
+        paths = [folder / f"{name}-{k + 1:02}-{_slug(panel.title)}.png" for name, k, panel in panels]
+        for path, (_, _, panel) in zip(paths, panels, strict=True):
+            save_picture(panel.picture(), path)
+        return paths
+
+
+def gallery(look: GalleryContext, only: Sequence[str] = (), say: Callable[[str], None] = lambda text: None) -> Gallery:
+    """A run's gallery. only: names of sections; all unless given. say: is told what is going on.
+
+    Raises RequestError for a run of vectors, an unknown section, and wrong sampling.
+    """
+    if len(look.run.model.shape) != 3:
+        raise RequestError(f"{look.run.path} makes vectors; a gallery shows images.")
+    for name in only:
+        if name not in SECTIONS:
+            raise unknown("section of a gallery", name, SECTIONS)
+    look.sampling.validate_for(look.run.model)
+    sections = []
+    for name in only or SECTIONS:
+        say(f"{name} …")
+        sections.append(SECTIONS[name](look))
+    return Gallery(look, tuple(sections))
+
+
+def webp_uri(image: Image.Image) -> str:
+    """A picture inside the page: exact where it is small, else compressed as photographs are."""
+    image = image.copy()
+    image.thumbnail((LARGE, LARGE), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    image.convert("RGB").save(file, "WEBP", quality=QUALITY, lossless=max(image.size) <= LOSSLESS)
+    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _slug(title: str) -> str:
+    """A title as part of a file's name."""
+    return re.sub(r"[^\w=.-]+", "-", title).strip("-.")[:60] or "panel"

@@ -1,0 +1,202 @@
+"""What was found in a dataset as a page: one HTML file that needs nothing but itself, for people."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from jaxtyping import Bool
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from condgen.data import Dataset
+from condgen.errors import DataError
+from condgen.inspection import Association, Balance, Inspection
+from condgen.inspection.labels import LabelCheck
+from condgen.inspection.scan import Duplicates
+from condgen.pages.report import Picture, Sheet, environment
+from condgen.schema import Attribute, Condition, Continuous
+
+PICTURES = 240  # of values, in all
+MOST_PER_VALUE, LEAST_PER_VALUE = 8, 3
+MOST_VALUES = 60  # of an attribute that are shown with pictures
+BANDS = 5  # of a number, each with its pictures
+GROUPS = 12  # of copies shown
+SUSPECTS = 18  # shown per attribute
+MOST_SUSPECTED = 8  # attributes whose suspects are shown
+SIDE = 96  # pixels: pictures that are trained on at a larger size are scaled down
+TABLES, MOST_CELLS = 6, 14  # co-occurrence tables shown, and values in each direction
+MATRIX = 16  # attributes in a matrix of associations that can still be read
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of an attribute, or a band of a number: how many have it, as a share, and pictures of some."""
+
+    name: str
+    n: int
+    share: float
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An attribute and its values as they are shown; left: values that are not."""
+
+    balance: Balance
+    values: tuple[Value, ...]
+    left: int
+
+
+def inspection_page(found: Inspection, checks: Sequence[LabelCheck] = ()) -> str:
+    """The page as HTML, pictures included. checks: of the labels, their suspects by row of the source."""
+    return (
+        environment()
+        .get_template("inspection.html")
+        .render(
+            found=found,
+            attributes=tuple(_shown(found)),
+            tables=[a for a in found.together.associations if _readable(a)][:TABLES],
+            matrix=_matrix(found),
+            copies=_copies(found),
+            checks=sorted(checks, key=_noisiest),
+            suspects=_suspects(found, checks),
+            choices={a.name: a.choices for a in found.schema if not isinstance(a, Continuous)},
+        )
+    )
+
+
+# ---- values and their pictures
+
+
+def _shown(found: Inspection) -> Iterator[Shown]:
+    train = found.material.rows.train
+    every = sum(min(len(b.counts) or BANDS, MOST_VALUES) for b in found.attributes)
+    each = max(LEAST_PER_VALUE, min(MOST_PER_VALUE, PICTURES // max(every, 1)))
+    for a, b in zip(found.schema, found.attributes, strict=True):
+        values = tuple(
+            Value(name, int(mask.sum()), int(mask.sum()) / max(b.known, 1), _examples(found, train, mask, each))
+            for name, mask in _values(a, train.condition)
+        )
+        yield Shown(b, values, max(len(b.counts) - MOST_VALUES, 0))
+
+
+def _values(a: Attribute, condition: Condition) -> Iterator[tuple[str, Bool[Tensor, " n"]]]:
+    """Named values in their order, of very many the most frequent; numbers in bands that hold equally many."""
+    given, codes = condition.given(a.name), condition.values[a.name]
+    if isinstance(a, Continuous):
+        yield from _bands(a, codes, given)
+        return
+    counts = torch.bincount(codes[given].long(), minlength=len(a.choices))
+    for k in counts.argsort(descending=True, stable=True)[:MOST_VALUES].sort().values.tolist():
+        yield a.choices[k], given & (codes.long() == k)
+
+
+def _bands(a: Continuous, codes: Tensor, given: Tensor) -> Iterator[tuple[str, Bool[Tensor, " n"]]]:
+    known = codes[given]
+    if not len(known):
+        return
+    steps = known[:: -(-len(known) // 1_000_000)].double()
+    edges = torch.quantile(steps, torch.linspace(0, 1, BANDS + 1).double()).unique().tolist()
+    for low, high in pairwise(edges):
+        below = codes <= high if high == edges[-1] else codes < high
+        yield f"{a.format(low)} – {a.format(high)}", given & (codes >= low) & below
+
+
+def _examples(found: Inspection, part: Dataset, mask: Bool[Tensor, " n"], most: int) -> tuple[Picture, ...]:
+    """Pictures of the first rows under a mask that can be read; rows of a split come in random order."""
+    if not found.material.content.visible:
+        return ()
+    rows = part.x[mask.nonzero()[: 2 * most, 0], 0].long().tolist()
+    pictures = (_picture(found, row) for row in rows)
+    readable = (picture for picture in pictures if picture is not None)
+    return tuple(picture for picture, _ in zip(readable, range(most), strict=False))
+
+
+def _picture(found: Inspection, row: int, caption: str = "") -> Picture | None:
+    """The picture of a row, cropped as training would and small enough for a page; None where it cannot be read."""
+    try:
+        image = found.material.content.image(row)
+    except DataError:
+        return None
+    height, width = found.shape[1:]
+    scale = min(1.0, SIDE / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    if image.size != size:
+        image = ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+    return Picture(image, caption)
+
+
+# ---- what goes together
+
+
+def _readable(a: Association) -> bool:
+    return bool(a.table) and len(a.table) <= MOST_CELLS and len(a.table[0]) <= MOST_CELLS
+
+
+def _matrix(found: Inspection) -> list[tuple[str, list[float | None]]]:
+    """The association of every attribute with every other; empty where there are too many, or only one."""
+    names = found.schema.names
+    if not 3 <= len(names) <= MATRIX:
+        return []
+    strength = {frozenset((a.first, a.second)): a.strength for a in found.together.associations}
+    return [(name, [strength.get(frozenset((name, other))) for other in names]) for name in names]
+
+
+# ---- copies and suspects
+
+
+def _copies(found: Inspection) -> list[Sheet]:
+    if not found.material.content.visible:
+        return []
+    sheets = [
+        Sheet(title, note, tuple(_groups(found, duplicates)))
+        for title, note, duplicates in (
+            ("Exact copies", "Files that are equal byte by byte.", found.scan.exact),
+            ("Near-copies", "Pictures that look the same when small.", found.scan.near),
+        )
+    ]
+    return [sheet for sheet in sheets if sheet.rows]
+
+
+def _groups(found: Inspection, duplicates: Duplicates) -> Iterator[tuple[str, tuple[Picture, ...]]]:
+    part, labels = _rows_told(found, {row for group in duplicates.groups[:GROUPS] for row in group})
+    for k, group in enumerate(duplicates.groups[:GROUPS]):
+        pictures = [_picture(found, row, f"{part[row]}{_differing(labels, group, row)}") for row in group[:4]]
+        yield f"group {k + 1}", tuple(p for p in pictures if p is not None)
+
+
+def _rows_told(found: Inspection, wanted: set[int]) -> tuple[dict[int, str], dict[int, dict[str, str | None]]]:
+    """The split and the labels of each of these rows."""
+    part: dict[int, str] = {}
+    labels: dict[int, dict[str, str | None]] = {}
+    for name, data in found.material.parts.items():
+        rows = data.x[:, 0].long()
+        index = torch.isin(rows, torch.tensor(sorted(wanted), dtype=torch.long)).nonzero()[:, 0]
+        for row, told in zip(rows[index].tolist(), data.condition[index].rows(), strict=True):
+            part[row], labels[row] = name, told
+    return part, labels
+
+
+def _differing(labels: dict[int, dict[str, str | None]], group: Sequence[int], row: int) -> str:
+    """What the labels of a copy say that those of the others do not, three attributes at most."""
+    odd = [name for name in labels[row] if len({labels[other][name] for other in group}) > 1]
+    return "".join(f", {name}={labels[row][name]}" for name in odd[:3])
+
+
+def _suspects(found: Inspection, checks: Sequence[LabelCheck]) -> list[Sheet]:
+    if not found.material.content.visible:
+        return []
+    noisiest = sorted((c for c in checks if c.suspects and c.readable), key=_noisiest)[:MOST_SUSPECTED]
+    return [Sheet(c.name, "", (("", tuple(_suspicious(found, c))),)) for c in noisiest]
+
+
+def _noisiest(check: LabelCheck) -> tuple[bool, float]:
+    return not check.readable, -check.wrong
+
+
+def _suspicious(found: Inspection, check: LabelCheck) -> Iterator[Picture]:
+    for s in check.suspects[:SUSPECTS]:
+        picture = _picture(found, s.row, f"labelled {s.label}, looks like {s.reading}")
+        if picture is not None:
+            yield picture

@@ -1,0 +1,42 @@
+"""What an inspection leaves behind: schema.json to edit, inspection.html to look at, inspection.json for scripts."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from condgen.errors import RunError
+from condgen.inspection import Inspection
+from condgen.inspection.labels import LabelCheck
+from condgen.pages.inspection import inspection_page
+
+
+def as_json(found: Inspection, checks: Sequence[LabelCheck] = ()) -> str:
+    """The inspection as indented JSON; with checks also `labels`, their suspects by row of the source."""
+    labels = {"labels": [asdict(check) for check in checks]} if checks else {}
+    return json.dumps(found.as_dict() | labels, indent=2) + "\n"
+
+
+def save(found: Inspection, checks: Sequence[LabelCheck], folder: Path) -> list[str]:
+    """Write the three files into a folder, made where it does not exist; what was done, in sentences.
+
+    The page and the JSON are replaced; a schema.json that differs may have been edited and is kept. Each file is whole
+    or not there, whenever this is stopped. Raises RunError for a folder that cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / "inspection.json", as_json(found, checks))
+        _write(folder / "inspection.html", inspection_page(found, checks))
+        schema, text = folder / "schema.json", found.schema.dumps() + "\n"
+        if schema.is_file() and schema.read_text(encoding="utf-8") != text:
+            return [f"{folder / 'inspection.html'} is written. {schema} differs from what was inferred; it is kept."]
+        _write(schema, text)
+    except OSError as error:
+        raise RunError(f"The folder {folder} cannot be written: {error.strerror or error}.") from None
+    return [f"{folder / 'inspection.html'} is written; edit {schema} to change what was understood (--schema)."]
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+    partial.replace(path)

@@ -1,0 +1,124 @@
+"""Pictures for the report: samples by request, worst mistakes, nearest training images, traversals of the latent."""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from condgen.data import Dataset, as_float
+from condgen.evaluation.judge.judge import Reading
+from condgen.evaluation.metrics.latents import kl_per_dimension, posterior
+from condgen.evaluation.metrics.memorisation import nearest
+from condgen.evaluation.metrics.obedience import named_codes
+from condgen.models import Model
+from condgen.models.vae.priors import Prior
+from condgen.pages.report import Picture, Sheet
+from condgen.pictures import pil_image
+from condgen.schema import Condition, Continuous
+
+ROWS, COLUMNS = 12, 9
+MISTAKES = 24
+NEAREST = 8
+STEPS = torch.linspace(-2.5, 2.5, 9)  # standard deviations of the prior
+
+
+def by_request(made: Dataset) -> Sheet:
+    """Samples by the named values asked for, the commonest combinations first; numbers stand below each."""
+    rows = []
+    for label, members in _requests(made.condition):
+        captions = _numbers(made.condition[members])
+        rows.append((label, tuple(_picture(made.x[i], c) for i, c in zip(members.tolist(), captions, strict=True))))
+    return Sheet("Samples by request", "Not chosen: the first samples of each request.", tuple(rows))
+
+
+def _requests(asked: Condition) -> Iterator[tuple[str, Int[Tensor, " m"]]]:
+    """The text of a request and the first samples that answer it, of the commonest, in the order of their values."""
+    distinct, inverse, counts = named_codes(asked).unique(dim=0, return_inverse=True, return_counts=True)
+    named = [a.name for a in asked.schema if not isinstance(a, Continuous)]
+    for k in counts.argsort(descending=True, stable=True)[:ROWS].sort().values.tolist():
+        members = (inverse == k).nonzero()[:COLUMNS, 0]
+        text = asked[members[:1]].select(named).describe()[0] if distinct.shape[1] else "as in the data"
+        yield text, members
+
+
+def _numbers(asked: Condition) -> list[str]:
+    """What was asked of continuous attributes, per sample."""
+    numbers = [a.name for a in asked.schema if isinstance(a, Continuous)]
+    return asked.select(numbers).describe() if numbers else [""] * len(asked)
+
+
+def worst_mistakes(made: Dataset, read: Reading) -> Sheet:
+    """Samples that the judge reads otherwise than asked, the surest first; no rows where there are none."""
+    told = made.condition
+    doubt = torch.stack([-read.log_prob(a.name, told.values[a.name]) * told.given(a.name) for a in told.schema]).sum(0)
+    missed = torch.stack([missed_by(read, told, name) for name in told.schema.names], dim=1)
+    wrong = missed.any(1)
+    order = doubt.argsort(descending=True)
+    order = order[wrong[order]][:MISTAKES]
+    rows = zip(told[order].rows(), read.condition[order].rows(), missed[order].tolist(), strict=True)
+    shown = tuple(_picture(x, _mistake(*row)) for x, row in zip(made.x[order], rows, strict=True))
+    note = f"Of {len(wrong):,} samples the judge reads {int(wrong.sum()):,} otherwise than asked; these most surely."
+    return Sheet("Worst mistakes", note, (("", shown),) if shown else ())
+
+
+def missed_by(read: Reading, told: Condition, name: str) -> Bool[Tensor, " n"]:
+    """Where an attribute is not as asked; a number, where it is off by more than twice what the judge usually is."""
+    return (read.errors_of(name, told.values[name]) > 2 * read.errors.get(name, 0.0)) & told.given(name)
+
+
+def _mistake(asked: Mapping[str, str | None], seen: Mapping[str, str | None], missed: list[bool]) -> str:
+    """What was asked and is not read, of the attributes that are missed; a number nearly as asked is no mistake."""
+    wrong = [name for name, off in zip(asked, missed, strict=True) if off]
+    return "; ".join(f"{name}={asked[name]} reads {seen[name]}" for name in wrong)
+
+
+def nearest_training(made: Dataset, train: Dataset, among: int = 1_000) -> Sheet:
+    """The samples that are nearest to a training image, relative to the next nearest, each beside its neighbours."""
+    distance, index = nearest(made.x[:among], train.observations, 3)
+    order = (distance[:, 0] / distance[:, 1].clamp(min=1e-9)).argsort()[:NEAREST].tolist()
+    rows = []
+    for i in order:
+        beside = [_picture(x, f"at {d:.2f}") for x, d in zip(train.take(index[i]), distance[i].tolist(), strict=True)]
+        rows.append((made.condition[i : i + 1].describe()[0], (_picture(made.x[i], "sample"), *beside)))
+    note = "Each sample and the three training images nearest to it; first those nearest to a single one."
+    return Sheet("Nearest training images", note, tuple(rows))
+
+
+@torch.inference_mode()
+def traversals(model: Model, data: Dataset, dimensions: int = 6) -> Sheet:
+    """What single dimensions of the latent stand for: one held-out image, decoded with each moved across the prior."""
+    one = data[:1]
+    kl = kl_per_dimension(model, data[:500])
+    use = posterior(model, data[:500]).mean.var(0) if kl is None else kl
+    condition = one.condition.to(model.device)
+    c = model.condition_encoder(condition.repeat(len(STEPS)))  # type: ignore[operator]
+    prior = getattr(model, "prior", None)
+    rows = []
+    for k in use.argsort(descending=True)[:dimensions].tolist():
+        noise = _moved(_noise(model, one, prior), k).to(model.device)
+        z = prior.from_noise(noise, c) if isinstance(prior, Prior) else noise
+        x = model.decode(z, condition.repeat(len(STEPS))).cpu()  # type: ignore[operator]
+        pictures = tuple(_picture(image, f"{step:+.1f}") for image, step in zip(x, STEPS.tolist(), strict=True))
+        rows.append((f"dimension {k} ({use[k]:.2f} {'nats' if kl is not None else 'variance'})", pictures))
+    note = "One held-out image under its own condition; each row moves one dimension, in standard deviations."
+    return Sheet("Latent dimensions", note, tuple(rows))
+
+
+def _noise(model: Model, one: Dataset, prior: Prior | None) -> Float[Tensor, "1 latent"]:
+    """One observation's latent as noise of the prior."""
+    z = posterior(model, one).mean
+    if not isinstance(prior, Prior):
+        return z
+    c = model.condition_encoder(one.condition.to(model.device))  # type: ignore[operator]
+    return prior.to_noise(z.to(model.device), c).cpu()
+
+
+def _moved(noise: Float[Tensor, "1 latent"], dimension: int) -> Float[Tensor, "step latent"]:
+    moved = noise.repeat(len(STEPS), 1)
+    moved[:, dimension] = STEPS
+    return moved
+
+
+def _picture(x: Tensor, caption: str = "") -> Picture:
+    return Picture(pil_image(as_float(x)), caption)

@@ -1,0 +1,6 @@
+"""Requests in terms and words, turned into constraints on attributes."""
+
+from condgen.requests.phrase import Understood, understand
+from condgen.requests.request import Request, Requestable, parse_requests
+
+__all__ = ["Request", "Requestable", "Understood", "parse_requests", "understand"]

@@ -1,0 +1,223 @@
+"""What words mean under a schema: its own names, values, synonyms and aliases first, then the packaged vocabulary."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+from condgen.requests.text import Key, is_filler, role, stem, stems, tokens, vocabulary
+from condgen.schema import Attribute, Between, Categorical, Constraint, Continuous, Flag, OneOf, Schema, fold
+
+OWN, GENERAL = 0, 1
+SHOWN = 8  # most attributes that an error lists
+SLACK = 3  # most fillers within a phrase that is known without them: `the hair is a red one`
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a phrase asks of an attribute; nothing yet (None) if it is only the attribute's name."""
+
+    attribute: Attribute
+    constraint: Constraint | None
+
+    @property
+    def text(self) -> str:
+        """As one would ask precisely: `color=red`."""
+        return self.attribute.name if self.constraint is None else shown(self.attribute, self.constraint)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A phrase, who knows it (OWN or GENERAL), and what it means."""
+
+    phrase: str
+    layer: int
+    meaning: Meaning
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Words such as `over` and `younger than`: whether they ask for more, and of which attributes alone (None: any)."""
+
+    more: bool
+    attributes: frozenset[str] | None = None
+
+
+class Lexicon:
+    """Every phrase that means something under a schema."""
+
+    def __init__(self, schema: Schema):
+        self.schema = schema
+        self.entries: dict[Key, list[Entry]] = {}
+        for layer, known in ((OWN, _own(schema)), (GENERAL, _general(schema))):
+            for phrase, meaning in known:
+                self._add(Entry(phrase, layer, meaning))
+        self.units = _units(schema)
+        self.comparisons = _comparisons(schema)
+        self.longest = max(map(len, [*self.entries, *self.units, *self.comparisons]), default=0)
+
+    def _add(self, entry: Entry) -> None:
+        key = stems(entry.phrase)
+        for form in {key, _without_fillers(key)}:
+            if form and not (len(form) == 1 and (form in role("function") or form in role("negations"))):
+                self.entries.setdefault(form, []).append(entry)
+
+    def find(self, words: list[str], start: int) -> tuple[list[Meaning], int]:
+        """The meanings of the longest known phrase from a position on, and its length; no meanings where none is."""
+        for length in range(min(self.longest + SLACK, len(words) - start), 0, -1):
+            span = words[start : start + length]
+            key = tuple(map(stem, span))
+            entries = self.entries.get(key)
+            if entries is None and not is_filler(key[0]) and not is_filler(key[-1]):
+                entries = self.entries.get(_without_fillers(key))
+            if entries:
+                return _best(entries, span), length
+        return [], 0
+
+    @cached_property
+    def phrases(self) -> dict[str, Meaning]:
+        """Every phrase that means just one thing, for finding near ones."""
+        unique = {key: _best(entries, []) for key, entries in self.entries.items()}
+        return {
+            e.phrase: m[0] for key, m in unique.items() if len(m) == 1 and m[0].constraint for e in self.entries[key]
+        }
+
+    @property
+    def known(self) -> str:
+        """What can be asked for, in short."""
+        several = [f"{a.name}: {_ways(a)}" for a in self.schema]
+        rest = f"; … ({len(several)} attributes in all)" if len(several) > SHOWN else ""
+        return "; ".join(several[:SHOWN]) + rest or "nothing"
+
+
+@lru_cache(maxsize=8)
+def _cached(schema_json: str) -> Lexicon:
+    return Lexicon(Schema.loads(schema_json))
+
+
+def lexicon(schema: Schema) -> Lexicon:
+    """The lexicon of a schema; the last few are kept."""
+    return _cached(schema.dumps())
+
+
+def shown(attribute: Attribute, constraint: Constraint) -> str:
+    """A constraint as a precise request: `color!=red`, `age=20..30`."""
+    if isinstance(constraint, Between):
+        ends = dict.fromkeys((attribute.format(constraint.low), attribute.format(constraint.high)))
+        return f"{attribute.name}=" + "..".join(ends)
+    if constraint.negated:
+        others = (c for c in range(len(attribute.choices)) if c not in constraint.codes)  # type: ignore[union-attr]
+        return f"{attribute.name}!=" + "|".join(map(attribute.format, others))
+    return f"{attribute.name}=" + "|".join(map(attribute.format, constraint.codes))
+
+
+def _best(entries: list[Entry], span: list[str]) -> list[Meaning]:
+    """The meanings of the entries that fit best: the schema's own before the vocabulary's, exact before inflected."""
+
+    def rank(entry: Entry) -> tuple[bool, int]:
+        return tokens(entry.phrase) != span, entry.layer
+
+    first = min(map(rank, entries))
+    meanings = {e.meaning.text: e.meaning for e in entries if rank(e) == first}
+    return list(meanings.values())
+
+
+def _without_fillers(key: Key) -> Key:
+    return tuple(word for word in key if not is_filler(word))
+
+
+def _names(attribute: Attribute) -> tuple[str, ...]:
+    return (attribute.name, *attribute.synonyms)
+
+
+def _own(schema: Schema) -> Iterator[tuple[str, Meaning]]:
+    """The schema's own phrases: names, synonyms, values and aliases."""
+    for a in schema:
+        yield from ((name, Meaning(a, OneOf((1,)) if isinstance(a, Flag) else None)) for name in _names(a))
+        if isinstance(a, Continuous):
+            yield from ((word, Meaning(a, _range(a, word))) for word in a.aliases)
+            continue
+        values = () if isinstance(a, Flag) else a.choices
+        for word in (*values, *a.aliases):
+            yield from _with_names(a, word, Meaning(a, OneOf(a.codes(word))))
+
+
+def _range(attribute: Continuous, alias: str) -> Between:
+    ends = [float(str(end)) for end in attribute.ends(alias)]
+    return Between(ends[0], ends[-1])
+
+
+def _with_names(attribute: Attribute, word: str, meaning: Meaning) -> Iterator[tuple[str, Meaning]]:
+    """A value alone, and beside the attribute's name, as in `red hair` or `digit 7`."""
+    yield word, meaning
+    if isinstance(attribute, Categorical):
+        for name in _names(attribute):
+            yield f"{word} {name}", meaning
+            yield f"{name} {word}", meaning
+
+
+def _general(schema: Schema) -> Iterator[tuple[str, Meaning]]:
+    """The vocabulary's phrases for the schema's attributes and values."""
+    for a in schema:
+        if isinstance(a, Flag):
+            for side, code in (("yes", 1), ("no", 0)):
+                for entry in _about(a, "flags"):
+                    yield from ((word, Meaning(a, OneOf((code,)))) for word in entry.get(side, ()))
+        elif isinstance(a, Categorical):
+            for word, values in vocabulary()["values"].items():
+                codes = [i for i, v in enumerate(a.values) if fold(v) in values]
+                if codes:
+                    yield from _with_names(a, word, Meaning(a, OneOf(tuple(codes))))
+        else:
+            for entry in _about(a, "numbers"):
+                for word, text in entry.get("words", {}).items():
+                    if (ends := _within(a, text)) is not None:
+                        yield word, Meaning(a, ends)
+
+
+def _about(attribute: Attribute, part: str) -> list[dict[str, Any]]:
+    """The vocabulary's entries about an attribute of this name."""
+    names = set(map(fold, _names(attribute)))
+    return [entry for entry in vocabulary()[part] if names & set(map(fold, entry["names"]))]
+
+
+def _within(attribute: Continuous, text: str) -> Between | None:
+    """The part of the range `low..high` (either end may be missing) that the attribute covers."""
+    low, _, high = text.partition("..")
+    ends = max(float(low or "-inf"), attribute.low), min(float(high or "inf"), attribute.high)
+    return Between(*ends) if ends[0] <= ends[1] else None
+
+
+def _units(schema: Schema) -> dict[Key, set[str]]:
+    """Phrases beside a number that say which attribute it is of: `age`, `years old`."""
+    found: dict[Key, set[str]] = {}
+    for a in schema:
+        if isinstance(a, Continuous):
+            for word in (*_names(a), *(u for entry in _about(a, "numbers") for u in entry.get("units", ()))):
+                found.setdefault(stems(word), set()).add(a.name)
+    return found
+
+
+def _comparisons(schema: Schema) -> dict[Key, list[Comparison]]:
+    """Phrases before a number that ask for more or less than it; some mean one attribute alone."""
+    found: dict[Key, list[Comparison]] = {}
+    for side in ("more", "less"):
+        for word in vocabulary()[side]:
+            found.setdefault(stems(word), []).append(Comparison(side == "more"))
+        for a in schema:
+            for entry in _about(a, "numbers") if isinstance(a, Continuous) else ():
+                for word in entry.get(side, ()):
+                    found.setdefault(stems(word), []).append(Comparison(side == "more", frozenset({a.name})))
+    return found
+
+
+def _ways(attribute: Attribute) -> str:
+    """A few words that ask something of an attribute."""
+    if isinstance(attribute, Continuous):
+        return f"{attribute.low:g} to {attribute.high:g}"
+    words = attribute.choices if isinstance(attribute, Categorical) else ()
+    words = (*words, *attribute.aliases)
+    if isinstance(attribute, Flag):
+        sides = [entry.get(side, ()) for entry in _about(attribute, "flags") for side in ("yes", "no")]
+        words = (*words, *(w for side in sides for w in side[:2])) or ("yes", "no")
+    return ", ".join(words[:6]) + (", …" if len(words) > 6 else "")

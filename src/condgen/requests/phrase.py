@@ -1,0 +1,278 @@
+"""A phrase, such as `an old man without glasses`, read from left to right into constraints.
+
+The longest phrase that the lexicon knows wins at every position. A negation turns the next meaning around, `or` joins
+values of one attribute, fillers are skipped; words that say how much are noted, and all others are errors.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import TypeVar
+
+from condgen.errors import RequestError, unknown
+from condgen.requests import embedding
+from condgen.requests.lexicon import Comparison, Lexicon, Meaning, lexicon
+from condgen.requests.text import bounds, is_filler, role, stem, tokens
+from condgen.schema import Attribute, Between, Constraint, Continuous, Flag, OneOf, Schema
+
+T = TypeVar("T")
+SPELLING = 0.8  # similarity of letters from which on an unknown word is taken for a misspelt one
+
+
+@dataclass(frozen=True)
+class Understood:
+    """What a phrase asks for, by attribute name, and what was guessed or left out on the way."""
+
+    constraints: dict[str, Constraint]
+    notes: tuple[str, ...] = ()
+
+
+def understand(text: str, schema: Schema, extrapolate: bool = False) -> Understood:
+    """The constraints that a phrase stands for under a schema.
+
+    Raises RequestError for words that mean nothing here (with near ones and what the schema knows) or several things,
+    contradictions, negations of nothing, and numbers out of the data's range unless `extrapolate`.
+    """
+    reader = _Reader(text, tokens(text), lexicon(schema), extrapolate)
+    reader.read()
+    return Understood(reader.constraints, tuple(reader.notes))
+
+
+@dataclass
+class _Reader:
+    """A phrase that is being read: where it stands, and what it has understood so far."""
+
+    text: str
+    words: list[str]
+    lexicon: Lexicon
+    extrapolate: bool
+    at: int = 0
+    negated: bool = False  # whether the next meaning is turned around
+    joined: bool = False  # whether the next meaning is an alternative to the last
+    last: tuple[str, bool] | None = None  # the attribute understood last, and whether it was negated
+    constraints: dict[str, Constraint] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+    def read(self) -> None:
+        """Read to the end. Raises RequestError as `understand` does."""
+        while self.at < len(self.words):
+            self._next()
+        if self.unknown:
+            raise self._not_understood()
+        if self.negated:
+            raise RequestError(f"In '{self.text}', the negation turns nothing around; say what should not be.")
+        if not self.constraints:
+            raise RequestError(f"'{self.text}' asks for nothing. Valid: {self.lexicon.known}.")
+
+    def _next(self) -> None:
+        """Understand what stands here, and go behind it."""
+        meanings, length = self.lexicon.find(self.words, self.at)
+        number = _number(self.words, self.at, self.lexicon)
+        if number and (number.length > length or number.certain):
+            self._take(self._of(number))
+            length = number.length
+        elif meanings:
+            self._take(self._only(meanings, length))
+        else:
+            length = self._without_meaning()
+        self.at += length
+
+    def _without_meaning(self) -> int:
+        """Pass over words that ask for nothing by themselves; how many."""
+        word = (stem(self.words[self.at]),)
+        pair = tuple(map(stem, self.words[self.at : self.at + 2]))
+        if word in role("negations") or word in role("alternatives"):
+            self.negated |= word in role("negations")
+            self.joined |= word in role("alternatives")
+        elif pair in role("degrees") or word in role("degrees"):
+            length = len(pair) if pair in role("degrees") else 1
+            said = " ".join(self.words[self.at : self.at + length])
+            self.notes.append(f"'{said}' says how much, which cannot be asked for")
+            return length
+        elif not is_filler(word[0]):
+            return self._guess()
+        return 1
+
+    def _guess(self) -> int:
+        """Take the unknown words from here on for their nearest meaning, or remember them as unknown; how many."""
+        end = self.at + 1
+        while end < len(self.words) and _means_nothing(self.words, end, self.lexicon):
+            end += 1
+        said = " ".join(self.words[self.at : end])
+        near = None if self._misspelt(said) else embedding.nearest(said, self.lexicon.phrases)
+        if near is None:
+            self.unknown += self.words[self.at : end]
+        else:
+            self.notes.append(f"'{said}' was taken for {near.text}")
+            self._take(near)
+        return end - self.at
+
+    def _misspelt(self, word: str) -> list[str]:
+        """Known phrases that are spelt nearly like a word."""
+        return get_close_matches(word, {p.casefold() for p in self.lexicon.phrases}, n=3, cutoff=SPELLING)
+
+    def _only(self, meanings: list[Meaning], length: int) -> Meaning:
+        """The one meaning of some words. Raises RequestError where they have several, or lack a value."""
+        said = " ".join(self.words[self.at : self.at + length])
+        if len(meanings) > 1:
+            choices = " or ".join(m.text for m in meanings)
+            raise RequestError(f"In '{self.text}', '{said}' could mean {choices}; say which.")
+        if meanings[0].constraint is None:
+            raise RequestError(f"In '{self.text}', '{said}' needs a value. Valid: {self.lexicon.known}.")
+        return meanings[0]
+
+    def _of(self, number: "_Number") -> Meaning:
+        """The attribute that a number is of, and the range that it asks for."""
+        said = " ".join(self.words[self.at : self.at + number.length])
+        meanings = []
+        for name, low, high in number.readings:
+            a = self.lexicon.schema[name]
+            assert isinstance(a, Continuous)
+            if (number.certain and len(number.readings) == 1) or (low <= a.high and high >= a.low):
+                meanings.append(Meaning(a, _between(a, low, high, self.extrapolate)))
+        if not meanings:
+            raise RequestError(f"In '{self.text}', '{said}' fits nothing. Valid: {self.lexicon.known}.")
+        return self._only(meanings, number.length)
+
+    def _take(self, meaning: Meaning) -> None:
+        """Add a meaning to what is asked for, as an alternative or another condition, perhaps turned around."""
+        a, constraint = meaning.attribute, meaning.constraint
+        assert constraint is not None
+        alternative, self.joined = self.joined and self.last is not None, False
+        negated = self.negated or (alternative and self.last == (self.last and self.last[0], True))
+        if alternative and not negated and self.last != (a.name, False):
+            raise RequestError(
+                f"In '{self.text}', 'or' must join values of one attribute, not {self.last and self.last[0]} and "
+                f"{a.name}; ask for one after the other."
+            )
+        constraint = _turned(a, constraint, self.text) if negated else constraint
+        if a.name in self.constraints:
+            before = self.constraints[a.name]
+            constraint = _either(before, constraint) if alternative and not negated else _both(before, constraint)
+            if constraint is None:
+                raise RequestError(
+                    f"'{self.text}' asks for two values of '{a.name}' at once; join alternatives with 'or'."
+                )
+        self.constraints[a.name] = constraint
+        self.last, self.negated = (a.name, negated), False
+
+    def _not_understood(self) -> RequestError:
+        """The error that names every unknown word, with near ones, and says what is known."""
+        if self.unknown == [self.text.strip().casefold()]:
+            return unknown("request", self.text, self.lexicon.phrases, embedding.advice())
+        named = [_hinted(word, self._misspelt(word)) for word in dict.fromkeys(self.unknown)]
+        return RequestError(
+            f"Unknown in '{self.text}': {', '.join(named)}. Valid: {self.lexicon.known}. Other words can be added "
+            f"to the schema as synonyms and aliases.{embedding.advice()}"
+        )
+
+
+def _hinted(word: str, near: list[str]) -> str:
+    return f"'{word}' (did you mean {' or '.join(near)}?)" if near else f"'{word}'"
+
+
+def _means_nothing(words: list[str], at: int, lexicon: Lexicon) -> bool:
+    """Whether the word at a position is neither known nor of any use in a phrase."""
+    word = (stem(words[at]),)
+    useful = any(word in role(kind) for kind in ("negations", "alternatives", "degrees", "function", "nouns"))
+    return not useful and not lexicon.find(words, at)[1] and _number(words, at, lexicon) is None
+
+
+@dataclass(frozen=True)
+class _Number:
+    """A number among words: how many it takes up, and per attribute the range that it may mean.
+
+    certain: words beside it say that it is one, or of what.
+    """
+
+    length: int
+    readings: tuple[tuple[str, float, float], ...]
+    certain: bool
+
+
+def _number(words: list[str], start: int, lexicon: Lexicon) -> _Number | None:
+    """The number at a position with its units and comparison, such as `aged over 30` and `30 years old`."""
+    at, end, ends = start, start, None
+    names = {a.name for a in lexicon.schema if isinstance(a, Continuous)}
+    comparisons: list[Comparison] = []
+    while at < len(words):
+        unit, wide = _longest(words, at, lexicon.units)
+        compared, wider = _longest(words, at, lexicon.comparisons)
+        if ends is None and compared and not comparisons:
+            comparisons, at = compared, at + wider
+        elif unit:
+            names, at = names & unit, at + wide
+        elif ends is None and bounds(words[at]):
+            ends, at = bounds(words[at]), at + 1
+        elif is_filler(stem(words[at])) and at > start:
+            at += 1
+            continue
+        else:
+            break
+        end = at
+    if ends is None:
+        return None
+    readings = _readings(sorted(names), ends, comparisons)
+    return _Number(end - start, tuple(readings), certain=end - start > 1) if readings else None
+
+
+def _longest(words: list[str], at: int, known: Mapping[tuple[str, ...], T]) -> tuple[T | None, int]:
+    """The entry of the longest phrase at a position, and its length."""
+    for length in range(min(4, len(words) - at), 0, -1):
+        key = tuple(map(stem, words[at : at + length]))
+        if key in known:
+            return known[key], length
+    return None, 0
+
+
+def _readings(
+    names: list[str], ends: tuple[float, float], comparisons: list[Comparison]
+) -> Iterable[tuple[str, float, float]]:
+    """Per attribute, the range that a number means after words such as `over`."""
+    if not comparisons:
+        return [(name, *ends) for name in names]
+    return [
+        (name, ends[0], float("inf")) if c.more else (name, float("-inf"), ends[1])
+        for name in names
+        for c in comparisons
+        if c.attributes is None or name in c.attributes
+    ]
+
+
+def _between(attribute: Continuous, low: float, high: float, extrapolate: bool) -> Between:
+    """The range, as far as the attribute covers it. Raises RequestError where it does not overlap."""
+    low, high = (
+        max(low, attribute.low) if high >= attribute.low and not (extrapolate and low > float("-inf")) else low,
+        min(high, attribute.high) if low <= attribute.high and not (extrapolate and high < float("inf")) else high,
+    )
+    low, high = (attribute.parse(end, extrapolate) for end in (low, high))
+    return Between(low, high)
+
+
+def _turned(attribute: Attribute, constraint: Constraint, text: str) -> Constraint:
+    """The opposite of a constraint. Raises RequestError where it has none."""
+    if isinstance(constraint, Between) or isinstance(attribute, Continuous):
+        raise RequestError(f"In '{text}', a range cannot be negated; ask for the numbers you want.")
+    rest = tuple(k for k in range(len(attribute.choices)) if k not in constraint.codes)
+    if not rest:
+        raise RequestError(f"'{text}' excludes every value of '{attribute.name}'.")
+    return OneOf(rest, negated=not isinstance(attribute, Flag))
+
+
+def _either(one: Constraint, other: Constraint) -> Constraint | None:
+    """What satisfies one or the other; None for ranges, which need not be one range together."""
+    if isinstance(one, Between) or isinstance(other, Between):
+        return None
+    return OneOf(tuple(dict.fromkeys((*one.codes, *other.codes))))
+
+
+def _both(one: Constraint, other: Constraint) -> Constraint | None:
+    """What satisfies both; None where nothing does."""
+    if isinstance(one, Between) and isinstance(other, Between):
+        low, high = max(one.low, other.low), min(one.high, other.high)
+        return Between(low, high) if low <= high else None
+    if isinstance(one, Between) or isinstance(other, Between):
+        return None
+    common = tuple(code for code in one.codes if code in other.codes)
+    return replace(one, codes=common, negated=one.negated and other.negated) if common else None

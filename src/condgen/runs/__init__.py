@@ -1,0 +1,1 @@
+"""Trained models: made, opened, asked for samples and edits, saved."""

@@ -1,0 +1,247 @@
+"""A trained run: open it, ask it for samples, let it edit."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import ValidationError
+from torch import Tensor
+
+from condgen.errors import CondgenError, RequestError, RunError
+from condgen.models import Model, build
+from condgen.requests.request import Request, Requestable, parse_requests
+from condgen.rng import Rng
+from condgen.runs.editing import EditOptions, edited
+from condgen.runs.samples import Samples
+from condgen.runs.sampling import SamplingOptions
+from condgen.schema import Condition, LabelDistribution, OneOf, Schema
+from condgen.training import checkpoint
+from condgen.training.checkpoint import Info
+
+BATCH = 500
+STREAMS = 2**40  # seeds from here on are those of the conditions
+
+
+class Run:
+    """A trained model with its schema and the data's joint distribution of attributes."""
+
+    def __init__(self, model: Model, joint: LabelDistribution, info: Info, path: Path):
+        self.model = model.eval()
+        self.joint = joint
+        self.info = info
+        self.path = path
+
+    @classmethod
+    def open(cls, path: str | Path, device: str | torch.device | None = None) -> "Run":
+        """The run in a folder, with its averaged weights, on the best device at hand.
+
+        Raises RunError when the folder holds no readable run.
+        """
+        path = Path(path)
+        info, tensors = checkpoint.load(path / checkpoint.FILE)
+        model = rebuild(info)
+        with explain_mismatch(path, info):
+            model.load_state_dict(checkpoint.group(tensors, "ema"))
+            joint = checkpoint.restore_distribution(model.schema, checkpoint.group(tensors, "joint"))
+        return cls(model.to(device or best_device()), joint, info, path)
+
+    @property
+    def schema(self) -> Schema:
+        """What can be asked for."""
+        return self.model.schema
+
+    def sample(
+        self,
+        asked: Requestable | Sequence[Requestable] = (),
+        n: int = 16,
+        seed: int = 0,
+        extrapolate: bool = False,
+        **sampling: Any,
+    ) -> Samples:
+        """n samples for each request; without one, n samples of attributes drawn from the data.
+
+        Sample k of every request has the seed `seed + k`, so requests differ in what was asked and in nothing else.
+        sampling: fields of `Sampling`, for models that are guided. Words are understood as `requests` shows; those that
+        were guessed or left out give a UserWarning. Raises RequestError for a wrong request.
+        """
+        how, found = SamplingOptions.of(sampling), self.requests(asked, extrapolate)
+        _tell(found)
+        return Samples.cat(list(self.stream(found, n, seed, sampling=how)))
+
+    def requests(self, asked: Requestable | Sequence[Requestable] = (), extrapolate: bool = False) -> list[Request]:
+        """The requests that texts or mappings stand for. Raises RequestError for wrong ones."""
+        several = [asked] if isinstance(asked, str | Mapping) else list(asked)
+        found = [r for each in several for r in parse_requests(each, self.schema, extrapolate)] or [
+            Request({}, "anything")
+        ]
+        if "conditional" not in self.model.capabilities and any(r.constraints for r in found):
+            raise RequestError(
+                f"This run's model, {self.info.recipe['model']}, is unconditional: it cannot be asked for "
+                f"'{next(r.text for r in found if r.constraints)}'. Train a conditional one (--model cvae)."
+            )
+        return found
+
+    def stream(
+        self,
+        asked: Sequence[Request],
+        n: int,
+        seed: int = 0,
+        batch: int = BATCH,
+        sampling: SamplingOptions | None = None,
+    ) -> Iterator[Samples]:
+        """The samples of `sample` in batches, in order.
+
+        Raises RequestError at once for a wrong number or seed, before anything is generated.
+        """
+        if n < 1:
+            raise RequestError(f"The number of samples must be at least 1, not {n}.")
+        if not 0 <= seed <= STREAMS - n:
+            raise RequestError(f"The seed must be at least 0 and below 2^40, not {seed}.")
+        how = sampling or SamplingOptions()
+        how.validate_for(self.model)
+        return self._stream(asked, n, seed, batch, how)
+
+    def _stream(
+        self, asked: Sequence[Request], n: int, seed: int, batch: int, how: SamplingOptions
+    ) -> Iterator[Samples]:
+        for index, request in enumerate(asked):
+            for start in range(seed, seed + n, batch):
+                seeds = torch.arange(start, min(start + batch, seed + n))
+                yield self._batch(request, index, seeds, how)
+
+    def _batch(self, request: Request, index: int, seeds: Int[Tensor, " batch"], how: SamplingOptions) -> Samples:
+        condition = self._draw(request, seeds, fill=not (how.free or how.compose))
+        x = self.answer(condition, seeds, how, self._unwanted(request, seeds))
+        return Samples(x, condition, seeds, torch.full_like(seeds, index))
+
+    @torch.inference_mode()
+    def answer(
+        self,
+        condition: Condition,
+        seeds: Int[Tensor, " batch"],
+        sampling: SamplingOptions | None = None,
+        unwanted: Condition | None = None,
+    ) -> Float[Tensor, "batch ..."]:
+        """One observation per condition, each with the noise of its seed, [batch, *shape] on the CPU.
+
+        What every way of sampling comes down to. A model that does not know free attributes needs complete conditions.
+        """
+        arguments = (sampling or SamplingOptions()).arguments(self.model, unwanted)
+        x = self.model.sample(condition.to(self.model.device), Rng(seeds.tolist()), **arguments)
+        return x.float().cpu().contiguous()
+
+    def _unwanted(self, request: Request, seeds: Int[Tensor, " batch"]) -> Condition | None:
+        """Values that a request excludes (`color!=red`), one per sample, for guidance to move away from."""
+        excluded = {
+            name: OneOf(tuple(set(range(len(self.schema[name].choices))) - set(c.codes)))  # type: ignore[union-attr]
+            for name, c in request.constraints.items()
+            if isinstance(c, OneOf) and c.negated
+        }
+        if not excluded:
+            return None
+        return self.joint.draw(excluded, Rng((2 * STREAMS + seeds).tolist()), fill=False).to(self.model.device)
+
+    def _draw(self, request: Request, seeds: Int[Tensor, " batch"], fill: bool) -> Condition:
+        """The conditions of a request's samples; from streams of their own, so that the noise does not depend on it.
+
+        What a request leaves free comes, if `fill`, from the data's rows that fit it: training sees few requests for
+        three of forty attributes, but whole rows all the time. A request for nothing means: as in the data.
+        """
+        whole = "conditional" in self.model.capabilities and (fill or not request.constraints)
+        return request.draw(self.joint, Rng((STREAMS + seeds).tolist()), fill=whole)
+
+    def edit(
+        self,
+        x: Float[Tensor, "n ..."],
+        source: Condition,
+        change: Requestable | Request,
+        seed: int = 0,
+        editing: EditOptions | None = None,
+    ) -> Samples:
+        """Each x, of condition `source`, with the attributes changed that are asked for and the rest kept.
+
+        editing: how; what suits the model unless given. Raises RequestError for a wrong request, or a model that cannot
+        encode.
+        """
+        self.must_edit()
+        asked = [change] if isinstance(change, Request) else self.requests(change)
+        if len(asked) > 1:
+            raise RequestError(f"'{change}' stands for {len(asked)} requests; edit one at a time.")
+        if not isinstance(change, Request):
+            _tell(asked)
+        seeds = torch.arange(seed, seed + len(x))
+        target = source.update(asked[0].draw(self.joint, Rng(seeds.tolist()), fill=False))
+        return Samples(edited(self.model, x, source, target, editing), target, seeds, torch.zeros_like(seeds))
+
+    def must_edit(self) -> None:
+        """Raises RequestError unless the model can encode an image and decode it under another condition."""
+        if not {"encodes", "conditional"} <= self.model.capabilities:
+            raise RequestError(
+                f"The model {self.info.recipe['model']} cannot edit; train a conditional one that encodes (cvae)."
+            )
+
+    @torch.inference_mode()
+    def read(self, x: Float[Tensor, "n ..."], samples: int = 8, most: int = 64) -> Condition:
+        """The condition under which the model finds each x most likely: argmax over c of log p(x|c) + log p(c).
+
+        Candidates are the `most` commonest complete combinations of the training data. Raises RequestError when it has
+        none.
+        """
+        complete = self.joint.rows.present.all(1)
+        if not complete.any():
+            raise RequestError(
+                f"No training example of {self.path} has all its labels, so the model cannot read them from an image. "
+                "Say what it shows (--from)."
+            )
+        counts = self.joint.counts * complete
+        order = counts.argsort(descending=True)[: min(most, int(complete.sum()))]
+        candidates, log_prior = self.joint.rows[order], counts[order].log()
+        generator = torch.Generator(self.model.device).manual_seed(0)
+        device = self.model.device
+        repeated = x.to(device).repeat_interleave(len(candidates), 0)
+        asked = candidates[torch.arange(len(candidates)).repeat(len(x))].to(device)
+        scores = [
+            self.model.log_likelihood(repeated[k : k + BATCH], asked[k : k + BATCH], samples, generator)  # type: ignore[operator]
+            for k in range(0, len(repeated), BATCH)
+        ]
+        best = (torch.cat(scores).cpu().view(len(x), -1) + log_prior).argmax(1)
+        return candidates[best]
+
+
+def _tell(asked: Sequence[Request]) -> None:
+    """Warn where words were guessed or left out in understanding a request."""
+    for request in asked:
+        if request.notes:
+            warnings.warn(request.understood, stacklevel=3)
+
+
+def best_device() -> torch.device:
+    """CUDA, MPS or the CPU, whichever is at hand first."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def rebuild(info: Info) -> Model:
+    """The model of a checkpoint, its weights still random. Raises RunError when this condgen does not know it."""
+    try:
+        schema = Schema.model_validate(info.schema)
+        return build(info.recipe["model"], schema, tuple(info.shape), **info.recipe["arguments"])
+    except ValidationError as error:
+        raise RunError(f"The schema of the run cannot be read: {error.errors()[0]['msg']}.") from None
+    except (CondgenError, KeyError) as error:
+        raise RunError(f"This version of condgen cannot rebuild the model {info.recipe}: {error}") from None
+
+
+@contextmanager
+def explain_mismatch(path: Path, info: Info) -> Iterator[None]:
+    """Turns the errors of tensors that are missing or of another shape into one paragraph."""
+    try:
+        yield
+    except (RuntimeError, KeyError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise RunError(f"The checkpoint in {path} does not fit its own recipe {info.recipe}: {reason}") from None

@@ -1,0 +1,94 @@
+"""How a run is asked to sample: what becomes of free attributes, and what only guided models know."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from condgen.errors import RequestError, unknown
+from condgen.models import Model
+from condgen.models.flow.guidance import Weights, named_weights, parse_weights
+from condgen.models.flow.samplers import SAMPLERS
+from condgen.parameters import keyword_arguments
+from condgen.schema import Condition
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingOptions:
+    """How a model is sampled; None is as it was trained to be sampled. All but `free` is for guided models.
+
+    guidance: a weight for the whole request or one per attribute: 1 is plain conditional, 0 unconditional, −1 away
+              from what is asked. Where a request excludes a value (`color!=red`), that value is what to move away from.
+    interval: the times at which guidance acts, where noise is at 0 and data at 1.
+    steps, sampler: of the integration; euler, heun, dpm (DPM-Solver++) or dopri (adaptive).
+    guide:    a weaker model, for autoguidance: what to move away from is its prediction.
+    compose:  predict each attribute alone and add up, for combinations never seen together; nothing else is filled in.
+    free:     leave what is not asked for to the model, instead of drawing it from the data's rows that fit.
+    """
+
+    guidance: Weights | str | None = None
+    interval: tuple[float, float] | None = None
+    steps: int | None = None
+    sampler: str | None = None
+    guide: Model | None = None
+    compose: bool = False
+    free: bool = False
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> "SamplingOptions":
+        """From keyword arguments. Raises RequestError for an unknown one."""
+        for name in given:
+            if name not in keyword_arguments(cls):
+                raise unknown("option of sampling", name, keyword_arguments(cls))
+        return cls(**given)
+
+    @property
+    def weights(self) -> Weights | None:
+        """The guidance, read from text if need be."""
+        return parse_weights(self.guidance) if isinstance(self.guidance, str) else self.guidance
+
+    def validate_for(self, model: Model) -> None:
+        """Raises RequestError for what the model does not know, and for values that cannot be meant."""
+        if self.free and "handles_missing" not in model.capabilities:
+            raise RequestError(
+                f"The model {model.recipe.get('model')} has no encoding for a free attribute, so what is not asked for "
+                "has to come from the data (leave out --free), or train with learned nulls (--set embedding=64)."
+            )
+        if self in (SamplingOptions(), SamplingOptions(free=True)):
+            return
+        if "guided" not in model.capabilities:
+            raise RequestError(
+                f"The model {model.recipe.get('model')} takes no guidance, steps or sampler; a flow does "
+                "(--model flow, or a cvae with --prior flow --set embedding=64)."
+            )
+        if self.weights is not None:
+            named_weights(model.schema, self.weights)
+        if self.sampler is not None and self.sampler not in SAMPLERS:
+            raise unknown("sampler", self.sampler, SAMPLERS)
+        if self.steps is not None and self.steps < 1:
+            raise RequestError(f"The number of steps must be at least 1, not {self.steps}.")
+        if self.interval is not None and not 0 <= self.interval[0] < self.interval[1] <= 1:
+            raise RequestError(f"Guidance acts in an interval within 0..1, such as 0.2..0.8, not {self.interval}.")
+        if self.guide is not None and (self.compose or isinstance(self.weights, Mapping)):
+            raise RequestError("A guide takes one weight, as in --guidance 2, and cannot be combined with composition.")
+        if self.guide is not None and not _alike(model, self.guide):
+            raise RequestError(
+                "This guide cannot guide the model: it must be of its kind, its shape and its attributes."
+            )
+
+    def arguments(self, model: Model, unwanted: Condition | None) -> dict[str, Any]:
+        """The keyword arguments of the model's `sample`."""
+        if "guided" not in model.capabilities:
+            return {}
+        guidance = model.guidance.replace(  # type: ignore[union-attr, operator]
+            weights=self.weights,
+            interval=self.interval,
+            against=unwanted,
+            guide=self.guide,
+            compose=self.compose or None,
+        )
+        return {"guidance": guidance, "steps": self.steps, "sampler": self.sampler}
+
+
+def _alike(model: Model, guide: Model) -> bool:
+    same = model.shape == guide.shape and model.schema == guide.schema
+    return same and type(model) is type(guide) and "guided" in guide.capabilities

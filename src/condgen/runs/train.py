@@ -1,0 +1,195 @@
+"""New runs: trained, distilled, resumed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from condgen.data import Splits
+from condgen.errors import DataError, RequestError, RunError, unknown
+from condgen.models import MODELS, TRAINING, Flow, MeanFlow, Model, build
+from condgen.models.flow.guidance import Weights
+from condgen.models.flow.meanflow import meanflow
+from condgen.parameters import keyword_arguments, validated
+from condgen.runs.run import Run, explain_mismatch, rebuild
+from condgen.runs.samples import new_folder
+from condgen.runs.sampling import SamplingOptions
+from condgen.schema import LabelDistribution
+from condgen.training import Monitor, Trainer, TrainingConfig, checkpoint
+from condgen.training.preview import Preview
+
+DISTILLED = {"share": 0.75, "steps": 1}  # of meanflow: a student knows velocities already; most it learns are steps
+
+
+def train(
+    model: str,
+    data: Splits,
+    out: str | Path,
+    *,
+    source: dict[str, Any] | None = None,
+    monitor: Monitor | None = None,
+    **arguments: Any,
+) -> Run:
+    """Train a new model, by name, into a new folder and open the result.
+
+    arguments: of the model's builder (`mechanism`, `latent`, …) and fields of Training (`images`, `seconds`, …).
+    source: how to load the data again, to resume.
+
+    Raises RequestError for a wrong argument or a folder that is in use, RunError when the folder cannot be written or
+    training diverges.
+    """
+    return _trained_into(model, data, out, arguments, source or {}, monitor)
+
+
+def _trained_into(
+    model: str,
+    data: Splits,
+    out: str | Path,
+    arguments: Mapping[str, Any],
+    source: Mapping[str, Any],
+    monitor: Monitor | None,
+    prepare: Callable[[Model], None] = lambda model: None,
+) -> Run:
+    """Train a new model into a new folder; `prepare` is called on it first."""
+    for_model, for_training = split_arguments(model, arguments)
+    settings = TrainingConfig(**for_training)
+    if settings.images is None and settings.seconds is None:
+        raise RequestError("Say how long to train: a time (--budget 3m, seconds=180) or a number of --images (500k).")
+    torch.manual_seed(settings.seed)
+    built = build(model, data.schema, data.shape, **for_model)
+    prepare(built)
+    if monitor and len(data.schema):
+        _say_what_is_not_used(model, built, monitor)
+    used, note = _usable(model, built, data)
+    if monitor and note:
+        monitor.note(note)
+    folder = new_folder(Path(out), "the run")
+    origin = {**source, "fingerprint": data.train.fingerprint}
+    Trainer(built, used, folder, settings, source=origin, monitor=monitor, preview=_preview(built, data)).run()
+    return Run.open(folder)
+
+
+def distill(
+    teacher: Run,
+    data: Splits,
+    out: str | Path,
+    *,
+    guidance: Weights | str | None = None,
+    source: dict[str, Any] | None = None,
+    monitor: Monitor | None = None,
+    **arguments: Any,
+) -> Run:
+    """Train a model that does in one step what a flow does in many, guidance included, and open it.
+
+    guidance:  what is learned; the flow's own unless given.
+    arguments: `share` and `steps` of `meanflow`, and fields of Training.
+
+    Raises RequestError when the teacher is no flow, or an argument is wrong; RunError as `train` does.
+    """
+    flow = teacher.model
+    if not isinstance(flow, Flow):
+        raise RequestError(f"{teacher.path} holds a {teacher.info.recipe['model']}; only a flow can be distilled.")
+    if flow.schema != data.schema or flow.shape != data.shape:
+        raise RequestError(f"The data does not have the attributes and shape that {teacher.path} was trained on.")
+    how = SamplingOptions(guidance=guidance)
+    how.validate_for(flow)
+    weights = flow.guidance.weights if how.weights is None else how.weights
+    recipe = teacher.info.recipe["arguments"]
+    shared = {name: recipe[name] for name in keyword_arguments(meanflow) if name in recipe and name != "guidance"}
+    origin = {**(source or {}), "teacher": {"path": str(teacher.path.resolve()), "guidance": weights}}
+    return _trained_into(
+        "meanflow",
+        data,
+        out,
+        {**shared, **DISTILLED, **arguments},
+        origin,
+        monitor,
+        partial(_taught, origin=origin, start=True),
+    )
+
+
+def _taught(model: Model, origin: Mapping[str, Any], start: bool = False) -> None:
+    """Give a model the teacher that its run names, if any; at the start of training also the teacher's weights."""
+    if not origin.get("teacher"):
+        return
+    teacher = Run.open(origin["teacher"]["path"]).model
+    assert isinstance(model, MeanFlow)
+    assert isinstance(teacher, Flow)
+    if start:
+        model.start_from(teacher)
+    teacher.guidance = teacher.guidance.replace(weights=origin["teacher"]["guidance"])
+    model.learn_from(teacher)
+
+
+def _say_what_is_not_used(name: str, model: Model, monitor: Monitor) -> None:
+    """Labels that a family ignores by design are not ignored silently."""
+    if "discovers" in model.capabilities:
+        asked = ", ".join(model.schema.names)
+        monitor.note(f"The model {name} ignores these attributes by design and discovers its own: {asked}.")
+    elif "conditional" not in model.capabilities:
+        monitor.note(f"The model {name} ignores these attributes by design; --model cvae learns them.")
+
+
+def _usable(name: str, model: Model, data: Splits) -> tuple[Splits, str]:
+    """The data that a model learns from, and a note on what is left out: unlabelled rows, where they would do harm.
+
+    A flow learns from them what all data has in common, an unconditional model needs no labels. Any other would learn
+    from them to ignore its condition: an encoder can put into the latent what the label does not say, and a label drawn
+    from all data is wrong. Raises DataError when nothing is left.
+    """
+    labelled = data.train.labelled
+    harmed = "conditional" in model.capabilities and not {"unlabelled", "discovers"} & model.capabilities
+    if not harmed:
+        return data, ""
+    if not labelled.any():
+        raise DataError(f"No training example has a label, so {name} cannot learn what they mean.")
+    note = (
+        f"{int((~labelled).sum()):,} of {len(labelled):,} training examples have no labels at all and are left out; a "
+        "flow can learn from them too (--model flow)."
+    )
+    return replace(data, train=data.train.only_labelled()), "" if labelled.all() else note
+
+
+def _preview(model: Model, data: Splits) -> Preview:
+    return Preview(model.joint(LabelDistribution.of(data.train.condition)))
+
+
+def split_arguments(model: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The complete arguments of a model's builder, and of Training. Raises RequestError for what fits neither."""
+    if model not in MODELS:
+        raise unknown("model", model, MODELS)
+    of_model, of_training = keyword_arguments(MODELS[model]), keyword_arguments(TrainingConfig)
+    for name in arguments:
+        if name not in of_model and name not in of_training:
+            raise unknown(f"setting of {model}", name, [*of_model, *of_training])
+    return (
+        validated(MODELS[model], {k: v for k, v in arguments.items() if k in of_model}),
+        validated(TrainingConfig, TRAINING[model] | {k: v for k, v in arguments.items() if k in of_training}),
+    )
+
+
+def resume(path: str | Path, data: Splits, monitor: Monitor | None = None) -> Run:
+    """Continue an interrupted run, bit for bit as if it had not been interrupted (on the same machine).
+
+    Raises RunError when there is nothing to continue, or the data is not what the run was trained on.
+    """
+    folder = Path(path)
+    info, tensors = checkpoint.load(folder / checkpoint.FILE)
+    if data.train.fingerprint != info.data.get("fingerprint"):
+        raise RunError(f"The data is not what {path} was trained on: its images or labels have changed since.")
+    try:
+        settings = TrainingConfig(**validated(TrainingConfig, info.training))
+    except RequestError as error:
+        raise RunError(f"This version of condgen cannot continue {path}: {error}") from None
+    model = rebuild(info)
+    _taught(model, info.data)
+    data, _ = _usable(info.recipe["model"], model, data)
+    preview = _preview(model, data)
+    trainer = Trainer(model, data, folder, settings, source=info.data, monitor=monitor, preview=preview)
+    with explain_mismatch(folder, info):
+        trainer.restore(info, tensors)
+    trainer.run()
+    return Run.open(folder)

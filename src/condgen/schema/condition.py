@@ -1,0 +1,137 @@
+"""Batches of requests: one tensor of codes per attribute, and which are given."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from condgen.errors import RequestError
+from condgen.schema.attributes import Flag
+from condgen.schema.schema import Schema
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A batch of requests: one tensor of codes per attribute and a mask of which are given.
+
+    values:  name → codes [batch], one entry for every attribute of the schema; where absent, the code means nothing.
+    present: [batch, attribute], false where an attribute is left free.
+    """
+
+    schema: Schema
+    values: Mapping[str, Float[Tensor, " batch"]]
+    present: Bool[Tensor, "batch attribute"]
+
+    @classmethod
+    def free(cls, schema: Schema, batch: int) -> "Condition":
+        """`batch` requests that ask for nothing."""
+        zeros = {name: torch.zeros(batch) for name in schema.names}
+        return cls(schema, zeros, torch.zeros(batch, len(schema), dtype=torch.bool))
+
+    @classmethod
+    def of(cls, schema: Schema, rows: Iterable[Mapping[str, Any]], extrapolate: bool = False) -> "Condition":
+        """One request per mapping of names to values; a missing name, or None, leaves the attribute free.
+
+        Raises RequestError for an unknown attribute or value.
+        """
+        rows = list(rows)
+        condition = cls.free(schema, len(rows))
+        for i, row in enumerate(rows):
+            for name, value in row.items():
+                attribute = schema[name]
+                if value is not None:
+                    if condition.present[i, schema.position(name)]:
+                        raise RequestError(f"'{attribute.name}' is given twice in {dict(row)}.")
+                    condition.values[attribute.name][i] = attribute.parse(value, extrapolate)
+                    condition.present[i, schema.position(name)] = True
+        return condition
+
+    @classmethod
+    def cat(cls, conditions: Sequence["Condition"]) -> "Condition":
+        """Conditions of one schema, one after the other."""
+        first = conditions[0]
+        values = {name: torch.cat([c.values[name] for c in conditions]) for name in first.values}
+        return cls(first.schema, values, torch.cat([c.present for c in conditions]))
+
+    def __len__(self) -> int:
+        return len(self.present)
+
+    def __getitem__(self, index: Any) -> "Condition":
+        """The requests at an index tensor, slice or boolean mask (never a single integer: a condition is a batch)."""
+        values = {name: codes[index] for name, codes in self.values.items()}
+        return replace(self, values=values, present=self.present[index])
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors live."""
+        return self.present.device
+
+    @property
+    def complete(self) -> bool:
+        """Whether no attribute is left free."""
+        return bool(self.present.all())
+
+    def to(self, device: torch.device | str) -> "Condition":
+        """The same requests on another device."""
+        values = {name: codes.to(device, non_blocking=True) for name, codes in self.values.items()}
+        return replace(self, values=values, present=self.present.to(device, non_blocking=True))
+
+    def hard(self) -> "Condition":
+        """The same, with the likelier of yes and no in place of probabilities."""
+        flags = {a.name: (self.values[a.name] > 0.5).float() for a in self.schema if isinstance(a, Flag)}
+        return replace(self, values={**self.values, **flags})
+
+    def repeat(self, times: int) -> "Condition":
+        """Each request `times` times in a row: [batch · times]."""
+        return self[torch.arange(len(self), device=self.device).repeat_interleave(times)]
+
+    def given(self, name: str) -> Bool[Tensor, " batch"]:
+        """Where an attribute is given."""
+        return self.present[:, self.schema.position(name)]
+
+    def with_codes(self, name: str, codes: Float[Tensor, " batch"]) -> "Condition":
+        """The same requests, but this attribute is given with these codes."""
+        present = self.present.clone()
+        present[:, self.schema.position(name)] = True
+        return replace(self, values={**self.values, self.schema[name].name: codes}, present=present)
+
+    def drop(self, mask: Bool[Tensor, "batch attribute"]) -> "Condition":
+        """The same requests with the attributes under the mask left free."""
+        return replace(self, present=self.present & ~mask)
+
+    def dropout(self, chance: float) -> "Condition":
+        """The same requests with each attribute of each sample left free with this chance, independently."""
+        return self.drop(torch.rand_like(self.present, dtype=torch.float) < chance)
+
+    def update(self, other: "Condition") -> "Condition":
+        """What `other` asks for, and for the rest what this asks for."""
+        values = {n: torch.where(other.given(n), other.values[n], codes) for n, codes in self.values.items()}
+        return replace(self, values=values, present=self.present | other.present)
+
+    def select(self, names: Sequence[str]) -> "Condition":
+        """Only these attributes."""
+        schema = self.schema.select(names)
+        columns = [self.schema.position(name) for name in schema.names]
+        return Condition(schema, {n: self.values[n] for n in schema.names}, self.present[:, columns])
+
+    def about(self, names: Iterable[str]) -> "Condition":
+        """The same requests, in which all other attributes are free."""
+        named = set(names)
+        others = torch.tensor([name not in named for name in self.schema.names], device=self.present.device)
+        return self.drop(others.expand_as(self.present))
+
+    def rows(self) -> list[dict[str, str | None]]:
+        """One mapping per request from attribute names to value names; None where free."""
+        columns = {a.name: self.values[a.name].tolist() for a in self.schema}
+        present = self.present.tolist()
+        return [
+            {a.name: a.format(columns[a.name][i]) if present[i][k] else None for k, a in enumerate(self.schema)}
+            for i in range(len(self))
+        ]
+
+    def describe(self) -> list[str]:
+        """One short text per request, such as `digit=7` or `anything`."""
+        return [", ".join(f"{n}={v}" for n, v in row.items() if v is not None) or "anything" for row in self.rows()]

@@ -1,0 +1,91 @@
+"""What can be asked for: typed attributes, the schema that orders them, and batches of requests.
+
+An attribute stores every value as a number, its *code*: the index of a category, 0 or 1 for a flag, the number itself
+for a continuous attribute. People only ever see names.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from condgen.errors import DataError, RequestError, unknown
+from condgen.schema.attributes import Attribute, fold
+
+
+class Schema(BaseModel):
+    """The ordered, named attributes of a dataset: what can be asked for.
+
+    Saved as JSON with every model and beside every sample, and editable there. An empty schema is valid and means that
+    nothing can be asked for.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    attributes: tuple[Annotated[Attribute, Field(discriminator="kind")], ...] = ()
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "Schema":
+        seen: set[str] = set()
+        for name in (n for a in self.attributes for n in (a.name, *a.synonyms)):
+            if fold(name) in seen:
+                raise ValueError(f"two attributes are called '{name}'")
+            seen.add(fold(name))
+        return self
+
+    def __iter__(self) -> Iterator[Attribute]:  # type: ignore[override]  # a schema is a sequence of its attributes
+        return iter(self.attributes)
+
+    def __len__(self) -> int:
+        return len(self.attributes)
+
+    def __getitem__(self, name: str) -> Attribute:
+        """The attribute of that name or synonym. Raises RequestError with the nearest valid names."""
+        for attribute in self.attributes:
+            if fold(name) in map(fold, (attribute.name, *attribute.synonyms)):
+                return attribute
+        raise unknown("attribute", name, self.names)
+
+    @property
+    def names(self) -> list[str]:
+        """Attribute names in order."""
+        return [a.name for a in self.attributes]
+
+    def position(self, name: str) -> int:
+        """The column of an attribute in a presence mask."""
+        return self.names.index(self[name].name)
+
+    def select(self, names: Sequence[str]) -> "Schema":
+        """The schema of only these attributes, in this order. Raises RequestError for an unknown or repeated one."""
+        chosen = [self[name].name for name in names]
+        for name in chosen:
+            if chosen.count(name) > 1:
+                raise RequestError(f"The attribute '{name}' is named twice in {', '.join(names)}.")
+        return Schema(attributes=tuple(self[name] for name in chosen))
+
+    def dumps(self) -> str:
+        """The schema as indented JSON."""
+        return self.model_dump_json(indent=2)
+
+    @classmethod
+    def loads(cls, text: str, source: str = "schema") -> "Schema":
+        """The schema in a JSON text. Raises DataError that names the source, the field and what is wrong."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise DataError(
+                f"{source} is not a valid schema: {first['msg'].removeprefix('Value error, ')} (at {where})."
+            ) from None
+
+    @classmethod
+    def load(cls, path: Path) -> "Schema":
+        """The schema in a JSON file. Raises DataError."""
+        try:
+            return cls.loads(path.read_text(encoding="utf-8"), str(path))
+        except OSError as error:
+            raise DataError(f"The schema {path} cannot be read: {error.strerror}.") from None
+        except UnicodeDecodeError:
+            raise DataError(f"The schema {path} is not UTF-8 text; save it as UTF-8.") from None

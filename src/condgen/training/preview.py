@@ -1,0 +1,37 @@
+"""A look at a model while it trains."""
+
+from pathlib import Path
+
+import torch
+
+from condgen.models import Model
+from condgen.pictures import grid, save_picture
+from condgen.requests.request import Request, parse_requests
+from condgen.rng import Rng
+from condgen.schema import Continuous, LabelDistribution
+
+
+class Preview:
+    """Leaves a grid of samples: one row per value of the first attribute that has names, the same seeds in each."""
+
+    def __init__(self, joint: LabelDistribution, columns: int = 10):
+        self.joint = joint
+        self.columns = columns
+
+    @torch.inference_mode()
+    def __call__(self, model: Model, path: Path) -> None:
+        """Write `path`.png; nothing for vectors."""
+        if len(model.shape) != 3:
+            return
+        rows = self._rows(model)
+        seeds = range(self.columns)
+        fill = "handles_missing" not in model.capabilities
+        drawn = [r.draw(self.joint, Rng(2**40 + s for s in seeds), fill) for r in rows]
+        x = [model.sample(c.to(model.device), Rng(seeds)).float().cpu() for c in drawn]
+        save_picture(grid(torch.cat(x), self.columns, [r.text for r in rows]), path.with_suffix(".png"))
+
+    def _rows(self, model: Model) -> list[Request]:
+        named = [a for a in self.joint.schema if not isinstance(a, Continuous)]
+        if not named or "conditional" not in model.capabilities:
+            return [Request({}, "anything")]
+        return parse_requests({named[0].name: "*"}, self.joint.schema)[:12]

@@ -1,0 +1,155 @@
+"""evaluate, compare, doctor: what they print, what they leave, and every way to get them wrong."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from condgen.evaluation.judge.judge import train_judge
+from condgen.evaluation.report import Report
+from condgen.runs.run import Run
+from tests.cli.test_cli import contents, one_paragraph
+from tests.conftest import Command
+
+BRIEF = ["--samples", "200", "--pairs", "40", "--useful", "0"]
+GRID = ["--models", "cvae,vae", "--seeds", "2", "--images", "300", *BRIEF]
+TINY = ["--set", "channels=4", "--set", "latent=2", "--set", "previews=0"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONDGEN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def measured(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the run of digits, to be evaluated by the first test that does."""
+    return shutil.copytree(run.path, tmp_path_factory.mktemp("proof") / "run")
+
+
+def test_evaluate_prints_the_headline_and_leaves_report_and_page(command: Command, measured: Path) -> None:
+    result = command("evaluate", measured, *BRIEF)
+    assert result.status == 0, result.err
+    report = Report.load(measured / "report.json")
+    assert result.out.startswith(report.headline)
+    assert "digit: " in result.out
+    assert "real against real" in result.out
+    assert str(measured / "report.html") in result.out
+    assert report.headline.split(":")[0] in (measured / "report.html").read_text(encoding="utf-8")
+    assert report.recipe.samples == 200
+
+
+def test_evaluate_as_json_is_the_report_and_nothing_else(command: Command, measured: Path, tmp_path: Path) -> None:
+    before = contents(measured)
+    result = command("evaluate", measured, *BRIEF, "--json", "--out", tmp_path / "elsewhere")
+    found = Report.loads(result.out)
+    assert found == Report.load(tmp_path / "elsewhere" / "report.json")
+    assert contents(measured) == before  # with --out, the run's own folder stays as it was
+
+
+def test_evaluate_on_other_data_with_the_same_labels(command: Command, measured: Path, tmp_path: Path) -> None:
+    result = command("evaluate", measured, *BRIEF, "--data", "digits", "--out", tmp_path / "report", "--json")
+    assert Report.loads(result.out).recipe.samples == 200
+
+
+@pytest.mark.parametrize(
+    ("wrong", "parts"),
+    [
+        (["--samples", "3"], ["at least 100"]),
+        (["--labels", "fair"], ["uniform"]),
+        (["--features", "efficientnets"], ["Did you mean", "efficientnet"]),
+        (["--guidance", "2"], ["no guidance"]),
+        (["--data", "mixture"], ["shape", "--data"]),
+    ],
+)
+def test_wrong_measurements_are_refused(
+    command: Command, measured: Path, tmp_path: Path, wrong: list[str], parts: list[str]
+) -> None:
+    result = command("evaluate", measured, *wrong, "--out", tmp_path / "report")
+    one_paragraph(result, 2, *parts)
+    assert not (tmp_path / "report").exists()
+
+
+def test_doctor_uses_the_report_that_is_there(
+    command: Command, measured: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not (measured / "report.json").exists():
+        command("evaluate", measured, *BRIEF)
+    monkeypatch.setattr("condgen.evaluation.measure.judge_for", None)
+    result = command("doctor", measured)
+    assert result.status == 0, result.err
+    assert Report.load(measured / "report.json").headline in result.out
+    found = json.loads(command("doctor", measured, "--json").out)
+    assert all({"name", "evidence", "advice", "grave"} <= set(each) for each in found)
+
+
+def test_doctor_measures_a_run_that_has_no_report(
+    command: Command, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(run.path, tmp_path / "run")
+    assert not (folder / "report.json").exists()
+    result = command("doctor", folder)
+    assert result.status == 0, result.err
+    assert "digit" in result.out
+    assert not (folder / "report.json").exists()  # a brief look is no report
+
+
+def test_compare_trains_a_grid_and_goes_on_where_it_was(command: Command, tmp_path: Path) -> None:
+    out = tmp_path / "grid"
+    first = command("compare", "digits", *GRID, *TINY, "--out", out)
+    assert first.status == 0, first.err
+    assert "cvae" in first.out
+    assert "vae" in first.out
+    assert sorted(p.name for p in out.iterdir() if p.is_dir()) == ["cvae-0", "cvae-1", "vae-0", "vae-1"]
+    assert {"comparison.html", "comparison.json", "comparison.md"} <= {p.name for p in out.iterdir()}
+    again = command("compare", "digits", *GRID, *TINY, "--out", out, "--json")
+    assert "training" not in again.err.replace("training images", "")
+    assert json.loads(again.out)["recipe"]["samples"] == 200
+    runs = command("compare", *sorted(p for p in out.iterdir() if p.is_dir()))
+    assert runs.status == 0, runs.err
+
+
+def test_compare_refuses_different_recipes_and_names_the_part(command: Command, measured: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(measured, tmp_path / "other")
+    command("evaluate", measured, *BRIEF)
+    command("evaluate", other, "--samples", "300", "--pairs", "40", "--useful", "0")
+    one_paragraph(command("compare", measured, other), 2, "samples", "200", "300")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["nowhere"], "at least two runs"),
+        (["digits", "--models", "cvae", "--images", "100"], "--out DIR"),
+        (["digits", "--models", "cvae", "--out", "OUT"], "--budget"),
+        (["digits", "--models", "cave", "--images", "100", "--out", "OUT"], "cvae"),
+    ],
+)
+def test_compare_says_what_is_missing(command: Command, tmp_path: Path, arguments: list[str], part: str) -> None:
+    given = [str(tmp_path / "out") if a == "OUT" else a for a in arguments]
+    one_paragraph(command("compare", *given), 2, part)
+
+
+def test_compare_holds_a_combination_out_and_says_how_it_was_obeyed(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("condgen.evaluation.judge.judge.train_judge", partial(train_judge, images=10_000))
+    held = ["--hold-out", "side=east, far=yes", "--split", "stratified:side"]
+    grid = ["--models", "cvae", "--seeds", "1", "--images", "300", *BRIEF, *TINY, "--out", tmp_path / "grid"]
+    result = command("compare", "mixture", *grid, *held, "--json")
+    assert result.status == 0, result.err
+    assert "Held out: side=east, far=yes" in result.err
+    (row,) = json.loads(result.out)["rows"]
+    assert {"obedience_held", "obedience_held_side", "obedience_held_far"} <= set(row["cells"])
+    shown = command("evaluate", tmp_path / "grid" / "cvae-0", *BRIEF)  # which loads and splits the data again
+    assert "held-out combinations, all at once: " in shown.out
+    one_paragraph(command("compare", "mixture", *grid), 2, "data=")  # nothing held out is other data
+
+
+def test_runs_cannot_be_split_again(command: Command, measured: Path) -> None:
+    one_paragraph(command("compare", measured, measured, "--hold-out", "digit=7"), 2, "--hold-out", "--models")

@@ -1,0 +1,332 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from condgen.data import Dataset, Splits
+from condgen.inspection import Inspection, inspect
+from condgen.inspection.association import co_occurrence, cramers_v
+from condgen.inspection.columns import value_counts
+from condgen.inspection.scan import near_duplicates
+from condgen.schema import Categorical, Condition, Flag, Schema
+
+ROWS = 100
+
+
+def splits(schema: Schema, rows: list[dict[str, object]], x: torch.Tensor | None = None) -> Splits:
+    x = torch.rand(len(rows), 2) if x is None else x
+    part = Dataset(x, Condition.of(schema, rows))
+    return Splits(part, Dataset(torch.rand(5, *x.shape[1:]), part.condition[:5]), part[:0], "here", ("a note",))
+
+
+def people_rows(n: int = ROWS) -> list[dict[str, object]]:
+    return [{"color": ["red", "green", "blue"][k % 3], "glasses": k % 2, "age": k % 81} for k in range(n)]
+
+
+def drawing(k: int, side: int = 16, mode: str = "RGB") -> Image.Image:
+    """A picture unlike those of other numbers."""
+    noise = np.random.default_rng(k).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    return Image.fromarray(noise).resize((side, side), Image.Resampling.BICUBIC).convert(mode)
+
+
+def folder(path: Path, n: int = 60, **columns: list[object]) -> Path:
+    """Images with a metadata.csv of these columns."""
+    path.mkdir()
+    for k in range(n):
+        drawing(k).save(path / f"{k}.png")
+    lines = [",".join(["file_name", *columns])]
+    lines += [",".join([f"{k}.png", *(str(values[k]) for values in columns.values())]) for k in range(n)]
+    (path / "metadata.csv").write_text("\n".join(lines))
+    return path
+
+
+@pytest.fixture
+def tones(tmp_path: Path) -> Path:
+    return folder(tmp_path / "tones", tone=[["dark", "light"][k % 2] for k in range(60)])
+
+
+def said(found: Inspection, *parts: str) -> bool:
+    return any(all(part in sentence for part in parts) for sentence in (*found.problems, *found.advice))
+
+
+# ---- labels
+
+
+def test_it_counts_the_training_part(people: Schema) -> None:
+    found = inspect(splits(people, people_rows())).as_dict()
+    color, glasses, age = found["attributes"]
+    assert (color["name"], color["kind"], color["missing"]) == ("color", "categorical", 0)
+    assert color["counts"] == {"red": 34, "green": 33, "blue": 33}
+    assert color["aliases"] == {"crimson": "red"}
+    assert glasses["counts"] == {"no": 50, "yes": 50}
+    assert glasses["synonyms"] == ["glasses"]
+    assert (age["low"], age["high"]) == (0, 80)
+    assert age["quartiles"] == sorted(age["quartiles"])
+    assert sum(age["histogram"]) == 100
+    assert found["examples"] == {"train": 100, "validation": 5, "test": 0}
+    assert found["shape"] == [2]
+    assert found["source"] == "here"
+    assert found["notes"] == ["a note"]
+    assert found["combinations"] == {"possible": 6, "present": 6}
+    assert found["problems"] == []
+
+
+def test_it_is_json_and_its_schema_loads_again(people: Schema) -> None:
+    found = json.loads(json.dumps(inspect(splits(people, people_rows())).as_dict()))
+    assert Schema.model_validate(found["schema"]) == people
+
+
+def test_missing_labels_are_counted_and_stay_out_of_the_counts(people: Schema) -> None:
+    rows = [{k: v for k, v in row.items() if i >= 10 or k == "age"} for i, row in enumerate(people_rows())]
+    found = inspect(splits(people, rows))
+    assert [b.missing for b in found.attributes] == [10, 10, 0]
+    assert sum(found.attributes[0].counts.values()) == 90
+    assert said(found, "color: 10 of 100 labels are missing")
+
+
+def test_an_attribute_that_is_never_given_is_no_crash(people: Schema) -> None:
+    found = inspect(splits(people, [{} for _ in range(ROWS)]))
+    assert [b.missing for b in found.attributes] == [ROWS] * 3
+    assert found.attributes[2].quartiles == ()
+    assert found.together.present == 0
+
+
+def test_an_empty_schema_can_be_inspected() -> None:
+    found = inspect(splits(Schema(), [{} for _ in range(20)]))
+    assert found.attributes == ()
+    assert found.as_dict()["combinations"] == {"possible": 0, "present": 0}
+
+
+def test_rare_values_and_near_constants_are_problems() -> None:
+    schema = Schema(attributes=(Categorical(name="kind", values=("a", "b", "c")), Flag(name="on")))
+    rows: list[dict[str, object]] = [{"kind": "a", "on": "yes"} for _ in range(150)]
+    rows += [{"kind": "b", "on": "yes"} for _ in range(145)] + [{"kind": "c", "on": "no"} for _ in range(2)]
+    found = inspect(splits(schema, rows))
+    assert said(found, "kind has rare values", "c (2)")
+    assert not said(found, "kind has rare values", "a (")
+    assert said(found, "on is nearly constant: 'yes' in 99.3 %")
+    assert said(found, "Too rare to be learned well", "kind=c (2)", "on=no (2)")
+
+
+# ---- what goes together
+
+
+def pair_of_flags(table: tuple[tuple[int, int], tuple[int, int]]) -> Condition:
+    """Flags a and b, and a number that is 10 where a holds and 0 elsewhere, give or take 1."""
+    schema = Schema.model_validate(
+        {
+            "attributes": [
+                {"kind": "flag", "name": "a"},
+                {"kind": "flag", "name": "b"},
+                {"kind": "continuous", "name": "x", "low": -1, "high": 11},
+            ]
+        }
+    )
+    cells = [(a, b) for a in (0, 1) for b in (0, 1) for _ in range(table[a][b])]
+    return Condition.of(schema, [{"a": a, "b": b, "x": 10 * a + (-1) ** k} for k, (a, b) in enumerate(cells)])
+
+
+def test_associations_equal_an_independent_computation() -> None:
+    from scipy.stats.contingency import association
+
+    condition = pair_of_flags(((400, 100), (50, 250)))
+    found = {frozenset((a.first, a.second)): a for a in co_occurrence(condition).associations}
+    named = found[frozenset("ab")]
+    assert named.table == ((400, 100), (50, 250))
+    assert named.strength == pytest.approx(association(np.array(named.table), method="cramer"), abs=0.002)
+    a, x = condition.values["a"].double(), condition.values["x"].double()
+    groups = [x[a == k] for k in (0, 1)]
+    between = sum(len(g) * (g.mean() - x.mean()) ** 2 for g in groups)
+    assert found[frozenset("ax")].strength == pytest.approx(
+        float((between / ((x - x.mean()) ** 2).sum()) ** 0.5), abs=1e-4
+    )
+    assert found[frozenset("ax")].sentence.startswith("x is on average 0 where a=no and 10 where a=yes")
+    assert "83 % of a=yes have b=yes, against 44 % of all" in named.sentence
+
+
+def test_sums_over_blocks_of_rows_are_those_of_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    condition = pair_of_flags(((40, 10), (5, 25)))
+    whole = co_occurrence(condition)
+    monkeypatch.setattr("condgen.inspection.association.BLOCK", 100)
+    parts = co_occurrence(condition)
+    assert [a.table for a in parts.associations] == [a.table for a in whole.associations]
+    assert [a.strength for a in parts.associations] == pytest.approx([a.strength for a in whole.associations], abs=1e-6)
+
+
+def test_independent_attributes_have_no_association() -> None:
+    assert cramers_v(torch.tensor([[30.0, 20.0], [60.0, 40.0]])) == 0.0
+    assert cramers_v(torch.tensor([[30.0, 0.0], [0.0, 40.0]])) == pytest.approx(1.0)
+    assert cramers_v(torch.tensor([[30.0, 5.0], [0.0, 0.0]])) == 0.0
+
+
+def test_rows_with_a_missing_label_count_for_no_pair() -> None:
+    condition = pair_of_flags(((10, 0), (0, 10)))
+    free = condition.drop(torch.tensor([True, False, False]).repeat(20, 1) & (torch.arange(20)[:, None] < 5))
+    (named,) = (a for a in co_occurrence(free).associations if a.table)
+    assert named.table == ((5, 0), (0, 10))
+
+
+def test_pairs_that_never_or_rarely_occur_are_named() -> None:
+    schema = pair_of_flags(((50, 30), (40, 0))).schema
+    found = inspect(splits(schema, pair_of_flags(((50, 30), (40, 0))).rows()))  # type: ignore[arg-type]
+    assert [(p.request, p.n) for p in found.together.absent] == [("a=yes, b=yes", 0)]
+    assert found.together.absent[0].expected == pytest.approx(40 * 30 / 120)
+    assert said(found, "1 pair of values never occur", "a=yes, b=yes")
+    rare = co_occurrence(pair_of_flags(((50, 30), (40, 1))))
+    assert [p.request for p in rare.rare] == ["a=yes, b=yes"]
+
+
+def test_many_flags_have_more_combinations_than_numbers_hold() -> None:
+    schema = Schema(attributes=tuple(Flag(name=f"f{k}") for k in range(80)))
+    values = {name: (torch.arange(50) % (k + 2) == 0).float() for k, name in enumerate(schema.names)}
+    condition = Condition(schema, values, torch.ones(50, 80, dtype=torch.bool))
+    found = co_occurrence(condition)
+    assert found.possible == 2**80
+    assert found.present == len(torch.stack(list(values.values()), 1).unique(dim=0))
+
+
+# ---- columns
+
+
+def test_columns_say_what_they_were_taken_for_and_why(tmp_path: Path) -> None:
+    data = folder(
+        tmp_path / "data",
+        weekday=[k % 7 for k in range(60)],
+        height=[k / 3 for k in range(60)],
+        on=[["yes", "no"][k % 2] for k in range(60)],
+        user=[f"user{k}" for k in range(60)],
+        caption=[f"a drawing by hand number {k}" for k in range(60)],
+        always=["x"] * 60,
+    )
+    columns = {c.name: c for c in inspect(str(data)).columns}
+    assert columns["weekday"].why == "7 distinct integers → categorical"
+    assert columns["height"].why == "60 distinct numbers, more than 12 → continuous"
+    assert columns["on"].why == "2 values, yes and no → flag"
+    roles = {name: columns[name].role for name in ("user", "caption", "always")}
+    assert roles == {"user": "identifier", "caption": "text", "always": "constant"}
+
+
+def test_numbers_that_nearly_all_differ_are_suspected_and_not_advised(tmp_path: Path) -> None:
+    numbers: list[object] = [1000003 * k % 999983 for k in range(120)]
+    data = folder(tmp_path / "data", 120, number=numbers, tone=["dark", "light"] * 60)
+    found = inspect(str(data))
+    assert said(found, "number looks like an identifier")
+    assert found.advice[0].startswith("Train first: condgen train")
+    assert "--attributes tone" in found.advice[0]
+
+
+def test_values_of_mixed_types_are_counted() -> None:
+    assert value_counts([1, "a", None, "a"]) == {"1": 1, "a": 2, None: 1}
+    assert value_counts([0.5, None, 0.5]) == {0.5: 2, None: 1}
+
+
+# ---- pictures
+
+
+def test_sizes_and_modes_are_those_before_resizing(tones: Path) -> None:
+    drawing(0, 32, "L").save(tones / "0.png")
+    found = inspect(str(tones))
+    assert found.scan.sizes == {"16×16": 59, "32×32": 1}
+    assert found.scan.modes == {"RGB": 59, "L": 1}
+    assert found.shape == (3, 16, 16)
+    assert any("2 sizes" in note for note in found.notes)
+    assert "--size 16" in found.advice[0]
+
+
+def test_what_cannot_be_read_is_listed_with_the_reason(tones: Path) -> None:
+    (tones / "3.png").write_bytes((tones / "3.png").read_bytes()[:-40])
+    (tones / "4.png").write_bytes(b"")
+    (tones / "5.png").unlink()
+    found = inspect(str(tones))
+    assert [each.row for each in found.scan.unreadable] == [3, 4, 5]
+    assert [each.reason for each in found.scan.unreadable][1:] == ["it is empty", "it does not exist"]
+    assert all("png" in each.name for each in found.scan.unreadable)
+    assert found.problems[0].startswith("3 of 60 images cannot be read")
+
+
+def test_copies_of_a_damaged_image_are_damaged_too(tones: Path) -> None:
+    for k in (3, 8, 9):
+        (tones / f"{k}.png").write_bytes((tones / "3.png").read_bytes()[:-60])
+    assert [each.row for each in inspect(str(tones)).scan.unreadable] == [3, 8, 9]
+
+
+def test_nothing_is_to_be_trained_on_images_that_cannot_be_read(tones: Path) -> None:
+    for k in range(20):
+        (tones / f"{k}.png").write_bytes(b"")
+    assert said(inspect(str(tones)), "Train first", "--broken 0.34")
+    for k in range(40):
+        (tones / f"{k}.png").write_bytes(b"")
+    found = inspect(str(tones))
+    assert not said(found, "Train first")
+    assert said(found, "Repair the images")
+
+
+def test_exact_copies_their_leakage_and_contradictions_are_named(tones: Path) -> None:
+    parts = {row: name for name, part in inspect(str(tones)).material.parts.items() for row in part.x[:, 0].tolist()}
+    train, test = (next(row for row in range(60) if parts[row] == name) for name in ("train", "test"))
+    (tones / f"{test}.png").write_bytes((tones / f"{train}.png").read_bytes())
+    found = inspect(str(tones))
+    assert found.scan.exact.groups == (tuple(sorted((train, test))),)
+    assert (found.scan.exact.copies, found.scan.exact.leaked) == (1, 1)
+    assert found.scan.exact.contradictions == (train % 2 != test % 2)
+    assert found.scan.near.groups == ()
+    assert found.problems[0].startswith("Test images are also training images (1 exactly)")
+
+
+def test_near_copies_are_found_and_strangers_are_not(tones: Path) -> None:
+    Image.open(tones / "7.png").resize((20, 20), Image.Resampling.BICUBIC).save(tones / "8.png")
+    found = inspect(str(tones))
+    assert found.scan.near.groups == ((7, 8),)
+    assert found.scan.exact.groups == ()
+
+
+def test_a_common_background_makes_no_twins() -> None:
+    ground = np.linspace(0, 1, 768, dtype=np.float32)[None]
+    dots = np.zeros((30, 768), dtype=np.float32)
+    dots[np.arange(30), np.arange(30) * 20] = 0.3
+    assert near_duplicates({k: ground + dots[k : k + 1] for k in range(30)}) == []
+    assert near_duplicates({0: ground, 1: ground}) == []
+
+
+def test_copies_of_vectors_are_counted(people: Schema) -> None:
+    x = torch.rand(ROWS, 2)
+    x[50:] = x[:50]
+    assert said(inspect(splits(people, people_rows(), x)), "50 of 105 examples are exact copies")
+
+
+# ---- advice
+
+
+def test_the_advised_attributes_are_even_common_and_do_not_tell_each_other() -> None:
+    schema = Schema(attributes=tuple(Flag(name=name) for name in ("rare", "even", "twin", "other")))
+    rows: list[dict[str, object]] = [
+        {"rare": k % 40 == 0, "even": k % 2, "twin": k % 2 if k % 50 else 1 - k % 2, "other": k // 2 % 2}
+        for k in range(600)
+    ]
+    advised = inspect(splits(schema, rows)).advice
+    assert "--attributes even,other " in advised[0]
+    assert any("keep one combination of even and other out" in sentence for sentence in advised)
+    assert any(sentence.startswith("even and twin go together") for sentence in advised)
+
+
+def test_the_suggested_command_can_be_run_as_it_is(tones: Path) -> None:
+    import shlex
+
+    renamed = tones.rename(tones.with_name("my 'tones'"))
+    words = shlex.split(inspect(str(renamed)).advice[0].removeprefix("Train first: "))
+    assert words[:3] == ["condgen", "train", str(renamed)]
+    assert words[-1] == "my-tones-run"
+
+
+def test_the_suggested_command_keeps_what_was_asked_for(tones: Path) -> None:
+    (tones / "1.png").write_bytes(b"")
+    drawing(2, side=1).save(tones / "2.png")
+    for k in range(3, 8):
+        (tones / f"{k}.png").unlink()
+    found = inspect(str(tones), attributes=["tone"], resize="squash", schema_file="my.json")
+    for part in ("--attributes tone", "--resize squash", "--schema my.json", "--broken 0.12"):
+        assert part in found.advice[0]
+    assert said(found, "1 images are too small for 16×16", "1×1")

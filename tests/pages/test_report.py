@@ -1,0 +1,537 @@
+import json
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from condgen.data import Splits
+from condgen.evaluation.doctor import Finding
+from condgen.evaluation.metrics.counterfactuals import Leakage
+from condgen.evaluation.metrics.estimate import Estimate
+from condgen.evaluation.metrics.fidelity import Distances, Fidelity, Within
+from condgen.evaluation.metrics.latents import LatentSummary
+from condgen.evaluation.metrics.memorisation import Memorisation
+from condgen.evaluation.metrics.obedience import AttributeObedience, Bin, Combination, Obedience
+from condgen.evaluation.metrics.usefulness import Usefulness
+from condgen.evaluation.report import Recipe, Report
+from condgen.pages.charts import LineChart, Scale, line_charts, scale
+from condgen.pages.report import Picture, Sheet, count, duration, number, percent, render, shown_size, track
+from condgen.pictures import pil_image
+
+HOSTILE = "<img src=x onerror=alert(1)> & \"naïve\" 'Größe' 🦊"
+NAN = float("nan")
+
+
+def near(value: float, spread: float = 0.01, most: float = 1.0) -> Estimate:
+    return Estimate(value, max(value - spread, 0.0), min(value + spread, most))
+
+
+def table(n: int, right: int, seed: int) -> tuple[tuple[int, ...], ...]:
+    """A confusion matrix of n values, `right` of 100 on the diagonal in most rows."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for k in range(n):
+        row = rng.multinomial(100 - right + int(rng.integers(0, 3)), rng.dirichlet(np.full(n, 0.3)))
+        row[k] += right
+        rows.append(tuple(int(v) for v in row))
+    return tuple(rows)
+
+
+def named(name: str, choices: Sequence[str], right: int = 95, kind: str = "categorical") -> AttributeObedience:
+    return AttributeObedience(
+        name=name,
+        kind=kind,
+        choices=tuple(choices),
+        asked=near(right / 100),
+        real=near(0.97, 0.006),
+        relative=right / 97,
+        chance=1 / len(choices),
+        swap=near(0.96),
+        confidence=5.1,
+        real_confidence=6.2,
+        confusion=table(len(choices), right, 1),
+        real_confusion=table(len(choices), 97, 2),
+    )
+
+
+def numeric(name: str) -> AttributeObedience:
+    bins = tuple(Bin(a, 12 + 0.72 * a + 3 * np.sin(a / 9).item(), 4 + a / 20, 300) for a in np.linspace(4, 76, 10))
+    return AttributeObedience(
+        name=name,
+        kind="continuous",
+        choices=(),
+        asked=near(6.4, 0.3, 99.0),
+        real=near(4.1, 0.2, 99.0),
+        relative=0.64,
+        chance=22.3,
+        swap=near(0.91, 0.02),
+        tolerance=9.5,
+        calibration=bins,
+    )
+
+
+def distances(quality: float, n: int = 5000) -> Distances:
+    return Distances(
+        n=n,
+        frechet=near(14 - 13 * quality, 0.4, 99.0),
+        kernel=near(0.02 - 0.0195 * quality, 0.0004),
+        precision=near(0.7 + 0.2 * quality),
+        recall=near(0.5 + 0.4 * quality),
+        density=near(1.2 - 0.2 * quality, 0.02, 9.0),
+        coverage=near(0.6 + 0.35 * quality),
+        diversity=0.8 + 0.2 * quality,
+    )
+
+
+def closeness(conditions: Sequence[str]) -> Fidelity:
+    within = tuple(
+        Within(c, distances(0.9 - 0.1 * (k % 5), 500), distances(1.0, 500)) for k, c in enumerate(conditions)
+    )
+    return Fidelity("judge", distances(0.8), distances(1.0), within, 4.9, 1.1, 0.86, 0.9, 0.8, 0.89, 0.91, 0.95)
+
+
+def digits_report() -> Report:
+    names = [str(k) for k in range(10)]
+    return Report(
+        headline="Requests are mostly obeyed: 95.0 % of samples show digit as asked (95 % interval 94.0–96.0), by a "
+        "judge who finds 97.0 % of held-out real data as labelled.",
+        watch="Samples of one condition are more alike than real ones (diversity 0.84).",
+        run={
+            "path": "runs/my digits",
+            "model": "cvae",
+            "arguments": {"mechanism": "film", "prior": "standard", "latent": 16, "beta": 1.0, "mean": None},
+            "training": {"images": 500_000, "batch": 128, "lr": 0.008},
+            "data": {"source": "digits", "fingerprint": "3f9a01c2"},
+            "images": 500_000,
+            "seconds": 83.2,
+        },
+        sampling={},
+        recipe=Recipe(10_000, "data", ("judge",), "3f9a01c2", 270, "77aa-v2", 1000, 60_000, 0),
+        obedience=Obedience((named("digit", names),), near(0.95), near(0.97, 0.006)),
+        fidelity=(closeness([f"digit={k}" for k in names]),),
+        memorisation=Memorisation(near(0.012, 0.003), near(0.01, 0.003), near(0.507), near(0.021), near(0.018)),
+        usefulness=Usefulness(60_000, {"digit": 0.931}, {"digit": 0.968}),
+        latents=LatentSummary("digit", 0.31, 0.1, 0.82, 0.31, 0.82, tuple(3 * 0.7**k for k in range(16)), 11, 16),
+        findings=(
+            Finding("healthy low KL", "11 of 16 dimensions are in use, 10.0 nats in all.", "nothing to mend.", False),
+            Finding(
+                "mode collapse",
+                "Samples of one digit differ 0.84 as much as real ones; for digit=4 it is 0.41 (real data: 0.98).",
+                "train longer: --images 2M.",
+                True,
+            ),
+        ),
+        warnings=("digit=4: precision and recall are of 60 samples only.",),
+        seconds=95.4,
+        versions={"condgen": "0.1.0", "torch": "2.13.0"},
+    )
+
+
+def people_report() -> Report:
+    """Several attributes of every kind, with names as people's tables have them."""
+    attributes = (
+        named("hair colour", ("black", "blond", "brown", "grey", "very long name of a rare colour"), 91),
+        named(HOSTILE, ("no", "yes"), 74, "flag"),
+        numeric("age"),
+    )
+    base = digits_report()
+    requests = [f"hair colour={c}, glasses={g}" for c in ("black", "blond", "brown", "grey") for g in ("no", "yes")] * 2
+    return replace(
+        base,
+        headline="Requests are often missed: 61.2 % of samples show all 3 attributes at once as asked.",
+        sampling={"guidance": 2.0, "steps": 32, "interval": (0.2, 0.8)},
+        obedience=Obedience(
+            attributes,
+            near(0.612),
+            near(0.902),
+            tuple(Combination(r, k % 5 != 0, near(0.2 + 0.05 * k, 0.05), 40) for k, r in enumerate(requests)),
+            near(0.41, 0.06),
+            Leakage(
+                tuple(a.name for a in attributes),
+                ((0.8, 0.04, 0.31), (0.06, 0.7, 0.05), (0.22, 0.02, 0.4)),
+                (0.05, 0.03, 0.02),
+                ((1.0, 0.03, 0.12), (0.05, 1.0, 0.04), (0.2, 0.01, 1.0)),
+            ),
+        ),
+        usefulness=Usefulness(60_000, {"age": 7.7}, {"age": 5.01}),
+        latents=None,
+    )
+
+
+def bare_report() -> Report:
+    """All that a model without attributes has."""
+    base = digits_report()
+    return replace(
+        base, headline="This model cannot be asked for anything.", watch="", obedience=None, fidelity=(),
+        usefulness=None, latents=None, findings=(), warnings=(), versions={},
+    )  # fmt: skip
+
+
+def log() -> list[dict[str, Any]]:
+    """A log.jsonl as training writes it: losses often, looks at validation and health now and then."""
+    entries: list[dict[str, Any]] = []
+    for k in range(1, 401):
+        images = 1280 * k
+        entries.append({"images": images, "loss": 0.3 + 0.9 * 0.98**k + 0.02 * np.sin(k).item(), "gradient": 1 / k})
+        if k % 40 == 0:
+            entries.append({"images": images, "validation/loss": 0.33 + 0.9 * 0.98**k})
+            entries.append({"images": images, "diversity": 0.6 + k / 1600, "condition_effect": 1 - 0.9 * 0.99**k})
+    entries.append({"images": 128_000, "warning": "samples of one condition hardly differ (diversity 0.25)."})
+    return sorted(entries, key=lambda entry: entry["images"])
+
+
+def digit_sheets(data: Splits) -> dict[str, Sheet]:
+    codes = data.train.condition.values["digit"]
+    rows = [(f"digit={k}", tuple(Picture(pil_image(x)) for x in data.train.floats[codes == k][:12])) for k in range(10)]
+    mistakes = tuple(replace(row[1], caption=f"asked {label}; reads digit=8") for label, row in rows)
+    nearest = [
+        (label, tuple(replace(p, caption=text) for p, text in zip(row, ("sample", "at 0.02", "at 0.12"), strict=False)))
+        for label, row in rows[:6]
+    ]
+    return {
+        "requests": Sheet("Samples by request", "Not chosen: the first samples of each request.", tuple(rows)),
+        "mistakes": Sheet("Worst mistakes", "What the judge finds least like what was asked.", (("", mistakes),)),
+        "nearest": Sheet("Nearest training images", "Each sample and the images nearest to it.", tuple(nearest)),
+        "traversals": Sheet("Latent dimensions", "Each row moves one.", (("dimension 0 (1.23 nats)", rows[3][1]),)),
+    }
+
+
+def people_sheets() -> dict[str, Sheet]:
+    """Larger pictures in colour."""
+    ramp = np.linspace(0, 255, 320, dtype=np.uint8)
+    image = Image.fromarray(np.stack(np.broadcast_arrays(ramp[:, None], ramp[None], ramp[:, None] // 2), -1)[:, :256])
+    row = tuple(Picture(image.resize((128, 128)), f"age={age}") for age in range(20, 80, 10))
+    return {"requests": Sheet("Samples", "", ((HOSTILE, row), ("original size", (Picture(image, HOSTILE),))))}
+
+
+EXAMPLES = ("digits", "people", "bare")
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory, digits: Splits) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("pages")
+    texts = {
+        "digits": render(digits_report(), digit_sheets(digits), log()),
+        "people": render(people_report(), people_sheets(), log()[:3]),
+        "bare": render(bare_report(), {}, []),
+    }
+    for name, text in texts.items():
+        (folder / f"{name}.html").write_text(text, encoding="utf-8")
+    return {name: folder / f"{name}.html" for name in texts}
+
+
+# ---- the text of the page
+
+
+class Structure(HTMLParser):
+    """The ids, links, tags and headings of a page, and whether every tag is closed."""
+
+    VOID = ("meta", "link", "img", "br")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attributes)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def read(page: Path) -> Structure:
+    structure = Structure()
+    structure.feed(page.read_text(encoding="utf-8"))
+    return structure
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_tag_is_closed_and_every_link_leads_somewhere_on_the_page(pages: dict[str, Path], name: str) -> None:
+    structure = read(pages[name])
+    assert structure.open == []
+    ids = [a["id"] for _, a in structure.tags if a.get("id")]
+    assert len(ids) == len(set(ids))
+    links = [str(a["href"]) for a in structure.all("a")]
+    assert links
+    assert {link.removeprefix("#") for link in links} <= set(ids)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_headings_descend_one_level_at_a_time_from_a_single_first(pages: dict[str, Path], name: str) -> None:
+    levels = [int(tag[1]) for tag, _ in read(pages[name]).tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(b <= a + 1 for a, b in pairwise(levels))
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_page_names_nothing_outside_itself(pages: dict[str, Path], name: str) -> None:
+    structure = read(pages[name])
+    assert not structure.all("script")
+    addresses = [a[key] for _, a in structure.tags for key in ("src", "href") if a.get(key)]
+    assert all(str(address).startswith(("data:", "#")) for address in addresses)
+    assert "url(" not in pages[name].read_text(encoding="utf-8")
+
+
+def test_names_from_peoples_data_are_shown_as_they_are_and_never_read_as_html(pages: dict[str, Path]) -> None:
+    structure = read(pages["people"])
+    assert HOSTILE in structure.text
+    assert not any("onerror" in attributes for _, attributes in structure.tags)
+    assert any(HOSTILE in (image["alt"] or "") for image in structure.all("img"))
+
+
+def test_the_order_is_headline_then_what_to_watch_then_findings_with_the_grave_ones_first(
+    pages: dict[str, Path],
+) -> None:
+    report, structure = digits_report(), read(pages["digits"])
+    fine, grave = report.findings
+    parts = (report.headline, report.watch, grave.evidence, grave.advice, fine.evidence)
+    places = [structure.text.index(part) for part in parts]
+    assert places == sorted(places)
+    assert [a.get("id") for a in structure.all("section")] == [
+        "findings", "requests", "obedience", "mistakes", "traversals", "fidelity", "memorisation", "usefulness",
+        "latents", "training", "warnings", "recipe",
+    ]  # fmt: skip
+
+
+def test_numbers_of_the_report_are_on_the_page(pages: dict[str, Path]) -> None:
+    text = re.sub("[ \n]+", " ", read(pages["people"]).text)
+    for shown in ("91.0\u202f% (90.0–92.0)", "off by 6.40 (6.10–6.70)", "never in the training data", "41.0\u202f%"):
+        assert shown in text
+    assert "condgen evaluate 'runs/my digits'" in text
+
+
+def test_what_is_empty_is_left_out(pages: dict[str, Path]) -> None:
+    ids = {a.get("id") for a in read(pages["bare"]).all("section")}
+    assert ids == {"memorisation", "recipe"}
+    full = {a.get("id") for name in ("digits", "people") for a in read(pages[name]).all("section")}
+    assert full > {"findings", "requests", "obedience", "mistakes", "combinations", "leakage", "fidelity", "usefulness"}
+
+
+def test_a_sheet_of_any_other_name_is_shown_too() -> None:
+    sheet = Sheet("Something new", "", (("row", (Picture(Image.new("L", (8, 8))),)),))
+    assert "Something new" in render(bare_report(), {"new": sheet}, [])
+
+
+def test_many_values_are_listed_by_their_worst_confusions_instead_of_a_matrix() -> None:
+    crowded = named("species", [f"bird {k}" for k in range(60)], 80)
+    report = replace(digits_report(), obedience=Obedience((crowded,), near(0.8), near(0.97)))
+    text = render(report, {}, [])
+    assert "most frequent confusions of its 60 values" in text
+    assert len(text) < 200_000
+
+
+def test_numbers_that_are_not_known_are_dashes() -> None:
+    unknown = Estimate(NAN, 0.0, 1.0)
+    nothing = replace(named("digit", "ab"), asked=unknown, relative=NAN, swap=None, confidence=None, real_confusion=())
+    text = render(replace(digits_report(), obedience=Obedience((nothing,), unknown, near(1.0))), {}, [])
+    assert "nan" not in re.sub(r"data:[^\"]*", "", text).lower().replace("dominant", "")
+    assert "–" in text
+
+
+# ---- numbers, charts
+
+
+def test_numbers_are_written_for_people() -> None:
+    assert percent(Estimate(0.982, 0.976, 0.987)) == "98.2\u202f% (97.6–98.7)"
+    assert percent(0.5) == "50.0\u202f%"
+    assert percent(Estimate(0.5, float("-inf"), float("inf"))) == "50.0\u202f%"
+    assert number(Estimate(3.14159, 3.1, 3.2)) == "3.14 (3.10–3.20)"
+    assert number(-0.00001234) == "−1.2·10⁻⁵"
+    assert number(12345.0) == "12\u202f345"
+    assert number(100.0) == "100"
+    assert number(None) == number(NAN) == "–"
+    assert count(1234567) == "1\u202f234\u202f567"
+    assert [duration(s) for s in (0.42, 59.9, 95.4, 7260)] == ["0.4 s", "1 min 0 s", "1 min 35 s", "2 h 1 min"]
+
+
+def test_a_track_puts_better_to_the_right_for_shares_and_errors() -> None:
+    shares = track(Estimate(0.75, 0.5, 1.0), Estimate(1.0, 1.0, 1.0), 0.25)
+    assert shares is not None
+    assert (shares.low, shares.value, shares.high, shares.real, shares.chance) == (50, 75, 100, 100, 25)
+    errors = track(Estimate(5.0, 4.0, 6.0), Estimate(2.0, 2.0, 2.0), 20.0, error=True)
+    assert errors is not None
+    assert (errors.chance, errors.low, errors.value, errors.high, errors.real) == (0, 70, 75, 80, 90)
+    assert track(Estimate(NAN, 0.0, 1.0)) is None
+
+
+def test_tiny_pictures_grow_by_whole_factors_and_large_ones_shrink() -> None:
+    assert shown_size(Image.new("L", (8, 8))) == (64, 64)
+    assert shown_size(Image.new("L", (28, 28))) == (84, 84)
+    assert shown_size(Image.new("L", (128, 128))) == (128, 128)
+    assert shown_size(Image.new("L", (512, 256))) == (224, 112)
+
+
+def test_axes_have_a_few_round_ticks_between_their_ends() -> None:
+    for low, high in ((0, 1), (0.6, 0.85), (-3, 17), (0, 2_000_000), (1e-5, 3e-5)):
+        axis = Scale(low, high, 0, 100)
+        assert 2 <= len(axis.ticks) <= 6
+        assert len({axis.label(tick) for tick in axis.ticks}) == len(axis.ticks)
+        assert all(0 <= axis(tick) <= 100 for tick in axis.ticks)
+    assert scale([3.0, 3.0], 0, 1).low < 3 < scale([3.0, 3.0], 0, 1).high
+    assert scale([0.0], 0, 1).high > 0
+
+
+def test_curves_pair_training_with_validation_mark_warnings_and_leave_out_what_is_not_finite() -> None:
+    entries = [*log(), {"images": 600_000, "loss": NAN}]
+    charts = {chart.title: chart for chart in line_charts(json.loads(json.dumps(entries)))}
+    assert set(charts) == {"loss", "gradient", "diversity", "condition_effect"}
+    assert [line.name for line in charts["loss"].lines] == ["training", "validation"]
+    assert charts["loss"].marks == (128_000,)
+    assert len(charts["loss"].lines[0].points) <= 160
+    assert [title for title, chart in charts.items() if chart.main] == ["loss", "diversity", "condition_effect"]
+    assert line_charts([]) == []
+
+
+def test_a_long_series_keeps_its_mean() -> None:
+    chart: LineChart = line_charts([{"images": k, "loss": float(k)} for k in range(1000)])[0]
+    xs, ys = zip(*chart.lines[0].points, strict=True)
+    assert xs == ys
+    assert sum(ys) / len(ys) == pytest.approx(499.5, rel=0.01)
+
+
+# ---- in a browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+in_browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
+)  # fmt: skip
+
+# The contrast of every piece of text with what is behind it: its own colour over the backgrounds of its ancestors.
+CONTRASTS = """
+const parse = (text) => { const p = text.match(/[\\d.]+/g).map(Number); return [p[0], p[1], p[2], p[3] ?? 1]; };
+const over = (top, below) => [0, 1, 2].map((k) => top[k] * top[3] + below[k] * (1 - top[3])).concat(1);
+const luminance = (color) => color.slice(0, 3).map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92
+  : ((v + 0.055) / 1.055) ** 2.4).reduce((sum, v, k) => sum + v * [0.2126, 0.7152, 0.0722][k], 0);
+const behind = (element) => !element ? [255, 255, 255, 1]
+  : over(parse(getComputedStyle(element).backgroundColor), behind(element.parentElement));
+const faded = (element) => element ? getComputedStyle(element).opacity * faded(element.parentElement) : 1;
+const found = [];
+for (const element of document.body.querySelectorAll("*")) {
+  const own = [...element.childNodes].some((node) => node.nodeType == 3 && node.data.trim());
+  if (!own || !element.getClientRects().length || element.tagName == "title") continue;
+  const style = getComputedStyle(element), back = behind(element);
+  const ink = parse(element instanceof SVGElement ? style.fill : style.color);
+  const [a, b] = [luminance(over([...ink.slice(0, 3), ink[3] * faded(element)], back)), luminance(back)];
+  found.push([(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), element.outerHTML.slice(0, 120)]);
+}
+return found;
+"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
+    yield driver
+    driver.quit()
+
+
+def visit(browser: Any, page: Path, width: int = 1200, scheme: str = "light") -> None:
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    browser.get(page.as_uri())
+
+
+@in_browser
+@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("width", [375, 1200])
+def test_nothing_overflows_the_page_and_all_of_it_is_in_the_file(
+    browser: Any, pages: dict[str, Path], name: str, width: int
+) -> None:
+    visit(browser, pages[name], width)
+    browser.execute_script("document.querySelectorAll('details').forEach((details) => details.open = true)")
+    assert browser.execute_script("return [innerWidth, document.documentElement.scrollWidth <= innerWidth]") == [
+        width,
+        True,
+    ]
+    assert browser.execute_script("return [...document.images].every((image) => image.naturalWidth > 0)")
+    assert browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)") == []
+    assert browser.get_log("browser") == []
+
+
+@in_browser
+@pytest.mark.parametrize("width", [375, 1200])
+def test_the_headline_is_the_first_thing_one_sees(browser: Any, pages: dict[str, Path], width: int) -> None:
+    visit(browser, pages["digits"], width)
+    top = browser.execute_script("return document.querySelector('h1').getBoundingClientRect().top")
+    text = browser.execute_script("return document.body.innerText")
+    assert 0 <= top < 100
+    assert text.startswith(digits_report().headline)
+
+
+@in_browser
+def test_small_pictures_are_enlarged_without_smoothing(browser: Any, pages: dict[str, Path]) -> None:
+    visit(browser, pages["digits"])
+    shown = browser.execute_script(
+        "const [image] = document.images;"
+        "return [image.width, image.naturalWidth, getComputedStyle(image).imageRendering]"
+    )
+    assert shown == [64, 8, "pixelated"]
+
+
+@in_browser
+def test_explanations_open(browser: Any, pages: dict[str, Path]) -> None:
+    visit(browser, pages["digits"], 375)
+    before = browser.execute_script("return document.documentElement.scrollHeight")
+    for summary in browser.find_elements("css selector", "summary"):
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", summary)
+        summary.click()
+    assert browser.execute_script("return [...document.querySelectorAll('details')].every((details) => details.open)")
+    assert browser.execute_script("return document.documentElement.scrollHeight") > before + 200
+
+
+@in_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_all_text_stands_out_from_what_is_behind_it(
+    browser: Any, pages: dict[str, Path], name: str, scheme: str
+) -> None:
+    visit(browser, pages[name], scheme=scheme)
+    browser.execute_script("document.querySelectorAll('details').forEach((details) => details.open = true)")
+    red = int(re.findall(r"\d+", browser.execute_script("return getComputedStyle(document.body).backgroundColor"))[0])
+    assert red > 200 if scheme == "light" else red < 50
+    found = browser.execute_script(CONTRASTS)
+    assert len(found) > 20
+    assert min(found)[0] >= 4.5, min(found)  # WCAG 2.2, success criterion 1.4.3
+
+
+@in_browser
+def test_paper_is_white_and_shows_what_is_folded_away(browser: Any, pages: dict[str, Path]) -> None:
+    visit(browser, pages["digits"], scheme="dark")
+    features = [{"name": "prefers-color-scheme", "value": "dark"}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": features})
+    assert browser.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    shown = "return document.querySelector('details dl').getBoundingClientRect().height"
+    assert browser.execute_script(shown) > 100

@@ -1,0 +1,40 @@
+import pytest
+import torch
+
+from condgen.data import Splits, as_float
+from condgen.errors import RequestError
+from condgen.runs.editing import EditOptions, edited
+from condgen.runs.run import Run
+
+
+def test_an_edit_that_changes_nothing_gives_back_the_original(run: Run, digits: Splits) -> None:
+    x, c = as_float(digits.test.x[:6]), digits.test.condition[:6]
+    torch.testing.assert_close(edited(run.model, x, c, c, EditOptions()), x)
+    assert not torch.allclose(edited(run.model, x, c, c, EditOptions(decoded=True)), x, atol=0.05)
+
+
+def test_the_change_is_put_onto_the_original_as_strongly_as_asked(run: Run, digits: Splits) -> None:
+    x, c = as_float(digits.test.x[:6]), digits.test.condition[:6]
+    target = c.with_codes("digit", (c.values["digit"] + 1) % 10)
+    with torch.inference_mode():
+        change = run.model.edit(x, c, target) - run.model.edit(x, c, c)  # type: ignore[operator]
+    for strength in (0.5, 2):
+        made = edited(run.model, x, c, target, EditOptions(strength=strength))
+        torch.testing.assert_close(made, (x + strength * change).clamp(0, 1))
+
+
+def test_batches_change_nothing(run: Run, digits: Splits) -> None:
+    x, c = as_float(digits.test.x[:7]), digits.test.condition[:7]
+    target = c.with_codes("digit", torch.zeros(7))
+    torch.testing.assert_close(edited(run.model, x, c, target, batch=3), edited(run.model, x, c, target))
+
+
+def test_a_model_that_loses_nothing_is_asked_for_all_of_the_edit(run: Run, flow: Run) -> None:
+    assert EditOptions.suited(flow.model).decoded
+    assert EditOptions.suited(run.model) == EditOptions()
+
+
+@pytest.mark.parametrize("strength", [0, -1, float("inf"), float("nan")])
+def test_a_strength_that_cannot_be_meant_is_refused(strength: int | float) -> None:
+    with pytest.raises(RequestError, match="above 0"):
+        EditOptions(strength=strength)

@@ -1,0 +1,85 @@
+"""Rows without any label: kept when data is loaded, used where the family can, left out with a note where not."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from condgen.data import Dataset, Splits, load
+from condgen.errors import DataError
+from condgen.runs.train import resume, train
+from condgen.training.health import real_diversity
+from condgen.training.monitor import Silent
+from tests.conftest import FLOW, SMALL
+
+
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def hidden(data: Splits, share: float) -> Splits:
+    """The same data, with the labels of the first part of the training images hidden."""
+    part = data.train
+    mask = torch.arange(len(part))[:, None] < share * len(part)
+    return replace(data, train=Dataset(part.x, part.condition.drop(mask)))
+
+
+def test_loading_keeps_unlabelled_rows(tmp_path: Path) -> None:
+    lines = ["file_name,color,glasses"]
+    for k in range(40):
+        Image.new("RGB", (8, 8), (6 * k, 0, 0)).save(tmp_path / f"{k}.png")
+        lines.append(f"{k}.png," + (f"{('red', 'blue')[k % 2]},{'yn'[k % 2]}" if k % 4 else ","))
+    (tmp_path / "metadata.csv").write_text("\n".join(lines))
+    data = load(str(tmp_path))
+    parts = [data.train, data.validation, data.test]
+    assert sum(map(len, parts)) == 40
+    assert sum(int((~part.labelled).sum()) for part in parts) == 10
+    assert data.schema.names == ["color", "glasses"]
+
+
+@pytest.mark.parametrize("embedding", [0, 8])
+def test_a_model_that_they_would_harm_leaves_unlabelled_rows_out_and_says_so(
+    embedding: int, digits: Splits, tmp_path: Path
+) -> None:
+    monitor, data = Notes(), hidden(digits, 0.5)
+    labelled = data.train[data.train.labelled.nonzero()[:, 0]]
+    settings = {**SMALL, "embedding": embedding, "images": 512}
+    few = train("cvae", data, tmp_path / "few", monitor=monitor, **settings)
+    alone = train("cvae", replace(data, train=labelled), tmp_path / "alone", **settings)
+    assert few.sample("digit=3", n=2).x.equal(alone.sample("digit=3", n=2).x)
+    (note,) = [note for note in monitor.notes if "no labels" in note]
+    assert note.startswith(
+        f"{int(0.5 * len(data.train)) + len(data.train) % 2} of {len(data.train):,} training examples"
+    )
+    assert "--model flow" in note
+    assert resume(tmp_path / "few", data).info.images == 512
+
+
+@pytest.mark.parametrize(("model", "settings"), [("flow", FLOW), ("vae", SMALL)])
+def test_models_that_can_use_unlabelled_rows_do(
+    model: str, settings: dict[str, Any], digits: Splits, tmp_path: Path
+) -> None:
+    monitor, data = Notes(), hidden(digits, 0.5)
+    labelled = data.train[data.train.labelled.nonzero()[:, 0]]
+    full = train(model, data, tmp_path / "full", images=512, monitor=monitor, **settings)
+    alone = train(model, replace(data, train=labelled), tmp_path / "alone", images=512, **settings)
+    assert not full.sample(n=2).x.equal(alone.sample(n=2).x)
+    assert not any("no labels" in note for note in monitor.notes)
+
+
+def test_without_any_label_there_is_nothing_to_condition_on(digits: Splits, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="No training example has a label"):
+        train("cvae", hidden(digits, 1.0), tmp_path / "none", images=512, **SMALL)
+
+
+def test_the_diversity_within_a_condition_is_that_of_labelled_rows(digits: Splits) -> None:
+    data = hidden(digits, 0.9)
+    labelled = data.train[data.train.labelled.nonzero()[:, 0]]
+    assert real_diversity(data.train) == real_diversity(labelled)
