@@ -70,6 +70,8 @@ def _converted(function: Callable[..., Any], parameter: inspect.Parameter, value
         name = ".".join(str(part) for part in (parameter.name, *first["loc"]))
         if first["type"] == "literal_error":
             raise unknown(f"{name}:", value, re.findall(r"'([^']*)'", first["ctx"]["expected"])) from None
+        if isinstance(reason := first.get("ctx", {}).get("error"), RequestError):  # which says what to do itself
+            raise RequestError(f"{name}: {reason}") from None
         raise RequestError(
             f"The argument {name}={first['input']!r} of {function.__name__} is wrong: {first['msg']}."
         ) from None

@@ -1,0 +1,141 @@
+"""Registries: named things of one kind, condgen's own and those that other installed packages bring.
+
+A package brings an entry by an entry point in its `pyproject.toml`, under the registry's group:
+
+    [project.entry-points."condgen.families"]
+    ring = "my_package.ring:RING"
+
+Entries of condgen itself may be written in the same way, as `module:attribute`, so that a list of names costs no
+imports.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, TypeVar
+
+from condgen.errors import RequestError, unknown
+
+Entry = TypeVar("Entry")
+
+
+class PluginWarning(UserWarning):
+    """A package's entry that cannot be used; everything else works."""
+
+
+class Registry(Generic[Entry]):
+    """The entries of one kind by name, those of condgen first.
+
+    what:    the kind, as messages name it: "model", "mechanism".
+    group:   the entry-point group that other packages add to.
+    own:     condgen's entries, or where they are (`module:attribute`).
+    accepts: whether a package's object is an entry of this kind; `wanted` says in words what that takes.
+
+    A package's entry is loaded when the names are first looked through. One that cannot be loaded, is of another kind
+    or takes a name that is in use gives a PluginWarning once, and is left out.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        group: str,
+        own: Mapping[str, Entry | str],
+        accepts: Callable[[object], bool],
+        wanted: str,
+    ):
+        self.what = what
+        self.group = group
+        self.accepts = accepts
+        self.wanted = wanted
+        self._own = dict(own)
+        self._others: dict[str, Entry] | None = None
+        self.broken: dict[str, str] = {}  # by name: why it cannot be used, and what to do
+
+    def __getitem__(self, name: str) -> Entry:
+        """The entry of that name. Raises RequestError for an unknown name, with the nearest, and for a broken entry."""
+        if name in self._own:
+            return self._resolved(name)
+        if name in self.others:
+            return self.others[name]
+        if name in self.broken:
+            raise RequestError(self.broken[name])
+        raise unknown(self.what, name, self)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._own or name in self.others
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self._own, *self.others])
+
+    def __len__(self) -> int:
+        return len(self._own) + len(self.others)
+
+    @property
+    def names(self) -> list[str]:
+        """All names, for help texts: nothing is imported, so one of them may turn out to be broken."""
+        return [*self._own, *(name for name in sorted(self._points()) if name not in self._own)]
+
+    def values(self) -> list[Entry]:
+        """The entries, in the order of the names."""
+        return [self[name] for name in self]
+
+    def items(self) -> list[tuple[str, Entry]]:
+        """Names and entries."""
+        return [(name, self[name]) for name in self]
+
+    def check(self, name: str) -> str:
+        """The name, if it is known. Raises RequestError as a look-up does."""
+        if name not in self:
+            self[name]
+        return name
+
+    @property
+    def others(self) -> dict[str, Entry]:
+        """The entries of other packages that can be used."""
+        if self._others is None:
+            self._others = {}
+            for point in sorted(entry_points(group=self.group), key=lambda point: point.name):
+                self._add(point)
+        return self._others
+
+    def _points(self) -> set[str]:
+        return entry_points(group=self.group).names
+
+    def _resolved(self, name: str) -> Entry:
+        """One of condgen's own, imported when it is first asked for."""
+        entry = self._own[name]
+        if isinstance(entry, str):
+            entry = self._own[name] = EntryPoint(name, entry, self.group).load()
+        return entry
+
+    def _add(self, point: EntryPoint) -> None:
+        """Another package's entry, or the reason why it cannot be used."""
+        try:
+            reason, found = "", point.load()
+        except Exception as error:  # whatever somebody else's package raises
+            reason, found = f"importing {point.value} raised {type(error).__name__}: {error}", None
+        if point.name in self:
+            reason = f"the name {point.name} is in use already"
+        elif not reason and not self.accepts(found):
+            reason = f"{point.value} is no {self.wanted}"
+        if not reason:
+            self.others[point.name] = found
+            return
+        package = point.dist.name if point.dist else point.value.partition(".")[0]
+        self.broken[point.name] = (
+            f"The {self.what} '{point.name}' of the package {package} cannot be used: {reason}. Update the package, "
+            f"correct its entry point in the group {self.group}, or uninstall it."
+        )
+        warnings.warn(self.broken[point.name], PluginWarning, stacklevel=4)
+
+
+class NameIn:
+    """Marks a text as a name in a registry: `Annotated[str, NameIn(MECHANISMS)]` is validated when it is given."""
+
+    def __init__(self, registry: Registry[Any]):
+        self.registry = registry
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(self.registry.check, handler(source))
