@@ -90,7 +90,7 @@ def test_a_model_that_handles_missing_attributes_leaves_them_free_if_told_to_but
 
 
 def test_a_model_that_knows_no_free_attributes_says_so(run: Run) -> None:
-    complaint(lambda: run.sample("digit=7", free=True), "leave out --free", "embedding=64")
+    complaint(lambda: run.sample("digit=7", free=True), "leave out `free`", "embedding=64")
 
 
 def test_numbers_beyond_the_data_must_be_allowed(points: Run) -> None:
@@ -101,7 +101,7 @@ def test_numbers_beyond_the_data_must_be_allowed(points: Run) -> None:
 def test_an_unconditional_model_samples_but_refuses_requests_helpfully(unconditional: Run) -> None:
     samples = unconditional.sample(n=3)
     assert samples.condition.rows() == [{"digit": None}] * 3  # it cannot know what it drew
-    complaint(lambda: unconditional.sample("digit=7"), "vae", "unconditional", "digit=7", "--model cvae")
+    complaint(lambda: unconditional.sample("digit=7"), "vae", "unconditional", "digit=7", "`model='cvae'`")
     complaint(lambda: unconditional.sample("digit=*"), "unconditional")
 
 
@@ -167,7 +167,7 @@ def test_reading_is_the_same_every_time_and_needs_complete_labels(run: Run, digi
     assert run.read(x).rows() == run.read(x).rows()
     joint = condgen.LabelDistribution.of(Condition.free(run.schema, 3))
     blind = Run(run.model, joint, run.info, run.path)
-    complaint(lambda: blind.read(x), str(run.path), "--from")
+    complaint(lambda: blind.read(x), str(run.path), "`source`")
 
 
 # ---- training
@@ -224,7 +224,7 @@ def test_a_folder_that_cannot_be_made_is_refused(digits: Splits, tmp_path: Path,
         ("cvae", {"lr": -1}, ["lr=-1"]),
         ("cvae", {"seed": 2**40}, ["seed="]),
         ("cvae", {"precision": "int4"}, ["'int4'", "bf16"]),
-        ("cvae", {"images": None}, ["how long", "--budget"]),
+        ("cvae", {"images": None}, ["how long", "`seconds=180`"]),
     ],
     ids=str,
 )
@@ -286,7 +286,7 @@ def test_a_model_that_ignores_labels_says_so_and_what_would_learn_them(
     digits: Splits, tmp_path: Path, model: str
 ) -> None:
     (note,) = notes_of(model, digits, tmp_path)
-    for part in (model, "ignores these attributes by design", "--model cvae"):
+    for part in (model, "ignores these attributes by design", "`model='cvae'`"):
         assert part in note
 
 
@@ -444,7 +444,7 @@ def test_distilling_cannot_go_on_without_its_teacher(distilled: Run, digits: Spl
         ({"guidance": {"digti": 2.0}}, ["'digti'", "digit"]),
         ({"imgaes": 3}, ["setting of meanflow", "'imgaes'", "images"]),
         ({"share": 2}, ["share=2"]),
-        ({"images": None}, ["how long", "--budget"]),
+        ({"images": None}, ["how long", "`seconds=180`"]),
     ],
     ids=str,
 )

@@ -187,7 +187,7 @@ def test_a_guide_must_be_of_the_models_kind_shape_and_attributes(mixture: Run, f
     "how", [{"guidance": 2.0}, {"steps": 4}, {"sampler": "heun"}, {"interval": (0.2, 0.8)}, {"compose": True}], ids=str
 )
 def test_a_model_that_is_not_guided_takes_none_of_it(points: Run, how: dict[str, Any]) -> None:
-    complaint(lambda: points.sample(ASKED, **how), "cvae", "no guidance, steps or sampler", "--model flow")
+    complaint(lambda: points.sample(ASKED, **how), "cvae", "no guidance, steps or sampler", "model='flow'")
 
 
 @pytest.mark.parametrize(("how", "part"), [({"compose": True}, "combined"), ({"guidance": "side=2"}, "one weight")])

@@ -58,7 +58,7 @@ def test_a_model_that_they_would_harm_leaves_unlabelled_rows_out_and_says_so(
     assert note.startswith(
         f"{int(0.5 * len(data.train)) + len(data.train) % 2} of {len(data.train):,} training examples"
     )
-    assert "--model flow" in note
+    assert "`model='flow'`" in note
     assert resume(tmp_path / "few", data).info.images == 512
 
 

@@ -115,7 +115,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_there_is_none(tmp_path: Path) -> None:
-    paragraph(tmp_path / "nothing", "no checkpoint", "condgen train --out")
+    paragraph(tmp_path / "nothing", "no checkpoint", "folder of a run")
     paragraph(tmp_path, "no checkpoint")
 
 

@@ -451,7 +451,7 @@ def test_a_model_that_ignores_its_condition_is_loudly_warned_about(tmp_path: Pat
     trainer(tmp_path, Toy(obeys=False), images=640, monitor=monitor).run()
     (alarm,), (advice,) = monitor.alarms, monitor.notes
     assert alarm.startswith("the model ignores its condition")
-    assert "--mechanism" in advice
+    assert "`mechanism=" in advice
     (effect,) = [e["condition_effect"] for e in entries(tmp_path) if "condition_effect" in e]
     assert effect < 0.02
 
@@ -585,7 +585,7 @@ def test_a_model_that_was_never_healthy_gets_the_alarm_and_no_replacement(
     assert how[:6] in monitor.alarms[-1]
     assert warnings_of(tmp_path)[-1] == (3200, monitor.alarms[-1])
     (advice,) = monitor.notes
-    assert "--mechanism" in advice
+    assert "`mechanism=" in advice
     weights = checkpoint.group(saved(tmp_path)[1], "ema")
     assert equal(weights, averages[3200] if previews else training.ema.module.state_dict())
     assert int(weights["steps"]) == 100

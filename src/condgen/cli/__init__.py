@@ -36,6 +36,7 @@ for _command in (inspect, train, resume, sample, edit, gallery, evaluate, compar
 
 def main() -> None:
     """Run the command line; every error a person can act on is one paragraph and an exit status."""
+    from condgen.cli.spelling import spell
     from condgen.errors import CondgenError
 
     if isinstance(sys.stdout, TextIOWrapper):
@@ -43,7 +44,7 @@ def main() -> None:
     try:
         app(prog_name="condgen")
     except CondgenError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print(f"Error: {spell(str(error))}", file=sys.stderr)
         sys.exit(error.exit_status)
     except OSError as error:
         print(f"Error: {error.filename or 'the system'}: {error.strerror or error}.", file=sys.stderr)

@@ -20,6 +20,7 @@ from condgen.cli.options import (
     parse_settings,
     say,
 )
+from condgen.cli.spelling import spell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -182,7 +183,7 @@ def doctor(
         print(report.headline)
         _show_findings(report.findings)
         for text in report.warnings:
-            print(f"Note: {text}")
+            print(spell(f"Note: {text}"))
 
 
 def _measuring(samples: int, labels: str, features: str, pairs: int, useful: str, seed: int) -> "EvaluationConfig":
@@ -291,7 +292,7 @@ def _grid(
         measured,
         how.recipe(splits, judge_for(splits)),
         source=origin(what[0], splits, size, **loading),
-        monitor=Terminal,
+        monitor=lambda: Terminal(spell),
         say=say,
     )
     return compared(*grid.run(planned))
@@ -322,14 +323,14 @@ def _show_report(report: "Report") -> None:
         print(f"  edited: {line}")
     _show_findings(report.findings)
     for text in report.warnings:
-        print(f"Note: {text}")
+        print(spell(f"Note: {text}"))
 
 
 def _show_findings(findings: "Sequence[Finding]") -> None:
     if not any(f.grave for f in findings):
         print("Nothing is wrong as far as can be measured.")
     for f in findings:
-        print(f"{'✗' if f.grave else '·'} {f.name}: {f.evidence}\n  Try first: {f.advice}")
+        print(spell(f"{'✗' if f.grave else '·'} {f.name}: {f.evidence}\n  Try first: {f.advice}"))
 
 
 def _show_comparison(found: "Comparison") -> None:
@@ -340,4 +341,4 @@ def _show_comparison(found: "Comparison") -> None:
     console = Console(markup=False, emoji=False, highlight=False)
     console.print(table(found))
     for text in captions(found, "terminal"):
-        console.print(text)
+        console.print(spell(text))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from condgen.cli.options import Attributes, Data, DataDir, Json, Resize, SchemaFile, Size, say
+from condgen.cli.spelling import spell
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -111,7 +112,7 @@ def _show_list(console: "Console", title: str, lines: Sequence[str]) -> None:
     if lines:
         console.print(f"\n{title}:", style="bold")
     for line in lines:
-        console.print(f"• {line}", soft_wrap=True)
+        console.print(spell(f"• {line}"), soft_wrap=True)
 
 
 def _show_attributes(console: "Console", attributes: "Sequence[Balance]") -> None:

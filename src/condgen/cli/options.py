@@ -38,7 +38,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def say(text: str) -> None:
     """Tell a person, beside what the command prints as its result."""
-    print(text, file=sys.stderr)
+    from condgen.cli.spelling import spell
+
+    print(spell(text), file=sys.stderr)
 
 
 def load_data(

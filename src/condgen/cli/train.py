@@ -29,6 +29,7 @@ from condgen.cli.options import (
     say,
     streaming,
 )
+from condgen.cli.spelling import spell
 
 if TYPE_CHECKING:
     from condgen.requests.request import Request
@@ -91,7 +92,7 @@ def train(
     kind = "sampled" if stream else "training"
     say(f"{len(splits.train):,} {kind} examples of shape {splits.shape}, attributes: {', '.join(splits.schema.names)}")
     source = origin(data, splits, size, schema, **how)
-    run = train_run(name, splits, out, source=source, monitor=Terminal(), **arguments)
+    run = train_run(name, splits, out, source=source, monitor=Terminal(spell), **arguments)
     remark(splits)
     _trained(run)
 
@@ -135,7 +136,7 @@ def distill(
     given = {"seed": seed, **parse_settings(settings or [])}
     given |= {} if "images" in given else {"seconds": duration(budget)}
     source = {k: v for k, v in teacher.info.data.items() if k != "teacher"}
-    _trained(distill(teacher, data, out, guidance=guidance, source=source, monitor=Terminal(), **given))
+    _trained(distill(teacher, data, out, guidance=guidance, source=source, monitor=Terminal(spell), **given))
 
 
 def resume(run: RunFolder) -> None:
@@ -144,7 +145,7 @@ def resume(run: RunFolder) -> None:
     from condgen.training import Terminal
 
     data = load_again(run)
-    resumed = resume_run(run, data, monitor=Terminal())
+    resumed = resume_run(run, data, monitor=Terminal(spell))
     remark(data)
     _trained(resumed)
 

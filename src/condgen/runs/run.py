@@ -81,7 +81,7 @@ class Run:
         if "conditional" not in self.model.capabilities and any(r.constraints for r in found):
             raise RequestError(
                 f"This run's model, {self.info.recipe['model']}, is unconditional: it cannot be asked for "
-                f"'{next(r.text for r in found if r.constraints)}'. Train a conditional one (--model cvae)."
+                f"'{next(r.text for r in found if r.constraints)}'. Train a conditional one (`model='cvae'`)."
             )
         return found
 
@@ -195,7 +195,7 @@ class Run:
         if not complete.any():
             raise RequestError(
                 f"No training example of {self.path} has all its labels, so the model cannot read them from an image. "
-                "Say what it shows (--from)."
+                "Say what it shows (`source`)."
             )
         counts = self.joint.counts * complete
         order = counts.argsort(descending=True)[: min(most, int(complete.sum()))]

@@ -51,14 +51,14 @@ class SamplingOptions:
         if self.free and "handles_missing" not in model.capabilities:
             raise RequestError(
                 f"The model {model.recipe.get('model')} has no encoding for a free attribute, so what is not asked for "
-                "has to come from the data (leave out --free), or train with learned nulls (--set embedding=64)."
+                "has to come from the data (leave out `free`), or train with learned nulls (`embedding=64`)."
             )
         if self in (SamplingOptions(), SamplingOptions(free=True)):
             return
         if "guided" not in model.capabilities:
             raise RequestError(
                 f"The model {model.recipe.get('model')} takes no guidance, steps or sampler; a flow does "
-                "(--model flow, or a cvae with --prior flow --set embedding=64)."
+                "(`model='flow'`, or a cvae with `prior='flow', embedding=64`)."
             )
         if self.weights is not None:
             named_weights(model.schema, self.weights)
@@ -69,7 +69,7 @@ class SamplingOptions:
         if self.interval is not None and not 0 <= self.interval[0] < self.interval[1] <= 1:
             raise RequestError(f"Guidance acts in an interval within 0..1, such as 0.2..0.8, not {self.interval}.")
         if self.guide is not None and (self.compose or isinstance(self.weights, Mapping)):
-            raise RequestError("A guide takes one weight, as in --guidance 2, and cannot be combined with composition.")
+            raise RequestError("A guide takes one weight, as in `guidance=2`, and cannot be combined with composition.")
         if self.guide is not None and not _alike(model, self.guide):
             raise RequestError(
                 "This guide cannot guide the model: it must be of its kind, its shape and its attributes."

@@ -57,7 +57,7 @@ def _trained_into(
     for_model, for_training = split_arguments(model, arguments)
     settings = TrainingConfig(**for_training)
     if settings.images is None and settings.seconds is None:
-        raise RequestError("Say how long to train: a time (--budget 3m, seconds=180) or a number of --images (500k).")
+        raise RequestError("Say how long to train: a time (`seconds=180`) or a number of images (`images=500_000`).")
     torch.manual_seed(settings.seed)
     built = build(model, data.schema, data.shape, **for_model)
     prepare(built)
@@ -130,7 +130,7 @@ def _say_what_is_not_used(name: str, model: Model, monitor: Monitor) -> None:
         asked = ", ".join(model.schema.names)
         monitor.note(f"The model {name} ignores these attributes by design and discovers its own: {asked}.")
     elif "conditional" not in model.capabilities:
-        monitor.note(f"The model {name} ignores these attributes by design; --model cvae learns them.")
+        monitor.note(f"The model {name} ignores these attributes by design; `model='cvae'` learns them.")
 
 
 def _usable(name: str, model: Model, data: Splits) -> tuple[Splits, str]:
@@ -148,7 +148,7 @@ def _usable(name: str, model: Model, data: Splits) -> tuple[Splits, str]:
         raise DataError(f"No training example has a label, so {name} cannot learn what they mean.")
     note = (
         f"{int((~labelled).sum()):,} of {len(labelled):,} training examples have no labels at all and are left out; a "
-        "flow can learn from them too (--model flow)."
+        "flow can learn from them too (`model='flow'`)."
     )
     return replace(data, train=data.train.only_labelled()), "" if labelled.all() else note
 

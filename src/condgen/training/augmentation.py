@@ -40,7 +40,7 @@ def augmentation(
         if unsafe := [a.name for a in schema if name in a.unsafe]:
             raise RequestError(
                 f"A {name} would change {', '.join(unsafe)}: the schema declares it unsafe. Leave {name} out, or train "
-                "without these attributes (--attributes)."
+                "without these attributes (`attributes`)."
             )
     return Augmentation(flip, shift) if asked else None
 

@@ -71,7 +71,7 @@ def save(path: Path, info: Info, tensors: Mapping[str, Tensor]) -> None:
 def load(path: Path) -> tuple[Info, dict[str, Tensor]]:
     """The checkpoint in a file. Raises RunError when there is none, it is damaged, or not one of condgen's."""
     if not path.is_file():
-        raise RunError(f"There is no checkpoint at {path}. Is this the folder that `condgen train --out` wrote?")
+        raise RunError(f"There is no checkpoint at {path}. Is this the folder of a run?")
     try:
         with safetensors.safe_open(path, "pt") as file:
             metadata = file.metadata() or {}

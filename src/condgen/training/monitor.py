@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -49,9 +50,12 @@ class Silent:
 
 
 class Terminal:
-    """A progress bar with live losses, images per second and time left; one plain line at times if not a terminal."""
+    """A progress bar with live losses, images per second and time left; one plain line at times if not a terminal.
 
-    def __init__(self) -> None:
+    spell: applied to every note and alarm, for an interface that spells settings its own way; see `condgen.messages`.
+    """
+
+    def __init__(self, spell: Callable[[str], str] = str) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -66,6 +70,7 @@ class Terminal:
         self.task = self.bar.add_task("", total=None, seen="0", rate="", values="", alarm="")
         self.plain_at = 0.0
         self.alarmed = ""
+        self.spell = spell
 
     def start(self, images: int, total: int | None) -> None:
         """Show the bar."""
@@ -86,7 +91,7 @@ class Terminal:
 
     def note(self, text: str) -> None:
         """Print a line above the bar."""
-        self.console.print(text, soft_wrap=True)
+        self.console.print(self.spell(text), soft_wrap=True)
 
     def alarm(self, text: str) -> None:
         """Print a warning above the bar, once if only its numbers change, and mark the bar for as long as it holds."""

@@ -5,7 +5,6 @@ uninterrupted one bit for bit on the same machine.
 """
 
 import math
-import shlex
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from condgen.data import Splits, as_float
 from condgen.errors import CondgenError, RequestError, RunError
+from condgen.messages import call, setting
 from condgen.models import Model
 from condgen.rng import Rng
 from condgen.schema import Condition, LabelDistribution
@@ -164,7 +164,7 @@ class Trainer:
             if stop:
                 raise Interrupted(
                     f"Stopped by {stop} after {info.images:,} images; everything is saved. "
-                    f"Go on with: condgen resume {shlex.quote(str(self.folder))}"
+                    f"Go on with {call('resume', self.folder)}."
                 )
         if window:
             values = self._look(window)
@@ -226,11 +226,11 @@ class Trainer:
         losses = [v for k, v in values.items() if k.endswith("loss")]
         self.first = max(map(abs, losses)) if self.first is None else self.first
         if not all(map(math.isfinite, values.values())) or max(losses) > EXPLODED * (self.first + 1):
-            gentler = f"--set lr={self.settings.lr / 4:g}"
+            gentler = setting(lr=self.settings.lr / 4)
             raise RunError(
                 f"Training diverged after {self.info.images:,} images (loss {max(losses):.3g}). The last good "
                 f"checkpoint is kept in {self.folder}. Try a lower learning rate ({gentler}) or "
-                "a longer warm-up (--set warmup=50000), and look for extreme values in the data."
+                "a longer warm-up (`warmup=50000`), and look for extreme values in the data."
             )
         return values
 
@@ -303,8 +303,8 @@ class Trainer:
             self.monitor.note(f"Kept instead: the weights after {healthy.images:,} images, which looked healthy.")
         elif trouble:
             self.monitor.note(
-                "Train longer, or try another mechanism (--mechanism film), a smaller learning rate or a smaller "
-                "latent (--set latent=8)."
+                "Train longer, or try another mechanism (`mechanism='film'`), a smaller learning rate or a smaller "
+                "latent (`latent=8`)."
             )
         self.save()
         kept.unlink(missing_ok=True)

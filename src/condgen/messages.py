@@ -1,0 +1,84 @@
+"""Settings and calls that a message mentions, written as Python in backquotes; every interface spells them its own way.
+
+    in a message                        on the command line
+    `lr=0.002`                          --set lr=0.002
+    `model='cvae', latent=8`            --model cvae --set latent=8
+    leave out `stream`                  leave out --stream
+    `condgen.resume('digits-run')`      condgen resume digits-run
+
+A message reads well as it is, in a notebook and in a file. An interface with another spelling passes it through
+`spelled`.
+"""
+
+import ast
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+QUOTED = re.compile(r"`([^`\n]+)`")
+
+
+@dataclass(frozen=True)
+class Mention:
+    """Settings, or a call, that a message mentions.
+
+    verb:      the function of `condgen.verb(…)`; empty for settings alone.
+    arguments: of the call; without a verb, names of settings that are mentioned without a value.
+    settings:  values by name.
+    """
+
+    verb: str
+    arguments: tuple[object, ...]
+    settings: dict[str, object]
+
+
+def setting(**values: object) -> str:
+    """The mention of settings with these values: `lr=0.002`."""
+    return _quoted(", ".join(_pairs(values)))
+
+
+def call(verb: str, *arguments: object, **settings: object) -> str:
+    """The mention of a call: `condgen.resume('digits-run')`. Paths count as text."""
+    return _quoted(f"condgen.{verb}({', '.join([*map(_python, arguments), *_pairs(settings)])})")
+
+
+def spelled(text: str, spelling: Callable[[Mention], str | None]) -> str:
+    """A message whose mentions are spelled in an interface's way; what it does not know (None) stays as it is."""
+
+    def respelled(match: re.Match[str]) -> str:
+        mention = _parsed(match[1])
+        return (mention and spelling(mention)) or match[0]
+
+    return QUOTED.sub(respelled, text)
+
+
+def _pairs(values: dict[str, object]) -> list[str]:
+    return [f"{name}={_python(value)}" for name, value in values.items()]
+
+
+def _python(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return repr(value) if isinstance(value, int | list | tuple) else repr(str(value))
+
+
+def _quoted(code: str) -> str:
+    return "`" + code.replace("`", r"\x60") + "`"
+
+
+def _parsed(code: str) -> Mention | None:
+    """The mention in a piece of Python; None where it is something else."""
+    try:
+        parsed = ast.parse(code if code.startswith("condgen.") else f"_({code})", mode="eval").body
+        if not isinstance(parsed, ast.Call):
+            return None
+        verb = parsed.func.attr if isinstance(parsed.func, ast.Attribute) else ""
+        settings = {k.arg: _value(k.value) for k in parsed.keywords if k.arg}
+        return Mention(verb, tuple(map(_value, parsed.args)), settings)
+    except (SyntaxError, ValueError):
+        return None
+
+
+def _value(node: ast.expr) -> object:
+    """A constant; a name (RUN, DATA) stands for itself."""
+    return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)

@@ -1,0 +1,87 @@
+"""Messages mention settings and calls in Python; every interface spells them its own way."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import condgen
+from condgen.cli import app
+from condgen.cli.spelling import spell
+from condgen.messages import Mention, call, setting, spelled
+
+SOURCE = Path(condgen.__file__).parent
+COMMANDS = [str(c.callback.__name__) for c in app.registered_commands if c.callback]
+CONVERTED = ("training", "runs")
+SPEAKS_COMMAND_LINE = re.compile(rf"(^|[\s('\"])--[a-z]|condgen ({'|'.join(COMMANDS)})\b")
+
+
+def strings(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Every text in a module but its docstrings."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.lineno, node.value
+
+
+def test_the_library_does_not_speak_command_line() -> None:
+    files = [file for room in CONVERTED for file in (SOURCE / room).rglob("*.py")]
+    said = [
+        f"{file.relative_to(SOURCE)}:{line}: {text}"
+        for file in files
+        for line, text in strings(ast.parse(file.read_text(encoding="utf-8")))
+        if SPEAKS_COMMAND_LINE.search(text)
+    ]
+    assert not said, "\n".join(said)
+
+
+@pytest.mark.parametrize(
+    ("python", "typed"),
+    [
+        ("Try a lower learning rate (`lr=0.002`).", "Try a lower learning rate (--set lr=0.002)."),
+        ("Train `model='cvae', latent=8`.", "Train --model cvae --set latent=8."),
+        ("Give a time (`seconds=180`) or `images=500_000`.", "Give a time (--budget 3m) or --images 500k."),
+        ("Leave out `stream`.", "Leave out --stream."),
+        ("Give `hold_out=['color=red, body=Coupe']`.", "Give --hold-out 'color=red, body=Coupe'."),
+        ("Say what it shows (`source=...`).", "Say what it shows (--from …)."),
+        ("Allow it (`extrapolate=True`).", "Allow it (--extrapolate)."),
+        ("Then `condgen.compare(RUN, RUN, ...)`.", "Then condgen compare RUN RUN …."),
+        (
+            "Then `condgen.compare(DATA, models='cvae,gan', out=DIR)`.",
+            "Then condgen compare DATA --models cvae,gan --out DIR.",
+        ),
+        ("Go on with `condgen.resume('my runs/a')`.", "Go on with condgen resume 'my runs/a'."),
+        ("`flip` applies to images only.", "`flip` applies to images only."),
+        ("Not Python: `a b`, `1 +`, `condgen.nothing()`.", "Not Python: `a b`, `1 +`, `condgen.nothing()`."),
+        ("A recipe {'model': 'cvae'} and a `file.png`.", "A recipe {'model': 'cvae'} and a `file.png`."),
+    ],
+)
+def test_the_command_line_spells_what_is_mentioned(python: str, typed: str) -> None:
+    assert spell(python) == typed
+
+
+def test_an_interface_spells_settings_its_own_way() -> None:
+    def pointers(mention: Mention) -> str | None:
+        return json.dumps({f"/{name}": value for name, value in mention.settings.items()})
+
+    assert spelled("Try `r1=1`.", pointers) == 'Try {"/r1": 1}.'
+
+
+@pytest.mark.parametrize("path", ["digits-run", 'it\'s "odd"', "a `b` c", "ü\\n"])
+def test_what_is_mentioned_survives_any_name(path: str) -> None:
+    import shlex
+
+    assert shlex.split(spell(call("resume", Path(path)))) == ["condgen", "resume", path]
+
+
+def test_settings_are_written_as_python() -> None:
+    assert setting(lr=0.002, model="cvae") == "`lr=0.002, model='cvae'`"
+    assert spell(setting(lr=0.002 / 4)) == "--set lr=0.0005"
