@@ -11,6 +11,8 @@ from condgen.evaluation.doctor import Finding
 from condgen.evaluation.measure import EvaluationConfig, evaluate, fingerprint
 from condgen.evaluation.report import Report
 from condgen.models import Model
+from condgen.pages.report import save
+from condgen.pages.sheets import sheets_of
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from tests.evaluation import liars
@@ -186,7 +188,7 @@ def test_unknown_features_and_foreign_data_are_refused_in_a_sentence(data: Split
 def of_digits(run: Run, digits: Splits, tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Path]:
     folder = tmp_path_factory.mktemp("report")
     found = evaluate(run, digits, EvaluationConfig(samples=600, pairs=100, useful=10_000))
-    found.save(folder)
+    save(found, folder)
     return found.report, folder
 
 
@@ -241,7 +243,7 @@ def test_only_what_is_measured_is_spoken_of(flow: Run, digits: Splits) -> None:
     how = EvaluationConfig(samples=120, pairs=0, useful=0, edits=0, latents=0)
     brief = evaluate(flow, digits, how, sampling=SamplingOptions(steps=2), say=said.append)
     assert brief.report.latents is None
-    assert not {"traversals", "edits"} & brief.sheets.keys()
+    assert not {"traversals", "edits"} & sheets_of(brief).keys()
     assert not any(what in text for text in said for what in ("Usefulness", "Edits", "Latents", "Requests"))
     said.clear()
     how = EvaluationConfig(samples=120, pairs=0, useful=0, edits=0, latents=100, ask=("a 7",))

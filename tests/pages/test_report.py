@@ -23,7 +23,8 @@ from condgen.evaluation.metrics.obedience import AttributeObedience, Bin, Combin
 from condgen.evaluation.metrics.usefulness import Usefulness
 from condgen.evaluation.report import Recipe, Report
 from condgen.pages.charts import LineChart, Scale, line_charts, scale
-from condgen.pages.report import Picture, Sheet, count, duration, number, percent, render, shown_size, track
+from condgen.pages.html import Picture, Sheet, format_count, format_duration, number, percent, shown_size
+from condgen.pages.report import render, track
 from condgen.pictures import pil_image
 
 HOSTILE = "<img src=x onerror=alert(1)> & \"naïve\" 'Größe' 🦊"
@@ -362,8 +363,8 @@ def test_numbers_are_written_for_people() -> None:
     assert number(12345.0) == "12\u202f345"
     assert number(100.0) == "100"
     assert number(None) == number(NAN) == "–"
-    assert count(1234567) == "1\u202f234\u202f567"
-    assert [duration(s) for s in (0.42, 59.9, 95.4, 7260)] == ["0.4 s", "1 min 0 s", "1 min 35 s", "2 h 1 min"]
+    assert format_count(1234567) == "1\u202f234\u202f567"
+    assert [format_duration(s) for s in (0.42, 59.9, 95.4, 7260)] == ["0.4 s", "1 min 0 s", "1 min 35 s", "2 h 1 min"]
 
 
 def test_a_track_puts_better_to_the_right_for_shares_and_errors() -> None:

@@ -6,8 +6,8 @@ from torch import Tensor
 from condgen.data import Dataset, Splits
 from condgen.evaluation.judge.judge import Judge, Reading, train_judge
 from condgen.evaluation.metrics.latents import posterior
-from condgen.pages.report import Picture
-from condgen.pages.sheets import COLUMNS, by_request, nearest_training, traversals, worst_mistakes
+from condgen.pages.html import Picture
+from condgen.pages.sheets import MAX_COLUMNS, by_request, edits_sheet, nearest_training, traversals, worst_mistakes
 from condgen.runs.run import Run
 from condgen.schema import Condition, Schema
 
@@ -25,7 +25,7 @@ def test_every_picture_answers_the_request_it_is_labelled_with(digits: Splits) -
     sheet = by_request(digits.test)
     assert [label for label, _ in sheet.rows] == [f"digit={k}" for k in range(10)]
     for label, shown in sheet.rows:
-        members = digits.test.x[digits.test.condition.values["digit"] == int(label[-1])][:COLUMNS]
+        members = digits.test.x[digits.test.condition.values["digit"] == int(label[-1])][:MAX_COLUMNS]
         assert len(shown) == len(members)
         for picture, image in zip(shown, members, strict=True):
             assert torch.equal(pixels(picture), image[0])
@@ -105,3 +105,12 @@ def test_the_middle_of_a_traversal_is_nearer_to_the_image_itself_than_its_ends(r
     rows = [[float((pixels(p) - itself).norm()) for p in shown] for _, shown in traversals(model, data, 3).rows]
     middle, ends = [row[4] for row in rows], [(row[0] + row[-1]) / 2 for row in rows]
     assert all(m < e / 2 for m, e in zip(middle, ends, strict=True))
+
+
+def test_the_sheet_of_edits_shows_each_original_beside_its_edit(run: Run, digits: Splits) -> None:
+    sheet = edits_sheet(run, digits.test, rows=3)
+    assert [label for label, _ in sheet.rows] == digits.test.condition[:3].describe()
+    for label, (original, edit) in sheet.rows:
+        assert original.caption == "original"
+        assert edit.caption.startswith("digit=")
+        assert edit.caption != label

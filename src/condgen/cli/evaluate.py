@@ -88,6 +88,7 @@ def evaluate(
     beside every number.
     """
     from condgen.evaluation.measure import evaluate as measure
+    from condgen.pages.report import save
     from condgen.runs.run import Run
     from condgen.runs.sampling import SamplingOptions
 
@@ -97,7 +98,8 @@ def evaluate(
     sampling = SamplingOptions(guidance=guidance, sampler=sampler, steps=steps)
     sampling.validate_for(opened.model)
     found = measure(opened, data_of(opened, data), how, sampling=sampling, say=say)
-    page = found.save(out or run)
+    say("The pictures …")
+    page = save(found, out or run)
     if as_json:
         print(found.report.dumps())
     else:
@@ -223,6 +225,7 @@ def _reports(folders: list[str], how: "EvaluationConfig") -> "list[Report]":
     from condgen.evaluation.measure import evaluate as measure
     from condgen.evaluation.measure import fingerprint
     from condgen.evaluation.report import FILE, Report
+    from condgen.pages.report import save
     from condgen.runs.run import Run
 
     if len(folders) < 2:
@@ -236,7 +239,7 @@ def _reports(folders: list[str], how: "EvaluationConfig") -> "list[Report]":
         if report is None or report.run.get("weights") != fingerprint(run):
             say(f"{folder} has no report yet: measuring")
             evaluation = measure(run, load_again(folder), how, say=say)
-            evaluation.save(folder)
+            save(evaluation, folder)
             report = evaluation.report
         found.append(report)
     return found
@@ -262,6 +265,7 @@ def _grid(
     from condgen.evaluation.comparison.grid import Grid, cells
     from condgen.evaluation.judge.judge import judge_for
     from condgen.evaluation.measure import evaluate as measure
+    from condgen.pages.report import save
     from condgen.training import Terminal
     from condgen.units import count, duration
 
@@ -283,7 +287,7 @@ def _grid(
 
     def measured(run: "Run", data: "Splits") -> "Report":
         evaluation = measure(run, data, how, say=say)
-        evaluation.save(run.path)
+        save(evaluation, run.path)
         return evaluation.report
 
     grid = Grid(

@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,18 +18,16 @@ from condgen.evaluation.judge.features import extract, extractor
 from condgen.evaluation.judge.held_out import judged
 from condgen.evaluation.judge.judge import VERSION as JUDGE
 from condgen.evaluation.judge.judge import Judge, judge_for
-from condgen.evaluation.metrics.edits import Edits, can_be_measured, edits, edits_sheet
+from condgen.evaluation.metrics.edits import Edits, can_be_measured, edits
 from condgen.evaluation.metrics.fidelity import FeatureSet, Fidelity, fidelity, too_few
 from condgen.evaluation.metrics.latents import LatentSummary, latent_summary
 from condgen.evaluation.metrics.memorisation import Memorisation, memorisation
 from condgen.evaluation.metrics.obedience import Obedience, obedience
 from condgen.evaluation.metrics.requests import Asked, ask
 from condgen.evaluation.metrics.usefulness import Usefulness, usefulness
-from condgen.evaluation.report import Recipe, Report, headline, write
+from condgen.evaluation.report import Recipe, Report, headline
 from condgen.evaluation.subject import EvaluatedRun, as_in_data, counterfactuals, never_seen, uniform
 from condgen.models.flow.guidance import Weights, named_weights
-from condgen.pages.report import Sheet, render
-from condgen.pages.sheets import by_request, nearest_training, traversals, worst_mistakes
 from condgen.rng import Rng
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
@@ -40,7 +37,6 @@ from condgen.training.trainer import versions
 LABELS = ("data", "uniform")
 REQUESTED = 2_000  # samples at most of a request that is measured as a whole
 HELD = 2_000  # samples at most of combinations that were held out
-PAGE = "report.html"
 FEWEST = 100  # samples in all below which nothing is worth saying
 
 Say = Callable[[str], None]
@@ -100,16 +96,17 @@ class EvaluationConfig:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A report, and what its page shows beside it."""
+    """A report and what its numbers are of.
+
+    subject: who was measured. judge: by whom. samples: what was judged. config: how. log: the entries of its training.
+    """
 
     report: Report
-    sheets: Mapping[str, Sheet]
+    subject: EvaluatedRun
+    judge: Judge
+    samples: Dataset
+    config: EvaluationConfig
     log: Sequence[Mapping[str, Any]]
-
-    def save(self, folder: Path) -> Path:
-        """Write report.json and report.html into a folder; the path of the page. Raises RunError."""
-        self.report.save(folder)
-        return write(folder / PAGE, render(self.report, self.sheets, self.log))
 
 
 @dataclass(frozen=True)
@@ -173,8 +170,7 @@ def evaluate(
         seconds=time.monotonic() - start,
         versions=versions(),
     )
-    say("The pictures …")
-    return Evaluation(report, _sheets(subject, judge, made, how), log)
+    return Evaluation(report, subject, judge, made, how, log)
 
 
 def _seeds(how: EvaluationConfig) -> Int[Tensor, " n"]:
@@ -404,21 +400,3 @@ def _warnings(measured: _Measured, subject: EvaluatedRun) -> Iterator[str]:
                 "it more labelled data."
             )
     yield from measured.coarse
-
-
-def _sheets(subject: EvaluatedRun, judge: Judge, made: Dataset, how: EvaluationConfig) -> dict[str, Sheet]:
-    """The pictures of a page, of what was measured; none for vectors."""
-    data = subject.data
-    if len(data.shape) != 3:
-        return {}
-    model = subject.run.model
-    sheets = {"requests": by_request(made), "nearest": nearest_training(made, data.train)}
-    if subject.conditional:
-        sheets["mistakes"] = worst_mistakes(made, judge.read(made.x))
-    if how.latents and "encodes" in model.capabilities and model.schema == data.schema:
-        complete = data.test[data.test.condition.present.all(1).nonzero()[:500, 0]]
-        if len(complete):
-            sheets["traversals"] = traversals(model, complete)
-    if how.edits and can_be_measured(subject.run, data.test):
-        sheets["edits"] = edits_sheet(subject.run, data.test)
-    return sheets

