@@ -6,18 +6,11 @@ from typing import Annotated
 
 import typer
 
+from condgen.cli.app import app
 from condgen.cli.evaluate import compare, doctor, evaluate
 from condgen.cli.gallery import gallery
 from condgen.cli.inspect import datasets, inspect, presets
 from condgen.cli.train import distill, edit, resume, sample, train
-
-app = typer.Typer(
-    name="condgen",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
 
 
 @app.callback(invoke_without_command=True)

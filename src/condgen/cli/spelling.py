@@ -72,6 +72,6 @@ def _options() -> dict[str, str]:
 def _commands() -> "Mapping[str, TyperCommand]":
     from typer.main import get_group
 
-    from condgen.cli import app
+    from condgen.cli.app import app
 
     return get_group(app).commands  # type: ignore[return-value]
