@@ -139,7 +139,7 @@ def cell(asked: Condition) -> Tensor:
 
 def centres() -> Tensor:
     """The middle between both modes of each side and distance, [8, 2]."""
-    rows = [{"side": side, "far": far, "angle": 0} for side in Mixture.schema["side"].choices for far in ("no", "yes")]  # type: ignore[union-attr]
+    rows = [{"side": side, "far": far, "angle": 0} for side in Mixture.schema["side"].choices for far in ("no", "yes")]
     return Mixture().modes(Condition.of(Mixture.schema, rows)).mean(1)
 
 

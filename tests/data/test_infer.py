@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 
-from condgen.data.infer import infer_attribute, infer_schema, missing, parse_columns
+from condgen.data.infer import infer_attribute, infer_schema, parse_columns
 from condgen.errors import DataError
 from condgen.schema import Categorical, Continuous, Flag, Schema
+from condgen.schema.column import missing
 
 
 @pytest.mark.parametrize(

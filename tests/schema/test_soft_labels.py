@@ -13,7 +13,6 @@ from condgen.data.infer import infer_attribute
 from condgen.errors import RequestError
 from condgen.evaluation.judge.judge import Judge
 from condgen.models import build
-from condgen.models.gan.heads import _log_prob
 from condgen.rng import Rng
 from condgen.schema import Condition, Continuous, Flag, LabelDistribution, Schema
 
@@ -66,7 +65,7 @@ def test_encodings_interpolate() -> None:
 def test_classifiers_learn_the_probability() -> None:
     logits = torch.tensor([[[0.3, -1.2]]])
     expected = -binary_cross_entropy_with_logits(torch.tensor([-1.5]), torch.tensor([0.8]))
-    assert torch.allclose(_log_prob(SCHEMA["happy"], logits, torch.tensor([0.8]), 0), expected)
+    assert torch.allclose(SCHEMA["happy"].density.log_prob(logits, torch.tensor([0.8])), expected)
     judge = Judge(SCHEMA, (2,)).eval()
     x = torch.randn(1, 2)
     q = judge(x)["happy"].sigmoid().item()

@@ -283,7 +283,7 @@ def _editing(strength: float | None, decoded: bool) -> "EditOptions | None":
 def _trained(run: "Run") -> None:
     info, name = run.info, run.schema.names[0] if len(run.schema) else ""
     print(f"Trained {info.recipe['model']} on {info.images:,} images in {info.seconds:.0f} s: {run.path}")
-    ask = f' "{name}=*"' if "conditional" in run.model.capabilities and run.schema[name].kind != "continuous" else ""
+    ask = f' "{name}=*"' if "conditional" in run.model.capabilities and run.schema[name].choices else ""
     print(f"Next: condgen sample {shlex.quote(str(run.path))}{ask} -n 16 --out samples")
 
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from condgen.schema import Attribute, Condition, Continuous, Schema
+from condgen.schema import Condition, Schema
 
 
 class Encoded(NamedTuple):
@@ -50,7 +50,7 @@ class EmptyEncoder(ConditionEncoder):
 
 
 class PlainEncoder(ConditionEncoder):
-    """One-hot categories, ±1 flags and continuous values scaled to [−1, 1], side by side.
+    """The plain encodings of all attributes, such as one-hot categories and ±1 flags, side by side.
 
     It has no way to say "missing" (zero would mean something): conditions must be complete.
     """
@@ -72,20 +72,17 @@ class PlainEncoder(ConditionEncoder):
 
 
 class AttributeEmbedding(nn.ModuleList):
-    """A learned vector per attribute: of the value of a discrete one, a smooth curve for a continuous one.
-
-    Continuous attributes enter through Fourier features of their scaled value, so that they may act non-linearly.
-    """
+    """A learned vector per attribute, linear in the attribute's features."""
 
     def __init__(self, schema: Schema, width: int):
-        super().__init__(nn.Linear(_features(a), width, bias=False) for a in schema)
+        super().__init__(nn.Linear(a.features_width, width, bias=False) for a in schema)
         self.schema = schema
         for layer in self:
             nn.init.normal_(layer.weight)  # type: ignore[arg-type]
 
     def forward(self, condition: Condition) -> Float[Tensor, "batch attribute width"]:
         """One vector per attribute, zero where it is free."""
-        embedded = [layer(_encode(a, condition)) for layer, a in zip(self, self.schema, strict=True)]
+        embedded = [layer(a.features(condition.codes(a.name))) for layer, a in zip(self, self.schema, strict=True)]
         return torch.stack(embedded, dim=1) * condition.present[..., None]
 
 
@@ -113,25 +110,8 @@ class EmbeddingEncoder(ConditionEncoder):
         return Encoded(self.mix(self.scale * tokens.sum(1)), tokens)
 
 
-FREQUENCIES = 4
-
-
 def _must_have_attributes(schema: Schema) -> None:
     if not len(schema):
         raise ValueError(
             "the schema has no attributes, so there is nothing to condition on; use an unconditional model"
         )
-
-
-def _features(attribute: Attribute) -> int:
-    return 1 + 2 * FREQUENCIES if isinstance(attribute, Continuous) else attribute.width
-
-
-def _encode(attribute: Attribute, condition: Condition) -> Float[Tensor, "batch feature"]:
-    """The attribute's plain encoding; for a continuous one followed by sines and cosines of it."""
-    codes = condition.values[attribute.name].where(condition.given(attribute.name), 0)  # where absent, anything
-    encoded = attribute.encode(codes)
-    if not isinstance(attribute, Continuous):
-        return encoded
-    angles = encoded * torch.arange(1, FREQUENCIES + 1, device=encoded.device) * (torch.pi / 2)
-    return torch.cat([encoded, angles.sin(), angles.cos()], dim=1)

@@ -7,7 +7,7 @@ from jaxtyping import Int, Shaped
 from torch import Tensor
 
 from condgen.errors import RequestError
-from condgen.schema import Condition, Continuous
+from condgen.schema import Condition
 
 BLOCK = 4_096  # images within which every value comes equally often
 
@@ -31,8 +31,8 @@ class Balanced:
 
     def __init__(self, condition: Condition, name: str):
         attribute = condition.schema[name]
-        if isinstance(attribute, Continuous):
-            raise RequestError(f"'{name}' is a number; balance an attribute with named values.")
+        if not attribute.choices:
+            raise RequestError(f"'{name}' has no named values to balance; name an attribute that has.")
         codes = torch.where(condition.given(name), condition.values[attribute.name], -1.0)
         self.members = [torch.where(codes == code)[0] for code in codes.unique()]
 

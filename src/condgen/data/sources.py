@@ -213,6 +213,6 @@ def condition_of(table: Table, schema: Schema, first: int = 0) -> Condition:
     first: how many rows of the source come before them.
     """
     codes, given = parse_columns(table.columns, schema, table.source, first)
-    values = {name: torch.tensor(column) for name, column in codes.items()}
+    values = {a.name: torch.tensor(codes[a.name]).reshape(-1, *a.shape) for a in schema}
     present = torch.tensor([given[name] for name in schema.names], dtype=torch.bool)
     return Condition(schema, values, present.reshape(len(schema), len(table.content)).T.contiguous())

@@ -11,7 +11,7 @@ from torch import Tensor
 from condgen.data.dataset import Dataset, Splits
 from condgen.errors import DataError, RequestError
 from condgen.requests.request import parse_requests
-from condgen.schema import Condition, Constraint, Continuous, OneOf
+from condgen.schema import Condition
 
 TEST, VALIDATION, MOST_HELD_OUT = 0.15, 0.05, 5_000
 
@@ -94,15 +94,9 @@ def matches(condition: Condition, request: str) -> Bool[Tensor, " n"]:
     for asked in parse_requests(request, condition.schema):
         met = torch.ones(len(condition), dtype=torch.bool)
         for name, constraint in asked.constraints.items():
-            met &= condition.given(name) & _meets(condition.values[name], constraint)
+            met &= condition.given(name) & constraint.allows(condition.values[name])
         found |= met
     return found
-
-
-def _meets(codes: Tensor, constraint: Constraint) -> Bool[Tensor, " n"]:
-    if isinstance(constraint, OneOf):
-        return torch.isin(codes, torch.tensor(constraint.codes, dtype=codes.dtype))
-    return (constraint.low <= codes) & (codes <= constraint.high)
 
 
 def _held(data: Dataset, hold_out: Sequence[str]) -> tuple[Bool[Tensor, " n"], list[str]]:
@@ -122,9 +116,7 @@ def _held(data: Dataset, hold_out: Sequence[str]) -> tuple[Bool[Tensor, " n"], l
 def _lacking(condition: Condition, held: Bool[Tensor, " n"]) -> list[str]:
     """Values that no training example is left of: nobody learns those."""
     notes = []
-    for a in condition.schema:
-        if isinstance(a, Continuous):
-            continue
+    for a in condition.schema.discrete:
         codes = condition.values[a.name][condition.given(a.name) & ~held].unique().tolist()
         seen = condition.values[a.name][condition.given(a.name)].unique().tolist()
         gone = ", ".join(a.format(code) for code in seen if code not in codes)
@@ -153,7 +145,8 @@ def _order(
 
 def _stratified(condition: Condition, name: str, order: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
     """An order of which every beginning has an attribute's values in the shares of the whole."""
-    codes = torch.where(condition.given(name), condition.values[condition.schema[name].name], torch.inf)[order]
+    attribute = condition.schema[name]
+    codes = torch.where(condition.given(name), attribute.bins(condition.values[attribute.name]), torch.inf)[order]
     place = torch.empty(len(order), dtype=torch.double)
     for k, code in enumerate(codes.unique()):
         here = torch.where(codes == code)[0]

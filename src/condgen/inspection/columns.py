@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from condgen.data.infer import _NOT_ATTRIBUTES, FEW, missing
+from condgen.data.infer import _NOT_ATTRIBUTES
 from condgen.schema import Attribute, Schema
+from condgen.schema.column import missing
+from condgen.schema.continuous import FEW
 
 WORDS = 3  # texts of more words than this, on average, are prose and no names of values
 LIKE_AN_IDENTIFIER = 0.9  # share of distinct values from which a column of whole numbers is suspected to name the rows

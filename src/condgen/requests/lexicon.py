@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
 
 from condgen.requests.text import Key, is_filler, role, stem, stems, tokens, vocabulary
-from condgen.schema import Attribute, Between, Categorical, Constraint, Continuous, Flag, OneOf, Schema, fold
+from condgen.schema import Attribute, Constraint, Schema
 
 OWN, GENERAL = 0, 1
 SHOWN = 8  # most attributes that an error lists
@@ -23,7 +22,7 @@ class Meaning:
     @property
     def text(self) -> str:
         """As one would ask precisely: `color=red`."""
-        return self.attribute.name if self.constraint is None else shown(self.attribute, self.constraint)
+        return self.attribute.name if self.constraint is None else self.constraint.text(self.attribute)
 
 
 @dataclass(frozen=True)
@@ -100,17 +99,6 @@ def lexicon(schema: Schema) -> Lexicon:
     return _cached(schema.dumps())
 
 
-def shown(attribute: Attribute, constraint: Constraint) -> str:
-    """A constraint as a precise request: `color!=red`, `age=20..30`."""
-    if isinstance(constraint, Between):
-        ends = dict.fromkeys((attribute.format(constraint.low), attribute.format(constraint.high)))
-        return f"{attribute.name}=" + "..".join(ends)
-    if constraint.negated:
-        others = (c for c in range(len(attribute.choices)) if c not in constraint.codes)  # type: ignore[union-attr]
-        return f"{attribute.name}!=" + "|".join(map(attribute.format, others))
-    return f"{attribute.name}=" + "|".join(map(attribute.format, constraint.codes))
-
-
 def _best(entries: list[Entry], span: list[str]) -> list[Meaning]:
     """The meanings of the entries that fit best: the schema's own before the vocabulary's, exact before inflected."""
 
@@ -126,75 +114,22 @@ def _without_fillers(key: Key) -> Key:
     return tuple(word for word in key if not is_filler(word))
 
 
-def _names(attribute: Attribute) -> tuple[str, ...]:
-    return (attribute.name, *attribute.synonyms)
-
-
 def _own(schema: Schema) -> Iterator[tuple[str, Meaning]]:
     """The schema's own phrases: names, synonyms, values and aliases."""
-    for a in schema:
-        yield from ((name, Meaning(a, OneOf((1,)) if isinstance(a, Flag) else None)) for name in _names(a))
-        if isinstance(a, Continuous):
-            yield from ((word, Meaning(a, _range(a, word))) for word in a.aliases)
-            continue
-        values = () if isinstance(a, Flag) else a.choices
-        for word in (*values, *a.aliases):
-            yield from _with_names(a, word, Meaning(a, OneOf(a.codes(word))))
-
-
-def _range(attribute: Continuous, alias: str) -> Between:
-    ends = [float(str(end)) for end in attribute.ends(alias)]
-    return Between(ends[0], ends[-1])
-
-
-def _with_names(attribute: Attribute, word: str, meaning: Meaning) -> Iterator[tuple[str, Meaning]]:
-    """A value alone, and beside the attribute's name, as in `red hair` or `digit 7`."""
-    yield word, meaning
-    if isinstance(attribute, Categorical):
-        for name in _names(attribute):
-            yield f"{word} {name}", meaning
-            yield f"{name} {word}", meaning
+    return ((phrase, Meaning(a, constraint)) for a in schema for phrase, constraint in a.phrases())
 
 
 def _general(schema: Schema) -> Iterator[tuple[str, Meaning]]:
     """The vocabulary's phrases for the schema's attributes and values."""
-    for a in schema:
-        if isinstance(a, Flag):
-            for side, code in (("yes", 1), ("no", 0)):
-                for entry in _about(a, "flags"):
-                    yield from ((word, Meaning(a, OneOf((code,)))) for word in entry.get(side, ()))
-        elif isinstance(a, Categorical):
-            for word, values in vocabulary()["values"].items():
-                codes = [i for i, v in enumerate(a.values) if fold(v) in values]
-                if codes:
-                    yield from _with_names(a, word, Meaning(a, OneOf(tuple(codes))))
-        else:
-            for entry in _about(a, "numbers"):
-                for word, text in entry.get("words", {}).items():
-                    if (ends := _within(a, text)) is not None:
-                        yield word, Meaning(a, ends)
-
-
-def _about(attribute: Attribute, part: str) -> list[dict[str, Any]]:
-    """The vocabulary's entries about an attribute of this name."""
-    names = set(map(fold, _names(attribute)))
-    return [entry for entry in vocabulary()[part] if names & set(map(fold, entry["names"]))]
-
-
-def _within(attribute: Continuous, text: str) -> Between | None:
-    """The part of the range `low..high` (either end may be missing) that the attribute covers."""
-    low, _, high = text.partition("..")
-    ends = max(float(low or "-inf"), attribute.low), min(float(high or "inf"), attribute.high)
-    return Between(*ends) if ends[0] <= ends[1] else None
+    return ((phrase, Meaning(a, constraint)) for a in schema for phrase, constraint in a.meanings(vocabulary()))
 
 
 def _units(schema: Schema) -> dict[Key, set[str]]:
     """Phrases beside a number that say which attribute it is of: `age`, `years old`."""
     found: dict[Key, set[str]] = {}
     for a in schema:
-        if isinstance(a, Continuous):
-            for word in (*_names(a), *(u for entry in _about(a, "numbers") for u in entry.get("units", ()))):
-                found.setdefault(stems(word), set()).add(a.name)
+        for word in a.units(vocabulary()):
+            found.setdefault(stems(word), set()).add(a.name)
     return found
 
 
@@ -205,19 +140,12 @@ def _comparisons(schema: Schema) -> dict[Key, list[Comparison]]:
         for word in vocabulary()[side]:
             found.setdefault(stems(word), []).append(Comparison(side == "more"))
         for a in schema:
-            for entry in _about(a, "numbers") if isinstance(a, Continuous) else ():
-                for word in entry.get(side, ()):
-                    found.setdefault(stems(word), []).append(Comparison(side == "more", frozenset({a.name})))
+            for word in a.comparisons(side, vocabulary()):
+                found.setdefault(stems(word), []).append(Comparison(side == "more", frozenset({a.name})))
     return found
 
 
 def _ways(attribute: Attribute) -> str:
     """A few words that ask something of an attribute."""
-    if isinstance(attribute, Continuous):
-        return f"{attribute.low:g} to {attribute.high:g}"
-    words = attribute.choices if isinstance(attribute, Categorical) else ()
-    words = (*words, *attribute.aliases)
-    if isinstance(attribute, Flag):
-        sides = [entry.get(side, ()) for entry in _about(attribute, "flags") for side in ("yes", "no")]
-        words = (*words, *(w for side in sides for w in side[:2])) or ("yes", "no")
+    words = attribute.ways(vocabulary())
     return ", ".join(words[:6]) + (", …" if len(words) > 6 else "")

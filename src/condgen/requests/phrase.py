@@ -5,7 +5,7 @@ values of one attribute, fillers are skipped; words that say how much are noted,
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from condgen.errors import RequestError, unknown
 from condgen.requests import embedding
 from condgen.requests.lexicon import Comparison, Lexicon, Meaning, lexicon
 from condgen.requests.text import bounds, is_filler, role, stem, tokens
-from condgen.schema import Attribute, Between, Constraint, Continuous, Flag, OneOf, Schema
+from condgen.schema import Attribute, Constraint, Schema
 
 T = TypeVar("T")
 SPELLING = 0.8  # similarity of letters from which on an unknown word is taken for a misspelt one
@@ -127,10 +127,9 @@ class _Reader:
         said = " ".join(self.words[self.at : self.at + number.length])
         meanings = []
         for name, low, high in number.readings:
-            a = self.lexicon.schema[name]
-            assert isinstance(a, Continuous)
-            if (number.certain and len(number.readings) == 1) or (low <= a.high and high >= a.low):
-                meanings.append(Meaning(a, _between(a, low, high, self.extrapolate)))
+            a, certain = self.lexicon.schema[name], number.certain and len(number.readings) == 1
+            if constraint := a.between(low, high, self.extrapolate, certain):
+                meanings.append(Meaning(a, constraint))
         if not meanings:
             raise RequestError(f"In '{self.text}', '{said}' fits nothing. Valid: {self.lexicon.known}.")
         return self._only(meanings, number.length)
@@ -149,7 +148,7 @@ class _Reader:
         constraint = _turned(a, constraint, self.text) if negated else constraint
         if a.name in self.constraints:
             before = self.constraints[a.name]
-            constraint = _either(before, constraint) if alternative and not negated else _both(before, constraint)
+            constraint = before.either(constraint) if alternative and not negated else before.both(constraint)
             if constraint is None:
                 raise RequestError(
                     f"'{self.text}' asks for two values of '{a.name}' at once; join alternatives with 'or'."
@@ -194,7 +193,7 @@ class _Number:
 def _number(words: list[str], start: int, lexicon: Lexicon) -> _Number | None:
     """The number at a position with its units and comparison, such as `aged over 30` and `30 years old`."""
     at, end, ends = start, start, None
-    names = {a.name for a in lexicon.schema if isinstance(a, Continuous)}
+    names = set().union(*lexicon.units.values())
     comparisons: list[Comparison] = []
     while at < len(words):
         unit, wide = _longest(words, at, lexicon.units)
@@ -240,39 +239,9 @@ def _readings(
     ]
 
 
-def _between(attribute: Continuous, low: float, high: float, extrapolate: bool) -> Between:
-    """The range, as far as the attribute covers it. Raises RequestError where it does not overlap."""
-    low, high = (
-        max(low, attribute.low) if high >= attribute.low and not (extrapolate and low > float("-inf")) else low,
-        min(high, attribute.high) if low <= attribute.high and not (extrapolate and high < float("inf")) else high,
-    )
-    low, high = (attribute.parse(end, extrapolate) for end in (low, high))
-    return Between(low, high)
-
-
 def _turned(attribute: Attribute, constraint: Constraint, text: str) -> Constraint:
     """The opposite of a constraint. Raises RequestError where it has none."""
-    if isinstance(constraint, Between) or isinstance(attribute, Continuous):
-        raise RequestError(f"In '{text}', a range cannot be negated; ask for the numbers you want.")
-    rest = tuple(k for k in range(len(attribute.choices)) if k not in constraint.codes)
-    if not rest:
-        raise RequestError(f"'{text}' excludes every value of '{attribute.name}'.")
-    return OneOf(rest, negated=not isinstance(attribute, Flag))
-
-
-def _either(one: Constraint, other: Constraint) -> Constraint | None:
-    """What satisfies one or the other; None for ranges, which need not be one range together."""
-    if isinstance(one, Between) or isinstance(other, Between):
-        return None
-    return OneOf(tuple(dict.fromkeys((*one.codes, *other.codes))))
-
-
-def _both(one: Constraint, other: Constraint) -> Constraint | None:
-    """What satisfies both; None where nothing does."""
-    if isinstance(one, Between) and isinstance(other, Between):
-        low, high = max(one.low, other.low), min(one.high, other.high)
-        return Between(low, high) if low <= high else None
-    if isinstance(one, Between) or isinstance(other, Between):
-        return None
-    common = tuple(code for code in one.codes if code in other.codes)
-    return replace(one, codes=common, negated=one.negated and other.negated) if common else None
+    try:
+        return attribute.opposite(constraint)
+    except RequestError as error:
+        raise RequestError(f"In '{text}', {error}") from None

@@ -14,21 +14,9 @@ from itertools import product
 from typing import Any
 
 from condgen.errors import RequestError
-from condgen.requests.lexicon import shown
 from condgen.requests.phrase import understand
 from condgen.rng import Rng
-from condgen.schema import (
-    Attribute,
-    Between,
-    Condition,
-    Constraint,
-    Continuous,
-    Flag,
-    LabelDistribution,
-    OneOf,
-    Schema,
-    fold,
-)
+from condgen.schema import Attribute, Condition, Constraint, LabelDistribution, Schema, fold
 
 Requestable = str | Mapping[str, Any]
 
@@ -88,11 +76,11 @@ def _meant(
     """The constraints of a term by attribute, one per request, and notes; None as a value asks for nothing."""
     if operator:
         attribute = schema[name]
-        constraints = {} if value is None else {attribute.name: _constraints(attribute, operator, value, extrapolate)}
+        constraints = {} if value is None else {attribute.name: attribute.constraints(operator, value, extrapolate)}
         return constraints, ()
     if known := _resolve(name, schema):
         attribute, value = known
-        return {attribute.name: _constraints(attribute, "=", value, extrapolate)}, ()
+        return {attribute.name: attribute.constraints("=", value, extrapolate)}, ()
     understood = understand(name, schema, extrapolate)
     return {n: [constraint] for n, constraint in understood.constraints.items()}, understood.notes
 
@@ -112,79 +100,27 @@ def _terms(text: str, schema: Schema) -> list[tuple[str, str, Any]]:
 
 def _term(schema: Schema) -> re.Pattern[str]:
     """How a term starts: a name of the schema, which may hold spaces, or any single word, and then = or !=."""
-    names = sorted((n for a in schema for n in (a.name, *a.synonyms)), key=len, reverse=True)
+    names = sorted((n for a in schema for n in a.names), key=len, reverse=True)
     known = "".join(r"[\s_-]+".join(map(re.escape, re.split(r"[\s_-]+", n))) + "|" for n in names)
     return re.compile(rf"(?:^|(?<=\s))\s*(?P<name>{known}[^\s=!]+)\s*(?P<operator>!?=)", re.IGNORECASE)
 
 
 def _resolve(word: str, schema: Schema) -> tuple[Attribute, str] | None:
-    """The attribute and value that a bare word means: a flag's name, or a value of just one attribute.
+    """The attribute and value that a bare word means, such as a flag's name or a value of just one attribute.
 
     None for what the schema does not hold in these words.
     """
-    meanings: list[tuple[Attribute, str]] = [
-        (a, "yes") for a in schema if isinstance(a, Flag) and fold(word) in map(fold, (a.name, *a.synonyms))
-    ]
-    meanings += [(a, word) for a in schema if fold(word) in {fold(w) for w in (*_bare_values(a), *a.aliases)}]
+    meanings = [(a, value) for a in schema if (value := a.bare(word)) is not None]
     if len(meanings) == 1:
         return meanings[0]
     if meanings:
         choices = " or ".join(f"{a.name}={v}" for a, v in meanings)
         raise RequestError(f"'{word}' could mean {choices}; say which.")
     for a in schema:
-        if fold(word) in map(fold, (a.name, *a.synonyms)):
-            raise RequestError(f"'{word}' needs a value, as in {_example(a)}.")
+        if fold(word) in map(fold, a.names):
+            raise RequestError(f"'{word}' needs a value, as in {a.example}.")
     return None
 
 
-def _bare_values(attribute: Attribute) -> tuple[str, ...]:
-    return () if isinstance(attribute, Continuous | Flag) else attribute.choices
-
-
-def _constraints(attribute: Attribute, operator: str, value: Any, extrapolate: bool) -> list[Constraint]:
-    """What a term asks of its attribute: one constraint, or one per value for `*`."""
-    if isinstance(attribute, Continuous):
-        return [_between(attribute, operator, value, extrapolate)]
-    everything = range(len(attribute.choices))
-    if value == "*" and operator != "!=":
-        return [OneOf((code,)) for code in everything]
-    values = attribute.choices if value == "*" else _several(value)
-    codes = tuple(dict.fromkeys(code for v in values for code in attribute.codes(v)))
-    if not codes:
-        raise RequestError(f"No value is given for '{attribute.name}', as in {_example(attribute)}.")
-    if operator != "!=":
-        return [OneOf(codes)]
-    rest = tuple(code for code in everything if code not in codes)
-    if not rest:
-        raise RequestError(f"'{attribute.name}!={value}' excludes every value of '{attribute.name}'.")
-    return [OneOf(rest, negated=True)]
-
-
-def _several(value: Any) -> Sequence[Any]:
-    """The values listed in a collection, or the one given."""
-    return list(value) if isinstance(value, list | tuple | set | range) else [value]
-
-
-def _between(attribute: Continuous, operator: str, value: Any, extrapolate: bool) -> Between:
-    shown = f"'{attribute.name}{operator}{value}'"
-    advice = f"'{attribute.name}' is a number: ask for one, or for a range such as {_example(attribute)}."
-    if operator == "!=" or value == "*" or (isinstance(value, str) and "|" in value):
-        raise RequestError(f"{shown} cannot be asked. {advice}")
-    ends = attribute.ends(value)
-    if len(ends) not in (1, 2) or not all(str(e) for e in ends):
-        raise RequestError(f"{shown} is not a range. {advice}")
-    low, high = (attribute.parse(e, extrapolate) for e in (ends[0], ends[-1]))
-    if low > high:
-        raise RequestError(f"{shown} is an empty range: {low:g} is above {high:g}.")
-    return Between(low, high)
-
-
-def _example(attribute: Attribute) -> str:
-    if not isinstance(attribute, Continuous):
-        return f"{attribute.name}={attribute.choices[-1]}"
-    quarter = (attribute.high - attribute.low) / 4
-    return f"{attribute.name}={attribute.low + quarter:.4g}..{attribute.high - quarter:.4g}"
-
-
 def _text(constraints: Mapping[str, Constraint], schema: Schema) -> str:
-    return ", ".join(shown(schema[n], c) for n, c in constraints.items()) or "anything"
+    return ", ".join(c.text(schema[n]) for n, c in constraints.items()) or "anything"

@@ -18,7 +18,7 @@ from condgen.rng import Rng
 from condgen.runs.editing import EditOptions, edited
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import SamplingOptions
-from condgen.schema import Condition, LabelDistribution, OneOf, Schema
+from condgen.schema import Condition, LabelDistribution, Schema
 from condgen.training import checkpoint
 from condgen.training.checkpoint import Info
 
@@ -137,9 +137,9 @@ class Run:
     def _unwanted(self, request: Request, seeds: Int[Tensor, " batch"]) -> Condition | None:
         """Values that a request excludes (`color!=red`), one per sample, for guidance to move away from."""
         excluded = {
-            name: OneOf(tuple(set(range(len(self.schema[name].choices))) - set(c.codes)))  # type: ignore[union-attr]
-            for name, c in request.constraints.items()
-            if isinstance(c, OneOf) and c.negated
+            name: unwanted
+            for name, constraint in request.constraints.items()
+            if (unwanted := constraint.excluded(self.schema[name]))
         }
         if not excluded:
             return None

@@ -1,27 +1,31 @@
-"""Kinds of attributes: what each can be asked for, and how it is encoded."""
+"""Attribute: one thing that can be asked for, and every question that a kind of attribute answers for itself.
 
-import math
+No other module asks which kind an attribute is. A new kind is a subclass in a file of its own and an entry in
+`kinds.py`. Values are stored as numbers, their *codes*, as tensors `[batch, *shape]`; people see names.
+"""
+
 import re
-from functools import cached_property
-from typing import Literal
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Int
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
-from condgen.errors import RequestError, unknown
+from condgen.errors import RequestError
+from condgen.schema.column import Column, missing, text_of
+from condgen.schema.constraints import Constraint
+from condgen.schema.density import Density
 
 FORBIDDEN = set("=!,;|\n\r")
-
-
-_YES, _NO = (
-    {"1", "1.0", "yes", "true", "y", "on", "with"},
-    {"0", "0.0", "-1", "-1.0", "no", "false", "n", "off", "without"},
-)
-
-
 _BETWEEN_WORDS = re.compile(r"_|(?<=\w)-|-(?!\d)")  # but the minus of -1 is no hyphen
+
+Code = float | tuple[float, ...]
+Codes = Float[Tensor, "batch ..."]
+Columns = Mapping[str, Sequence[Any]]
+Vocabulary = Mapping[str, Any]
 
 
 def fold(text: object) -> str:
@@ -29,7 +33,7 @@ def fold(text: object) -> str:
     return " ".join(_BETWEEN_WORDS.sub(" ", str(text).casefold()).split()) or str(text)
 
 
-class _Attribute(BaseModel):
+class Attribute(BaseModel):
     """One thing that can be asked for. Immutable; two attributes are equal when all their fields are."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,226 +43,209 @@ class _Attribute(BaseModel):
     aliases: dict[str, str] = {}  # other words for its values, as in {"crimson": "red", "warm": "red|orange"}
     # Augmentations that would change its value; left out of the JSON where there are none.
     unsafe: tuple[Literal["flip", "shift"], ...] = Field(default=(), exclude_if=lambda names: not names)
+    kind: str
 
     @model_validator(mode="after")
-    def _name_can_be_requested(self) -> "_Attribute":
+    def _name_can_be_requested(self) -> "Attribute":
         if bad := FORBIDDEN & set(self.name):
             raise ValueError(f"the attribute name '{self.name}' contains {sorted(bad)}, which requests use; rename it")
         return self
 
     @model_validator(mode="after")
-    def _aliases_name_values(self) -> "_Attribute":
+    def _aliases_name_values(self) -> "Attribute":
         for word in self.aliases:
             self._must_name_values(word)
         return self
 
     def _must_name_values(self, alias: str) -> None:
         """Raises RequestError where an alias stands for nothing that can be asked for."""
-        raise NotImplementedError
-
-    def parse(self, value: object, extrapolate: bool = False) -> float:
-        """The code of a person's value."""
-        raise NotImplementedError
+        self.constraints("=", alias, extrapolate=True)
 
     def _unalias(self, value: object) -> object:
         aliases = {fold(k): v for k, v in self.aliases.items()}
-        return aliases.get(fold(value), value)
+        return aliases.get(fold(value), value) if aliases else value
 
+    # ---- codes
 
-class _Discrete(_Attribute):
-    """An attribute with a list of choices."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its name and synonyms."""
+        return (self.name, *self.synonyms)
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The names of the values, in the order of their codes."""
-        raise NotImplementedError
-
-    def codes(self, value: object) -> tuple[int, ...]:
-        """The codes of a person's value, of several joined by |, or of an alias of either.
-
-        Raises RequestError with the nearest valid values.
-        """
-        value = self._unalias(value)
-        several = value.split("|") if isinstance(value, str) and value not in self.choices else [value]
-        parsed = (int(self.parse(v.strip() if isinstance(v, str) else v)) for v in several)
-        return tuple(dict.fromkeys(parsed))
-
-    def _must_name_values(self, alias: str) -> None:
-        self.codes(alias)
-
-
-class Categorical(_Discrete):
-    """One of several named values. Codes are indices into `values`; the plain encoding is one-hot."""
-
-    kind: Literal["categorical"] = "categorical"
-    values: tuple[str, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _values_differ(self) -> "Categorical":
-        if len(set(self.values)) < len(self.values):
-            raise ValueError(f"the attribute '{self.name}' lists the same value twice")
-        return self
-
-    @cached_property
-    def _codes(self) -> dict[str, int]:
-        return {fold(v): i for i, v in reversed(list(enumerate(self.values)))} | {
-            v: i for i, v in enumerate(self.values)
-        }
+        """The names of the values, in the order of their codes; none where values are measured, not named."""
+        return ()
 
     @property
-    def choices(self) -> tuple[str, ...]:
-        """The names of the values, in the order of their codes."""
-        return self.values
+    def shape(self) -> tuple[int, ...]:
+        """Of one code: () for a number."""
+        return ()
 
     @property
+    def blank(self) -> Code:
+        """The code that stands where the attribute is not given, and means nothing."""
+        return 0.0
+
+    @abstractmethod
+    def parse(self, value: object, extrapolate: bool = False) -> Code:
+        """The code of a person's value. Raises RequestError for a value that the attribute does not have."""
+
+    def cell(self, value: object) -> Code | None:
+        """The code of a table's cell, None where it holds no value. Raises RequestError as `parse` does."""
+        return None if missing(value) else self.parse(text_of(value))
+
+    @abstractmethod
+    def format(self, code: Any) -> str:
+        """The value with this code as text, which `parse` reads again up to six significant digits."""
+
+    def show(self, code: Any) -> str:
+        """The value with this code in short, for people."""
+        return self.format(code)
+
+    def hard(self, codes: Codes) -> Codes:
+        """The likeliest codes, where codes may be probabilities."""
+        return codes
+
+    # ---- for networks
+
+    @property
+    @abstractmethod
     def width(self) -> int:
         """Columns of the plain encoding."""
-        return len(self.values)
 
     @property
+    @abstractmethod
     def rms(self) -> float:
-        """Root mean square of the plain encoding's numbers: one in `width` numbers is 1."""
-        return self.width**-0.5
+        """Root mean square of the plain encoding's numbers."""
 
-    def parse(self, value: object, extrapolate: bool = False) -> float:
-        """The code of a person's value (a name or an alias). Raises RequestError with the nearest valid values."""
-        value = self._unalias(value)
-        for spelling in (str(value), fold(value), _plain_number(value)):
-            if spelling in self._codes:
-                return float(self._codes[spelling])
-        if len(parts := str(value).split("|")) > 1 and all(fold(p) in self._codes for p in parts):
-            raise RequestError(f"'{value}' are several values of '{self.name}'; one is needed here.")
-        raise unknown(f"value for '{self.name}':", value, (*self.values, *self.aliases))
-
-    def format(self, code: int | float) -> str:
-        """The name of the value with this code."""
-        return self.values[int(code)]
-
-    def encode(self, codes: Shaped[Tensor, " batch"]) -> Float[Tensor, "batch width"]:
-        """One-hot."""
-        return torch.nn.functional.one_hot(codes.long(), len(self.values)).float()
-
-
-class Flag(_Discrete):
-    """Yes or no. Codes are 1 and 0; the plain encoding is +1 and −1.
-
-    Training data may hold probabilities of yes between them (soft labels); requests and evaluation do not.
-    """
-
-    kind: Literal["flag"] = "flag"
+    @abstractmethod
+    def encode(self, codes: Codes) -> Float[Tensor, "batch width"]:
+        """The plain encoding, of numbers of order one."""
 
     @property
-    def choices(self) -> tuple[str, ...]:
-        """The names of the values, in the order of their codes."""
-        return ("no", "yes")
+    def features_width(self) -> int:
+        """Columns of `features`."""
+        return self.width
+
+    def features(self, codes: Codes) -> Float[Tensor, "batch feature"]:
+        """Inputs of a learned embedding: the plain encoding, and functions of it where an embedding needs them."""
+        return self.encode(codes)
 
     @property
-    def width(self) -> int:
-        """Columns of the plain encoding."""
-        return 1
+    @abstractmethod
+    def density(self) -> Density:
+        """The density of codes under a network's output."""
+
+    # ---- comparing and varying
 
     @property
-    def rms(self) -> float:
-        """Root mean square of the plain encoding's numbers: ±1."""
+    def span(self) -> float:
+        """The error between values that are as far apart as can be: what an error is divided by to be a share."""
         return 1.0
 
-    def parse(self, value: object, extrapolate: bool = False) -> float:
-        """The code of a person's value: yes/no, true/false, 1/0, −1. Raises RequestError for anything else."""
-        word = fold(self._unalias(value))
-        if word in _YES:
-            return 1.0
-        if word in _NO:
-            return 0.0
-        raise unknown(f"value for '{self.name}':", value, ["yes", "no", *self.aliases])
+    @abstractmethod
+    def error(self, read: Float[Tensor, "*batch"], codes: Float[Tensor, "*batch2"]) -> Tensor:
+        """How wrong codes are by what is read, per pair: 0 or 1, or a distance. Shapes before `shape` broadcast."""
 
-    def probability(self, value: object) -> float:
-        """The probability of yes that a label stands for: 1 or 0, or a number between. Raises RequestError."""
-        try:
-            number = float(str(value))
-        except ValueError:
-            return self.parse(value)
-        return number if 0 < number < 1 else self.parse(value)
+    @abstractmethod
+    def uniform(self, u: Codes) -> Codes:
+        """Codes of uniformly likely values, from uniform numbers in [0, 1)."""
 
-    def format(self, code: int | float) -> str:
-        """'yes' or 'no'."""
-        return "yes" if code > 0.5 else "no"
+    @abstractmethod
+    def counterfactual(self, codes: Codes, generator: torch.Generator | None = None) -> Codes:
+        """Other codes: each a value that is clearly not the one given."""
 
-    def encode(self, codes: Shaped[Tensor, " batch"]) -> Float[Tensor, "batch width"]:
-        """+1 for yes, −1 for no; 2p − 1 for a probability p of yes, which is the encoding's mean."""
-        return codes.float()[:, None] * 2 - 1
+    def vicinity(self, codes: Codes, share: float, noise: Callable[[Tensor], Tensor]) -> Codes:
+        """Codes moved by noise of this share of the range, where near values mean nearly the same; else unmoved."""
+        return codes
 
+    def place(self, codes: Codes) -> Float[Tensor, " batch"]:
+        """A number per code such that equal codes have equal numbers and near ones near numbers."""
+        return codes
 
-class Continuous(_Attribute):
-    """A number in the range [low, high] that the data covers. The plain encoding maps the range to [−1, 1].
+    def bins(self, codes: Codes) -> Float[Tensor, " batch"]:
+        """A number per code, equal for equal codes only."""
+        return codes
 
-    An alias stands for a number or a range: {"teenager": "13..19"}.
-    """
+    @abstractmethod
+    def numbered(self, codes: Codes) -> tuple[Int[Tensor, " batch"], int]:
+        """The number of each code among the values that occur or can occur, and how many of those there are."""
 
-    kind: Literal["continuous"] = "continuous"
-    low: float = Field(allow_inf_nan=False)
-    high: float = Field(allow_inf_nan=False)
+    @abstractmethod
+    def mismatch(
+        self, codes: Codes, rows: Float[Tensor, "row ..."], given: Bool[Tensor, " row"]
+    ) -> Float[Tensor, "batch row"]:
+        """Nats by which rows are less likely than others, where these codes are asked for. given: rows that count."""
 
-    @model_validator(mode="after")
-    def _range_is_a_range(self) -> "Continuous":
-        if not self.low < self.high:
-            raise ValueError(f"the range of '{self.name}' is empty: low {self.low} must be below high {self.high}")
-        return self
+    # ---- requests
+
+    @abstractmethod
+    def constraints(self, operator: str, value: Any, extrapolate: bool = False) -> list[Constraint]:
+        """The constraint that `name operator value` asks for, or one per request for `*`.
+
+        operator: "=" or "!=". Raises RequestError for what cannot be asked.
+        """
+
+    def opposite(self, constraint: Constraint) -> Constraint:
+        """The constraint that every other value obeys. Raises RequestError where there is none."""
+        raise RequestError(f"'{self.name}' cannot be negated; ask for what you want.")
 
     @property
-    def width(self) -> int:
-        """Columns of the plain encoding."""
-        return 1
+    @abstractmethod
+    def example(self) -> str:
+        """A request of it, such as `age=20..30`."""
 
-    @property
-    def rms(self) -> float:
-        """Root mean square of the plain encoding's numbers: that of a uniform value."""
-        return 3**-0.5
+    def bare(self, word: str) -> str | None:
+        """The value that a word asks for without the attribute's name; None where it asks for none."""
+        return word if fold(word) in map(fold, self.aliases) else None
 
-    def ends(self, value: object) -> list[object]:
-        """The ends of a person's range `low..high`, or of an alias of one, still as they were given; any number."""
-        value = self._unalias(value)
-        if isinstance(value, str):
-            return [v.strip() for v in value.split("..")]
-        return list(value) if isinstance(value, list | tuple) else [value]
+    @abstractmethod
+    def ways(self, vocabulary: Vocabulary) -> Sequence[str]:
+        """A few words that ask something of it."""
 
-    def _must_name_values(self, alias: str) -> None:
-        low, *high = [self.parse(end, extrapolate=True) for end in self.ends(alias)]
-        if len(high) > 1 or any(h < low for h in high):
-            raise RequestError(f"the alias '{alias}' of '{self.name}' stands for no number and no range low..high")
+    def phrases(self) -> Iterator[tuple[str, Constraint | None]]:
+        """Its own phrases and what they ask for; None for a name that needs a value."""
+        yield from ((name, None) for name in self.names)
+        yield from ((word, self.constraints("=", word, extrapolate=True)[0]) for word in self.aliases)
 
-    def parse(self, value: object, extrapolate: bool = False) -> float:
-        """The number itself. Raises RequestError when it is none, or out of range and extrapolate is false."""
-        try:
-            number = float(str(self._unalias(value)))
-        except ValueError:
-            raise RequestError(
-                f"'{value}' is not a number; '{self.name}' takes {self.low:g} to {self.high:g}."
-            ) from None
-        rounding = 5e-6 * max(abs(self.low), abs(self.high))  # a formatted bound is still within the range
-        inside = self.low - rounding <= number <= self.high + rounding
-        if not math.isfinite(number) or not (inside or extrapolate):
-            raise RequestError(
-                f"{self.name}={value} is out of range: the training data covers {self.low:g} to {self.high:g}. "
-                "Ask within the range, or allow extrapolation (--extrapolate, extrapolate=True)."
-            )
-        return number if extrapolate else min(max(number, self.low), self.high)
+    def meanings(self, vocabulary: Vocabulary) -> Iterator[tuple[str, Constraint]]:
+        """The vocabulary's phrases that ask something of it."""
+        return iter(())
 
-    def format(self, code: int | float) -> str:
-        """The number with up to six significant digits."""
-        return f"{code:.6g}"
+    def units(self, vocabulary: Vocabulary) -> Iterable[str]:
+        """Phrases beside a number that say that the number is of this attribute; none where it takes no numbers."""
+        return ()
 
-    def encode(self, codes: Shaped[Tensor, " batch"]) -> Float[Tensor, "batch width"]:
-        """The range mapped linearly to [−1, 1]."""
-        return ((codes.float() - self.low) / (self.high - self.low))[:, None] * 2 - 1
+    def comparisons(self, side: str, vocabulary: Vocabulary) -> Iterable[str]:
+        """Phrases that ask for more (side "more") or less than a number of this attribute alone, as in `older than`."""
+        return ()
 
+    def between(self, low: float, high: float, extrapolate: bool, certain: bool) -> Constraint | None:
+        """The constraint that a range of numbers in words asks for; None where it asks nothing of this attribute.
 
-Attribute = Categorical | Flag | Continuous
+        certain: the words leave no doubt that this attribute is meant. Raises RequestError for numbers out of range.
+        """
+        return None
 
+    def _about(self, part: str, vocabulary: Vocabulary) -> list[dict[str, Any]]:
+        """The vocabulary's entries about an attribute of this name."""
+        names = set(map(fold, self.names))
+        return [entry for entry in vocabulary[part] if names & set(map(fold, entry["names"]))]
 
-def _plain_number(value: object) -> str:
-    """5.0 and 5 name the same category: tables often turn a column of integers with gaps into floats."""
-    try:
-        number = float(str(value))
-    except ValueError:
-        return str(value)
-    return str(int(number)) if number.is_integer() else str(value)
+    # ---- data
+
+    @classmethod
+    def guess(cls, column: Column) -> "Attribute | str | None":
+        """The attribute that a column holds, the reason why it holds none, or None where another kind may fit."""
+        return None
+
+    @classmethod
+    def gathered(cls, columns: Columns) -> Columns:
+        """A table's columns, those joined that together hold one attribute of this kind."""
+        return columns
+
+    @classmethod
+    def takes_lists(cls, cells: Sequence[Any]) -> bool:
+        """Whether a column of lists may hold an attribute of this kind."""
+        return False

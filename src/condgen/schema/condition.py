@@ -1,15 +1,15 @@
 """Batches of requests: one tensor of codes per attribute, and which are given."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from condgen.errors import RequestError
-from condgen.schema.attributes import Flag
 from condgen.schema.schema import Schema
 
 
@@ -17,18 +17,19 @@ from condgen.schema.schema import Schema
 class Condition:
     """A batch of requests: one tensor of codes per attribute and a mask of which are given.
 
-    values:  name → codes [batch], one entry for every attribute of the schema; where absent, the code means nothing.
+    values:  name → codes [batch, *shape of one code], one entry for every attribute of the schema; where absent, the
+             code means nothing.
     present: [batch, attribute], false where an attribute is left free.
     """
 
     schema: Schema
-    values: Mapping[str, Float[Tensor, " batch"]]
+    values: Mapping[str, Float[Tensor, "batch ..."]]
     present: Bool[Tensor, "batch attribute"]
 
     @classmethod
     def free(cls, schema: Schema, batch: int) -> "Condition":
         """`batch` requests that ask for nothing."""
-        zeros = {name: torch.zeros(batch) for name in schema.names}
+        zeros = {a.name: torch.zeros(batch, *a.shape) for a in schema}
         return cls(schema, zeros, torch.zeros(batch, len(schema), dtype=torch.bool))
 
     @classmethod
@@ -45,7 +46,7 @@ class Condition:
                 if value is not None:
                     if condition.present[i, schema.position(name)]:
                         raise RequestError(f"'{attribute.name}' is given twice in {dict(row)}.")
-                    condition.values[attribute.name][i] = attribute.parse(value, extrapolate)
+                    condition.values[attribute.name][i] = torch.tensor(attribute.parse(value, extrapolate))
                     condition.present[i, schema.position(name)] = True
         return condition
 
@@ -80,9 +81,8 @@ class Condition:
         return replace(self, values=values, present=self.present.to(device, non_blocking=True))
 
     def hard(self) -> "Condition":
-        """The same, with the likelier of yes and no in place of probabilities."""
-        flags = {a.name: (self.values[a.name] > 0.5).float() for a in self.schema if isinstance(a, Flag)}
-        return replace(self, values={**self.values, **flags})
+        """The same, with the likeliest values in place of probabilities."""
+        return replace(self, values={a.name: a.hard(self.values[a.name]) for a in self.schema})
 
     def repeat(self, times: int) -> "Condition":
         """Each request `times` times in a row: [batch · times]."""
@@ -92,7 +92,26 @@ class Condition:
         """Where an attribute is given."""
         return self.present[:, self.schema.position(name)]
 
-    def with_codes(self, name: str, codes: Float[Tensor, " batch"]) -> "Condition":
+    def codes(self, name: str) -> Float[Tensor, "batch ..."]:
+        """An attribute's codes, zero where it is not given."""
+        name = self.schema[name].name
+        return torch.where(mask_for(self.values[name], self.given(name)), self.values[name], 0.0)
+
+    def matrix(self) -> Float[Tensor, "batch column"]:
+        """The codes of all attributes beside each other, zero where they are not given."""
+        columns = [self.codes(name).reshape(len(self), -1) for name in self.schema.names]
+        return torch.cat(columns, 1) if columns else torch.zeros(len(self), 0, device=self.device)
+
+    @classmethod
+    def of_matrix(
+        cls, schema: Schema, codes: Float[Tensor, "batch column"], present: Bool[Tensor, "batch attribute"]
+    ) -> "Condition":
+        """The inverse of `matrix`."""
+        columns = codes.split([math.prod(a.shape) for a in schema], dim=1)
+        values = {a.name: c.reshape(len(codes), *a.shape).clone() for a, c in zip(schema, columns, strict=True)}
+        return cls(schema, values, present)
+
+    def with_codes(self, name: str, codes: Float[Tensor, "batch ..."]) -> "Condition":
         """The same requests, but this attribute is given with these codes."""
         present = self.present.clone()
         present[:, self.schema.position(name)] = True
@@ -108,7 +127,9 @@ class Condition:
 
     def update(self, other: "Condition") -> "Condition":
         """What `other` asks for, and for the rest what this asks for."""
-        values = {n: torch.where(other.given(n), other.values[n], codes) for n, codes in self.values.items()}
+        values = {
+            n: torch.where(mask_for(codes, other.given(n)), other.values[n], codes) for n, codes in self.values.items()
+        }
         return replace(self, values=values, present=self.present | other.present)
 
     def select(self, names: Sequence[str]) -> "Condition":
@@ -125,13 +146,23 @@ class Condition:
 
     def rows(self) -> list[dict[str, str | None]]:
         """One mapping per request from attribute names to value names; None where free."""
+        return self._texts("format")
+
+    def _texts(self, how: Literal["format", "show"]) -> list[dict[str, str | None]]:
         columns = {a.name: self.values[a.name].tolist() for a in self.schema}
         present = self.present.tolist()
         return [
-            {a.name: a.format(columns[a.name][i]) if present[i][k] else None for k, a in enumerate(self.schema)}
+            {a.name: getattr(a, how)(columns[a.name][i]) if present[i][k] else None for k, a in enumerate(self.schema)}
             for i in range(len(self))
         ]
 
     def describe(self) -> list[str]:
         """One short text per request, such as `digit=7` or `anything`."""
-        return [", ".join(f"{n}={v}" for n, v in row.items() if v is not None) or "anything" for row in self.rows()]
+        return [
+            ", ".join(f"{n}={v}" for n, v in row.items() if v is not None) or "anything" for row in self._texts("show")
+        ]
+
+
+def mask_for(codes: Float[Tensor, "batch ..."], mask: Bool[Tensor, " batch"]) -> Bool[Tensor, "batch ..."]:
+    """A mask of requests in as many dimensions as codes have, to be broadcast with them."""
+    return mask.reshape(-1, *[1] * (codes.dim() - 1))

@@ -8,33 +8,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from condgen.rng import Rng
-from condgen.schema.attributes import Continuous, Flag
-from condgen.schema.condition import Condition
+from condgen.schema.condition import Condition, mask_for
+from condgen.schema.constraints import MISMATCH, Constraint, inverse_cdf
 from condgen.schema.schema import Schema
 
-MISMATCH = 30.0  # nats by which a row that contradicts one asked attribute is less likely than one that agrees
-BANDWIDTH = 0.02  # share of a continuous attribute's range within which rows count as agreeing
 MOST_ROWS = 20_000
-
-
-@dataclass(frozen=True)
-class OneOf:
-    """A discrete attribute must take one of these codes. `negated` remembers that it was asked as `!=`."""
-
-    codes: tuple[int, ...]
-    negated: bool = False
-
-
-@dataclass(frozen=True)
-class Between:
-    """A continuous attribute must lie in [low, high]; a single number when both are equal."""
-
-    low: float
-    high: float
-
-
-Constraint = OneOf | Between
-Asked = Float[Tensor, "batch bound"] | Bool[Tensor, "batch code"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +28,7 @@ class LabelDistribution:
         shown, counts = _distinct(condition)
         keep = torch.linspace(0, len(shown) - 1, min(len(shown), MOST_ROWS)).long()
         rows = condition[shown[keep]].hard()
-        values = {name: torch.where(rows.given(name), codes, 0.0) for name, codes in rows.values.items()}
+        values = {name: rows.codes(name) for name in rows.values}
         return cls(Condition(rows.schema, values, rows.present), counts[keep].float())
 
     @property
@@ -64,8 +42,7 @@ class LabelDistribution:
         A combination that the data never shows is answered all the same: what was asked holds, the free attributes come
         from the rows that agree with most of it. With `fill` false the free attributes stay free.
         """
-        asked = {name: self._asked(name, constraint, len(rng)) for name, constraint in constraints.items()}
-        condition = self._draw(Condition.free(self.schema, len(rng)), asked, rng)
+        condition = self._draw(Condition.free(self.schema, len(rng)), constraints, rng)
         return condition if fill else condition.drop(~self._columns(list(constraints), len(rng)))
 
     def fill(self, condition: Condition, rng: Rng) -> Condition:
@@ -73,19 +50,10 @@ class LabelDistribution:
         drawn = self._draw(condition.to("cpu").hard(), {}, rng)
         return drawn.to(condition.device).update(condition)  # probabilities stay what they are
 
-    def _asked(self, name: str, constraint: Constraint, batch: int) -> Asked:
-        if isinstance(constraint, Between):
-            return torch.tensor([[constraint.low, constraint.high]]).expand(batch, 2)
-        attribute = self.schema[name]
-        assert not isinstance(attribute, Continuous), "a continuous attribute is asked for with Between"
-        allowed = torch.zeros(batch, len(attribute.choices), dtype=torch.bool)
-        allowed[:, list(constraint.codes)] = True
-        return allowed
-
     def _columns(self, names: list[str], batch: int) -> Bool[Tensor, "batch attribute"]:
         return torch.tensor([name in names for name in self.schema.names]).expand(batch, -1)
 
-    def _draw(self, condition: Condition, asked: Mapping[str, Asked], rng: Rng) -> Condition:
+    def _draw(self, condition: Condition, asked: Mapping[str, Constraint], rng: Rng) -> Condition:
         """Draw a row for every request and take what is still free from it, until nothing is.
 
         Rows may lack attributes themselves; each round uses rows that have the first attribute still missing. Every
@@ -99,48 +67,37 @@ class LabelDistribution:
             log_weights = self._agreement(condition, asked) + self.counts.log()
             if self.rows.given(name).any():
                 log_weights = log_weights.masked_fill(~self.rows.given(name), -torch.inf)
-            picked = _inverse_cdf(log_weights, uniforms[:, k, 0])
+            picked = inverse_cdf(log_weights, uniforms[:, k, 0])
             drawn = self._obeying(self.rows[picked], asked, uniforms[:, k, 1])
             condition = drawn.drop(~missing[:, None].expand_as(drawn.present)).update(condition)
         return condition
 
-    def _agreement(self, condition: Condition, asked: Mapping[str, Asked]) -> Float[Tensor, "batch row"]:
+    def _agreement(self, condition: Condition, asked: Mapping[str, Constraint]) -> Float[Tensor, "batch row"]:
         """Log-weight of every row for every request: 0 where it agrees with all that is asked or already drawn."""
         total = torch.zeros(len(condition), len(self.rows))
         for a in self.schema:
-            codes = self.rows.values[a.name]
+            rows, given = self.rows.values[a.name], self.rows.given(a.name)
             here = condition.given(a.name)[:, None]
-            if isinstance(a, Continuous):
-                bounds = asked.get(a.name, torch.tensor([[-torch.inf, torch.inf]]))
-                bounds = torch.where(here, condition.values[a.name][:, None], bounds)
-                penalty = _distance(codes, self.rows.given(a.name), bounds, BANDWIDTH * (a.high - a.low))
-            else:
-                allowed = asked.get(a.name, torch.ones(1, len(a.choices), dtype=torch.bool))
-                own = condition.values[a.name][:, None] == torch.arange(len(a.choices))
-                penalty = MISMATCH * (~torch.where(here, own, allowed)).float()[:, codes.long()]
-            unknown = ~self.rows.given(a.name) & ~_unconstrained(penalty)
+            penalty = torch.zeros(1, len(rows))
+            if a.name in asked:
+                penalty = asked[a.name].mismatch(a, rows, given)[None]
+            if here.any():
+                penalty = torch.where(here, a.mismatch(condition.values[a.name], rows, given), penalty)
+            unknown = ~given & ~_unconstrained(penalty)
             total -= torch.where(unknown, MISMATCH / 2, penalty)
         return total
 
-    def _obeying(self, rows: Condition, asked: Mapping[str, Asked], u: Float[Tensor, " batch"]) -> Condition:
+    def _obeying(self, rows: Condition, asked: Mapping[str, Constraint], u: Float[Tensor, " batch"]) -> Condition:
         """The rows, with every asked attribute that they contradict or lack moved to an allowed value."""
-        for a in self.schema:
-            if a.name not in asked:
+        for name, constraint in asked.items():
+            a, codes = self.schema[name], rows.values[name]
+            if not constraint.binds(a):
                 continue
-            codes, bounds = rows.values[a.name], asked[a.name]
-            if bounds.dtype == torch.bool:
-                fits = bounds.gather(1, codes.long()[:, None])[:, 0]
-                constrained = ~bounds.all(1)
-                drawn = _inverse_cdf(bounds.float().log(), u).float()
-            else:
-                fits = (bounds[:, 0] <= codes) & (codes <= bounds[:, 1])
-                constrained = bounds.isfinite().all(1)
-                drawn = torch.where(constrained, bounds[:, 0] + u * (bounds[:, 1] - bounds[:, 0]), 0.0)
-            here = rows.given(a.name)
-            moved = constrained & ~(fits & here)
+            moved = ~(constraint.allows(codes) & rows.given(name))
             present = rows.present.clone()
-            present[:, self.schema.position(a.name)] |= moved
-            rows = Condition(rows.schema, {**rows.values, a.name: torch.where(moved, drawn, codes)}, present)
+            present[:, self.schema.position(name)] |= moved
+            codes = torch.where(mask_for(codes, moved), constraint.draw(u), codes)
+            rows = Condition(rows.schema, {**rows.values, name: codes}, present)
         return rows
 
 
@@ -163,35 +120,10 @@ def _distinct(condition: Condition) -> tuple[Int[Tensor, " row"], Int[Tensor, " 
 def _digits(condition: Condition) -> Iterator[tuple[Int[Tensor, " n"], int]]:
     """For each attribute the number of its code and how many there are; then whether it is given."""
     for a in condition.schema:
-        codes = torch.where(condition.given(a.name), condition.values[a.name], 0.0)
-        if isinstance(a, Continuous):
-            distinct, number = codes.unique(return_inverse=True)
-            yield number, len(distinct)
-        else:
-            yield (codes > 0.5 if isinstance(a, Flag) else codes).long(), len(a.choices)
+        yield a.numbered(condition.codes(a.name))
     for name in condition.schema.names:
         yield condition.given(name).long(), 2
 
 
-def _distance(
-    codes: Float[Tensor, " row"], given: Bool[Tensor, " row"], bounds: Float[Tensor, "batch 2"], bandwidth: float
-) -> Float[Tensor, "batch row"]:
-    """Penalty of rows outside the bounds: a Gaussian in the distance beyond the nearest row's.
-
-    Where a range is asked, rows within it come before all others; where none is within, the nearest stand in.
-    """
-    outside = (bounds[:, :1] - codes).relu() + (codes - bounds[:, 1:]).relu()
-    beyond = outside - outside.masked_fill(~given, torch.inf).amin(1, keepdim=True)
-    step = (beyond > 0) & (bounds[:, :1] < bounds[:, 1:])
-    return (0.5 * (beyond / bandwidth) ** 2 + MISMATCH / 2 * step).clamp(max=MISMATCH)
-
-
 def _unconstrained(penalty: Float[Tensor, "batch row"]) -> Bool[Tensor, "batch 1"]:
     return (penalty == 0).all(1, keepdim=True)
-
-
-def _inverse_cdf(log_weights: Float[Tensor, "batch row"], u: Float[Tensor, " batch"]) -> Tensor:
-    """The index where the cumulative weight passes u, per request: [batch]."""
-    cumulative = log_weights.double().softmax(1).cumsum(1)
-    index = torch.searchsorted(cumulative, u.double()[:, None] * cumulative[:, -1:], right=True)
-    return index[:, 0].clamp(max=log_weights.shape[1] - 1)

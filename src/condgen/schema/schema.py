@@ -1,7 +1,7 @@
 """What can be asked for: typed attributes, the schema that orders them, and batches of requests.
 
 An attribute stores every value as a number, its *code*: the index of a category, 0 or 1 for a flag, the number itself
-for a continuous attribute. People only ever see names.
+for a continuous attribute, a row of numbers for a vector. People only ever see names.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from condgen.errors import DataError, RequestError, unknown
 from condgen.schema.attributes import Attribute, fold
+from condgen.schema.kinds import AnyAttribute
 
 
 class Schema(BaseModel):
@@ -23,12 +24,12 @@ class Schema(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    attributes: tuple[Annotated[Attribute, Field(discriminator="kind")], ...] = ()
+    attributes: tuple[Annotated[AnyAttribute, Field(discriminator="kind")], ...] = ()
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Schema":
         seen: set[str] = set()
-        for name in (n for a in self.attributes for n in (a.name, *a.synonyms)):
+        for name in (n for a in self.attributes for n in a.names):
             if fold(name) in seen:
                 raise ValueError(f"two attributes are called '{name}'")
             seen.add(fold(name))
@@ -43,7 +44,7 @@ class Schema(BaseModel):
     def __getitem__(self, name: str) -> Attribute:
         """The attribute of that name or synonym. Raises RequestError with the nearest valid names."""
         for attribute in self.attributes:
-            if fold(name) in map(fold, (attribute.name, *attribute.synonyms)):
+            if fold(name) in map(fold, attribute.names):
                 return attribute
         raise unknown("attribute", name, self.names)
 
@@ -51,6 +52,16 @@ class Schema(BaseModel):
     def names(self) -> list[str]:
         """Attribute names in order."""
         return [a.name for a in self.attributes]
+
+    @property
+    def discrete(self) -> list[Attribute]:
+        """The attributes whose values have names."""
+        return [a for a in self if a.choices]
+
+    @property
+    def measured(self) -> list[Attribute]:
+        """The attributes whose values are measured: numbers and rows of numbers, which have no names."""
+        return [a for a in self if not a.choices]
 
     def position(self, name: str) -> int:
         """The column of an attribute in a presence mask."""
@@ -62,7 +73,7 @@ class Schema(BaseModel):
         for name in chosen:
             if chosen.count(name) > 1:
                 raise RequestError(f"The attribute '{name}' is named twice in {', '.join(names)}.")
-        return Schema(attributes=tuple(self[name] for name in chosen))
+        return Schema.model_validate({"attributes": [self[name] for name in chosen]})
 
     def dumps(self) -> str:
         """The schema as indented JSON."""

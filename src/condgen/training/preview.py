@@ -8,7 +8,7 @@ from condgen.models import Model
 from condgen.pictures import grid, save_picture
 from condgen.requests.request import Request, parse_requests
 from condgen.rng import Rng
-from condgen.schema import Continuous, LabelDistribution
+from condgen.schema import LabelDistribution
 
 
 class Preview:
@@ -31,7 +31,7 @@ class Preview:
         save_picture(grid(torch.cat(x), self.columns, [r.text for r in rows]), path.with_suffix(".png"))
 
     def _rows(self, model: Model) -> list[Request]:
-        named = [a for a in self.joint.schema if not isinstance(a, Continuous)]
+        named = self.joint.schema.discrete
         if not named or "conditional" not in model.capabilities:
             return [Request({}, "anything")]
         return parse_requests({named[0].name: "*"}, self.joint.schema)[:12]

@@ -16,8 +16,8 @@ from condgen.evaluation.metrics.latents import (
     posterior,
     without_prior,
 )
+from condgen.gaussian import DiagonalGaussian
 from condgen.models import VAE, Autoencoder
-from condgen.models.gaussian import DiagonalGaussian
 from condgen.schema import Categorical, Condition, Schema
 
 LETTERS = Schema(attributes=(Categorical(name="letter", values=tuple("abcd")),))

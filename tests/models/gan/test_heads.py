@@ -11,8 +11,6 @@ from torch.nn.functional import cross_entropy, softplus
 
 from condgen.models.gan.heads import (
     FAKE,
-    LOG_VARIANCE,
-    REAL,
     Classifier,
     Contrastive,
     Discriminative,
@@ -23,6 +21,7 @@ from condgen.models.gan.heads import (
     TwinClassifier,
 )
 from condgen.schema import Attribute, Categorical, Condition, Continuous, Flag, Schema
+from condgen.schema.density import LOG_VARIANCE, REAL
 
 FEATURES, N = 6, 40
 HEADS: list[type[Head]] = [PlainHead, Classifier, TwinClassifier, Discriminative, Contrastive, Projection]

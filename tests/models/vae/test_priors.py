@@ -6,7 +6,7 @@ import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
 from condgen.conditioning import Encoded, PlainEncoder
-from condgen.models.gaussian import DiagonalGaussian
+from condgen.gaussian import DiagonalGaussian
 from condgen.models.vae.priors import (
     PRIORS,
     ConditionalFlow,

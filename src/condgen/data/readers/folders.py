@@ -4,12 +4,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from condgen.data.infer import categorical, schema_of
+from condgen.data.infer import schema_of
 from condgen.data.readers.files import parquet, parquet_shards, table_in
 from condgen.data.readers.parts import PART_NAMES, parted
 from condgen.data.readers.table import IMAGE_FILES, Parts, Shards, Table, schema_in
 from condgen.data.storage.images import EncodedImage
 from condgen.errors import DataError
+from condgen.schema import Categorical
 
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _BEGINNINGS = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")  # of files of images
@@ -82,7 +83,7 @@ def read_classes(path: Path) -> Parts:
     notes = [f"{loose} images that lie in no class folder were left out."] if loose else []
     empty = [c.name for c in classes if c.name not in set(labels)]
     notes += [f"The folders {', '.join(empty[:5])} hold no images and are no classes."] if empty else []
-    schema = schema_in(path) or (schema_of([categorical("label", labels)]) if len(set(labels)) > 1 else None)
+    schema = schema_in(path) or (schema_of([Categorical.of("label", labels)]) if len(set(labels)) > 1 else None)
     return Parts(Table(str(path), [EncodedImage(str(f), f) for f, _ in files], {"label": labels}, notes, schema))
 
 

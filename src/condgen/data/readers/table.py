@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from condgen.data.infer import missing
 from condgen.data.storage.archives import Cell
 from condgen.data.storage.images import EncodedImage
 from condgen.errors import DataError
 from condgen.schema import Schema
+from condgen.schema.column import missing
 
 IMAGE_FILES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 _IMAGE_COLUMNS = ("image", "file_name", "filename", "path", "image_path", "file", "img", "image_id")

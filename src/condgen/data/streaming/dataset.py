@@ -19,7 +19,7 @@ from condgen.data.storage.images import Fit
 from condgen.data.streaming.decoding import Decoded, decoded
 from condgen.data.streaming.ledger import Counts, Quarantine
 from condgen.data.streaming.order import Order
-from condgen.data.streaming.rows import Choice, Row, unmatrix
+from condgen.data.streaming.rows import Choice, Row
 from condgen.errors import RequestError
 from condgen.schema import Condition
 
@@ -105,7 +105,7 @@ class Streamed(Dataset):
     def _batch(self, found: list[Decoded], start: int) -> tuple[Shaped[Tensor, "batch ..."], Condition]:
         """Images and their conditions. start: the number of the first, which decides on what replaces broken ones."""
         codes, present = (torch.stack([getattr(row, n) for row, _ in found]) for n in ("codes", "present"))
-        condition = unmatrix(self.schema, codes, present)
+        condition = Condition.of_matrix(self.schema, codes, present)
         nothing = np.zeros(self.shape, dtype=np.uint8)
         x = torch.from_numpy(np.stack([nothing if pixels is None else pixels for _, pixels in found]))
         broken = [k for k, (_, pixels) in enumerate(found) if pixels is None]

@@ -21,11 +21,11 @@ Place = tuple[int, int]  # the number of a shard, and of a row in it
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An image that is still encoded, and its labels: codes and presence, [attribute]."""
+    """An image that is still encoded, and its labels: a row of `Condition.matrix` and presence."""
 
     place: Place
     image: EncodedImage
-    codes: Float[Tensor, " attribute"]
+    codes: Float[Tensor, " column"]
     present: Bool[Tensor, " attribute"]
 
 
@@ -48,7 +48,7 @@ class Choice:
         first = 0
         for table in shard.tables():
             condition = labels(table, self.schema, shard.first + first, self.advice)
-            codes, present = matrix(condition), condition.present
+            codes, present = condition.matrix(), condition.present
             chosen = self._chosen(condition).tolist()
             for k, image in enumerate(images_of(table)):
                 if chosen[k] and (number, first + k) not in self.apart:
@@ -69,17 +69,6 @@ def labels(table: Table, schema: Schema, first: int, advice: str = "") -> Condit
         return condition_of(replace(table, columns=table.columns | absent), schema, first)
     except DataError as error:
         raise DataError(f"{error}{advice}") from None
-
-
-def matrix(condition: Condition) -> Float[Tensor, "n attribute"]:
-    """The codes of all attributes, beside each other."""
-    columns = [condition.values[name] for name in condition.schema.names]
-    return torch.stack(columns, 1) if columns else torch.zeros(len(condition), 0)
-
-
-def unmatrix(schema: Schema, codes: Float[Tensor, "n attribute"], present: Bool[Tensor, "n attribute"]) -> Condition:
-    """The condition with these codes."""
-    return Condition(schema, {name: codes[:, k].clone() for k, name in enumerate(schema.names)}, present)
 
 
 def images_of(table: Table) -> list[EncodedImage]:

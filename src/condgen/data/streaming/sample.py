@@ -16,7 +16,7 @@ from condgen.data.storage.images import EncodedImage, Fit
 from condgen.data.storage.prepare import Progress
 from condgen.data.streaming.decoding import decoded
 from condgen.data.streaming.ledger import Quarantine
-from condgen.data.streaming.rows import Choice, Place, Row, images_of, in_turn, labels, matrix, unmatrix
+from condgen.data.streaming.rows import Choice, Place, Row, images_of, in_turn, labels
 from condgen.errors import DataError
 from condgen.schema import Condition, Schema
 
@@ -65,7 +65,7 @@ class Taken:
         """The images that can be read, as many as take 256 MB. Raises DataError when too many cannot."""
         images = images_of(self.table)[: max(1, MOST // fit.bytes)]
         condition = self._condition(choice.schema, choice.advice)
-        rows = map(Row, self.places, images, matrix(condition), condition.present)
+        rows = map(Row, self.places, images, condition.matrix(), condition.present)
         x = np.zeros((len(images), *fit.shape), dtype=np.uint8)
         kept: list[int] = []
         for k, (_, pixels) in enumerate(decoded(rows, fit, quarantine)):
@@ -80,7 +80,8 @@ class Taken:
 
     def _condition(self, schema: Schema, advice: str) -> Condition:
         """The labels, shard by shard, so that what is wrong is told with its row there."""
-        codes, present = torch.zeros(len(self.places), len(schema)), torch.zeros(len(self.places), len(schema)).bool()
+        free = Condition.free(schema, len(self.places))
+        codes, present = free.matrix(), free.present
         members: dict[int, list[int]] = defaultdict(list)
         for k, (shard, _) in enumerate(self.places):
             members[shard].append(k)
@@ -88,8 +89,8 @@ class Taken:
             columns = {name: [cells[k] for k in here] for name, cells in self.table.columns.items()}
             images: list[EncodedImage] = [images_of(self.table)[k] for k in here]
             found = labels(Table(self.shards[shard].name, images, columns), schema, self.shards[shard].first, advice)
-            codes[here], present[here] = matrix(found), found.present
-        return unmatrix(schema, codes, present)
+            codes[here], present[here] = found.matrix(), found.present
+        return Condition.of_matrix(schema, codes, present)
 
 
 def _cells(number: int, shard: Shard) -> Iterator[tuple[Place, EncodedImage, dict[str, Any], Table]]:

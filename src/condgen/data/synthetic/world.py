@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
 from condgen.data.dataset import Dataset, Splits
@@ -15,7 +15,7 @@ from condgen.data.synthetic.cache import kept
 from condgen.data.synthetic.drawing import Draws
 from condgen.errors import RequestError
 from condgen.rng import Rng
-from condgen.schema import Attribute, Condition, Continuous, Schema
+from condgen.schema import Condition, Schema
 
 IMAGES = 10_000  # that a world is loaded with unless another number is asked for
 _DRAWS, _CHUNK = 40, 32  # numbers that vary an image; images drawn at a time, few enough for the processor's cache
@@ -65,7 +65,7 @@ class World(ABC):
         if not 0 <= correlation <= 1:
             raise RequestError(f"A correlation is a chance from 0 to 1, not {correlation}.")
         u = Rng(_seeds(n, seed, _CONDITIONS)).uniform(len(self.schema) + len(self.links))
-        values = {a.name: _code(a, column) for a, column in zip(self.schema, u.unbind(1), strict=False)}
+        values = {a.name: a.uniform(column) for a, column in zip(self.schema, u.unbind(1), strict=False)}
         for link, column in zip(self.links, u.unbind(1)[len(self.schema) :], strict=True):
             values[link.follower] = self._followed(link, values, column < correlation)
         return Condition(self.schema, values, torch.ones(n, len(self.schema), dtype=torch.bool))
@@ -75,8 +75,8 @@ class World(ABC):
         leader, follower = self.schema[link.leader], self.schema[link.follower]
         codes = values[link.follower]
         for value, other in link.values.items():
-            led = follows & (values[link.leader] == leader.parse(value))
-            codes = torch.where(led, follower.parse(other), codes)
+            led = follows & (values[link.leader] == torch.tensor(leader.parse(value)))
+            codes = torch.where(led, torch.tensor(follower.parse(other)), codes)
         return codes
 
     def render(self, condition: Condition, rng: Rng) -> UInt8[Tensor, "n channel height width"]:
@@ -105,14 +105,6 @@ class World(ABC):
             return split(self.dataset(n), source=self.name)
         x = kept(f"{self.name}-{self.version}-{self.size}-{n}", lambda: self.dataset(n).x)
         return split(Dataset(x, self.conditions(n)), source=self.name)
-
-
-def _code(attribute: Attribute, u: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-    """Codes of uniformly likely values, from uniform numbers."""
-    if isinstance(attribute, Continuous):
-        return u * (attribute.high - attribute.low) + attribute.low
-    count = len(attribute.choices)
-    return (u * count).floor().clamp(max=count - 1)
 
 
 def _seeds(n: int, seed: int, stream: int) -> range:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from condgen.data import Dataset
 from condgen.errors import RequestError
+from condgen.gaussian import DiagonalGaussian
 from condgen.models import Model
-from condgen.models.gaussian import DiagonalGaussian
 from condgen.models.vae.priors import GaussianPrior, Prior
 from condgen.schema import Condition, Continuous
 

@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from condgen.gaussian import LOG_2PI
 from condgen.models.flow.paths import Path, Time
 from condgen.models.flow.samplers import Sampler, State, Velocity
-from condgen.models.gaussian import LOG_2PI
 
 EXACT = 32  # dimensions up to which the divergence is computed, not estimated
 

@@ -12,13 +12,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from condgen.conditioning import ConditionEncoder, EmbeddingEncoder, Encoded, TimeEncoder
+from condgen.gaussian import DiagonalGaussian
 from condgen.models.backbones import BackboneName, Backbones, Count, MechanismName
 from condgen.models.base import Batch, Model, Terms
 from condgen.models.flow.guidance import PLAIN, Guidance, dropped
 from condgen.models.flow.matching import FlowMatching, SamplerName, TimesName, reversible
 from condgen.models.flow.paths import PATHS, PredictionName, Time, expand_like
 from condgen.models.flow.samplers import Velocity
-from condgen.models.gaussian import DiagonalGaussian
 from condgen.rng import Rng
 from condgen.schema import Condition, Schema
 
@@ -156,8 +156,7 @@ def coupled(noise: Batch, data: Batch, condition: Condition) -> Batch:
     """
     from scipy.optimize import linear_sum_assignment
 
-    columns = [condition.values[n] * condition.given(n) for n in condition.schema.names]
-    table = torch.stack([*columns, *condition.present.float().unbind(1)], dim=1)
+    table = torch.cat([condition.matrix(), condition.present.float()], dim=1)
     groups = table.unique(dim=0, return_inverse=True)[1]
     paired = noise.clone()
     for group in groups.unique():

@@ -19,7 +19,7 @@ from condgen.models.gan.heads import Head
 from condgen.models.gan.losses import AdversarialLoss, gradient_penalty
 from condgen.models.gan.minibatch import MinibatchDeviation
 from condgen.rng import Rng
-from condgen.schema import Condition, Continuous, Schema
+from condgen.schema import Condition, Schema
 
 OVERPOWERED = 0.98  # share of pairs won by the critic above which the generator has nothing to learn from
 
@@ -105,15 +105,14 @@ class Vicinity:
     kernel: str
 
     def __call__(self, condition: Condition) -> Condition:
-        """The same conditions with each continuous attribute moved at random within the kernel."""
-        for a in condition.schema:
-            if isinstance(a, Continuous) and self.width:
-                codes = condition.values[a.name]
-                noise = 2 * torch.rand_like(codes) - 1 if self.kernel == "hard" else torch.randn_like(codes)
-                moved = codes + self.width * (a.high - a.low) * noise
-                values = {**condition.values, a.name: moved}
-                condition = Condition(condition.schema, values, condition.present)
-        return condition
+        """The same conditions, each attribute moved at random within the kernel where near values mean the same."""
+        if not self.width:
+            return condition
+        values = {a.name: a.vicinity(condition.values[a.name], self.width, self._noise) for a in condition.schema}
+        return Condition(condition.schema, values, condition.present)
+
+    def _noise(self, codes: Tensor) -> Tensor:
+        return 2 * torch.rand_like(codes) - 1 if self.kernel == "hard" else torch.randn_like(codes)
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,12 @@ from torch.nn.functional import normalize
 from condgen.conditioning import AttributeEmbedding
 from condgen.models.backbones import Count, Weight
 from condgen.models.base import Terms
-from condgen.models.gaussian import LOG_2PI, soft_clamp
-from condgen.schema import Attribute, Condition, Continuous, Flag, Schema
+from condgen.schema import Condition, Schema
+from condgen.schema.density import REAL
 
 Features = Float[Tensor, "batch feature"]
 Scores = Float[Tensor, " batch"]
-REAL, FAKE = 0, 1  # origins
-LOG_VARIANCE = (-4.0, 2.0)  # of a continuous attribute scaled to [−1, 1], in a classifier's opinion
+FAKE = 1  # the origin of generated observations; that of real ones is REAL
 NEVER = -1e9  # log-weight of what does not count; minus infinity would have no gradient
 
 
@@ -78,16 +77,15 @@ class Projection(Head):
 class LabelPosterior(nn.Module):
     """q(c, o|x) = Π q(c_a, o|x) over the attributes a: of the label and, with two `origins`, of where x comes from.
 
-    A discrete attribute has one softmax over all pairs of origin and value; a continuous one, scaled to [−1, 1], has a
-    Gaussian per origin. What the layers put out are logits; the only softmax is taken here.
+    Each attribute says what density its layer's output describes (schema/density.py).
     """
 
     def __init__(self, schema: Schema, features: int, origins: int = 1, continuous_weight: float = 1.0):
         super().__init__()
         self.schema = schema
         self.origins = origins
-        self.weights = [continuous_weight if isinstance(a, Continuous) else 1.0 for a in schema]
-        self.outputs = nn.ModuleList(nn.Linear(features, origins * _outputs(a, origins)) for a in schema)
+        self.weights = [1.0 if a.choices else continuous_weight for a in schema]
+        self.outputs = nn.ModuleList(nn.Linear(features, origins * a.density.outputs(origins)) for a in schema)
 
     def forward(self, h: Features) -> dict[str, Float[Tensor, "batch origin output"]]:
         """Per attribute, what describes q for every origin: logits of the values; or mean, log-variance and a logit."""
@@ -97,10 +95,7 @@ class LabelPosterior(nn.Module):
     def log_prob(self, h: Features, condition: Condition, origin: int = REAL) -> Float[Tensor, "batch attribute"]:
         """log q(c_a, origin|x) in nats; 0 where an attribute is free."""
         outputs = self(h)
-        scores = [
-            _log_prob(a, outputs[a.name], condition.values[a.name].where(condition.given(a.name), 0), origin)
-            for a in self.schema
-        ]
+        scores = [a.density.log_prob(outputs[a.name], condition.codes(a.name), origin) for a in self.schema]
         return torch.stack(scores, dim=1).where(condition.present, 0)
 
     def loss(self, h: Features, condition: Condition, origin: int = REAL) -> Float[Tensor, ""]:
@@ -109,12 +104,12 @@ class LabelPosterior(nn.Module):
 
     def read(self, h: Features) -> Condition:
         """The most likely value of every attribute, whatever the origin."""
-        values = {name: _mode(self.schema[name], output) for name, output in self(h).items()}
+        values = {name: self.schema[name].density.mode(output) for name, output in self(h).items()}
         return Condition(self.schema, values, torch.ones(len(h), len(values), dtype=torch.bool, device=h.device))
 
     def accuracy(self, h: Features, condition: Condition, of: str) -> Terms:
         """How often a discrete attribute that is given is read right, for the log; nothing where none is discrete."""
-        named = [a.name for a in self.schema if not isinstance(a, Continuous)]
+        named = [a.name for a in self.schema.discrete]
         if not named:
             return {}
         read = self.read(h)
@@ -124,33 +119,6 @@ class LabelPosterior(nn.Module):
         return {f"accuracy_{of}": (right & given).sum() / given.sum().clamp(min=1)}
 
 
-def _outputs(a: Attribute, origins: int) -> int:
-    """Logits of the values; or mean, log-variance and, where origins must be told apart, the origin's logit."""
-    return (2 + (origins > 1)) if isinstance(a, Continuous) else len(a.choices)
-
-
-def _log_prob(a: Attribute, output: Float[Tensor, "batch origin output"], codes: Scores, origin: int) -> Scores:
-    """log q(c_a = codes, origin|x); its mean under the label where that is a probability of yes."""
-    if isinstance(a, Flag):
-        no, yes = output.flatten(1).log_softmax(1)[:, 2 * origin : 2 * origin + 2].unbind(1)
-        return codes * yes + (1 - codes) * no
-    if not isinstance(a, Continuous):
-        index = codes.long() + origin * len(a.choices)
-        return output.flatten(1).log_softmax(1).gather(1, index[:, None])[:, 0]
-    mean, log_variance, *logits = output.unbind(2)
-    log_origin = logits[0].log_softmax(1)[:, origin] if logits else 0.0
-    log_variance = soft_clamp(log_variance[:, origin], *LOG_VARIANCE)
-    square = (a.encode(codes)[:, 0] - mean[:, origin]).square()
-    return log_origin - 0.5 * (square / log_variance.exp() + log_variance + LOG_2PI)
-
-
-def _mode(a: Attribute, output: Float[Tensor, "batch origin output"]) -> Scores:
-    """The most likely code; of a continuous attribute the mean for real observations."""
-    if isinstance(a, Continuous):
-        return a.low + (output[:, REAL, 0].clamp(-1, 1) + 1) / 2 * (a.high - a.low)
-    return output.logsumexp(1).argmax(1).float()
-
-
 class Classifier(Head):
     """The auxiliary classifier q(c|x) of AC-GAN, each of its three terms −E log q(c|x) with a weight of its own.
 
@@ -158,7 +126,7 @@ class Classifier(Head):
     fake_weight:       of generated ones, for the critic (it learns to call them what they were meant to be).
     generator_weight:  of generated ones, for the generator (it learns to make what is easily classified).
 
-    continuous_weight: of continuous attributes within each term; the weight of the others is 1.
+    continuous_weight: of measured attributes within each term; the weight of those with named values is 1.
 
     All 1: AC-GAN as published. `generator_weight` 0: only the first term; the generator is not told to obey.
     `real_weight` 0 with codes for labels: InfoGAN's bound of the mutual information (Chen et al. 2016, eq. 5).
@@ -247,8 +215,8 @@ class Contrastive(Head):
     −log [exp(⌊f·v − m_p⌋₋/τ) / (exp(⌊f·v − m_p⌋₋/τ) + Σ exp(⌊f·f′ − m_n⌋₊/τ))], with m_n = 1 − m_p. What is easy
     already (beyond the margins) weighs no more.
 
-    temperature, margin: τ and m_p. width: of the embeddings. apart: values of a continuous attribute are another label
-    when they differ by more than this share of its range.
+    temperature, margin: τ and m_p. width: of the embeddings. apart: values of a measured attribute are another label
+    when they differ by more than this share of its span.
     """
 
     def __init__(
@@ -293,7 +261,6 @@ class Contrastive(Head):
 
     def _differ(self, condition: Condition) -> Bool[Tensor, "batch batch attribute"]:
         """Whether observations i and j are known to have another label, per attribute."""
-        apart = [self.apart * (a.high - a.low) if isinstance(a, Continuous) else 0.5 for a in self.schema]
-        codes = torch.stack([condition.values[a.name] for a in self.schema], dim=1)
-        differ = (codes[:, None] - codes).abs() > torch.tensor(apart, device=codes.device)
+        codes = [(a, condition.values[a.name]) for a in self.schema]
+        differ = torch.stack([a.error(c[:, None], c[None]) > self.apart * a.span for a, c in codes], dim=2)
         return differ & condition.present[:, None] & condition.present

@@ -38,13 +38,7 @@ def code_schema(categorical: int, values: int, continuous: int) -> Schema:
 
 def draw(schema: Schema, n: int, device: torch.device | str = "cpu") -> Condition:
     """n independent uniform codes, from torch's global generator."""
-    u = {a.name: torch.rand(n, device=device) for a in schema}
-    values = {
-        a.name: (a.low + u[a.name] * (a.high - a.low))
-        if isinstance(a, Continuous)
-        else (u[a.name] * len(a.choices)).floor()
-        for a in schema
-    }
+    values = {a.name: a.uniform(torch.rand(n, *a.shape, device=device)) for a in schema}
     return Condition(schema, values, torch.ones(n, len(schema), dtype=torch.bool, device=device))
 
 

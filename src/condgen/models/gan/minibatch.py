@@ -30,7 +30,7 @@ class MinibatchDeviation(nn.Module):
         """Features of a batch that is all real or all generated, each with its group's deviation added."""
         size = math.gcd(len(h), self.group)
         key = condition.schema.names[int(torch.randint(len(condition.schema), ()))]
-        order = condition.values[key].argsort(stable=True)
+        order = condition.schema[key].place(condition.values[key]).argsort(stable=True)
         deviation = (h[order].unflatten(0, (-1, size)).var(1, correction=0) + 1e-6).sqrt()
         told = silu(self.told(deviation)).repeat_interleave(size, 0)
         return h + torch.zeros_like(h).index_copy(0, order, told.to(h.dtype))

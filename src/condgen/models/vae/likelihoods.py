@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
-from condgen.models.gaussian import LOG_2PI, soft_clamp
+from condgen.gaussian import LOG_2PI, soft_clamp
 from condgen.rng import Rng
 
 Batch = Float[Tensor, "batch ..."]

@@ -5,10 +5,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from condgen.conditioning import Encoded, FiLM, TimeEncoder
+from condgen.gaussian import DiagonalGaussian, soft_clamp, standard_normal_like
 from condgen.models.base import Terms
 from condgen.models.flow.matching import FlowMatching
 from condgen.models.flow.paths import Linear
-from condgen.models.gaussian import DiagonalGaussian, soft_clamp, standard_normal_like
 from condgen.networks import MLP
 
 TIME = 64  # width of a flow's encoded time and condition

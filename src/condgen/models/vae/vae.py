@@ -13,11 +13,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from condgen.conditioning import ConditionEncoder, EmptyEncoder, Encoded
+from condgen.gaussian import DiagonalGaussian, soft_clamp
 from condgen.models.base import Batch, Model, Terms
 from condgen.models.flow.guidance import PLAIN, Guidance, dropped
 from condgen.models.flow.matching import SamplerName
 from condgen.models.flow.samplers import Velocity
-from condgen.models.gaussian import DiagonalGaussian, soft_clamp
 from condgen.models.vae.likelihoods import Likelihood
 from condgen.models.vae.perceptual import PerceptualLoss
 from condgen.models.vae.priors import ConditionalFlow, Prior

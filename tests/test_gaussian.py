@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from condgen.models.gaussian import DiagonalGaussian, soft_clamp, standard_normal_like
+from condgen.gaussian import DiagonalGaussian, soft_clamp, standard_normal_like
 
 BOUNDS = [(-12.0, 3.0), (-6.0, 6.0), (0.0, 1.0), (-8.0, 2.0)]
 

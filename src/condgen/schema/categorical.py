@@ -1,0 +1,140 @@
+"""Categorical attributes: one of several named values."""
+
+import math
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from condgen.errors import RequestError, unknown
+from condgen.schema.attributes import Vocabulary, fold
+from condgen.schema.column import Column, missing, text_of
+from condgen.schema.constraints import Constraint, OneOf
+from condgen.schema.density import ChoiceDensity
+from condgen.schema.discrete import Codes, Discrete
+
+MANY = 200  # more distinct texts than this are taken for identifiers or free text
+
+
+class Categorical(Discrete):
+    """One of several named values. Codes are indices into `values`; the plain encoding is one-hot."""
+
+    kind: Literal["categorical"] = "categorical"
+    values: tuple[str, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _values_differ(self) -> "Categorical":
+        if len(set(self.values)) < len(self.values):
+            raise ValueError(f"the attribute '{self.name}' lists the same value twice")
+        return self
+
+    @cached_property
+    def _codes(self) -> dict[str, int]:
+        return {fold(v): i for i, v in reversed(list(enumerate(self.values)))} | {
+            v: i for i, v in enumerate(self.values)
+        }
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The names of the values, in the order of their codes."""
+        return self.values
+
+    def parse(self, value: object, extrapolate: bool = False) -> float:
+        """The code of a person's value (a name or an alias). Raises RequestError with the nearest valid values."""
+        value = self._unalias(value)
+        for spelling in (str(value), fold(value), _plain_number(value)):
+            if spelling in self._codes:
+                return float(self._codes[spelling])
+        if len(parts := str(value).split("|")) > 1 and all(fold(p) in self._codes for p in parts):
+            raise RequestError(f"'{value}' are several values of '{self.name}'; one is needed here.")
+        raise unknown(f"value for '{self.name}':", value, (*self.values, *self.aliases))
+
+    def cell(self, value: object) -> float | None:
+        """The code of a cell; 'none' is a value where it is listed among the values."""
+        known = text_of(value) in self.values or not missing(value)
+        return self.parse(text_of(value)) if known else None
+
+    def format(self, code: int | float) -> str:
+        """The name of the value with this code."""
+        return self.values[int(code)]
+
+    @property
+    def width(self) -> int:
+        """One column per value."""
+        return len(self.values)
+
+    @property
+    def rms(self) -> float:
+        """One in `width` numbers is 1."""
+        return self.width**-0.5
+
+    def encode(self, codes: Codes) -> Float[Tensor, "batch width"]:
+        """One-hot."""
+        return torch.nn.functional.one_hot(codes.long(), len(self.values)).float()
+
+    @property
+    def density(self) -> ChoiceDensity:
+        """A softmax over the values."""
+        return ChoiceDensity(len(self.values))
+
+    def ways(self, vocabulary: Vocabulary) -> tuple[str, ...]:
+        """The values and aliases."""
+        return (*self.values, *self.aliases)
+
+    def phrases(self) -> Iterator[tuple[str, Constraint | None]]:
+        """Its names; its values and aliases, alone or beside a name, as in `red hair` or `digit 7`."""
+        yield from ((name, None) for name in self.names)
+        for word in (*self.values, *self.aliases):
+            yield from self._with_names(word, OneOf(self.codes(word)))
+
+    def meanings(self, vocabulary: Vocabulary) -> Iterator[tuple[str, Constraint]]:
+        """The vocabulary's words for its values."""
+        for word, values in vocabulary["values"].items():
+            codes = tuple(i for i, v in enumerate(self.values) if fold(v) in values)
+            if codes:
+                yield from self._with_names(word, OneOf(codes))
+
+    def _with_names(self, word: str, constraint: Constraint) -> Iterator[tuple[str, Constraint]]:
+        yield word, constraint
+        for name in self.names:
+            yield f"{word} {name}", constraint
+            yield f"{name} {word}", constraint
+
+    @classmethod
+    def of(cls, name: str, values: Iterable[str]) -> "Categorical":
+        """With these values, numbers in numeric order and before other texts."""
+        return cls(name=name, values=tuple(sorted(set(values), key=_in_order)))
+
+    @classmethod
+    def guess(cls, column: Column) -> "Categorical | str":
+        """Whatever has at least two values, and not too many: the kind of what no other kind claims."""
+        distinct = column.distinct
+        if len(distinct) < 2:
+            what = f"is always '{next(iter(distinct))}'" if distinct else "is empty"
+            return f"The column '{column.name}' {what}; it was left out."
+        many = len(distinct) > MANY or (len(distinct) > 20 and len(distinct) > 0.5 * sum(column.counts.values()))
+        if many and not (column.asked_for or column.classes):
+            return (
+                f"The column '{column.name}' has {len(distinct)} distinct texts, like an identifier; it was left out."
+            )
+        return cls.of(column.name, distinct)
+
+
+def _plain_number(value: object) -> str:
+    """5.0 and 5 name the same category: tables often turn a column of integers with gaps into floats."""
+    try:
+        number = float(str(value))
+    except ValueError:
+        return str(value)
+    return str(int(number)) if number.is_integer() else str(value)
+
+
+def _in_order(text: str) -> tuple[float, str]:
+    try:
+        return float(text), text
+    except ValueError:
+        return math.inf, text.casefold()

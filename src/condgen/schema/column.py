@@ -1,0 +1,76 @@
+"""A table's column, looked at once for every kind of attribute that may recognise it."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+_MISSING = {"", "nan", "none", "null", "na", "n/a"}
+
+
+def missing(value: Any) -> bool:
+    """Whether a table's cell holds no value."""
+    return (
+        value is None
+        or (isinstance(value, float) and math.isnan(value))
+        or (isinstance(value, str) and value.strip().casefold() in _MISSING)
+    )
+
+
+def text_of(value: Any) -> str:
+    """A cell as the name of a category: 3.0 and 3 are the same."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(list(value) if isinstance(value, tuple) else value).strip()
+
+
+def hashable(values: Sequence[Any]) -> list[tuple[type, Any]]:
+    """Values with their types, so that 1 and True differ; lists as tuples, what else cannot be hashed as text."""
+    if any(kind.__hash__ is None for kind in set(map(type, values))):
+        values = [_hashable(v) for v in values]
+    return list(zip(map(type, values), values, strict=True))
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, list) and not any(type(v).__hash__ is None for v in value):
+        return tuple(value)
+    return str(value) if type(value).__hash__ is None else value
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's name and cells.
+
+    asked_for: a person named it, so it becomes an attribute even if it looks like an identifier.
+    classes:   its cells are known to be names or numbers of classes.
+    """
+
+    name: str
+    values: Sequence[Any]
+    asked_for: bool = False
+    classes: bool = False
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """How often every text occurs; each distinct cell is looked at once, however often it occurs."""
+        counts: Counter[str] = Counter()
+        for (_, value), n in Counter(hashable(self.values)).items():
+            if not missing(value):
+                counts[text_of(value)] += n
+        return counts
+
+    @cached_property
+    def distinct(self) -> set[str]:
+        """The texts that occur."""
+        return set(self.counts)
+
+    @cached_property
+    def numbers(self) -> list[float] | None:
+        """All distinct texts as finite numbers; None where one is no such number."""
+        try:
+            numbers = [float(t) for t in self.distinct]
+        except ValueError:
+            return None
+        return numbers if all(map(math.isfinite, numbers)) else None

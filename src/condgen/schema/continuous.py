@@ -1,0 +1,207 @@
+"""Continuous attributes: numbers in the range that the data covers."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from condgen.errors import RequestError
+from condgen.schema.attributes import Attribute, Vocabulary
+from condgen.schema.column import Column
+from condgen.schema.constraints import BANDWIDTH, Between, Constraint, nearest
+from condgen.schema.density import GaussianDensity
+
+FEW = 12  # up to this many distinct numbers are categories
+LARGEST = 1e30  # numbers beyond would leave 32 bits when squared or subtracted; they are mistakes
+FREQUENCIES = 4  # of the Fourier features
+
+Codes = Float[Tensor, " batch"]
+
+
+class Continuous(Attribute):
+    """A number in the range [low, high] that the data covers. The plain encoding maps the range to [−1, 1].
+
+    An alias stands for a number or a range: {"teenager": "13..19"}.
+    """
+
+    kind: Literal["continuous"] = "continuous"
+    low: float = Field(allow_inf_nan=False)
+    high: float = Field(allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _range_is_a_range(self) -> "Continuous":
+        if not self.low < self.high:
+            raise ValueError(f"the range of '{self.name}' is empty: low {self.low} must be below high {self.high}")
+        return self
+
+    def ends(self, value: object) -> list[object]:
+        """The ends of a person's range `low..high`, or of an alias of one, still as they were given; any number."""
+        value = self._unalias(value)
+        if isinstance(value, str):
+            return [v.strip() for v in value.split("..")]
+        return list(value) if isinstance(value, list | tuple) else [value]
+
+    def parse(self, value: object, extrapolate: bool = False) -> float:
+        """The number itself. Raises RequestError when it is none, or out of range and extrapolate is false."""
+        try:
+            number = float(str(self._unalias(value)))
+        except ValueError:
+            raise RequestError(
+                f"'{value}' is not a number; '{self.name}' takes {self.low:g} to {self.high:g}."
+            ) from None
+        rounding = 5e-6 * max(abs(self.low), abs(self.high))  # a formatted bound is still within the range
+        inside = self.low - rounding <= number <= self.high + rounding
+        if not math.isfinite(number) or not (inside or extrapolate):
+            raise RequestError(
+                f"{self.name}={value} is out of range: the training data covers {self.low:g} to {self.high:g}. "
+                "Ask within the range, or allow extrapolation (--extrapolate, extrapolate=True)."
+            )
+        return number if extrapolate else min(max(number, self.low), self.high)
+
+    def format(self, code: int | float) -> str:
+        """The number with up to six significant digits."""
+        return f"{code:.6g}"
+
+    @property
+    def width(self) -> int:
+        """One column."""
+        return 1
+
+    @property
+    def rms(self) -> float:
+        """That of a uniform value."""
+        return 3**-0.5
+
+    def encode(self, codes: Codes) -> Float[Tensor, "batch width"]:
+        """The range mapped linearly to [−1, 1]."""
+        return ((codes.float() - self.low) / (self.high - self.low))[:, None] * 2 - 1
+
+    def decode(self, encoded: Float[Tensor, "batch 1"]) -> Codes:
+        """The number with this plain encoding."""
+        return self.low + (encoded[:, 0] + 1) / 2 * (self.high - self.low)
+
+    @property
+    def features_width(self) -> int:
+        """The plain encoding, sines and cosines."""
+        return 1 + 2 * FREQUENCIES
+
+    def features(self, codes: Codes) -> Float[Tensor, "batch feature"]:
+        """The plain encoding and Fourier features of it, so that an embedding may be a smooth curve."""
+        encoded = self.encode(codes)
+        angles = encoded * torch.arange(1, FREQUENCIES + 1, device=encoded.device) * (torch.pi / 2)
+        return torch.cat([encoded, angles.sin(), angles.cos()], dim=1)
+
+    @property
+    def density(self) -> GaussianDensity:
+        """A Gaussian over the plain encoding."""
+        return GaussianDensity(self.encode, self.decode, unit=self.span / 2)
+
+    @property
+    def span(self) -> float:
+        """The width of the range."""
+        return self.high - self.low
+
+    def error(self, read: Float[Tensor, "*batch"], codes: Float[Tensor, "*batch2"]) -> Tensor:
+        """The distance, in the attribute's unit."""
+        return (read - codes).abs()
+
+    def uniform(self, u: Codes) -> Codes:
+        """Every number of the range equally likely."""
+        return self.low + u * self.span
+
+    def counterfactual(self, codes: Codes, generator: torch.Generator | None = None) -> Codes:
+        """Half the range away, towards its farther end."""
+        half = self.span / 2
+        return torch.where(codes < self.low + half, codes + half, codes - half)
+
+    def vicinity(self, codes: Codes, share: float, noise: Callable[[Tensor], Tensor]) -> Codes:
+        """Moved by noise of this share of the range."""
+        return codes + share * self.span * noise(codes)
+
+    def numbered(self, codes: Codes) -> tuple[Int[Tensor, " batch"], int]:
+        """The rank of each number among those that occur."""
+        distinct, number = codes.unique(return_inverse=True)
+        return number, len(distinct)
+
+    def mismatch(
+        self, codes: Codes, rows: Float[Tensor, " row"], given: Bool[Tensor, " row"]
+    ) -> Float[Tensor, "batch row"]:
+        """By the distance; where the data has no such number, the nearest stand in."""
+        outside = (codes[:, None] - rows).relu() + (rows - codes[:, None]).relu()
+        return nearest(outside, given, BANDWIDTH * self.span)
+
+    def constraints(self, operator: str, value: Any, extrapolate: bool = False) -> list[Constraint]:
+        """A number, or a range `low..high`."""
+        shown = f"'{self.name}{operator}{value}'"
+        advice = f"'{self.name}' is a number: ask for one, or for a range such as {self.example}."
+        if operator == "!=" or value == "*" or (isinstance(value, str) and "|" in value):
+            raise RequestError(f"{shown} cannot be asked. {advice}")
+        ends = self.ends(value)
+        if len(ends) not in (1, 2) or not all(str(e) for e in ends):
+            raise RequestError(f"{shown} is not a range. {advice}")
+        low, high = (self.parse(e, extrapolate) for e in (ends[0], ends[-1]))
+        if low > high:
+            raise RequestError(f"{shown} is an empty range: {low:g} is above {high:g}.")
+        return [Between(low, high)]
+
+    @property
+    def example(self) -> str:
+        """A request for the middle half of the range."""
+        quarter = self.span / 4
+        return f"{self.name}={self.low + quarter:.4g}..{self.high - quarter:.4g}"
+
+    def ways(self, vocabulary: Vocabulary) -> tuple[str, ...]:
+        """The range."""
+        return (f"{self.low:g} to {self.high:g}",)
+
+    def meanings(self, vocabulary: Vocabulary) -> Iterator[tuple[str, Constraint]]:
+        """The vocabulary's words for ranges, as far as the attribute covers them."""
+        for entry in self._about("numbers", vocabulary):
+            for word, text in entry.get("words", {}).items():
+                low, _, high = text.partition("..")
+                ends = max(float(low or "-inf"), self.low), min(float(high or "inf"), self.high)
+                if ends[0] <= ends[1]:
+                    yield word, Between(*ends)
+
+    def units(self, vocabulary: Vocabulary) -> Iterable[str]:
+        """Its names and the vocabulary's units: `age`, `years old`."""
+        return (*self.names, *(u for entry in self._about("numbers", vocabulary) for u in entry.get("units", ())))
+
+    def comparisons(self, side: str, vocabulary: Vocabulary) -> Iterable[str]:
+        """The vocabulary's phrases, such as `older than`."""
+        return (word for entry in self._about("numbers", vocabulary) for word in entry.get(side, ()))
+
+    def between(self, low: float, high: float, extrapolate: bool, certain: bool) -> Constraint | None:
+        """The range, as far as the attribute covers it; None where it does not and another may be meant."""
+        if not certain and (low > self.high or high < self.low):
+            return None
+        low, high = (
+            max(low, self.low) if high >= self.low and not (extrapolate and low > -math.inf) else low,
+            min(high, self.high) if low <= self.high and not (extrapolate and high < math.inf) else high,
+        )
+        low, high = (self.parse(end, extrapolate) for end in (low, high))
+        return Between(low, high)
+
+    @classmethod
+    def guess(cls, column: Column) -> "Continuous | str | None":
+        """More than a few distinct numbers that do not number the rows."""
+        numbers = column.numbers
+        if not numbers:
+            return None
+        if max(map(abs, numbers)) > LARGEST:
+            most = max(numbers, key=abs)
+            return f"The column '{column.name}' holds numbers as large as {most:g}; it was left out. Correct them."
+        if len(numbers) <= FEW or column.classes:
+            return None
+        if _is_count(numbers, len(column.values)) and not column.asked_for:
+            return f"The column '{column.name}' numbers the rows; it was left out."
+        return cls(name=column.name, low=min(numbers), high=max(numbers))
+
+
+def _is_count(numbers: list[float], rows: int) -> bool:
+    """Whether these distinct numbers are consecutive integers, one per row."""
+    return len(numbers) == rows and max(numbers) - min(numbers) == rows - 1 and all(n.is_integer() for n in numbers)

@@ -1,0 +1,97 @@
+"""Attributes with a list of named values: what categories and flags have in common."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from condgen.errors import RequestError
+from condgen.schema.attributes import Attribute, fold
+from condgen.schema.constraints import MISMATCH, Constraint, OneOf
+
+Codes = Float[Tensor, " batch"]
+
+
+class Discrete(Attribute):
+    """One of several named values; a code is the index of a value."""
+
+    @property
+    @abstractmethod
+    def choices(self) -> tuple[str, ...]:
+        """The names of the values, in the order of their codes."""
+
+    @abstractmethod
+    def parse(self, value: object, extrapolate: bool = False) -> float:
+        """The code of a person's value. Raises RequestError with the nearest valid values."""
+
+    def codes(self, value: object) -> tuple[int, ...]:
+        """The codes of a person's value, of several joined by |, or of an alias of either.
+
+        Raises RequestError with the nearest valid values.
+        """
+        value = self._unalias(value)
+        several = value.split("|") if isinstance(value, str) and value not in self.choices else [value]
+        parsed = (int(self.parse(v.strip() if isinstance(v, str) else v)) for v in several)
+        return tuple(dict.fromkeys(parsed))
+
+    def error(self, read: Float[Tensor, "*batch"], codes: Float[Tensor, "*batch2"]) -> Tensor:
+        """1 where values differ, else 0."""
+        return ((read - codes).abs() > 0.5).float()
+
+    def uniform(self, u: Codes) -> Codes:
+        """Every value equally likely."""
+        count = len(self.choices)
+        return (u * count).floor().clamp(max=count - 1)
+
+    def counterfactual(self, codes: Codes, generator: torch.Generator | None = None) -> Codes:
+        """Any other value, all equally likely."""
+        count = len(self.choices)
+        step = torch.randint(1, max(count, 2), codes.shape, generator=generator)
+        return (codes + step.to(codes.device)) % count
+
+    def numbered(self, codes: Codes) -> tuple[Int[Tensor, " batch"], int]:
+        """The codes themselves, of all values."""
+        return self.hard(codes).long(), len(self.choices)
+
+    def mismatch(
+        self, codes: Codes, rows: Float[Tensor, " row"], given: Bool[Tensor, " row"]
+    ) -> Float[Tensor, "batch row"]:
+        """The same for every row with another value."""
+        return MISMATCH * (codes[:, None] != rows).float()
+
+    def constraints(self, operator: str, value: Any, extrapolate: bool = False) -> list[Constraint]:
+        """One of some values, or any other than those for `!=`; for `*`, a constraint for each value."""
+        if value == "*" and operator != "!=":
+            return [OneOf((code,)) for code in range(len(self.choices))]
+        values = self.choices if value == "*" else _several(value)
+        asked = OneOf(tuple(dict.fromkeys(code for v in values for code in self.codes(v))))
+        if not asked.codes:
+            raise RequestError(f"No value is given for '{self.name}', as in {self.example}.")
+        if operator != "!=":
+            return [asked]
+        if not (rest := asked.others(self)):
+            raise RequestError(f"'{self.name}!={value}' excludes every value of '{self.name}'.")
+        return [OneOf(rest, negated=True)]
+
+    def opposite(self, constraint: Constraint) -> Constraint:
+        """One of the other values."""
+        if not isinstance(constraint, OneOf) or not (rest := constraint.others(self)):
+            raise RequestError(f"the negation excludes every value of '{self.name}'.")
+        return OneOf(rest, negated=True)
+
+    @property
+    def example(self) -> str:
+        """A request for the last value."""
+        return f"{self.name}={self.choices[-1]}"
+
+    def bare(self, word: str) -> str | None:
+        """The value of this name."""
+        return word if fold(word) in map(fold, self.choices) else super().bare(word)
+
+
+def _several(value: Any) -> Sequence[Any]:
+    """The values listed in a collection, or the one given."""
+    return list(value) if isinstance(value, list | tuple | set | range) else [value]
