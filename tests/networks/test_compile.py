@@ -6,14 +6,14 @@ import sys
 SCRIPT = """
 import torch
 from condgen.conditioning import MECHANISMS, Encoded
-from condgen.models.backbones import Backbones
+from condgen.models.backbones import Backbones, Size
 
 x, c = torch.randn(2, 1, 16, 16), Encoded(torch.randn(2, 8), torch.randn(2, 3, 8))
 for backbone in ("unet", "transformer"):
     for name in MECHANISMS:
         if name == "none":
             continue
-        network = Backbones((1, 16, 16), 8, 32, 1).field(name, backbone)
+        network = Backbones((1, 16, 16), 8, Size()).field(name, backbone)
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter.normal_(std=0.2)

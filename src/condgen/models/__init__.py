@@ -1,6 +1,6 @@
 """The families of models, by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from condgen.errors import unknown
@@ -13,6 +13,7 @@ from condgen.models.gan.gan import GAN
 from condgen.models.gan.infogan import InfoGAN, infogan
 from condgen.models.vae.builders import autoencoder, cvae, vae
 from condgen.models.vae.vae import VAE, Autoencoder
+from condgen.parameters import used
 from condgen.schema import Schema
 
 MODELS: dict[str, Callable[..., Model]] = {
@@ -55,4 +56,27 @@ def build(name: str, schema: Schema, shape: tuple[int, ...], **arguments: Any) -
     return base.build(MODELS, name, schema, shape, **arguments)
 
 
-__all__ = ["GAN", "MODELS", "TRAINING", "VAE", "Autoencoder", "Flow", "InfoGAN", "MeanFlow", "Model", "build"]
+def counting(recipe: Mapping[str, Any], schema: Schema, shape: tuple[int, ...]) -> dict[str, Any]:
+    """All arguments of a recipe that count, defaults included. Those of earlier versions name some that do not."""
+    return used(MODELS[recipe["model"]], recipe["arguments"], (schema, shape), strict=False)
+
+
+def rebuild(recipe: Mapping[str, Any], schema: Schema, shape: tuple[int, ...]) -> Model:
+    """The model of a recipe, its weights new."""
+    return build(recipe["model"], schema, shape, **counting(recipe, schema, shape))
+
+
+__all__ = [
+    "GAN",
+    "MODELS",
+    "TRAINING",
+    "VAE",
+    "Autoencoder",
+    "Flow",
+    "InfoGAN",
+    "MeanFlow",
+    "Model",
+    "build",
+    "counting",
+    "rebuild",
+]

@@ -1,20 +1,66 @@
 """Networks that fit the data, convolutional for images, dense for vectors: what families build their players from."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal, TypedDict
 
 from pydantic import Field
 from torch import nn
 
 from condgen.conditioning import ConditionEncoder, EmbeddingEncoder, Mechanism, PlainEncoder, mechanism
-from condgen.models.vae.perceptual import PatchCritic, PerceptualLoss
 from condgen.networks import MLP, ConvDecoder, ConvEncoder, Transformer, UNet
 from condgen.networks.conv import ImageShape
+from condgen.parameters import OfData, Setting
 from condgen.schema import Schema
 
 MechanismName = Literal["none", "concat", "film", "norm", "modulate", "attention"]
 BackboneName = Literal["unet", "transformer"]
 Count = Annotated[int, Field(ge=1)]
 Weight = Annotated[float, Field(ge=0)]
+
+IMAGES = OfData("images", "the data holds vectors", lambda schema, shape: len(shape) == 3)
+NUMBERS = OfData(
+    "attributes that are numbers",
+    "the data has none",
+    lambda schema, shape: any(not a.choices for a in schema),
+)
+
+# ---- settings that several families share, with the part they belong to
+
+EnteringBy = Annotated[MechanismName, Setting("How the condition enters the layers.", part="condition")]
+OptionalEmbedding = Annotated[
+    int,
+    Field(ge=0),
+    Setting(
+        "Width of learned embeddings with a learned null for attributes left free; 0 for a plain encoding.",
+        part="condition",
+    ),
+]
+Embedding = Annotated[
+    Count, Setting("Width of learned embeddings and nulls of attributes, and of the encoded time.", part="condition")
+]
+Additive = Annotated[
+    bool,
+    Setting("No attribute changes what another says, for combinations never seen together.", part="condition"),
+]
+ConditionDropout = Annotated[
+    float,
+    Field(ge=0, lt=1),
+    Setting("Chance that training leaves an attribute free, and as often all or some of them.", part="condition"),
+]
+Backbone = Annotated[BackboneName | None, Setting("Network for images; unet unless given.", part="networks"), IMAGES]
+LatentSize = Annotated[Count, Setting("Dimensions of the latent.", part="networks")]
+
+
+@dataclass(frozen=True)
+class Size:
+    """The size of networks."""
+
+    channels: Annotated[
+        Count, Setting("Channels at the patchified resolution; dense layers are twice as wide.", part="networks")
+    ] = 32
+    depth: Annotated[
+        Count, Setting("Blocks a stage of a convolutional network, or number of dense layers.", part="networks")
+    ] = 1
 
 
 class Entrance(TypedDict):
@@ -28,17 +74,14 @@ class Entrance(TypedDict):
 class Backbones:
     """Encoders and decoders for observations of one shape, whose layers see conditions of one width.
 
-    Images get convolutions of `channels` at the patchified resolution, `depth` blocks a stage; vectors get `depth`
-    dense layers of 2·`channels`. With `input_only` the condition enters the first layer and no other.
+    Images get convolutions, vectors dense layers. With `input_only` the condition enters the first layer and no other.
     """
 
-    def __init__(
-        self, shape: tuple[int, ...], condition_width: int, channels: int, depth: int, input_only: bool = False
-    ):
+    def __init__(self, shape: tuple[int, ...], condition_width: int, size: Size, input_only: bool = False):
         self.shape = shape
         self.condition_width = condition_width
-        self.channels = channels
-        self.depth = depth
+        self.channels = size.channels
+        self.depth = size.depth
         self.input_only = input_only
 
     def encoder(self, by: str, outputs: int) -> nn.Module:
@@ -58,13 +101,11 @@ class Backbones:
     def field(self, by: str, backbone: BackboneName | None = None) -> nn.Module:
         """Observations to as many numbers: the named backbone for images (unet unless named), dense layers for vectors.
 
-        Raises ValueError when the condition would reach no layer, or a backbone is named for vectors.
+        Raises ValueError when the condition would reach no layer.
         """
         if by == "none":
             raise ValueError("the condition would reach no layer, so requests could not be obeyed; choose a mechanism")
         if len(self.shape) == 1:
-            if backbone:
-                raise ValueError(f"the backbone {backbone} is for images; vectors get dense layers (leave it out)")
             return MLP(self.shape[0], self._hidden(), self.shape[0], **self._entrance(by))
         network = {"unet": UNet, "transformer": Transformer}[backbone or "unet"]
         return network(
@@ -74,14 +115,6 @@ class Backbones:
             channels=self.channels,
             depth=self.depth,
         )
-
-    def realism(self, perceptual: float, adversarial: float, after: int) -> PerceptualLoss | None:
-        """What makes reconstructed images look real, if asked for. Raises ValueError for vectors."""
-        if not perceptual and not adversarial:
-            return None
-        if len(self.shape) == 1:
-            raise ValueError("the terms perceptual and adversarial are for images; vectors have no patches")
-        return PerceptualLoss(PatchCritic(self._image(), self.channels), perceptual, adversarial, after)
 
     def _entrance(self, by: str) -> Entrance:
         inner = "none" if self.input_only else by

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from condgen.errors import RequestError
-from condgen.parameters import validated
+from condgen.parameters import used
 from condgen.rng import Rng
 from condgen.schema import Condition, LabelDistribution, Schema
 
@@ -65,11 +65,14 @@ class Model(nn.Module):
 def build(
     builders: dict[str, Callable[..., Model]], name: str, schema: Schema, shape: tuple[int, ...], **arguments: Any
 ) -> Model:
-    """The model that a builder makes, with its recipe attached. Raises RequestError when the arguments do not fit."""
-    complete = validated(builders[name], arguments)
+    """The model that a builder makes, with its recipe attached: all arguments that count, defaults included.
+
+    Raises RequestError when the arguments do not fit, and for one that would change nothing.
+    """
+    counting = used(builders[name], arguments, (schema, tuple(shape)))
     try:
-        model = builders[name](schema, tuple(shape), **complete)
+        model = builders[name](schema, tuple(shape), **counting)
     except ValueError as error:
         raise RequestError(f"Cannot build the model '{name}': {error}.") from None
-    model.recipe = {"model": name, "arguments": complete}
+    model.recipe = {"model": name, "arguments": counting}
     return model

@@ -11,8 +11,9 @@ from jaxtyping import Float, Int
 from pydantic import ValidationError
 from torch import Tensor
 
+from condgen import models
 from condgen.errors import CondgenError, RequestError, RunError
-from condgen.models import Model, build
+from condgen.models import Model
 from condgen.requests.request import Request, Requestable, parse_requests
 from condgen.rng import Rng
 from condgen.runs.editing import EditOptions, edited
@@ -230,7 +231,7 @@ def rebuild(info: Info) -> Model:
     """The model of a checkpoint, its weights still random. Raises RunError when this condgen does not know it."""
     try:
         schema = Schema.model_validate(info.schema)
-        return build(info.recipe["model"], schema, tuple(info.shape), **info.recipe["arguments"])
+        return models.rebuild(info.recipe, schema, tuple(info.shape))
     except ValidationError as error:
         raise RunError(f"The schema of the run cannot be read: {error.errors()[0]['msg']}.") from None
     except (CondgenError, KeyError) as error:

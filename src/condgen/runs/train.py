@@ -13,7 +13,7 @@ from condgen.errors import DataError, RequestError, RunError, unknown
 from condgen.models import MODELS, TRAINING, Flow, MeanFlow, Model, build
 from condgen.models.flow.guidance import Weights
 from condgen.models.flow.meanflow import meanflow
-from condgen.parameters import keyword_arguments, validated
+from condgen.parameters import keyword_arguments, used, validated
 from condgen.runs.run import Run, explain_mismatch, rebuild
 from condgen.runs.samples import new_folder
 from condgen.runs.sampling import SamplingOptions
@@ -158,15 +158,19 @@ def _preview(model: Model, data: Splits) -> Preview:
 
 
 def split_arguments(model: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The complete arguments of a model's builder, and of Training. Raises RequestError for what fits neither."""
+    """The given arguments of a model's builder, converted, and all of TrainingConfig.
+
+    Raises RequestError for what fits neither, and for what would change nothing, as far as the arguments alone say.
+    """
     if model not in MODELS:
         raise unknown("model", model, MODELS)
     of_model, of_training = keyword_arguments(MODELS[model]), keyword_arguments(TrainingConfig)
     for name in arguments:
         if name not in of_model and name not in of_training:
             raise unknown(f"setting of {model}", name, [*of_model, *of_training])
+    counting = used(MODELS[model], {k: v for k, v in arguments.items() if k in of_model})
     return (
-        validated(MODELS[model], {k: v for k, v in arguments.items() if k in of_model}),
+        {k: v for k, v in counting.items() if k in arguments},
         validated(TrainingConfig, TRAINING[model] | {k: v for k, v in arguments.items() if k in of_training}),
     )
 

@@ -17,7 +17,7 @@ from condgen.models.gan.builders import conditional_gan
 from condgen.models.gan.gan import Curriculum, Penalty, Vicinity
 from condgen.models.gan.heads import Classifier, Head
 from condgen.models.gan.losses import LOSSES
-from condgen.parameters import keyword_arguments
+from condgen.parameters import described, keyword_arguments
 from condgen.rng import Rng
 from condgen.schema import Condition, Continuous, Schema
 
@@ -250,7 +250,8 @@ def test_penalties_are_added_at_every_kth_step_with_k_times_the_weight(
     people: Schema, name: str, r1: float, r2: float, every: int
 ) -> None:
     arguments: dict[str, Any] = {} if name == "gan" else {"vicinity": 0.0}
-    model = small(name, people, r1=r1, r2=r2, penalty_every=every, **arguments)
+    arguments |= {"penalty_every": every} if r1 or r2 else {}
+    model = small(name, people, r1=r1, r2=r2, **arguments)
     x, c = batch(people)
     torch.manual_seed(5)
     fake = model.generate(c)
@@ -541,25 +542,25 @@ def test_the_critic_judges_near_labels_and_sees_observations_generated_for_label
     ("images", "chance"), [(0, 1), (100, 1), (150, 0.775), (200, 0.55), (299, 0.1045), (300, 0.1), (10**9, 0.1)]
 )
 def test_a_transition_asks_nothing_then_linearly_more_then_all_but_the_dropout(images: int, chance: float) -> None:
-    assert Curriculum(0.1, 100, 300).chance(images) == pytest.approx(chance)
+    assert Curriculum(0.1, (100, 300)).chance(images) == pytest.approx(chance)
 
 
 @pytest.mark.parametrize("images", [0, 1, 10**6])
 def test_without_a_transition_only_the_dropout_leaves_attributes_free(images: int) -> None:
-    assert Curriculum().chance(images) == 0
+    assert Curriculum(0.0).chance(images) == 0
     assert Curriculum(0.2).chance(images) == 0.2
-    assert Curriculum(0.2, 0, 1000).chance(500) == pytest.approx(0.6)
+    assert Curriculum(0.2, (0, 1000)).chance(500) == pytest.approx(0.6)
 
 
 def test_a_transition_may_be_abrupt() -> None:
-    assert [Curriculum(0.1, 50, 50).chance(images) for images in (0, 49, 50)] == [1, 1, 0.1]
+    assert [Curriculum(0.1, (50, 50)).chance(images) for images in (0, 49, 50)] == [1, 1, 0.1]
 
 
 def test_a_curriculum_leaves_that_share_of_attributes_free(people: Schema) -> None:
     condition = requests(people).repeat(400)
-    shares = [Curriculum(0.1, 0, 100)(condition, images).present.float().mean().item() for images in (0, 50, 100)]
+    shares = [Curriculum(0.1, (0, 100))(condition, images).present.float().mean().item() for images in (0, 50, 100)]
     assert shares == pytest.approx([0, 0.45, 0.9], abs=0.02)
-    assert Curriculum()(condition, 0) is condition
+    assert Curriculum(0.0)(condition, 0) is condition
 
 
 @pytest.mark.parametrize("name", ["cgan", "acgan", "projection"])
@@ -583,8 +584,8 @@ def test_training_goes_from_unconditional_to_conditional_as_images_pass_and_eval
 
 def test_condition_dropout_needs_embeddings_and_acts_only_while_training(people: Schema) -> None:
     seen: list[float] = []
-    for embedding in (0, 8):
-        model = small("acgan", people, embedding=embedding, condition_dropout=0.9)
+    for arguments in ({}, {"embedding": 8, "condition_dropout": 0.9}):
+        model = small("acgan", people, **arguments)
         model.generator.register_forward_pre_hook(lambda m, i: seen.append(i[1].present.float().mean().item()))
         x, c = batch(people, n=200)
         for player in ("critic", "generator"):
@@ -599,8 +600,12 @@ def test_condition_dropout_needs_embeddings_and_acts_only_while_training(people:
         ("cgan", {"mechanism": "none"}, "its generator would not see the condition; choose a mechanism, or .* gan"),
         ("acgan", {"mechanism": "none"}, "its generator would not see the condition"),
         ("cgan", {"critic_mechanism": "none"}, "nothing in its critic would see the condition; choose a critic_mech"),
-        ("cgan", {"transition": (10, 100)}, "needs an encoding of 'free'.* set embedding"),
-        ("acgan", {"transition": (0, 100)}, "needs an encoding of 'free'"),
+        ("cgan", {"transition": (10, 100)}, "transition of cgan counts only with embedding.* set `embedding=64`"),
+        ("acgan", {"condition_dropout": 0.1}, "condition_dropout of acgan counts only with embedding"),
+        ("gan", {"r1": 0.0, "penalty_every": 2}, "penalty_every of gan counts only with r1 or r2"),
+        ("projection", {"augment_chance": 0.2}, "augment_chance of projection counts only with augment"),
+        ("reacgan", {"head_weight": 0.0, "margin": 0.5}, "margin of reacgan counts only with head_weight"),
+        ("cgan", {"deviation": 1}, "a group of one observation has no deviation"),
         ("cgan", {"transition": (100, 10), "embedding": 8}, "ends, at image 10, before it starts, at 100"),
         ("cgan", {"transition": (100, 0), "embedding": 8}, "ends, at image 0, before it starts, at 100"),
         ("cgan", {"r1": -1.0}, "r1=-1.0"),
@@ -654,13 +659,21 @@ def test_arguments_of_the_head_reach_it(people: Schema, name: str) -> None:
 @every_conditional_family
 def test_a_builder_takes_the_arguments_of_every_conditional_gan_and_of_its_head(people: Schema, name: str) -> None:
     head = type(small(name, people).critic.head)
-    assert keyword_arguments(MODELS[name]) == keyword_arguments(conditional_gan) | keyword_arguments(head)
     assert set(HEAD_ARGUMENTS.get(name, {})) == set(keyword_arguments(head))
+    assert keyword_arguments(head).items() <= keyword_arguments(MODELS[name]).items()
+    parts = {each.name for each in described(MODELS[name]) if each.part == "head"}
+    assert parts == set(keyword_arguments(head))
     assert MODELS[name].__name__ == name
     assert issubclass(head, Head)
-    described = inspect.getdoc(MODELS[name]) or ""
-    assert (inspect.getdoc(conditional_gan) or "-")[:80] in described
-    assert (inspect.getdoc(head) or "-")[:40] in described
+    told = inspect.getdoc(MODELS[name]) or ""
+    assert (inspect.getdoc(conditional_gan) or "-")[:80] in told
+    assert (inspect.getdoc(head) or "-")[:40] in told
+
+
+@every_conditional_family
+def test_conditional_families_differ_by_their_head_alone(people: Schema, name: str) -> None:
+    others = {each.name for each in described(MODELS[name]) if each.part != "head"}
+    assert others == set(keyword_arguments(MODELS["cgan"]))
 
 
 @pytest.mark.parametrize("name", CONDITIONAL)
@@ -668,6 +681,7 @@ def test_other_arguments_reach_their_parts(people: Schema, name: str) -> None:
     model = small(
         name,
         people,
+        IMAGE,
         loss="hinge",
         r1=0.2,
         r2=0.3,
@@ -685,7 +699,7 @@ def test_other_arguments_reach_their_parts(people: Schema, name: str) -> None:
     assert model.penalty == Penalty(0.2, 0.3, 5)
     assert (model.augment.names, model.augment.chance) == (("color", "cutout"), 0.4)
     assert model.vicinity == Vicinity(0.06, "soft")
-    assert model.curriculum == Curriculum(0.15, 7, 9)
+    assert model.curriculum == Curriculum(0.15, (7, 9))
     assert model.generator.latent == 3
     assert model.condition_encoder.width == 10
     assert {"one_step", "conditional", "handles_missing"} == model.capabilities
@@ -693,7 +707,7 @@ def test_other_arguments_reach_their_parts(people: Schema, name: str) -> None:
 
 def test_arguments_of_the_unconditional_gan_reach_their_parts(people: Schema) -> None:
     arguments: dict[str, Any] = {"loss": "hinge", "r1": 0.2, "r2": 0.3, "penalty_every": 5}
-    model = small("gan", people, **arguments, augment=("color",), augment_chance=0.4)
+    model = small("gan", people, IMAGE, **arguments, augment=("color",), augment_chance=0.4)
     assert model.loss is LOSSES["hinge"]
     assert model.penalty == Penalty(0.2, 0.3, 5)
     assert (model.augment.names, model.augment.chance) == (("color",), 0.4)
@@ -804,9 +818,16 @@ def test_a_new_critic_with_spectral_norm_has_finite_losses(
     assert model.train()(x, c, "critic")["loss"].isfinite()
 
 
-def test_augmentation_leaves_vectors_alone(people: Schema) -> None:
-    model, (x, c) = small("cgan", people, augment=tuple(AUGMENTATIONS)), batch(people)
-    assert model.train()(x, c, "critic")["loss"].isfinite()
+def test_augmentation_is_for_images(people: Schema) -> None:
+    with pytest.raises(RequestError, match=r"augment of cgan is for images.* leave out `augment`"):
+        small("cgan", people, augment=tuple(AUGMENTATIONS))
+
+
+def test_a_vicinity_is_for_numbers(people: Schema) -> None:
+    named = Schema(attributes=people.attributes[:2])
+    assert not {"vicinity", "kernel"} & small("cgan", named).recipe["arguments"].keys()
+    with pytest.raises(RequestError, match="vicinity of cgan is for attributes that are numbers"):
+        small("cgan", named, vicinity=0.1)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from condgen.errors import RequestError, RunError
 from condgen.evaluation.comparison.comparison import Failure
 from condgen.evaluation.measure import fingerprint
 from condgen.evaluation.report import FILE, Recipe, Report
-from condgen.models import build
+from condgen.models import build, counting
 from condgen.runs.run import Run
 from condgen.runs.train import resume, split_arguments, train
 from condgen.training import Monitor, checkpoint
@@ -49,10 +49,11 @@ class Cell:
         """Of its folder."""
         return f"{self.label}-{self.arguments['seed']}"
 
-    def settings(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The recipe of the model and the settings of Training, complete, as a checkpoint has them."""
+    def settings(self, data: Splits) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The recipe of the model and the settings of training on this data, complete, as a checkpoint has them."""
         of_model, of_training = split_arguments(self.model, self.arguments)
-        return {"model": self.model, "arguments": of_model}, of_training
+        recipe = {"model": self.model, "arguments": of_model}
+        return {**recipe, "arguments": counting(recipe, data.schema, data.shape)}, of_training
 
 
 def cells(
@@ -103,8 +104,8 @@ def _must_be_possible(planned: Sequence[Cell], data: Splits) -> None:
     reasons: dict[str, list[str]] = {}
     for cell in planned:
         try:
-            recipe, _ = cell.settings()
-            build(cell.model, data.schema, data.shape, **recipe["arguments"])
+            of_model, _ = split_arguments(cell.model, cell.arguments)
+            build(cell.model, data.schema, data.shape, **of_model)
         except RequestError as error:
             reasons.setdefault(str(error), []).append(cell.label)
     if not reasons:
@@ -195,7 +196,7 @@ class Grid:
 
     def _failure(self, cell: Cell, reason: str) -> Failure:
         """The failure of a cell, described as the report of its run would have been."""
-        recipe, training = cell.settings()
+        recipe, training = cell.settings(self.data)
         data = {"fingerprint": self.data.train.fingerprint}
         return Failure({"path": cell.name, **recipe, "training": training, "data": data}, reason, dict(self.sampling))
 
@@ -205,8 +206,9 @@ class Grid:
         info = _begun(folder)
         if info is None:
             return
-        recipe, training = cell.settings()
-        here, wanted = {**info.recipe["arguments"], **info.training}, {**recipe["arguments"], **training}
+        recipe, training = cell.settings(self.data)
+        here = {**counting(info.recipe, self.data.schema, self.data.shape), **info.training}
+        wanted = {**recipe["arguments"], **training}
         there = {"model": info.recipe["model"], "data": info.data.get("fingerprint"), **here}
         asked = {"model": cell.model, "data": self.data.train.fingerprint, **wanted}
         differing = [name for name in {**asked, **there} if _plain(there.get(name)) != _plain(asked.get(name))]

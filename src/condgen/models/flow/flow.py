@@ -4,6 +4,7 @@ A path says how noise and data are mixed at time t, a network what to make of th
 velocity: three independent parts. Everything a request leaves free is the network's learned null.
 """
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import torch
@@ -13,17 +14,26 @@ from torch import Tensor, nn
 
 from condgen.conditioning import ConditionEncoder, EmbeddingEncoder, Encoded, TimeEncoder
 from condgen.gaussian import DiagonalGaussian
-from condgen.models.backbones import BackboneName, Backbones, Count, MechanismName
+from condgen.models.backbones import (
+    Additive,
+    Backbone,
+    Backbones,
+    ConditionDropout,
+    Count,
+    Embedding,
+    EnteringBy,
+    Size,
+)
 from condgen.models.base import Batch, Model, Terms
-from condgen.models.flow.guidance import PLAIN, Guidance, dropped
-from condgen.models.flow.matching import FlowMatching, SamplerName, TimesName, reversible
-from condgen.models.flow.paths import PATHS, PredictionName, Time, expand_like
+from condgen.models.flow.guidance import PLAIN, Guidance, GuidanceWeight, dropped
+from condgen.models.flow.matching import FlowMatching, SamplerName, reversible
+from condgen.models.flow.paths import PATHS, PathName, Time, expand_like
 from condgen.models.flow.samplers import Velocity
+from condgen.parameters import Part, Setting, composed
 from condgen.rng import Rng
 from condgen.schema import Condition, Schema
 
 Latent = Float[Tensor, "batch latent"]
-PathName = Literal["linear", "vp"]
 CouplingName = Literal["independent", "optimal"]
 
 
@@ -176,50 +186,40 @@ def slerp(a: Batch, b: Batch, s: float) -> Batch:
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+@composed(depth=2)
 def flow(
     schema: Schema,
     shape: tuple[int, ...],
     *,
-    mechanism: MechanismName = "film",
-    backbone: BackboneName | None = None,
+    mechanism: EnteringBy = "film",
+    embedding: Embedding = 64,
+    additive: Additive = False,
+    condition_dropout: ConditionDropout = 0.1,
+    backbone: Backbone = None,
+    size: Size,
     path: PathName = "linear",
-    predict: PredictionName = "velocity",
-    times: TimesName = "uniform",
-    coupling: CouplingName = "independent",
-    channels: Count = 32,
-    depth: Count = 2,
-    embedding: Count = 64,
-    additive: bool = False,
-    condition_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
-    guidance: float = 1.0,
-    guidance_from: Share = 0.0,
-    guidance_to: Share = 1.0,
-    steps: Count = 16,
-    sampler: SamplerName = "heun",
+    matching: Annotated[Callable[..., FlowMatching], Part(FlowMatching)],
+    coupling: Annotated[
+        CouplingName, Setting("Which noise belongs to which data: any, or the nearest in a batch.", part="path")
+    ] = "independent",
+    guidance: GuidanceWeight = 1.0,
+    guidance_from: Annotated[Share, Setting("Time at which guidance starts; noise is at 0.", part="sampling")] = 0.0,
+    guidance_to: Annotated[Share, Setting("Time at which guidance ends; data is at 1.", part="sampling")] = 1.0,
+    steps: Annotated[Count, Setting("Steps from noise to data.", part="sampling")] = 16,
+    sampler: Annotated[SamplerName, Setting("Method of integration from noise to data.", part="sampling")] = "heun",
 ) -> Flow:
-    """A conditional flow.
-
-    backbone:           for images, unet (the default) or transformer; vectors get dense layers.
-    embedding:          width of the learned embeddings and nulls of attributes, and of the encoded time.
-    additive:           no attribute changes what another says, for combinations never seen together.
-    condition_dropout:  the chance that training leaves an attribute of a sample free, and that it leaves all free.
-    guidance, steps, sampler:  how it is sampled unless a call says otherwise; guidance acts from `guidance_from` to
-                        `guidance_to`, where noise is at 0 and data at 1.
-    """
+    """A conditional flow: a velocity carries noise to data, in many steps, with guidance and exact likelihoods."""
     if guidance_from >= guidance_to:
         raise ValueError(f"guidance would act nowhere: guidance_from={guidance_from}, guidance_to={guidance_to}")
-    parts = Backbones(shape, embedding, channels, depth)
     return Flow(
         schema,
         shape,
         condition_encoder=EmbeddingEncoder(schema, embedding, additive),
-        transport=FlowMatching(
+        transport=matching(
             shape,
-            network=parts.field(mechanism, backbone),
+            network=Backbones(shape, embedding, size).field(mechanism, backbone),
             time_encoder=TimeEncoder(embedding, embedding, additive=additive),
             path=PATHS[path](),
-            predict=predict,
-            times=times,
         ),
         coupling=coupling,
         condition_dropout=condition_dropout,

@@ -12,18 +12,26 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
 import torch
 
 from condgen.errors import RequestError
 from condgen.models.flow.paths import Time
 from condgen.models.flow.samplers import State, Velocity
+from condgen.parameters import Setting
 from condgen.schema import Condition, Schema
 
 Weights = int | float | Mapping[str, int | float]
 Field = Callable[[Condition], Velocity]
 EVERYWHERE = (0.0, 1.0)
+GuidanceWeight = Annotated[
+    float,
+    Setting(
+        "Weight of the condition in sampling, unless a call says otherwise; 1 is none, more is stricter.",
+        part="sampling",
+    ),
+]
 
 
 @runtime_checkable

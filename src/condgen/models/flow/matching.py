@@ -3,7 +3,7 @@
 What a flow in pixels and a flow in the latents of an autoencoder have in common. It knows encoded conditions only.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
@@ -15,6 +15,7 @@ from condgen.models.flow.density import directions, log_density
 from condgen.models.flow.paths import Path, PredictionName, Time, expand_like, preconditioning
 from condgen.models.flow.samplers import SAMPLERS, Velocity
 from condgen.models.flow.standardise import Standardiser
+from condgen.parameters import Setting
 
 SamplerName = Literal["euler", "heun", "dpm", "dopri"]
 TimesName = Literal["uniform", "logit-normal"]
@@ -34,8 +35,12 @@ class FlowMatching(nn.Module):
         network: nn.Module,
         time_encoder: TimeEncoder,
         path: Path,
-        predict: PredictionName = "velocity",
-        times: TimesName = "uniform",
+        predict: Annotated[
+            PredictionName, Setting("Quantity that the loss compares, which is how it weighs times.", part="path")
+        ] = "velocity",
+        times: Annotated[
+            TimesName, Setting("Times that training looks at: all alike, or more in the middle.", part="path")
+        ] = "uniform",
     ):
         super().__init__()
         self.shape = shape

@@ -16,17 +16,17 @@ from itertools import pairwise
 from typing import Annotated, NamedTuple
 
 import torch
-from pydantic import Field
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from condgen.conditioning import ConditionEncoder, EmbeddingEncoder, Encoded, TimeEncoder
-from condgen.models.backbones import BackboneName, Backbones, Count, MechanismName
+from condgen.models.backbones import Backbone, Backbones, ConditionDropout, Count, Embedding, EnteringBy, Size
 from condgen.models.base import Batch, Model, Terms
-from condgen.models.flow.flow import Flow, PathName, Share
+from condgen.models.flow.flow import Flow, Share
 from condgen.models.flow.guidance import dropped
-from condgen.models.flow.paths import PATHS, Path, Time, expand_like, preconditioning
+from condgen.models.flow.paths import PATHS, Path, PathName, Time, expand_like, preconditioning
 from condgen.models.flow.standardise import Standardiser
+from condgen.parameters import Setting, composed
 from condgen.rng import Rng
 from condgen.schema import Condition, Schema
 
@@ -181,32 +181,29 @@ class MeanFlow(Model):
         return x.clamp(0, 1) if len(self.shape) == 3 else x
 
 
+@composed(depth=2)
 def meanflow(
     schema: Schema,
     shape: tuple[int, ...],
     *,
-    mechanism: MechanismName = "film",
-    backbone: BackboneName | None = None,
+    mechanism: EnteringBy = "film",
+    embedding: Embedding = 64,
+    condition_dropout: ConditionDropout = 0.1,
+    backbone: Backbone = None,
+    size: Size,
     path: PathName = "linear",
-    channels: Count = 32,
-    depth: Count = 2,
-    embedding: Count = 64,
-    condition_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
-    guidance: float = 1.0,
-    share: Share = 0.5,
-    steps: Count = 1,
+    guidance: Annotated[
+        float, Setting("Weight of the condition that is learned; sampling cannot change it.", part="steps")
+    ] = 1.0,
+    share: Annotated[Share, Setting("Share of a batch that learns steps longer than none.", part="steps")] = 0.5,
+    steps: Annotated[Count, Setting("Steps from noise to data.", part="steps")] = 1,
 ) -> MeanFlow:
-    """A flow that samples in one step.
-
-    guidance: is learned, and cannot be changed when sampling. share: of the batch that learns steps longer than none.
-    The other arguments are those of `flow`.
-    """
-    parts = Backbones(shape, embedding, channels, depth)
+    """A flow that samples in one step; it is also what a distilled flow becomes."""
     return MeanFlow(
         schema,
         shape,
         condition_encoder=EmbeddingEncoder(schema, embedding),
-        network=parts.field(mechanism, backbone),
+        network=Backbones(shape, embedding, size).field(mechanism, backbone),
         time_encoder=TimeEncoder(embedding, embedding, times=2),
         path=PATHS[path](),
         guidance=guidance,

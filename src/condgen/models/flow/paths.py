@@ -4,12 +4,18 @@ Lipman et al. 2023 (flow matching), Liu et al. 2023 (rectified flow), Albergo et
 """
 
 import math
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from condgen.parameters import Setting
+
+PathName = Annotated[
+    Literal["linear", "vp"],
+    Setting("Way from noise to data: straight lines, or variance-preserving as in diffusion models.", part="path"),
+]
 Time = Float[Tensor, " batch"]
 PredictionName = Literal["velocity", "noise", "data"]
 

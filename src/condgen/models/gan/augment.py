@@ -6,10 +6,15 @@ that the unchanged images remain the commonest and nothing of it leaks into what
 """
 
 from collections.abc import Callable
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
+
+from condgen.models.backbones import IMAGES
+from condgen.parameters import Listed, Needs, Setting
 
 Images = Float[Tensor, "batch channel height width"]
 
@@ -77,7 +82,21 @@ AUGMENTATIONS: dict[str, Callable[[Images], Images]] = {
 class Augment(nn.Module):
     """The named changes in turn, each made to every image with the same `chance`; vectors are left alone."""
 
-    def __init__(self, names: tuple[str, ...] = (), chance: float = 0.7):
+    def __init__(
+        self,
+        names: Annotated[
+            tuple[Literal["translation", "affine", "cutout", "color"], ...],
+            Listed,
+            Setting("Random changes of the images that the critic sees, for a few thousand images.", name="augment"),
+            IMAGES,
+        ] = (),
+        chance: Annotated[
+            float,
+            Field(ge=0, lt=1),
+            Setting("Chance of each change.", name="augment_chance"),
+            Needs(augment=("translation",)),
+        ] = 0.7,
+    ):
         super().__init__()
         self.names = names
         self.chance = chance

@@ -9,17 +9,23 @@ What looks alike is looked up among the observations seen last (`Gallery`), as D
 it is decided by pixels, so that there are neighbours from the first step on.
 """
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 from torch.distributed import broadcast, is_available, is_initialized
 from torch.nn.functional import affine_grid, avg_pool2d, cross_entropy, grid_sample, normalize, one_hot
 
+from condgen.models.backbones import Count, Weight
 from condgen.models.base import Batch, Terms
 from condgen.models.gan.augment import Images
+from condgen.parameters import Needs, Setting
 
 SAME = 0.01  # share of its length up to which an observation's distance from another means that it is that one
 SLANT = 1.0  # largest shear that is undone
+DISCOVERING = Needs(discover=25_000)
 SURE = 10.0  # logit of an observation in the middle of its group
 
 Features = Float[Tensor, "batch feature"]
@@ -137,16 +143,31 @@ def _rounds(h: Features, means: Float[Tensor, "group feature"], rounds: int) -> 
 
 
 class Discovery(nn.Module):
-    """What real observations say about the first code.
+    """What real observations say about the first code, from `images` on; with 0, nothing.
 
-    images:       seen before its classes are taken from the features.
-    contrast:     weight of `contrast` between neighbours.
-    invariance:   weight of `shared_information` between the codes read from neighbours, once there are classes.
-    temperature:  τ of `contrast`.
-    gallery:      how many observations seen last neighbours come from.
+    contrast weighs `contrast` between neighbours, invariance `shared_information` between the codes read from them.
     """
 
-    def __init__(self, images: int, contrast: float, invariance: float, temperature: float, gallery: int):
+    def __init__(
+        self,
+        images: Annotated[
+            int,
+            Field(ge=0),
+            Setting("Images after which the first code starts from groups that look alike; 0 for never.", "discover"),
+        ] = 0,
+        contrast: Annotated[
+            Weight, Setting("Weight of telling look-alikes from all others.", "contrast_weight"), DISCOVERING
+        ] = 1.0,
+        invariance: Annotated[
+            Weight, Setting("Weight of reading the same code from look-alikes.", "invariance_weight"), DISCOVERING
+        ] = 1.0,
+        temperature: Annotated[
+            float, Field(gt=0), Setting("Temperature τ of the contrast; lower is sharper."), DISCOVERING
+        ] = 0.5,
+        gallery: Annotated[
+            Count, Setting("Observations seen last, among which look-alikes are looked up."), DISCOVERING
+        ] = 4096,
+    ):
         super().__init__()
         self.images = images
         self.contrast = contrast

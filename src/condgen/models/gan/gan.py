@@ -6,18 +6,22 @@ Goodfellow et al. 2014; conditional: Mirza & Osindero 2014. What distinguishes t
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from condgen.conditioning import ConditionEncoder, EmptyEncoder
+from condgen.models.backbones import NUMBERS, Count, Weight
 from condgen.models.base import Batch, Model, Terms
 from condgen.models.gan.augment import Augment
 from condgen.models.gan.heads import Head
 from condgen.models.gan.losses import AdversarialLoss, gradient_penalty
 from condgen.models.gan.minibatch import MinibatchDeviation
+from condgen.parameters import Listed, Needs, Setting
 from condgen.rng import Rng
 from condgen.schema import Condition, Schema
 
@@ -76,9 +80,13 @@ class Penalty:
     Lazy: computed at every `every`-th step with that much more weight (Karras et al. 2020, section 3.1).
     """
 
-    r1: float = 0.0
-    r2: float = 0.0
-    every: int = 1
+    r1: Annotated[Weight, Setting("Weight γ of the critic's gradient at real observations.")] = 0.1
+    r2: Annotated[Weight, Setting("Weight γ of the critic's gradient at generated observations.")] = 0.0
+    every: Annotated[
+        Count,
+        Setting("Steps from one penalty to the next, which weighs that much more.", name="penalty_every"),
+        Needs(r1=0.1, r2=0.1),
+    ] = 8
 
     def __call__(self, critic: Critic, real: Batch, fake: Batch, condition: Condition) -> Float[Tensor, ""]:
         """The penalty's term of the loss at a step when it is due."""
@@ -101,8 +109,18 @@ class Vicinity:
     width: κ, or the standard deviation 1/√(2ν), as a share of the attribute's range.
     """
 
-    width: float
-    kernel: str
+    width: Annotated[
+        float,
+        Field(ge=0, lt=1),
+        Setting("Share of a number's range within which an observation stands for other labels.", name="vicinity"),
+        NUMBERS,
+    ] = 0.02
+    kernel: Annotated[
+        Literal["hard", "soft"],
+        Setting("Weight of labels within the vicinity: all alike, or a Gaussian."),
+        NUMBERS,
+        Needs(vicinity=0.02),
+    ] = "hard"
 
     def __call__(self, condition: Condition) -> Condition:
         """The same conditions, each attribute moved at random within the kernel where near values mean the same."""
@@ -119,14 +137,28 @@ class Vicinity:
 class Curriculum:
     """How many attributes training leaves free: all at first, `dropout` of them in the end.
 
-    Transitional training (Shahbazi et al. 2022, eq. 4) by other means: up to image `start` nothing is asked, up to
-    image `end` the share of attributes asked for rises linearly. Their λ scales the condition; ours is the chance that
-    it is given.
+    Transitional training (Shahbazi et al. 2022, eq. 4) by other means: up to the first image of the `transition`
+    nothing is asked, up to its last the share of attributes asked for rises linearly. Their λ scales the condition;
+    ours is the chance that it is given.
     """
 
-    dropout: float = 0.0
-    start: int = 0
-    end: int = 0
+    dropout: Annotated[
+        float,
+        Field(ge=0, lt=1),
+        Setting("Chance that training leaves an attribute free.", name="condition_dropout"),
+        Needs(embedding=64),
+    ] = 0.1
+    transition: Annotated[
+        tuple[int, int],
+        Listed,
+        Setting("Images between which training goes from unconditional to conditional."),
+        Needs(embedding=64),
+    ] = (0, 0)
+
+    def __post_init__(self) -> None:
+        start, end = self.transition
+        if end < start:
+            raise ValueError(f"the transition ends, at image {end}, before it starts, at {start}")
 
     def __call__(self, condition: Condition, images: int) -> Condition:
         """The conditions to train with after this many images."""
@@ -135,10 +167,15 @@ class Curriculum:
 
     def chance(self, images: int) -> float:
         """The share of attributes left free."""
-        if images >= self.end:
+        start, end = self.transition
+        if images >= end:
             return self.dropout
-        risen = max(images - self.start, 0) / (self.end - self.start) if self.end > self.start else 0.0
+        risen = max(images - start, 0) / (end - start) if end > start else 0.0
         return 1 - risen * (1 - self.dropout)
+
+
+ALL_ASKED = Curriculum(dropout=0.0)
+EXACT = Vicinity(width=0.0)
 
 
 class GAN(Model):

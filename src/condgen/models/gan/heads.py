@@ -21,14 +21,17 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from condgen.conditioning import AttributeEmbedding
-from condgen.models.backbones import Count, Weight
+from condgen.models.backbones import NUMBERS, Count, Weight
 from condgen.models.base import Terms
+from condgen.parameters import Needs, Setting
 from condgen.schema import Condition, Schema
 from condgen.schema.density import REAL
 
 Features = Float[Tensor, "batch feature"]
 Scores = Float[Tensor, " batch"]
 FAKE = 1  # the origin of generated observations; that of real ones is REAL
+HeadWeight = Annotated[Weight, Setting("Weight of the head's loss beside the adversarial loss.")]
+WEIGHTED = Needs(head_weight=1.0)
 NEVER = -1e9  # log-weight of what does not count; minus infinity would have no gradient
 
 
@@ -137,10 +140,14 @@ class Classifier(Head):
         schema: Schema,
         features: int,
         *,
-        real_weight: Weight = 1.0,
-        fake_weight: Weight = 1.0,
-        generator_weight: Weight = 1.0,
-        continuous_weight: Weight = 1.0,
+        real_weight: Annotated[Weight, Setting("Weight of classifying real observations, for the critic.")] = 1.0,
+        fake_weight: Annotated[Weight, Setting("Weight of classifying generated ones, for the critic.")] = 1.0,
+        generator_weight: Annotated[
+            Weight, Setting("Weight of being classified as what was asked for, for the generator.")
+        ] = 1.0,
+        continuous_weight: Annotated[
+            Weight, Setting("Weight of attributes that are numbers, beside 1 of the others."), NUMBERS
+        ] = 1.0,
     ):
         super().__init__(schema, features)
         self.real_weight = real_weight
@@ -170,7 +177,7 @@ class TwinClassifier(Head):
     makes is no longer pushed down, since the twin takes that reward away again.
     """
 
-    def __init__(self, schema: Schema, features: int, *, head_weight: Weight = 1.0):
+    def __init__(self, schema: Schema, features: int, *, head_weight: HeadWeight = 1.0):
         super().__init__(schema, features)
         self.head_weight = head_weight
         self.posterior = LabelPosterior(schema, features)
@@ -192,7 +199,7 @@ class Discriminative(Head):
     The generator minimises −E log q(c, real|x) + E log q(c, generated|x) (Hou et al. 2022, eq. 9).
     """
 
-    def __init__(self, schema: Schema, features: int, *, head_weight: Weight = 1.0):
+    def __init__(self, schema: Schema, features: int, *, head_weight: HeadWeight = 1.0):
         super().__init__(schema, features)
         self.head_weight = head_weight
         self.posterior = LabelPosterior(schema, features, origins=2)
@@ -224,11 +231,21 @@ class Contrastive(Head):
         schema: Schema,
         features: int,
         *,
-        head_weight: Weight = 1.0,
-        temperature: Annotated[float, Field(gt=0)] = 0.5,
-        margin: Annotated[float, Field(gt=0, le=1)] = 0.98,
-        width: Count = 64,
-        apart: Annotated[float, Field(gt=0, lt=1)] = 0.1,
+        head_weight: HeadWeight = 1.0,
+        temperature: Annotated[
+            float, Field(gt=0), Setting("Temperature τ of the contrast; lower is sharper."), WEIGHTED
+        ] = 0.5,
+        margin: Annotated[
+            float, Field(gt=0, le=1), Setting("Similarity m_p beyond which an observation is right already."), WEIGHTED
+        ] = 0.98,
+        width: Annotated[Count, Setting("Width of the embeddings that are compared."), WEIGHTED] = 64,
+        apart: Annotated[
+            float,
+            Field(gt=0, lt=1),
+            Setting("Share of a number's range from which on two values are different labels."),
+            NUMBERS,
+            WEIGHTED,
+        ] = 0.1,
     ):
         super().__init__(schema, features)
         self.head_weight = head_weight

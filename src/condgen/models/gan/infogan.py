@@ -10,7 +10,7 @@ first code starts from groups of real observations that look alike (discovery.py
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -18,12 +18,14 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from condgen.models.backbones import Count, MechanismName, Weight
+from condgen.models.backbones import EnteringBy, Size, Weight
 from condgen.models.base import Batch, Terms
-from condgen.models.gan.builders import Augmentations, LossName, Share, conditional_gan
+from condgen.models.gan.augment import Augment
+from condgen.models.gan.builders import LossName, NoiseSize, Spectral, conditional_gan
 from condgen.models.gan.discovery import Discovery, point
-from condgen.models.gan.gan import GAN
+from condgen.models.gan.gan import ALL_ASKED, EXACT, GAN, Penalty
 from condgen.models.gan.heads import Classifier, Features, LabelPosterior
+from condgen.parameters import Needs, Setting, composed
 from condgen.schema import Categorical, Condition, Continuous, LabelDistribution, Schema
 
 ROWS = 10_000  # of the codes' joint distribution, from which free codes are drawn
@@ -45,12 +47,10 @@ def draw(schema: Schema, n: int, device: torch.device | str = "cpu") -> Conditio
 class InfoGAN(GAN):
     """A GAN that is trained on codes of its own, and reads them."""
 
-    def __init__(
-        self, schema: Schema, shape: tuple[int, ...], *, discovery: Callable[[], Discovery] | None = None, **parts: Any
-    ):
+    def __init__(self, schema: Schema, shape: tuple[int, ...], *, discovery: Discovery | None = None, **parts: Any):
         super().__init__(schema, shape, **parts)
         self.capabilities |= {"discovers"}
-        self.discovery = discovery and discovery()
+        self.discovery = discovery
 
     def forward(self, x: Batch, condition: Condition, player: str = "generator") -> Terms:
         """One player's loss terms on real observations; their labels are not looked at."""
@@ -114,75 +114,72 @@ def _unasked(codes: Condition) -> Condition:
     return codes.drop(torch.ones_like(codes.present))
 
 
+@dataclass(frozen=True)
+class Codes:
+    """How many codes there are, and how much they count."""
+
+    codes: Annotated[int, Field(ge=0), Setting("Codes with named values.")] = 1
+    values: Annotated[int, Field(ge=2), Setting("Named values of each such code."), Needs(codes=1)] = 10
+    continuous: Annotated[int, Field(ge=0), Setting("Codes that are numbers in [−1, 1].")] = 2
+    info_weight: Annotated[Weight, Setting("Weight λ of the information about codes (eq. 6).")] = 0.1
+    continuous_weight: Annotated[
+        Weight, Setting("Weight of codes that are numbers, as a multiple of that."), Needs(continuous=2)
+    ] = 0.1
+
+    def __post_init__(self) -> None:
+        if not self.codes + self.continuous:
+            raise ValueError("it would have no codes to discover; set codes or continuous to at least 1, or use gan")
+
+    def head(self) -> Callable[..., Classifier]:
+        """The critic's head: Q(c|x) with its weights, on generated observations only."""
+        return partial(
+            Classifier,
+            real_weight=0.0,
+            fake_weight=self.info_weight,
+            generator_weight=self.info_weight,
+            continuous_weight=self.continuous_weight,
+        )
+
+
+@composed(mechanism="concat")
 def infogan(
     schema: Schema,
     shape: tuple[int, ...],
     *,
-    codes: Annotated[int, Field(ge=0)] = 1,
-    values: Annotated[int, Field(ge=2)] = 10,
-    continuous: Annotated[int, Field(ge=0)] = 2,
-    info_weight: Weight = 0.1,
-    continuous_weight: Weight = 0.1,
-    discover: Annotated[int, Field(ge=0)] = 0,
-    contrast_weight: Weight = 1.0,
-    invariance_weight: Weight = 1.0,
-    temperature: Annotated[float, Field(gt=0)] = 0.5,
-    gallery: Count = 4096,
-    mechanism: MechanismName = "concat",
+    codes: Codes,
+    discovery: Discovery,
+    mechanism: EnteringBy,
+    latent: NoiseSize = 64,
+    size: Size,
     loss: LossName = "relativistic",
-    latent: Count = 64,
-    channels: Count = 32,
-    depth: Count = 1,
-    r1: Weight = 0.1,
-    r2: Weight = 0.0,
-    penalty_every: Count = 8,
-    spectral: bool = False,
-    augment: Augmentations = (),
-    augment_chance: Share = 0.7,
+    spectral: Spectral = False,
+    penalty: Penalty,
+    augmentation: Augment,
 ) -> GAN:
-    """An InfoGAN; ignores the data's labels and makes attributes of its own.
+    """An InfoGAN, which ignores the data's labels and makes attributes of its own (Chen et al. 2016).
 
-    codes, values:  how many codes have named values, and how many values each.
-    continuous:     how many codes are numbers in [−1, 1].
-    info_weight:    λ, the weight of the bound L_I (eq. 6); that of continuous codes is `continuous_weight` times it.
-    discover:       images after which the first code starts from groups of real observations that look alike, and codes
-                    are asked for; with 0 they are asked for from the start, and what they stand for is left to chance.
-    contrast_weight, invariance_weight, temperature, gallery:  how the groups are found; see Discovery.
-
-    The other arguments are those of `conditional_gan`. Codes enter the generator's first layer only, as published: a
-    code that reaches every layer finds ways to be read that have nothing to do with what is seen.
+    Codes enter the generator's first layer only, as published: a code that reaches every layer finds ways to be read
+    that have nothing to do with what is seen.
     """
-    if not codes + continuous:
-        raise ValueError("it would have no codes to discover; set codes or continuous to at least 1, or use gan")
-    if discover and not codes:
+    if discovery.images and not codes.codes:
         raise ValueError("it has no code with named values, whose classes it could discover; set codes or discover=0")
-    if discover and spectral:
+    if discovery.images and spectral:
         raise ValueError(
             "spectral normalisation would not let the code start from the groups; leave out one of the two"
         )
-    found = partial(Discovery, discover, contrast_weight, invariance_weight, temperature, gallery)
     return conditional_gan(
-        code_schema(codes, values, continuous),
+        code_schema(codes.codes, codes.values, codes.continuous),
         shape,
-        partial(
-            Classifier,
-            real_weight=0.0,
-            fake_weight=info_weight,
-            generator_weight=info_weight,
-            continuous_weight=continuous_weight,
-        ),
-        partial(InfoGAN, discovery=found if discover else None),
+        codes.head(),
+        partial(InfoGAN, discovery=discovery if discovery.images else None),
         mechanism=mechanism,
         input_only=True,
-        loss=loss,
+        curriculum=ALL_ASKED,
+        vicinity=EXACT,
         latent=latent,
-        channels=channels,
-        depth=depth,
-        r1=r1,
-        r2=r2,
-        penalty_every=penalty_every,
+        size=size,
+        loss=loss,
         spectral=spectral,
-        augment=augment,
-        augment_chance=augment_chance,
-        vicinity=0.0,
+        penalty=penalty,
+        augmentation=augmentation,
     )

@@ -1,36 +1,48 @@
 """Autoencoders by name: which encoder, decoder, prior and likelihood each is made of."""
 
+from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, Literal
-
-from pydantic import Field
+from typing import Annotated
 
 from condgen.conditioning import EmptyEncoder
-from condgen.models.backbones import Backbones, Count, MechanismName, Weight, condition_encoder
-from condgen.models.flow.guidance import Guidance
-from condgen.models.vae.likelihoods import LIKELIHOODS, Likelihood
-from condgen.models.vae.priors import PRIORS, ConditionalFlow, Prior, StandardNormal
+from condgen.models.backbones import (
+    Additive,
+    Backbones,
+    ConditionDropout,
+    EnteringBy,
+    LatentSize,
+    MechanismName,
+    OptionalEmbedding,
+    Size,
+    Weight,
+    condition_encoder,
+)
+from condgen.models.flow.guidance import Guidance, GuidanceWeight
+from condgen.models.vae.likelihoods import LIKELIHOODS, Likelihood, LikelihoodName
+from condgen.models.vae.perceptual import PerceptualWeights
+from condgen.models.vae.priors import OF_FLOW, PRIORS, ConditionalFlow, PriorName
 from condgen.models.vae.vae import VAE, Autoencoder, LatentFlow
+from condgen.parameters import Needs, Part, Setting, composed
 from condgen.schema import Schema
 
-LikelihoodName = Literal["bernoulli", "gaussian", "laplace", "logistic"]
+Beta = Annotated[
+    Weight, Setting("Weight of the KL term; above 1 the latent says less, below 1 more.", part="likelihood")
+]
+LEARNED_NULL = Needs(embedding=64)
 
 
-PriorName = Literal["standard", "gaussian", "gaussian-fixed", "flow"]
-
-
+@composed()
 def autoencoder(
     schema: Schema,
     shape: tuple[int, ...],
     *,
-    likelihood: LikelihoodName | None = None,
-    latent: Count = 12,
-    channels: Count = 32,
-    depth: Count = 1,
+    latent: LatentSize = 12,
+    size: Size,
+    likelihood: LikelihoodName = None,
 ) -> Autoencoder:
-    """A plain autoencoder; ignores the schema. `likelihood` defaults to bernoulli for images, gaussian for vectors."""
+    """A plain autoencoder, which ignores the schema."""
     score = _likelihood(likelihood, shape)
-    parts = Backbones(shape, 0, channels, depth)
+    parts = Backbones(shape, 0, size)
     return Autoencoder(
         schema,
         shape,
@@ -42,101 +54,84 @@ def autoencoder(
     )
 
 
+@composed()
 def vae(
     schema: Schema,
     shape: tuple[int, ...],
     *,
-    likelihood: LikelihoodName | None = None,
-    latent: Count = 12,
-    channels: Count = 32,
-    depth: Count = 1,
-    beta: Weight = 1.0,
+    latent: LatentSize = 12,
+    size: Size,
+    likelihood: LikelihoodName = None,
+    beta: Beta = 1.0,
 ) -> VAE:
-    """A β-VAE; ignores the schema. `likelihood` defaults to bernoulli for images, gaussian for vectors."""
+    """A β-VAE, which ignores the schema."""
     score = _likelihood(likelihood, shape)
-    parts = Backbones(shape, 0, channels, depth)
+    parts = Backbones(shape, 0, size)
     return VAE(
         schema,
         shape,
         condition_encoder=EmptyEncoder(schema),
         encoder=parts.encoder("none", 2 * latent),
         decoder=parts.decoder("none", latent, score.per_value),
-        prior=StandardNormal(latent, 0),
+        prior=PRIORS["standard"](latent, 0),
         likelihood=score,
         beta=beta,
     )
 
 
+@composed()
 def cvae(
     schema: Schema,
     shape: tuple[int, ...],
     *,
-    mechanism: MechanismName = "film",
-    encoder_mechanism: MechanismName | None = None,
-    decoder_mechanism: MechanismName | None = None,
+    mechanism: Annotated[EnteringBy, Needs(encoder_mechanism=None, decoder_mechanism=None)] = "film",
+    encoder_mechanism: Annotated[
+        MechanismName | None,
+        Setting("How it enters the encoder, if otherwise; none keeps it out.", part="condition"),
+    ] = None,
+    decoder_mechanism: Annotated[
+        MechanismName | None,
+        Setting("How it enters the decoder, if otherwise; none keeps it out.", part="condition"),
+    ] = None,
+    embedding: OptionalEmbedding = 0,
+    additive: Annotated[Additive, Needs(embedding=64, prior="flow")] = False,
+    condition_dropout: Annotated[ConditionDropout, LEARNED_NULL] = 0.1,
+    latent: LatentSize = 12,
+    size: Size,
+    likelihood: LikelihoodName = None,
+    beta: Beta = 1.0,
     prior: PriorName = "standard",
-    likelihood: LikelihoodName | None = None,
-    latent: Count = 12,
-    channels: Count = 32,
-    depth: Count = 1,
-    beta: Weight = 1.0,
-    embedding: Annotated[int, Field(ge=0)] = 0,
-    additive: bool = False,
-    condition_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
-    guidance: float = 1.0,
-    prior_width: Count = 256,
-    prior_depth: Count = 3,
-    prior_draws: Count = 1,
-    perceptual: Weight = 0.0,
-    adversarial: Weight = 0.0,
-    adversarial_from: Annotated[int, Field(ge=0)] = 0,
+    flow: Annotated[Callable[..., ConditionalFlow], Part(ConditionalFlow)],
+    guidance: Annotated[GuidanceWeight, OF_FLOW, LEARNED_NULL] = 1.0,
+    realism: PerceptualWeights,
 ) -> VAE:
-    """A conditional β-VAE.
-
-    mechanism:          how the condition enters; `encoder_mechanism` and `decoder_mechanism` default to it, and `none`
-                        keeps the condition out of that part.
-    likelihood:         defaults to bernoulli for images, gaussian for vectors.
-    embedding:          width of learned embeddings with a learned null per attribute; 0 for the plain encoding.
-    additive:           no attribute changes what another says, for combinations never seen together.
-    condition_dropout:  with embeddings, the chance that training leaves an attribute of a sample free, or all of them,
-                        or some: see `dropped`.
-    guidance:           of the flow prior, unless a call says otherwise; 1 is plain conditional.
-    prior_width, prior_depth, prior_draws:  of the flow prior: its hidden layers, and how often it looks at a latent.
-    perceptual:         weight of reconstructing, besides the pixels of images, what a critic of patches sees in them.
-    adversarial:        how hard reconstructions try to fool that critic; it acts after `adversarial_from` images.
-    """
+    """A conditional β-VAE: encodes, edits and samples in one pass."""
     in_encoder, in_decoder = encoder_mechanism or mechanism, decoder_mechanism or mechanism
     if in_decoder == "none" and not PRIORS[prior].conditional:
         raise ValueError(
             "neither its decoder nor its prior would see the condition, so requests could not be obeyed; choose a "
             "mechanism for the decoder or a prior per condition, or use the model vae"
         )
-    if guidance != 1 and not (prior == "flow" and embedding):
-        raise ValueError("guidance needs prior=flow and learned nulls of the attributes (embedding=64)")
     score = _likelihood(likelihood, shape)
     encoder = condition_encoder(schema, embedding, additive)
-    parts = Backbones(shape, encoder.width, channels, depth)
-    family = partial(LatentFlow, guidance=Guidance(guidance)) if prior == "flow" else VAE
-    of_flow = {"hidden": prior_width, "depth": prior_depth, "draws": prior_draws, "additive": additive}
-    return family(
+    parts = Backbones(shape, encoder.width, size)
+    priors = PRIORS | {"flow": partial(flow, additive=additive)}
+    kind = partial(LatentFlow, guidance=Guidance(guidance)) if prior == "flow" else VAE
+    return kind(
         schema,
         shape,
         condition_encoder=encoder,
         encoder=parts.encoder(in_encoder, 2 * latent),
         decoder=parts.decoder(in_decoder, latent, score.per_value),
-        prior=_prior(prior, latent, encoder.width, **of_flow),
+        prior=priors[prior](latent, encoder.width),
         likelihood=score,
         beta=beta,
-        realism=parts.realism(perceptual, adversarial, adversarial_from),
+        realism=realism.loss(shape, size.channels),
         condition_dropout=condition_dropout if embedding else 0.0,
     )
 
 
-def _prior(name: PriorName, latent: int, width: int, **of_flow: Any) -> Prior:
-    return ConditionalFlow(latent, width, **of_flow) if name == "flow" else PRIORS[name](latent, width)
-
-
-def _likelihood(name: LikelihoodName | None, shape: tuple[int, ...]) -> Likelihood:
+def _likelihood(name: LikelihoodName, shape: tuple[int, ...]) -> Likelihood:
     name = name or ("bernoulli" if len(shape) == 3 else "gaussian")
     if len(shape) == 1 and name != "gaussian":
         raise ValueError(f"the likelihood {name} is for values in [0, 1], such as images; vectors need gaussian")

@@ -4,6 +4,7 @@ Images are in [0, 1]. `raw` holds `per_value` numbers for each value of x, stack
 """
 
 import math
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
@@ -11,9 +12,18 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
 from condgen.gaussian import LOG_2PI, soft_clamp
+from condgen.parameters import Setting
 from condgen.rng import Rng
 
 Batch = Float[Tensor, "batch ..."]
+LikelihoodName = Annotated[
+    Literal["bernoulli", "gaussian", "laplace", "logistic"] | None,
+    Setting(
+        "How a decoded observation is compared with a real one; unless given, bernoulli for images. Vectors take "
+        "gaussian.",
+        part="likelihood",
+    ),
+]
 _FAR = 1e4  # a distance, in scales of a logistic, beyond which nothing is left of it
 
 

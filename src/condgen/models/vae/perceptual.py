@@ -5,18 +5,22 @@ its features are a second thing to reconstruct (Larsen et al. 2016, eq. 8), and 
 2021, eq. 7, whose balance of the gradients this is). The critic never sees the condition, which both its images share.
 """
 
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import pixel_unshuffle, silu
 
 from condgen.conditioning import Encoded, Unconditioned
+from condgen.models.backbones import IMAGES, Weight
 from condgen.models.base import Terms
 from condgen.models.gan.losses import LOSSES
 from condgen.networks.conv import Block, ImageShape, patch_size, stages
+from condgen.parameters import Needs, Setting
 
 Images = Float[Tensor, "batch channel height width"]
 Loss = Float[Tensor, ""]
@@ -128,6 +132,29 @@ class PerceptualLoss(nn.Module):
     def set_extra_state(self, state: Tensor) -> None:
         """Continue at a position."""
         self.images = int(state)
+
+
+@dataclass(frozen=True)
+class PerceptualWeights:
+    """How much reconstructions should look real, besides being alike pixel by pixel."""
+
+    perceptual: Annotated[
+        Weight, Setting("Weight of reconstructing what a critic of patches sees, besides pixels."), IMAGES
+    ] = 0.0
+    adversarial: Annotated[Weight, Setting("How hard reconstructions try to fool that critic."), IMAGES] = 0.0
+    adversarial_from: Annotated[
+        int,
+        Field(ge=0),
+        Setting("Images after which reconstructions try to fool that critic."),
+        Needs(adversarial=0.5),
+    ] = 0
+
+    def loss(self, shape: tuple[int, ...], channels: int) -> PerceptualLoss | None:
+        """The loss on images of this shape, with a critic of so many channels; none without a weight."""
+        if not self.perceptual and not self.adversarial:
+            return None
+        critic = PatchCritic((shape[0], shape[1], shape[2]), channels)
+        return PerceptualLoss(critic, self.perceptual, self.adversarial, self.adversarial_from)
 
 
 def nothing(x: Images) -> Encoded:

@@ -1,16 +1,28 @@
 """Priors: what the latent z is drawn from, given the condition."""
 
+from typing import Annotated, Literal
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from condgen.conditioning import Encoded, FiLM, TimeEncoder
 from condgen.gaussian import DiagonalGaussian, soft_clamp, standard_normal_like
+from condgen.models.backbones import Count
 from condgen.models.base import Terms
 from condgen.models.flow.matching import FlowMatching
 from condgen.models.flow.paths import Linear
 from condgen.networks import MLP
+from condgen.parameters import Needs, Setting
 
+PriorName = Annotated[
+    Literal["standard", "gaussian", "gaussian-fixed", "flow"],
+    Setting(
+        "Distribution of the latent: the same normal for all, a learned or fixed normal per condition, or a flow.",
+        part="prior",
+    ),
+]
+OF_FLOW = Needs(prior="flow")
 TIME = 64  # width of a flow's encoded time and condition
 LOG_VARIANCE = (-6.0, 6.0)  # symmetric, so that zero stays zero
 
@@ -137,9 +149,11 @@ class ConditionalFlow(Prior):
         latent: int,
         condition_width: int,
         *,
-        hidden: int = 256,
-        depth: int = 3,
-        draws: int = 1,
+        hidden: Annotated[Count, Setting("Width of the flow's layers.", "prior_width", "prior"), OF_FLOW] = 256,
+        depth: Annotated[Count, Setting("Number of the flow's hidden layers.", "prior_depth", "prior"), OF_FLOW] = 3,
+        draws: Annotated[
+            Count, Setting("How often training shows each latent to the flow.", "prior_draws", "prior"), OF_FLOW
+        ] = 1,
         steps: int = 12,
         additive: bool = False,
     ):
