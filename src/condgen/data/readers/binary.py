@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from condgen.data.readers.files import first_line
 from condgen.data.readers.table import Table
-from condgen.data.storage.images import EncodedImage
+from condgen.data.storage.images import EncodedImage, netpbm
 from condgen.errors import DataError
 from condgen.schema import Categorical, Schema
 
@@ -85,8 +85,6 @@ def _labelled(source: str, pictures: Bytes, classes: Bytes, attribute: str, name
     """The table of bare images [n, height, width, channel] and the numbers of their classes."""
     if len(classes) and classes.max() >= len(names):
         raise DataError(f"{source} has the class {classes.max()}, but there are only {len(names)}.")
-    height, width, channels = pictures.shape[1:]
-    head = f"P{5 if channels == 1 else 6} {width} {height} 255\n".encode()  # PGM and PPM: bare bytes behind one line
-    images = [EncodedImage(f"number {k} of {source}", head + image.tobytes()) for k, image in enumerate(pictures)]
+    images = [EncodedImage(f"number {k} of {source}", netpbm(image)) for k, image in enumerate(pictures)]
     schema = Schema(attributes=(Categorical(name=attribute, values=tuple(names)),))
     return Table(source, images, {attribute: [names[k] for k in classes]}, schema=schema)

@@ -65,6 +65,11 @@ def read_hub(source: str) -> Parts:
     return _in_parts(source, tables)
 
 
+def parts_of(source: str, splits: Mapping[str, Any]) -> Parts:
+    """The tables of datasets of the `datasets` library that are loaded already, by the name of their split."""
+    return _in_parts(source, {n: _table(f"{source} ({n})", part, Address(source)) for n, part in splits.items()})
+
+
 def stream_hub(source: str) -> Shards:
     """The same dataset in the shards that it is kept in, to be fetched bit by bit. Raises as `read_hub` does."""
     address = replace(Address.of(source), streaming=True)

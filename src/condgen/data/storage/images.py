@@ -26,6 +26,13 @@ ORIENTATION = 0x0112  # the EXIF tag
 GREY = {"1", "L", "LA", "I;16", "I;16B", "I;16L", "I"}
 
 
+def netpbm(pixels: Pixels) -> bytes:
+    """Bytes [height, width] or [height, width, channel] as PGM (1 channel) or PPM (3): bare values behind one line."""
+    height, width, *channels = pixels.shape
+    kind = 6 if channels == [3] else 5
+    return f"P{kind} {width} {height} 255\n".encode() + pixels.tobytes()
+
+
 @dataclass(frozen=True, slots=True)
 class EncodedImage:
     """An encoded image, as bytes, as a file or inside an archive or a table, and the name to call it by in messages."""

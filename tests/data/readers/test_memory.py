@@ -1,0 +1,129 @@
+"""Objects in memory become the tables that files become."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, Value
+from PIL import Image as Pillow
+
+from condgen.data.readers.memory import read_memory
+from condgen.data.storage.images import EncodedImage, Fit, header, pixels
+from condgen.errors import DataError, RequestError
+
+RNG = np.random.default_rng(0)
+GREY = RNG.integers(0, 256, (6, 8, 12), dtype=np.uint8)
+COLOUR = RNG.integers(0, 256, (6, 8, 12, 3), dtype=np.uint8)
+DIGITS = [3, 1, 4, 1, 5, 9]
+
+
+def shown(content: object) -> np.ndarray:
+    """What encoded images look like, [n, channel, height, width]."""
+    assert isinstance(content, list)
+    assert all(isinstance(image, EncodedImage) for image in content)
+    found = header(content[0])
+    assert found
+    mode = "L" if found.grey else "RGB"
+    return pixels(content, Fit(mode, 12, 8)).numpy()
+
+
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [
+        (GREY, GREY[:, None]),
+        (torch.from_numpy(GREY), GREY[:, None]),
+        (GREY / 255, GREY[:, None]),
+        (torch.from_numpy(GREY)[:, None] / 255, GREY[:, None]),
+        (GREY.astype(np.int64), GREY[:, None]),
+        (COLOUR, COLOUR.transpose(0, 3, 1, 2)),
+        (COLOUR.transpose(0, 3, 1, 2), COLOUR.transpose(0, 3, 1, 2)),
+        (np.concatenate([COLOUR, COLOUR[..., :1]], axis=3), COLOUR.transpose(0, 3, 1, 2)),
+        ([Pillow.fromarray(image) for image in COLOUR], COLOUR.transpose(0, 3, 1, 2)),
+    ],
+)
+def test_images_keep_every_pixel_in_whatever_form_they_come(x: object, expected: np.ndarray) -> None:
+    table = read_memory(x, {"digit": DIGITS}).train
+    assert np.array_equal(shown(table.content), expected)
+    assert table.columns == {"digit": DIGITS}
+
+
+def test_vectors_stay_vectors() -> None:
+    x = RNG.normal(size=(6, 3))
+    table = read_memory(x, torch.tensor(DIGITS)).train
+    assert isinstance(table.content, torch.Tensor)
+    assert torch.allclose(table.content, torch.tensor(x, dtype=torch.float32))
+    assert table.columns == {"label": DIGITS}
+
+
+def test_labels_may_be_a_data_frame() -> None:
+    labels = pd.DataFrame({"digit": DIGITS, "old": [True] * 3 + [False] * 3})
+    assert read_memory(GREY, labels).train.columns == {"digit": DIGITS, "old": [True] * 3 + [False] * 3}
+
+
+def test_a_data_frame_holds_images_and_labels() -> None:
+    frame = pd.DataFrame({"image": [Pillow.fromarray(x) for x in COLOUR], "digit": DIGITS})
+    table = read_memory(frame).train
+    assert np.array_equal(shown(table.content), COLOUR.transpose(0, 3, 1, 2))
+    assert table.columns == {"digit": DIGITS}
+
+
+def test_a_data_frame_holds_vectors_and_its_split() -> None:
+    split = ["train"] * 3 + ["test"]
+    frame = pd.DataFrame({"x0": [0.0, 1, 2, 3], "x1": [1.0, 1, 1, 1], "c": list("abab"), "split": split})
+    parts = read_memory(frame)
+    assert parts.test is not None
+    assert (len(parts.train.content), len(parts.test.content)) == (3, 1)
+
+
+class Items(torch.utils.data.Dataset):  # type: ignore[type-arg]
+    classes = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, k: int) -> tuple[torch.Tensor, int]:
+        return torch.from_numpy(COLOUR[k]).permute(2, 0, 1) / 255, DIGITS[k]
+
+
+def test_a_dataset_of_torch_gives_its_items_and_the_names_of_its_classes() -> None:
+    table = read_memory(Items()).train
+    assert np.array_equal(shown(table.content), COLOUR.transpose(0, 3, 1, 2))
+    assert table.columns == {"label": ["three", "one", "four", "one", "five", "nine"]}
+
+
+def test_items_may_be_mappings() -> None:
+    items = [{"x": torch.full((2,), float(k)), "digit": torch.tensor(d)} for k, d in enumerate(DIGITS)]
+    table = read_memory(items).train
+    assert isinstance(table.content, torch.Tensor)
+    assert table.content[:, 0].tolist() == list(range(6))
+    assert table.columns == {"digit": DIGITS}
+
+
+def test_datasets_of_hugging_face_keep_their_splits_and_class_names() -> None:
+    features = Features({"image": Image(), "digit": ClassLabel(names=list("0123456789")), "age": Value("int32")})
+    rows = {"image": [Pillow.fromarray(x) for x in COLOUR], "digit": DIGITS, "age": list(range(6))}
+    whole = Dataset.from_dict(rows, features=features)
+    table = read_memory(whole).train
+    assert table.columns["digit"] == [str(d) for d in DIGITS]
+    assert np.array_equal(shown(table.content), COLOUR.transpose(0, 3, 1, 2))
+    parts = read_memory(DatasetDict(train=whole, test=whole.select(range(2))))
+    assert parts.test is not None
+    assert len(parts.test.content) == 2
+
+
+@pytest.mark.parametrize(
+    ("x", "labels", "message"),
+    [
+        (GREY, None, "need labels"),
+        (GREY, {"digit": DIGITS[:3]}, "6 observations but 3 labels 'digit'"),
+        (GREY * 2.0, {"digit": DIGITS}, "whole numbers in 0..255 or floats in 0..1"),
+        (np.zeros((2, 3, 4, 5, 6)), {"digit": [0, 1]}, "neither images"),
+        (np.array([[0.0], [np.nan]]), {"digit": [0, 1]}, "row 1"),
+        (pd.DataFrame({"x0": [1.0], "c": ["a"]}), {"digit": [1]}, "holds its own labels"),
+        (3.5, None, "cannot be made of a float"),
+        ([(1, 2, 3)], None, "must be"),
+    ],
+)
+def test_what_cannot_be_used_is_said(x: object, labels: object, message: str) -> None:
+    with pytest.raises((DataError, RequestError), match=message):
+        read_memory(x, labels)
