@@ -10,6 +10,7 @@ from torch import Tensor
 
 from condgen.data import as_uint8
 from condgen.errors import RunError
+from condgen.files import writing
 
 CELL = 56  # smallest side in pixels at which an image is shown in a grid
 
@@ -57,6 +58,7 @@ def _cut(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFo
 def save_picture(picture: Image.Image, path: Path) -> None:
     """Write a PNG. Raises RunError when the path cannot be written."""
     try:
-        picture.save(path, compress_level=1)
+        with writing(path) as partial:
+            picture.save(partial, compress_level=1)
     except OSError as error:
         raise RunError(f"The picture {path} cannot be written: {error.strerror or error}.") from None

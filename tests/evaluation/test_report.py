@@ -11,7 +11,7 @@ from condgen.evaluation.metrics.estimate import Estimate
 from condgen.evaluation.metrics.latents import LatentSummary
 from condgen.evaluation.metrics.memorisation import Memorisation
 from condgen.evaluation.metrics.obedience import Bin, Combination, Obedience
-from condgen.evaluation.report import Recipe, Report, headline, write
+from condgen.evaluation.report import Recipe, Report, headline
 from tests.evaluation.test_doctor import attribute, fidelity, sure
 
 NAN = Estimate(math.nan, -math.inf, math.inf)
@@ -95,19 +95,6 @@ def test_a_report_is_saved_in_one_piece_over_the_old_one(report: Report, tmp_pat
     replace(report, watch="other").save(tmp_path / "new")
     assert Report.load(path).watch == "other"
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["report.json"]
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write(tmp_path / "a.txt", "old")
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", full)
-        with pytest.raises(RunError, match="No space left"):
-            write(path, "new")
-    assert path.read_text() == "old"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -99,10 +100,11 @@ def test_what_a_killed_process_left_behind_is_cleared_by_the_next_write(
 ) -> None:
     with monkeypatch.context() as killed:
         killed.setattr(checkpoint, "save_file", interrupted)
-        killed.setattr("condgen.training.checkpoint.shutil.rmtree", lambda *_, **__: None)
+        killed.setattr("condgen.files.shutil.rmtree", lambda *_, **__: None)
         with pytest.raises(KeyboardInterrupt):
             save(path, INFO, TENSORS)
-    assert len(list(path.parent.iterdir())) == 2
+    (left,) = (each for each in path.parent.iterdir() if each != path)
+    os.utime(left, (0, 0))
     save(path, replace(INFO, images=99), TENSORS)
     assert load(path)[0].images == 99
     assert [p.name for p in path.parent.iterdir()] == [path.name]

@@ -57,7 +57,7 @@ def test_a_crash_while_the_log_is_put_in_order_loses_nothing(tmp_path: Path, mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("condgen.training.monitor.os.replace", crash)
+        patch.setattr("condgen.files.publish", crash)
         with pytest.raises(KeyboardInterrupt):
             Log(tmp_path, 200)
     assert logged(tmp_path, resumed_at=200) == [100, 200]

@@ -1,7 +1,6 @@
 """One measurement of everything: a run and its data in, a report and a page out."""
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -27,6 +26,7 @@ from condgen.evaluation.metrics.requests import Asked, ask
 from condgen.evaluation.metrics.usefulness import Usefulness, usefulness
 from condgen.evaluation.report import Recipe, Report, headline
 from condgen.evaluation.subject import EvaluatedRun, as_in_data, counterfactuals, never_seen, uniform
+from condgen.files import read_log
 from condgen.models.flow.guidance import Weights, named_weights
 from condgen.rng import Rng
 from condgen.runs.run import Run
@@ -316,17 +316,7 @@ def _latents(subject: EvaluatedRun, how: EvaluationConfig, say: Say) -> LatentSu
 
 def _log(run: Run) -> list[dict[str, Any]]:
     """What training logged; nothing for runs without a log."""
-    try:
-        lines = (run.path / "log.jsonl").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
-    entries = []
-    for line in lines:
-        try:
-            entries.append(json.loads(line))
-        except ValueError:
-            continue  # a crash cut it short
-    return [_numbers(e) for e in entries if isinstance(e, dict) and "images" in e]
+    return [_numbers(e) for e in read_log(run.path / "log.jsonl") if "images" in e]
 
 
 def _numbers(entry: Mapping[str, Any]) -> dict[str, Any]:

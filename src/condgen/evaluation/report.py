@@ -18,6 +18,7 @@ from condgen.evaluation.metrics.memorisation import Memorisation
 from condgen.evaluation.metrics.obedience import Obedience
 from condgen.evaluation.metrics.requests import Asked
 from condgen.evaluation.metrics.usefulness import Usefulness
+from condgen.files import write_text
 from condgen.units import percent
 
 FORMAT = 1
@@ -106,19 +107,7 @@ class Report:
 
     def save(self, folder: Path) -> Path:
         """Write report.json into a folder, in one piece. Raises RunError when it cannot be written."""
-        return write(folder / FILE, self.dumps() + "\n")
-
-
-def write(path: Path, text: str) -> Path:
-    """Write a file in one piece: the old one stays until the new one is complete. Raises RunError."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror or error}.") from None
-    return path
+        return write_text(folder / FILE, self.dumps() + "\n")
 
 
 def _plain(value: Any) -> Any:

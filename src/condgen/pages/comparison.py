@@ -11,7 +11,7 @@ from rich.text import Text
 
 from condgen.evaluation.comparison.columns import FRECHET, OBEYED, Quantity
 from condgen.evaluation.comparison.comparison import LEVEL, Cell, Comparison, Place, Row, dumps, text
-from condgen.evaluation.report import write
+from condgen.files import write_text
 from condgen.pages.charts import Scale, scale
 from condgen.pages.html import fill
 
@@ -25,9 +25,9 @@ def save(comparison: Comparison, folder: Path) -> Path:
 
     Raises RunError when they cannot be written.
     """
-    write(folder / f"{NAME}.json", dumps(comparison) + "\n")
-    write(folder / f"{NAME}.md", markdown(comparison))
-    return write(folder / f"{NAME}.html", page(comparison))
+    write_text(folder / f"{NAME}.json", dumps(comparison) + "\n")
+    write_text(folder / f"{NAME}.md", markdown(comparison))
+    return write_text(folder / f"{NAME}.html", page(comparison))
 
 
 def table(comparison: Comparison) -> Table:

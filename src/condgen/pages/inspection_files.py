@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from condgen.errors import RunError
+from condgen.files import write_text
 from condgen.inspection import Inspection
 from condgen.inspection.labels import LabelCheck
 from condgen.pages.inspection import inspection_page
@@ -23,20 +23,10 @@ def save(found: Inspection, checks: Sequence[LabelCheck], folder: Path) -> list[
     The page and the JSON are replaced; a schema.json that differs may have been edited and is kept. Each file is whole
     or not there, whenever this is stopped. Raises RunError for a folder that cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / "inspection.json", as_json(found, checks))
-        _write(folder / "inspection.html", inspection_page(found, checks))
-        schema, text = folder / "schema.json", found.schema.dumps() + "\n"
-        if schema.is_file() and schema.read_text(encoding="utf-8") != text:
-            return [f"{folder / 'inspection.html'} is written. {schema} differs from what was inferred; it is kept."]
-        _write(schema, text)
-    except OSError as error:
-        raise RunError(f"The folder {folder} cannot be written: {error.strerror or error}.") from None
-    return [f"{folder / 'inspection.html'} is written; edit {schema} to change what was understood (--schema)."]
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8", errors="backslashreplace")
-    partial.replace(path)
+    write_text(folder / "inspection.json", as_json(found, checks))
+    page = write_text(folder / "inspection.html", inspection_page(found, checks))
+    schema, text = folder / "schema.json", found.schema.dumps() + "\n"
+    if schema.is_file() and schema.read_text(encoding="utf-8") != text:
+        return [f"{page} is written. {schema} differs from what was inferred; it is kept."]
+    write_text(schema, text)
+    return [f"{page} is written; edit {schema} to change what was understood (`schema='{schema}'`)."]

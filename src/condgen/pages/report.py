@@ -15,7 +15,8 @@ from condgen.evaluation.metrics.counterfactuals import Leakage
 from condgen.evaluation.metrics.edits import Edited
 from condgen.evaluation.metrics.estimate import Estimate
 from condgen.evaluation.metrics.obedience import AttributeObedience
-from condgen.evaluation.report import Report, write
+from condgen.evaluation.report import Report
+from condgen.files import write_text
 from condgen.pages import charts
 from condgen.pages.html import Number, Sheet, fill, number, percent
 from condgen.pages.sheets import sheets_of
@@ -28,7 +29,7 @@ MAX_PAIRS = 20  # of values, listed where there is no such matrix
 def save(evaluation: Evaluation, folder: Path) -> Path:
     """Write report.json and report.html into a folder; the path of the page. Raises RunError."""
     evaluation.report.save(folder)
-    return write(folder / FILE, render(evaluation.report, sheets_of(evaluation), evaluation.log))
+    return write_text(folder / FILE, render(evaluation.report, sheets_of(evaluation), evaluation.log))
 
 
 def render(report: Report, sheets: Mapping[str, Sheet], curves: Sequence[Mapping[str, Any]]) -> str:

@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from condgen.errors import RequestError, RunError
+from condgen.errors import RunError
+from condgen.files import new_folder, write_text
 from condgen.pictures import grid, pil_image, save_picture
 from condgen.schema import Condition, Schema
 
@@ -44,20 +45,6 @@ class Samples:
         )
 
 
-def new_folder(path: Path, what: str) -> Path:
-    """An empty folder, made if need be. Raises RequestError when it holds something, RunError when it cannot be."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        if any(path.iterdir()):
-            raise RequestError(f"The folder {path} is not empty; nothing was overwritten. Choose a new one for {what}.")
-        probe = path / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise RunError(f"The folder {path} cannot be written: {error.strerror}. Choose another for {what}.") from None
-    return path
-
-
 def save_samples(parts: Iterator[Samples], schema: Schema, labels: Sequence[str], folder: Path) -> Path:
     """Write samples into a new folder as a dataset: images (vectors: columns), metadata.csv, schema.json, grid.png.
 
@@ -87,7 +74,7 @@ class _Writer:
 
     def write(self, parts: Iterator[Samples]) -> Path:
         """Images are written by two threads while the next batch is generated."""
-        (self.folder / "schema.json").write_text(self.schema.dumps() + "\n", encoding="utf-8")
+        write_text(self.folder / "schema.json", self.schema.dumps() + "\n")
         with (
             (self.folder / "metadata.csv").open("w", newline="", encoding="utf-8") as file,
             ThreadPoolExecutor(2) as pool,

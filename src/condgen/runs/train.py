@@ -10,12 +10,12 @@ import torch
 
 from condgen.data import Splits
 from condgen.errors import DataError, RequestError, RunError, unknown
+from condgen.files import new_folder
 from condgen.models import MODELS, TRAINING, Flow, MeanFlow, Model, build
 from condgen.models.flow.guidance import Weights
 from condgen.models.flow.meanflow import meanflow
 from condgen.parameters import keyword_arguments, used, validated
 from condgen.runs.run import Run, explain_mismatch, rebuild
-from condgen.runs.samples import new_folder
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import LabelDistribution
 from condgen.training import Monitor, Trainer, TrainingConfig, checkpoint

@@ -1,13 +1,9 @@
 """Checkpoints: one safetensors file, with everything that is not a tensor as JSON in its header. No pickle.
 
-A file is written in a folder beside its final name and moved there when it is complete and on disk, so that a
-checkpoint is either the old one or the new one, whenever the process dies. The next one clears what a dead process
-left behind.
+A checkpoint is either the old one or the new one, whenever the process dies; see `condgen.files.writing`.
 """
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from condgen.errors import RunError
+from condgen.files import writing
 from condgen.schema import Condition, LabelDistribution, Schema
 
 FORMAT = 1
@@ -49,23 +46,14 @@ class Info:
 
 def save(path: Path, info: Info, tensors: Mapping[str, Tensor]) -> None:
     """Write a checkpoint atomically. Raises RunError; then what was there before is still there."""
-    partial = path.with_name(f".{path.name}.partial")
-    temporary = partial / path.name
     contents = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        save_file(contents, temporary, metadata={"condgen": json.dumps(asdict(info))})
-        temporary.chmod(partial.stat().st_mode & 0o666)  # safetensors lets nobody else read it
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with writing(path) as partial:
+            save_file(contents, partial, metadata={"condgen": json.dumps(asdict(info))})
     except (OSError, safetensors.SafetensorError) as error:
         raise RunError(
             f"The checkpoint {path} cannot be written: {error}. The previous one, if any, is intact."
         ) from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def load(path: Path) -> tuple[Info, dict[str, Tensor]]:

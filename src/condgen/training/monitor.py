@@ -1,11 +1,12 @@
 """What a person sees of training, and what is kept of it: progress, log.jsonl, TensorBoard."""
 
-import json
-import os
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
+
+from condgen.files import log_line, read_log, write_text
 
 Values = dict[str, float]
 
@@ -118,22 +119,13 @@ class Log:
         from torch.utils.tensorboard import SummaryWriter
 
         self.path = folder / "log.jsonl"
-        kept = [entry for entry in self._entries() if entry["images"] <= images]
+        kept = [entry for entry in read_log(self.path) if entry.get("images", math.inf) <= images]
         self.best = max((entry.get("diversity", 0.0) for entry in kept), default=0.0)
         self.last = {tuple(entry) for entry in kept if entry["images"] == images}
         self.said = {entry.get("warning") for entry in kept if entry["images"] == images}
         self.images = images
-        partial = self.path.with_name(".log.jsonl.partial")
-        partial.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
-        os.replace(partial, self.path)
+        write_text(self.path, "".join(map(log_line, kept)))
         self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=images + 1 if images else None)
-
-    def _entries(self) -> list[dict[str, Any]]:
-        """What the log holds; lines that a crash cut short are dropped."""
-        if not self.path.exists():
-            return []
-        lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
-        return [entry for line in lines if "images" in (entry := _entry(line))]
 
     def write(self, images: int, values: Values) -> None:
         """Log values at this many images."""
@@ -141,7 +133,7 @@ class Log:
         if images == self.images and tuple(entry) in self.last:
             return
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+            file.write(log_line(entry))
         for name, value in values.items():
             self.board.add_scalar(name, value, images)
 
@@ -150,18 +142,9 @@ class Log:
         if images == self.images and text in self.said:
             return
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"images": images, "warning": text}) + "\n")
+            file.write(log_line({"images": images, "warning": text}))
         self.board.add_text("warning", text, images)
 
     def close(self) -> None:
         """Finish the event file."""
         self.board.close()
-
-
-def _entry(line: str) -> dict[str, Any]:
-    """A line of the log; nothing where it is damaged."""
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return {}
-    return entry if isinstance(entry, dict) else {}

@@ -173,7 +173,8 @@ def test_what_was_done_is_not_done_again_unless_it_is_damaged(cache: Path, monke
 SCRIPT = """
 import sys
 from pathlib import Path
-from condgen.data import load, prepare
+from condgen.data import load
+from condgen.data.storage import prepare
 prepare.SMALL, prepare.CHUNK = -1, 0
 def working(images, fit, pixels, done):
     for start in range(0, len(images), 16):

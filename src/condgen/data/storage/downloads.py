@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from condgen.data.storage.cache import cache_folder
 from condgen.errors import DataError
+from condgen.files import publish
 
 _CHUNK = 1 << 16
 _PATIENCE = 30.0  # seconds without a byte before giving up
@@ -52,7 +53,7 @@ def fetch(remote: Remote, folder: Path) -> Path:
         if not target.is_file():
             _download(remote, partial)
             _verify(remote, partial)
-            partial.replace(target)
+            publish(partial, target)
     return target
 
 

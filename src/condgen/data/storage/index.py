@@ -22,6 +22,7 @@ from condgen.data.dataset import Dataset
 from condgen.data.storage.images import EncodedImage
 from condgen.data.storage.mapped import Mapped, Store
 from condgen.data.storage.prepare import PIXELS, complete, prepared_folder
+from condgen.files import writing
 from condgen.schema import Condition, Schema
 
 FORMAT = 1  # of what is kept; a new one reads every source anew
@@ -191,9 +192,8 @@ class SourceCache:
         tensors = {f"code/{name}": codes for name, codes in labels.values.items()}
         tensors |= {"present": labels.present, "rows": images.rows}
         tensors |= {} if opened.groups is None else {"groups": opened.groups}
-        partial = self.path.with_suffix(f".{os.getpid()}.partial")
-        save_file({k: v.contiguous() for k, v in tensors.items()}, partial, metadata={"opened": json.dumps(info)})
-        partial.replace(self.path)
+        with writing(self.path) as partial:
+            save_file({k: v.contiguous() for k, v in tensors.items()}, partial, metadata={"opened": json.dumps(info)})
 
 
 def _there(name: str) -> State:

@@ -30,6 +30,7 @@ from condgen.data.storage.cache import cache_folder
 from condgen.data.storage.images import RESIZE, EncodedImage, Fit, Header, Pixels, fitted, header, strict_decoder
 from condgen.data.storage.mapped import Mapped, Store
 from condgen.errors import DataError, RequestError, unknown
+from condgen.files import publish, writing
 
 VERSION = 1  # of what preparation makes of an image; a new one prepares everything anew
 SMALL = 50 * 2**20  # bytes, encoded and decoded, up to which images stay in memory
@@ -221,10 +222,8 @@ def _make(images: Sequence[EncodedImage], fit: Fit, folder: Path, size: int, bro
     _check_share(chunks, len(images), broken)
     facts = {"version": VERSION, "shape": [len(images), *fit.shape], "fit": asdict(fit)}
     (partial / FACTS).write_text(json.dumps(facts | {"chunks": [asdict(c) for c in chunks]}))
-    with pixels.open("rb+") as file:
-        os.fsync(file.fileno())
     (partial / DONE).unlink()
-    partial.replace(folder)
+    publish(partial, folder)
 
 
 def _make_room(pixels: Path, size: int) -> None:
@@ -350,10 +349,10 @@ def _without_broken(
 
 def _quarantine(path: Path, images: Sequence[EncodedImage], broken: Sequence[tuple[int, str]]) -> None:
     """List the images that are left out, with reasons."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+    with (
+        writing(path) as partial,
+        partial.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         table = csv.writer(file)
         table.writerow(["row", "image", "reason"])
         table.writerows([row + 1, images[row].name, reason] for row, reason in broken)
-    partial.replace(path)

@@ -2,13 +2,13 @@
 
 import csv
 import json
-import os
 import threading
 from pathlib import Path
 
 from condgen.data.storage.images import EncodedImage
 from condgen.data.streaming.rows import Place
 from condgen.errors import DataError
+from condgen.files import write_text
 
 SURE = 1_000  # images of which a share of broken ones is taken, at least
 
@@ -39,10 +39,7 @@ class Counts:
             return
         self._known[shard] = rows
         if self.path:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            partial = self.path.with_suffix(f".{os.getpid()}.partial")
-            partial.write_text(json.dumps(self._known))
-            partial.replace(self.path)
+            write_text(self.path, json.dumps(self._known))
 
 
 def _read(path: Path) -> dict[int, int]:

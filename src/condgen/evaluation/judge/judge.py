@@ -4,7 +4,6 @@ It shares no weights with what it judges. Whatever it says about samples is to b
 held-out real data.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from condgen.data import Dataset, Splits, as_float
 from condgen.data.storage.cache import cache_folder
 from condgen.data.storage.mapped import Mapped, in_turn, taken
 from condgen.evaluation.judge.held_out import judged
+from condgen.files import writing
 from condgen.schema import Attribute, Categorical, Condition, Continuous, Schema
 
 VERSION = 2  # of the judge's architecture and training: part of the name it is cached under
@@ -202,10 +202,8 @@ def judge_for(data: Splits, **arguments: Any) -> Judge:
     train = judged(data).train
     path = _kept_at(train, arguments)
     judge = train_judge(train.observations, train.condition, **arguments).calibrate(data.validation)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    save_file({k: v.contiguous() for k, v in judge.state_dict().items()}, partial)
-    partial.replace(path)
+    with writing(path) as partial:
+        save_file({k: v.contiguous() for k, v in judge.state_dict().items()}, partial)
     return judge
 
 

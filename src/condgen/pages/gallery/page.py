@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from condgen.errors import RequestError, unknown
-from condgen.evaluation.report import write
+from condgen.files import new_folder, write_text
 from condgen.pages.gallery.between import interpolations
 from condgen.pages.gallery.look import GalleryContext
 from condgen.pages.gallery.panels import Section
@@ -18,7 +18,6 @@ from condgen.pages.gallery.real import edits, neighbours
 from condgen.pages.gallery.sampled import by_request, guidance, sweeps
 from condgen.pages.html import LARGE, fill
 from condgen.pictures import save_picture
-from condgen.runs.samples import new_folder
 
 QUALITY = 92  # of photographs in the page
 LOSSLESS = 32  # pixels: sides up to which pictures are kept exactly
@@ -51,7 +50,7 @@ class Gallery:
 
     def save(self, path: Path) -> Path:
         """Write the page, in one piece. Raises RunError when it cannot be written."""
-        return write(path, self.html())
+        return write_text(path, self.html())
 
     def save_pictures(self, folder: Path) -> list[Path]:
         """Write every panel as a PNG file into a new folder. Raises RequestError when the folder holds something."""

@@ -1,0 +1,105 @@
+"""Files that are whole or not there, logs that a crash may have cut short, folders that must be new."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from condgen.errors import RequestError, RunError
+from condgen.files import STALE, log_line, new_folder, publish, read_log, write_text, writing
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+def test_a_file_is_replaced_as_a_whole_and_others_may_read_it(tmp_path: Path) -> None:
+    path, beside = tmp_path / "new" / "[a].txt", tmp_path / "beside"
+    beside.touch()
+    write_text(path, "old")
+    with writing(path) as partial:
+        partial.write_text("new")
+        partial.chmod(0o600)
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert names(path.parent) == [path.name]
+    assert path.stat().st_mode == beside.stat().st_mode
+
+
+def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "a.txt", "old")
+
+    def stopped() -> None:
+        with writing(path) as partial:
+            partial.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_several_may_write_the_same_file_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with writing(path) as first, writing(path) as second:
+        first.write_text("first")
+        second.write_text("second")
+    assert path.read_text() == "first"  # which finished last
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_what_dead_processes_left_is_cleared_and_what_others_write_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "a [1].txt"
+    old, fresh, other = (tmp_path / f".{name}.partial" for name in ("a [1].txt.dead", "a [1].txt.busy", "b.txt.dead"))
+    for folder in (old, fresh, other):
+        folder.mkdir()
+        (folder / path.name).touch()
+    for folder in (old, other):
+        then = folder.stat().st_mtime - STALE - 60
+        os.utime(folder, (then, then))
+    write_text(path, "new")
+    assert names(tmp_path) == sorted([fresh.name, other.name, path.name])
+
+
+def test_everything_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def watched(file: int) -> None:
+        synced.append(f"{Path(f'/proc/self/fd/{file}').readlink().name} {(tmp_path / 'all').exists()}")
+        fsync(file)
+
+    (tmp_path / "some").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "some" / name).write_text(name)
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("no /proc to see which file is brought to the disk")
+    monkeypatch.setattr("condgen.files.os.fsync", watched)
+    publish(tmp_path / "some", tmp_path / "all")
+    assert sorted(synced[:2]) == ["a False", "b False"]
+    assert synced[2:] == [f"{tmp_path.name} True"]
+    assert names(tmp_path / "all") == ["a", "b"]
+
+
+def test_text_that_cannot_be_written_is_a_paragraph_that_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"file.inner\.txt cannot be written"):
+        write_text(tmp_path / "file" / "inner.txt", "text")
+
+
+def test_a_log_comes_back_without_the_line_that_was_cut_short(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    assert read_log(path) == []
+    path.write_text(log_line({"images": 1}) + "[1]\n" + log_line({"images": 2, "warning": "ü"}) + '{"images": 3, "lo')
+    assert read_log(path) == [{"images": 1}, {"images": 2, "warning": "ü"}]
+
+
+def test_a_new_folder_is_empty_and_can_be_written(tmp_path: Path) -> None:
+    folder = new_folder(tmp_path / "a" / "b", "the run")
+    assert names(folder) == []
+    (folder / "file").touch()
+    with pytest.raises(RequestError, match=r"is not empty.*Choose a new one for the run"):
+        new_folder(folder, "the run")
+    with pytest.raises(RunError, match="cannot be written"):
+        new_folder(folder / "file" / "inner", "the run")
