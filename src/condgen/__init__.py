@@ -12,7 +12,7 @@ Names are imported on first use, so that `import condgen` costs nothing.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from condgen.data import Dataset, Splits, load, stream
+    from condgen.data import Dataset, DataSource, Splits, load, stream
     from condgen.models import Model, build
     from condgen.requests.request import parse_requests
     from condgen.rng import Rng
@@ -25,6 +25,7 @@ _HOME = {
     "Categorical": "schema",
     "Condition": "schema",
     "Continuous": "schema",
+    "DataSource": "data",
     "Dataset": "data",
     "Flag": "schema",
     "LabelDistribution": "schema",
@@ -48,6 +49,7 @@ __all__ = [
     "Categorical",
     "Condition",
     "Continuous",
+    "DataSource",
     "Dataset",
     "Flag",
     "LabelDistribution",

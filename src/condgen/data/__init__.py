@@ -3,15 +3,17 @@
 from condgen.data.builtin import BUILTIN
 from condgen.data.dataset import Dataset, Splits, as_float, as_uint8
 from condgen.data.published import PUBLISHED
+from condgen.data.source import DataSource, SplitConfig, StreamConfig
 from condgen.data.sources import load, resolved
-from condgen.data.splits import SplitConfig, split
-from condgen.data.streaming import StreamConfig, Streamed, stream
+from condgen.data.splits import split
+from condgen.data.streaming import Streamed, stream
 from condgen.data.synthetic.mixture import Mixture
 from condgen.data.synthetic.overlap import Overlap
 
 __all__ = [
     "BUILTIN",
     "PUBLISHED",
+    "DataSource",
     "Dataset",
     "Mixture",
     "Overlap",

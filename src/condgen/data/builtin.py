@@ -28,7 +28,7 @@ class BuiltIn:
 
 def digits() -> Splits:
     """The 1,797 handwritten digits that ship with scikit-learn, 8×8 grey."""
-    return split(handwritten(), source="digits")
+    return split(handwritten())
 
 
 def mixture(n: int = 20_000) -> Splits:
@@ -36,7 +36,7 @@ def mixture(n: int = 20_000) -> Splits:
     world = Mixture()
     condition = world.conditions(n, seed=0)
     x = world.sample(condition, torch.Generator().manual_seed(1))
-    return split(Dataset(x, condition), source="mixture")
+    return split(Dataset(x, condition))
 
 
 def overlap(n: int = 20_000) -> Splits:
@@ -44,7 +44,7 @@ def overlap(n: int = 20_000) -> Splits:
     world = Overlap()
     condition = world.conditions(n, seed=0)
     x = world.sample(condition, torch.Generator().manual_seed(1))
-    return split(Dataset(x, condition), source="overlap")
+    return split(Dataset(x, condition))
 
 
 def rendered(world: Callable[..., World], description: str) -> BuiltIn:
@@ -87,7 +87,7 @@ def load_builtin(source: str, size: int | None = None) -> Splits:
     if world is not None:
         chosen = world() if size is None else world(size=size)
         drawn = chosen.splits(count(number) if colon else IMAGES)
-        return replace(drawn, source=source, notes=(*drawn.notes, *namesake(source)))
+        return replace(drawn, notes=(*drawn.notes, *namesake(source)))
     if colon or size is not None:
         raise RequestError(f"The built-in dataset {name} has its own size and number of images; give neither.")
     found = BUILTIN[name].load()

@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -10,6 +11,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from condgen.data.order import Balanced, shuffled
+from condgen.data.source import DataSource
 from condgen.data.storage.mapped import Mapped, in_turn, taken
 from condgen.errors import DataError
 from condgen.schema import Condition, Schema
@@ -101,6 +103,10 @@ class Dataset:
         """The order in which an attribute's values come equally often. Raises RequestError where there is none."""
         return Balanced(self.condition, name)
 
+    def select(self, attributes: Sequence[str]) -> "Dataset":
+        """The same observations labelled with only these attributes. Raises RequestError for unknown ones."""
+        return Dataset(self.observations, self.condition.select(attributes))
+
     def only_labelled(self) -> "Dataset":
         """The part that has at least one label."""
         return self if self.labelled.all() else self[self.labelled.nonzero()[:, 0]]
@@ -141,15 +147,16 @@ class Splits:
     """A dataset's training, validation and test part.
 
     Training and every choice made on the way use the first two; test data is for testing. `notes` say what was guessed
-    or changed when the data was loaded, `source` what it was loaded from. `held` are combinations held out on request.
+    or changed when the data was loaded. `held` are combinations held out on request. `source` says how the data can be
+    loaded again: only `load` and `stream` write it, so that parts which somebody put together count as built in memory.
     """
 
     train: Dataset
     validation: Dataset
     test: Dataset
-    source: str = ""
     notes: tuple[str, ...] = ()
     held: Dataset | None = None
+    source: DataSource = field(default=DataSource(), init=False)
 
     @property
     def schema(self) -> Schema:
@@ -161,16 +168,19 @@ class Splits:
         """Of one observation: (channel, height, width) or (dimension,)."""
         return self.train.shape
 
+    def loaded_from(self, source: DataSource) -> "Splits":
+        """The same parts with another source: one that gives them when it is loaded."""
+        same = copy(self)
+        object.__setattr__(same, "source", source)
+        return same
+
     def select(self, attributes: Sequence[str]) -> "Splits":
         """The same observations labelled with only these attributes. Raises RequestError for unknown ones."""
-
-        def chosen(part: Dataset) -> Dataset:
-            return Dataset(part.observations, part.condition.select(attributes))
-
-        return replace(
+        chosen = replace(
             self,
-            train=chosen(self.train),
-            validation=chosen(self.validation),
-            test=chosen(self.test),
-            held=chosen(self.held) if self.held else None,
+            train=self.train.select(attributes),
+            validation=self.validation.select(attributes),
+            test=self.test.select(attributes),
+            held=self.held.select(attributes) if self.held else None,
         )
+        return chosen.loaded_from(replace(self.source, selected=tuple(chosen.schema.names)))

@@ -4,6 +4,7 @@ Local tables are read by pyarrow itself: it opens them in place, without the cop
 makes first. What that library writes (`image` columns of bytes and path) is understood.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from condgen.data.infer import infer_attribute, infer_schema, parse_columns, sch
 from condgen.data.published import PUBLISHED, read_published
 from condgen.data.readers import Parts, Table, is_address, read
 from condgen.data.readers.shards import expand, is_pattern
-from condgen.data.splits import SplitConfig, numbered, split
+from condgen.data.source import DataSource, SplitConfig
+from condgen.data.splits import numbered, split
 from condgen.data.storage.downloads import datasets_folder
 from condgen.data.storage.images import EncodedImage
 from condgen.data.storage.index import LoadedSource, LoadOptions, SourceCache
@@ -49,17 +51,36 @@ def load(
     is no multiple of 4.
     """
     _must_need_no_copy(source, data_dir)
-    if is_builtin(source):
-        if schema is not None:
-            raise RequestError(f"The built-in dataset {source} has its own schema; give none.")
-        splits = load_builtin(source, size)
-        splits = splits.select(attributes) if attributes else splits
-        return splits if splitting is None else _split_again(splits, splitting)
-    wanted = LoadOptions(attributes, size, schema, resize, broken, splitting.group if splitting else None)
-    shelf = SourceCache.of(source, _places(source, data_dir), wanted)
+    origin = DataSource(
+        resolved(source),
+        attributes=tuple(attributes) if attributes else None,
+        size=size,
+        schema=schema,
+        data_dir=None if data_dir is None else _absolute(data_dir),
+        resize=resize,
+        broken=broken,
+        splitting=splitting or SplitConfig(),
+    )
+    found = _built_in(source, origin) if is_builtin(source) else _read_and_split(source, origin, progress)
+    return found.loaded_from(origin)
+
+
+def _built_in(source: str, how: DataSource) -> Splits:
+    """A built-in dataset, split as it comes unless something else is asked for."""
+    if how.schema is not None:
+        raise RequestError(f"The built-in dataset {source} has its own schema; give none.")
+    splits = load_builtin(source, how.size)
+    splits = splits.select(how.attributes) if how.attributes else splits
+    return splits if how.splitting == SplitConfig() else _split_again(splits, how.splitting)
+
+
+def _read_and_split(source: str, how: DataSource, progress: Progress | None) -> Splits:
+    """Any other dataset, from what was kept of it or from its beginning."""
+    wanted = LoadOptions(how.attributes, how.size, how.schema, how.resize, how.broken, how.splitting.group)
+    shelf = SourceCache.of(str(how.address), _places(source, how.data_dir), wanted)
     opened = shelf.take()
     if opened is None:
-        read = tables(source, data_dir)
+        read = tables(source, how.data_dir)
         held = shelf.holders(image for table in read for image in table.content if isinstance(image, EncodedImage))
         opened = _opened(read, wanted, progress)
         shelf.keep(opened, held)
@@ -68,9 +89,8 @@ def load(
     return split(
         data[:n],
         data[n:] if opened.tested else None,
-        source,
         opened.notes,
-        splitting=splitting,
+        splitting=how.splitting,
         groups=groups,
         validation=opened.validation,
     )
@@ -115,7 +135,7 @@ def _split_again(splits: Splits, splitting: SplitConfig) -> Splits:
     """A built-in dataset, split otherwise."""
     parts = (splits.train, splits.validation, splits.test)
     whole = Dataset(torch.cat([part.x for part in parts]), Condition.cat([part.condition for part in parts]))
-    return split(whole, None, splits.source, splits.notes, splitting=splitting)
+    return split(whole, None, splits.notes, splitting=splitting)
 
 
 def _groups(train: Table, column: str | None) -> Int[Tensor, " n"] | None:
@@ -152,8 +172,13 @@ def resolved(source: str) -> str:
         return source
     if is_address(source):
         name, mark, query = source.partition("?")
-        return f"hf:{Path(name.removeprefix('hf:')).expanduser().resolve()}{mark}{query}"
-    return str(Path(source).expanduser().resolve())
+        return f"hf:{_absolute(name.removeprefix('hf:'))}{mark}{query}"
+    return _absolute(source)
+
+
+def _absolute(path: str | Path) -> str:
+    """A path from the root; links stay, since their names say what is behind them."""
+    return os.path.abspath(Path(path).expanduser())
 
 
 def _folder_named(source: str) -> bool:

@@ -2,13 +2,13 @@
 
 import random
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
 from condgen.data.dataset import Dataset, Splits
+from condgen.data.source import SplitConfig
 from condgen.errors import DataError, RequestError
 from condgen.requests.request import parse_requests
 from condgen.schema import Condition
@@ -16,38 +16,9 @@ from condgen.schema import Condition
 TEST, VALIDATION, MOST_HELD_OUT = 0.15, 0.05, 5_000
 
 
-@dataclass(frozen=True)
-class SplitConfig:
-    """How data is split.
-
-    how:      random, stratified:ATTRIBUTE (its values in equal shares in every part), or group:COLUMN (rows with the
-              same cell, such as a person, stay together).
-    hold_out: requests such as "color=red, body=Coupe"; what answers one of them neither trains nor validates.
-    """
-
-    how: str = "random"
-    hold_out: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        kind, _, name = self.how.partition(":")
-        if self.how != "random" and not (kind in ("stratified", "group") and name):
-            raise RequestError(f"Data is split random, stratified:ATTRIBUTE or group:COLUMN, not '{self.how}'.")
-
-    @property
-    def group(self) -> str | None:
-        """The column whose rows stay together, if any."""
-        return self.how.removeprefix("group:") if self.how.startswith("group:") else None
-
-    @property
-    def stratum(self) -> str | None:
-        """The attribute whose values are shared out equally, if any."""
-        return self.how.removeprefix("stratified:") if self.how.startswith("stratified:") else None
-
-
 def split(
     data: Dataset,
     test: Dataset | None = None,
-    source: str = "",
     notes: Sequence[str] = (),
     *,
     splitting: SplitConfig | None = None,
@@ -75,7 +46,6 @@ def split(
         data[order[checked:]],
         _hard(data[torch.where(own & ~held)[0] if validation else order[tested:checked]]),
         _hard(test),
-        source,
         (*notes, *held_notes),
         _hard(data[torch.where(held)[0]]) if splitting.hold_out else None,
     )

@@ -163,8 +163,8 @@ def _stored(splits: Splits) -> Material:
     train, validation, test = (
         Dataset(_numbers(start, len(p)), p.condition) for start, p in zip(starts, parts, strict=True)
     )
-    rows = Splits(train, validation, test, splits.source, splits.notes)
-    return Material(splits.source, rows, Stored(tuple(p.observations for p in parts)), {}, splits.notes, given=True)
+    rows, address = Splits(train, validation, test, splits.notes), splits.source.address or "DATA"
+    return Material(address, rows, Stored(tuple(p.observations for p in parts)), {}, splits.notes, given=True)
 
 
 def _encoded(
@@ -179,7 +179,7 @@ def _encoded(
         Dataset(_numbers(start, len(table.content)), sources.condition_of(table, inferred))
         for start, table in zip(starts, tables, strict=False)
     )
-    rows = split(data, held_out[0] if held_out else None, source, validation=train.validation)
+    rows = split(data, held_out[0] if held_out else None, validation=train.validation)
     columns = {n: v + (test.columns.get(n, []) if test else []) for n, v in train.columns.items()}
     said = (*train.notes, *notes)
     return Material(

@@ -1,7 +1,7 @@
 """A dataset of which a sample is in memory and the rest is read from its shards as training goes on."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -52,7 +52,7 @@ class Stream:
     def _key(self) -> str:
         """Of what decides on the number of rows."""
         chosen = self.choice
-        facts = [chosen.schema.dumps(), sorted(chosen.apart), chosen.hold_out, chosen.labelled]
+        facts = [chosen.schema.dumps(), sorted(chosen.apart), chosen.hold_out, chosen.labelled, chosen.selected]
         facts += [shard.changed for shard in self.shards]
         return hashlib.blake2b(f"{facts} {self.identity}".encode(), digest_size=16).hexdigest()
 
@@ -66,6 +66,12 @@ class Streamed(Dataset):
     def balanced(self, name: str) -> Balanced:
         """Raises RequestError: who has not seen all data does not know what is rare."""
         raise RequestError(f"A stream cannot be balanced by '{name}'; prepare the data instead, without --stream.")
+
+    def select(self, attributes: Sequence[str]) -> "Streamed":
+        """The same sample and stream labelled with only these attributes. Raises RequestError for unknown ones."""
+        sample = super().select(attributes)
+        choice = replace(self.stream.choice, selected=tuple(sample.schema.names))
+        return Streamed(sample.observations, sample.condition, replace(self.stream, choice=choice))
 
     def only_labelled(self) -> "Streamed":
         """The sample's labelled part, and the stream without the rows that have no label."""

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,8 +11,9 @@ from condgen.data.builtin import is_builtin
 from condgen.data.dataset import Dataset, Splits
 from condgen.data.published import PUBLISHED
 from condgen.data.readers import Shard, shards
-from condgen.data.sources import schema_for
-from condgen.data.splits import SplitConfig, split
+from condgen.data.source import DataSource, SplitConfig, StreamConfig
+from condgen.data.sources import resolved, schema_for
+from condgen.data.splits import split
 from condgen.data.storage.cache import cache_folder
 from condgen.data.storage.images import Fit
 from condgen.data.storage.prepare import Progress, plan
@@ -22,24 +23,6 @@ from condgen.data.streaming.rows import Choice, Place, images_of
 from condgen.data.streaming.sample import Sample, Taken
 from condgen.errors import RequestError
 from condgen.schema import Schema
-
-
-@dataclass(frozen=True)
-class StreamConfig:
-    """How a stream is read.
-
-    buffer: rows within which images are shuffled. sample: images that are read at once, into memory: what the schema is
-    inferred from, what validates and tests; as many as take 256 MB, at most.
-    """
-
-    buffer: int = 8_192
-    sample: int = 10_000
-
-    def __post_init__(self) -> None:
-        if self.buffer < 1:
-            raise RequestError(f"The buffer must hold at least one image, not {self.buffer} (--buffer 8192).")
-        if self.sample < 20:
-            raise RequestError(f"A sample of {self.sample} images is too small; take at least 20 (--sample 10000).")
 
 
 def stream(
@@ -75,21 +58,29 @@ def stream(
     quarantine = Quarantine(_list_of(found.train, fit), broken)
     sample = taken.decoded(choice, fit, quarantine, progress)
     test = tests.decoded(choice, fit, quarantine, progress).data if tests else None
-    parts, apart = _split(sample, test, source, splitting)
+    parts, apart = _split(sample, test, splitting)
     whole = Stream(found.train, replace(choice, apart=apart), fit, how.buffer, quarantine)
     train = Streamed(parts.train.observations, parts.train.condition, whole)
     said = (*taken.table.notes, *notes, *told, _about(len(found.train), sample, apart, quarantine), *parts.notes)
-    return replace(parts, train=train, notes=said)
+    origin = DataSource(
+        resolved(source),
+        attributes=tuple(attributes) if attributes else None,
+        size=size,
+        schema=schema,
+        resize=resize,
+        broken=broken,
+        splitting=splitting,
+        streaming=how,
+    )
+    return replace(parts, train=train, notes=said).loaded_from(origin)
 
 
-def _split(
-    sample: Sample, test: Dataset | None, source: str, splitting: SplitConfig
-) -> tuple[Splits, frozenset[Place]]:
+def _split(sample: Sample, test: Dataset | None, splitting: SplitConfig) -> tuple[Splits, frozenset[Place]]:
     """The parts of a sample, and the places of what does not train. Rows stand in for images while they are dealt."""
     x, condition = sample.data.x, sample.data.condition
     numbers = Dataset(torch.arange(len(x), dtype=torch.float64)[:, None], condition)
     try:
-        parts = split(numbers, test, source, splitting=splitting)
+        parts = split(numbers, test, splitting=splitting)
     except RequestError as error:
         raise RequestError(
             f"{error} (Looked for in a sample of {len(x):,} images; --sample takes a larger one.)"

@@ -34,7 +34,8 @@ class Choice:
     """Which rows train.
 
     apart: rows that validate or test. hold_out: requests; what answers one of them does not train. labelled: whether
-    rows without any label are left out. advice: what to do about a label that the schema does not know.
+    rows without any label are left out. advice: what to do about a label that the schema does not know. selected: the
+    attributes that rows are labelled with, once it is known who trains; all unless given.
     """
 
     schema: Schema
@@ -42,24 +43,26 @@ class Choice:
     hold_out: tuple[str, ...] = ()
     labelled: bool = False
     advice: str = ""
+    selected: tuple[str, ...] | None = None
 
     def rows(self, number: int, shard: Shard) -> Iterator[Row]:
         """Those of a shard. Raises DataError that names the row whose label does not fit the schema."""
         first = 0
         for table in shard.tables():
             condition = labels(table, self.schema, shard.first + first, self.advice)
-            codes, present = condition.matrix(), condition.present
-            chosen = self._chosen(condition).tolist()
+            kept = condition if self.selected is None else condition.select(self.selected)
+            codes, present = kept.matrix(), kept.present
+            chosen = self._chosen(condition, kept).tolist()
             for k, image in enumerate(images_of(table)):
                 if chosen[k] and (number, first + k) not in self.apart:
                     yield Row((number, first + k), image, codes[k], present[k])
             first += len(table.content)
 
-    def _chosen(self, condition: Condition) -> Bool[Tensor, " n"]:
+    def _chosen(self, condition: Condition, kept: Condition) -> Bool[Tensor, " n"]:
         chosen = torch.ones(len(condition), dtype=torch.bool)
         for request in self.hold_out:
             chosen &= ~matches(condition, request)
-        return chosen & condition.present.any(1) if self.labelled else chosen
+        return chosen & kept.present.any(1) if self.labelled else chosen
 
 
 def labels(table: Table, schema: Schema, first: int, advice: str = "") -> Condition:

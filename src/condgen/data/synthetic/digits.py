@@ -68,7 +68,7 @@ class ColoredDigits(World):
             return ColoredDigits(self.size, self.support, part).dataset(count, seed)
 
         train = colored(parts.train, n - tested - checked, 0)
-        return Splits(train, colored(parts.validation, checked, 1), colored(parts.test, tested, 2), self.name)
+        return Splits(train, colored(parts.validation, checked, 1), colored(parts.test, tested, 2))
 
     def _draw(self, condition: Condition, draws: Draws) -> UInt8[Tensor, "n 3 height width"]:
         color = shades(gathered(palette(_COLORS), condition.values["color"]), draws, hue=0.02)

@@ -102,9 +102,9 @@ class World(ABC):
     def splits(self, n: int = IMAGES) -> Splits:
         """n images, split for training, validating and testing."""
         if not self.slow:
-            return split(self.dataset(n), source=self.name)
+            return split(self.dataset(n))
         x = kept(f"{self.name}-{self.version}-{self.size}-{n}", lambda: self.dataset(n).x)
-        return split(Dataset(x, self.conditions(n)), source=self.name)
+        return split(Dataset(x, self.conditions(n)))
 
 
 def _seeds(n: int, seed: int, stream: int) -> range:

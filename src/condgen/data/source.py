@@ -1,0 +1,149 @@
+"""Data sources: where data comes from and how it is loaded, as a description that can be saved and followed again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
+
+from condgen.errors import DataError, RequestError
+from condgen.schema import Schema
+
+if TYPE_CHECKING:
+    from condgen.data.dataset import Splits
+    from condgen.data.storage.prepare import Progress
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """How data is split.
+
+    how:      random, stratified:ATTRIBUTE (its values in equal shares in every part), or group:COLUMN (rows with the
+              same cell, such as a person, stay together).
+    hold_out: requests such as "color=red, body=Coupe"; what answers one of them neither trains nor validates.
+    """
+
+    how: str = "random"
+    hold_out: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        kind, _, name = self.how.partition(":")
+        if self.how != "random" and not (kind in ("stratified", "group") and name):
+            raise RequestError(f"Data is split random, stratified:ATTRIBUTE or group:COLUMN, not '{self.how}'.")
+
+    def __str__(self) -> str:
+        return "; ".join([self.how, *(f"without {request}" for request in self.hold_out)])
+
+    @property
+    def group(self) -> str | None:
+        """The column whose rows stay together, if any."""
+        return self.how.removeprefix("group:") if self.how.startswith("group:") else None
+
+    @property
+    def stratum(self) -> str | None:
+        """The attribute whose values are shared out equally, if any."""
+        return self.how.removeprefix("stratified:") if self.how.startswith("stratified:") else None
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """How a stream is read.
+
+    buffer: rows within which images are shuffled. sample: images that are read at once, into memory: what the schema is
+    inferred from, what validates and tests; as many as take 256 MB, at most.
+    """
+
+    buffer: int = 8_192
+    sample: int = 10_000
+
+    def __post_init__(self) -> None:
+        if self.buffer < 1:
+            raise RequestError(f"The buffer must hold at least one image, not {self.buffer} (--buffer 8192).")
+        if self.sample < 20:
+            raise RequestError(f"A sample of {self.sample} images is too small; take at least 20 (--sample 10000).")
+
+    def __str__(self) -> str:
+        return f"a buffer of {self.buffer:,}, a sample of {self.sample:,}"
+
+
+def _named(value: Any) -> Any:
+    """A split as runs trained before have it, [how, hold_out], with names."""
+    return dict(zip(("how", "hold_out"), value, strict=True)) if isinstance(value, list) else value
+
+
+def _shown(value: object) -> str:
+    """An argument of loading, for people."""
+    if isinstance(value, Schema):
+        return "given"
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """How data was loaded and can be loaded again: the arguments of `load`, or of `stream`, and an address.
+
+    address:   a name or a path that means the same in every folder; None for data built in memory.
+    streaming: how it is streamed; None where it is loaded as a whole.
+    selected:  the attributes that were kept once it was loaded and split, if not all of them.
+
+    Raises RequestError for a local copy (`data_dir`) of data that is streamed.
+    """
+
+    address: Annotated[str | None, Field(alias="source")] = None
+    attributes: tuple[str, ...] | None = None
+    size: int | None = None
+    schema: Schema | None = None
+    data_dir: str | None = None
+    resize: str = "crop"
+    broken: float = 0.05
+    splitting: Annotated[SplitConfig, BeforeValidator(_named)] = SplitConfig()
+    streaming: StreamConfig | None = None
+    selected: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.streaming and self.data_dir is not None:
+            raise RequestError("A stream is read where it is; leave out --data-dir or --stream.")
+
+    def load(self, progress: "Progress | None" = None) -> "Splits":
+        """The data, loaded again. progress: called while images are prepared.
+
+        Raises what `load` and `stream` raise, and DataError for data built in memory.
+        """
+        from condgen.data.sources import load  # these record in what they load a source such as this one
+        from condgen.data.streaming import stream
+
+        if self.address is None:
+            raise DataError("Data built in memory has no address that it could be loaded from again.")
+        shared = ("attributes", "size", "schema", "resize", "broken", "splitting")
+        how = {name: getattr(self, name) for name in shared}
+        if self.streaming is None:
+            data = load(self.address, data_dir=self.data_dir, progress=progress, **how)
+        else:
+            data = stream(self.address, streaming=self.streaming, progress=progress, **how)
+        return data if self.selected is None else data.select(self.selected)
+
+    def describe(self) -> str:
+        """The address, and what is out of the ordinary about loading from it, in a line."""
+        plain, own = vars(DataSource(self.address)), vars(self)
+        said = ", ".join(f"{name}: {_shown(value)}" for name, value in own.items() if value != plain[name])
+        return (self.address or "data built in memory") + (f" ({said})" if said else "")
+
+    def dump(self) -> dict[str, Any]:
+        """The source as JSON, as the header of a run has it."""
+        content: dict[str, Any] = TypeAdapter(DataSource).dump_python(self, mode="json", by_alias=True)
+        return content
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> "DataSource":
+        """The source in a run's header, also of a run trained before; what else stands there is passed over.
+
+        Raises DataError that names the key at fault.
+        """
+        keys = {"source" if f.name == "address" else f.name for f in fields(cls)}
+        known = {key: value for key, value in content.items() if key in keys and value is not None}
+        try:
+            return TypeAdapter(cls).validate_python(known)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "all of it"
+            raise DataError(f"How the data was loaded cannot be read: {first['msg']} ({where}).") from None
