@@ -11,7 +11,6 @@ how many are still nearest to their own original.
 import argparse
 from pathlib import Path
 
-from condgen.cli.options import load_again
 from condgen.evaluation import judge_for
 from condgen.evaluation.metrics.edits import Edited, Edits, edits
 from condgen.runs.editing import EditOptions
@@ -48,7 +47,8 @@ def main() -> None:
     parser.add_argument("--features", help="as in condgen evaluate; unless given, what photographs are recognised by")
     parser.add_argument("--test", action="store_true", help="on test data: not for choosing")
     args = parser.parse_args()
-    run, data = Run.open(args.run), load_again(args.run)
+    run = Run.open(args.run)
+    data = run.data()
     judge, held = judge_for(data), data.test if args.test else data.validation
     print(f"| way | edit (n) | {' | '.join(COLUMNS)} |\n|{'---|' * (len(COLUMNS) + 2)}")
     for name, how in ways([float(s) for s in args.strengths.split(",")]).items():

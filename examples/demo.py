@@ -18,7 +18,7 @@ def main() -> None:
 
     print("1. Training a FiLM-conditioned CVAE on scikit-learn's handwritten digits …", flush=True)
     recipe = preset("demo")
-    run = train(recipe.pop("model"), data, OUT / "run", source={"source": "digits"}, monitor=Terminal(), **recipe)
+    run = train(recipe.pop("model"), data, OUT / "run", monitor=Terminal(), **recipe)
 
     print("2. Asking for every digit, ten times each …", flush=True)
     asked = run.requests("digit=*")

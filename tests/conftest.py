@@ -54,7 +54,7 @@ def digits() -> Splits:
 def run(digits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A briefly trained conditional model of digits."""
     out = tmp_path_factory.mktemp("runs") / "cvae"
-    return train("cvae", digits, out, source={"source": "digits"}, images=40_000, **SMALL)
+    return train("cvae", digits, out, images=40_000, **SMALL)
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +74,7 @@ def points(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def flow(digits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A hardly trained flow of digits."""
     out = tmp_path_factory.mktemp("runs") / "flow"
-    return train("flow", digits, out, source={"source": "digits"}, images=1_000, **FLOW)
+    return train("flow", digits, out, images=1_000, **FLOW)
 
 
 @dataclass(frozen=True)

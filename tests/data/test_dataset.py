@@ -3,7 +3,7 @@ from itertools import islice
 import pytest
 import torch
 
-from condgen.data import Dataset, Splits, as_float, as_uint8, load, split
+from condgen.data import Dataset, DataSource, Splits, as_float, as_uint8, load, split
 from condgen.errors import DataError, RequestError
 from condgen.schema import Categorical, Condition, Flag, Schema
 
@@ -149,7 +149,7 @@ def test_built_in_datasets_load_complete(name: str, n: int, shape: tuple[int, ..
     assert len(parts.train) + len(parts.validation) + len(parts.test) == n
     assert parts.shape == shape
     assert parts.train.condition.complete
-    assert parts.source == name
+    assert parts.source == DataSource(name)
 
 
 def test_built_in_datasets_do_not_ignore_options() -> None:

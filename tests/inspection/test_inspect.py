@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from condgen.data import Dataset, Splits
+from condgen.data import Dataset, DataSource, Splits
 from condgen.inspection import Inspection, inspect
 from condgen.inspection.association import co_occurrence, cramers_v
 from condgen.inspection.columns import value_counts
@@ -19,7 +19,8 @@ ROWS = 100
 def splits(schema: Schema, rows: list[dict[str, object]], x: torch.Tensor | None = None) -> Splits:
     x = torch.rand(len(rows), 2) if x is None else x
     part = Dataset(x, Condition.of(schema, rows))
-    return Splits(part, Dataset(torch.rand(5, *x.shape[1:]), part.condition[:5]), part[:0], "here", ("a note",))
+    parts = Splits(part, Dataset(torch.rand(5, *x.shape[1:]), part.condition[:5]), part[:0], ("a note",))
+    return parts.loaded_from(DataSource("here"))
 
 
 def people_rows(n: int = ROWS) -> list[dict[str, object]]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from condgen.data import Dataset, Splits
+from condgen.data import Dataset, DataSource, Splits
 from condgen.inspection import inspect
 from condgen.inspection.labels import LabelCheck, Suspect
 from condgen.pages.inspection import inspection_page
@@ -31,7 +31,8 @@ def people(n: int = 120) -> Splits:
     x = torch.randint(0, 256, (n, 3, 12, 12), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     x[n - 1] = x[0]
     data = Dataset(x, Condition(schema, values, present))
-    return Splits(data[: n - 20], data[n - 20 : n - 10], data[n - 10 :], source="faces & more")
+    parts = Splits(data[: n - 20], data[n - 20 : n - 10], data[n - 10 :])
+    return parts.loaded_from(DataSource("faces & more"))
 
 
 @pytest.fixture(scope="module")

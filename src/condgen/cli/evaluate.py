@@ -10,13 +10,13 @@ from condgen.cli.options import (
     DataDir,
     HoldOut,
     Json,
+    OtherData,
     Resize,
     RunFolder,
     Size,
     Split,
-    load_again,
+    data_of,
     load_data,
-    origin,
     parse_settings,
     say,
 )
@@ -66,7 +66,7 @@ Steps = Annotated[int | None, typer.Option(help="Of a flow's integration.")]
 
 def evaluate(
     run: RunFolder,
-    data: Annotated[str | None, typer.Option(help="Other data, labelled alike; else what RUN was trained on.")] = None,
+    data: OtherData = None,
     samples: Samples = 10_000,
     labels: Labels = "data",
     features: Features = "judge",
@@ -121,6 +121,7 @@ def compare(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any argument of all models or the trainer.")
     ] = None,
+    data: OtherData = None,
     size: Size = None,
     data_dir: DataDir = None,
     resize: Resize = "crop",
@@ -145,9 +146,9 @@ def compare(
     from condgen.pages.comparison import save
 
     how = _measuring(samples, labels, features, pairs, useful, seed)
+    _must_go_together(models, data, split, hold_out)
     if models is None:
-        _must_be_of_runs(split, hold_out)
-        found = compared(_reports(what, how))
+        found = compared(_reports(what, data, how))
     else:
         how_loaded = {"data_dir": data_dir, "resize": resize, "split": split, "hold_out": hold_out}
         found = _grid(what, out, models, mechanisms, priors, seeds, budget, images, settings, size, how_loaded, how)
@@ -159,7 +160,7 @@ def compare(
 
 def doctor(
     run: RunFolder,
-    data: Annotated[str | None, typer.Option(help="Other data, labelled alike; else what RUN was trained on.")] = None,
+    data: OtherData = None,
     as_json: Json = False,
 ) -> None:
     """Say what is wrong with RUN, with evidence and the one thing to try first.
@@ -197,30 +198,20 @@ def _measuring(samples: int, labels: str, features: str, pairs: int, useful: str
     return EvaluationConfig(samples=samples, labels=labels, features=names, pairs=pairs, useful=images, seed=seed)
 
 
-def data_of(run: "Run", source: str | None) -> "Splits":
-    """What a run was trained on, or other data with its attributes."""
-    if source is None:
-        return load_again(run.path)
-    from condgen.data import load
-    from condgen.data.builtin import is_builtin
-
-    if is_builtin(source) or "discovers" in run.model.capabilities:  # which have a schema of their own
-        return load(source, attributes=run.info.data.get("attributes"), size=run.info.data.get("size"))
-    return load(source, size=run.info.data.get("size"), schema=run.schema)
-
-
-def _must_be_of_runs(split: str, hold_out: list[str] | None) -> None:
-    """Raises RequestError where runs are compared as if they were still to be trained."""
+def _must_go_together(models: str | None, data: str | None, split: str, hold_out: list[str] | None) -> None:
+    """Raises RequestError where runs are compared as if they were still to be trained, or the other way round."""
     from condgen.errors import RequestError
 
-    if hold_out or split != "random":
+    if models is not None and data is not None:
+        raise RequestError("--data is for RUNs that are trained; the DATA to train --models on stands without it.")
+    if models is None and (hold_out or split != "random"):
         raise RequestError(
             "Runs were split when they were trained: --split and --hold-out need DATA and the --models to train on it."
         )
 
 
-def _reports(folders: list[str], how: "EvaluationConfig") -> "list[Report]":
-    """The reports of runs; measured now where there is none yet of the run's weights."""
+def _reports(folders: list[str], data: str | None, how: "EvaluationConfig") -> "list[Report]":
+    """The reports of runs; measured now where there is none yet of the run's weights, and on data that is named."""
     from condgen.errors import RequestError
     from condgen.evaluation.measure import evaluate as measure
     from condgen.evaluation.measure import fingerprint
@@ -235,12 +226,13 @@ def _reports(folders: list[str], how: "EvaluationConfig") -> "list[Report]":
     found = []
     for folder in map(Path, folders):
         run = Run.open(folder)
-        report = Report.load(folder / FILE) if (folder / FILE).exists() else None
+        report = Report.load(folder / FILE) if data is None and (folder / FILE).exists() else None
         if report is None or report.run.get("weights") != fingerprint(run):
-            say(f"{folder} has no report yet: measuring")
-            evaluation = measure(run, load_again(folder), how, say=say)
-            save(evaluation, folder)
+            say(f"{folder}: measuring on {data}" if data else f"{folder} has no report yet: measuring")
+            evaluation = measure(run, data_of(run, data), how, say=say)
             report = evaluation.report
+            if data is None:
+                save(evaluation, folder)
         found.append(report)
     return found
 
@@ -295,7 +287,6 @@ def _grid(
         splits,
         measured,
         how.recipe(splits, judge_for(splits)),
-        source=origin(what[0], splits, size, **loading),
         monitor=lambda: Terminal(spell),
         say=say,
     )

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from condgen.cli.evaluate import Guidance, Sampler, Steps, data_of
-from condgen.cli.options import RunFolder, say
+from condgen.cli.evaluate import Guidance, Sampler, Steps
+from condgen.cli.options import OtherData, RunFolder, data_of, say
 
 if TYPE_CHECKING:
     from condgen.pages.gallery import GalleryContext
@@ -27,7 +27,7 @@ def gallery(
     only: Annotated[str | None, typer.Option(help=f"Some sections: {SECTION_NAMES}.")] = None,
     n: Annotated[int, typer.Option("-n", help="Samples per request.")] = 10,
     seed: Annotated[int, typer.Option(help="Sample k of every request has the seed SEED + k.")] = 0,
-    data: Annotated[str | None, typer.Option(help="Other data, labelled alike; else what RUN was trained on.")] = None,
+    data: OtherData = None,
     guidance: Guidance = None,
     sampler: Sampler = None,
     steps: Steps = None,

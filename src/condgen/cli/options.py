@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from condgen.data import SplitConfig, Splits, StreamConfig
+    from condgen.data import Splits, StreamConfig
+    from condgen.runs.run import Run
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A name, a folder, a table, …: see `condgen datasets`.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `condgen train --out` wrote.")]
+OtherData = Annotated[
+    str | None,
+    typer.Option("--data", metavar="DATA", help="Where RUN's data is now, or other data, labelled alike."),
+]
 Out = Annotated[Path, typer.Option("--out", "-o", help="A new folder for the result.")]
 Attributes = Annotated[str | None, typer.Option(help="The only attributes to use: a,b,c.")]
 Size = Annotated[int | None, typer.Option(help="Side of the square that images are cropped and resized to.")]
@@ -57,23 +62,29 @@ def load_data(
     streaming: "StreamConfig | None" = None,
 ) -> "Splits":
     """The data that a command names; what was guessed or changed on the way is said."""
+    from condgen.data import DataSource, SplitConfig
     from condgen.schema import Schema
 
-    chosen = [name.strip() for name in attributes.split(",")] if attributes else None
-    splits = _loaded(
+    source = DataSource(
         data,
-        data_dir,
-        streaming,
-        attributes=chosen,
+        attributes=tuple(name.strip() for name in attributes.split(",")) if attributes else None,
         size=size,
         schema=Schema.load(schema) if schema else None,
+        data_dir=str(data_dir) if data_dir else None,
         resize=resize,
         broken=broken,
-        splitting=_splitting(split, hold_out or []),
+        splitting=SplitConfig(split, tuple(hold_out or ())),
+        streaming=streaming,
     )
+    with preparing() as progress:
+        splits = source.load(progress)
+    _say_notes(splits)
+    return splits
+
+
+def _say_notes(splits: "Splits") -> None:
     for note in splits.notes:
         say(f"Note: {note}")
-    return splits
 
 
 def streaming(stream: bool, buffer: int | None, sample: int | None) -> "StreamConfig | None":
@@ -93,19 +104,6 @@ def remark(data: "Splits") -> None:
 
     if isinstance(data.train, Streamed) and (found := data.train.stream.quarantine).broken:
         say(f"Note: {found.broken:,} of {found.seen:,} images that were read are unusable; see {found.path}.")
-
-
-def _loaded(source: str, data_dir: "str | Path | None", streaming: "StreamConfig | None", **how: Any) -> "Splits":
-    """Data by `load` or, as a stream, by `stream`."""
-    from condgen.data import load, stream
-    from condgen.errors import RequestError
-
-    with preparing() as progress:
-        if streaming is None:
-            return load(source, data_dir=data_dir, progress=progress, **how)
-        if data_dir is not None:
-            raise RequestError("A stream is read where it is; leave out --data-dir or --stream.")
-        return stream(source, streaming=streaming, progress=progress, **how)
 
 
 @contextmanager
@@ -130,38 +128,13 @@ def preparing() -> Iterator[Callable[[int, int], None]]:
             bar.stop()
 
 
-def _splitting(how: str, hold_out: list[str]) -> "SplitConfig | None":
-    """None, rather than what it stands for, leaves a built-in dataset as it comes."""
-    from condgen.data import SplitConfig
-
-    return SplitConfig(how, tuple(hold_out)) if hold_out or how != "random" else None
-
-
-def load_again(run: Path) -> "Splits":
-    """The data that a run was trained on."""
-    from condgen.data import StreamConfig
-    from condgen.errors import RunError
-    from condgen.schema import Schema
-    from condgen.training import checkpoint
-
-    info, _ = checkpoint.load(run / checkpoint.FILE)
-    origin = info.data
-    if origin.get("source") is None:
-        raise RunError(
-            f"{run} was trained from Python on data in memory; go on there (condgen.resume, condgen.distil)."
-        )
-    given = Schema.model_validate(origin["schema"]) if origin.get("schema") else None
-    return _loaded(
-        origin["source"],
-        origin.get("data_dir"),
-        StreamConfig(**origin["streaming"]) if origin.get("streaming") else None,
-        attributes=origin.get("attributes"),
-        size=origin.get("size"),
-        schema=given,
-        resize=origin.get("resize", "crop"),
-        broken=origin.get("broken", 0.05),
-        splitting=_splitting(*origin["splitting"]) if origin.get("splitting") else None,
-    )
+def data_of(run: "Run", data: str | None) -> "Splits":
+    """What a run was trained on, or the data that a person names; what was guessed of that or changed is said."""
+    with preparing() as progress:
+        splits = run.data(data, progress)
+    if data is not None:
+        _say_notes(splits)
+    return splits
 
 
 def parse_settings(pairs: list[str]) -> dict[str, Any]:
@@ -175,32 +148,3 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
             raise RequestError(f"--set takes KEY=VALUE, as in --set latent=16, not '{pair}'.")
         found[key.strip()] = value.strip()
     return found
-
-
-def origin(
-    data: str,
-    splits: "Splits",
-    size: int | None,
-    schema: Path | None = None,
-    *,
-    data_dir: Path | None = None,
-    resize: str = "crop",
-    broken: float = 0.05,
-    split: str = "random",
-    hold_out: list[str] | None = None,
-    streaming: "StreamConfig | None" = None,
-) -> dict[str, Any]:
-    """How to load the data again: what a run keeps of it."""
-    from condgen.data import resolved
-
-    return {
-        "source": resolved(data),
-        "attributes": splits.schema.names,
-        "size": size,
-        "schema": splits.schema.model_dump(mode="json") if schema else None,
-        "data_dir": str(data_dir.expanduser().resolve()) if data_dir else None,
-        "resize": resize,
-        "broken": broken,
-        "splitting": [split, hold_out or []],
-        "streaming": vars(streaming) if streaming else None,
-    }

@@ -13,6 +13,7 @@ from condgen.cli.options import (
     Data,
     DataDir,
     HoldOut,
+    OtherData,
     Out,
     Resize,
     RunFolder,
@@ -21,9 +22,8 @@ from condgen.cli.options import (
     Size,
     Split,
     Stream,
-    load_again,
+    data_of,
     load_data,
-    origin,
     parse_settings,
     remark,
     say,
@@ -91,8 +91,7 @@ def train(
     splits = load_data(data, attributes, size, schema, **how)
     kind = "sampled" if stream else "training"
     say(f"{len(splits.train):,} {kind} examples of shape {splits.shape}, attributes: {', '.join(splits.schema.names)}")
-    source = origin(data, splits, size, schema, **how)
-    run = train_run(name, splits, out, source=source, monitor=Terminal(spell), **arguments)
+    run = train_run(name, splits, out, monitor=Terminal(spell), **arguments)
     remark(splits)
     _trained(run)
 
@@ -118,6 +117,7 @@ def _recipe(preset: str | None, budget: str | None, images: str | None, options:
 def distill(
     run: RunFolder,
     out: Out,
+    data: OtherData = None,
     guidance: Annotated[str | None, typer.Option(help="What is learned; the flow's own unless given.")] = None,
     budget: Annotated[str, typer.Option(help="Time to train, such as 90s, 3m or 1h.")] = "5m",
     seed: Annotated[int, typer.Option(help="Seed of everything random in training.")] = 0,
@@ -132,21 +132,21 @@ def distill(
     from condgen.units import duration
 
     teacher = Run.open(run)
-    data = load_again(run)
+    splits = data_of(teacher, data)
     given = {"seed": seed, **parse_settings(settings or [])}
     given |= {} if "images" in given else {"seconds": duration(budget)}
-    source = {k: v for k, v in teacher.info.data.items() if k != "teacher"}
-    _trained(distill(teacher, data, out, guidance=guidance, source=source, monitor=Terminal(spell), **given))
+    _trained(distill(teacher, splits, out, guidance=guidance, monitor=Terminal(spell), **given))
 
 
-def resume(run: RunFolder) -> None:
+def resume(run: RunFolder, data: OtherData = None) -> None:
     """Go on with an interrupted RUN, as if it had never stopped."""
+    from condgen.runs.run import Run
     from condgen.runs.train import resume as resume_run
     from condgen.training import Terminal
 
-    data = load_again(run)
-    resumed = resume_run(run, data, monitor=Terminal(spell))
-    remark(data)
+    splits = data_of(Run.open(run), data)
+    resumed = resume_run(run, splits, monitor=Terminal(spell))
+    remark(splits)
     _trained(resumed)
 
 

@@ -12,10 +12,13 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from condgen import models
+from condgen.data import DataSource, Splits
+from condgen.data.storage.prepare import Progress
 from condgen.errors import CondgenError, RequestError, RunError
 from condgen.models import Model
 from condgen.requests.request import Request, Requestable, parse_requests
 from condgen.rng import Rng
+from condgen.runs.data import load_again, source_of
 from condgen.runs.editing import EditOptions, edited
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import SamplingOptions
@@ -54,6 +57,18 @@ class Run:
     def schema(self) -> Schema:
         """What can be asked for."""
         return self.model.schema
+
+    @property
+    def source(self) -> DataSource:
+        """How the data was loaded that the run was trained on."""
+        return source_of(self.info)
+
+    def data(self, address: str | None = None, progress: Progress | None = None) -> Splits:
+        """The data that the run was trained on, or what is at an address, loaded alike.
+
+        Raises RunError when it cannot be loaded again or has changed.
+        """
+        return load_again(self.path, self.info, address, progress)
 
     def sample(
         self,

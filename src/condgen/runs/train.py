@@ -15,6 +15,7 @@ from condgen.models import MODELS, TRAINING, Flow, MeanFlow, Model, build
 from condgen.models.flow.guidance import Weights
 from condgen.models.flow.meanflow import meanflow
 from condgen.parameters import keyword_arguments, used, validated
+from condgen.runs.data import is_the_same, load_again
 from condgen.runs.run import Run, explain_mismatch, rebuild
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import LabelDistribution
@@ -29,19 +30,17 @@ def train(
     data: Splits,
     out: str | Path,
     *,
-    source: dict[str, Any] | None = None,
     monitor: Monitor | None = None,
     **arguments: Any,
 ) -> Run:
     """Train a new model, by name, into a new folder and open the result.
 
     arguments: of the model's builder (`mechanism`, `latent`, …) and fields of Training (`images`, `seconds`, …).
-    source: how to load the data again, to resume.
 
     Raises RequestError for a wrong argument or a folder that is in use, RunError when the folder cannot be written or
     training diverges.
     """
-    return _trained_into(model, data, out, arguments, source or {}, monitor)
+    return _trained_into(model, data, out, arguments, {}, monitor)
 
 
 def _trained_into(
@@ -49,11 +48,11 @@ def _trained_into(
     data: Splits,
     out: str | Path,
     arguments: Mapping[str, Any],
-    source: Mapping[str, Any],
+    origin: Mapping[str, Any],
     monitor: Monitor | None,
     prepare: Callable[[Model], None] = lambda model: None,
 ) -> Run:
-    """Train a new model into a new folder; `prepare` is called on it first."""
+    """Train a new model into a new folder; `prepare` is called on it first. origin: what else the run keeps of it."""
     for_model, for_training = split_arguments(model, arguments)
     settings = TrainingConfig(**for_training)
     if settings.images is None and settings.seconds is None:
@@ -67,8 +66,8 @@ def _trained_into(
     if monitor and note:
         monitor.note(note)
     folder = new_folder(Path(out), "the run")
-    origin = {**source, "fingerprint": data.train.fingerprint}
-    Trainer(built, used, folder, settings, source=origin, monitor=monitor, preview=_preview(built, data)).run()
+    kept = {**data.source.dump(), **origin, "fingerprint": data.train.fingerprint}
+    Trainer(built, used, folder, settings, source=kept, monitor=monitor, preview=_preview(built, data)).run()
     return Run.open(folder)
 
 
@@ -78,7 +77,6 @@ def distill(
     out: str | Path,
     *,
     guidance: Weights | str | None = None,
-    source: dict[str, Any] | None = None,
     monitor: Monitor | None = None,
     **arguments: Any,
 ) -> Run:
@@ -99,7 +97,7 @@ def distill(
     weights = flow.guidance.weights if how.weights is None else how.weights
     recipe = teacher.info.recipe["arguments"]
     shared = {name: recipe[name] for name in keyword_arguments(meanflow) if name in recipe and name != "guidance"}
-    origin = {**(source or {}), "teacher": {"path": str(teacher.path.resolve()), "guidance": weights}}
+    origin = {"teacher": {"path": str(teacher.path.resolve()), "guidance": weights}}
     return _trained_into(
         "meanflow",
         data,
@@ -175,14 +173,18 @@ def split_arguments(model: str, arguments: Mapping[str, Any]) -> tuple[dict[str,
     )
 
 
-def resume(path: str | Path, data: Splits, monitor: Monitor | None = None) -> Run:
+def resume(path: str | Path, data: Splits | str | None = None, monitor: Monitor | None = None) -> Run:
     """Continue an interrupted run, bit for bit as if it had not been interrupted (on the same machine).
+
+    data: what the run was trained on, or where that is now; loaded from where it came unless given.
 
     Raises RunError when there is nothing to continue, or the data is not what the run was trained on.
     """
     folder = Path(path)
     info, tensors = checkpoint.load(folder / checkpoint.FILE)
-    if data.train.fingerprint != info.data.get("fingerprint"):
+    if not isinstance(data, Splits):
+        data = load_again(folder, info, data)
+    if not is_the_same(data, info):
         raise RunError(f"The data is not what {path} was trained on: its images or labels have changed since.")
     try:
         settings = TrainingConfig(**validated(TrainingConfig, info.training))

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from condgen.cli.options import load_again
 from condgen.data import StreamConfig, stream
 from condgen.errors import RunError
+from condgen.runs.run import Run
 from condgen.runs.train import resume, train
 from condgen.schema import Categorical, Schema
 from condgen.training import Monitor, checkpoint
@@ -46,7 +46,7 @@ def test_a_streamed_run_is_killed_resumed_sampled_and_found_again(tmp_path: Path
     for name, tensor in weights(whole).items():
         assert tensor.equal(weights(killed)[name]), name
     assert command("sample", killed, "color=*", "-n", 2, "--out", tmp_path / "samples").status == 0
-    again = load_again(killed)
+    again = Run.open(killed).data()
     assert again.train.fingerprint == checkpoint.load(killed / checkpoint.FILE)[0].data["fingerprint"]
     assert len(again.test) == 30, "what evaluation measures on"
 

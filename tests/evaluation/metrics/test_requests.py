@@ -62,7 +62,7 @@ def data() -> Splits:
     pictures[1, 0, 0, 0] = 0  # one whose age the judge cannot see
     train, none = labelled([1, 0], [1, 1]), labelled([], [])
     parts = [Dataset(shown(train), train), Dataset(shown(none), none), Dataset(pictures, test)]
-    return Splits(*parts, source="made up", notes=())
+    return Splits(*parts)
 
 
 def test_a_request_is_obeyed_where_all_of_it_shows_at_once(data: Splits) -> None:

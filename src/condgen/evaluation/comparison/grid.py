@@ -123,8 +123,7 @@ class Grid:
 
     evaluate: measures a run, by this recipe and this way of sampling (as in `Report`); its report is kept in the run's
               folder, and what is there already is not measured again.
-    source:   how to load the data again, kept with every run. monitor: makes what shows a run's training.
-    say:      is told what happens.
+    monitor:  makes what shows a run's training. say: is told what happens.
     """
 
     out: Path
@@ -132,7 +131,6 @@ class Grid:
     evaluate: Evaluate
     recipe: Recipe
     sampling: Mapping[str, Any] = field(default_factory=dict)
-    source: Mapping[str, Any] | None = None
     monitor: Callable[[], Monitor] | None = None
     say: Callable[[str], None] = lambda text: None
 
@@ -169,8 +167,7 @@ class Grid:
         info = _begun(folder)
         if info is None:
             self.say(f"{title}: training")
-            source = dict(self.source or {})
-            return train(cell.model, self.data, folder, source=source, monitor=self._monitor(), **cell.arguments)
+            return train(cell.model, self.data, folder, monitor=self._monitor(), **cell.arguments)
         if not _finished(folder, info):
             self.say(f"{title}: going on after {info.images:,} images")
             return resume(folder, self.data, self._monitor())

@@ -1,0 +1,59 @@
+"""The data of a run, loaded again: from where it came, or from where a person says that it is now."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from condgen.data import DataSource, Splits, resolved
+from condgen.data.builtin import is_builtin
+from condgen.data.storage.prepare import Progress
+from condgen.errors import DataError, RequestError, RunError
+from condgen.schema import Schema
+from condgen.training.checkpoint import Info
+
+
+def source_of(info: Info) -> DataSource:
+    """How the data of a run was loaded."""
+    return DataSource.read(info.data)
+
+
+def load_again(path: Path, info: Info, address: str | None = None, progress: Progress | None = None) -> Splits:
+    """The data of the run in a folder. address: of other data like it, or of the same where it is now.
+
+    Raises RunError when the data cannot be found again or has changed, and what loading raises.
+    """
+    if address is not None:
+        return elsewhere(info, address).load(progress)
+    source = source_of(info)
+    if source.address is None:
+        raise RunError(
+            f"{path} was trained on data built in memory, which cannot be loaded again. Name data that is the same or "
+            f"like it (`data=DATA`), or give it from Python, as in condgen.resume('{path}', data)."
+        )
+    try:
+        data = source.load(progress)
+    except (DataError, RequestError) as error:
+        raise RunError(
+            f"{error} {path} was trained on {source.describe()}; if that has moved, say where it is now (`data=DATA`)."
+        ) from None
+    if not is_the_same(data, info):
+        raise RunError(
+            f"{source.address} is not what {path} was trained on: its images or labels have changed since. Bring them "
+            "back, or name the data to use (`data=DATA`)."
+        )
+    return data
+
+
+def elsewhere(info: Info, address: str) -> DataSource:
+    """The source at another address that is loaded as the run's own was: its attributes, size and splits."""
+    own, schema = source_of(info), Schema.model_validate(info.schema)
+    found = replace(own, address=resolved(address), data_dir=None)
+    if is_builtin(address):  # which comes as a whole, with a schema of its own
+        return replace(found, attributes=None, schema=None, streaming=None, selected=tuple(schema.names))
+    if own.selected is not None:  # the schema that was loaded has more attributes than the run's
+        return found
+    return replace(found, attributes=None, schema=schema)
+
+
+def is_the_same(data: Splits, info: Info) -> bool:
+    """Whether a run was trained on this data."""
+    return data.train.fingerprint == info.data.get("fingerprint")
