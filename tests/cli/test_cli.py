@@ -231,11 +231,6 @@ def test_resume_finds_the_data_from_another_folder(
     assert command("resume", tmp_path / "run").status == 0
 
 
-def test_resume_after_training_from_python(command: Command, run: Run, unconditional: Run) -> None:
-    assert command("resume", run.path).status == 0
-    one_paragraph(command("resume", unconditional.path), 1, str(unconditional.path), "from Python")
-
-
 # ---- sample
 
 
@@ -371,7 +366,6 @@ def test_distill_trains_a_model_that_opens_samples_and_resumes(command: Command,
     ("arguments", "status", "parts"),
     [
         ("CVAE", 2, ["cvae", "only a flow can be distilled"]),
-        ("VAE", 1, ["from Python"]),
         ("RUN --guidance much", 2, ["'much'"]),
         ("RUN --budget soon", 2, ["'soon'", "90s"]),
         ("RUN --set shaer=1", 2, ["setting of meanflow", "'shaer'", "share"]),
@@ -381,13 +375,12 @@ def test_distilling_that_cannot_be_meant(
     command: Command,
     run: Run,
     flow: Run,
-    unconditional: Run,
     tmp_path: Path,
     arguments: str,
     status: int,
     parts: list[str],
 ) -> None:
-    places = {"RUN": flow.path, "CVAE": run.path, "VAE": unconditional.path}
+    places = {"RUN": flow.path, "CVAE": run.path}
     asked = (places.get(word, word) for word in arguments.split())
     one_paragraph(command("distill", *asked, "--out", tmp_path / "out"), status, *parts)
     assert not (tmp_path / "out").exists()

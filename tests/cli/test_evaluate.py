@@ -64,7 +64,8 @@ def test_evaluate_on_other_data_with_the_same_labels(command: Command, measured:
         (["--labels", "fair"], ["uniform"]),
         (["--features", "efficientnets"], ["Did you mean", "efficientnet"]),
         (["--guidance", "2"], ["no guidance"]),
-        (["--data", "mixture"], ["shape", "--data"]),
+        (["--data", "colored-digits"], ["shape", "--data"]),
+        (["--data", "mixture"], ["attribute 'digit'", "mixture (selected: digit)"]),
     ],
 )
 def test_wrong_measurements_are_refused(

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from condgen.data import BUILTIN, DataSource, SplitConfig, Splits, StreamConfig, Streamed, load, sources, stream
-from condgen.data.readers import Parts
 from condgen.data.storage import prepare
 from condgen.errors import DataError, RequestError
 from condgen.schema import Categorical, Schema

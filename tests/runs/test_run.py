@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import condgen
-from condgen.data import Splits, as_float
+from condgen.data import DataSource, Splits, as_float
 from condgen.errors import RequestError, RunError
 from condgen.models import MODELS, TRAINING, Flow, MeanFlow
 from condgen.runs.run import Run
@@ -372,6 +372,7 @@ def test_a_distilled_flow_is_built_as_its_teacher_and_names_it(distilled: Run, f
     ours, theirs = distilled.info.recipe["arguments"], flow.info.recipe["arguments"]
     for name in ("mechanism", "path", "channels", "depth", "embedding"):
         assert ours[name] == theirs[name]
+    assert distilled.source == flow.source == DataSource("digits")
     assert distilled.info.data["teacher"] == {"path": str(flow.path.resolve()), "guidance": {"digit": 2.0}}
 
 

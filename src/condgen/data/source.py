@@ -58,9 +58,9 @@ class StreamConfig:
 
     def __post_init__(self) -> None:
         if self.buffer < 1:
-            raise RequestError(f"The buffer must hold at least one image, not {self.buffer} (--buffer 8192).")
+            raise RequestError(f"The buffer must hold at least one image, not {self.buffer} (`buffer=8192`).")
         if self.sample < 20:
-            raise RequestError(f"A sample of {self.sample} images is too small; take at least 20 (--sample 10000).")
+            raise RequestError(f"A sample of {self.sample} images is too small; take at least 20 (`sample=10000`).")
 
     def __str__(self) -> str:
         return f"a buffer of {self.buffer:,}, a sample of {self.sample:,}"
@@ -102,7 +102,7 @@ class DataSource:
 
     def __post_init__(self) -> None:
         if self.streaming and self.data_dir is not None:
-            raise RequestError("A stream is read where it is; leave out --data-dir or --stream.")
+            raise RequestError("A stream is read where it is; leave out `data_dir` or `stream`.")
 
     def load(self, progress: "Progress | None" = None) -> "Splits":
         """The data, loaded again. progress: called while images are prepared.

@@ -22,7 +22,7 @@ def load_again(path: Path, info: Info, address: str | None = None, progress: Pro
     Raises RunError when the data cannot be found again or has changed, and what loading raises.
     """
     if address is not None:
-        return elsewhere(info, address).load(progress)
+        return _named(path, info, address, progress)
     source = source_of(info)
     if source.address is None:
         raise RunError(
@@ -41,6 +41,14 @@ def load_again(path: Path, info: Info, address: str | None = None, progress: Pro
             "back, or name the data to use (`data=DATA`)."
         )
     return data
+
+
+def _named(path: Path, info: Info, address: str, progress: Progress | None) -> Splits:
+    source = elsewhere(info, address)
+    try:
+        return source.load(progress)
+    except (DataError, RequestError) as error:
+        raise type(error)(f"{error} What was loaded is {source.describe()}, as for {path}.") from None
 
 
 def elsewhere(info: Info, address: str) -> DataSource:
