@@ -29,6 +29,7 @@ def infer_schema(columns: Columns, classes: Sequence[str] = ()) -> tuple[Schema,
             notes.append(guess)
         else:
             attributes.append(guess)
+            notes += guess.remarks(Column(name, values))
     return schema_of(attributes), notes
 
 

@@ -140,6 +140,11 @@ class Attribute(BaseModel):
     # ---- comparing and varying
 
     @property
+    def reach(self) -> float:
+        """The distance between the places that are farthest apart."""
+        return self.span
+
+    @property
     def span(self) -> float:
         """The error between values that are as far apart as can be: what an error is divided by to be a share."""
         return 1.0
@@ -239,6 +244,17 @@ class Attribute(BaseModel):
     def guess(cls, column: Column) -> "Attribute | str | None":
         """The attribute that a column holds, the reason why it holds none, or None where another kind may fit."""
         return None
+
+    def crowding(self, codes: Codes, counts: Float[Tensor, " batch"]) -> str:
+        """A sentence on values that the encoding can hardly tell apart; empty where there are none.
+
+        counts: how often each code occurs.
+        """
+        return ""
+
+    def remarks(self, column: Column) -> Iterable[str]:
+        """Notes for people on what this attribute makes of a column's values."""
+        return ()
 
     @classmethod
     def gathered(cls, columns: Columns) -> Columns:

@@ -74,3 +74,11 @@ class Column:
         except ValueError:
             return None
         return numbers if all(map(math.isfinite, numbers)) else None
+
+    @cached_property
+    def occurrences(self) -> dict[float, int]:
+        """How often each number occurs; nothing where a text is no finite number."""
+        counts: Counter[float] = Counter()
+        for text, n in self.counts.items() if self.numbers else ():
+            counts[float(text)] += n
+        return dict(counts)

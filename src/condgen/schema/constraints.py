@@ -28,6 +28,13 @@ class Askable(Protocol):
     def span(self) -> float:
         """The error between values that are as far apart as can be."""
 
+    @property
+    def reach(self) -> float:
+        """The distance between the places that are farthest apart."""
+
+    def place(self, codes: Any) -> Any:
+        """A number per code, near for values that mean nearly the same."""
+
     def format(self, code: Any) -> str:
         """The value with this code as text."""
 
@@ -146,9 +153,10 @@ class Between(Constraint):
         self, attribute: Askable, rows: Float[Tensor, " row"], given: Bool[Tensor, " row"]
     ) -> Float[Tensor, " row"]:
         """By the distance to the range: rows within it come first; where none is within, the nearest stand in."""
-        low, high = torch.tensor([self.low, self.high])
+        low, high = attribute.place(torch.tensor([self.low, self.high]))
+        rows = attribute.place(rows)
         outside = (low - rows).relu() + (rows - high).relu()
-        return nearest(outside, given, BANDWIDTH * attribute.span, step=self.low < self.high)
+        return nearest(outside, given, BANDWIDTH * attribute.reach, step=self.low < self.high)
 
     def binds(self, attribute: Askable) -> bool:
         """Not where an end is infinite: there is nothing to draw from."""

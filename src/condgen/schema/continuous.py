@@ -11,12 +11,14 @@ from torch import Tensor
 
 from condgen.errors import RequestError
 from condgen.schema.attributes import Attribute, Vocabulary
-from condgen.schema.column import Column
+from condgen.schema.column import Column, missing, text_of
 from condgen.schema.constraints import BANDWIDTH, Between, Constraint, nearest
 from condgen.schema.density import GaussianDensity
+from condgen.schema.ranges import ScaleName, crowded, fitted_range
 
 FEW = 12  # up to this many distinct numbers are categories
 LARGEST = 1e30  # numbers beyond would leave 32 bits when squared or subtracted; they are mistakes
+CROWDED = 0.02  # share of the range below which the bulk of the values cannot be told apart
 FREQUENCIES = 4  # of the Fourier features
 
 Codes = Float[Tensor, " batch"]
@@ -25,17 +27,24 @@ Codes = Float[Tensor, " batch"]
 class Continuous(Attribute):
     """A number in the range [low, high] that the data covers. The plain encoding maps the range to [−1, 1].
 
+    scale: linear, or log for positive numbers that span orders of magnitude, such as prices.
+    clip:  labels beyond the range count as its ends, so that outliers do not flatten all others; else they are errors.
+
     An alias stands for a number or a range: {"teenager": "13..19"}.
     """
 
     kind: Literal["continuous"] = "continuous"
     low: float = Field(allow_inf_nan=False)
     high: float = Field(allow_inf_nan=False)
+    scale: ScaleName = Field(default="linear", exclude_if=lambda scale: scale == "linear")
+    clip: bool = Field(default=False, exclude_if=lambda clip: not clip)
 
     @model_validator(mode="after")
     def _range_is_a_range(self) -> "Continuous":
         if not self.low < self.high:
             raise ValueError(f"the range of '{self.name}' is empty: low {self.low} must be below high {self.high}")
+        if self.scale == "log" and self.low <= 0:
+            raise ValueError(f"'{self.name}' has a log scale, which only positive numbers have; low is {self.low}")
         return self
 
     def ends(self, value: object) -> list[object]:
@@ -60,7 +69,17 @@ class Continuous(Attribute):
                 f"{self.name}={value} is out of range: the training data covers {self.low:g} to {self.high:g}. "
                 "Ask within the range, or allow extrapolation (--extrapolate, extrapolate=True)."
             )
-        return number if extrapolate else min(max(number, self.low), self.high)
+        return number if extrapolate else self._within(number)
+
+    def _within(self, number: float) -> float:
+        return min(max(number, self.low), self.high)
+
+    def cell(self, value: object) -> float | None:
+        """The number in a table's cell, brought into the range where outliers are clipped."""
+        if missing(value):
+            return None
+        number = self.parse(text_of(value), extrapolate=self.clip)
+        return self._within(number) if self.clip else number
 
     def format(self, code: int | float) -> str:
         """The number with up to six significant digits."""
@@ -77,12 +96,31 @@ class Continuous(Attribute):
         return 3**-0.5
 
     def encode(self, codes: Codes) -> Float[Tensor, "batch width"]:
-        """The range mapped linearly to [−1, 1]."""
-        return ((codes.float() - self.low) / (self.high - self.low))[:, None] * 2 - 1
+        """The range mapped to [−1, 1], linearly or by the logarithm."""
+        low, high = self._ends()
+        return ((self.place(codes.float()) - low) / (high - low))[:, None] * 2 - 1
 
     def decode(self, encoded: Float[Tensor, "batch 1"]) -> Codes:
         """The number with this plain encoding."""
-        return self.low + (encoded[:, 0] + 1) / 2 * (self.high - self.low)
+        low, high = self._ends()
+        return self._number(low + (encoded[:, 0] + 1) / 2 * (high - low))
+
+    def place(self, codes: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        """The numbers on their scale."""
+        return codes if self.scale == "linear" else codes.clamp(min=torch.finfo(torch.float32).tiny).log()
+
+    def _number(self, places: Codes) -> Codes:
+        return places if self.scale == "linear" else places.exp()
+
+    def _ends(self) -> tuple[float, float]:
+        """The ends of the range on its scale."""
+        return (self.low, self.high) if self.scale == "linear" else (math.log(self.low), math.log(self.high))
+
+    @property
+    def reach(self) -> float:
+        """The width of the range on its scale."""
+        low, high = self._ends()
+        return high - low
 
     @property
     def features_width(self) -> int:
@@ -110,17 +148,17 @@ class Continuous(Attribute):
         return (read - codes).abs()
 
     def uniform(self, u: Codes) -> Codes:
-        """Every number of the range equally likely."""
-        return self.low + u * self.span
+        """Every place of the range equally likely."""
+        return self._number(self._ends()[0] + u * self.reach)
 
     def counterfactual(self, codes: Codes, generator: torch.Generator | None = None) -> Codes:
         """Half the range away, towards its farther end."""
-        half = self.span / 2
-        return torch.where(codes < self.low + half, codes + half, codes - half)
+        low, half, places = self._ends()[0], self.reach / 2, self.place(codes)
+        return self._number(torch.where(places < low + half, places + half, places - half))
 
     def vicinity(self, codes: Codes, share: float, noise: Callable[[Tensor], Tensor]) -> Codes:
         """Moved by noise of this share of the range."""
-        return codes + share * self.span * noise(codes)
+        return self._number(self.place(codes) + share * self.reach * noise(codes))
 
     def numbered(self, codes: Codes) -> tuple[Int[Tensor, " batch"], int]:
         """The rank of each number among those that occur."""
@@ -131,8 +169,8 @@ class Continuous(Attribute):
         self, codes: Codes, rows: Float[Tensor, " row"], given: Bool[Tensor, " row"]
     ) -> Float[Tensor, "batch row"]:
         """By the distance; where the data has no such number, the nearest stand in."""
-        outside = (codes[:, None] - rows).relu() + (rows - codes[:, None]).relu()
-        return nearest(outside, given, BANDWIDTH * self.span)
+        asked, rows = self.place(codes)[:, None], self.place(rows)
+        return nearest((asked - rows).relu() + (rows - asked).relu(), given, BANDWIDTH * self.reach)
 
     def constraints(self, operator: str, value: Any, extrapolate: bool = False) -> list[Constraint]:
         """A number, or a range `low..high`."""
@@ -199,7 +237,35 @@ class Continuous(Attribute):
             return None
         if _is_count(numbers, len(column.values)) and not column.asked_for:
             return f"The column '{column.name}' numbers the rows; it was left out."
-        return cls(name=column.name, low=min(numbers), high=max(numbers))
+        fitted = fitted_range(column.occurrences)
+        return cls(name=column.name, low=fitted.low, high=fitted.high, scale=fitted.scale, clip=fitted.clipped)
+
+    def crowding(self, codes: Codes, counts: Float[Tensor, " batch"]) -> str:
+        """A range that a few numbers stretch until all others look alike to a network."""
+        occurring: dict[float, int] = {}
+        for code, n in zip(codes.tolist(), counts.tolist(), strict=True):
+            occurring[code] = occurring.get(code, 0) + round(n)
+        share = crowded(occurring, self.low, self.high, self.scale) if len(occurring) > 1 else 1.0
+        if share > CROWDED:
+            return ""
+        return (
+            f"95\u202f% of the values of '{self.name}' lie within {100 * share:.2g}\u202f% of its range, "
+            f"{self.low:g} to {self.high:g}: a model can hardly tell them apart. Set low and high in the schema to "
+            "where most values are, and clip to true."
+        )
+
+    def remarks(self, column: Column) -> Iterator[str]:
+        """What becomes of numbers beyond the range, and of the scale."""
+        beyond = {v: n for v, n in column.occurrences.items() if not self.low <= v <= self.high} if self.clip else {}
+        if beyond:
+            farthest = max(beyond, key=lambda v: max(self.low - v, v - self.high))
+            yield (
+                f"{sum(beyond.values()):,} of {sum(column.occurrences.values()):,} values of '{self.name}' lie far "
+                f"outside of the others, {self.low:g} to {self.high:g}, such as {farthest:g}; they count as the "
+                "nearest end. If they are right, set low and high in the schema."
+            )
+        if self.scale == "log":
+            yield f"'{self.name}' spans orders of magnitude, so it is encoded on a logarithmic scale."
 
 
 def _is_count(numbers: list[float], rows: int) -> bool:

@@ -1,0 +1,84 @@
+"""Ranges of numbers: which scale suits a column, where its bulk ends, and what lies far outside.
+
+One typing error among thousands of prices must not decide how all others are encoded. Quantiles do not see it, so the
+range is drawn around them: every value within `FAR` times the inner span counts, what lies beyond is an outlier.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+INNER = (0.025, 0.975)  # quantiles that outliers cannot reach, unless they are many
+FAR = 3.0  # inner spans beyond the inner quantiles at which outliers start
+MAX_OUTLIERS = 0.01  # share of the rows; more of them are a group of their own
+SKEWED, EVEN = 0.7, 0.25  # asymmetry from which a logarithmic scale is tried, and below which it is taken
+
+ScaleName = Literal["linear", "log"]
+
+
+@dataclass(frozen=True)
+class Range:
+    """The range of a column's numbers without outliers: from low to high, on a scale.
+
+    clipped: whether numbers lie beyond.
+    """
+
+    low: float
+    high: float
+    scale: ScaleName = "linear"
+    clipped: bool = False
+
+
+def fitted_range(counts: Mapping[float, int]) -> Range:
+    """The range of numbers that occur so often each; at least two different ones.
+
+    Ends are the most extreme numbers that are no outliers, so data without outliers keeps its own.
+    """
+    values = np.array(sorted(counts))
+    weights = np.array([counts[v] for v in values.tolist()])
+    scale = _scale(values, weights)
+    places = np.log(values) if scale == "log" else values
+    low, _, high = _quantiles(*_without_a_ruling_value(places, weights))
+    reach = FAR * (high - low)
+    inside = (places >= low - reach) & (places <= high + reach)
+    outliers = int(weights[~inside].sum())
+    kept = values[inside] if inside.sum() > 1 and outliers <= MAX_OUTLIERS * weights.sum() else values
+    return Range(float(kept[0]), float(kept[-1]), scale, clipped=len(kept) < len(values))
+
+
+def _without_a_ruling_value(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted, weighted values, less one that most rows have, such as the zero of what seldom happens."""
+    rest = weights <= weights.sum() / 2
+    return (values[rest], weights[rest]) if rest.sum() > 1 else (values, weights)
+
+
+def crowded(counts: Mapping[float, int], low: float, high: float, scale: ScaleName) -> float:
+    """The share of a range, as a scale encodes it, that the inner 95 % of the numbers fill."""
+    values = np.array(sorted(counts))
+    weights = np.array([counts[v] for v in values.tolist()])
+    ends = np.array([low, high])
+    if scale == "log":
+        values, ends = np.log(values), np.log(ends)
+    first, _, last = _quantiles(values, weights)
+    return float((last - first) / (ends[1] - ends[0]))
+
+
+def _scale(values: np.ndarray, weights: np.ndarray) -> ScaleName:
+    """Logarithmic for positive numbers that are skewed on a linear scale and even on that."""
+    if values[0] <= 0 or _asymmetry(values, weights) < SKEWED:
+        return "linear"
+    return "log" if abs(_asymmetry(np.log(values), weights)) < EVEN else "linear"
+
+
+def _asymmetry(values: np.ndarray, weights: np.ndarray) -> float:
+    """Bowley's skewness of the inner quantiles: 0 where the median is in the middle, ±1 where it is at an end."""
+    low, middle, high = _quantiles(values, weights)
+    return float((high + low - 2 * middle) / (high - low)) if high > low else 0.0
+
+
+def _quantiles(values: np.ndarray, weights: np.ndarray) -> tuple[float, float, float]:
+    """Lower inner quantile, median and upper inner quantile of sorted, weighted values."""
+    cumulative = (weights.cumsum() - 0.5 * weights) / weights.sum()
+    return tuple(np.interp((INNER[0], 0.5, INNER[1]), cumulative, values).tolist())
