@@ -129,12 +129,14 @@ def _show_attributes(console: "Console", attributes: "Sequence[Balance]") -> Non
 
 
 def _lines(b: "Balance") -> list[tuple[str, str, str]]:
-    """(value, bar, count) of an attribute, one line per value; flags and numbers need one only."""
-    if b.kind == "continuous":
-        low, first, middle, third, high = b.quartiles or [float("nan")] * 5
+    """(value, bar, count) of an attribute, one line per value; numbers need one only, and so do yes and no."""
+    if not b.counts:
+        if not b.quartiles:
+            return [("", "", f"{b.known:,} known")]
+        low, first, middle, third, high = b.quartiles
         spread = f"{low:.6g} … {high:.6g}"
         return [(spread, _profile(b.histogram), f"median {middle:.6g}, half in {first:.6g} … {third:.6g}")]
-    shown = list(b.counts.items()) if b.kind != "flag" else [("yes", b.counts["yes"])]
+    shown = list(b.counts.items()) if list(b.counts) != ["no", "yes"] else [("yes", b.counts["yes"])]
     if len(shown) > MOST_LINES:
         shown = sorted(shown, key=lambda each: -each[1])[:MOST_LINES]
     lines = [(value, _bar(n / max(b.known, 1)), f"{n:,} ({100 * n / max(b.known, 1):.0f} %)") for value, n in shown]

@@ -4,6 +4,7 @@ digit=7                      a value            age=20..30      a range
 color!=red                   any other value    digit=3|5       one of several
 Male=yes, Young=no           several at once    digit=*         one request per value
 7, Eyeglasses                a value or a flag whose name alone says which attribute is meant
+emb=faces.parquet#3          by example: the value that the third row of a table has
 an old man with glasses      words, as far as the schema and the vocabulary know them; see condgen.words
 """
 
@@ -14,6 +15,7 @@ from itertools import product
 from typing import Any
 
 from condgen.errors import RequestError
+from condgen.requests.example import exemplified, is_example
 from condgen.requests.phrase import understand
 from condgen.rng import Rng
 from condgen.schema import Attribute, Condition, Constraint, LabelDistribution, Schema, fold
@@ -54,6 +56,7 @@ def parse_requests(asked: Requestable, schema: Schema, extrapolate: bool = False
     """
     terms = _terms(asked, schema) if isinstance(asked, str) else [(n, "=", v) for n, v in asked.items()]
     alternatives: dict[str, list[Constraint]] = {}
+    examples = {schema[name].name: f"{name}{operator}{value}" for name, operator, value in terms if is_example(value)}
     notes: list[str] = []
     for name, operator, value in terms:
         meant, said = _meant(name, operator, value, schema, extrapolate)
@@ -64,7 +67,7 @@ def parse_requests(asked: Requestable, schema: Schema, extrapolate: bool = False
         alternatives |= meant
     words = str(asked) if any(not operator for _, operator, _ in terms) else ""
     return [
-        Request(chosen, _text(chosen, schema), words, tuple(notes))
+        Request(chosen, _text(chosen, schema, examples), words, tuple(notes))
         for combination in product(*alternatives.values())
         for chosen in [dict(zip(alternatives, combination, strict=True))]
     ]
@@ -76,8 +79,10 @@ def _meant(
     """The constraints of a term by attribute, one per request, and notes; None as a value asks for nothing."""
     if operator:
         attribute = schema[name]
-        constraints = {} if value is None else {attribute.name: attribute.constraints(operator, value, extrapolate)}
-        return constraints, ()
+        if value is None:
+            return {}, ()
+        value = exemplified(attribute, value) if is_example(value) else value
+        return {attribute.name: attribute.constraints(operator, value, extrapolate)}, ()
     if known := _resolve(name, schema):
         attribute, value = known
         return {attribute.name: attribute.constraints("=", value, extrapolate)}, ()
@@ -122,5 +127,6 @@ def _resolve(word: str, schema: Schema) -> tuple[Attribute, str] | None:
     return None
 
 
-def _text(constraints: Mapping[str, Constraint], schema: Schema) -> str:
-    return ", ".join(c.text(schema[n]) for n, c in constraints.items()) or "anything"
+def _text(constraints: Mapping[str, Constraint], schema: Schema, examples: Mapping[str, str]) -> str:
+    """The constraints as precise requests; as they were asked where that was by example."""
+    return ", ".join(examples.get(n) or c.text(schema[n]) for n, c in constraints.items()) or "anything"

@@ -38,6 +38,14 @@ class Askable(Protocol):
     def format(self, code: Any) -> str:
         """The value with this code as text."""
 
+    def show(self, code: Any) -> str:
+        """The value with this code in short."""
+
+    def mismatch(
+        self, codes: Float[Tensor, "batch ..."], rows: Float[Tensor, "row ..."], given: Bool[Tensor, " row"]
+    ) -> Float[Tensor, "batch row"]:
+        """Nats by which rows are less likely than others, where these codes are asked for."""
+
 
 class Constraint(ABC):
     """What is asked of one attribute."""

@@ -226,9 +226,11 @@ def columns_of(path: Path, table: Any) -> tuple[dict[str, list[Any]], list[str]]
 
 
 def _is_single(kind: Any) -> bool:
-    """Whether cells of this Arrow type are single values, or images as the `datasets` library writes them."""
+    """Whether cells of this Arrow type are single values, lists of numbers, or images as `datasets` writes them."""
     import pyarrow as pa
 
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return pa.types.is_integer(kind.value_type) or pa.types.is_floating(kind.value_type)
     if pa.types.is_struct(kind):
         return {"bytes", "path"} <= {kind.field(k).name for k in range(kind.num_fields)}
     return not pa.types.is_nested(kind)

@@ -14,7 +14,7 @@ from torch import Tensor
 from condgen.data.storage.archives import Cell
 from condgen.data.storage.images import EncodedImage
 from condgen.errors import DataError
-from condgen.schema import Schema
+from condgen.schema import KINDS, Schema
 from condgen.schema.column import missing
 
 IMAGE_FILES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -132,11 +132,16 @@ def described(
 
 
 def plain(columns: Columns) -> tuple[dict[str, list[Any]], list[str]]:
-    """The columns whose cells are single values, spelt alike, and notes on what was left out or respelt."""
+    """The columns that a kind of attribute may hold, spelt alike, and notes on what was left out or respelt."""
+    for kind in KINDS:
+        columns = kind.gathered(columns)
     kept, notes = {}, []
     for name, values in columns.items():
         if any(issubclass(kind, list | dict | tuple | set | bytes) for kind in set(map(type, values))):
-            notes.append(nested(name))
+            if any(kind.takes_lists(values) for kind in KINDS):
+                kept[name] = list(values)
+            else:
+                notes.append(nested(name))
             continue
         kept[name], note = _spelt_alike(name, list(values))
         notes += note
@@ -144,7 +149,7 @@ def plain(columns: Columns) -> tuple[dict[str, list[Any]], list[str]]:
 
 
 def nested(name: str) -> str:
-    """The note on a column of lists and the like."""
+    """The note on a column of lists and the like that no kind of attribute takes."""
     return f"The column '{name}' holds lists or nested values, not one value per row; it was left out."
 
 
