@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from condgen.glossary import answer
+
 
 class CondgenError(Exception):
     """Something went wrong that the message explains; the command line exits with status 1."""
@@ -25,8 +27,13 @@ class RunError(CondgenError):
 
 
 def unknown(what: str, given: object, valid: Iterable[str], advice: str = "") -> RequestError:
-    """The error for a name that does not exist: says which valid names are nearest, or lists them; then the advice."""
+    """The error for a name that does not exist; then the advice.
+
+    It says what condgen calls a thing that is known elsewhere by that name, or which valid names are nearest, or all.
+    """
     valid = [str(v) for v in valid]
+    if ours := answer(what, given, valid):
+        return RequestError(f"Unknown {what} '{given}'. {ours}{advice}")
     folded = {v.casefold(): v for v in valid}
     near = [folded[m] for m in get_close_matches(str(given).casefold(), folded, n=3, cutoff=0.55)]
     shown = ", ".join(valid[:20]) + (f", … ({len(valid)} in all)" if len(valid) > 20 else "")

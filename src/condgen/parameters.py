@@ -10,10 +10,11 @@ it is called with the settings of its parts, and hands each part over ready made
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, Any, TypeVar
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
@@ -136,7 +137,7 @@ def validated(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[st
     accepted = _keyword_only(function)
     for name in given:
         if name not in accepted:
-            raise unknown(f"argument of {function.__name__}:", name, accepted)
+            raise unknown(f"argument of {_called(function)}:", name, accepted)
     complete = {}
     for name, parameter in accepted.items():
         if name in given:
@@ -144,7 +145,7 @@ def validated(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[st
         elif parameter.default is not parameter.empty:
             complete[name] = parameter.default
         else:
-            raise RequestError(f"The argument {name} of {function.__name__} is missing.")
+            raise RequestError(f"The argument {name} of {_called(function)} is missing.")
     return complete
 
 
@@ -164,8 +165,13 @@ def used(
             counting[name] = value
         elif strict and given.get(name) is not None:
             why = unmet[0].unmet(complete)
-            raise RequestError(f"The setting {name} of {function.__name__} {why} leave out `{name}`.")
+            raise RequestError(f"The setting {name} of {_called(function)} {why} leave out `{name}`.")
     return counting
+
+
+def _called(function: Callable[..., Any]) -> str:
+    """The name of a function in messages: its `label`, if it has one."""
+    return str(getattr(function, "label", function.__name__))
 
 
 def _keyword_only(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -193,7 +199,7 @@ def _converted(function: Callable[..., Any], parameter: inspect.Parameter, value
         if isinstance(reason := first.get("ctx", {}).get("error"), RequestError):  # which says what to do itself
             raise RequestError(f"{name}: {reason}") from None
         raise RequestError(
-            f"The argument {name}={first['input']!r} of {function.__name__} is wrong: {first['msg']}."
+            f"The argument {name}={first['input']!r} of {_called(function)} is wrong: {first['msg']}."
         ) from None
 
 
@@ -319,34 +325,28 @@ def values_of(annotation: Any) -> str:
     for mark in _marks(annotation):
         if (registry := getattr(mark, "registry", None)) is not None:
             return ", ".join(registry)
-    schema = TypeAdapter(annotation).json_schema()
-    return " or ".join(text for text in _values(schema) if text)
+    bare = get_args(annotation)[0] if _marks(annotation) else annotation
+    if isinstance(bare, UnionType) or get_origin(bare) is Union:
+        return " or ".join(values_of(each) for each in get_args(bare) if each is not type(None))
+    return _values(TypeAdapter(annotation).json_schema())
 
 
-def _values(schema: Mapping[str, Any]) -> Iterator[str]:
+def _values(schema: Mapping[str, Any]) -> str:
     """The values that a JSON schema allows."""
-    if "anyOf" in schema:
-        for each in schema["anyOf"]:
-            yield from _values(each)
-    elif "enum" in schema or "const" in schema:
-        yield ", ".join(schema.get("enum", [schema.get("const")]))
-    elif "prefixItems" in schema:
-        yield f"{len(schema['prefixItems'])} of: {next(_values(schema['prefixItems'][0]))}"
-    elif schema.get("type") == "array":
-        yield f"any of: {next(_values(schema['items']))}"
-    elif schema.get("type") == "boolean":
-        yield "true, false"
-    elif schema.get("type") == "string":
-        yield "a text"
-    elif schema.get("type") in ("integer", "number"):
-        yield _range(schema)
+    if "enum" in schema or "const" in schema:
+        return ", ".join(schema.get("enum", [schema.get("const")]))
+    if "prefixItems" in schema:
+        return f"{len(schema['prefixItems'])} of: {_values(schema['prefixItems'][0])}"
+    if "items" in schema:
+        return f"any of: {_values(schema['items'])}"
+    return {"boolean": "true, false", "string": "a text"}.get(schema["type"]) or _range(schema)
 
 
 def _range(schema: Mapping[str, Any]) -> str:
     """The range of a number."""
     kind = "a whole number" if schema["type"] == "integer" else "a number"
     words = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
-    bounds = [f"{word} {schema[key]:g}" for key, word in words.items() if key in schema]
+    bounds = [f"{word} {schema[key]:,}" for key, word in words.items() if key in schema]
     return " ".join([kind, *([" and ".join(bounds)] if bounds else [])])
 
 

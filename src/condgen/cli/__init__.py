@@ -10,6 +10,7 @@ from condgen.cli.app import app
 from condgen.cli.evaluate import compare, doctor, evaluate
 from condgen.cli.gallery import gallery
 from condgen.cli.inspect import datasets, inspect, presets
+from condgen.cli.settings import settings
 from condgen.cli.train import distill, edit, resume, sample, train
 
 
@@ -23,7 +24,22 @@ def _condgen(version: Annotated[bool, typer.Option("--version", help="Print the 
         raise typer.Exit
 
 
-for _command in (inspect, train, resume, sample, edit, gallery, evaluate, compare, doctor, distill, datasets, presets):
+COMMANDS = (
+    inspect,
+    train,
+    resume,
+    sample,
+    edit,
+    gallery,
+    evaluate,
+    compare,
+    doctor,
+    distill,
+    datasets,
+    presets,
+    settings,
+)
+for _command in COMMANDS:
     app.command()(_command)
 
 

@@ -14,7 +14,7 @@ from condgen.files import new_folder
 from condgen.models import MODELS, TRAINING, Flow, MeanFlow, Model, build
 from condgen.models.flow.guidance import Weights
 from condgen.models.flow.meanflow import meanflow
-from condgen.parameters import keyword_arguments, used, validated
+from condgen.parameters import Described, described, keyword_arguments, used, validated
 from condgen.runs.data import is_the_same, load_again
 from condgen.runs.run import Run, explain_mismatch, rebuild
 from condgen.runs.sampling import SamplingOptions
@@ -53,7 +53,7 @@ def _trained_into(
     prepare: Callable[[Model], None] = lambda model: None,
 ) -> Run:
     """Train a new model into a new folder; `prepare` is called on it first. origin: what else the run keeps of it."""
-    for_model, for_training = split_arguments(model, arguments)
+    for_model, for_training = split_arguments(model, arguments, data)
     settings = TrainingConfig(**for_training)
     if settings.images is None and settings.seconds is None:
         raise RequestError("Say how long to train: a time (`seconds=180`) or a number of images (`images=500_000`).")
@@ -151,26 +151,43 @@ def _usable(name: str, model: Model, data: Splits) -> tuple[Splits, str]:
     return replace(data, train=data.train.only_labelled()), "" if labelled.all() else note
 
 
+def _bounded_once(training: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a run; earlier versions took a time beside a number of images, which counted alone."""
+    return {**training, "seconds": None} if training.get("images") is not None else dict(training)
+
+
 def _preview(model: Model, data: Splits) -> Preview:
     return Preview(model.joint(LabelDistribution.of(data.train.condition)))
 
 
-def split_arguments(model: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def split_arguments(
+    model: str, arguments: Mapping[str, Any], data: Splits | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """The given arguments of a model's builder, converted, and all of TrainingConfig.
 
-    Raises RequestError for what fits neither, and for what would change nothing, as far as the arguments alone say.
+    Raises RequestError for what fits neither, and for what would change nothing, on this data if it is given.
     """
     if model not in MODELS:
         raise unknown("model", model, MODELS)
-    of_model, of_training = keyword_arguments(MODELS[model]), keyword_arguments(TrainingConfig)
+    builder, known = MODELS[model], None if data is None else (data.schema, data.shape)
+    of_model, of_training = keyword_arguments(builder), keyword_arguments(TrainingConfig)
     for name in arguments:
         if name not in of_model and name not in of_training:
             raise unknown(f"setting of {model}", name, [*of_model, *of_training])
-    counting = used(MODELS[model], {k: v for k, v in arguments.items() if k in of_model})
+    for_model = {k: v for k, v in arguments.items() if k in of_model}
+    for_training = {k: v for k, v in arguments.items() if k in of_training}
+    counting = used(builder, for_model, known)
+    used(TrainingConfig, for_training, known)
     return (
-        {k: v for k, v in counting.items() if k in arguments},
-        validated(TrainingConfig, TRAINING[model] | {k: v for k, v in arguments.items() if k in of_training}),
+        {k: v for k, v in counting.items() if k in for_model},
+        vars(TrainingConfig(**validated(TrainingConfig, TRAINING[model] | for_training))),
     )
+
+
+def settings_of_training(model: str) -> list[Described]:
+    """The settings of training, with the defaults of a family."""
+    own = TRAINING[model]
+    return [replace(each, default=own.get(each.name, each.default)) for each in described(TrainingConfig)]
 
 
 def resume(path: str | Path, data: Splits | str | None = None, monitor: Monitor | None = None) -> Run:
@@ -187,7 +204,7 @@ def resume(path: str | Path, data: Splits | str | None = None, monitor: Monitor 
     if not is_the_same(data, info):
         raise RunError(f"The data is not what {path} was trained on: its images or labels have changed since.")
     try:
-        settings = TrainingConfig(**validated(TrainingConfig, info.training))
+        settings = TrainingConfig(**validated(TrainingConfig, _bounded_once(info.training)))
     except RequestError as error:
         raise RunError(f"This version of condgen cannot continue {path}: {error}") from None
     model = rebuild(info)

@@ -1,10 +1,16 @@
-"""How to train: the arguments of training, and the learning rate over time."""
+"""How to train: the settings of training, and the learning rate over time."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+
+from condgen.errors import RequestError
+from condgen.models.backbones import IMAGES
+from condgen.parameters import Setting
+from condgen.units import count, duration
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -12,38 +18,66 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
+def _written(parse: Callable[[str], Any]) -> BeforeValidator:
+    """Lets a number also be given as people write it; what cannot be read is left to the type's own complaint."""
+
+    def read(value: Any) -> Any:
+        try:
+            return parse(value) if isinstance(value, str) else value
+        except RequestError:
+            return value
+
+    return BeforeValidator(read)
+
+
 @dataclass(kw_only=True)
 class TrainingConfig:
     """How to train: either `images` or `seconds` bounds the run, and the learning rate falls to zero over it.
 
-    seconds:             a budget; the first images measure how many fit, and that number is kept.
-    batch:               images a step, over all processes together.
-    lr, momentum, weight_decay:  of AdamW (momentum is its β₁), after `warmup` images of linear warm-up.
-    ema:                 half-life of the averaged weights in images, at most a tenth of those seen.
-    clip:                largest gradient norm of a player.
-    precision:           of the arithmetic: no (float32), bf16, fp16, or auto: bf16 where the machine is quick at it.
-    checkpoint_seconds:  time between checkpoints.
-    previews:            how many times over the run losses are validated and a picture is made.
-    balance:             an attribute of which every value is seen equally often, however rare in the data.
-    flip, shift:         whether images are mirrored at random, and by how many pixels they are moved at most.
+    Raises RequestError when both are given.
     """
 
-    images: Annotated[int, Field(ge=1)] | None = None
-    seconds: Positive | None = None
-    batch: Count = 128
-    lr: Positive = 8e-3
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    warmup: Count = 10_000
-    ema: Count = 20_000
-    clip: Positive = 1.0
-    precision: Literal["no", "auto", "bf16", "fp16"] = "no"
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    checkpoint_seconds: Positive = 30.0
-    previews: Annotated[int, Field(ge=0)] = 10
-    balance: str | None = None
-    flip: bool = False
-    shift: Annotated[int, Field(ge=0)] = 0
+    label: ClassVar[str] = "training"
+
+    images: Annotated[
+        Annotated[int, Field(ge=1)] | None, _written(count), Setting("Images to see: 500k, 2M.", part="budget")
+    ] = None
+    seconds: Annotated[
+        Positive | None,
+        _written(duration),
+        Setting("Time instead of images; the first images measure how many fit.", part="budget"),
+    ] = None
+    batch: Annotated[Count, Setting("Images a step, over all processes together.", part="optimiser")] = 128
+    lr: Annotated[Positive, Setting("Highest learning rate of AdamW.", part="optimiser")] = 8e-3
+    momentum: Annotated[float, Field(ge=0, lt=1), Setting("Its β₁.", part="optimiser")] = 0.9
+    weight_decay: Annotated[float, Field(ge=0), Setting("Its weight decay.", part="optimiser")] = 0.01
+    warmup: Annotated[
+        Count, Setting("Images over which the rate rises; at most a tenth of the run.", part="optimiser")
+    ] = 10_000
+    clip: Annotated[Positive, Setting("Largest gradient norm of a player.", part="optimiser")] = 1.0
+    ema: Annotated[
+        Count, Setting("Half-life of the averaged weights in images; at most a tenth of those seen.", part="optimiser")
+    ] = 20_000
+    precision: Annotated[
+        Literal["no", "auto", "bf16", "fp16"],
+        Setting("Arithmetic: float32 (no), mixed, or bf16 where the machine is quick at it (auto).", part="run"),
+    ] = "no"
+    seed: Annotated[
+        int, Field(ge=0, lt=2**31), Setting("Random seed for weights, data order and noise.", part="run")
+    ] = 0
+    checkpoint_seconds: Annotated[Positive, Setting("Time between checkpoints.", part="run")] = 30.0
+    previews: Annotated[
+        int, Field(ge=0), Setting("How often losses are validated and a picture is made.", part="run")
+    ] = 10
+    balance: Annotated[
+        str | None, Setting("Attribute whose values are seen equally often, however rare in the data.", part="data")
+    ] = None
+    flip: Annotated[bool, Setting("Images are mirrored at random.", part="data"), IMAGES] = False
+    shift: Annotated[int, Field(ge=0), Setting("Pixels by which images are moved at most.", part="data"), IMAGES] = 0
+
+    def __post_init__(self) -> None:
+        if self.images is not None and self.seconds is not None:
+            raise RequestError("Both images and seconds say how long to train; leave out one of them.")
 
 
 def learning_rate(peak: float, images: int, total: int | None, warmup: int) -> float:

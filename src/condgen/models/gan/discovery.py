@@ -81,7 +81,7 @@ class Gallery(nn.Module):
     def add(self, x: Batch) -> None:
         """Take in a batch; the oldest make room."""
         new = torch.cat([x.flatten(1), likeness(x)], dim=1).to(torch.half if x.dim() == 4 else x.dtype)
-        self.rows = torch.cat([self.rows, new])[-self.size :] if len(self.rows) else new
+        self.rows = (torch.cat([self.rows, new]) if len(self.rows) else new)[-self.size :]
 
     def get_extra_state(self) -> Tensor:
         """All of it, for the checkpoint: a resumed run finds the same neighbours."""

@@ -80,8 +80,11 @@ class PerceptualLoss(nn.Module):
         self.after = after
         self.images = 0  # seen in training
 
-    def forward(self, x: Images, y: Images, error: Loss) -> Terms:
-        """Terms to add to an error of the reconstructions y of x, a mean over values; `loss` is their sum."""
+    def forward(self, x: Images, y: Images, error: Loss, raw: Images | None = None) -> Terms:
+        """Terms to add to an error of the reconstructions y of x, a mean over values; `loss` is their sum.
+
+        raw: the decoder's output, if that is not y itself: where gradients are balanced.
+        """
         real, fake = self.look(x), self.critic(y)
         terms = {}
         loss = error.new_zeros(())
@@ -90,7 +93,12 @@ class PerceptualLoss(nn.Module):
             loss = self.features * terms["features"]
         if self.acts:
             terms["fooling"] = _mean([GAME.generator(r, f) for r, f in zip(real.scores, fake.scores, strict=True)])
-            loss = loss + self.adversarial * _balance(error + loss, terms["fooling"], y) * terms["fooling"]
+            loss = (
+                loss
+                + self.adversarial
+                * _balance(error + loss, terms["fooling"], y if raw is None else raw)
+                * terms["fooling"]
+            )
         return {**terms, "loss": loss}
 
     def idle(self, x: Images) -> Terms:

@@ -90,7 +90,7 @@ class VAE(Model):
         terms = {"reconstruction": reconstruction, "kl": kl, "nats": reconstruction + kl}
         loss = error + regulariser
         if self.realism:
-            more = self.realism(x, self.likelihood.mean(raw), error)
+            more = self.realism(x, self.likelihood.mean(raw), error, raw)
             loss = loss + more.pop("loss")
             terms |= more
         extra_loss = self.prior.extra_loss(z.detach(), c)

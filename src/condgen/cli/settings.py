@@ -1,0 +1,95 @@
+"""The command that lists settings: of a family of models, and of training."""
+
+import textwrap
+from collections.abc import Iterable
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from condgen.cli.options import Json
+
+if TYPE_CHECKING:
+    from condgen.parameters import Described
+
+WIDTH = 80
+COLUMN = 30  # where the values start
+
+
+def settings(
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="A family of models, such as cvae.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the settings of MODEL and of its training, by the part they belong to; without MODEL, the models."""
+    if model is None:
+        _show_models(as_json)
+    else:
+        _show_settings(model, as_json)
+
+
+def _show_models(as_json: bool) -> None:
+    import json
+
+    from condgen.models import MODELS
+
+    sentences = {name: _sentence(builder) for name, builder in MODELS.items()}
+    if as_json:
+        print(json.dumps({"models": sentences}, indent=2, ensure_ascii=False))
+        return
+    width = max(map(len, sentences))
+    for name, sentence in sentences.items():
+        print(_wrapped(f"{name:{width}}  {sentence}", width + 2))
+    print("\nThe settings of one: condgen settings MODEL. They are given with --set KEY=VALUE.")
+
+
+def _show_settings(model: str, as_json: bool) -> None:
+    import json
+    from dataclasses import asdict
+
+    from condgen.errors import unknown
+    from condgen.models import MODELS
+    from condgen.parameters import described
+    from condgen.runs.train import settings_of_training
+
+    if model not in MODELS:
+        raise unknown("model", model, MODELS)
+    of_model, of_training = described(MODELS[model]), settings_of_training(model)
+    if as_json:
+        told = {"model": model, "sentence": _sentence(MODELS[model])}
+        groups = {"settings": [asdict(s) for s in of_model], "training": [asdict(s) for s in of_training]}
+        print(json.dumps(told | groups, indent=2, ensure_ascii=False))
+        return
+    print(_wrapped(f"{model}: {_sentence(MODELS[model])}", 0))
+    _show_parts("", of_model)
+    _show_parts("training: ", of_training)
+
+
+def _show_parts(prefix: str, found: "Iterable[Described]") -> None:
+    for part, settings in groupby(found, key=lambda each: each.part):
+        print(f"\n{prefix}{part}")
+        for setting in settings:
+            print(_entry(setting))
+
+
+def _entry(setting: "Described") -> str:
+    """A setting in a few lines: its name, default and values; then its sentence and what it needs."""
+    default = "" if setting.default in (None, (), []) else f" = {_text(setting.default)}"
+    first = f"  {setting.name}{default}".ljust(COLUMN - 2) + "  " + setting.values
+    needs = f" Counts only with {' and '.join(setting.needs)}." if setting.needs else ""
+    return f"{_wrapped(first, COLUMN)}\n{_wrapped(' ' * 6 + setting.sentence + needs, 6)}"
+
+
+def _text(value: Any) -> str:
+    """A default as `--set` takes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(_text, value)) if isinstance(value, list | tuple) else f"{value}"
+
+
+def _wrapped(text: str, indent: int) -> str:
+    return textwrap.fill(text, WIDTH, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+
+
+def _sentence(builder: Any) -> str:
+    """What a family is, in one sentence."""
+    return str(builder.__doc__ or "").partition("\n")[0]
