@@ -17,6 +17,7 @@ from condgen.data.dataset import Dataset, Splits
 from condgen.data.infer import infer_attribute, infer_schema, parse_columns, schema_of
 from condgen.data.published import PUBLISHED, read_published
 from condgen.data.readers import Parts, Table, is_address, read
+from condgen.data.readers.memory import read_memory
 from condgen.data.readers.shards import expand, is_pattern
 from condgen.data.source import DataSource, SplitConfig
 from condgen.data.splits import numbered, split
@@ -29,8 +30,9 @@ from condgen.schema import Condition, Schema
 
 
 def load(
-    source: str,
+    source: object,
     *,
+    labels: object = None,
     attributes: Sequence[str] | None = None,
     size: int | None = None,
     schema: Schema | None = None,
@@ -40,8 +42,11 @@ def load(
     splitting: SplitConfig | None = None,
     progress: Progress | None = None,
 ) -> Splits:
-    """A dataset by name or path: a folder, a table, an archive, `hf:owner/name`; see `condgen datasets`.
+    """A dataset by name or path, or what a program already holds, split for training, validation and testing.
 
+    source: a name, a folder, a table, an archive, `hf:owner/name` (see `condgen.datasets()`); or an array or tensor of
+    images or vectors, a data frame, a dataset of torch or of `datasets` (see `readers.memory.read_memory`).
+    labels: of an array, by attribute: `labels={"digit": y}`, a data frame, or one sequence.
     attributes: the only ones to keep, by name. size: side of the square that images are brought to, by the policy
     `resize`: crop, pad or squash. schema: to be used instead of the inferred one. data_dir: a local copy of a published
     dataset, in place of downloading it. broken: share of images that may be unreadable. splitting: how parts are made,
@@ -50,9 +55,12 @@ def load(
     Raises DataError that names the file, row or column at fault, and RequestError for unknown attributes or a size that
     is no multiple of 4.
     """
-    _must_need_no_copy(source, data_dir)
+    named = os.fspath(source) if isinstance(source, str | os.PathLike) else None
+    if named is not None and labels is not None:
+        raise RequestError(f"{named} holds its own labels; `labels` are for arrays. Leave them out.")
+    _must_need_no_copy(named or "data in memory", data_dir)
     origin = DataSource(
-        resolved(source),
+        named and resolved(named),
         attributes=tuple(attributes) if attributes else None,
         size=size,
         schema=schema,
@@ -61,8 +69,18 @@ def load(
         broken=broken,
         splitting=splitting or SplitConfig(),
     )
-    found = _built_in(source, origin) if is_builtin(source) else _read_and_split(source, origin, progress)
+    if named is None:
+        found = _in_memory(source, labels, origin, progress)
+    else:
+        found = _built_in(named, origin) if is_builtin(named) else _read_and_split(named, origin, progress)
     return found.loaded_from(origin)
+
+
+def _in_memory(source: object, labels: object, how: DataSource, progress: Progress | None) -> Splits:
+    """The data of an object; nothing of it is kept for the next time."""
+    parts = read_memory(source, labels)
+    read = [part for part in (parts.for_training(), parts.test) if part is not None]
+    return _split(_opened(read, _options(how), progress), how)
 
 
 def _built_in(source: str, how: DataSource) -> Splits:
@@ -76,7 +94,7 @@ def _built_in(source: str, how: DataSource) -> Splits:
 
 def _read_and_split(source: str, how: DataSource, progress: Progress | None) -> Splits:
     """Any other dataset, from what was kept of it or from its beginning."""
-    wanted = LoadOptions(how.attributes, how.size, how.schema, how.resize, how.broken, how.splitting.group)
+    wanted = _options(how)
     shelf = SourceCache.of(str(how.address), _places(source, how.data_dir), wanted)
     opened = shelf.take()
     if opened is None:
@@ -84,6 +102,14 @@ def _read_and_split(source: str, how: DataSource, progress: Progress | None) -> 
         held = shelf.holders(image for table in read for image in table.content if isinstance(image, EncodedImage))
         opened = _opened(read, wanted, progress)
         shelf.keep(opened, held)
+    return _split(opened, how)
+
+
+def _options(how: DataSource) -> LoadOptions:
+    return LoadOptions(how.attributes, how.size, how.schema, how.resize, how.broken, how.splitting.group)
+
+
+def _split(opened: LoadedSource, how: DataSource) -> Splits:
     data, n = opened.data, opened.training
     groups = None if opened.groups is None else opened.groups.tolist()
     return split(

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from condgen.data import Splits
+from condgen.data import Splits, load
 from condgen.errors import DataError, RequestError, RunError, unknown
 from condgen.files import new_folder
 from condgen.models import MODELS, TRAINING, Flow, MeanFlow, Model, build
@@ -27,7 +27,7 @@ DISTILLED = {"share": 0.75, "steps": 1}  # of meanflow: a student knows velociti
 
 def train(
     model: str,
-    data: Splits,
+    data: object,
     out: str | Path,
     *,
     monitor: Monitor | None = None,
@@ -35,12 +35,13 @@ def train(
 ) -> Run:
     """Train a new model, by name, into a new folder and open the result.
 
+    data:      what `load` returns, or anything that it takes.
     arguments: of the model's builder (`mechanism`, `latent`, …) and fields of Training (`images`, `seconds`, …).
 
     Raises RequestError for a wrong argument or a folder that is in use, RunError when the folder cannot be written or
     training diverges.
     """
-    return _trained_into(model, data, out, arguments, {}, monitor)
+    return _trained_into(model, data if isinstance(data, Splits) else load(data), out, arguments, {}, monitor)
 
 
 def _trained_into(
