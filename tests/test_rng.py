@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from condgen.rng import Rng
+from condgen.rng import Rng, Stream, epoch_seed, step_seed
 
 DRAWS = ["normal", "uniform"]
 
@@ -60,3 +60,16 @@ def test_first_draws_of_consecutive_seeds_are_as_good_as_independent() -> None:
 def test_length_is_the_number_of_seeds() -> None:
     assert len(Rng(range(7))) == 7
     assert Rng([]).normal(3).shape == (0, 3)
+
+
+def test_streams_have_no_seeds_in_common_and_draw_as_they_always_did() -> None:
+    starts = sorted(Stream)
+    assert [int(s) for s in starts] == [0, 2**32, 2**33, 2**40, 2**41]  # samples of earlier versions stay what they are
+    expected = Rng([2**40 + 7, 2**40 + 9]).normal(3)
+    assert Stream.CONDITION.rng([7, 9]).normal(3).equal(expected)
+    assert Stream.CONDITION.rng(torch.tensor([7, 9])).normal(3).equal(expected)
+
+
+def test_steps_and_epochs_have_seeds_of_their_own_that_never_change() -> None:
+    assert [epoch_seed(seed, epoch) for seed in (0, 2) for epoch in (0, 5)] == [0, 5, 2_000_006, 2_000_011]
+    assert step_seed(3, 128, 1) == (3 * 1_000_003 + 128) * 64 + 1

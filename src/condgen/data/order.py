@@ -7,6 +7,7 @@ from jaxtyping import Int, Shaped
 from torch import Tensor
 
 from condgen.errors import RequestError
+from condgen.rng import epoch_seed
 from condgen.schema import Condition
 
 BLOCK = 4_096  # images within which every value comes equally often
@@ -82,4 +83,4 @@ def _permutation(n: int, seed: int, epoch: int) -> Int[Tensor, " n"]:
 
 
 def _drawn(n: int, seed: int, epoch: int) -> Shaped[Tensor, " n"]:
-    return torch.randperm(n, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
+    return torch.randperm(n, generator=torch.Generator().manual_seed(epoch_seed(seed, epoch)))

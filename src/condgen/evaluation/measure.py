@@ -32,7 +32,7 @@ from condgen.rng import Rng
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import Condition, Continuous, Schema
-from condgen.training.trainer import versions
+from condgen.training.machine import versions
 
 LABELS = ("data", "uniform")
 REQUESTED = 2_000  # samples at most of a request that is measured as a whole

@@ -12,13 +12,10 @@ from condgen.evaluation.metrics.codes import CodeMatch, match_codes
 from condgen.evaluation.metrics.counterfactuals import Counterfactuals
 from condgen.evaluation.metrics.obedience import absent_combinations
 from condgen.models import InfoGAN
-from condgen.rng import Rng
+from condgen.rng import Stream
 from condgen.runs.run import BATCH, Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import Condition, Continuous, LabelDistribution
-
-AGAIN = 2**32  # seeds from here on are of the same conditions with other noise
-FILLING = 2**33  # and from here on of the streams that fill what a condition leaves free
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ class EvaluatedRun:
 
     def _told(self, asked: Condition, seeds: Int[Tensor, " n"]) -> Condition:
         """The condition in the model's own terms; complete, for a model that does not know free attributes."""
-        streams = Rng((FILLING + seeds).tolist())
+        streams = Stream.FILLED.rng(seeds)
         if self.match is not None:
             return self._coded(asked, self.run.joint.draw({}, streams))
         if self.run.model.schema != asked.schema:
@@ -130,7 +127,7 @@ def counterfactuals(subject: EvaluatedRun, asked: Condition, seed: int) -> Count
     named = [name for name in told.schema.names if told.given(name).any()]
     return Counterfactuals(
         base=subject.answer(asked, seeds),
-        again=subject.answer(asked, AGAIN + seeds),
+        again=subject.answer(asked, Stream.AGAIN + seeds),
         changed={name: subject.answer(counterfactual(asked, name, seed), seeds) for name in named},
     )
 

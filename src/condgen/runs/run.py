@@ -17,7 +17,7 @@ from condgen.data.storage.prepare import Progress
 from condgen.errors import CondgenError, RequestError, RunError
 from condgen.models import Model
 from condgen.requests.request import Request, Requestable, parse_requests
-from condgen.rng import Rng
+from condgen.rng import Rng, Stream
 from condgen.runs.data import load_again, source_of
 from condgen.runs.editing import EditOptions, edited
 from condgen.runs.samples import Samples
@@ -27,7 +27,6 @@ from condgen.training import checkpoint
 from condgen.training.checkpoint import Info
 
 BATCH = 500
-STREAMS = 2**40  # seeds from here on are those of the conditions
 
 
 class Run:
@@ -115,7 +114,7 @@ class Run:
         """
         if n < 1:
             raise RequestError(f"The number of samples must be at least 1, not {n}.")
-        if not 0 <= seed <= STREAMS - n:
+        if not 0 <= seed <= Stream.CONDITION - n:
             raise RequestError(f"The seed must be at least 0 and below 2^40, not {seed}.")
         how = sampling or SamplingOptions()
         how.validate_for(self.model)
@@ -159,7 +158,7 @@ class Run:
         }
         if not excluded:
             return None
-        return self.joint.draw(excluded, Rng((2 * STREAMS + seeds).tolist()), fill=False).to(self.model.device)
+        return self.joint.draw(excluded, Stream.EXCLUDED.rng(seeds), fill=False).to(self.model.device)
 
     def _draw(self, request: Request, seeds: Int[Tensor, " batch"], fill: bool) -> Condition:
         """The conditions of a request's samples; from streams of their own, so that the noise does not depend on it.
@@ -168,7 +167,7 @@ class Run:
         three of forty attributes, but whole rows all the time. A request for nothing means: as in the data.
         """
         whole = "conditional" in self.model.capabilities and (fill or not request.constraints)
-        return request.draw(self.joint, Rng((STREAMS + seeds).tolist()), fill=whole)
+        return request.draw(self.joint, Stream.CONDITION.rng(seeds), fill=whole)
 
     def edit(
         self,

@@ -7,7 +7,7 @@ import torch
 from condgen.models import Model
 from condgen.pictures import grid, save_picture
 from condgen.requests.request import Request, parse_requests
-from condgen.rng import Rng
+from condgen.rng import Rng, Stream
 from condgen.schema import LabelDistribution
 
 
@@ -26,7 +26,7 @@ class Preview:
         rows = self._rows(model)
         seeds = range(self.columns)
         fill = "handles_missing" not in model.capabilities
-        drawn = [r.draw(self.joint, Rng(2**40 + s for s in seeds), fill) for r in rows]
+        drawn = [r.draw(self.joint, Stream.CONDITION.rng(seeds), fill) for r in rows]
         x = [model.sample(c.to(model.device), Rng(seeds)).float().cpu() for c in drawn]
         save_picture(grid(torch.cat(x), self.columns, [r.text for r in rows]), path.with_suffix(".png"))
 

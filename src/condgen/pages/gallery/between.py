@@ -14,8 +14,7 @@ from condgen.data import as_float
 from condgen.models import Model
 from condgen.pages.gallery.look import ROWS, STEPS, GalleryContext, alike, steps
 from condgen.pages.gallery.panels import Panel, Row, Section
-from condgen.rng import Rng
-from condgen.runs.run import STREAMS
+from condgen.rng import Rng, Stream
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import Condition
 
@@ -102,7 +101,7 @@ def between_requests(look: GalleryContext) -> Panel:
 def _pairs(look: GalleryContext) -> list[tuple[str, Condition, Condition]]:
     """Neighbouring requests; unless there are two, each attribute from its first value to its last, the rest fixed."""
     if len(look.asked) > 1:
-        streams = [Rng([STREAMS + look.seed]) for _ in look.asked]
+        streams = [Stream.CONDITION.rng([look.seed]) for _ in look.asked]
         drawn = [r.draw(look.joint, s, fill=True) for r, s in zip(look.asked, streams, strict=True)]
         texts = [r.text for r in look.asked]
         labels = [f"{a} → {b}" for a, b in pairwise(texts)]

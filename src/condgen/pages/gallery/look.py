@@ -14,9 +14,9 @@ from condgen.evaluation.judge.judge import Judge
 from condgen.pages.gallery.panels import Row
 from condgen.pages.sheets import missed_by
 from condgen.requests.request import Request
-from condgen.rng import Rng
+from condgen.rng import Stream
 from condgen.runs.editing import EditOptions
-from condgen.runs.run import STREAMS, Run
+from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import Attribute, Condition, Continuous, LabelDistribution
 
@@ -72,7 +72,7 @@ class GalleryContext:
     def base(self, n: int) -> Condition:
         """n complete conditions as in the data that answer the first request, if there is one; the same every time."""
         request = self.asked[0] if self.asked else Request({}, "anything")
-        return request.draw(self.joint, Rng((STREAMS + self.seeds(n)).tolist()), fill=True)
+        return request.draw(self.joint, Stream.CONDITION.rng(self.seeds(n)), fill=True)
 
     def made(self, condition: Condition, seeds: Int[Tensor, " n"]) -> Float[Tensor, "n ..."]:
         """What the run makes of complete conditions, each with the noise of its seed."""

@@ -1,0 +1,30 @@
+"""Averaged weights: what a run samples with."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.optim.swa_utils import AveragedModel
+
+from condgen.models import Model
+
+
+def kept_share(batch: int, ema: int, images: int) -> float:
+    """The share of the average that an update of `batch` images keeps, after `images` seen.
+
+    An exponential moving average with a half-life of `ema` images, or of a tenth of those seen while these are few.
+    """
+    half_life = max(min(ema, images / 10), 1)
+    return float(0.5 ** (batch / half_life))
+
+
+def averaged(model: Model, kept: Callable[[], float]) -> AveragedModel:
+    """A copy of a model that follows its weights; kept: the share of the average that the next update keeps."""
+
+    def average(averages: Any, currents: Any, updates: Any) -> None:
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, currents, 1 - kept())
+        else:  # counters, such as those of batch norm
+            torch._foreach_copy_(averages, currents)
+
+    return AveragedModel(model, multi_avg_fn=average, use_buffers=True)

@@ -1,0 +1,120 @@
+"""Looks at a run while it trains: losses on validation data, a picture, whether it is failing.
+
+A model that fails at the end gives way to the last of its averaged weights that looked healthy.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from condgen.data import Dataset
+from condgen.models import Model
+from condgen.rng import Rng
+from condgen.schema import LabelDistribution
+from condgen.training import checkpoint
+from condgen.training.checkpoint import Info
+from condgen.training.health import examine
+from condgen.training.monitor import Log, Monitor, Values
+
+Preview = Callable[[Model, Path], None]
+HEALTHY = "healthy.safetensors"  # averaged weights of the last look that found nothing wrong
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Looks at the averaged model of a run.
+
+    validation: data to measure losses on. labels: of the training data, to fill in what is missing.
+    joint:      the distribution of what can be asked of the model.
+    real:       the diversity of the training data; see `health.real_diversity`.
+    complaints: of the model in training, about the last means of its players' loss terms.
+    preview:    called with the model and a path without suffix, to leave a picture there.
+    writes:     whether this process writes files; of several, one does.
+    """
+
+    model: Model
+    validation: Dataset
+    labels: LabelDistribution
+    joint: LabelDistribution
+    real: float
+    folder: Path
+    log: Log
+    monitor: Monitor
+    complaints: Callable[[Values], list[str]]
+    preview: Preview | None
+    writes: bool
+
+    def take(self, info: Info, values: Values) -> None:
+        """One look in the middle of a run; values: the last means of the loss terms."""
+        self.show(info)
+        self.examine(info, values)
+
+    def show(self, info: Info) -> None:
+        """Log the losses on validation data, leave a picture of samples."""
+        self.model.eval()
+        if values := validation_losses(self.model, self.validation[:1_000], self.labels):
+            self.log.write(info.images, values)
+        if self.preview and self.writes:
+            (self.folder / "samples").mkdir(exist_ok=True)
+            self.preview(self.model, self.folder / "samples" / f"{info.images:010d}")
+
+    def examine(self, info: Info, values: Values) -> str:
+        """Look for failure: what is going wrong, if anything. Weights that look healthy are kept for the time being."""
+        health = examine(self.model.eval(), self.joint, self.real)
+        self.log.write(info.images, health.values())
+        trouble = health.trouble(self.log.best, info.images / info.total if info.total else 0.0)
+        self.log.best = max(self.log.best, health.diversity)
+        warnings = [trouble] * bool(trouble) + self.complaints(values)
+        for text in warnings:
+            self.log.warn(info.images, text)
+        self.monitor.alarm(" ".join(warnings))
+        if health.sound and self.writes:
+            checkpoint.save(self.folder / HEALTHY, info, checkpoint.prefixed("ema", self.model.state_dict()))
+        return trouble
+
+    def last(self, info: Info, values: Values, show: bool) -> None:
+        """The look at the end of a run: a failing model gives way to its last healthy weights, if there are any."""
+        if show:
+            self.show(info)
+        trouble, kept = self.examine(info, values), self.folder / HEALTHY
+        if trouble and kept.exists():
+            healthy, tensors = checkpoint.load(kept)
+            self.model.load_state_dict(checkpoint.group(tensors, "ema"))
+            self.monitor.note(f"Kept instead: the weights after {healthy.images:,} images, which looked healthy.")
+        elif trouble:
+            self.monitor.note(
+                "Train longer, or try another mechanism (`mechanism='film'`), a smaller learning rate or a smaller "
+                "latent (`latent=8`)."
+            )
+
+    def forget(self) -> None:
+        """Healthy weights are not needed any more, once the run's checkpoint holds what it ends with."""
+        if self.writes:
+            (self.folder / HEALTHY).unlink(missing_ok=True)
+
+
+@torch.no_grad()
+def validation_losses(model: Model, part: Dataset, labels: LabelDistribution) -> Values:
+    """A model's loss terms on data, named `validation/player/term`; nothing of no data."""
+    if not len(part):
+        return {}
+    condition = part.condition
+    if "handles_missing" not in model.capabilities:
+        condition = labels.fill(condition, Rng(range(len(part))))
+    x, condition = part.floats.to(model.device), condition.to(model.device)
+    names = list(model.players())
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        terms = {player: model(x, condition, player) for player in names}
+    return {
+        f"validation/{prefix(player, len(names))}{term}": float(value)
+        for player, values in terms.items()
+        for term, value in values.items()
+    }
+
+
+def prefix(player: str, players: int) -> str:
+    """The beginning of the names of a player's terms, where there is more than one player."""
+    return "" if players == 1 else f"{player}/"

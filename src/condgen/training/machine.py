@@ -1,0 +1,36 @@
+"""The machine that trains: its device, its processes, and the precision of its arithmetic."""
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.state import AcceleratorState
+
+from condgen.errors import RequestError
+
+
+def accelerator_for(precision: str, several_players: bool = False) -> Accelerator:
+    """Accelerate's view of the machine; it keeps one precision per process, but a later run may want another.
+
+    Raises RequestError for a precision that the device lacks.
+    """
+    chosen = ("bf16" if quick_at_bf16() else "no") if precision == "auto" else precision
+    if AcceleratorState._shared_state.get("_mixed_precision", chosen) != chosen:
+        AcceleratorState._reset_state()
+    unused = DistributedDataParallelKwargs(find_unused_parameters=several_players)  # a player's loss needs not all
+    accelerator = Accelerator(mixed_precision=chosen, kwargs_handlers=[unused])
+    if chosen != "no" and not accelerator.native_amp:  # else it would quietly compute in float32
+        raise RequestError(f"The precision {chosen} cannot be used on {accelerator.device.type}; choose bf16 or no.")
+    return accelerator
+
+
+def quick_at_bf16() -> bool:
+    """Whether this machine has units for bf16: tensor cores, or a CPU's matrix extensions; not merely knows it."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+
+
+def versions() -> dict[str, str]:
+    """The versions of condgen and PyTorch, as runs and reports keep them."""
+    from importlib.metadata import version
+
+    return {"condgen": version("condgen"), "torch": torch.__version__}

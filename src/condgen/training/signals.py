@@ -1,0 +1,32 @@
+"""Ctrl-C and termination while a model trains: noted, so that the current step ends and everything is saved."""
+
+import signal
+from types import FrameType, TracebackType
+
+
+class Signals:
+    """Notes the first Ctrl-C or termination of the process in `received`; a second one stops it at once."""
+
+    def __init__(self) -> None:
+        self.received: str | None = None
+        self._before: dict[signal.Signals, signal._HANDLER] = {}
+
+    def __enter__(self) -> "Signals":
+        self.received = None
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        try:
+            self._before = {number: signal.getsignal(number) for number in numbers}
+            for number in numbers:
+                signal.signal(number, self._note)
+        except ValueError:  # not in the main thread, where signals do not arrive
+            self._before = {}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.received = signal.Signals(number).name
+        for each, handler in self._before.items():
+            signal.signal(each, handler)
