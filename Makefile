@@ -4,13 +4,21 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint types format clean
+.PHONY: demo test docs docs-serve lint types format clean
 
 demo: .venv/installed  ## train a conditional model on handwritten digits, ask it for each, judge the answers
 	@$(BIN)/python examples/demo.py
 
 test: lint types  ## lint, types and all tests
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+docs: export NO_MKDOCS_2_WARNING = 1  # a notice about the future of MkDocs, on every build
+docs: .venv/installed-docs  ## build the documentation into site/; a broken link is an error
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "The documentation: site/index.html"
+
+docs-serve: .venv/installed-docs  ## show the documentation while you write it
+	$(BIN)/mkdocs serve
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -24,7 +32,7 @@ format: .venv/installed-dev  ## put the code into its standard form
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo site
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "condgen needs Python 3.11 or newer; none was found. Name one: make PYTHON=/path/to/python"; exit 1; }
@@ -37,4 +45,8 @@ clean:
 
 .venv/installed-dev: .venv/installed
 	@$(INSTALL) --editable '.[dev]'
+	@touch $@
+
+.venv/installed-docs: .venv/installed
+	@$(INSTALL) --editable '.[docs]'
 	@touch $@

@@ -1,0 +1,100 @@
+"""Every command and every line of Python that the documentation shows is run, with small budgets."""
+
+import os
+import shlex
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Command
+
+from .blocks import ROOT, Block, blocks, pages, parsed, replaced, runs
+
+MOST_SKIPPED = 40  # blocks that say why they are not run; raise it knowingly
+
+
+@pytest.fixture(scope="session")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the `condgen` of this checkout in `bin/`, and one cache for all pages."""
+    folder = tmp_path_factory.mktemp("docs")
+    (folder / "bin").mkdir()
+    command = folder / "bin" / "condgen"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m condgen.cli "$@"\n')
+    command.chmod(command.stat().st_mode | stat.S_IXUSR)
+    return folder
+
+
+@pytest.fixture
+def surroundings(workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty folder with `condgen` and `python` on the path."""
+    monkeypatch.chdir(tmp_path)
+    path = [f"{workplace}/bin", str(Path(sys.executable).parent), os.environ["PATH"]]
+    monkeypatch.setenv("PATH", os.pathsep.join(path))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
+    monkeypatch.setenv("CONDGEN_CACHE", str(workplace / "cache"))
+
+
+def execute(block: Block, names: dict[str, Any], command: Command) -> None:
+    """Run a block; names that Python defines are there in the page's later blocks."""
+    if block.language == "python":
+        exec(compile(block.runnable(), block.where, "exec"), names)
+        return
+    for line in block.runnable().replace("\\\n", " ").splitlines():
+        if line.startswith("condgen ") and not {"<", ">", ";", "&&"} & set(shlex.split(line, comments=True)):
+            done = command(*shlex.split(line, comments=True)[1:])  # in this process: PyTorch is imported already
+            assert done.status == 0, f"{block.where}: {line}\n{done.out}\n{done.err}"
+        else:
+            in_a_shell(line, block.where)
+
+
+def in_a_shell(line: str, where: str) -> None:
+    """Run a line that is more than one command of condgen."""
+    script = f"set -euo pipefail\n{line}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, f"{where}: {line}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("surroundings")
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_shows_runs(page: Path, command: Command) -> None:
+    names: dict[str, Any] = {"__name__": "__docs__"}
+    for block in runs(page):
+        if not block.skip:
+            execute(block, names, command)
+
+
+def test_blocks_that_are_not_run_say_why_and_are_few() -> None:
+    skipped = [block for page in pages() for block in runs(page) if any(k == "skip" for k, _ in block.directives)]
+    assert all(block.skip for block in skipped), 'a block that is skipped says why: skip="needs …"'
+    assert len(skipped) <= MOST_SKIPPED, [block.where for block in skipped]
+
+
+def test_no_command_hides_from_the_tests() -> None:
+    """A command outside a block that is run would never be noticed when it goes stale."""
+    hidden = []
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
+        hidden += [b.where for b in blocks(page) if b.language in ("", "console", "bash") and "condgen " in b.text]
+        hidden += [f"{page.name}: {line}" for line in page.read_text().splitlines() if line.startswith("    condgen ")]
+    assert not hidden
+
+
+def test_a_comment_replaces_values_and_adds_options(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    comment = '<!-- test: budget=3s n=2 evaluate+="--samples 9" -->'
+    shell = "```sh\ncondgen train a --budget 10m -n 16\ncondgen evaluate a\n```"
+    page.write_text(f"{comment}\n\n{shell}\n\n```python\nf(n=16)\n```\n")
+    first, second = blocks(page)
+    assert (first.line, first.language, second.directives) == (3, "sh", ())
+    assert first.runnable() == "condgen train a --budget 3s -n 2\ncondgen evaluate --samples 9 a"
+    assert replaced("f(x, images=300_000)", "images", "2_000") == "f(x, images=2_000)"
+    assert parsed('<!-- test: skip="needs a GPU" -->') == (("skip", "needs a GPU"),)
+
+
+def test_a_comment_that_changes_nothing_is_an_error() -> None:
+    with pytest.raises(AssertionError, match="'budget'"):
+        replaced("condgen train a --images 3", "budget", "3s")

@@ -1,0 +1,70 @@
+"""The documentation site: it builds strictly, fetches nothing from elsewhere, and names no machine."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .blocks import ROOT
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FETCHED = re.compile(
+    r"<(?:script|img|iframe|source|video|audio)\b[^>]*\bsrc=[\"']?(?:https?:)?//"
+    r"|<link\b(?![^>]*rel=[\"']?canonical)[^>]*\bhref=[\"']?(?:https?:)?//"
+    r"|@import|url\([\"']?(?:https?:)?//"
+)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("material", reason="needs the extra 'docs': pip install -e '.[docs]'")
+    out = tmp_path_factory.mktemp("site")
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(out)]
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out
+
+
+def test_pages_fetch_nothing_from_elsewhere(site: Path) -> None:
+    made = [*site.rglob("*.html"), *site.rglob("*.css")]
+    assert len(made) > 30
+    asked = {str(page.relative_to(site)): FETCHED.search(page.read_text()) for page in made}
+    assert not {name: found[0] for name, found in asked.items() if found}
+
+
+@pytest.mark.parametrize(
+    ("text", "caught"),
+    [
+        ('<link rel="stylesheet" href="https://fonts.example/css">', True),
+        ("<script src=//cdn.example/x.js></script>", True),
+        ("a { background: url(https://example.org/x.png) }", True),
+        ('<a href="https://example.org">a paper</a>', False),
+        ('<img src="images/demo.png">', False),
+    ],
+)
+def test_links_are_no_fetching(text: str, caught: bool) -> None:
+    assert bool(FETCHED.search(text)) is caught
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_name_no_machine(page: Path) -> None:
+    assert not re.findall(r"(?<![\w.])(?:/home/|/work/|/root\b|/tmp/|/Users/)\S*", page.read_text())
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
+
+
+def test_pictures_and_pages_that_the_readme_links_are_there() -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#\s]+)", (ROOT / "README.md").read_text())
+    assert links
+    assert not [link for link in links if not (ROOT / link).exists()]
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    """The strict build checks the same; this holds where the extra 'docs' is not installed."""
+    named = set(re.findall(r"[\w/.-]+\.md", (ROOT / "mkdocs.yml").read_text()))
+    written = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+    assert not written - named
