@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
 
+from condgen.cli import app
 from tests.conftest import Command
 
 from .blocks import ROOT, Block, blocks, pages, parsed, replaced, runs
@@ -72,6 +74,40 @@ def test_blocks_that_are_not_run_say_why_and_are_few() -> None:
     skipped = [block for page in pages() for block in runs(page) if any(k == "skip" for k, _ in block.directives)]
     assert all(block.skip for block in skipped), 'a block that is skipped says why: skip="needs …"'
     assert len(skipped) <= MOST_SKIPPED, [block.where for block in skipped]
+
+
+def lines_that_are_skipped() -> list[tuple[str, str]]:
+    """(where, line) of the commands that are shown but not run."""
+    return [
+        (block.where, line)
+        for page in pages()
+        for block in runs(page)
+        if block.skip and block.language == "sh"
+        for line in block.text.replace("\\\n", " ").splitlines()
+    ]
+
+
+def test_options_of_commands_that_are_not_run_exist() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    parsed_ones = 0
+    for where, line in lines_that_are_skipped():
+        words = shlex.split(line, comments=True)
+        if words[:1] == ["condgen"]:
+            try:
+                commands[words[1]].make_context(words[1], words[2:])
+            except Exception as error:
+                pytest.fail(f"{where}: {line}: {error}")
+            parsed_ones += 1
+    assert parsed_ones
+
+
+def test_options_of_benchmarks_that_are_shown_exist() -> None:
+    for where, line in lines_that_are_skipped():
+        words = shlex.split(line, comments=True)
+        if words[:1] == ["python"] and words[1].endswith(".py"):
+            text = (ROOT / words[1]).read_text() + (ROOT / "benchmarks" / "cells.py").read_text()
+            missing = [word for word in words if word.startswith("--") and f'"{word}"' not in text]
+            assert not missing, f"{where}: {words[1]} has no {missing}"
 
 
 def test_no_command_hides_from_the_tests() -> None:
