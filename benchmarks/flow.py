@@ -22,7 +22,7 @@ from condgen.data import Splits, load
 from condgen.evaluation import Judge, judge_for
 from condgen.models import Flow
 from condgen.models.flow.guidance import Guidance
-from condgen.models.flow.matching import SamplerName
+from condgen.models.flow.samplers import SamplerName
 from condgen.rng import Rng
 from condgen.runs.run import Run
 from condgen.runs.samples import Samples

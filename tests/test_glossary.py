@@ -5,7 +5,7 @@ import pytest
 from condgen.errors import RequestError, unknown
 from condgen.glossary import KINDS, MODELS, PRESETS, SETTINGS
 from condgen.messages import spelled
-from condgen.models import MODELS as FAMILIES
+from condgen.models import FAMILIES
 from condgen.parameters import keyword_arguments
 from condgen.presets import PRESETS as RECIPES
 from condgen.presets import preset
@@ -13,7 +13,7 @@ from condgen.runs.train import split_arguments
 from condgen.training import TrainingConfig
 
 OURS = {
-    "setting": set().union(*map(keyword_arguments, [*FAMILIES.values(), TrainingConfig])),
+    "setting": set().union(*map(keyword_arguments, [*(f.builder for f in FAMILIES.values()), TrainingConfig])),
     "model": set(FAMILIES),
     "preset": set(RECIPES),
 }

@@ -139,3 +139,6 @@ class NameIn:
         from pydantic_core import core_schema
 
         return core_schema.no_info_after_validator_function(self.registry.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: Callable[[Any], Any]) -> Any:
+        return {**handler(core_schema), "enum": list(self.registry)}

@@ -15,7 +15,6 @@ from condgen.conditioning import (
     Mechanism,
     PlainEncoder,
     WeightModulation,
-    mechanism,
 )
 from condgen.errors import RequestError
 from condgen.schema import Condition, Flag, Schema
@@ -330,9 +329,4 @@ def test_forty_flags_disturb_a_layer_no_more_than_one(wrap: type[Mechanism], kin
 @pytest.mark.parametrize(("typed", "meant"), [("fiml", "film"), ("Concat", "concat"), ("modulation", "modulate")])
 def test_an_unknown_name_gives_the_nearest(typed: str, meant: str) -> None:
     with pytest.raises(RequestError, match=f"Did you mean {meant}"):
-        mechanism(typed)
-
-
-@pytest.mark.parametrize("name", MECHANISMS)
-def test_a_known_name_gives_its_mechanism(name: str) -> None:
-    assert mechanism(name) is MECHANISMS[name]
+        MECHANISMS[typed]

@@ -1,6 +1,6 @@
 """Every model × mechanism × prior × attribute kind × kind of data keeps the same promises.
 
-A new model is tested by being in MODELS: what it must show follows from its capabilities and its builder's arguments.
+A new model is tested by being in FAMILIES: what it must show follows from its capabilities and its builder's arguments.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from condgen.conditioning import MECHANISMS, Encoded
-from condgen.models import MODELS, Model, build
+from condgen.models import FAMILIES, Model, build
+from condgen.models.protocols import Discovers, Encodes
 from condgen.models.vae.priors import PRIORS
 from condgen.parameters import keyword_arguments
 from condgen.rng import Rng
@@ -54,8 +55,8 @@ def cases() -> list[Case]:
     attention in any family, single kinds by the family's own mechanism only.
     """
     found = []
-    for name, space in product(MODELS, SHAPES):
-        known = keyword_arguments(MODELS[name])
+    for name, space in product(FAMILIES, SHAPES):
+        known = keyword_arguments(FAMILIES[name].builder)
         if "mechanism" not in known:
             found.append(Case(name, "all", space))
             continue
@@ -91,7 +92,7 @@ def trained(case: Case) -> Trained:
     torch.manual_seed(0)
     condition = conditions(case.kind, N)
     x = observations(condition, case.space)
-    known = keyword_arguments(MODELS[case.name])
+    known = keyword_arguments(FAMILIES[case.name].builder)
     small = {"channels": 16, "latent": 4, "depth": 1} | EASIER.get(case.name, {}) | dict(case.arguments)
     model = build(case.name, condition.schema, SHAPES[case.space], **{k: v for k, v in small.items() if k in known})
     adversarial = ADVERSARIAL if len(model.players()) > 1 else {}
@@ -124,7 +125,7 @@ def test_samples_have_the_shape_of_the_data(case: Case) -> None:
     assert case.space == "vector" or (x.min() >= 0 and x.max() <= 1)
 
 
-STEADY = [c for c in CASES if "loss" not in keyword_arguments(MODELS[c.name]) and c.name not in MOVING]
+STEADY = [c for c in CASES if "loss" not in keyword_arguments(FAMILIES[c.name].builder) and c.name not in MOVING]
 
 
 @pytest.mark.parametrize("case", STEADY, ids=str)
@@ -160,7 +161,7 @@ def test_recipe_and_weights_rebuild_the_model(case: Case) -> None:
     assert torch.equal(sampled(twin.eval(), condition, range(4)), sampled(model, condition, range(4)))
 
 
-CONDITIONAL = [c for c in CASES if "mechanism" in keyword_arguments(MODELS[c.name])]
+CONDITIONAL = [c for c in CASES if "mechanism" in keyword_arguments(FAMILIES[c.name].builder)]
 LABELLED = [c for c in CONDITIONAL if c.name not in DISCOVERING]
 
 
@@ -197,7 +198,7 @@ def test_severed_condition_is_detected(case: Case, monkeypatch: pytest.MonkeyPat
 def test_free_attributes_are_encoded_or_refused_but_never_taken_for_zero(case: Case) -> None:
     model = trained(case).model
     free = Condition.free(model.schema, 3)
-    if "handles_missing" in model.capabilities:
+    if model.handles_missing:
         assert sampled(model, free, range(3)).isfinite().all()
     else:
         with pytest.raises(ValueError, match="free"):
@@ -207,19 +208,20 @@ def test_free_attributes_are_encoded_or_refused_but_never_taken_for_zero(case: C
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_models_that_encode_reconstruct_better_than_the_mean(case: Case) -> None:
     model, condition = trained(case).model, conditions(case.kind, 64, seed=6)
-    if "encodes" not in model.capabilities:
+    if not isinstance(model, Encodes):
         pytest.skip("does not encode")
     x = observations(condition, case.space)
     with torch.no_grad():
-        error = (model.reconstruct(x, condition) - x).square().mean()  # type: ignore[operator]
+        error = (model.reconstruct(x, condition) - x).square().mean()
     assert error < (x - x.mean(0)).square().mean()
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.name in DISCOVERING], ids=str)
 def test_discovered_codes_can_be_read_from_what_was_generated(case: Case) -> None:
     model, wanted = trained(case).model, asked(case, 200, seed=7)
+    assert isinstance(model, Discovers)
     with torch.no_grad():
-        read = model.read(sampled(model, wanted, range(200)))  # type: ignore[operator]
+        read = model.read(sampled(model, wanted, range(200)))
     for a in model.schema:
         codes, found = wanted.values[a.name], read.values[a.name]
         if isinstance(a, Continuous):

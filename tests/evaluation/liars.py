@@ -26,7 +26,7 @@ class Perfect(Model):
     """Samples of the mixture itself."""
 
     def __init__(self, schema: Schema = WORLD.schema, shape: tuple[int, ...] = (2,)):
-        super().__init__(schema, shape, {"conditional"})
+        super().__init__(schema, shape)
         self.weight = torch.nn.Parameter(torch.zeros(1))
 
     def sample(self, condition: Condition, rng: Rng) -> Tensor:

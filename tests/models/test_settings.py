@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from condgen.errors import RequestError
-from condgen.models import MODELS, Model, build
+from condgen.models import FAMILIES, Model, build
 from condgen.parameters import Described, Needs, OfData, described, keyword_arguments
 from condgen.rng import Rng
 from condgen.schema import Flag, LabelDistribution, Schema
@@ -30,12 +30,12 @@ UNMET: dict[str, Any] = {  # of what is met by default
     **dict.fromkeys(("encoder_mechanism", "decoder_mechanism"), "film"),
 }
 EVERYTHING = conditions("all", 1).schema
-CASES = [(name, each) for name in MODELS for each in described(MODELS[name])]
+CASES = [(name, each) for name in FAMILIES for each in described(FAMILIES[name].builder)]
 every_setting = pytest.mark.parametrize(("name", "setting"), CASES, ids=lambda x: x if isinstance(x, str) else x.name)
 
 
 def marks(name: str, setting: str, kind: type) -> list[Any]:
-    annotation = inspect.signature(MODELS[name]).parameters[setting].annotation
+    annotation = inspect.signature(FAMILIES[name].builder).parameters[setting].annotation
     return [mark for mark in annotation.__metadata__ if isinstance(mark, kind)]
 
 
@@ -57,7 +57,7 @@ def another(setting: Described) -> Any:
 
 def counting(name: str, setting: str) -> dict[str, Any]:
     """Arguments under which a setting counts."""
-    known = keyword_arguments(MODELS[name])
+    known = keyword_arguments(FAMILIES[name].builder)
     base = {k: v for k, v in SMALL.items() if k in known and k != setting and known[k]}
     base |= SHOWN_WITH.get(setting, {})
     for need in marks(name, setting, Needs):
@@ -131,6 +131,6 @@ def test_a_setting_is_described(name: str, setting: Described) -> None:
     assert setting.part != name  # every setting belongs to a part
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_a_family_is_described_in_a_sentence(name: str) -> None:
-    assert re.fullmatch(r"[A-Z].*\.", (MODELS[name].__doc__ or "").partition("\n")[0])
+    assert re.fullmatch(r"[A-Z].*\.", (FAMILIES[name].builder.__doc__ or "").partition("\n")[0])

@@ -9,7 +9,7 @@ import torch
 
 from condgen.data import Splits
 from condgen.errors import RequestError
-from condgen.models import TRAINING, build
+from condgen.models import FAMILIES, build
 from condgen.parameters import described, validated
 from condgen.runs.train import resume, settings_of_training, split_arguments, train
 from condgen.training import Trainer, TrainingConfig, checkpoint
@@ -102,4 +102,4 @@ def test_amounts_may_be_given_as_people_write_them(text: str | None, images: int
 
 def test_the_settings_of_training_have_the_defaults_of_the_family() -> None:
     defaults = {each.name: each.default for each in settings_of_training("gan")}
-    assert TRAINING["gan"].items() <= defaults.items()
+    assert FAMILIES["gan"].training.items() <= defaults.items()

@@ -33,8 +33,9 @@ SCHEMA = Schema(attributes=(Categorical(name="sign", values=("minus", "plus")), 
 class Toy(Model):
     """x ≈ weight · sign + noise; `on` does nothing. Hooks see every forward pass."""
 
-    def __init__(self, capabilities: set[str] | None = None, obeys: bool = True):
-        super().__init__(SCHEMA, (2,), {"conditional"} if capabilities is None else capabilities)
+    def __init__(self, obeys: bool = True, **facts: bool):
+        super().__init__(SCHEMA, (2,))
+        vars(self).update(facts)  # conditional, handles_missing, …
         self.weight = nn.Parameter(torch.zeros(2))
         self.obeys = obeys
         self.seen: list[Condition] = []
@@ -56,8 +57,10 @@ class Toy(Model):
 class Duel(Model):
     """Two players with weights of their own, and a buffer of integers. `turns` holds both players' weights at each."""
 
+    conditional = False
+
     def __init__(self) -> None:
-        super().__init__(SCHEMA, (2,), set())
+        super().__init__(SCHEMA, (2,))
         self.generator = nn.Linear(2, 2)
         self.critic = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
         self.turns: list[tuple[str, Tensor, Tensor]] = []
@@ -81,8 +84,8 @@ class Duel(Model):
 class Collapsing(Toy):
     """Every sample of a condition is the same after so many steps, and the condition is ignored after so many."""
 
-    def __init__(self, collapses: float = math.inf, ignores: float = math.inf, capabilities: set[str] | None = None):
-        super().__init__(capabilities)
+    def __init__(self, collapses: float = math.inf, ignores: float = math.inf, **facts: bool):
+        super().__init__(**facts)
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
         self.collapses = collapses
         self.ignores = ignores
@@ -231,7 +234,7 @@ def test_missing_attributes_are_filled_from_the_joint_never_with_zero(tmp_path: 
 
 
 def test_a_model_that_handles_missing_attributes_sees_them_missing(tmp_path: Path) -> None:
-    model = Toy({"conditional", "handles_missing"})
+    model = Toy(handles_missing=True)
     trainer(tmp_path, model, data(missing=True), images=640, previews=1).run()
     seen = Condition.cat(model.seen)
     assert seen.given("sign").all()
@@ -471,7 +474,7 @@ def test_a_model_that_obeys_is_not_warned_about(tmp_path: Path) -> None:
 
 def test_an_unconditional_model_is_not_warned_about(tmp_path: Path) -> None:
     monitor = Notes()
-    trainer(tmp_path, Toy(set(), obeys=False), images=640, monitor=monitor).run()
+    trainer(tmp_path, Toy(obeys=False, conditional=False), images=640, monitor=monitor).run()
     assert not any("ignores" in text for text in monitor.alarms + monitor.notes)
     assert not any("condition_effect" in entry for entry in entries(tmp_path))
 

@@ -21,6 +21,7 @@ from condgen.cli.options import (
     say,
 )
 from condgen.cli.spelling import spell
+from condgen.models.registry import DEFAULT, FAMILIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +61,7 @@ MeasureSeed = Annotated[int, typer.Option("--measure-seed", help="Seed of the fi
 Guidance = Annotated[
     str | None, typer.Option(help="Of a flow: 2, or one weight per attribute; the run's own if not given.")
 ]
-Sampler = Annotated[str | None, typer.Option(help="Of a flow: euler, heun, dpm, dopri.")]
+Sampler = Annotated[str | None, typer.Option(help="Of a flow's integration; see `condgen settings`.")]
 Steps = Annotated[int | None, typer.Option(help="Of a flow's integration.")]
 
 
@@ -112,7 +113,7 @@ def compare(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for the table and the page (and the runs, of DATA).")
     ] = None,
-    models: Annotated[str | None, typer.Option(help="To train on DATA: cvae,projection,flow.")] = None,
+    models: Annotated[str | None, typer.Option(help=f"To train on DATA: {DEFAULT},{FAMILIES.names[-1]}.")] = None,
     mechanisms: Annotated[str | None, typer.Option(help="With each of these: concat,film,norm,modulate.")] = None,
     priors: Annotated[str | None, typer.Option(help="And each of these: standard,gaussian,flow.")] = None,
     seeds: Annotated[int, typer.Option(help="Number of seeds, from 0.")] = 3,

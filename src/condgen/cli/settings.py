@@ -30,9 +30,9 @@ def settings(
 def _show_models(as_json: bool) -> None:
     import json
 
-    from condgen.models import MODELS
+    from condgen.models import FAMILIES
 
-    sentences = {name: _sentence(builder) for name, builder in MODELS.items()}
+    sentences = {name: family.sentence for name, family in FAMILIES.items()}
     if as_json:
         print(json.dumps({"models": sentences}, indent=2, ensure_ascii=False))
         return
@@ -46,20 +46,18 @@ def _show_settings(model: str, as_json: bool) -> None:
     import json
     from dataclasses import asdict
 
-    from condgen.errors import unknown
-    from condgen.models import MODELS
+    from condgen.models import FAMILIES
     from condgen.parameters import described
     from condgen.runs.train import settings_of_training
 
-    if model not in MODELS:
-        raise unknown("model", model, MODELS)
-    of_model, of_training = described(MODELS[model]), settings_of_training(model)
+    family = FAMILIES[model]
+    of_model, of_training = described(family.builder), settings_of_training(model)
     if as_json:
-        told = {"model": model, "sentence": _sentence(MODELS[model])}
+        told = {"model": model, "sentence": family.sentence}
         groups = {"settings": [asdict(s) for s in of_model], "training": [asdict(s) for s in of_training]}
         print(json.dumps(told | groups, indent=2, ensure_ascii=False))
         return
-    print(_wrapped(f"{model}: {_sentence(MODELS[model])}", 0))
+    print(_wrapped(f"{model}: {family.sentence}", 0))
     _show_parts("", of_model)
     _show_parts("training: ", of_training)
 
@@ -88,8 +86,3 @@ def _text(value: Any) -> str:
 
 def _wrapped(text: str, indent: int) -> str:
     return textwrap.fill(text, WIDTH, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
-
-
-def _sentence(builder: Any) -> str:
-    """What a family is, in one sentence."""
-    return str(builder.__doc__ or "").partition("\n")[0]

@@ -30,6 +30,7 @@ from condgen.cli.options import (
     streaming,
 )
 from condgen.cli.spelling import spell
+from condgen.models.registry import DEFAULT, FAMILIES
 
 if TYPE_CHECKING:
     from condgen.requests.request import Request
@@ -37,18 +38,16 @@ if TYPE_CHECKING:
     from condgen.runs.run import Run
     from condgen.schema import Condition
 
-MODEL_NAMES = "autoencoder, vae, cvae, gan, cgan, acgan, tacgan, adcgan, reacgan, projection, infogan, flow"
-
 
 def train(
     data: Data,
     out: Out,
-    model: Annotated[str | None, typer.Option(help=f"{MODEL_NAMES}; default cvae.")] = None,
+    model: Annotated[str | None, typer.Option(help=f"{', '.join(FAMILIES.names)}; default {DEFAULT}.")] = None,
     mechanism: Annotated[
-        str | None, typer.Option(help="concat, film, norm, modulate, attention; default film.")
+        str | None, typer.Option(help="How the condition enters a layer; see `condgen settings`. Default film.")
     ] = None,
     prior: Annotated[
-        str | None, typer.Option(help="standard, gaussian, gaussian-fixed, flow; default standard.")
+        str | None, typer.Option(help="Where latents are drawn from; see `condgen settings`. Default standard.")
     ] = None,
     preset: Annotated[str | None, typer.Option(help="A named recipe; see `condgen presets`.")] = None,
     budget: Annotated[str | None, typer.Option(help="How long to train: 90s, 10m, 1h.")] = None,
@@ -78,7 +77,7 @@ def train(
 
     options = {"model": model, "mechanism": mechanism, "prior": prior, "seed": seed}
     arguments = _recipe(preset, budget, images, options | parse_settings(settings or []))
-    name = arguments.pop("model", "cvae")
+    name = arguments.pop("model", DEFAULT)
     split_arguments(name, arguments)  # before the data is loaded: a wrong option should not cost minutes
     how: dict[str, Any] = {
         "data_dir": data_dir,
@@ -118,14 +117,14 @@ def distill(
     run: RunFolder,
     out: Out,
     data: OtherData = None,
-    guidance: Annotated[str | None, typer.Option(help="What is learned; the flow's own unless given.")] = None,
+    guidance: Annotated[str | None, typer.Option(help="What is learned; that of RUN unless given.")] = None,
     budget: Annotated[str, typer.Option(help="Time to train, such as 90s, 3m or 1h.")] = "5m",
     seed: Annotated[int, typer.Option(help="Seed of everything random in training.")] = 0,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting of meanflow or of training.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any of the new model or of training.")
     ] = None,
 ) -> None:
-    """Train a model that does in one step what the flow in RUN does in many, guidance included."""
+    """Train a model that does in one step what the guided model in RUN does in many, guidance included."""
     from condgen.runs.run import Run
     from condgen.runs.train import distill
     from condgen.training import Terminal
@@ -164,7 +163,7 @@ def sample(
     ] = None,
     interval: Annotated[str | None, typer.Option(help="When guidance acts, noise at 0 and data at 1: 0.2..0.8")] = None,
     steps: Annotated[int | None, typer.Option(help="Of a flow's integration.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="Of a flow: euler, heun, dpm, dopri.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="Of a flow's integration; see `condgen settings`.")] = None,
     guide: Annotated[Path | None, typer.Option(help="A weaker run of a flow, for autoguidance.")] = None,
     compose: Annotated[
         bool, typer.Option(help="Predict each attribute alone and add up, for combinations never seen together.")
@@ -206,7 +205,7 @@ def edit(
         str | None, typer.Option("--from", help="What the images show now; without it, the model reads it from them.")
     ] = None,
     strength: Annotated[
-        float | None, typer.Option(help="Of the change that is put onto the image; 1.5 unless given, of a CVAE.")
+        float | None, typer.Option(help="Of the change that is put onto the image; 1.5 unless given.")
     ] = None,
     decoded: Annotated[
         bool, typer.Option("--decoded", help="The image as decoded anew, in place of the change put onto it.")
@@ -283,7 +282,7 @@ def _editing(strength: float | None, decoded: bool) -> "EditOptions | None":
 def _trained(run: "Run") -> None:
     info, name = run.info, run.schema.names[0] if len(run.schema) else ""
     print(f"Trained {info.recipe['model']} on {info.images:,} images in {info.seconds:.0f} s: {run.path}")
-    ask = f' "{name}=*"' if "conditional" in run.model.capabilities and run.schema[name].choices else ""
+    ask = f' "{name}=*"' if run.model.conditional and run.schema[name].choices else ""
     print(f"Next: condgen sample {shlex.quote(str(run.path))}{ask} -n 16 --out samples")
 
 
@@ -295,7 +294,7 @@ def _stated(run: "Run", text: str, n: int) -> "Condition":
     asked = _shown(run.requests(text))
     if len(asked) > 1:
         raise RequestError(f"--from '{text}' stands for {len(asked)} requests; it must say what the images show.")
-    return asked[0].draw(run.joint, Rng(range(n)), fill="handles_missing" not in run.model.capabilities)
+    return asked[0].draw(run.joint, Rng(range(n)), fill=not run.model.handles_missing)
 
 
 def _before_after(before: Any, after: Any, path: Path) -> None:

@@ -15,9 +15,9 @@ from condgen.conditioning.mechanisms import (
     CrossAttention,
     FiLM,
     Mechanism,
+    MechanismName,
     Unconditioned,
     WeightModulation,
-    mechanism,
     norm_groups,
 )
 from condgen.conditioning.time import TimeEncoder
@@ -34,10 +34,10 @@ __all__ = [
     "Encoded",
     "FiLM",
     "Mechanism",
+    "MechanismName",
     "PlainEncoder",
     "TimeEncoder",
     "Unconditioned",
     "WeightModulation",
-    "mechanism",
     "norm_groups",
 ]

@@ -23,6 +23,7 @@ class ConditionEncoder(nn.Module):
     than one.
     """
 
+    conditional = True  # whether it says anything about the condition
     handles_missing = False  # whether a free attribute has an encoding of its own
 
     def __init__(self, schema: Schema, width: int):
@@ -38,6 +39,7 @@ class ConditionEncoder(nn.Module):
 class EmptyEncoder(ConditionEncoder):
     """Encodes every condition as nothing: the encoder of unconditional models."""
 
+    conditional = False
     handles_missing = True
 
     def __init__(self, schema: Schema):

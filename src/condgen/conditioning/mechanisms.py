@@ -11,12 +11,14 @@
 All but `concat` and `norm` start as the wrapped layer itself; `norm` starts as the layer and a normalisation.
 """
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from condgen.conditioning.encoder import Encoded
-from condgen.errors import unknown
+from condgen.registry import NameIn, Registry
 
 Layer = nn.Linear | nn.Conv2d
 
@@ -196,18 +198,18 @@ def _zero(layer: nn.Linear) -> None:
     nn.init.zeros_(layer.bias)
 
 
-MECHANISMS: dict[str, type[Mechanism]] = {
-    "none": Unconditioned,
-    "concat": Concat,
-    "film": FiLM,
-    "norm": ConditionalNorm,
-    "modulate": WeightModulation,
-    "attention": CrossAttention,
-}
-
-
-def mechanism(name: str) -> type[Mechanism]:
-    """The mechanism of that name. Raises RequestError with the nearest valid names."""
-    if name not in MECHANISMS:
-        raise unknown("mechanism", name, MECHANISMS)
-    return MECHANISMS[name]
+MECHANISMS: Registry[type[Mechanism]] = Registry(
+    "mechanism",
+    "condgen.mechanisms",
+    {
+        "none": Unconditioned,
+        "concat": Concat,
+        "film": FiLM,
+        "norm": ConditionalNorm,
+        "modulate": WeightModulation,
+        "attention": CrossAttention,
+    },
+    accepts=lambda entry: isinstance(entry, type) and issubclass(entry, Mechanism),
+    wanted="subclass of condgen.conditioning.Mechanism",
+)
+MechanismName = Annotated[str, NameIn(MECHANISMS)]

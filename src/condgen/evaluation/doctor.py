@@ -108,8 +108,8 @@ def _ignores(a: AttributeObedience) -> Finding:
         "ignored condition",
         f"Samples do not heed {a.name}: {pairs}it is as asked in {_score(a, a.asked.value)}, where "
         f"{_score(a, a.chance)} is chance and real data has {_score(a, a.real.value)}.",
-        "Train with another mechanism (--mechanism film) or more embedding (--set embedding=64); for a GAN, another "
-        "head (--model projection).",
+        "Train with another mechanism (--mechanism film) or more embedding (--set embedding=64); for a GAN, a "
+        "model with another head.",
     )
 
 
@@ -288,8 +288,8 @@ def _boundaries(case: Evidence) -> Iterator[Finding]:
         yield Finding(
             "samples avoid class boundaries",
             evidence,
-            "Lower the weight of the generator's classification term (--set generator_weight=0.1), or use another head "
-            "(--model projection, adcgan, tacgan).",
+            "Lower the weight of the generator's classification term (--set generator_weight=0.1), or use a model with "
+            "another head.",
         )
     else:
         yield Finding("samples avoid rare cases", evidence, "Train longer; for a GAN, try another head.", grave=False)

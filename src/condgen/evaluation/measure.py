@@ -27,7 +27,8 @@ from condgen.evaluation.metrics.usefulness import Usefulness, usefulness
 from condgen.evaluation.report import Recipe, Report, headline
 from condgen.evaluation.subject import EvaluatedRun, as_in_data, counterfactuals, never_seen, uniform
 from condgen.files import read_log
-from condgen.models.flow.guidance import Weights, named_weights
+from condgen.models.flow.guidance import named_weights
+from condgen.models.protocols import Discovers, Encodes, Guided
 from condgen.rng import Rng
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
@@ -240,7 +241,7 @@ def _must_fit(run: Run, data: Splits) -> None:
             f"{run.path} makes observations of shape {run.model.shape}, the data has {data.shape}. Evaluate on data "
             "like that it was trained on (--data, --size)."
         )
-    if "discovers" not in run.model.capabilities and run.schema != data.schema:
+    if not isinstance(run.model, Discovers) and run.schema != data.schema:
         raise RequestError(
             f"{run.path} knows the attributes {', '.join(run.schema.names) or 'none'}, the data has "
             f"{', '.join(data.schema.names) or 'none'}, or their values differ. Evaluate on data labelled alike."
@@ -304,7 +305,7 @@ def _latents(subject: EvaluatedRun, how: EvaluationConfig, say: Say) -> LatentSu
     """What the latent still says of the first attribute with named values."""
     run, data, joint = subject.run, subject.data, subject.joint
     named = [a.name for a in data.schema if not isinstance(a, Continuous)]
-    if not how.latents or "encodes" not in run.model.capabilities or not named or run.schema != data.schema:
+    if not how.latents or not isinstance(run.model, Encodes) or not named or run.schema != data.schema:
         return None
     say("Latents …")
     train, test = (
@@ -331,9 +332,9 @@ def _last(log: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 def _guidance(run: Run, how: SamplingOptions) -> float:
     """The largest guidance weight in use; 1 for models without guidance."""
-    if "guided" not in run.model.capabilities:
+    if not isinstance(run.model, Guided):
         return 1.0
-    own: Weights = run.model.guidance.weights  # type: ignore[union-attr, assignment]
+    own = run.model.guidance.weights
     return max(named_weights(run.schema, own if how.weights is None else how.weights).values(), default=1.0)
 
 

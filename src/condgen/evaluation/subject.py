@@ -11,7 +11,7 @@ from condgen.data import Dataset, Splits, as_uint8
 from condgen.evaluation.metrics.codes import CodeMatch, match_codes
 from condgen.evaluation.metrics.counterfactuals import Counterfactuals
 from condgen.evaluation.metrics.obedience import absent_combinations
-from condgen.models import InfoGAN
+from condgen.models.protocols import Discovers
 from condgen.rng import Stream
 from condgen.runs.run import BATCH, Run
 from condgen.runs.sampling import SamplingOptions
@@ -38,7 +38,7 @@ class EvaluatedRun:
     def match(self) -> CodeMatch | None:
         """What the codes of a model that discovers its own stand for: the first attribute with named values."""
         named = [a for a in self.data.schema if not isinstance(a, Continuous)]
-        if not isinstance(self.run.model, InfoGAN) or not named:
+        if not isinstance(self.run.model, Discovers) or not named:
             return None
         return match_codes(self.run.model, self.data.train[:10_000], named[0].name, tested=self.data.test)
 
@@ -46,7 +46,7 @@ class EvaluatedRun:
     def conditional(self) -> bool:
         """Whether it can be asked for anything in the data's schema."""
         model = self.run.model
-        return self.match is not None or ("conditional" in model.capabilities and model.schema == self.data.schema)
+        return self.match is not None or (model.conditional and model.schema == self.data.schema)
 
     def answer(self, asked: Condition, seeds: Int[Tensor, " n"]) -> Dataset:
         """What it makes of conditions: images rounded to 8 bits, as they would be saved, beside what was asked."""
@@ -72,7 +72,7 @@ class EvaluatedRun:
             return self._coded(asked, self.run.joint.draw({}, streams))
         if self.run.model.schema != asked.schema:
             return self.run.joint.draw({}, streams)
-        return asked if "handles_missing" in self.run.model.capabilities else self.run.joint.fill(asked, streams)
+        return asked if self.run.model.handles_missing else self.run.joint.fill(asked, streams)
 
     def _coded(self, asked: Condition, codes: Condition) -> Condition:
         assert self.match is not None

@@ -6,13 +6,12 @@ from typing import Annotated, Literal, TypedDict
 from pydantic import Field
 from torch import nn
 
-from condgen.conditioning import ConditionEncoder, EmbeddingEncoder, Mechanism, PlainEncoder, mechanism
+from condgen.conditioning import MECHANISMS, ConditionEncoder, EmbeddingEncoder, Mechanism, MechanismName, PlainEncoder
 from condgen.networks import MLP, ConvDecoder, ConvEncoder, Transformer, UNet
 from condgen.networks.conv import ImageShape
 from condgen.parameters import OfData, Setting
 from condgen.schema import Schema
 
-MechanismName = Literal["none", "concat", "film", "norm", "modulate", "attention"]
 BackboneName = Literal["unet", "transformer"]
 Count = Annotated[int, Field(ge=1)]
 Weight = Annotated[float, Field(ge=0)]
@@ -110,7 +109,7 @@ class Backbones:
         network = {"unet": UNet, "transformer": Transformer}[backbone or "unet"]
         return network(
             self._image(),
-            mechanism=mechanism(by),
+            mechanism=MECHANISMS[by],
             condition_width=self.condition_width,
             channels=self.channels,
             depth=self.depth,
@@ -118,7 +117,7 @@ class Backbones:
 
     def _entrance(self, by: str) -> Entrance:
         inner = "none" if self.input_only else by
-        return {"mechanism": mechanism(by), "inner": mechanism(inner), "condition_width": self.condition_width}
+        return {"mechanism": MECHANISMS[by], "inner": MECHANISMS[inner], "condition_width": self.condition_width}
 
     def _hidden(self) -> list[int]:
         return [2 * self.channels] * self.depth

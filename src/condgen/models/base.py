@@ -22,18 +22,20 @@ class Model(nn.Module):
     schema:  what can be asked for.
     shape:   of one observation: (channel, height, width) with values in [0, 1], or (dimension,).
 
-    Capabilities say what a model can do beyond sampling; tests, the command line and reports go by them:
-    `conditional` (obeys requests), `encodes` (`encode`, `decode`, `reconstruct`; if conditional also `edit` and
-    `interpolate`), `likelihood` (`log_likelihood`), `handles_missing` (has an encoding of its own for free attributes),
-    `unlabelled` (gains from observations without any label), `one_step` (one network evaluation a sample), `discovers`
-    (has attributes of its own, not the data's).
+    Four facts depend on what a model is composed of: whether it obeys requests, has an encoding of its own for free
+    attributes, gains from observations without any label, and samples by one evaluation of its network. What else a
+    model can do are protocols (protocols.py).
     """
 
-    def __init__(self, schema: Schema, shape: tuple[int, ...], capabilities: set[str]):
+    conditional: bool = True
+    handles_missing: bool = False
+    uses_unlabelled: bool = False
+    one_step: bool = False
+
+    def __init__(self, schema: Schema, shape: tuple[int, ...]):
         super().__init__()
         self.schema = schema
         self.shape = shape
-        self.capabilities = frozenset(capabilities)
         self.recipe: dict[str, Any] = {}  # what `build` was called with: saved with the model, and rebuilds it
 
     @property
@@ -62,16 +64,14 @@ class Model(nn.Module):
         raise NotImplementedError
 
 
-def build(
-    builders: dict[str, Callable[..., Model]], name: str, schema: Schema, shape: tuple[int, ...], **arguments: Any
-) -> Model:
+def build(builder: Callable[..., Model], name: str, schema: Schema, shape: tuple[int, ...], **arguments: Any) -> Model:
     """The model that a builder makes, with its recipe attached: all arguments that count, defaults included.
 
     Raises RequestError when the arguments do not fit, and for one that would change nothing.
     """
-    counting = used(builders[name], arguments, (schema, tuple(shape)))
+    counting = used(builder, arguments, (schema, tuple(shape)))
     try:
-        model = builders[name](schema, tuple(shape), **counting)
+        model = builder(schema, tuple(shape), **counting)
     except ValueError as error:
         raise RequestError(f"Cannot build the model '{name}': {error}.") from None
     model.recipe = {"model": name, "arguments": counting}

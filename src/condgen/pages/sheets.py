@@ -10,11 +10,11 @@ from condgen.data import Dataset, as_float
 from condgen.evaluation.judge.judge import Reading
 from condgen.evaluation.measure import Evaluation
 from condgen.evaluation.metrics.edits import MIN_OBSERVATIONS, can_be_measured, trials
-from condgen.evaluation.metrics.latents import kl_per_dimension, posterior
+from condgen.evaluation.metrics.latents import kl_per_dimension, posterior, without_prior
 from condgen.evaluation.metrics.memorisation import nearest
 from condgen.evaluation.metrics.obedience import named_codes
 from condgen.models import Model
-from condgen.models.vae.priors import Prior
+from condgen.models.protocols import Encodes, HasPrior
 from condgen.pages.html import Picture, Sheet
 from condgen.pictures import pil_image
 from condgen.runs.run import Run
@@ -34,7 +34,7 @@ def sheets_of(evaluation: Evaluation) -> dict[str, Sheet]:
     sheets = {"requests": by_request(made), "nearest": nearest_training(made, data.train)}
     if evaluation.subject.conditional:
         sheets["mistakes"] = worst_mistakes(made, evaluation.judge.read(made.x))
-    if config.latents and "encodes" in run.model.capabilities and run.schema == data.schema:
+    if config.latents and isinstance(run.model, Encodes) and run.schema == data.schema:
         complete = data.test[data.test.condition.present.all(1).nonzero()[:500, 0]]
         if len(complete):
             sheets["traversals"] = traversals(run.model, complete)
@@ -117,27 +117,21 @@ def traversals(model: Model, data: Dataset, dimensions: int = 6) -> Sheet:
     one = data[:1]
     kl = kl_per_dimension(model, data[:500])
     use = posterior(model, data[:500]).mean.var(0) if kl is None else kl
-    condition = one.condition.to(model.device)
-    c = model.condition_encoder(condition.repeat(len(STEPS)))  # type: ignore[operator]
-    prior = getattr(model, "prior", None)
+    assert isinstance(model, Encodes)
+    repeated = one.condition.to(model.device).repeat(len(STEPS))
     rows = []
     for k in use.argsort(descending=True)[:dimensions].tolist():
-        noise = _moved(_noise(model, one, prior), k).to(model.device)
-        z = prior.from_noise(noise, c) if isinstance(prior, Prior) else noise
-        x = model.decode(z, condition.repeat(len(STEPS))).cpu()  # type: ignore[operator]
+        noise = _moved(without_prior(model, posterior(model, one).mean, one.condition), k).to(model.device)
+        x = model.decode(_latent(model, noise, repeated), repeated).cpu()
         pictures = tuple(_picture(image, f"{step:+.1f}") for image, step in zip(x, STEPS.tolist(), strict=True))
         rows.append((f"dimension {k} ({use[k]:.2f} {'nats' if kl is not None else 'variance'})", pictures))
     note = "One held-out image under its own condition; each row moves one dimension, in standard deviations."
     return Sheet("Latent dimensions", note, tuple(rows))
 
 
-def _noise(model: Model, one: Dataset, prior: Prior | None) -> Float[Tensor, "1 latent"]:
-    """One observation's latent as noise of the prior."""
-    z = posterior(model, one).mean
-    if not isinstance(prior, Prior):
-        return z
-    c = model.condition_encoder(one.condition.to(model.device))  # type: ignore[operator]
-    return prior.to_noise(z.to(model.device), c).cpu()
+def _latent(model: Model, noise: Float[Tensor, "n latent"], condition: Condition) -> Float[Tensor, "n latent"]:
+    """The latent that noise of the prior stands for: the inverse of `without_prior`."""
+    return model.prior.from_noise(noise, model.condition_encoder(condition)) if isinstance(model, HasPrior) else noise
 
 
 def _moved(noise: Float[Tensor, "1 latent"], dimension: int) -> Float[Tensor, "step latent"]:

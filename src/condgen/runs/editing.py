@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from condgen.errors import RequestError
-from condgen.models import Flow, Model
+from condgen.models import Model
+from condgen.models.protocols import Edits, Encodes
 from condgen.schema import Condition
 
 
@@ -34,16 +35,17 @@ class EditOptions:
     @classmethod
     def suited(cls, model: Model) -> "EditOptions":
         """The best way for a model: one that loses nothing in encoding needs nothing put back."""
-        return cls(decoded=isinstance(model, Flow))
+        return cls(decoded=isinstance(model, Encodes) and model.lossless)
 
     def __call__(
         self, model: Model, x: Float[Tensor, "n ..."], source: Condition, target: Condition
     ) -> Float[Tensor, "n ..."]:
         """Each x, of condition `source`, as it looks under `target`; all on the model's device."""
-        edited: Tensor = model.edit(x, source, target)  # type: ignore[operator]
+        assert isinstance(model, Edits), "a model that cannot edit is refused before"
+        edited = model.edit(x, source, target)
         if self.decoded:
             return edited
-        edited = x + self.strength * (edited - model.edit(x, source, source))  # type: ignore[operator]
+        edited = x + self.strength * (edited - model.edit(x, source, source))
         return edited.clamp(0, 1) if len(model.shape) == 3 else edited
 
 

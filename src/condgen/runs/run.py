@@ -16,6 +16,8 @@ from condgen.data import DataSource, Splits
 from condgen.data.storage.prepare import Progress
 from condgen.errors import CondgenError, RequestError, RunError
 from condgen.models import Model
+from condgen.models.protocols import Edits, HasLikelihood
+from condgen.models.registry import that_can
 from condgen.requests.request import Request, Requestable, parse_requests
 from condgen.rng import Rng, Stream
 from condgen.runs.data import load_again, source_of
@@ -93,10 +95,11 @@ class Run:
         found = [r for each in several for r in parse_requests(each, self.schema, extrapolate)] or [
             Request({}, "anything")
         ]
-        if "conditional" not in self.model.capabilities and any(r.constraints for r in found):
+        if not self.model.conditional and any(r.constraints for r in found):
             raise RequestError(
                 f"This run's model, {self.info.recipe['model']}, is unconditional: it cannot be asked for "
-                f"'{next(r.text for r in found if r.constraints)}'. Train a conditional one (`model='cvae'`)."
+                f"'{next(r.text for r in found if r.constraints)}'. Train a conditional one "
+                f"({that_can(lambda model: model.conditional)})."
             )
         return found
 
@@ -166,7 +169,7 @@ class Run:
         What a request leaves free comes, if `fill`, from the data's rows that fit it: training sees few requests for
         three of forty attributes, but whole rows all the time. A request for nothing means: as in the data.
         """
-        whole = "conditional" in self.model.capabilities and (fill or not request.constraints)
+        whole = self.model.conditional and (fill or not request.constraints)
         return request.draw(self.joint, Stream.CONDITION.rng(seeds), fill=whole)
 
     def edit(
@@ -194,9 +197,9 @@ class Run:
 
     def must_edit(self) -> None:
         """Raises RequestError unless the model can encode an image and decode it under another condition."""
-        if not {"encodes", "conditional"} <= self.model.capabilities:
+        if not isinstance(self.model, Edits):
             raise RequestError(
-                f"The model {self.info.recipe['model']} cannot edit; train a conditional one that encodes (cvae)."
+                f"The model {self.info.recipe['model']} cannot edit; train one that can ({that_can(Edits)})."
             )
 
     @torch.inference_mode()
@@ -206,6 +209,11 @@ class Run:
         Candidates are the `most` commonest complete combinations of the training data. Raises RequestError when it has
         none.
         """
+        if not isinstance(self.model, HasLikelihood):
+            raise RequestError(
+                f"The model {self.info.recipe['model']} has no likelihood to read an image by. Say what it shows "
+                "(`source`)."
+            )
         complete = self.joint.rows.present.all(1)
         if not complete.any():
             raise RequestError(
@@ -220,7 +228,7 @@ class Run:
         repeated = x.to(device).repeat_interleave(len(candidates), 0)
         asked = candidates[torch.arange(len(candidates)).repeat(len(x))].to(device)
         scores = [
-            self.model.log_likelihood(repeated[k : k + BATCH], asked[k : k + BATCH], samples, generator)  # type: ignore[operator]
+            self.model.log_likelihood(repeated[k : k + BATCH], asked[k : k + BATCH], samples, generator)
             for k in range(0, len(repeated), BATCH)
         ]
         best = (torch.cat(scores).cpu().view(len(x), -1) + log_prior).argmax(1)

@@ -8,6 +8,8 @@ from condgen.errors import RequestError, unknown
 from condgen.models import Model
 from condgen.models.flow.guidance import Weights, named_weights, parse_weights
 from condgen.models.flow.samplers import SAMPLERS
+from condgen.models.protocols import Guided
+from condgen.models.registry import that_can
 from condgen.parameters import keyword_arguments
 from condgen.schema import Condition
 
@@ -19,7 +21,7 @@ class SamplingOptions:
     guidance: a weight for the whole request or one per attribute: 1 is plain conditional, 0 unconditional, −1 away
               from what is asked. Where a request excludes a value (`color!=red`), that value is what to move away from.
     interval: the times at which guidance acts, where noise is at 0 and data at 1.
-    steps, sampler: of the integration; euler, heun, dpm (DPM-Solver++) or dopri (adaptive).
+    steps, sampler: of the integration; a sampler is euler, heun, dpm (DPM-Solver++), dopri (adaptive) or a package's.
     guide:    a weaker model, for autoguidance: what to move away from is its prediction.
     compose:  predict each attribute alone and add up, for combinations never seen together; nothing else is filled in.
     free:     leave what is not asked for to the model, instead of drawing it from the data's rows that fit.
@@ -48,22 +50,22 @@ class SamplingOptions:
 
     def validate_for(self, model: Model) -> None:
         """Raises RequestError for what the model does not know, and for values that cannot be meant."""
-        if self.free and "handles_missing" not in model.capabilities:
+        if self.free and not model.handles_missing:
             raise RequestError(
                 f"The model {model.recipe.get('model')} has no encoding for a free attribute, so what is not asked for "
-                "has to come from the data (leave out `free`), or train with learned nulls (`embedding=64`)."
+                "has to come from the data (leave out `free`). Or train with learned nulls "
+                f"({that_can(lambda other: other.conditional and other.handles_missing)})."
             )
         if self in (SamplingOptions(), SamplingOptions(free=True)):
             return
-        if "guided" not in model.capabilities:
+        if not isinstance(model, Guided):
             raise RequestError(
-                f"The model {model.recipe.get('model')} takes no guidance, steps or sampler; a flow does "
-                "(`model='flow'`, or a cvae with `prior='flow', embedding=64`)."
+                f"The model {model.recipe.get('model')} takes no guidance, steps or sampler; {that_can(Guided)} does."
             )
         if self.weights is not None:
             named_weights(model.schema, self.weights)
-        if self.sampler is not None and self.sampler not in SAMPLERS:
-            raise unknown("sampler", self.sampler, SAMPLERS)
+        if self.sampler is not None:
+            SAMPLERS.check(self.sampler)
         if self.steps is not None and self.steps < 1:
             raise RequestError(f"The number of steps must be at least 1, not {self.steps}.")
         if self.interval is not None and not 0 <= self.interval[0] < self.interval[1] <= 1:
@@ -77,9 +79,9 @@ class SamplingOptions:
 
     def arguments(self, model: Model, unwanted: Condition | None) -> dict[str, Any]:
         """The keyword arguments of the model's `sample`."""
-        if "guided" not in model.capabilities:
+        if not isinstance(model, Guided):
             return {}
-        guidance = model.guidance.replace(  # type: ignore[union-attr, operator]
+        guidance = model.guidance.replace(
             weights=self.weights,
             interval=self.interval,
             against=unwanted,
@@ -90,5 +92,4 @@ class SamplingOptions:
 
 
 def _alike(model: Model, guide: Model) -> bool:
-    same = model.shape == guide.shape and model.schema == guide.schema
-    return same and type(model) is type(guide) and "guided" in guide.capabilities
+    return model.shape == guide.shape and model.schema == guide.schema and type(model) is type(guide)

@@ -11,9 +11,10 @@ import torch
 from condgen.data import Splits, load
 from condgen.errors import DataError, RequestError, RunError, unknown
 from condgen.files import new_folder
-from condgen.models import MODELS, TRAINING, Flow, MeanFlow, Model, build
-from condgen.models.flow.guidance import Weights
-from condgen.models.flow.meanflow import meanflow
+from condgen.models import FAMILIES, Family, Model, build
+from condgen.models.flow.guidance import Teaches, Weights
+from condgen.models.protocols import Discovers, LearnsFromTeacher
+from condgen.models.registry import that_can
 from condgen.parameters import Described, described, keyword_arguments, used, validated
 from condgen.runs.data import is_the_same, load_again
 from condgen.runs.run import Run, explain_mismatch, rebuild
@@ -21,8 +22,6 @@ from condgen.runs.sampling import SamplingOptions
 from condgen.schema import LabelDistribution
 from condgen.training import Monitor, Trainer, TrainingConfig, checkpoint
 from condgen.training.preview import Preview
-
-DISTILLED = {"share": 0.75, "steps": 1}  # of meanflow: a student knows velocities already; most it learns are steps
 
 
 def train(
@@ -81,33 +80,42 @@ def distill(
     monitor: Monitor | None = None,
     **arguments: Any,
 ) -> Run:
-    """Train a model that does in one step what a flow does in many, guidance included, and open it.
+    """Train a model that does in one step what a guided one does in many, guidance included, and open it.
 
-    guidance:  what is learned; the flow's own unless given.
-    arguments: `share` and `steps` of `meanflow`, and fields of Training.
+    guidance:  what is learned; the teacher's own unless given.
+    arguments: of the student's builder (`share`, `steps`), and fields of Training.
 
-    Raises RequestError when the teacher is no flow, or an argument is wrong; RunError as `train` does.
+    Raises RequestError when the teacher cannot be distilled, or an argument is wrong; RunError as `train` does.
     """
     flow = teacher.model
-    if not isinstance(flow, Flow):
-        raise RequestError(f"{teacher.path} holds a {teacher.info.recipe['model']}; only a flow can be distilled.")
+    if not isinstance(flow, Teaches):
+        raise RequestError(
+            f"{teacher.path} holds a {teacher.info.recipe['model']}, which cannot be distilled; "
+            f"{that_can(Teaches)} can."
+        )
+    name, student = _student()
     if flow.schema != data.schema or flow.shape != data.shape:
         raise RequestError(f"The data does not have the attributes and shape that {teacher.path} was trained on.")
     how = SamplingOptions(guidance=guidance)
     how.validate_for(flow)
     weights = flow.guidance.weights if how.weights is None else how.weights
     recipe = teacher.info.recipe["arguments"]
-    shared = {name: recipe[name] for name in keyword_arguments(meanflow) if name in recipe and name != "guidance"}
+    shared = {key: recipe[key] for key in keyword_arguments(student.builder) if key in recipe and key != "guidance"}
     origin = {"teacher": {"path": str(teacher.path.resolve()), "guidance": weights}}
     return _trained_into(
-        "meanflow",
+        name,
         data,
         out,
-        {**shared, **DISTILLED, **arguments},
+        {**shared, **(student.as_student or {}), **arguments},
         origin,
         monitor,
         partial(_taught, origin=origin, start=True),
     )
+
+
+def _student() -> tuple[str, Family]:
+    """The family that is distilled into."""
+    return next((name, family) for name, family in FAMILIES.items() if family.as_student is not None)
 
 
 def _taught(model: Model, origin: Mapping[str, Any], start: bool = False) -> None:
@@ -115,8 +123,8 @@ def _taught(model: Model, origin: Mapping[str, Any], start: bool = False) -> Non
     if not origin.get("teacher"):
         return
     teacher = Run.open(origin["teacher"]["path"]).model
-    assert isinstance(model, MeanFlow)
-    assert isinstance(teacher, Flow)
+    assert isinstance(model, LearnsFromTeacher)
+    assert isinstance(teacher, Teaches)
     if start:
         model.start_from(teacher)
     teacher.guidance = teacher.guidance.replace(weights=origin["teacher"]["guidance"])
@@ -125,29 +133,34 @@ def _taught(model: Model, origin: Mapping[str, Any], start: bool = False) -> Non
 
 def _say_what_is_not_used(name: str, model: Model, monitor: Monitor) -> None:
     """Labels that a family ignores by design are not ignored silently."""
-    if "discovers" in model.capabilities:
+    if isinstance(model, Discovers):
         asked = ", ".join(model.schema.names)
         monitor.note(f"The model {name} ignores these attributes by design and discovers its own: {asked}.")
-    elif "conditional" not in model.capabilities:
-        monitor.note(f"The model {name} ignores these attributes by design; `model='cvae'` learns them.")
+    elif not model.conditional:
+        monitor.note(f"The model {name} ignores these attributes by design; others learn them ({that_can(_obeys)}).")
+
+
+def _obeys(model: Model) -> bool:
+    """Whether a model can be asked for the data's attributes."""
+    return model.conditional and not isinstance(model, Discovers)
 
 
 def _usable(name: str, model: Model, data: Splits) -> tuple[Splits, str]:
     """The data that a model learns from, and a note on what is left out: unlabelled rows, where they would do harm.
 
-    A flow learns from them what all data has in common, an unconditional model needs no labels. Any other would learn
-    from them to ignore its condition: an encoder can put into the latent what the label does not say, and a label drawn
-    from all data is wrong. Raises DataError when nothing is left.
+    Some models learn from them what all data has in common, an unconditional one needs no labels. Others would learn
+    from them to ignore their condition: an encoder can put into the latent what the label does not say, and a label
+    drawn from all data is wrong. Raises DataError when nothing is left.
     """
     labelled = data.train.labelled
-    harmed = "conditional" in model.capabilities and not {"unlabelled", "discovers"} & model.capabilities
+    harmed = model.conditional and not model.uses_unlabelled
     if not harmed:
         return data, ""
     if not labelled.any():
         raise DataError(f"No training example has a label, so {name} cannot learn what they mean.")
     note = (
-        f"{int((~labelled).sum()):,} of {len(labelled):,} training examples have no labels at all and are left out; a "
-        "flow can learn from them too (`model='flow'`)."
+        f"{int((~labelled).sum()):,} of {len(labelled):,} training examples have no labels at all and are left out; "
+        f"others can learn from them too ({that_can(lambda other: _obeys(other) and other.uses_unlabelled)})."
     )
     return replace(data, train=data.train.only_labelled()), "" if labelled.all() else note
 
@@ -168,26 +181,24 @@ def split_arguments(
 
     Raises RequestError for what fits neither, and for what would change nothing, on this data if it is given.
     """
-    if model not in MODELS:
-        raise unknown("model", model, MODELS)
-    builder, known = MODELS[model], None if data is None else (data.schema, data.shape)
-    of_model, of_training = keyword_arguments(builder), keyword_arguments(TrainingConfig)
+    family, known = FAMILIES[model], None if data is None else (data.schema, data.shape)
+    of_model, of_training = keyword_arguments(family.builder), keyword_arguments(TrainingConfig)
     for name in arguments:
         if name not in of_model and name not in of_training:
             raise unknown(f"setting of {model}", name, [*of_model, *of_training])
     for_model = {k: v for k, v in arguments.items() if k in of_model}
     for_training = {k: v for k, v in arguments.items() if k in of_training}
-    counting = used(builder, for_model, known)
+    counting = used(family.builder, for_model, known)
     used(TrainingConfig, for_training, known)
     return (
         {k: v for k, v in counting.items() if k in for_model},
-        vars(TrainingConfig(**validated(TrainingConfig, TRAINING[model] | for_training))),
+        vars(TrainingConfig(**validated(TrainingConfig, {**family.training, **for_training}))),
     )
 
 
 def settings_of_training(model: str) -> list[Described]:
     """The settings of training, with the defaults of a family."""
-    own = TRAINING[model]
+    own = FAMILIES[model].training
     return [replace(each, default=own.get(each.name, each.default)) for each in described(TrainingConfig)]
 
 

@@ -59,7 +59,7 @@ def examine(model: Model, joint: LabelDistribution, real: float) -> Health:
 
     Where data of one condition is all alike, samples have nothing to vary in: their diversity counts as the data's.
     """
-    effect = condition_effect(model, joint) if "conditional" in model.capabilities else None
+    effect = condition_effect(model, joint) if model.conditional else None
     return Health(sample_diversity(model, joint) / real if real > 1e-6 else 1.0, effect)
 
 

@@ -101,7 +101,7 @@ def validation_losses(model: Model, part: Dataset, labels: LabelDistribution) ->
     if not len(part):
         return {}
     condition = part.condition
-    if "handles_missing" not in model.capabilities:
+    if not model.handles_missing:
         condition = labels.fill(condition, Rng(range(len(part))))
     x, condition = part.floats.to(model.device), condition.to(model.device)
     names = list(model.players())

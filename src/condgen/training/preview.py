@@ -25,13 +25,13 @@ class Preview:
             return
         rows = self._rows(model)
         seeds = range(self.columns)
-        fill = "handles_missing" not in model.capabilities
+        fill = not model.handles_missing
         drawn = [r.draw(self.joint, Stream.CONDITION.rng(seeds), fill) for r in rows]
         x = [model.sample(c.to(model.device), Rng(seeds)).float().cpu() for c in drawn]
         save_picture(grid(torch.cat(x), self.columns, [r.text for r in rows]), path.with_suffix(".png"))
 
     def _rows(self, model: Model) -> list[Request]:
         named = self.joint.schema.discrete
-        if not named or "conditional" not in model.capabilities:
+        if not named or not model.conditional:
             return [Request({}, "anything")]
         return parse_requests({named[0].name: "*"}, self.joint.schema)[:12]

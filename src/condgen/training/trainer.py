@@ -191,7 +191,7 @@ class Trainer:
         mine = slice(accelerator.process_index, None, accelerator.num_processes)
         images = self.info.images
         for x, condition in ahead(self.data.train.batches(s.seed, images, s.batch, s.balance, mine)):
-            if "handles_missing" not in self.raw.capabilities and not condition.complete:
+            if not self.raw.handles_missing and not condition.complete:
                 condition = self.labels.fill(condition, Rng(range(images, images + len(condition))))
             x = as_float(x.to(accelerator.device, non_blocking=True))
             if x.dim() == 4:

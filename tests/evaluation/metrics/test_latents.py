@@ -170,7 +170,7 @@ def test_a_continuous_attribute_has_no_classes(people: Schema) -> None:
 
 
 def test_a_model_that_cannot_encode_is_refused() -> None:
-    model = models.Model(LETTERS, (6,), {"conditional"})
+    model = models.Model(LETTERS, (6,))
     with pytest.raises(RequestError, match="cannot encode"):
         posterior(model, letters(10))
 

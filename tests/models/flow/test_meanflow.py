@@ -136,7 +136,7 @@ def test_one_step_is_one_evaluation_and_the_default() -> None:
         model.sample(sides(3), Rng(range(3)), steps=4)
     assert torch.equal(one, asked)
     assert len(calls) == 2 + 4
-    assert "one_step" in model.capabilities
+    assert model.one_step
 
 
 def test_a_step_of_no_length_is_the_velocity_of_the_data() -> None:

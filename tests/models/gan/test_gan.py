@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from condgen.conditioning import MECHANISMS, AttributeEmbedding, Mechanism
 from condgen.errors import RequestError
-from condgen.models import GAN, MODELS, build
+from condgen.models import FAMILIES, GAN, build
 from condgen.models.gan.augment import AUGMENTATIONS
 from condgen.models.gan.builders import conditional_gan
 from condgen.models.gan.gan import Curriculum, Penalty, Vicinity
@@ -25,9 +25,9 @@ Part = TypeVar("Part", bound=nn.Module)
 IMAGE, VECTOR = (1, 8, 8), (3,)
 SMALL: dict[str, Any] = {"latent": 3, "channels": 4, "depth": 1}
 CONDITIONAL = ("cgan", "acgan", "tacgan", "adcgan", "reacgan", "projection")
-FAMILIES = ("gan", *CONDITIONAL)
+ADVERSARIAL = ("gan", *CONDITIONAL)
 WITH_HEAD = tuple(name for name in CONDITIONAL if name not in ("cgan", "projection"))  # whose head has losses
-every_family = pytest.mark.parametrize("name", FAMILIES)
+every_family = pytest.mark.parametrize("name", ADVERSARIAL)
 every_conditional_family = pytest.mark.parametrize("name", CONDITIONAL)
 every_loss = pytest.mark.parametrize("loss", LOSSES)
 either_shape = pytest.mark.parametrize("shape", [IMAGE, VECTOR], ids=["image", "vector"])
@@ -180,8 +180,8 @@ def test_the_unconditional_gan_ignores_the_condition(people: Schema) -> None:
     for player in ("critic", "generator"):
         terms, free = seeded(model, x, c, player), seeded(model, x, Condition.free(people, 8), player)
         assert terms["loss"] == free["loss"]
-    assert "conditional" not in model.capabilities
-    assert "handles_missing" in model.capabilities
+    assert not model.conditional
+    assert model.handles_missing
 
 
 def test_the_unconditional_gan_needs_no_attribute() -> None:
@@ -660,20 +660,20 @@ def test_arguments_of_the_head_reach_it(people: Schema, name: str) -> None:
 def test_a_builder_takes_the_arguments_of_every_conditional_gan_and_of_its_head(people: Schema, name: str) -> None:
     head = type(small(name, people).critic.head)
     assert set(HEAD_ARGUMENTS.get(name, {})) == set(keyword_arguments(head))
-    assert keyword_arguments(head).items() <= keyword_arguments(MODELS[name]).items()
-    parts = {each.name for each in described(MODELS[name]) if each.part == "head"}
+    assert keyword_arguments(head).items() <= keyword_arguments(FAMILIES[name].builder).items()
+    parts = {each.name for each in described(FAMILIES[name].builder) if each.part == "head"}
     assert parts == set(keyword_arguments(head))
-    assert MODELS[name].__name__ == name
+    assert FAMILIES[name].builder.__name__ == name
     assert issubclass(head, Head)
-    told = inspect.getdoc(MODELS[name]) or ""
+    told = inspect.getdoc(FAMILIES[name].builder) or ""
     assert (inspect.getdoc(conditional_gan) or "-")[:80] in told
     assert (inspect.getdoc(head) or "-")[:40] in told
 
 
 @every_conditional_family
 def test_conditional_families_differ_by_their_head_alone(people: Schema, name: str) -> None:
-    others = {each.name for each in described(MODELS[name]) if each.part != "head"}
-    assert others == set(keyword_arguments(MODELS["cgan"]))
+    others = {each.name for each in described(FAMILIES[name].builder) if each.part != "head"}
+    assert others == set(keyword_arguments(FAMILIES["cgan"].builder))
 
 
 @pytest.mark.parametrize("name", CONDITIONAL)
@@ -702,7 +702,10 @@ def test_other_arguments_reach_their_parts(people: Schema, name: str) -> None:
     assert model.curriculum == Curriculum(0.15, (7, 9))
     assert model.generator.latent == 3
     assert model.condition_encoder.width == 10
-    assert {"one_step", "conditional", "handles_missing"} == model.capabilities
+    assert model.one_step
+    assert model.conditional
+    assert model.handles_missing
+    assert not model.uses_unlabelled
 
 
 def test_arguments_of_the_unconditional_gan_reach_their_parts(people: Schema) -> None:
@@ -711,7 +714,9 @@ def test_arguments_of_the_unconditional_gan_reach_their_parts(people: Schema) ->
     assert model.loss is LOSSES["hinge"]
     assert model.penalty == Penalty(0.2, 0.3, 5)
     assert (model.augment.names, model.augment.chance) == (("color",), 0.4)
-    assert model.capabilities == {"one_step", "handles_missing"}
+    assert model.one_step
+    assert model.handles_missing
+    assert not model.conditional
 
 
 @every_family
@@ -749,7 +754,7 @@ def after_forwards(model: GAN, x: Tensor, c: Condition, times: int) -> GAN:
 
 
 SPECTRAL = [
-    *[(name, VECTOR, None) for name in FAMILIES],
+    *[(name, VECTOR, None) for name in ADVERSARIAL],
     pytest.param("acgan", IMAGE, None),
     pytest.param("gan", IMAGE, None),
     *[pytest.param("cgan", VECTOR, m) for m in ("film", "norm", "modulate")],
@@ -772,7 +777,7 @@ def test_spectral_norm_holds_the_largest_singular_value_of_every_layer_of_the_cr
     assert found == pytest.approx(dict.fromkeys(found, 1), abs=0.03)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", ADVERSARIAL)
 def test_without_spectral_norm_singular_values_are_free(people: Schema, name: str) -> None:
     model, (x, c) = small(name, people), batch(people)
     for p in model.critic.parameters():
@@ -781,7 +786,7 @@ def test_without_spectral_norm_singular_values_are_free(people: Schema, name: st
     assert all(abs(largest_singular_value(module) - 1) > 0.3 for module in normalised(model).values())
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", ADVERSARIAL)
 def test_a_normalised_weight_is_the_one_that_is_used_and_trained(people: Schema, name: str) -> None:
     # FIELD_DEFECTS 3
     model, (x, c) = small(name, people, spectral=True), batch(people)
@@ -850,7 +855,7 @@ def test_complaints_name_what_goes_wrong(people: Schema, values: dict[str, float
     assert all(part in text for part, text in zip(says, found, strict=True))
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", ADVERSARIAL)
 def test_complaints_go_by_the_terms_that_the_critic_reports(people: Schema, name: str) -> None:
     model, (x, c) = small(name, people), batch(people)
     terms = model(x, c, "critic")

@@ -10,6 +10,7 @@ from condgen.errors import RequestError
 from condgen.models import GAN, InfoGAN, build
 from condgen.models.gan.heads import Classifier
 from condgen.models.gan.infogan import code_schema, draw
+from condgen.models.protocols import Discovers
 from condgen.rng import Rng
 from condgen.schema import Categorical, Condition, Continuous, LabelDistribution, Schema
 
@@ -58,7 +59,9 @@ def test_codes_are_named_in_order_first_those_with_values_then_the_continuous(
 def test_a_model_has_its_codes_for_schema_and_not_the_datas(people: Schema) -> None:
     model = small(people, codes=2, values=4, continuous=1)
     assert model.schema == code_schema(2, 4, 1)
-    assert {"discovers", "conditional", "one_step"} <= model.capabilities
+    assert isinstance(model, Discovers)
+    assert model.conditional
+    assert model.one_step
     assert small(Schema()).schema == code_schema(1, 10, 2)
 
 

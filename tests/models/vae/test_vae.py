@@ -10,8 +10,9 @@ from torch.distributions import MultivariateNormal
 
 from condgen.conditioning import MECHANISMS, Encoded, PlainEncoder
 from condgen.errors import RequestError
-from condgen.models import MODELS, VAE, Autoencoder, Model, build
+from condgen.models import FAMILIES, VAE, Autoencoder, Model, build
 from condgen.models.flow.guidance import Guidance
+from condgen.models.protocols import Edits, Encodes, Guided, HasLikelihood
 from condgen.models.vae.likelihoods import LIKELIHOODS, Gaussian
 from condgen.models.vae.priors import PRIORS, LearnedGaussian
 from condgen.parameters import described, keyword_arguments
@@ -69,16 +70,17 @@ def test_everything_a_model_declares_works(
     terms["loss"].backward()
     assert all(term.isfinite() for term in terms.values())
     assert model.sample(c, Rng(range(4))).shape == x.shape
-    if "encodes" in model.capabilities:
+    if isinstance(model, Encodes):
         assert model.encode(x, c).mean.shape == (4, 3)
         assert model.decode(torch.randn(4, 3), c).shape == x.shape
         assert model.reconstruct(x, c).shape == x.shape
-    if "likelihood" in model.capabilities:
+    if isinstance(model, HasLikelihood):
         assert model.log_likelihood(x, c, samples=2).shape == (4,)
-    if {"encodes", "conditional"} <= model.capabilities:
+    assert isinstance(model, Edits) == model.conditional
+    if isinstance(model, Edits):
         assert model.edit(x, c, c).shape == x.shape
         assert model.interpolate(x, c, x, c, steps=5).shape == (4, 5, *shape)
-    if "handles_missing" in model.capabilities:
+    if model.handles_missing:
         assert model.sample(Condition.free(people, 4), Rng(range(4))).shape == x.shape
 
 
@@ -89,7 +91,7 @@ def test_conditional_models_and_only_they_obey_the_condition(
     model, seeds = small(name, people, **arguments), range(4)
     red, blue = (Condition.of(people, [{"color": v, "glasses": 1, "age": 5}] * 4) for v in ("red", "blue"))
     obeys = not torch.allclose(model.sample(red, Rng(seeds)), model.sample(blue, Rng(seeds)), atol=1e-4)
-    assert obeys == ("conditional" in model.capabilities) == (name == "cvae")
+    assert obeys == model.conditional == (name == "cvae")
 
 
 @every_variant
@@ -139,8 +141,8 @@ def test_a_flow_prior_is_fitted_to_the_latents_without_moving_the_encoder(people
 
 def test_a_flow_prior_can_be_guided_where_attributes_have_nulls(people: Schema) -> None:
     guided = small("cvae", people, prior="flow", embedding=8)
-    assert "guided" in guided.capabilities
-    assert "guided" not in small("cvae", people, prior="flow").capabilities
+    assert isinstance(guided, Guided)
+    assert not isinstance(small("cvae", people, prior="flow"), Guided)
     c = requests(people, 4)
     plain, strong = (guided.sample(c, Rng(range(4)), guidance=Guidance(w)) for w in (1.0, 3.0))
     assert torch.equal(plain, guided.sample(c, Rng(range(4))))
@@ -378,13 +380,13 @@ def test_the_recipe_rebuilds_the_model_from_json(
     torch.testing.assert_close(again.sample(c, Rng(range(3))), model.sample(c, Rng(range(3))), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_the_recipe_names_every_argument_that_counts_defaults_included(people: Schema, name: str) -> None:
     model = build(name, people, IMAGE)
-    needy = {each.name for each in described(MODELS[name]) if each.needs}
-    assert keyword_arguments(MODELS[name]).items() >= model.recipe["arguments"].items()
-    assert keyword_arguments(MODELS[name]).keys() - needy <= model.recipe["arguments"].keys()
-    assert {p.kind for p in inspect.signature(MODELS[name]).parameters.values()} == {
+    needy = {each.name for each in described(FAMILIES[name].builder) if each.needs}
+    assert keyword_arguments(FAMILIES[name].builder).items() >= model.recipe["arguments"].items()
+    assert keyword_arguments(FAMILIES[name].builder).keys() - needy <= model.recipe["arguments"].keys()
+    assert {p.kind for p in inspect.signature(FAMILIES[name].builder).parameters.values()} == {
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
         inspect.Parameter.KEYWORD_ONLY,
     }

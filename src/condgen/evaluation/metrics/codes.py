@@ -9,7 +9,9 @@ from torch import Tensor
 
 from condgen.data import Dataset
 from condgen.errors import RequestError
-from condgen.models import InfoGAN, Model
+from condgen.models import Model
+from condgen.models.protocols import Discovers
+from condgen.models.registry import that_can
 from condgen.schema import Attribute, Continuous
 
 
@@ -38,8 +40,8 @@ def match_codes(
     Labels are looked at only here, never in training. The names come from `data`, error and table from `tested`, where
     it is given. Raises RequestError for attributes without named values and for models that discover no codes.
     """
-    if not isinstance(model, InfoGAN):
-        raise RequestError("This model has no codes of its own to match with labels; an infogan has.")
+    if not isinstance(model, Discovers):
+        raise RequestError(f"This model has no codes of its own to match with labels; {that_can(Discovers)} has.")
     values, labels = _choices(model.schema[code]), _choices(data.schema[attribute])
     rows, columns = _match(_table(model, data, attribute, code))
     table = _table(model, tested or data, attribute, code)
@@ -62,7 +64,7 @@ def _match(table: Float[Tensor, "value label"]) -> tuple[list[int], list[int]]:
     return rows.tolist(), columns.tolist()
 
 
-def _table(model: InfoGAN, data: Dataset, attribute: str, code: str) -> Float[Tensor, "value label"]:
+def _table(model: Model, data: Dataset, attribute: str, code: str) -> Float[Tensor, "value label"]:
     """How often each value of the code is read from observations of each label."""
     of_code, of_label = model.schema[code], data.schema[attribute]
     given = data.condition.given(of_label.name)
@@ -79,7 +81,9 @@ def _choices(attribute: Attribute) -> tuple[str, ...]:
 
 
 @torch.inference_mode()
-def read_codes(model: InfoGAN, data: Dataset, code: str, batch: int = 500) -> Float[Tensor, " n"]:
+def read_codes(model: Model, data: Dataset, code: str, batch: int = 500) -> Float[Tensor, " n"]:
     """The code that the model reads from each observation, on the CPU."""
-    parts = [model.eval().read(x.to(model.device)).values[code].cpu() for x, _ in data.in_turn(batch)]
+    assert isinstance(model, Discovers)
+    model.eval()
+    parts = [model.read(x.to(model.device)).values[code].cpu() for x, _ in data.in_turn(batch)]
     return torch.cat(parts)

@@ -20,6 +20,7 @@ from condgen.evaluation.judge.features import Extractor, extract, extractor
 from condgen.evaluation.judge.judge import Judge, Reading
 from condgen.evaluation.metrics.estimate import Estimate, mean, share
 from condgen.evaluation.subject import counterfactual
+from condgen.models import protocols
 from condgen.runs.editing import EditOptions, edited
 from condgen.runs.run import Run
 from condgen.schema import Attribute, Condition, Continuous
@@ -111,7 +112,7 @@ class Edits:
 
 def can_be_measured(run: Run, data: Dataset) -> bool:
     """Whether a run edits, and there are enough held-out observations with all its labels."""
-    can = {"encodes", "conditional"} <= run.model.capabilities and run.schema == data.schema
+    can = isinstance(run.model, protocols.Edits) and run.schema == data.schema
     return can and int(data.condition.present.all(1).sum()) >= MIN_OBSERVATIONS
 
 

@@ -14,7 +14,9 @@ from condgen.data import Dataset
 from condgen.errors import RequestError
 from condgen.gaussian import DiagonalGaussian
 from condgen.models import Model
-from condgen.models.vae.priors import GaussianPrior, Prior
+from condgen.models.protocols import Encodes, HasPrior
+from condgen.models.registry import that_can
+from condgen.models.vae.priors import GaussianPrior
 from condgen.schema import Condition, Continuous
 
 Latents = Float[Tensor, "n latent"]
@@ -81,23 +83,19 @@ def posterior(model: Model, data: Dataset, batch: int = 500) -> DiagonalGaussian
 
     Raises RequestError for a model that cannot encode.
     """
-    if "encodes" not in model.capabilities:
-        raise RequestError("This model cannot encode, so it has no latents to measure; autoencoder, vae and cvae can.")
-    parts = [
-        model.encode(x.to(model.device), condition.to(model.device))  # type: ignore[operator]
-        for x, condition in data.in_turn(batch)
-    ]
+    if not isinstance(model, Encodes):
+        raise RequestError(f"This model cannot encode, so it has no latents to measure; {that_can(Encodes)} can.")
+    parts = [model.encode(x.to(model.device), condition.to(model.device)) for x, condition in data.in_turn(batch)]
     return DiagonalGaussian(torch.cat([p.mean for p in parts]).cpu(), torch.cat([p.log_variance for p in parts]).cpu())
 
 
 @torch.inference_mode()
 def without_prior(model: Model, z: Latents, condition: Condition) -> Latents:
     """Latents as noise of the prior under their conditions: what c says about z is taken out. Without a prior, z."""
-    prior = getattr(model, "prior", None)
-    if not isinstance(prior, Prior):
+    if not isinstance(model, HasPrior):
         return z
-    c = model.condition_encoder(condition.to(model.device))  # type: ignore[operator]
-    return prior.to_noise(z.to(model.device), c).cpu()
+    c = model.condition_encoder(condition.to(model.device))
+    return model.prior.to_noise(z.to(model.device), c).cpu()
 
 
 @torch.inference_mode()
@@ -106,10 +104,9 @@ def kl_per_dimension(model: Model, data: Dataset) -> Float[Tensor, " latent"] | 
 
     None where there is none: for an autoencoder, and for priors whose dimensions depend on each other.
     """
-    prior = getattr(model, "prior", None)
-    if not isinstance(prior, GaussianPrior):
+    if not isinstance(model, HasPrior) or not isinstance(model.prior, GaussianPrior):
         return None
-    p = prior.gaussian(model.condition_encoder(data.condition.to(model.device)))  # type: ignore[operator]
+    p = model.prior.gaussian(model.condition_encoder(data.condition.to(model.device)))
     return posterior(model, data).kl(DiagonalGaussian(p.mean.cpu(), p.log_variance.cpu())).mean(0)
 
 

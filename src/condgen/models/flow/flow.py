@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from condgen.conditioning import ConditionEncoder, EmbeddingEncoder, Encoded, TimeEncoder
+from condgen.conditioning import EmbeddingEncoder, Encoded, TimeEncoder
 from condgen.gaussian import DiagonalGaussian
 from condgen.models.backbones import (
     Additive,
@@ -26,9 +26,10 @@ from condgen.models.backbones import (
 )
 from condgen.models.base import Batch, Model, Terms
 from condgen.models.flow.guidance import PLAIN, Guidance, GuidanceWeight, dropped
-from condgen.models.flow.matching import FlowMatching, SamplerName, reversible
+from condgen.models.flow.matching import FlowMatching, reversible
 from condgen.models.flow.paths import PATHS, PathName, Time, expand_like
-from condgen.models.flow.samplers import Velocity
+from condgen.models.flow.samplers import SamplerName, Velocity
+from condgen.models.registry import Family, Practice
 from condgen.parameters import Part, Setting, composed
 from condgen.rng import Rng
 from condgen.schema import Condition, Schema
@@ -40,12 +41,16 @@ CouplingName = Literal["independent", "optimal"]
 class Flow(Model):
     """A conditional flow, and how it is sampled unless a call says otherwise."""
 
+    handles_missing = True
+    uses_unlabelled = True
+    lossless = True
+
     def __init__(
         self,
         schema: Schema,
         shape: tuple[int, ...],
         *,
-        condition_encoder: ConditionEncoder,
+        condition_encoder: EmbeddingEncoder,
         transport: FlowMatching,
         coupling: CouplingName = "independent",
         condition_dropout: float = 0.1,
@@ -53,16 +58,14 @@ class Flow(Model):
         steps: int = 16,
         sampler: SamplerName = "heun",
     ):
-        super().__init__(
-            schema, shape, {"conditional", "encodes", "likelihood", "handles_missing", "unlabelled", "guided"}
-        )
+        super().__init__(schema, shape)
         self.condition_encoder = condition_encoder
         self.transport = transport
         self.coupling = coupling
         self.condition_dropout = condition_dropout
         self.guidance = guidance
         self.steps = steps
-        self.sampler: SamplerName = sampler
+        self.sampler = sampler
 
     def forward(self, x: Batch, condition: Condition, player: str = "model") -> Terms:
         """Flow matching, with attributes left free by chance, so that guidance has something to contrast."""
@@ -74,6 +77,10 @@ class Flow(Model):
             condition = dropped(condition, self.condition_dropout)
         terms: Terms = self.transport(data, noise, self.condition_encoder(condition))
         return terms
+
+    def parts(self) -> dict[str, nn.Module]:
+        """The trained parts, by the names under which a student has them."""
+        return {"condition_encoder": self.condition_encoder, **dict(self.transport.named_children())}
 
     def field(self, condition: Condition) -> Velocity:
         """The velocity under a condition, of standardised data and without guidance."""
@@ -227,3 +234,10 @@ def flow(
         steps=steps,
         sampler=sampler,
     )
+
+
+FLOW = Family(
+    flow,
+    training={"lr": 3e-3, "weight_decay": 0.0},
+    practice=Practice(steps=300),  # every noise level has to be learned
+)

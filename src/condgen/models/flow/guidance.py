@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Annotated, Protocol, runtime_checkable
 
 import torch
+from torch import nn
 
 from condgen.errors import RequestError
 from condgen.models.flow.paths import Time
@@ -40,6 +41,17 @@ class Guide(Protocol):
 
     def field(self, condition: Condition) -> Velocity:
         """The velocity under a condition."""
+        ...
+
+
+@runtime_checkable
+class Teaches(Guide, Protocol):
+    """A guided velocity of observations, from which a model of fewer steps can learn."""
+
+    guidance: "Guidance"
+
+    def parts(self) -> dict[str, nn.Module]:
+        """The trained parts, by the names under which a student has them."""
         ...
 
 

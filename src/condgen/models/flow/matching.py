@@ -13,11 +13,10 @@ from condgen.conditioning import Encoded, TimeEncoder
 from condgen.models.base import Batch, Terms
 from condgen.models.flow.density import directions, log_density
 from condgen.models.flow.paths import Path, PredictionName, Time, expand_like, preconditioning
-from condgen.models.flow.samplers import SAMPLERS, Velocity
+from condgen.models.flow.samplers import SAMPLERS, SamplerName, Velocity
 from condgen.models.flow.standardise import Standardiser
 from condgen.parameters import Setting
 
-SamplerName = Literal["euler", "heun", "dpm", "dopri"]
 TimesName = Literal["uniform", "logit-normal"]
 
 

@@ -19,13 +19,14 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from condgen.conditioning import ConditionEncoder, EmbeddingEncoder, Encoded, TimeEncoder
+from condgen.conditioning import EmbeddingEncoder, Encoded, TimeEncoder
 from condgen.models.backbones import Backbone, Backbones, ConditionDropout, Count, Embedding, EnteringBy, Size
 from condgen.models.base import Batch, Model, Terms
-from condgen.models.flow.flow import Flow, Share
-from condgen.models.flow.guidance import dropped
+from condgen.models.flow.flow import Share
+from condgen.models.flow.guidance import Teaches, dropped
 from condgen.models.flow.paths import PATHS, Path, PathName, Time, expand_like, preconditioning
 from condgen.models.flow.standardise import Standardiser
+from condgen.models.registry import Family, Practice
 from condgen.parameters import Setting, composed
 from condgen.rng import Rng
 from condgen.schema import Condition, Schema
@@ -64,12 +65,16 @@ class MeanFlow(Model):
     what is learned.
     """
 
+    handles_missing = True
+    uses_unlabelled = True
+    one_step = True
+
     def __init__(
         self,
         schema: Schema,
         shape: tuple[int, ...],
         *,
-        condition_encoder: ConditionEncoder,
+        condition_encoder: EmbeddingEncoder,
         network: nn.Module,
         time_encoder: TimeEncoder,
         path: Path,
@@ -78,7 +83,7 @@ class MeanFlow(Model):
         condition_dropout: float = 0.1,
         steps: int = 1,
     ):
-        super().__init__(schema, shape, {"conditional", "handles_missing", "unlabelled", "one_step"})
+        super().__init__(schema, shape)
         self.condition_encoder = condition_encoder
         self.network = network
         self.time_encoder = time_encoder
@@ -88,21 +93,22 @@ class MeanFlow(Model):
         self.share = share
         self.condition_dropout = condition_dropout
         self.steps = steps
-        self._teacher: tuple[Flow, ...] = ()  # in a tuple: no part of this model, its state or its average
+        self._teacher: tuple[Teaches, ...] = ()  # in a tuple: no part of this model, its state or its average
 
     @property
-    def teacher(self) -> Flow | None:
+    def teacher(self) -> Teaches | None:
         """The flow whose guided velocity is learned, if any."""
         return self._teacher[0] if self._teacher else None
 
-    def learn_from(self, teacher: Flow) -> None:
+    def learn_from(self, teacher: Teaches) -> None:
         """Learn the guided velocity of a trained flow."""
-        self._teacher = (teacher.eval().requires_grad_(False),)
+        if isinstance(teacher, nn.Module):
+            teacher.eval().requires_grad_(False)
+        self._teacher = (teacher,)
 
-    def start_from(self, teacher: Flow) -> None:
+    def start_from(self, teacher: Teaches) -> None:
         """Take over a flow's weights; what is new, the step's length, has no influence yet."""
-        parts = {"condition_encoder": teacher.condition_encoder, **dict(teacher.transport.named_children())}
-        for name, part in parts.items():
+        for name, part in teacher.parts().items():
             self.get_submodule(name).load_state_dict(part.state_dict(), strict=False)
 
     def forward(self, x: Batch, condition: Condition, player: str = "model") -> Terms:
@@ -147,8 +153,9 @@ class MeanFlow(Model):
         """The guided velocity at x_t: the teacher's, or w v + (1 − w) u(x_t, t, t, ∅) from a velocity of the data."""
         with torch.no_grad():
             if self.teacher is not None:
-                teacher = self.teacher.to(x_t.device)  # each process has its own
-                return teacher.guidance.velocity(teacher, condition)(x_t, t)
+                for part in self.teacher.parts().values():
+                    part.to(x_t.device)  # each process has its own
+                return self.teacher.guidance.velocity(self.teacher, condition)(x_t, t)
             if self.guidance == 1:
                 return velocity
             free = condition.drop(torch.ones_like(condition.present))
@@ -211,3 +218,16 @@ def meanflow(
         condition_dropout=condition_dropout,
         steps=steps,
     )
+
+
+MEANFLOW = Family(
+    meanflow,
+    training={"lr": 2e-3, "weight_decay": 0.0},
+    as_student={"share": 0.75, "steps": 1},  # a student knows velocities already; most it learns are steps
+    practice=Practice(
+        {"share": 0.25, "steps": 8, "condition_dropout": 0.05},  # short steps, which are learned first
+        steps=300,
+        falls=False,  # its target is what it predicts itself,
+        agreement=0.2,  # so it learns slowly
+    ),
+)

@@ -7,12 +7,14 @@ All but DPM-Solver++ also run backwards, from data to noise.
 import math
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from condgen.models.flow.paths import Path, Time, expand_like
+from condgen.registry import NameIn, Registry
 
 State = Float[Tensor, "batch ..."]
 Velocity = Callable[[State, Time], State]
@@ -121,4 +123,11 @@ def _at(t: float, x: State) -> Time:
     return torch.full((len(x),), t, dtype=x.dtype, device=x.device)
 
 
-SAMPLERS: dict[str, Sampler] = {"euler": euler, "heun": heun, "dpm": dpm_solver, "dopri": dormand_prince}
+SAMPLERS: Registry[Sampler] = Registry(
+    "sampler",
+    "condgen.samplers",
+    {"euler": euler, "heun": heun, "dpm": dpm_solver, "dopri": dormand_prince},
+    accepts=callable,
+    wanted="function (velocity, x, path, steps, start, end)",
+)
+SamplerName = Annotated[str, NameIn(SAMPLERS)]

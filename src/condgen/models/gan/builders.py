@@ -2,18 +2,18 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Literal
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from condgen.conditioning import EmptyEncoder
+from condgen.conditioning import EmptyEncoder, MechanismName
 from condgen.models.backbones import (
     Backbones,
     Count,
     EnteringBy,
-    MechanismName,
     OptionalEmbedding,
     Size,
     condition_encoder,
@@ -31,6 +31,7 @@ from condgen.models.gan.heads import (
 )
 from condgen.models.gan.losses import LOSSES
 from condgen.models.gan.minibatch import MinibatchDeviation
+from condgen.models.registry import Family, Practice
 from condgen.parameters import Setting, composed
 from condgen.schema import Schema
 
@@ -168,3 +169,27 @@ def _with_spectral_norm(critic: Critic) -> Critic:
                 module.reset_parameters()
             spectral_norm(module)
     return critic
+
+
+# How adversaries like to be trained, and how tests train them.
+TRAINING = {"lr": 4e-3, "momentum": 0.0, "weight_decay": 0.0, "clip": 10.0}
+PRACTICE = Practice(steps=240, lr=4e-3, momentum=0.0, falls=False)
+LEARNED_NULLS = ({"embedding": 64},)
+
+
+def entry(builder: Callable[..., GAN], **differing: Any) -> Family:
+    """The registry's entry of an adversarial family."""
+    return Family(builder, TRAINING, **{"practice": PRACTICE, **differing})
+
+
+PLAIN_GAN = entry(gan)
+CGAN = entry(cgan, variants=LEARNED_NULLS)
+ACGAN = entry(acgan, variants=LEARNED_NULLS)
+TACGAN = entry(tacgan, variants=LEARNED_NULLS)
+ADCGAN = entry(adcgan, variants=LEARNED_NULLS)
+REACGAN = entry(
+    reacgan,
+    variants=LEARNED_NULLS,
+    practice=replace(PRACTICE, arguments={"margin": 1.0}),  # else a world as easy as tests' leaves nothing to learn
+)
+PROJECTION = entry(projection, variants=LEARNED_NULLS)

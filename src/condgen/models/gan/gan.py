@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from condgen.conditioning import ConditionEncoder, EmptyEncoder
+from condgen.conditioning import ConditionEncoder
 from condgen.models.backbones import NUMBERS, Count, Weight
 from condgen.models.base import Batch, Model, Terms
 from condgen.models.gan.augment import Augment
@@ -185,6 +185,8 @@ class GAN(Model):
     of the real ones.
     """
 
+    one_step = True
+
     def __init__(
         self,
         schema: Schema,
@@ -198,10 +200,9 @@ class GAN(Model):
         vicinity: Vicinity,
         curriculum: Curriculum,
     ):
-        encoder = generator.condition_encoder
-        conditional = set() if isinstance(encoder, EmptyEncoder) else {"conditional"}
-        missing = {"handles_missing"} if encoder.handles_missing else set()
-        super().__init__(schema, shape, {"one_step"} | conditional | missing)
+        super().__init__(schema, shape)
+        self.conditional = generator.condition_encoder.conditional
+        self.handles_missing = generator.condition_encoder.handles_missing
         self.generator = generator
         self.critic = critic
         self.loss = loss

@@ -21,7 +21,7 @@ from torch import nn
 from condgen.models.backbones import EnteringBy, Size, Weight
 from condgen.models.base import Batch, Terms
 from condgen.models.gan.augment import Augment
-from condgen.models.gan.builders import LossName, NoiseSize, Spectral, conditional_gan
+from condgen.models.gan.builders import PRACTICE, LossName, NoiseSize, Spectral, conditional_gan, entry
 from condgen.models.gan.discovery import Discovery, point
 from condgen.models.gan.gan import ALL_ASKED, EXACT, GAN, Penalty
 from condgen.models.gan.heads import Classifier, Features, LabelPosterior
@@ -47,9 +47,10 @@ def draw(schema: Schema, n: int, device: torch.device | str = "cpu") -> Conditio
 class InfoGAN(GAN):
     """A GAN that is trained on codes of its own, and reads them."""
 
+    uses_unlabelled = True
+
     def __init__(self, schema: Schema, shape: tuple[int, ...], *, discovery: Discovery | None = None, **parts: Any):
         super().__init__(schema, shape, **parts)
-        self.capabilities |= {"discovers"}
         self.discovery = discovery
 
     def forward(self, x: Batch, condition: Condition, player: str = "generator") -> Terms:
@@ -183,3 +184,9 @@ def infogan(
         penalty=penalty,
         augmentation=augmentation,
     )
+
+
+INFOGAN = entry(
+    infogan,
+    practice=replace(PRACTICE, arguments={"values": 4, "continuous": 1, "info_weight": 1.0, "continuous_weight": 1.0}),
+)

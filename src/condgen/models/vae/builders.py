@@ -2,26 +2,26 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
-from condgen.conditioning import EmptyEncoder
+from condgen.conditioning import EmbeddingEncoder, EmptyEncoder, MechanismName
 from condgen.models.backbones import (
     Additive,
     Backbones,
     ConditionDropout,
     EnteringBy,
     LatentSize,
-    MechanismName,
     OptionalEmbedding,
     Size,
     Weight,
     condition_encoder,
 )
 from condgen.models.flow.guidance import Guidance, GuidanceWeight
+from condgen.models.registry import Family
 from condgen.models.vae.likelihoods import LIKELIHOODS, Likelihood, LikelihoodName
 from condgen.models.vae.perceptual import PerceptualWeights
 from condgen.models.vae.priors import OF_FLOW, PRIORS, ConditionalFlow, PriorName
-from condgen.models.vae.vae import VAE, Autoencoder, LatentFlow
+from condgen.models.vae.vae import VAE, Autoencoder, ConditionalVAE, LatentFlow
 from condgen.parameters import Needs, Part, Setting, composed
 from condgen.schema import Schema
 
@@ -46,7 +46,6 @@ def autoencoder(
     return Autoencoder(
         schema,
         shape,
-        condition_encoder=EmptyEncoder(schema),
         encoder=parts.encoder("none", latent),
         decoder=parts.decoder("none", latent, score.per_value),
         likelihood=score,
@@ -115,20 +114,21 @@ def cvae(
     score = _likelihood(likelihood, shape)
     encoder = condition_encoder(schema, embedding, additive)
     parts = Backbones(shape, encoder.width, size)
-    priors = PRIORS | {"flow": partial(flow, additive=additive)}
-    kind = partial(LatentFlow, guidance=Guidance(guidance)) if prior == "flow" else VAE
-    return kind(
-        schema,
-        shape,
-        condition_encoder=encoder,
-        encoder=parts.encoder(in_encoder, 2 * latent),
-        decoder=parts.decoder(in_decoder, latent, score.per_value),
-        prior=priors[prior](latent, encoder.width),
-        likelihood=score,
-        beta=beta,
-        realism=realism.loss(shape, size.channels),
-        condition_dropout=condition_dropout if embedding else 0.0,
-    )
+    latents = partial(flow, additive=additive) if prior == "flow" else PRIORS[prior]
+    others: dict[str, Any] = {
+        "encoder": parts.encoder(in_encoder, 2 * latent),
+        "decoder": parts.decoder(in_decoder, latent, score.per_value),
+        "likelihood": score,
+        "beta": beta,
+        "realism": realism.loss(shape, size.channels),
+        "condition_dropout": condition_dropout if embedding else 0.0,
+    }
+    of_latents = latents(latent, encoder.width)
+    if isinstance(of_latents, ConditionalFlow) and isinstance(encoder, EmbeddingEncoder):
+        return LatentFlow(
+            schema, shape, condition_encoder=encoder, prior=of_latents, guidance=Guidance(guidance), **others
+        )
+    return ConditionalVAE(schema, shape, condition_encoder=encoder, prior=of_latents, **others)
 
 
 def _likelihood(name: LikelihoodName, shape: tuple[int, ...]) -> Likelihood:
@@ -136,3 +136,8 @@ def _likelihood(name: LikelihoodName, shape: tuple[int, ...]) -> Likelihood:
     if len(shape) == 1 and name != "gaussian":
         raise ValueError(f"the likelihood {name} is for values in [0, 1], such as images; vectors need gaussian")
     return LIKELIHOODS[name](shape)
+
+
+AUTOENCODER = Family(autoencoder)
+PLAIN_VAE = Family(vae)
+CVAE = Family(cvae, variants=({"embedding": 64}, {"prior": "flow", "embedding": 64}))

@@ -1,6 +1,6 @@
 """Priors: what the latent z is drawn from, given the condition."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -14,14 +14,8 @@ from condgen.models.flow.matching import FlowMatching
 from condgen.models.flow.paths import Linear
 from condgen.networks import MLP
 from condgen.parameters import Needs, Setting
+from condgen.registry import NameIn, Registry
 
-PriorName = Annotated[
-    Literal["standard", "gaussian", "gaussian-fixed", "flow"],
-    Setting(
-        "Distribution of the latent: the same normal for all, a learned or fixed normal per condition, or a flow.",
-        part="prior",
-    ),
-]
 OF_FLOW = Needs(prior="flow")
 TIME = 64  # width of a flow's encoded time and condition
 LOG_VARIANCE = (-6.0, 6.0)  # symmetric, so that zero stays zero
@@ -190,9 +184,18 @@ class ConditionalFlow(Prior):
         return {"matching": self.transport(data, torch.randn_like(data), c)["loss"]}
 
 
-PRIORS: dict[str, type[Prior]] = {
-    "standard": StandardNormal,
-    "gaussian": LearnedGaussian,
-    "gaussian-fixed": FixedGaussian,
-    "flow": ConditionalFlow,
-}
+PRIORS: Registry[type[Prior]] = Registry(
+    "prior",
+    "condgen.priors",
+    {"standard": StandardNormal, "gaussian": LearnedGaussian, "gaussian-fixed": FixedGaussian, "flow": ConditionalFlow},
+    accepts=lambda entry: isinstance(entry, type) and issubclass(entry, Prior),
+    wanted="subclass of condgen.models.vae.priors.Prior",
+)
+PriorName = Annotated[
+    str,
+    NameIn(PRIORS),
+    Setting(
+        "Distribution of the latent: the same normal for all, a learned or fixed normal per condition, or a flow.",
+        part="prior",
+    ),
+]

@@ -12,12 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from condgen.conditioning import ConditionEncoder, EmptyEncoder, Encoded
+from condgen.conditioning import ConditionEncoder, EmbeddingEncoder, EmptyEncoder, Encoded
 from condgen.gaussian import DiagonalGaussian, soft_clamp
 from condgen.models.base import Batch, Model, Terms
 from condgen.models.flow.guidance import PLAIN, Guidance, dropped
-from condgen.models.flow.matching import SamplerName
-from condgen.models.flow.samplers import Velocity
+from condgen.models.flow.samplers import SamplerName, Velocity
 from condgen.models.vae.likelihoods import Likelihood
 from condgen.models.vae.perceptual import PerceptualLoss
 from condgen.models.vae.priors import ConditionalFlow, Prior
@@ -29,11 +28,14 @@ LOG_VARIANCE = (-12.0, 3.0)  # bounds of the posterior's log-variance
 
 
 class VAE(Model):
-    """The whole family: an encoder, a decoder, a prior, a likelihood and the weight β of the KL term.
+    """An encoder, a decoder, a prior, a likelihood and the weight β of the KL term; conditional or not, by its parts.
 
     encoder(x, c) gives [batch, 2 · latent], decoder(z, c) the likelihood's raw outputs. With `condition_dropout`, the
     loss leaves each attribute of each sample free with that chance, so that a learned null learns what "free" means.
     """
+
+    lossless = False
+    one_step = True
 
     def __init__(
         self,
@@ -49,9 +51,9 @@ class VAE(Model):
         condition_dropout: float = 0.0,
         realism: PerceptualLoss | None = None,
     ):
-        conditional = set() if isinstance(condition_encoder, EmptyEncoder) else {"conditional"}
-        missing = {"handles_missing"} if condition_encoder.handles_missing else set()
-        super().__init__(schema, shape, {"encodes", "likelihood", "one_step"} | conditional | missing)
+        super().__init__(schema, shape)
+        self.conditional = condition_encoder.conditional
+        self.handles_missing = condition_encoder.handles_missing
         self.condition_encoder = condition_encoder
         self.encoder = encoder
         self.decoder = decoder
@@ -133,27 +135,6 @@ class VAE(Model):
     def _observed(self, raw: Batch, rng: Rng) -> Batch:
         return self.likelihood.mean(raw) if len(self.shape) == 3 else self.likelihood.draw(raw, rng)
 
-    def edit(self, x: Batch, source: Condition, target: Condition) -> Batch:
-        """x, encoded under the condition it has and decoded under another; what c does not say about x is kept.
-
-        Kept is the posterior mean as noise of the prior, so that a prior with a Gaussian per condition moves along.
-        """
-        c, c_new = self.condition_encoder(source), self.condition_encoder(target)
-        noise = self.prior.to_noise(self.posterior(x, c).mean, c)
-        return self.likelihood.mean(self.decoder(self.prior.from_noise(noise, c_new), c_new))
-
-    def interpolate(self, x: Batch, condition: Condition, x_end: Batch, condition_end: Condition, steps: int) -> Batch:
-        """`steps` images from each x to its x_end, through noise and encoded condition: [batch, steps, *shape]."""
-        c, c_end = self.condition_encoder(condition), self.condition_encoder(condition_end)
-        noise = self.prior.to_noise(self.posterior(x, c).mean, c)
-        noise_end = self.prior.to_noise(self.posterior(x_end, c_end).mean, c_end)
-        frames = []
-        for t in torch.linspace(0, 1, steps).tolist():
-            c_t = Encoded(*(torch.lerp(a, b, t) for a, b in zip(c, c_end, strict=True)))
-            z = self.prior.from_noise(torch.lerp(noise, noise_end, t), c_t)
-            frames.append(self.likelihood.mean(self.decoder(z, c_t)))
-        return torch.stack(frames, dim=1)
-
     def log_likelihood(
         self, x: Batch, condition: Condition, samples: int = 1, generator: torch.Generator | None = None
     ) -> Float[Tensor, " batch"]:
@@ -175,16 +156,60 @@ class VAE(Model):
         return self.likelihood.log_prob(x, self.decoder(z, c)) + self.prior.log_prob(z, c) - posterior.log_prob(z)
 
 
-class LatentFlow(VAE):
-    """A VAE whose prior is a flow: near a flow's quality for one cheap integration and one pass of the decoder."""
+class ConditionalVAE(VAE):
+    """A VAE that is told the condition, so that what it is told can be changed for a given observation.
 
+    Raises ValueError for an encoder of conditions that says nothing.
+    """
+
+    def __init__(self, schema: Schema, shape: tuple[int, ...], *, condition_encoder: ConditionEncoder, **parts: Any):
+        if not condition_encoder.conditional:
+            raise ValueError("its encoder of conditions says nothing, so there is nothing to edit; use VAE")
+        super().__init__(schema, shape, condition_encoder=condition_encoder, **parts)
+
+    def edit(self, x: Batch, source: Condition, target: Condition) -> Batch:
+        """x, encoded under the condition it has and decoded under another; what c does not say about x is kept.
+
+        Kept is the posterior mean as noise of the prior, so that a prior with a Gaussian per condition moves along.
+        """
+        c, c_new = self.condition_encoder(source), self.condition_encoder(target)
+        noise = self.prior.to_noise(self.posterior(x, c).mean, c)
+        return self.likelihood.mean(self.decoder(self.prior.from_noise(noise, c_new), c_new))
+
+    def interpolate(self, x: Batch, condition: Condition, x_end: Batch, condition_end: Condition, steps: int) -> Batch:
+        """`steps` images from each x to its x_end, through noise and encoded condition: [batch, steps, *shape]."""
+        c, c_end = self.condition_encoder(condition), self.condition_encoder(condition_end)
+        noise = self.prior.to_noise(self.posterior(x, c).mean, c)
+        noise_end = self.prior.to_noise(self.posterior(x_end, c_end).mean, c_end)
+        frames = []
+        for t in torch.linspace(0, 1, steps).tolist():
+            c_t = Encoded(*(torch.lerp(a, b, t) for a, b in zip(c, c_end, strict=True)))
+            z = self.prior.from_noise(torch.lerp(noise, noise_end, t), c_t)
+            frames.append(self.likelihood.mean(self.decoder(z, c_t)))
+        return torch.stack(frames, dim=1)
+
+
+class LatentFlow(ConditionalVAE):
+    """A VAE whose prior is a guided flow: near a flow's quality for one cheap integration and a pass of the decoder.
+
+    Guidance contrasts what is asked with nothing asked, so the encoder of conditions has learned nulls.
+    """
+
+    one_step = False
     prior: ConditionalFlow
 
-    def __init__(self, schema: Schema, shape: tuple[int, ...], *, guidance: Guidance = PLAIN, **parts: Any):
-        super().__init__(schema, shape, **parts)
+    def __init__(
+        self,
+        schema: Schema,
+        shape: tuple[int, ...],
+        *,
+        condition_encoder: EmbeddingEncoder,
+        prior: ConditionalFlow,
+        guidance: Guidance = PLAIN,
+        **parts: Any,
+    ):
+        super().__init__(schema, shape, condition_encoder=condition_encoder, prior=prior, **parts)
         self.guidance = guidance
-        if "handles_missing" in self.capabilities:
-            self.capabilities |= {"guided"}
 
     def field(self, condition: Condition) -> Velocity:
         """The velocity of latents under a condition, without guidance."""
@@ -212,6 +237,10 @@ class Autoencoder(Model):
     To sample it all the same, latents are drawn from the Gaussian that the training latents' moments give.
     """
 
+    conditional = False
+    handles_missing = True
+    one_step = True
+    lossless = False
     moments: Tensor
 
     def __init__(
@@ -219,14 +248,13 @@ class Autoencoder(Model):
         schema: Schema,
         shape: tuple[int, ...],
         *,
-        condition_encoder: ConditionEncoder,
         encoder: nn.Module,
         decoder: nn.Module,
         likelihood: Likelihood,
         latent: int,
     ):
-        super().__init__(schema, shape, {"encodes", "one_step", "handles_missing"})
-        self.condition_encoder = condition_encoder
+        super().__init__(schema, shape)
+        self.condition_encoder = EmptyEncoder(schema)
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihood

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from condgen.conditioning import ConditionEncoder, Encoded
 from condgen.data import as_float
 from condgen.models import Model
+from condgen.models.protocols import Edits, HasConditionEncoder
 from condgen.pages.gallery.look import ROWS, STEPS, GalleryContext, alike, steps
 from condgen.pages.gallery.panels import Panel, Row, Section
 from condgen.rng import Rng, Stream
@@ -58,23 +59,22 @@ class EncodedBetween(nn.Module):
         return Encoded(*(torch.lerp(a, b, self.share) for a, b in pairs))
 
 
-def with_encoder(model: M, encoder: nn.Module) -> M:
-    """The same model, sharing its weights, but for the encoder of conditions that it samples with."""
+def with_encoder(model: M, old: nn.Module, new: nn.Module) -> M:
+    """The same model, sharing its weights, but for one of its modules: the encoder of conditions it samples with."""
+    return _with_part(model, next(path for path, module in model.named_modules() if module is old), new)
+
+
+def _with_part(model: M, path: str, new: nn.Module) -> M:
     twin = copy.copy(model)
     twin._modules = dict(model._modules)
-    holder = "condition_encoder" if "condition_encoder" in model._modules else "generator"
-    if holder == "generator":
-        generator = model._modules["generator"]
-        assert generator is not None
-        encoder = with_encoder(generator, encoder)
-    twin._modules[holder] = encoder
+    part, _, rest = path.partition(".")
+    twin._modules[part] = _with_part(model.get_submodule(part), rest, new) if rest else new
     return twin
 
 
 def interpolations(look: GalleryContext) -> Section:
     """All that can be interpolated."""
-    panels = [between_requests(look)] if look.conditional else []
-    panels += [between_noises(look), *between_photographs(look)]
+    panels = [*between_requests(look), between_noises(look), *between_photographs(look)]
     note = "Half-way pictures are made, not mixed: a blend of two pictures would show both."
     return Section("interpolations", "Interpolations", note, tuple(panels))
 
@@ -83,19 +83,23 @@ def interpolations(look: GalleryContext) -> Section:
 
 
 @torch.inference_mode()
-def between_requests(look: GalleryContext) -> Panel:
-    """From one request to another through their encodings, at fixed noise."""
+def between_requests(look: GalleryContext) -> list[Panel]:
+    """From one request to another through their encodings, at fixed noise; nothing where the model has no encodings."""
+    model, device = look.run.model, look.run.model.device
+    if not look.conditional or not isinstance(model, HasConditionEncoder):
+        return []
     pairs = _pairs(look)
     start, end = (Condition.cat([pair[k] for _, *pair in pairs]) for k in (0, 1))
     seeds = look.seeds(1).repeat(len(pairs)).tolist()
-    model, device = look.run.model, look.run.model.device
     frames = []
     for share in _shares():
-        encoder = EncodedBetween(model.condition_encoder, end.to(device), share)  # type: ignore[arg-type]
-        frames.append(_sampled(with_encoder(model, encoder), start.to(device), Rng(seeds), look.sampling))
+        encoder = EncodedBetween(model.condition_encoder, end.to(device), share)
+        frames.append(
+            _sampled(with_encoder(model, model.condition_encoder, encoder), start.to(device), Rng(seeds), look.sampling)
+        )
     rows = _rows([label for label, *_ in pairs], frames)
     note = "Through the encoded requests, with the noise of one seed."
-    return Panel("Between two requests", note, rows, (look.section("interpolations"),), _heads())
+    return [Panel("Between two requests", note, rows, (look.section("interpolations"),), _heads())]
 
 
 def _pairs(look: GalleryContext) -> list[tuple[str, Condition, Condition]]:
@@ -145,7 +149,7 @@ def _sampled(model: Model, condition: Condition, rng: Rng, sampling: SamplingOpt
 def between_photographs(look: GalleryContext) -> list[Panel]:
     """From one held-out photograph to another, under their own labels; nothing where the model or the data cannot."""
     model = look.run.model
-    if look.data is None or not {"encodes", "conditional"} <= model.capabilities or look.data.schema != model.schema:
+    if look.data is None or not isinstance(model, Edits) or look.data.schema != model.schema:
         return []
     test = look.data.test
     usable = test.condition.present.all(1).nonzero()[: 2 * ROWS, 0]
@@ -153,7 +157,7 @@ def between_photographs(look: GalleryContext) -> list[Panel]:
         return []
     first, second = usable[::2][: len(usable) // 2], usable[1::2]
     ends = [(as_float(test.take(i)).to(model.device), test.condition[i].to(model.device)) for i in (first, second)]
-    made = model.interpolate(*ends[0], *ends[1], STEPS)  # type: ignore[operator]
+    made = model.interpolate(*ends[0], *ends[1], STEPS)
     x = torch.cat([ends[0][0][:, None], made, ends[1][0][:, None]], dim=1).float().cpu()
     labels = [f"{a} → {b}" for a, b in zip(ends[0][1].describe(), ends[1][1].describe(), strict=True)]
     note = "Held-out photographs at both ends; what the model makes of them between."

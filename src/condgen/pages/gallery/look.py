@@ -52,7 +52,7 @@ class GalleryContext:
     @property
     def conditional(self) -> bool:
         """Whether anything can be asked for."""
-        return "conditional" in self.run.model.capabilities and len(self.run.schema) > 0
+        return self.run.model.conditional and len(self.run.schema) > 0
 
     @property
     def editing(self) -> EditOptions:

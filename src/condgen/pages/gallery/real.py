@@ -6,6 +6,8 @@ from torch import Tensor
 from condgen.data import Dataset, as_float
 from condgen.evaluation.metrics.memorisation import nearest
 from condgen.evaluation.subject import counterfactual
+from condgen.models.protocols import Edits
+from condgen.models.registry import that_can
 from condgen.pages.gallery.look import GalleryContext
 from condgen.pages.gallery.panels import Panel, Row, Section
 from condgen.requests.request import Request
@@ -24,8 +26,8 @@ AMONG = 30_000  # training images that are searched; of more, as many at random
 def edits(look: GalleryContext) -> Section:
     """Held-out photographs, what the model keeps of them, and each of their attributes changed."""
     title = "Edits of photographs"
-    if not look.conditional or "encodes" not in look.run.model.capabilities:
-        return Section("edits", title, "", (), "This model cannot encode photographs; CVAEs and flows can.")
+    if not isinstance(look.run.model, Edits):
+        return Section("edits", title, "", (), f"This model cannot edit photographs; {that_can(Edits)} can.")
     if look.data is None or look.data.schema != look.run.schema:
         return Section("edits", title, "", (), look.no_data)
     originals = _photographs(look.data.test)

@@ -5,6 +5,8 @@ from itertools import combinations
 
 import torch
 
+from condgen.models.protocols import Guided
+from condgen.models.registry import that_can
 from condgen.pages.gallery.asking import common, every_value, rare
 from condgen.pages.gallery.look import ROWS, GalleryContext, alike, steps
 from condgen.pages.gallery.panels import Panel, Row, Section
@@ -103,10 +105,8 @@ def _again(look: GalleryContext, asked: Condition, seed: int) -> str:
 def guidance(look: GalleryContext) -> Section:
     """The same noise under more and more guidance."""
     title = "Guidance"
-    if "guided" not in look.run.model.capabilities:
-        return Section(
-            "guidance", title, "", (), "This model takes no guidance; flows do, and CVAEs with a flow prior."
-        )
+    if not isinstance(look.run.model, Guided):
+        return Section("guidance", title, "", (), f"This model takes no guidance; {that_can(Guided)} does.")
     asked = list(look.asked) or [*every_value(look)[-1:], *common(look)[:1], *rare(look)[:1]]
     note = "One noise per row. 0 leaves the request out, 1 is plain conditional, more exaggerates what was asked."
     return Section("guidance", title, note, tuple(_guided(look, r) for r in asked[:GUIDED] if r.constraints))

@@ -1,0 +1,123 @@
+"""Abilities that some models have and others lack, each a protocol: ask with `isinstance(model, Encodes)`.
+
+Every `Model` samples. A class that has a protocol's methods has the ability, and needs neither to inherit from the
+protocol nor to say so; a composition that cannot keep a promise is another class, without the method.
+"""
+
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from condgen.conditioning import ConditionEncoder
+from condgen.gaussian import DiagonalGaussian
+from condgen.models.base import Batch
+from condgen.models.flow.guidance import Guidance, Guide, Teaches
+from condgen.models.flow.samplers import SamplerName
+from condgen.models.vae.priors import Prior
+from condgen.rng import Rng
+from condgen.schema import Condition
+
+Latent = Float[Tensor, "batch latent"]
+
+
+@runtime_checkable
+class HasConditionEncoder(Protocol):
+    """Every condition enters through one encoder, which others may call, replace or cut off."""
+
+    @property
+    def condition_encoder(self) -> ConditionEncoder:
+        """From a condition to what layers consume."""
+        ...
+
+
+@runtime_checkable
+class HasPrior(HasConditionEncoder, Protocol):
+    """Latents follow a distribution under each condition."""
+
+    prior: Prior
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    """Observations have latents, from which they can be made again."""
+
+    lossless: bool  # whether `reconstruct` gives x itself, up to the error of integration
+
+    def encode(self, x: Batch, condition: Condition) -> DiagonalGaussian:
+        """The distribution of each observation's latent under its condition, [batch, latent]."""
+        ...
+
+    def decode(self, z: Latent, condition: Condition) -> Batch:
+        """The expected observation of latents under conditions, [batch, *shape]."""
+        ...
+
+    def reconstruct(self, x: Batch, condition: Condition) -> Batch:
+        """x, encoded and decoded under its own condition."""
+        ...
+
+
+@runtime_checkable
+class Edits(Encodes, Protocol):
+    """A given observation can be shown under another condition, or on its way to another observation."""
+
+    def edit(self, x: Batch, source: Condition, target: Condition) -> Batch:
+        """x, which has condition `source`, under `target`: the rest is kept."""
+        ...
+
+    def interpolate(self, x: Batch, condition: Condition, x_end: Batch, condition_end: Condition, steps: int) -> Batch:
+        """`steps` observations from each x to its x_end: [batch, steps, *shape]."""
+        ...
+
+
+@runtime_checkable
+class HasLikelihood(Protocol):
+    """Observations have a likelihood, or a lower bound of it."""
+
+    def log_likelihood(
+        self, x: Batch, condition: Condition, samples: int = 1, generator: torch.Generator | None = None
+    ) -> Float[Tensor, " batch"]:
+        """log p(x|c) in nats, per observation; more `samples` estimate it better."""
+        ...
+
+
+@runtime_checkable
+class Guided(Guide, Protocol):
+    """Samples follow a velocity, which can be guided and integrated in different ways (see `guidance.Guidance`)."""
+
+    guidance: Guidance  # unless a call says otherwise
+
+    def sample(
+        self,
+        condition: Condition,
+        rng: Rng,
+        *,
+        guidance: Guidance | None = None,
+        steps: int | None = None,
+        sampler: SamplerName | None = None,
+    ) -> Batch:
+        """One observation per request, [batch, *shape], along the guided velocity."""
+        ...
+
+
+@runtime_checkable
+class LearnsFromTeacher(Protocol):
+    """Can learn from a trained, guided model in place of from the data (distillation)."""
+
+    def start_from(self, teacher: Teaches) -> None:
+        """Take over the teacher's weights."""
+        ...
+
+    def learn_from(self, teacher: Teaches) -> None:
+        """Learn the teacher's guided velocity."""
+        ...
+
+
+@runtime_checkable
+class Discovers(Protocol):
+    """Its attributes are its own, found in observations without labels; `Model.joint` is their distribution."""
+
+    def read(self, x: Batch) -> Condition:
+        """Its own attributes, as it finds them in observations."""
+        ...
