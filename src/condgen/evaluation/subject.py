@@ -15,7 +15,7 @@ from condgen.models.protocols import Discovers
 from condgen.rng import Stream
 from condgen.runs.run import BATCH, Run
 from condgen.runs.sampling import SamplingOptions
-from condgen.schema import Condition, Continuous, LabelDistribution
+from condgen.schema import Condition, LabelDistribution
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class EvaluatedRun:
     @cached_property
     def match(self) -> CodeMatch | None:
         """What the codes of a model that discovers its own stand for: the first attribute with named values."""
-        named = [a for a in self.data.schema if not isinstance(a, Continuous)]
+        named = self.data.schema.discrete
         if not isinstance(self.run.model, Discovers) or not named:
             return None
         return match_codes(self.run.model, self.data.train[:10_000], named[0].name, tested=self.data.test)
@@ -101,10 +101,7 @@ def as_in_data(data: Dataset, n: int, seed: int) -> Condition:
 def uniform(joint: LabelDistribution, n: int, seed: int) -> Condition:
     """n conditions, every combination of values as likely as any other, seen in training or not."""
     generator = torch.Generator().manual_seed(seed)
-    values = {}
-    for a in joint.schema:
-        u = torch.rand(n, generator=generator)
-        values[a.name] = a.low + u * (a.high - a.low) if isinstance(a, Continuous) else (u * len(a.choices)).floor()
+    values = {a.name: a.uniform(torch.rand(n, *a.shape, generator=generator)) for a in joint.schema}
     return Condition(joint.schema, values, torch.ones(n, len(joint.schema), dtype=torch.bool))
 
 
@@ -115,7 +112,7 @@ def never_seen(joint: LabelDistribution, n: int, seed: int) -> Condition | None:
         return None
     generator = torch.Generator().manual_seed(seed)
     picked = torch.tensor(absent)[torch.randint(len(absent), (n,), generator=generator)].float()
-    named = [a.name for a in joint.schema if not isinstance(a, Continuous)]
+    named = [a.name for a in joint.schema.discrete]
     drawn = uniform(joint, n, seed)
     return Condition(joint.schema, {**drawn.values, **dict(zip(named, picked.unbind(1), strict=True))}, drawn.present)
 
@@ -133,10 +130,6 @@ def counterfactuals(subject: EvaluatedRun, asked: Condition, seed: int) -> Count
 
 
 def counterfactual(asked: Condition, name: str, seed: int) -> Condition:
-    """The same conditions but for one attribute: another of its values, or a number half the range away."""
+    """The same conditions but for one attribute, which has a value clearly not the one asked for."""
     a, codes = asked.schema[name], asked.values[name]
-    if isinstance(a, Continuous):
-        half = (a.high - a.low) / 2
-        return asked.with_codes(name, torch.where(codes < a.low + half, codes + half, codes - half))
-    step = torch.randint(1, max(len(a.choices), 2), codes.shape, generator=torch.Generator().manual_seed(seed))
-    return asked.with_codes(name, (codes + step) % len(a.choices))
+    return asked.with_codes(name, a.counterfactual(codes, torch.Generator().manual_seed(seed)))

@@ -14,14 +14,14 @@ import torch
 from jaxtyping import Float, Shaped
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss, pad
+from torch.nn.functional import pad
 
 from condgen.data import Dataset, Splits, as_float
 from condgen.data.storage.cache import cache_folder
 from condgen.data.storage.mapped import Mapped, in_turn, taken
 from condgen.evaluation.judge.held_out import judged
 from condgen.files import writing
-from condgen.schema import Attribute, Categorical, Condition, Continuous, Schema
+from condgen.schema import Condition, Schema
 
 VERSION = 2  # of the judge's architecture and training: part of the name it is cached under
 
@@ -31,9 +31,9 @@ class Reading:
     """What a judge sees in n observations.
 
     features: what its heads see, [n, feature].
-    outputs:  per attribute, on the CPU: log-probabilities of the values [n, value]; for a continuous attribute the
-              number it reads [n, 1], in the attribute's unit.
-    errors:   per continuous attribute, the standard deviation of the judge's error on validation data.
+    outputs:  per attribute, on the CPU: log-probabilities of the values [n, value]; of a measured attribute the code
+              that it reads [n, size], in the attribute's unit.
+    errors:   per measured attribute, the standard deviation of the judge's error on validation data.
     """
 
     schema: Schema
@@ -44,25 +44,17 @@ class Reading:
     @property
     def condition(self) -> Condition:
         """The most likely value of every attribute."""
-        values = {
-            a.name: out[:, 0] if isinstance(a, Continuous) else out.argmax(1).float()
-            for a, out in ((a, self.outputs[a.name]) for a in self.schema)
-        }
+        values = {a.name: a.density.read(self.outputs[a.name]) for a in self.schema}
         n = len(self.features)
         return Condition(self.schema, values, torch.ones(n, len(self.schema), dtype=torch.bool))
 
-    def log_prob(self, name: str, codes: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-        """log q(code|x) of an attribute; of a continuous one the density of a Gaussian around what is read."""
-        out = self.outputs[name]
-        if isinstance(self.schema[name], Continuous):
-            normal = torch.distributions.Normal(out[:, 0], self.errors[name])
-            return normal.log_prob(codes)
-        return out.gather(1, codes.round().long()[:, None])[:, 0]
+    def log_prob(self, name: str, codes: Float[Tensor, "n ..."]) -> Float[Tensor, " n"]:
+        """log q(code|x) of an attribute; of a measured one the density of a Gaussian around what is read."""
+        return self.schema[name].density.log_likelihood(self.outputs[name], codes, self.errors.get(name))
 
-    def errors_of(self, name: str, codes: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-        """How wrong each code is by what is read: 0 or 1, for a continuous attribute the distance in its unit."""
-        apart = (self.condition.values[name] - codes).abs()
-        return apart if isinstance(self.schema[name], Continuous) else (apart > 0.5).float()
+    def errors_of(self, name: str, codes: Float[Tensor, "n ..."]) -> Float[Tensor, " n"]:
+        """How wrong each code is by what is read: 0 or 1, or a distance; see `Attribute.error`."""
+        return self.schema[name].error(self.condition.values[name], codes)
 
     def __getitem__(self, index: Any) -> "Reading":
         """The reading of the observations at an index tensor, slice or boolean mask."""
@@ -74,7 +66,7 @@ class Judge(nn.Module):
     """Predicts every attribute of a schema from an observation of the given shape.
 
     temperature: per attribute, what its logits are divided by so that probabilities are honest (Guo et al. 2017); for a
-    continuous attribute the standard deviation of the error, as a share of half the range. One until calibrated.
+    measured attribute the standard deviation of the plain encoding's error. One until calibrated.
     """
 
     temperature: Float[Tensor, " attribute"]
@@ -93,7 +85,7 @@ class Judge(nn.Module):
         return self.trunk(_channels_last(x))
 
     def forward(self, x: Float[Tensor, "batch ..."]) -> dict[str, Float[Tensor, "batch output"]]:
-        """Per attribute: logits of the values, the logit of yes, or the value scaled to [−1, 1]; not calibrated."""
+        """Per attribute, a guess of its plain encoding, such as logits of the values; not calibrated."""
         return self._outputs(self.features(x))
 
     def _outputs(self, features: Float[Tensor, "batch feature"]) -> dict[str, Float[Tensor, "batch output"]]:
@@ -102,7 +94,9 @@ class Judge(nn.Module):
     def loss(self, x: Float[Tensor, "batch ..."], condition: Condition) -> Float[Tensor, ""]:
         """The sum over attributes of the mean loss where the attribute is known."""
         outputs = self(x)
-        losses = [_loss(a, outputs[a.name], condition.values[a.name]) * condition.given(a.name) for a in self.schema]
+        losses = [
+            a.density.loss(outputs[a.name], condition.codes(a.name)) * condition.given(a.name) for a in self.schema
+        ]
         counts = [condition.given(a.name).sum().clamp(min=1) for a in self.schema]
         return torch.stack([each.sum() / n for each, n in zip(losses, counts, strict=True)]).sum()
 
@@ -113,8 +107,9 @@ class Judge(nn.Module):
         features = self._all_features(x, batch)
         outputs = self._outputs(features)
         scale = dict(zip(self.schema.names, self.temperature, strict=True))
-        read = {a.name: _readable(a, outputs[a.name], scale[a.name]).cpu() for a in self.schema}
-        errors = {a.name: float(scale[a.name]) * (a.high - a.low) / 2 for a in self.schema if isinstance(a, Continuous)}
+        read = {a.name: a.density.reading(outputs[a.name], scale[a.name]).cpu() for a in self.schema}
+        spreads = {a.name: a.density.spread(float(scale[a.name])) for a in self.schema}
+        errors = {name: spread for name, spread in spreads.items() if spread is not None}
         return Reading(self.schema, features.cpu(), read, errors)
 
     def _all_features(self, x: Shaped[Tensor, "n ..."] | Mapped, batch: int = 512) -> Float[Tensor, "n feature"]:
@@ -126,14 +121,13 @@ class Judge(nn.Module):
         return self.read(x, batch).condition
 
     def agreement(self, x: Shaped[Tensor, "n ..."] | Mapped, condition: Condition) -> dict[str, float]:
-        """Per attribute, over the observations where it is given: accuracy, or mean absolute error if continuous."""
+        """Per attribute, over the observations where it is given: accuracy, or mean error if it is measured."""
         predicted = self.predict(x)
         result = {}
         for a in self.schema:
             given = condition.given(a.name)
-            seen, asked = predicted.values[a.name][given], condition.values[a.name][given]
-            errors = (seen - asked).abs()
-            result[a.name] = float((errors if isinstance(a, Continuous) else (errors < 0.5).float()).mean())
+            error = a.error(predicted.values[a.name][given], condition.values[a.name][given]).mean()
+            result[a.name] = float(1 - error if a.choices else error)
         return result
 
     @torch.inference_mode()
@@ -144,7 +138,8 @@ class Judge(nn.Module):
         for k, a in enumerate(self.schema):
             given = data.condition.given(a.name)
             if given.any():
-                self.temperature[k] = _temperature(a, outputs[a.name][given], data.condition.values[a.name][given])
+                codes = data.condition.values[a.name][given]
+                self.temperature[k] = a.density.fitted_scale(outputs[a.name][given], codes)
         return self
 
 
@@ -264,39 +259,3 @@ def _vector_trunk(inputs: int, width: int) -> nn.Module:
     return nn.Sequential(
         nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width)
     )
-
-
-def _loss(a: Attribute, output: Float[Tensor, "batch output"], codes: Float[Tensor, " batch"]) -> Tensor:
-    """The loss of each observation [batch], on logits where the attribute is discrete."""
-    if isinstance(a, Categorical):
-        return cross_entropy(output, codes.long(), reduction="none")
-    if isinstance(a, Continuous):
-        return mse_loss(output, a.encode(codes), reduction="none")[:, 0]
-    return binary_cross_entropy_with_logits(output[:, 0], codes, reduction="none")
-
-
-def _readable(a: Attribute, output: Float[Tensor, "n output"], scale: Float[Tensor, ""]) -> Float[Tensor, "n read"]:
-    """Calibrated log-probabilities of the values, or the number in the attribute's unit."""
-    if isinstance(a, Continuous):
-        return a.low + (output + 1) / 2 * (a.high - a.low)
-    return _logits(a, output / scale).log_softmax(1)
-
-
-def _logits(a: Attribute, output: Float[Tensor, "n output"]) -> Float[Tensor, "n value"]:
-    """One logit per value; a flag's output is that of yes against no."""
-    return output if isinstance(a, Categorical) else torch.cat([torch.zeros_like(output), output], dim=1)
-
-
-def _temperature(
-    a: Attribute, output: Float[Tensor, "n output"], codes: Float[Tensor, " n"]
-) -> Float[Tensor, ""] | float:
-    """The temperature under which the codes are likeliest; of a continuous attribute the error's standard deviation.
-
-    The likelihood has one peak in the inverse temperature: a fine grid finds it, and a judge that makes no mistake at
-    all keeps finite confidence.
-    """
-    if isinstance(a, Continuous):
-        return (output - a.encode(codes)).square().mean().sqrt().clamp(min=1e-4)
-    grid = torch.logspace(-1, 1, 201)
-    losses = [cross_entropy(_logits(a, output / t), codes.round().long()) for t in grid.to(output)]
-    return float(grid[int(torch.stack(losses).argmin())])
