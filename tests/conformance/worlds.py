@@ -1,11 +1,13 @@
 """Tiny worlds in which one attribute of each kind visibly decides what an observation looks like."""
 
+import math
+
 import torch
 from torch import Tensor
 
-from condgen.schema import Attribute, Categorical, Condition, Continuous, Flag, Schema
+from condgen.schema import AnyAttribute, Categorical, Condition, Continuous, Flag, Schema
 
-ATTRIBUTES: dict[str, tuple[Attribute, ...]] = {
+ATTRIBUTES: dict[str, tuple[AnyAttribute, ...]] = {
     "categorical": (Categorical(name="row", values=("top", "upper", "lower", "bottom")),),
     "flag": (Flag(name="bright"),),
     "continuous": (Continuous(name="tone", low=-5, high=5),),
@@ -17,13 +19,9 @@ SHAPES = {"image": (1, 8, 8), "vector": (3,)}
 def conditions(kind: str, n: int, seed: int = 0) -> Condition:
     """n random complete conditions."""
     schema = Schema(attributes=ATTRIBUTES[kind])
-    u = torch.rand(n, len(schema), generator=torch.Generator().manual_seed(seed))
-    values = {}
-    for column, a in enumerate(schema):
-        if isinstance(a, Continuous):
-            values[a.name] = a.low + u[:, column] * (a.high - a.low)
-        else:
-            values[a.name] = (u[:, column] * len(a.choices)).floor()
+    sizes = [math.prod(a.shape) for a in schema]
+    u = torch.rand(n, sum(sizes), generator=torch.Generator().manual_seed(seed)).split(sizes, dim=1)
+    values = {a.name: a.uniform(part.reshape(n, *a.shape)) for a, part in zip(schema, u, strict=True)}
     return Condition(schema, values, torch.ones(n, len(schema), dtype=torch.bool))
 
 
