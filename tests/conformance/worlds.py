@@ -6,11 +6,13 @@ import torch
 from torch import Tensor
 
 from condgen.schema import AnyAttribute, Categorical, Condition, Continuous, Flag, Schema
+from condgen.schema.vector import Vector
 
 ATTRIBUTES: dict[str, tuple[AnyAttribute, ...]] = {
     "categorical": (Categorical(name="row", values=("top", "upper", "lower", "bottom")),),
     "flag": (Flag(name="bright"),),
     "continuous": (Continuous(name="tone", low=-5, high=5),),
+    "vector": (Vector(name="edges", mean=(0, 5), scale=(1, 0.1)),),
 }
 ATTRIBUTES["all"] = ATTRIBUTES["categorical"] + ATTRIBUTES["flag"] + ATTRIBUTES["continuous"]
 SHAPES = {"image": (1, 8, 8), "vector": (3,)}
@@ -26,11 +28,16 @@ def conditions(kind: str, n: int, seed: int = 0) -> Condition:
 
 
 def observations(condition: Condition, space: str) -> Tensor:
-    """A lit pair of rows, brightness of the left edge, tone of the right edge; vectors hold the three numbers."""
+    """A lit pair of rows, brightness of the left edge, tone of the right edge; vectors hold the three numbers.
+
+    Where `edges` are asked for, they are both edges' brightness and tone.
+    """
     n = len(condition)
     row = condition.values.get("row", torch.zeros(n))
     bright = condition.values.get("bright", torch.zeros(n))
     tone = (condition.values.get("tone", torch.zeros(n)) + 5) / 10
+    if "edges" in condition.values:
+        bright, tone = ((condition.values["edges"] - torch.tensor([0, 5])) / torch.tensor([4, 0.4]) + 0.5).unbind(1)
     noise = torch.Generator().manual_seed(1)
     if space == "vector":
         return torch.stack([row - 1.5, bright * 2 - 1, tone * 2 - 1], dim=1) + 0.1 * torch.randn(n, 3, generator=noise)

@@ -24,6 +24,7 @@ from condgen.schema import (
     LabelDistribution,
     Schema,
 )
+from condgen.schema.vector import Vector
 
 EXAMPLES: dict[str, list[Attribute]] = {
     "flag": [Flag(name="thing", synonyms=("other name",), aliases={"sure": "yes"})],
@@ -31,6 +32,10 @@ EXAMPLES: dict[str, list[Attribute]] = {
     "continuous": [
         Continuous(name="thing", low=-3, high=7, aliases={"small": "-3..0"}),
         Continuous(name="thing", low=1e3, high=1e6),
+    ],
+    "vector": [
+        Vector(name="thing", mean=(0, 5), scale=(1, 1), aliases={"middle": "0 5"}),
+        Vector(name="thing", mean=(1e3, -2, 0, 4e-3), scale=(100, 0.5, 1, 1e-3)),
     ],
 }
 EVERY = [a for examples in EXAMPLES.values() for a in examples]

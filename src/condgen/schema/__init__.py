@@ -9,6 +9,7 @@ from condgen.schema.distribution import LabelDistribution
 from condgen.schema.flag import Flag
 from condgen.schema.kinds import KINDS, AnyAttribute
 from condgen.schema.schema import Schema
+from condgen.schema.vector import Vector
 
 __all__ = [
     "KINDS",
@@ -23,5 +24,6 @@ __all__ = [
     "LabelDistribution",
     "OneOf",
     "Schema",
+    "Vector",
     "fold",
 ]

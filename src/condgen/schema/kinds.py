@@ -6,7 +6,8 @@ from condgen.schema.attributes import Attribute
 from condgen.schema.categorical import Categorical
 from condgen.schema.continuous import Continuous
 from condgen.schema.flag import Flag
+from condgen.schema.vector import Vector
 
-AnyAttribute = Flag | Continuous | Categorical  # in the order in which they are asked what a column holds
+AnyAttribute = Vector | Flag | Continuous | Categorical  # in the order in which they are asked what a column holds
 
 KINDS: tuple[type[Attribute], ...] = get_args(AnyAttribute)

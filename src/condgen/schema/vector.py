@@ -1,0 +1,311 @@
+"""Vectors: rows of numbers that belong together, such as an embedding.
+
+In a table a vector is a column of lists, columns `emb.0`, `emb.1`, …, or texts such as `0.1 0.2`. It is asked for by
+value (a list, an array, a tensor, a text) or by example (`emb=FILE#row`). Rows near the one asked for agree with it.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from condgen.errors import RequestError
+from condgen.schema.attributes import Attribute, Columns, Vocabulary
+from condgen.schema.column import Column, missing
+from condgen.schema.constraints import BANDWIDTH, Askable, Constraint, nearest
+from condgen.schema.density import GaussianDensity
+
+LIMIT = 10.0  # deviations from the mean beyond which numbers of the plain encoding are cut off
+FEW = 12  # up to this many distinct texts of numbers are names of categories
+EDGE = 0.01  # share of the largest and of the smallest numbers that the deviation does not go by
+FLATTEST = 1e-3  # a coordinate's deviation is at least this share of the typical coordinate's
+SAMPLE = 10_000  # rows that mean and deviation are taken from
+LARGEST = 1e30  # numbers beyond would leave 32 bits when squared
+
+Codes = Float[Tensor, "batch size"]
+
+
+class Vector(Attribute):
+    """A row of numbers. The plain encoding has mean 0 and deviation 1 in every coordinate.
+
+    mean, scale: of each coordinate in the data, without its outermost values. Errors are distances as a share of the
+    typical distance between two rows, which is √(2 · size) deviations.
+    """
+
+    kind: Literal["vector"] = "vector"
+    mean: tuple[float, ...] = Field(min_length=2)
+    scale: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _coordinates_have_deviations(self) -> "Vector":
+        if len(self.scale) != len(self.mean):
+            raise ValueError(f"'{self.name}' has {len(self.mean)} means but {len(self.scale)} scales")
+        if not all(map(math.isfinite, (*self.mean, *self.scale))) or min(self.scale) <= 0:
+            raise ValueError(f"the means of '{self.name}' must be finite, and its scales positive")
+        return self
+
+    # ---- codes
+
+    @property
+    def size(self) -> int:
+        """How many numbers a row has."""
+        return len(self.mean)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one code: (size,)."""
+        return (self.size,)
+
+    @property
+    def blank(self) -> tuple[float, ...]:
+        """Zeros."""
+        return (0.0,) * self.size
+
+    def parse(self, value: object, extrapolate: bool = False) -> tuple[float, ...]:
+        """The numbers of a list, an array, a tensor or a text. Raises RequestError for other than `size` of them."""
+        numbers = _numbers(self._unalias(value))
+        if numbers is None or len(numbers) != self.size or not all(abs(n) <= LARGEST for n in numbers):
+            given = f"{len(numbers)} numbers" if numbers else f"'{str(value)[:40]}'"
+            raise RequestError(
+                f"'{self.name}' takes {self.size} finite numbers, not {given}; give them as a list, as a text with "
+                f"spaces between them, or by example, as in {self.example}."
+            )
+        return numbers
+
+    def cell(self, value: object) -> tuple[float, ...] | None:
+        """The numbers of a cell."""
+        return None if missing(value) else self.parse(value)
+
+    def format(self, code: Sequence[float]) -> str:
+        """The numbers with up to six significant digits, spaces between them."""
+        return " ".join(f"{number:.6g}" for number in code)
+
+    def show(self, code: Sequence[float]) -> str:
+        """The first numbers."""
+        return f"[{' '.join(f'{n:.3g}' for n in code[:3])}{' …' * (self.size > 3)}]"
+
+    # ---- for networks
+
+    @property
+    def width(self) -> int:
+        """One column per number."""
+        return self.size
+
+    @property
+    def rms(self) -> float:
+        """One deviation."""
+        return 1.0
+
+    def encode(self, codes: Codes) -> Float[Tensor, "batch width"]:
+        """Deviations from the mean, at most LIMIT."""
+        return ((codes.float() - self._tensor(self.mean, codes)) / self._deviation(codes)).clamp(-LIMIT, LIMIT)
+
+    def decode(self, encoded: Float[Tensor, "batch width"]) -> Codes:
+        """The numbers with this plain encoding."""
+        return self._tensor(self.mean, encoded) + self._deviation(encoded) * encoded
+
+    def features(self, codes: Codes) -> Float[Tensor, "batch feature"]:
+        """The plain encoding, of length one: a long vector disturbs an embedding no more than a flag."""
+        return self.encode(codes) * self.size**-0.5
+
+    @property
+    def density(self) -> GaussianDensity:
+        """A Gaussian over the plain encoding."""
+        return GaussianDensity(self.encode, self.decode, width=self.size, limit=LIMIT, unit=0.5**0.5)
+
+    # ---- comparing and varying
+
+    def error(self, read: Float[Tensor, "*batch size"], codes: Float[Tensor, "*batch2 size"]) -> Tensor:
+        """The distance as a share of the typical distance."""
+        return ((read - codes) / self._deviation(codes)).square().mean(-1).sqrt() * 0.5**0.5
+
+    def uniform(self, u: Codes) -> Codes:
+        """Uniform in every coordinate, with the data's mean and deviation."""
+        return self.decode((2 * u - 1) * 3**0.5)
+
+    def counterfactual(self, codes: Codes, generator: torch.Generator | None = None) -> Codes:
+        """The typical distance away: in every coordinate √2 deviations, to the mean's other side."""
+        step = 2**0.5 * self._deviation(codes)
+        return torch.where(codes < self._tensor(self.mean, codes), codes + step, codes - step)
+
+    def vicinity(self, codes: Codes, share: float, noise: Callable[[Tensor], Tensor]) -> Codes:
+        """Moved by noise of this share of the typical distance."""
+        return codes + share * 2**0.5 * self._deviation(codes) * noise(codes)
+
+    def place(self, codes: Codes) -> Float[Tensor, " batch"]:
+        """The position along a direction that is drawn anew every time."""
+        direction = torch.randn(self.size, device=codes.device)
+        return (self.encode(codes) * direction).sum(1)
+
+    def bins(self, codes: Codes) -> Float[Tensor, " batch"]:
+        """The number of the row among those that occur."""
+        return self.numbered(codes)[0].float()
+
+    def numbered(self, codes: Codes) -> tuple[Int[Tensor, " batch"], int]:
+        """The rank of each row among those that occur."""
+        distinct, number = codes.unique(dim=0, return_inverse=True)
+        return number, len(distinct)
+
+    def mismatch(
+        self, codes: Codes, rows: Float[Tensor, "row size"], given: Bool[Tensor, " row"]
+    ) -> Float[Tensor, "batch row"]:
+        """By the distance; where the data has no such row, the nearest stand in."""
+        exact = "donot_use_mm_for_euclid_dist"  # what is near does not depend on what else is asked for
+        distance = torch.cdist(self.encode(codes), self.encode(rows), compute_mode=exact)
+        return nearest(distance / (2 * self.size) ** 0.5, given, BANDWIDTH)
+
+    # ---- requests
+
+    def constraints(self, operator: str, value: Any, extrapolate: bool = False) -> list[Constraint]:
+        """A row of numbers."""
+        if operator == "!=" or (isinstance(value, str) and value == "*"):
+            raise RequestError(
+                f"'{self.name}{operator}{value}' cannot be asked: '{self.name}' takes {self.size} numbers, or an "
+                f"example, as in {self.example}."
+            )
+        return [Exactly(self.parse(value))]
+
+    @property
+    def example(self) -> str:
+        """A request for a row of a table."""
+        return f"{self.name}=FILE.parquet#1"
+
+    def ways(self, vocabulary: Vocabulary) -> tuple[str, ...]:
+        """Its size, and how to ask by example."""
+        return (f"{self.size} numbers or a row of a table (FILE.parquet#1)",)
+
+    # ---- data
+
+    @classmethod
+    def guess(cls, column: Column) -> "Vector | str | None":
+        """Rows of at least two numbers, all of one length."""
+        rows = _rows(column.values)
+        if rows is None or (_is_text(column.values) and len(set(rows)) <= FEW):
+            return None
+        if len(set(rows)) < 2:
+            return f"The column '{column.name}' has the same numbers in every row; it was left out."
+        step = -(-len(rows) // SAMPLE)
+        numbers = np.asarray(rows[::step], dtype=np.float64)
+        if not (np.abs(numbers) <= LARGEST).all():
+            return f"The column '{column.name}' holds numbers that are huge or not finite; it was left out."
+        mean, scale = _moments(numbers)
+        return cls(name=column.name, mean=_short(mean), scale=_short(scale))
+
+    @classmethod
+    def gathered(cls, columns: Columns) -> Columns:
+        """Columns `emb.0`, `emb.1`, … of numbers as one column `emb`."""
+        stems = [name.removesuffix(".0") for name in columns if name.endswith(".0") and name != ".0"]
+        joined = {stem: names for stem in stems if (names := _coordinates(stem, columns))}
+        stem_of = {name: stem for stem, names in joined.items() for name in names}
+        gathered: dict[str, Sequence[Any]] = {}
+        for name, cells in columns.items():
+            stem = stem_of.get(name)
+            if stem is None:
+                gathered[name] = cells
+            elif stem not in gathered:
+                gathered[stem] = _joined([columns[each] for each in joined[stem]])
+        return gathered
+
+    @classmethod
+    def takes_lists(cls, cells: Sequence[Any]) -> bool:
+        """Whether all lists hold as many numbers."""
+        return _rows(cells) is not None
+
+    def _tensor(self, numbers: tuple[float, ...], like: Tensor) -> Float[Tensor, " size"]:
+        return torch.tensor(numbers, device=like.device)
+
+    def _deviation(self, like: Tensor) -> Float[Tensor, " size"]:
+        return self._tensor(self.scale, like)
+
+
+@dataclass(frozen=True)
+class Exactly(Constraint):
+    """A vector must be this row of numbers."""
+
+    code: tuple[float, ...]
+
+    def text(self, attribute: Askable) -> str:
+        """`emb=[0.1 0.2 0.3 …]`."""
+        return f"{attribute.name}={attribute.show(self.code)}"
+
+    def allows(self, codes: Codes) -> Bool[Tensor, " batch"]:
+        """Which rows are equal to it."""
+        return (codes == torch.tensor(self.code, device=codes.device)).all(1)
+
+    def draw(self, u: Float[Tensor, " batch"]) -> Codes:
+        """It."""
+        return torch.tensor(self.code).expand(len(u), -1)
+
+    def mismatch(
+        self, attribute: Askable, rows: Float[Tensor, "row size"], given: Bool[Tensor, " row"]
+    ) -> Float[Tensor, " row"]:
+        """By the distance."""
+        return attribute.mismatch(torch.tensor([self.code]), rows, given)[0]
+
+
+def _numbers(value: object) -> tuple[float, ...] | None:
+    """The numbers in a list, an array, a tensor or a text; None where it is something else."""
+    if isinstance(value, str):
+        inner = value.strip().strip("[]()")
+        value = (inner.replace(",", " ") if inner != value.strip() else inner).split()  # 1,000 is one number
+    elif callable(tolist := getattr(value, "tolist", None)):
+        value = tolist()
+    try:
+        return tuple(map(float, value)) if isinstance(value, list | tuple) else None
+    except (TypeError, ValueError):
+        return None
+
+
+def _rows(cells: Sequence[Any]) -> list[tuple[float, ...]] | None:
+    """The numbers of all cells that are not empty; None where they are no rows of one length."""
+    rows: list[tuple[float, ...]] = []
+    for cell in cells:
+        if missing(cell):
+            continue
+        numbers = _numbers(cell)
+        if numbers is None or len(numbers) < 2 or len(numbers) != len(rows[0] if rows else numbers):
+            return None
+        rows.append(numbers)
+    return rows or None
+
+
+def _is_text(cells: Sequence[Any]) -> bool:
+    return any(isinstance(cell, str) for cell in cells)
+
+
+def _moments(numbers: Any) -> tuple[Any, Any]:
+    """Mean and deviation of every column without its outermost values; a deviation is never nearly zero."""
+    inner = np.clip(numbers, *np.quantile(numbers, [EDGE, 1 - EDGE], axis=0))
+    scale = inner.std(0)
+    scale = np.where(scale > 0, scale, numbers.std(0))
+    return inner.mean(0), np.maximum(scale, FLATTEST * np.median(scale[scale > 0]))
+
+
+def _short(numbers: Any) -> tuple[float, ...]:
+    return tuple(float(f"{number:.6g}") for number in numbers)
+
+
+def _coordinates(stem: str, columns: Columns) -> list[str]:
+    """The columns `stem.0`, `stem.1`, … as far as they go on; none where it is one only, or they are not of numbers."""
+    count = next(k for k in range(len(columns) + 1) if f"{stem}.{k}" not in columns)
+    names = [f"{stem}.{k}" for k in range(count)]
+    numbers = all(_is_number(cell) for name in names for cell in columns[name])
+    return names if count > 1 and stem not in columns and numbers else []
+
+
+def _is_number(cell: Any) -> bool:
+    try:
+        return missing(cell) or math.isfinite(float(cell))
+    except (TypeError, ValueError):
+        return False
+
+
+def _joined(parts: Sequence[Sequence[Any]]) -> list[tuple[float, ...] | None]:
+    """Rows of numbers; None where a number is missing."""
+    return [None if any(map(missing, row)) else tuple(map(float, row)) for row in zip(*parts, strict=True)]
