@@ -27,10 +27,11 @@ def test_columns_x0_x1_are_the_coordinates_of_vectors(tmp_path: Path) -> None:
     assert data.notes == ()
 
 
-def test_vectors_far_from_order_one_are_pointed_out(tmp_path: Path) -> None:
-    (note,) = load(points(tmp_path, scale=100)).notes
-    assert "x0, x1" in note
-    assert "rescale" in note
+def test_vectors_far_from_order_one_are_standardised(tmp_path: Path) -> None:
+    data = load(points(tmp_path, scale=100))
+    assert data.coordinates is not None
+    assert data.coordinates.restore(data.train.floats).std() > 30
+    assert 0.5 < data.train.floats.std() < 2
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_vectors_far_from_order_one_are_pointed_out(tmp_path: Path) -> None:
     [
         ("x0,side\n1,a\nnan,b\n", ["row 2", "'x0'", "finite"]),
         ("x0,side\n1,a\n,b\n", ["row 2", "'x0'"]),
-        ("x1,side\n1,a\n2,b\n", ["no columns x0"]),
+        ("x1,side\n1,a\n2,b\n", ["no column of numbers"]),
     ],
 )
 def test_what_is_no_vector_is_named(tmp_path: Path, text: str, parts: list[str]) -> None:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from condgen.data.coordinates import Coordinates
 from condgen.data.order import Balanced, shuffled
 from condgen.data.source import DataSource
 from condgen.data.storage.mapped import Mapped, in_turn, taken
@@ -156,6 +157,7 @@ class Splits:
     test: Dataset
     notes: tuple[str, ...] = ()
     held: Dataset | None = None
+    coordinates: Coordinates | None = None  # of vectors, which are standardised by them
     source: DataSource = field(default=DataSource(), init=False)
 
     @property
@@ -173,6 +175,27 @@ class Splits:
         same = copy(self)
         object.__setattr__(same, "source", source)
         return same
+
+    def measured_in(self, coordinates: Coordinates) -> "Splits":
+        """The same vectors as seen by a model trained with these coordinates. Raises DataError for others."""
+        own = self.coordinates or Coordinates.plainly(self.shape[0])
+        if own.names != coordinates.names:
+            raise DataError(
+                f"These vectors have the coordinates {', '.join(own.names)}; {', '.join(coordinates.names)} are needed."
+            )
+
+        def measured(part: Dataset) -> Dataset:
+            return Dataset(coordinates.standardise(own.restore(part.x)), part.condition)
+
+        same = replace(
+            self,
+            train=measured(self.train),
+            validation=measured(self.validation),
+            test=measured(self.test),
+            held=measured(self.held) if self.held else None,
+            coordinates=coordinates,
+        )
+        return self if own == coordinates else same.loaded_from(self.source)
 
     def select(self, attributes: Sequence[str]) -> "Splits":
         """The same observations labelled with only these attributes. Raises RequestError for unknown ones."""

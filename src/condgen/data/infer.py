@@ -10,7 +10,7 @@ from condgen.schema import KINDS, Attribute, Schema
 from condgen.schema.attributes import FORBIDDEN, Code
 from condgen.schema.column import Column, hashable
 
-_NOT_ATTRIBUTES = {"file_name", "filename", "file", "path", "image", "image_path", "index", "id", "seed", "split", ""}
+NO_ATTRIBUTES = {"file_name", "filename", "file", "path", "image", "image_path", "index", "id", "seed", "split", ""}
 
 Columns = Mapping[str, Sequence[Any]]
 
@@ -22,7 +22,7 @@ def infer_schema(columns: Columns, classes: Sequence[str] = ()) -> tuple[Schema,
     """
     attributes, notes = [], []
     for name, values in columns.items():
-        if name.strip().casefold() in _NOT_ATTRIBUTES or name.startswith("__"):
+        if name.strip().casefold() in NO_ATTRIBUTES or name.startswith("__"):
             continue
         guess = infer_attribute(name, values, classes=name in classes)
         if isinstance(guess, str):

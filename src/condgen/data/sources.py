@@ -6,6 +6,7 @@ makes first. What that library writes (`image` columns of bytes and path) is und
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from condgen.data.builtin import BUILTIN, is_builtin, load_builtin
+from condgen.data.coordinates import Coordinates
 from condgen.data.dataset import Dataset, Splits
 from condgen.data.infer import infer_attribute, infer_schema, parse_columns, schema_of
 from condgen.data.published import PUBLISHED, read_published
@@ -25,6 +27,7 @@ from condgen.data.storage.downloads import datasets_folder
 from condgen.data.storage.images import EncodedImage
 from condgen.data.storage.index import LoadedSource, LoadOptions, SourceCache
 from condgen.data.storage.prepare import Prepared, Progress, prepare
+from condgen.data.vectors import with_vectors
 from condgen.errors import DataError, RequestError, unknown
 from condgen.schema import Condition, Schema
 
@@ -78,8 +81,7 @@ def load(
 
 def _in_memory(source: object, labels: object, how: DataSource, progress: Progress | None) -> Splits:
     """The data of an object; nothing of it is kept for the next time."""
-    parts = read_memory(source, labels)
-    read = [part for part in (parts.for_training(), parts.test) if part is not None]
+    read = _tables(read_memory(source, labels), how.attributes, how.schema)
     return _split(_opened(read, _options(how), progress), how)
 
 
@@ -98,7 +100,7 @@ def _read_and_split(source: str, how: DataSource, progress: Progress | None) -> 
     shelf = SourceCache.of(str(how.address), _places(source, how.data_dir), wanted)
     opened = shelf.take()
     if opened is None:
-        read = tables(source, how.data_dir)
+        read = tables(source, how.data_dir, how.attributes, how.schema)
         held = shelf.holders(image for table in read for image in table.content if isinstance(image, EncodedImage))
         opened = _opened(read, wanted, progress)
         shelf.keep(opened, held)
@@ -112,7 +114,7 @@ def _options(how: DataSource) -> LoadOptions:
 def _split(opened: LoadedSource, how: DataSource) -> Splits:
     data, n = opened.data, opened.training
     groups = None if opened.groups is None else opened.groups.tolist()
-    return split(
+    parts = split(
         data[:n],
         data[n:] if opened.tested else None,
         opened.notes,
@@ -120,6 +122,7 @@ def _split(opened: LoadedSource, how: DataSource) -> Splits:
         groups=groups,
         validation=opened.validation,
     )
+    return replace(parts, coordinates=opened.coordinates)
 
 
 def _opened(read: list[Table], wanted: LoadOptions, progress: Progress | None) -> LoadedSource:
@@ -137,17 +140,28 @@ def _opened(read: list[Table], wanted: LoadOptions, progress: Progress | None) -
         notes=(*train.notes, *notes, *found.notes),
         validation=int((found.rows[:n] >= len(train.content) - train.validation).sum()),
         groups=None if groups is None else groups[found.rows[:n]],
+        coordinates=found.coordinates,
     )
 
 
-def tables(source: str, data_dir: str | Path | None = None) -> list[Table]:
+def tables(
+    source: str,
+    data_dir: str | Path | None = None,
+    attributes: Sequence[str] | None = None,
+    schema: Schema | None = None,
+) -> list[Table]:
     """What there is to train on and, where the source keeps it apart, to test on; nothing is decoded yet.
 
-    Raises as `load` does.
+    attributes, schema: as for `load`; they say which columns of a table of numbers describe. Raises as `load` does.
     """
     _must_need_no_copy(source, data_dir)
-    parts = _read(source, data_dir)
-    return [part for part in (parts.for_training(), parts.test) if part is not None]
+    return _tables(_read(source, data_dir), attributes, schema)
+
+
+def _tables(parts: Parts, attributes: Sequence[str] | None, schema: Schema | None) -> list[Table]:
+    read = [part for part in (parts.for_training(), parts.test) if part is not None]
+    known = schema or read[0].schema
+    return with_vectors(read, attributes or (known.names if known else None))
 
 
 def _must_need_no_copy(source: str, data_dir: str | Path | None) -> None:
@@ -177,7 +191,7 @@ def _observations(
     """All tables' images or vectors, one after the other, which rows they are, and notes on what was done to them."""
     vectors = [table.content for table in tables if isinstance(table.content, Tensor)]
     if not vectors:
-        images = [image for table in tables for image in table.content]
+        images = [image for table in tables if isinstance(table.content, list) for image in table.content]
         return prepare(images, size, resize, broken=broken, progress=progress)
     if len(vectors) < len(tables) or len({v.shape[1] for v in vectors}) > 1:
         raise DataError(
@@ -186,10 +200,8 @@ def _observations(
     if size is not None:
         raise RequestError(f"{tables[0].source} holds vectors; a size is for images.")
     x = torch.cat(vectors)
-    spread = x.std(0)
-    odd = [f"x{k}" for k in torch.where((spread > 10) | (spread < 0.1) | (x.mean(0).abs() > 10))[0].tolist()]
-    note = f"Models expect coordinates of order one, unlike {', '.join(odd)}; rescale the data to learn it well."
-    return Prepared(x, torch.arange(len(x)), [note] if odd else [])
+    coordinates = Coordinates.fitted(tables[0].names or Coordinates.plainly(x.shape[1]).names, vectors[0])
+    return Prepared(coordinates.standardise(x), torch.arange(len(x)), [], coordinates)
 
 
 def resolved(source: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from condgen.data.infer import _NOT_ATTRIBUTES
+from condgen.data.infer import NO_ATTRIBUTES
 from condgen.schema import Attribute, Schema
 from condgen.schema.column import missing
 from condgen.schema.continuous import FEW
@@ -102,7 +102,7 @@ def _kept(a: Attribute, what: str, given: bool, rows: int, present: Mapping[Any,
 
 
 def _left_out(name: str, what: str, present: Mapping[Any, int], notes: Sequence[str], given: bool) -> tuple[str, str]:
-    if name.strip().casefold() in _NOT_ATTRIBUTES or name.startswith("__"):
+    if name.strip().casefold() in NO_ATTRIBUTES or name.startswith("__"):
         return "identifier", "its name says that it is a file, an identifier or a split"
     if len(present) < 2:
         return "constant", f"always '{next(iter(present))}'" if present else "empty"

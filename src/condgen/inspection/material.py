@@ -170,7 +170,7 @@ def _stored(splits: Splits) -> Material:
 def _encoded(
     source: str, attributes: Sequence[str] | None, schema: Schema | None, data_dir: str | Path | None
 ) -> Material:
-    tables = sources.tables(source, data_dir)
+    tables = sources.tables(source, data_dir, attributes, schema)
     train, *rest = tables
     test = rest[0] if rest else None
     inferred, notes = sources.schema_for(train, test, attributes, schema)
@@ -191,7 +191,7 @@ def _content(tables: Sequence[Table]) -> Encoded | Stored:
     vectors = [t.content for t in tables if isinstance(t.content, Tensor)]
     if len(vectors) == len(tables):
         return Stored(tuple(vectors))
-    return Encoded([image for table in tables if not isinstance(table.content, Tensor) for image in table.content])
+    return Encoded([image for table in tables if isinstance(table.content, list) for image in table.content])
 
 
 def _numbers(start: int, n: int) -> Tensor:

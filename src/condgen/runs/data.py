@@ -5,6 +5,7 @@ from pathlib import Path
 
 from condgen.data import DataSource, Splits, resolved
 from condgen.data.builtin import is_builtin
+from condgen.data.coordinates import Coordinates
 from condgen.data.storage.prepare import Progress
 from condgen.errors import DataError, RequestError, RunError
 from condgen.schema import Schema
@@ -14,6 +15,11 @@ from condgen.training.checkpoint import Info
 def source_of(info: Info) -> DataSource:
     """How the data of a run was loaded."""
     return DataSource.read(info.data)
+
+
+def coordinates_of(info: Info) -> Coordinates | None:
+    """The coordinates of the vectors that a run generates; None for images."""
+    return Coordinates.read(info.data.get("coordinates"), info.shape[0]) if len(info.shape) == 1 else None
 
 
 def load_again(path: Path, info: Info, address: str | None = None, progress: Progress | None = None) -> Splits:
@@ -44,9 +50,10 @@ def load_again(path: Path, info: Info, address: str | None = None, progress: Pro
 
 
 def _named(path: Path, info: Info, address: str, progress: Progress | None) -> Splits:
-    source = elsewhere(info, address)
+    source, own = elsewhere(info, address), coordinates_of(info)
     try:
-        return source.load(progress)
+        data = source.load(progress)
+        return data if own is None else data.measured_in(own)
     except (DataError, RequestError) as error:
         raise type(error)(f"{error} What was loaded is {source.describe()}, as for {path}.") from None
 

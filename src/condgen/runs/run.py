@@ -13,6 +13,7 @@ from torch import Tensor
 
 from condgen import models
 from condgen.data import DataSource, Splits
+from condgen.data.coordinates import Coordinates
 from condgen.data.storage.prepare import Progress
 from condgen.errors import CondgenError, RequestError, RunError
 from condgen.models import Model
@@ -20,7 +21,7 @@ from condgen.models.protocols import Edits, HasLikelihood
 from condgen.models.registry import that_can
 from condgen.requests.request import Request, Requestable, parse_requests
 from condgen.rng import Rng, Stream
-from condgen.runs.data import load_again, source_of
+from condgen.runs.data import coordinates_of, load_again, source_of
 from condgen.runs.editing import EditOptions, edited
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import SamplingOptions
@@ -63,6 +64,11 @@ class Run:
     def source(self) -> DataSource:
         """How the data was loaded that the run was trained on."""
         return source_of(self.info)
+
+    @property
+    def coordinates(self) -> Coordinates | None:
+        """The coordinates of the vectors that it generates; None for images."""
+        return coordinates_of(self.info)
 
     def data(self, address: str | None = None, progress: Progress | None = None) -> Splits:
         """The data that the run was trained on, or what is at an address, loaded alike.
@@ -134,7 +140,7 @@ class Run:
     def _batch(self, request: Request, index: int, seeds: Int[Tensor, " batch"], how: SamplingOptions) -> Samples:
         condition = self._draw(request, seeds, fill=not (how.free or how.compose))
         x = self.answer(condition, seeds, how, self._unwanted(request, seeds))
-        return Samples(x, condition, seeds, torch.full_like(seeds, index))
+        return Samples(x, condition, seeds, torch.full_like(seeds, index), self.coordinates)
 
     @torch.inference_mode()
     def answer(
@@ -193,7 +199,8 @@ class Run:
             _tell(asked)
         seeds = torch.arange(seed, seed + len(x))
         target = source.update(asked[0].draw(self.joint, Rng(seeds.tolist()), fill=False))
-        return Samples(edited(self.model, x, source, target, editing), target, seeds, torch.zeros_like(seeds))
+        changed = edited(self.model, x, source, target, editing)
+        return Samples(changed, target, seeds, torch.zeros_like(seeds), self.coordinates)
 
     def must_edit(self) -> None:
         """Raises RequestError unless the model can encode an image and decode it under another condition."""

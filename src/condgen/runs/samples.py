@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from condgen.data.coordinates import Coordinates
 from condgen.errors import RunError
 from condgen.files import new_folder, write_text
 from condgen.pictures import grid, pil_image, save_picture
@@ -22,14 +23,21 @@ from condgen.schema import Condition, Schema
 class Samples:
     """Samples with what they were generated from.
 
-    x: [n, *shape]. condition: what each shows; where an attribute is free, the model left it open.
-    seeds: of each sample. request: the index of the request each answers.
+    x: [n, *shape], images in [0, 1], vectors as models see them. condition: what each shows; where an attribute is
+    free, the model left it open. seeds: of each sample. request: the index of the request each answers. coordinates: of
+    vectors; `values` has these in the data's own units.
     """
 
     x: Float[Tensor, "n ..."]
     condition: Condition
     seeds: Int[Tensor, " n"]
     request: Int[Tensor, " n"]
+    coordinates: Coordinates | None = None
+
+    @property
+    def values(self) -> Float[Tensor, "n ..."]:
+        """Images in [0, 1]; vectors in the data's own units."""
+        return self.x if self.coordinates is None else self.coordinates.restore(self.x)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -42,6 +50,7 @@ class Samples:
             Condition.cat([p.condition for p in parts]),
             torch.cat([p.seeds for p in parts]),
             torch.cat([p.request for p in parts]),
+            parts[0].coordinates,
         )
 
 
@@ -99,10 +108,11 @@ class _Writer:
     def _write_rows(self, table: Any, part: Samples) -> None:
         images = part.x.dim() == 4
         if not self.count:
-            first = ["file_name"] if images else [f"x{k}" for k in range(part.x.shape[1])]
+            first = ["file_name"] if images else _names(part)
             table.writerow([*first, "seed", *self.schema.names])
+        values = part.values
         for k, (row, seed) in enumerate(zip(part.condition.rows(), part.seeds.tolist(), strict=True)):
-            what = [_name(self.count + k)] if images else [f"{v:.7g}" for v in part.x[k].tolist()]
+            what = [_name(self.count + k)] if images else [f"{v:.7g}" for v in values[k].tolist()]
             table.writerow([*what, seed, *("" if v is None else v for v in row.values())])
         if images:
             for x, request in zip(part.x, part.request.tolist(), strict=True):
@@ -117,6 +127,11 @@ class _Writer:
         rows = [x + [blank] * (columns - len(x)) for _, x in sorted(self.shown.items())]
         save_picture(grid(torch.stack([*chain.from_iterable(rows)]), columns, self.labels), path)
         return path
+
+
+def _names(part: Samples) -> tuple[str, ...]:
+    """Of the coordinates of vectors."""
+    return (part.coordinates or Coordinates.plainly(part.x.shape[1])).names
 
 
 def _name(k: int) -> str:

@@ -67,6 +67,7 @@ def _trained_into(
         monitor.note(note)
     folder = new_folder(Path(out), "the run")
     kept = {**data.source.dump(), **origin, "fingerprint": data.train.fingerprint}
+    kept |= {"coordinates": data.coordinates.dump()} if data.coordinates else {}
     Trainer(built, used, folder, settings, source=kept, monitor=monitor, preview=_preview(built, data)).run()
     return Run.open(folder)
 

@@ -78,6 +78,11 @@ class Attribute(BaseModel):
         return ()
 
     @property
+    def observable(self) -> bool:
+        """Whether a column of it, unless it is asked for, belongs to what is observed: measured numbers do."""
+        return False
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Of one code: () for a number."""
         return ()

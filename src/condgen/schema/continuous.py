@@ -47,6 +47,11 @@ class Continuous(Attribute):
             raise ValueError(f"'{self.name}' has a log scale, which only positive numbers have; low is {self.low}")
         return self
 
+    @property
+    def observable(self) -> bool:
+        """Measured numbers may be what is generated."""
+        return True
+
     def ends(self, value: object) -> list[object]:
         """The ends of a person's range `low..high`, or of an alias of one, still as they were given; any number."""
         value = self._unalias(value)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from condgen.data.readers.table import Parts, Table
+from condgen.data.readers.table import Parts, Table, Undecided
 
 COLUMN = "split"
 PART_NAMES = {
@@ -38,8 +38,12 @@ def parted(table: Table) -> Parts:
 
 def _rows(table: Table, rows: Sequence[int], which: str) -> Table:
     """Some of a table's rows, called so in messages."""
-    content: Any = (
-        table.content[torch.tensor(rows)] if isinstance(table.content, Tensor) else [table.content[k] for k in rows]
-    )
+    content: Any
+    if isinstance(table.content, Tensor):
+        content = table.content[torch.tensor(rows)]
+    elif isinstance(table.content, Undecided):
+        content = Undecided(len(rows))
+    else:
+        content = [table.content[k] for k in rows]
     columns = {name: [cells[k] for k in rows] for name, cells in table.columns.items()}
     return replace(table, source=f"{table.source} ({which})", content=content, columns=columns, notes=[])

@@ -26,16 +26,33 @@ Columns = Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True)
+class Undecided(Sequence[None]):
+    """The content of a table of plain columns: which of them are observed, and which describe, is yet to be decided."""
+
+    rows: int
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __getitem__(self, index: Any) -> Any:
+        return Undecided(len(range(self.rows)[index])) if isinstance(index, slice) else None
+
+
+@dataclass(frozen=True)
 class Table:
-    """Encoded images or vectors [n, dimension], and the columns that describe them, row by row."""
+    """Encoded images or vectors [n, dimension], and the columns that describe them, row by row.
+
+    names: of a vector's coordinates.
+    """
 
     source: str
-    content: list[EncodedImage] | Float[Tensor, "n dimension"]
+    content: list[EncodedImage] | Float[Tensor, "n dimension"] | Undecided
     columns: dict[str, list[Any]]
     notes: list[str] = field(default_factory=list)
     schema: Schema | None = None  # when the source brings its own
     classes: tuple[str, ...] = ()  # columns that name classes, even where they look like numbers or identifiers
     validation: int = 0  # so many of the last rows are the source's own validation part
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,15 +99,15 @@ def stamped(path: Path) -> tuple[str, int]:
 
 
 def _joined(first: Table, second: Table) -> Table:
-    if isinstance(first.content, Tensor) != isinstance(second.content, Tensor) or set(first.columns) - set(
-        second.columns
-    ):
+    if type(first.content) is not type(second.content) or set(first.columns) - set(second.columns):
         raise DataError(f"{first.source} and {second.source} do not have the same columns; make them alike.")
-    both: Any = (
-        torch.cat([first.content, second.content])  # type: ignore[list-item]
-        if isinstance(first.content, Tensor)
-        else [*first.content, *second.content]
-    )
+    both: Any
+    if isinstance(first.content, Tensor):
+        both = torch.cat([first.content, second.content])  # type: ignore[list-item]
+    elif isinstance(first.content, Undecided):
+        both = Undecided(len(first.content) + len(second.content))
+    else:
+        both = [*first.content, *second.content]
     columns = {name: [*values, *second.columns[name]] for name, values in first.columns.items()}
     notes = [*first.notes, *second.notes]
     return replace(first, content=both, columns=columns, notes=notes, validation=len(second.content))
@@ -117,10 +134,9 @@ def described(
     if not candidates and "x0" in columns:
         return _with_vectors(path, columns, notes, classes)
     if not candidates:
-        raise DataError(
-            f"{path} has no column of images (bytes, or paths such as 'a.png') and no columns x0, x1, … of a vector; "
-            f"its columns are {', '.join(columns)}."
-        )
+        rest, told = plain(columns)
+        undecided = Undecided(len(next(iter(columns.values()))))
+        return Table(str(path), undecided, rest, [*notes, *told], schema_in(path.parent), tuple(classes))
     chosen, *others = candidates
     cells, read = _paths(columns[chosen], folder)
     images = [_encoded(path, folder, row, cell) for row, cell in enumerate(cells, first)]
@@ -186,7 +202,7 @@ def _with_vectors(path: Path, columns: Columns, notes: Sequence[str], classes: S
     names = list(takewhile(columns.__contains__, (f"x{k}" for k in range(len(columns)))))
     vectors = torch.stack([_coordinates(path, name, columns[name]) for name in names], dim=1)
     rest, told = plain({name: values for name, values in columns.items() if name not in names})
-    return Table(str(path), vectors, rest, [*notes, *told], schema_in(path.parent), tuple(classes))
+    return Table(str(path), vectors, rest, [*notes, *told], schema_in(path.parent), tuple(classes), names=tuple(names))
 
 
 def _coordinates(path: Path, name: str, cells: Sequence[Any]) -> Float[Tensor, " n"]:

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from condgen.data.coordinates import Coordinates
 from condgen.data.dataset import Dataset
 from condgen.data.storage.images import EncodedImage
 from condgen.data.storage.mapped import Mapped, Store
@@ -50,6 +51,7 @@ class LoadedSource:
     training: so many rows, the first ones, are for training; the others are a test set that came apart, if `tested`.
     validation: so many of those for training, the last ones, came as a validation part of their own.
     groups: the number of the group that each row for training belongs to, where it is split by groups.
+    coordinates: of vectors.
     """
 
     data: Dataset
@@ -58,6 +60,7 @@ class LoadedSource:
     notes: tuple[str, ...]
     validation: int = 0
     groups: Int[Tensor, " n"] | None = None
+    coordinates: Coordinates | None = None
 
 
 # ---- the state of a source

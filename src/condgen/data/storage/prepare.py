@@ -26,6 +26,7 @@ import torch
 from jaxtyping import Int, Shaped
 from torch import Tensor
 
+from condgen.data.coordinates import Coordinates
 from condgen.data.storage.cache import cache_folder
 from condgen.data.storage.images import RESIZE, EncodedImage, Fit, Header, Pixels, fitted, header, strict_decoder
 from condgen.data.storage.mapped import Mapped, Store
@@ -44,11 +45,12 @@ Progress = Callable[[int, int], None]  # images done, of how many
 
 @dataclass(frozen=True)
 class Prepared:
-    """Images (or vectors), which of those that were given they are, and notes on what was done to them."""
+    """Images (or vectors and their coordinates), which of those given they are, and notes on what was done to them."""
 
     images: Shaped[Tensor, "n ..."] | Mapped
     rows: Int[Tensor, " n"]
     notes: list[str]
+    coordinates: Coordinates | None = None
 
 
 @dataclass(frozen=True)

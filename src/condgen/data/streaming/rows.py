@@ -76,9 +76,9 @@ def labels(table: Table, schema: Schema, first: int, advice: str = "") -> Condit
 
 def images_of(table: Table) -> list[EncodedImage]:
     """A table's images. Raises DataError for vectors."""
-    if isinstance(table.content, Tensor):
+    if not isinstance(table.content, list):
         raise DataError(
-            f"{table.source} holds vectors; only images are streamed. Leave out --stream: vectors are small."
+            f"{table.source} holds no images; only images are streamed. Leave out --stream: vectors are small."
         )
     return table.content
 

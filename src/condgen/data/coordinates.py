@@ -1,0 +1,81 @@
+"""Coordinates of vectors: what they are called, and in what unit models see them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from pydantic import TypeAdapter, ValidationError
+from torch import Tensor
+
+from condgen.errors import DataError
+
+ODD = 10.0  # spreads and means beyond which, or below whose inverse, coordinates are brought to order one
+INNER = (0.16, 0.84)  # quantiles one standard deviation from the median of a Gaussian
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """Names of a vector's coordinates, and how each is standardised: (value − center) / scale.
+
+    Center and scale are the median and half the distance between the inner quantiles, which outliers do not move.
+    """
+
+    names: tuple[str, ...]
+    center: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    @classmethod
+    def fitted(cls, names: Sequence[str], x: Float[Tensor, "n dimension"]) -> "Coordinates":
+        """The coordinates of data [n, dimension]; data of order one in columns x0, x1, … is left as it is."""
+        if _numbered(names) and _of_order_one(x):
+            return cls(tuple(names), (0.0,) * len(names), (1.0,) * len(names))
+        low, middle, high = x.double().quantile(torch.tensor((INNER[0], 0.5, INNER[1]), dtype=torch.double), dim=0)
+        scale = torch.where(high > low, (high - low) / 2, x.double().std(0))  # where most values are the same
+        scale = torch.where(scale > 0, scale, 1.0)
+        return cls(tuple(names), tuple(middle.tolist()), tuple(scale.tolist()))
+
+    @property
+    def plain(self) -> bool:
+        """Whether values are seen as they are."""
+        return not any(self.center) and all(s == 1 for s in self.scale)
+
+    def standardise(self, x: Float[Tensor, "n dimension"]) -> Float[Tensor, "n dimension"]:
+        """Values as models see them."""
+        return x if self.plain else ((x.double() - self._of(self.center)) / self._of(self.scale)).float()
+
+    def restore(self, x: Float[Tensor, "n dimension"]) -> Float[Tensor, "n dimension"]:
+        """Values in the data's own units, from values as models see them."""
+        return x if self.plain else (x.double() * self._of(self.scale) + self._of(self.center)).float()
+
+    def _of(self, numbers: tuple[float, ...]) -> Tensor:
+        return torch.tensor(numbers, dtype=torch.double)
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON, as the header of a run has it."""
+        return asdict(self)
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any] | None, dimension: int) -> "Coordinates":
+        """The coordinates in a run's header; of one trained before, x0, x1, … as they are. Raises DataError."""
+        if content is None:
+            return cls.plainly(dimension)
+        try:
+            return TypeAdapter(cls).validate_python(content)
+        except ValidationError as error:
+            raise DataError(f"The vectors' coordinates cannot be read: {error.errors()[0]['msg']}.") from None
+
+    @classmethod
+    def plainly(cls, dimension: int) -> "Coordinates":
+        """Coordinates x0, x1, … whose values are seen as they are."""
+        return cls(tuple(f"x{k}" for k in range(dimension)), (0.0,) * dimension, (1.0,) * dimension)
+
+
+def _numbered(names: Sequence[str]) -> bool:
+    return list(names) == [f"x{k}" for k in range(len(names))]
+
+
+def _of_order_one(x: Float[Tensor, "n dimension"]) -> bool:
+    spread, middle = x.std(0), x.mean(0).abs()
+    return not bool(((spread > ODD) | (spread < 1 / ODD) | (middle > ODD)).any())

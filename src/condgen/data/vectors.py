@@ -1,0 +1,76 @@
+"""Vectors out of tables: which columns are observed, and which describe what is observed."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from condgen.data.infer import NO_ATTRIBUTES, infer_attribute
+from condgen.data.readers.table import Table, Undecided
+from condgen.errors import DataError
+from condgen.schema import Attribute
+from condgen.schema.column import missing
+
+
+def with_vectors(tables: Sequence[Table], attributes: Iterable[str] | None) -> list[Table]:
+    """Tables in which the columns of numbers that are no attributes became vectors; others stay as they are.
+
+    attributes: the names of those that were asked for; otherwise a column is one unless it holds measured numbers.
+    Rows without a value in one of these columns are left out, and a note says so. Raises DataError where no column is
+    left.
+    """
+    if not all(isinstance(table.content, Undecided) for table in tables):
+        return list(tables)
+    first, both = tables[0], {n: [c for t in tables for c in t.columns.get(n, ())] for n in tables[0].columns}
+    wanted = None if attributes is None else set(attributes)
+    names = [n for n, cells in both.items() if _is_coordinate(n, cells, wanted)]
+    if not names:
+        raise DataError(
+            f"{first.source} has no column of images (bytes, or paths such as 'a.png'), and no column of numbers that "
+            f"could be observed beside the attributes; its columns are {', '.join(first.columns)}."
+        )
+    note = f"Vectors are the columns {', '.join(names)}; the others are attributes (`attributes` chooses them)."
+    first, *others = (_with_vectors(table, names) for table in tables)
+    return [replace(first, notes=[*first.notes, note]), *others]
+
+
+def _is_coordinate(name: str, cells: Sequence[Any], wanted: set[str] | None) -> bool:
+    if name.strip().casefold() in NO_ATTRIBUTES or (wanted is not None and name in wanted):
+        return False
+    if wanted is not None:
+        return any(not missing(c) for c in cells) and all(missing(c) or _number(c) is not None for c in cells)
+    guess = infer_attribute(name, cells)
+    return isinstance(guess, Attribute) and guess.observable
+
+
+def _with_vectors(table: Table, names: Sequence[str]) -> Table:
+    """One table with these columns as its vectors."""
+    for name in names:
+        if name not in table.columns:
+            raise DataError(f"{table.source} has no column '{name}', which the training data has.")
+    rows = [[_number(cell) for cell in cells] for cells in zip(*(table.columns[n] for n in names), strict=True)]
+    whole = [k for k, row in enumerate(rows) if None not in row]
+    left_out = len(rows) - len(whole)
+    if not whole:
+        raise DataError(f"No row of {table.source} has a number in each of the columns {', '.join(names)}.")
+    columns = {n: [cells[k] for k in whole] for n, cells in table.columns.items() if n not in names}
+    note = f"{left_out:,} of {len(rows):,} rows of {table.source} were left out, since a number is missing in them."
+    return replace(
+        table,
+        content=torch.tensor([rows[k] for k in whole]),
+        columns=columns,
+        names=tuple(names),
+        notes=[*table.notes, note] if left_out else table.notes,
+        validation=sum(k >= len(rows) - table.validation for k in whole) if table.validation else 0,
+    )
+
+
+def _number(cell: Any) -> float | None:
+    if missing(cell):
+        return None
+    try:
+        number = float(cell)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if abs(number) < torch.finfo(torch.float32).max else None
