@@ -10,7 +10,7 @@ from typing import Any
 from condgen.data import Splits
 from condgen.presets import preset
 from condgen.runs.run import Run
-from condgen.runs.train import train
+from condgen.runs.train import overridden, train
 from condgen.units import duration
 
 Cell = dict[str, float]
@@ -44,7 +44,8 @@ def trained(data: Splits, name: str, folder: Path, seed: int, budget: str | None
     finished = folder.with_suffix(".trained")
     if not finished.exists():
         shutil.rmtree(folder, ignore_errors=True)
-        recipe = preset(name) | ({"seconds": duration(budget)} if budget else {})
-        train(recipe.pop("model"), data, folder, **(recipe | {"seed": seed} | settings))
+        options = {"seed": seed, **({"seconds": duration(budget)} if budget else {}), **settings}
+        recipe, _ = overridden(preset(name), options)
+        train(recipe.pop("model"), data, folder, **recipe)
         finished.touch()
     return Run.open(folder)

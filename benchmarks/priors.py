@@ -93,7 +93,7 @@ def main() -> None:
             cell = kept(
                 args.out / f"{prior}-{seed}-{scale:g}.json",
                 lambda f=folder, s=seed, p=prior, g=scale: measured(  # type: ignore[misc]
-                    trained(data, args.preset, f, s, args.budget, prior=p, guidance=1.0), judge, data, args.test, g
+                    trained(data, args.preset, f, s, args.budget, prior=p), judge, data, args.test, g
                 ),
             )
             rows.setdefault(f"{prior}, guidance {scale:g}" if prior == "flow" else prior, []).append(cell)

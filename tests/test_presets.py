@@ -8,7 +8,7 @@ from condgen.errors import RequestError
 from condgen.models import build
 from condgen.parameters import validated
 from condgen.presets import PRESETS, preset
-from condgen.runs.train import split_arguments
+from condgen.runs.train import overridden, split_arguments
 from condgen.training import TrainingConfig
 
 every_preset = pytest.mark.parametrize("name", PRESETS)
@@ -45,3 +45,26 @@ def test_a_preset_trains(digits: Splits, tmp_path: Path) -> None:
     recipe = preset("demo") | {"images": 200, "channels": 4}
     run = condgen.train(recipe.pop("model"), digits, tmp_path, **recipe)
     assert run.info.recipe["arguments"]["likelihood"] == "gaussian"
+
+
+def test_entries_that_options_leave_without_effect_are_left_out_and_named() -> None:
+    recipe, idle = overridden(preset("digits-cvae"), {"prior": "gaussian", "seed": 3})
+    assert idle == ["guidance"]
+    assert recipe == {k: v for k, v in preset("digits-cvae").items() if k != "guidance"} | {
+        "prior": "gaussian",
+        "seed": 3,
+    }
+    split_arguments(recipe.pop("model"), recipe)
+    assert overridden(preset("digits-cvae"), {"mechanism": "norm"})[1] == []
+
+
+def test_options_themselves_are_never_left_out() -> None:
+    recipe, _ = overridden(preset("digits-cvae"), {"prior": "gaussian", "guidance": 2.0})
+    with pytest.raises(RequestError, match="guidance of cvae counts only with prior=flow"):
+        split_arguments(recipe.pop("model"), recipe)
+
+
+@pytest.mark.parametrize(("name", "bound"), [("digits-cvae", {"images": 200}), ("demo", {"seconds": 5.0})])
+def test_one_bound_takes_the_place_of_the_other(name: str, bound: dict[str, object]) -> None:
+    recipe, _ = overridden(preset(name), bound)
+    assert {k: v for k, v in recipe.items() if k in ("images", "seconds")} == bound

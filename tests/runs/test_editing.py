@@ -38,3 +38,8 @@ def test_a_model_that_loses_nothing_is_asked_for_all_of_the_edit(run: Run, flow:
 def test_a_strength_that_cannot_be_meant_is_refused(strength: int | float) -> None:
     with pytest.raises(RequestError, match="above 0"):
         EditOptions(strength=strength)
+
+
+def test_a_strength_that_decoding_anew_would_not_use_is_refused() -> None:
+    with pytest.raises(RequestError, match="leave out `decoded` or `strength`"):
+        EditOptions(decoded=True, strength=2.0)

@@ -66,8 +66,16 @@ def test_every_option_changes_the_samples(mixture: Run, weak: Run) -> None:
 
 
 def test_what_is_not_said_is_as_the_model_was_built(mixture: Run) -> None:
-    as_built = {"guidance": 1.0, "steps": FLOW["steps"], "sampler": "heun", "interval": (0.0, 1.0), "compose": False}
+    as_built = {"guidance": 1.0, "steps": FLOW["steps"], "sampler": "heun", "compose": False}
     assert torch.equal(made(mixture, **as_built), made(mixture))
+    assert torch.equal(made(mixture, guidance=3.0, interval=(0.0, 1.0)), made(mixture, guidance=3.0))
+
+
+@pytest.mark.parametrize("how", [{}, {"guidance": 1.0}, {"guidance": {"side": 1.0}}], ids=str)
+def test_what_only_guidance_would_use_is_refused_without_any(mixture: Run, weak: Run, how: dict[str, Any]) -> None:
+    for name, value in {"interval": (0.2, 0.8), "guide": weak.model}.items():
+        complaint(lambda n=name, v=value: made(mixture, **how, **{n: v}), f"setting {name}", "set `guidance=2`")
+    assert made(mixture, compose=True, interval=(0.2, 0.8)).isfinite().all()
 
 
 def test_a_models_own_guidance_holds_unless_a_call_says_otherwise(mixture: Run) -> None:

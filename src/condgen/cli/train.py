@@ -67,7 +67,7 @@ def train(
         int | None, typer.Option(help="Of the initial weights, the order of the data and the noise.")
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any argument of the model or the trainer.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting of `condgen settings MODEL`.")
     ] = None,
 ) -> None:
     """Train a model on DATA. Ctrl-C saves first; `condgen resume` goes on from there."""
@@ -77,7 +77,7 @@ def train(
 
     options = {"model": model, "mechanism": mechanism, "prior": prior, "seed": seed}
     arguments = _recipe(preset, budget, images, options | parse_settings(settings or []))
-    name = arguments.pop("model", DEFAULT)
+    name = arguments.pop("model")
     split_arguments(name, arguments)  # before the data is loaded: a wrong option should not cost minutes
     how: dict[str, Any] = {
         "data_dir": data_dir,
@@ -99,18 +99,19 @@ def _recipe(preset: str | None, budget: str | None, images: str | None, options:
     """What to train, and how: a preset's entries, or five minutes, with the options that are given in their place."""
     from condgen.errors import RequestError
     from condgen.presets import preset as recipe
+    from condgen.runs.train import overridden
     from condgen.units import count, duration
 
-    bounds = {"seconds", "images"}
     given = {key: value for key, value in options.items() if value is not None}
     given |= {"seconds": duration(budget)} if budget else {}
     given |= {"images": count(images)} if images else {}
-    if bounds <= given.keys():
+    if {"seconds", "images"} <= given.keys():
         raise RequestError("Give a time (--budget) or a number of images (--images), not both.")
-    start: dict[str, Any] = recipe(preset) if preset else {"seconds": 300.0}
-    if bounds & given.keys():  # either one takes the place of what the preset says
-        start = {key: value for key, value in start.items() if key not in bounds}
-    return start | given
+    start: dict[str, Any] = recipe(preset) if preset else {"model": DEFAULT, "seconds": 300.0}
+    arguments, idle = overridden(start, given)
+    if idle:
+        say(f"Note: left out of the preset, since other options leave nothing for it to do: {', '.join(idle)}.")
+    return arguments
 
 
 def distill(

@@ -12,6 +12,8 @@ from condgen.models import Model
 from condgen.models.protocols import Edits, Encodes
 from condgen.schema import Condition
 
+STRENGTH = 1.5  # found best by benchmarks/edits.py
+
 
 @dataclass(frozen=True, kw_only=True)
 class EditOptions:
@@ -22,15 +24,20 @@ class EditOptions:
               an edit that changes nothing gives x itself.
     strength: above 1, the change is exaggerated.
 
-    The default is what `benchmarks/edits.py` found best. Raises RequestError for a strength that is no positive number.
+    Raises RequestError for a strength that is no positive number, and for one that `decoded` would not use.
     """
 
     decoded: bool = False
-    strength: int | float = 1.5
+    strength: int | float = STRENGTH
 
     def __post_init__(self) -> None:
         if not 0 < self.strength < math.inf:
             raise RequestError(f"The strength of an edit must be above 0, such as 1.5, not {self.strength}.")
+        if self.decoded and self.strength != STRENGTH:
+            raise RequestError(
+                "An edit that is decoded anew leaves nothing of the original that a change of this strength could be "
+                "put onto; leave out `decoded` or `strength`."
+            )
 
     @classmethod
     def suited(cls, model: Model) -> "EditOptions":

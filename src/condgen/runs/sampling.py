@@ -70,12 +70,25 @@ class SamplingOptions:
             raise RequestError(f"The number of steps must be at least 1, not {self.steps}.")
         if self.interval is not None and not 0 <= self.interval[0] < self.interval[1] <= 1:
             raise RequestError(f"Guidance acts in an interval within 0..1, such as 0.2..0.8, not {self.interval}.")
+        self._must_guide(model)
         if self.guide is not None and (self.compose or isinstance(self.weights, Mapping)):
             raise RequestError("A guide takes one weight, as in `guidance=2`, and cannot be combined with composition.")
         if self.guide is not None and not _alike(model, self.guide):
             raise RequestError(
                 "This guide cannot guide the model: it must be of its kind, its shape and its attributes."
             )
+
+    def _must_guide(self, model: Model) -> None:
+        """Raises RequestError for what only guidance would use, where there is none."""
+        weights = model.guidance.weights if self.weights is None else self.weights  # type: ignore[union-attr]
+        if self.compose or any(w != 1 for w in named_weights(model.schema, weights).values()):  # type: ignore[arg-type]
+            return
+        for name in ("interval", "guide"):
+            if getattr(self, name) is not None:
+                raise RequestError(
+                    f"The setting {name} counts only with guidance, and a guidance of 1 is none; set `guidance=2`, or "
+                    f"leave out `{name}`."
+                )
 
     def arguments(self, model: Model, unwanted: Condition | None) -> dict[str, Any]:
         """The keyword arguments of the model's `sample`."""

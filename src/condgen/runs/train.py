@@ -197,6 +197,20 @@ def split_arguments(
     )
 
 
+def overridden(recipe: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A recipe with options in the place of its entries, and the entries left out since they count no more beside them.
+
+    A time takes the place of a number of images, and the other way round. Raises RequestError for a wrong model.
+    """
+    bounds = {"images", "seconds"}
+    start = {k: v for k, v in recipe.items() if k not in bounds} if bounds & options.keys() else dict(recipe)
+    whole = start | dict(options)
+    builder = FAMILIES[whole["model"]].builder
+    of_model = {k: v for k, v in whole.items() if k in keyword_arguments(builder)}
+    idle = of_model.keys() - used(builder, of_model, strict=False).keys() - options.keys()
+    return {k: v for k, v in whole.items() if k not in idle}, sorted(idle)
+
+
 def settings_of_training(model: str) -> list[Described]:
     """The settings of training, with the defaults of a family."""
     own = FAMILIES[model].training
