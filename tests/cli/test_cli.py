@@ -503,6 +503,8 @@ def test_few_broken_images_are_left_out_and_said_and_none_may_be_asked_for(
     assert trained.status == 0, trained.err
     assert "1 of 24 images" in trained.err
     assert part in trained.err
+    assert part not in command("resume", tmp_path / "out").err, "it was said before"
+    assert part in command("resume", tmp_path / "out", "--data", data).err, "of data that is named it is news"
     result = command("inspect", data)
     assert result.status == 0
     assert "1 of 24 images cannot be read" in result.out

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from condgen.data import BUILTIN, DataSource, SplitConfig, Splits, StreamConfig, Streamed, load, sources, stream
+from condgen.data.builtin import load_builtin
 from condgen.data.storage import prepare
 from condgen.errors import DataError, RequestError
 from condgen.schema import Categorical, Schema
@@ -77,7 +78,7 @@ def test_built_in_data_loaded_in_another_way(how: dict[str, Any]) -> None:
 
 
 def test_a_split_that_is_the_usual_one_leaves_built_in_data_as_it_comes() -> None:
-    assert alike(load("diagonal-digits", splitting=SplitConfig()), load("diagonal-digits"))
+    assert alike(load("diagonal-digits", splitting=SplitConfig()), load_builtin("diagonal-digits"))
 
 
 def test_a_rendered_world_of_another_number_and_size() -> None:

@@ -43,8 +43,8 @@ def load_again(path: Path, info: Info, address: str | None = None, progress: Pro
         ) from None
     if not is_the_same(data, info):
         raise RunError(
-            f"{source.address} is not what {path} was trained on: its images or labels have changed since. Bring them "
-            "back, or name the data to use (`data=DATA`)."
+            f"{source.address} is not what {path} was trained on: its images or labels have changed since. Restore "
+            "them, or name the data to use (`data=DATA`)."
         )
     return data
 

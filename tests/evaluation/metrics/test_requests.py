@@ -45,7 +45,7 @@ class Half(Run):
     def __init__(self) -> None:
         pass
 
-    def parse_requests(self, asked: Any, extrapolate: bool = False) -> Any:
+    def requests(self, asked: Any, extrapolate: bool = False) -> Any:
         return parse_requests(asked, SCHEMA)
 
     def stream(self, asked: Any, n: int, seed: int = 0, batch: int = 0, sampling: Any = None) -> Any:
