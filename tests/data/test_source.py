@@ -8,7 +8,18 @@ from typing import Any
 
 import pytest
 
-from condgen.data import BUILTIN, DataSource, SplitConfig, Splits, StreamConfig, Streamed, load, sources, stream
+from condgen.data import (
+    BUILTIN,
+    DataSource,
+    SplitConfig,
+    Splits,
+    StreamConfig,
+    Streamed,
+    load,
+    load_source,
+    sources,
+    stream,
+)
 from condgen.data.builtin import load_builtin
 from condgen.data.storage import prepare
 from condgen.errors import DataError, RequestError
@@ -38,7 +49,7 @@ def alike(one: Splits, two: Splits) -> bool:
 
 
 def comes_again(data: Splits) -> bool:
-    again = saved(data.source).load()
+    again = load_source(saved(data.source))
     return alike(data, again) and again.source == data.source == saved(data.source)
 
 
@@ -208,7 +219,7 @@ def test_what_somebody_put_together_is_built_in_memory(digits: Splits, changed: 
     assert source.address is None
     assert source.describe().startswith("data built in memory")
     with pytest.raises(DataError, match="built in memory"):
-        source.load()
+        load_source(source)
 
 
 # ---- what is written down

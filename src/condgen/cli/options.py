@@ -62,7 +62,7 @@ def load_data(
     streaming: "StreamConfig | None" = None,
 ) -> "Splits":
     """The data that a command names; what was guessed or changed on the way is said."""
-    from condgen.data import DataSource, SplitConfig
+    from condgen.data import DataSource, SplitConfig, load_source
     from condgen.schema import Schema
 
     source = DataSource(
@@ -77,7 +77,7 @@ def load_data(
         streaming=streaming,
     )
     with preparing() as progress:
-        splits = source.load(progress)
+        splits = load_source(source, progress)
     _say_notes(splits)
     return splits
 

@@ -1,5 +1,6 @@
 """Loading labelled data: built-in and published sets, folders, tables and archives."""
 
+from condgen.data.again import load_source
 from condgen.data.builtin import BUILTIN
 from condgen.data.dataset import Dataset, Splits, as_float, as_uint8
 from condgen.data.published import PUBLISHED
@@ -24,6 +25,7 @@ __all__ = [
     "as_float",
     "as_uint8",
     "load",
+    "load_source",
     "resolved",
     "split",
     "stream",

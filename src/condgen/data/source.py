@@ -2,16 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from condgen.errors import DataError, RequestError
 from condgen.schema import Schema
-
-if TYPE_CHECKING:
-    from condgen.data.dataset import Splits
-    from condgen.data.storage.prepare import Progress
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ def _shown(value: object) -> str:
 
 @dataclass(frozen=True)
 class DataSource:
-    """How data was loaded and can be loaded again: the arguments of `load`, or of `stream`, and an address.
+    """How data was loaded and can be loaded again (`load_source`): the arguments of `load` or `stream`, and an address.
 
     address:   a name or a path that means the same in every folder; None for data built in memory.
     streaming: how it is streamed; None where it is loaded as a whole.
@@ -103,24 +99,6 @@ class DataSource:
     def __post_init__(self) -> None:
         if self.streaming and self.data_dir is not None:
             raise RequestError("A stream is read where it is; leave out `data_dir` or `stream`.")
-
-    def load(self, progress: "Progress | None" = None) -> "Splits":
-        """The data, loaded again. progress: called while images are prepared.
-
-        Raises what `load` and `stream` raise, and DataError for data built in memory.
-        """
-        from condgen.data.sources import load  # these record in what they load a source such as this one
-        from condgen.data.streaming import stream
-
-        if self.address is None:
-            raise DataError("Data built in memory has no address that it could be loaded from again.")
-        shared = ("attributes", "size", "schema", "resize", "broken", "splitting")
-        how = {name: getattr(self, name) for name in shared}
-        if self.streaming is None:
-            data = load(self.address, data_dir=self.data_dir, progress=progress, **how)
-        else:
-            data = stream(self.address, streaming=self.streaming, progress=progress, **how)
-        return data if self.selected is None else data.select(self.selected)
 
     def describe(self) -> str:
         """The address, and what is out of the ordinary about loading from it, in a line."""

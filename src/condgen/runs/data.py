@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from condgen.data import DataSource, Splits, resolved
+from condgen.data import DataSource, Splits, load_source, resolved
 from condgen.data.builtin import is_builtin
 from condgen.data.coordinates import Coordinates
 from condgen.data.storage.prepare import Progress
@@ -36,7 +36,7 @@ def load_again(path: Path, info: Info, address: str | None = None, progress: Pro
             f"like it (`data=DATA`), or give it from Python, as in condgen.resume('{path}', data)."
         )
     try:
-        data = source.load(progress)
+        data = load_source(source, progress)
     except (DataError, RequestError) as error:
         raise RunError(
             f"{error} {path} was trained on {source.describe()}; if that has moved, say where it is now (`data=DATA`)."
@@ -52,7 +52,7 @@ def load_again(path: Path, info: Info, address: str | None = None, progress: Pro
 def _named(path: Path, info: Info, address: str, progress: Progress | None) -> Splits:
     source, own = elsewhere(info, address), coordinates_of(info)
     try:
-        data = source.load(progress)
+        data = load_source(source, progress)
         return data if own is None else data.measured_in(own)
     except (DataError, RequestError) as error:
         raise type(error)(f"{error} What was loaded is {source.describe()}, as for {path}.") from None

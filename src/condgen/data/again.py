@@ -1,0 +1,25 @@
+"""Data loaded again, as its source says."""
+
+from condgen.data.dataset import Splits
+from condgen.data.source import DataSource
+from condgen.data.sources import load
+from condgen.data.storage.prepare import Progress
+from condgen.data.streaming import stream
+from condgen.errors import DataError
+
+SHARED = ("attributes", "size", "schema", "resize", "broken", "splitting")  # arguments of both
+
+
+def load_source(source: DataSource, progress: Progress | None = None) -> Splits:
+    """The data of a source, loaded again. progress: called while images are prepared.
+
+    Raises what `load` and `stream` raise, and DataError for data built in memory.
+    """
+    if source.address is None:
+        raise DataError("Data built in memory has no address that it could be loaded from again.")
+    how = {name: getattr(source, name) for name in SHARED}
+    if source.streaming is None:
+        data = load(source.address, data_dir=source.data_dir, progress=progress, **how)
+    else:
+        data = stream(source.address, streaming=source.streaming, progress=progress, **how)
+    return data if source.selected is None else data.select(source.selected)
