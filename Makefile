@@ -4,13 +4,31 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test docs docs-serve lint types format clean
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadgroup
+SEEDS ?= 5
+
+.PHONY: demo test test-all wheel-test robust docs docs-serve lint types format clean
 
 demo: .venv/installed  ## train a conditional model on handwritten digits, ask it for each, judge the answers
 	@$(BIN)/python examples/demo.py
 
-test: lint types  ## lint, types and all tests
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+# Everything but what is slow and seldom breaks (marked `slow`): every family × mechanism × kind, every command, every
+# reader and metric, resuming after Ctrl-C, two processes of one family. Minutes on two cores.
+test: lint types  ## lint, types and the quick tests
+	$(PYTEST) -m "not slow"
+
+# The slow ones too: processes killed again and again, every family in two processes, compiled networks, and the wheel.
+test-all: lint types wheel-test  ## lint, types, all tests, and the built wheel
+	$(PYTEST)
+
+# WHEEL=--alone downloads its dependencies, as a stranger's machine would.
+wheel-test: .venv/installed-dev  ## the built wheel in an empty environment: every command once
+	$(BIN)/python tests/wheel.py $(WHEEL)
+
+# Every test whose outcome depends on training or sampling, under other seeds, kernels, thread counts and precisions.
+# Goes on where it was interrupted; `make robust SEEDS=1 ARGS="-k meanflow"` looks at some tests only.
+robust: .venv/installed-dev  ## how much room statistical tests have, in standard deviations
+	nice $(BIN)/python -m tests.robust --seeds $(SEEDS) $(ARGS)
 
 docs: export NO_MKDOCS_2_WARNING = 1  # a notice about the future of MkDocs, on every build
 docs: .venv/installed-docs  ## build the documentation into site/; a broken link is an error
@@ -32,7 +50,7 @@ format: .venv/installed-dev  ## put the code into its standard form
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv demo site
+	rm -rf .venv demo site robust
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "condgen needs Python 3.11 or newer; none was found. Name one: make PYTHON=/path/to/python"; exit 1; }

@@ -9,19 +9,25 @@ from jaxtyping import install_import_hook
 
 install_import_hook("condgen", "beartype.beartype")
 
+import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 
 from condgen.cli import main
 from condgen.data import Splits, load
 from condgen.runs.run import Run
 from condgen.runs.train import train
 from condgen.schema import Categorical, Continuous, Flag, Schema
+
+pytest_plugins = ["tests.robust.plugin"]
 
 SMALL: dict[str, Any] = {"channels": 8, "latent": 4, "previews": 1, "batch": 64}
 
@@ -45,36 +51,80 @@ def people() -> Schema:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share an expensive thing run in one process: those of one conformance case, and of one module."""
+    for item in items:
+        if group := shared_by(item):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def shared_by(item: pytest.Item) -> str | None:
+    """The name of the case or the module whose tests share something, if any."""
+    case = getattr(item, "callspec", None) and item.callspec.params.get("case")  # type: ignore[attr-defined]
+    if case is not None:
+        return str(case)
+    fixtures = item._fixtureinfo.name2fixturedefs.values()  # type: ignore[attr-defined]
+    return item.nodeid.split("::")[0] if any(each[-1].scope == "module" for each in fixtures) else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Why tests were skipped, and what would unskip them, one line a reason."""
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", [])
+    )
+    for reason, number in reasons.most_common():
+        terminalreporter.write_line(f"{number} skipped: {reason}")
+
+
 @pytest.fixture(scope="session")
 def digits() -> Splits:
     return load("digits")
 
 
+Shared = Callable[[str, Callable[[Path], object]], Path]
+
+
 @pytest.fixture(scope="session")
-def run(digits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
+    """`shared(name, make)`: a copy of a folder that is made once in a session, by the process that needs it first."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+
+    def get(name: str, make: Callable[[Path], object]) -> Path:
+        with FileLock(folder / f"{name}.lock"):
+            if not (folder / f"{name}.made").exists():
+                make(folder / name)
+                (folder / f"{name}.made").touch()
+        return Path(shutil.copytree(folder / name, tmp_path_factory.mktemp("runs") / name))
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def run(digits: Splits, shared: Shared) -> Run:
     """A briefly trained conditional model of digits."""
-    out = tmp_path_factory.mktemp("runs") / "cvae"
-    return train("cvae", digits, out, images=40_000, **SMALL)
+    return Run.open(shared("cvae", lambda out: train("cvae", digits, out, images=40_000, **SMALL)))
 
 
 @pytest.fixture(scope="session")
-def unconditional(digits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def unconditional(digits: Splits, shared: Shared) -> Run:
     """A hardly trained model of digits that cannot be asked for any."""
-    return train("vae", digits, tmp_path_factory.mktemp("runs") / "vae", images=1_000, **SMALL)
+    return Run.open(shared("vae", lambda out: train("vae", digits, out, images=1_000, **SMALL)))
 
 
 @pytest.fixture(scope="session")
-def points(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def points(shared: Shared) -> Run:
     """A hardly trained model of the mixture: vectors, every kind of attribute, which may stay free."""
-    out = tmp_path_factory.mktemp("runs") / "mixture"
-    return train("cvae", load("mixture"), out, embedding=8, images=3_000, **SMALL)
+    data = load("mixture")
+    return Run.open(shared("mixture", lambda out: train("cvae", data, out, embedding=8, images=3_000, **SMALL)))
 
 
 @pytest.fixture(scope="session")
-def flow(digits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def flow(digits: Splits, shared: Shared) -> Run:
     """A hardly trained flow of digits."""
-    out = tmp_path_factory.mktemp("runs") / "flow"
-    return train("flow", digits, out, images=1_000, **FLOW)
+    return Run.open(shared("flow", lambda out: train("flow", digits, out, images=1_000, **FLOW)))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from condgen.models.protocols import HasLikelihood
 from condgen.rng import Rng
 from condgen.schema import Condition
 
+pytestmark = pytest.mark.statistical
+
 WORLD = Mixture()
 DENSE = {"channels": 32, "depth": 2, "latent": 2}
 

@@ -6,6 +6,7 @@ A new model is tested by being in FAMILIES: what it must show follows from its c
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
@@ -40,11 +41,12 @@ class Case:
 DISCOVERING = ("infogan",)  # attributes of their own
 EASIER: dict[str, dict[str, str | int | float]] = {
     "infogan": {"values": 4, "continuous": 1, "info_weight": 1.0, "continuous_weight": 1.0},
-    "meanflow": {"share": 0.25, "steps": 8, "condition_dropout": 0.05},  # short steps, which are learned first
     "reacgan": {"margin": 1.0},  # else a world as easy as these leaves nothing to learn
 }
-LONGER = {"flow": {"steps": 300}, "meanflow": {"steps": 300}}  # every noise level has to be learned
-MOVING = ("meanflow",)  # its target is what it predicts itself, so it learns slowly
+LONGER: dict[str, dict[str, Any]] = {
+    "flow": {"steps": 300},  # every noise level has to be learned
+    "meanflow": {"steps": 300, "lr": 2e-3},  # it learns from its own derivative, which a high rate lets grow
+}
 VARIATIONAL = ("cvae",)  # quick to train, so every kind of attribute in images too
 
 
@@ -125,9 +127,10 @@ def test_samples_have_the_shape_of_the_data(case: Case) -> None:
     assert case.space == "vector" or (x.min() >= 0 and x.max() <= 1)
 
 
-STEADY = [c for c in CASES if "loss" not in keyword_arguments(FAMILIES[c.name].builder) and c.name not in MOVING]
+STEADY = [c for c in CASES if "loss" not in keyword_arguments(FAMILIES[c.name].builder)]
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("case", STEADY, ids=str)
 def test_loss_falls(case: Case) -> None:
     assert trained(case).last < trained(case).first - 0.03
@@ -165,6 +168,7 @@ CONDITIONAL = [c for c in CASES if "mechanism" in keyword_arguments(FAMILIES[c.n
 LABELLED = [c for c in CONDITIONAL if c.name not in DISCOVERING]
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("case", LABELLED, ids=str)
 def test_each_attribute_moves_what_it_names(case: Case) -> None:
     """Change one attribute: the samples move towards the world under the new condition, not just somewhere."""
@@ -175,9 +179,10 @@ def test_each_attribute_moves_what_it_names(case: Case) -> None:
         moved = sampled(model, after, range(64)) - sampled(model, before, range(64))
         wanted = observations(after, case.space) - observations(before, case.space)
         agreement = torch.nn.functional.cosine_similarity(moved.flatten(), wanted.flatten(), dim=0)
-        assert agreement > (0.2 if case.name in MOVING else 0.5), (a.name, float(agreement))
+        assert agreement > 0.5, (a.name, float(agreement))
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("case", CONDITIONAL, ids=str)
 def test_severed_condition_is_detected(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     found = trained(case)
@@ -204,6 +209,7 @@ def test_free_attributes_are_encoded_or_refused_but_never_taken_for_zero(case: C
             sampled(model, free, range(3))
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_models_that_encode_reconstruct_better_than_the_mean(case: Case) -> None:
     model, condition = trained(case).model, conditions(case.kind, 64, seed=6)
@@ -215,6 +221,7 @@ def test_models_that_encode_reconstruct_better_than_the_mean(case: Case) -> None
     assert error < (x - x.mean(0)).square().mean()
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("case", [c for c in CASES if c.name in DISCOVERING], ids=str)
 def test_discovered_codes_can_be_read_from_what_was_generated(case: Case) -> None:
     model, wanted = trained(case).model, asked(case, 200, seed=7)

@@ -13,6 +13,8 @@ from condgen.models import build
 from condgen.rng import Rng
 from tests.conformance.training import train
 
+pytestmark = pytest.mark.statistical
+
 WORLD = Overlap()
 TRUE_BEYOND = 0.159  # share of a class on the other side of the boundary
 

@@ -1,11 +1,14 @@
 """The shortest possible training loop, for models of any number of players."""
 
+import os
+
 import torch
 from torch import Tensor
 
 from condgen.models import Model
 from condgen.schema import Condition
 
+BF16 = os.environ.get("CONDGEN_TEST_PRECISION") == "bf16"  # a variation of `make robust`
 ADVERSARIAL = {"steps": 240, "lr": 4e-3, "momentum": 0.0}
 
 
@@ -28,7 +31,8 @@ def train(
     for step in range(steps):
         index = torch.arange(step * batch, (step + 1) * batch) % len(x)
         for name, optimiser in optimisers.items():
-            loss = model(x[index], condition[index], name)["loss"]
+            with torch.autocast("cpu", torch.bfloat16, enabled=BF16):
+                loss = model(x[index], condition[index], name)["loss"]
             optimiser.zero_grad()
             loss.backward(inputs=[p for group in optimiser.param_groups for p in group["params"]])
             for group in optimiser.param_groups:

@@ -17,6 +17,8 @@ from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from tests.evaluation import liars
 
+pytestmark = pytest.mark.statistical
+
 BRIEF = EvaluationConfig(samples=2_500, pairs=500, useful=15_000)
 
 

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from condgen.data import Dataset, Splits
@@ -6,6 +7,7 @@ from condgen.inspection.labels import check_inspected, check_labels, confident_j
 from condgen.schema import Categorical, Condition, Continuous, Flag, Schema
 
 
+@pytest.mark.statistical
 def test_a_tenth_of_the_digits_mislabelled_is_estimated_and_the_suspects_are_they(digits: Splits) -> None:
     data = digits.train[:1000]
     rng = torch.Generator().manual_seed(0)

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import torch
 from condgen.conditioning import MECHANISMS, Encoded
@@ -23,6 +25,7 @@ for backbone in ("unet", "transformer"):
 """
 
 
+@pytest.mark.slow
 def test_a_flows_network_is_one_graph_under_every_mechanism() -> None:
     """In a process of its own: the runtime type checks of the tests cannot be traced."""
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)

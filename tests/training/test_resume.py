@@ -88,6 +88,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_killed_again_and_again(whole: Path, tmp_path: Path) -> None:
     out, moments = tmp_path / "killed", random.Random(0)
     process = start_training(out)
@@ -115,6 +116,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_goes_on(whole: Path, tmp_path: Path)
     assert_log_has_no_doubles(out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "family",
     [

@@ -712,7 +712,7 @@ def test_runs_of_one_process_may_differ_in_precision(tmp_path: Path) -> None:
         assert training.accelerator.mixed_precision == precision
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU can do it")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has this precision; run on a machine without one")
 def test_a_precision_that_the_machine_lacks_is_said_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="precision fp16 cannot be used on cpu; choose bf16"):
         trainer(tmp_path, precision="fp16")

@@ -19,7 +19,7 @@ from tests.data.test_sources import (
     image,
 )
 
-datasets = pytest.importorskip("datasets")
+datasets = pytest.importorskip("datasets", reason="no Hub datasets; install condgen[hub]")
 
 
 @pytest.fixture(autouse=True)

@@ -94,16 +94,17 @@ def pictures(folder: Path, n: int) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_an_inspection_killed_at_any_moment_leaves_what_an_undisturbed_one_leaves(tmp_path: Path) -> None:
     data, out = pictures(tmp_path / "data", 60), tmp_path / "out"
     script = (
-        "import sys; from condgen.data.inspection import inspect; from condgen.evaluation.inspected import save\n"
+        "import sys; from condgen.inspection import inspect; from condgen.pages.inspection_files import save\n"
         "print('ready', flush=True); from pathlib import Path; save(inspect(sys.argv[1]), (), Path(sys.argv[2]))"
     )
     for moment in (0.02, 0.3):
         victim = subprocess.Popen([sys.executable, "-c", script, str(data), str(out)], stdout=subprocess.PIPE)
         assert victim.stdout is not None
-        victim.stdout.readline()
+        assert victim.stdout.readline() == b"ready\n"
         time.sleep(moment)
         os.kill(victim.pid, signal.SIGKILL)
         victim.communicate()

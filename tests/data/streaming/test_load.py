@@ -66,7 +66,7 @@ def parquet_folder(folder: Path) -> str:
 
 
 def hub_folder(folder: Path) -> str:
-    pytest.importorskip("datasets")
+    pytest.importorskip("datasets", reason="no Hub datasets; install condgen[hub]")
     return f"hf:{parquet_folder(folder)}"
 
 

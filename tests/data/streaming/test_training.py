@@ -34,6 +34,7 @@ def training(source: Path, out: Path, images: int) -> list[Any]:
     return ["train", source, "--stream", "--sample", 200, "--buffer", 64, "--images", images, "--out", out, *SET]
 
 
+@pytest.mark.slow
 def test_a_streamed_run_is_killed_resumed_sampled_and_found_again(tmp_path: Path, command: Command) -> None:
     source, killed, whole = tars(tmp_path / "data"), tmp_path / "killed", tmp_path / "whole"
     status, _ = stop(start(*training(source, killed, 2_500)), killed, 500, signal.SIGKILL)

@@ -111,6 +111,7 @@ def test_linked_attributes_go_together_as_often_as_asked(each: World) -> None:
             assert share == pytest.approx(correlation + (1 - correlation) * chance, abs=0.06)
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize(
     ("each", "images"), [(Shapes(size=16), 20_000), (Portraits(size=16), 20_000), (ColoredDigits(), 20_000)]
 )

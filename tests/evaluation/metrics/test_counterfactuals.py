@@ -9,6 +9,8 @@ from condgen.evaluation.judge.judge import Judge, train_judge
 from condgen.evaluation.metrics.counterfactuals import Counterfactuals, leakage, swap
 from condgen.schema import Categorical, Condition, Continuous, Flag, LabelDistribution, Schema
 
+pytestmark = pytest.mark.statistical
+
 SCHEMA = Schema(
     attributes=(
         Flag(name="a"),

@@ -13,6 +13,8 @@ from condgen.runs.editing import EditOptions
 from condgen.runs.run import Run
 from condgen.schema import Condition, Continuous, Flag, Schema
 
+pytestmark = pytest.mark.statistical
+
 N = 300
 SCHEMA = Schema(attributes=(Flag(name="a"), Flag(name="b"), Continuous(name="d", low=0, high=10)))
 

@@ -11,6 +11,8 @@ from condgen.evaluation.judge.judge import Judge, Reading, train_judge
 from condgen.evaluation.metrics.obedience import Obedience, absent_combinations, named_codes, obedience
 from condgen.schema import Categorical, Condition, Continuous, Flag, LabelDistribution, Schema
 
+pytestmark = pytest.mark.statistical
+
 WORLD = Mixture()
 
 

@@ -7,6 +7,8 @@ from condgen.evaluation.metrics.usefulness import Usefulness, usefulness
 from condgen.runs.samples import Samples
 from condgen.schema import Condition
 
+pytestmark = pytest.mark.statistical
+
 WORLD = Mixture()
 IMAGES = 30_000
 

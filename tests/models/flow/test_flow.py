@@ -76,12 +76,14 @@ def test_the_loss_weighs_times_as_the_prediction_says() -> None:
         torch.testing.assert_close(model.transport.matching(data, noise, t, c)["loss"], literal)
 
 
+@pytest.mark.statistical
 def test_samples_follow_the_conditionals() -> None:
     x, wanted = sampled(), points(sides(2000))
     assert float((x - wanted).mean().abs()) < 0.1
     assert float((x - wanted).std()) == pytest.approx(0.5, abs=0.1)
 
 
+@pytest.mark.statistical
 def test_the_likelihood_is_that_of_the_data() -> None:
     condition = sides(500)
     x = points(condition) + 0.5 * torch.randn(500, 2, generator=torch.Generator().manual_seed(1))
@@ -91,23 +93,27 @@ def test_the_likelihood_is_that_of_the_data() -> None:
     assert (trained().log_likelihood(x, wrong) < trained().log_likelihood(x, condition)).float().mean() > 0.98
 
 
+@pytest.mark.statistical
 def test_guidance_moves_samples_away_from_the_other_class() -> None:
     towards = torch.where(sides(2000).values["side"] > 0, 1.0, -1.0)[:, None]
     means = [float((sampled(Guidance(w)) * towards).mean()) for w in (0.0, 1.0, 3.0)]
     assert means[0] < 1 < means[1] < means[2]
 
 
+@pytest.mark.statistical
 def test_negative_guidance_leaves_for_the_other_class() -> None:
     x = sampled(Guidance(-1.0))
     assert ((x - points(sides(2000))).abs() > 3).all(1).float().mean() > 0.7
 
 
+@pytest.mark.statistical
 def test_what_is_left_free_comes_from_both_classes() -> None:
     x = sampled(condition=Condition.free(SIDE, 2000))
     assert 0.4 < (x[:, 0] > 0).float().mean() < 0.6
     assert (x.abs() > 1).all(1).float().mean() > 0.9
 
 
+@pytest.mark.statistical
 @pytest.mark.parametrize("sampler", ["euler", "heun", "dpm", "dopri"])
 def test_every_sampler_can_be_asked_for(sampler: str) -> None:
     with torch.no_grad():
@@ -115,6 +121,7 @@ def test_every_sampler_can_be_asked_for(sampler: str) -> None:
     assert ((x - points(sides(200))).abs() < 2).all(1).float().mean() > 0.97
 
 
+@pytest.mark.statistical
 def test_noise_and_data_are_each_others_inverse() -> None:
     condition = sides(100)
     x = points(condition) + 0.5 * torch.randn(100, 2)
@@ -125,6 +132,7 @@ def test_noise_and_data_are_each_others_inverse() -> None:
     assert float(noise.std()) == pytest.approx(1, abs=0.2)
 
 
+@pytest.mark.statistical
 def test_edits_change_what_is_asked_and_keep_the_rest() -> None:
     condition = sides(100)
     x = points(condition) + 0.5 * torch.randn(100, 2, generator=torch.Generator().manual_seed(2))
@@ -136,6 +144,7 @@ def test_edits_change_what_is_asked_and_keep_the_rest() -> None:
     assert kept > 0.8
 
 
+@pytest.mark.statistical
 def test_inpainting_keeps_what_is_known_and_fits_the_rest_to_it() -> None:
     free = Condition.free(SIDE, 200)
     x = torch.where(torch.arange(200)[:, None] % 2 > 0, 3.0, -3.0).expand(-1, 2)
@@ -246,6 +255,7 @@ def test_images_of_any_size_divisible_by_four(backbone: str) -> None:
             assert model.sample(condition, Rng(range(3)), steps=1).shape == (3, *shape)  # type: ignore[call-arg]
 
 
+@pytest.mark.statistical
 def test_an_image_flow_learns_a_tiny_world() -> None:
     torch.manual_seed(0)
     condition = conditions("all", 512)

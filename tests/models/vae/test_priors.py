@@ -205,6 +205,7 @@ def test_the_fitted_flow_draws_what_it_was_fitted_to() -> None:
         torch.testing.assert_close(z[kind::2].std(0), SPREAD, atol=0.15, rtol=0)
 
 
+@pytest.mark.statistical
 def test_the_fitted_flows_log_prob_is_the_density_of_what_it_was_fitted_to() -> None:
     c, truth = of_kinds(1000)
     z = truth.sample()

@@ -16,7 +16,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -271,10 +270,10 @@ def _working(images: Sequence[EncodedImage], fit: Fit, pixels: Path, done: set[i
 
     count = max(16, min(1_024, CHUNK // fit.bytes))  # a small loss when killed, a small part of the whole
     starts = [start for start in range(0, len(images), count) if start not in done]
-    me = os.getpid()
-    jobs = (delayed(_write_for)(me, pixels, start, list(images[start : start + count]), fit) for start in starts)
+    jobs = (delayed(_write)(pixels, start, list(images[start : start + count]), fit) for start in starts)
+    together = Parallel(n_jobs=-1, return_as="generator_unordered", initializer=_end_with, initargs=(os.getpid(),))
     try:
-        yield from Parallel(n_jobs=-1, return_as="generator_unordered")(jobs)
+        yield from together(jobs)
     except BrokenProcessPool:
         raise DataError(
             "A process that decoded images was killed, most likely because memory ran out. Do the same again, and "
@@ -282,22 +281,15 @@ def _working(images: Sequence[EncodedImage], fit: Fit, pixels: Path, done: set[i
         ) from None
 
 
-def _write_for(parent: int, pixels: Path, start: int, images: list[EncodedImage], fit: Fit) -> Chunk:
-    _end_with(parent)
-    return _write(pixels, start, images, fit)
-
-
-@cache
 def _end_with(parent: int) -> None:
-    """Let this process end soon after the one that it works for, even if that one is killed."""
+    """Let this process end soon after the one that it works for, even if that one is killed before it gives work."""
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(0.5)
         os._exit(1)
 
-    if os.getppid() == parent:
-        threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _write(pixels: Path, start: int, images: list[EncodedImage], fit: Fit) -> Chunk:

@@ -1,0 +1,66 @@
+"""The package declares what it imports."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+
+
+def canonical(requirement: str) -> str:
+    name = re.match(r"[\w.-]+", requirement)
+    assert name is not None
+    return re.sub(r"[-_.]+", "-", name.group()).lower()
+
+
+BROUGHT = {"pydantic-core"}  # by pydantic, in the version that it needs
+INDIRECT = {"tensorboard"}  # imported by torch.utils.tensorboard
+REQUIRED = {canonical(each) for each in PROJECT["dependencies"]}
+OPTIONAL = {canonical(each) for extra in PROJECT["optional-dependencies"].values() for each in extra}
+
+
+def imported(body: list[ast.stmt], inside: bool = False) -> Iterator[tuple[str, bool]]:
+    """Names of packages that are imported, and whether only inside a function, but not those for type checkers."""
+    for node in body:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((alias.name.split(".")[0], inside) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield str(node.module).split(".")[0], inside
+        within = inside or isinstance(node, ast.FunctionDef)
+        for part in ("body", "orelse", "finalbody"):
+            yield from imported(getattr(node, part, []), within)
+        for handler in getattr(node, "handlers", []):
+            yield from imported(handler.body, within)
+
+
+def distributions(package: str) -> set[str]:
+    return {canonical(name) for name in packages_distributions().get(package, [package])}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT / "src")))
+def test_what_a_module_imports_is_declared(path: Path) -> None:
+    """At its top a required dependency; inside a function an optional one will do."""
+    found = imported(ast.parse(path.read_text()).body)
+    others = {(name, inside) for name, inside in found if name not in sys.stdlib_module_names | {"condgen"}}
+    undeclared = {
+        name
+        for name, inside in others
+        if not distributions(name) & (REQUIRED | BROUGHT | (OPTIONAL if inside else set()))
+    }
+    assert undeclared == set()
+
+
+def test_every_required_dependency_is_imported_somewhere() -> None:
+    found = {name for path in SOURCES for name, _ in imported(ast.parse(path.read_text()).body)}
+    used = set().union(*map(distributions, found))
+    assert REQUIRED - used == INDIRECT
