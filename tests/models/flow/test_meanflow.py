@@ -23,8 +23,8 @@ def sides(n: int) -> Condition:
     return Condition(SIDE, {"side": (torch.arange(n) % 2).float()}, torch.ones(n, 1, dtype=torch.bool))
 
 
-def points(condition: Condition) -> Tensor:
-    return (condition.values["side"] * 6 - 3)[:, None].expand(-1, 2)
+def points(condition: Condition, far: float = 3) -> Tensor:
+    return (condition.values["side"] * 2 * far - far)[:, None].expand(-1, 2)
 
 
 def small(**arguments: object) -> MeanFlow:
@@ -109,23 +109,23 @@ def test_the_loss_divides_each_error_by_itself_so_that_none_decides_alone() -> N
 @cache
 @torch.enable_grad()
 def trained(guidance: float = 1.0) -> MeanFlow:
-    """x ~ N(±3, 0.5² I) in two dimensions."""
+    """x ~ N(±2, I) in two dimensions: the spread, which the longest steps learn last, is half of what there is."""
     torch.manual_seed(0)
     condition = sides(2048)
-    x = points(condition) + 0.5 * torch.randn(2048, 2)
+    x = points(condition, 2) + torch.randn(2048, 2)
     model = small(channels=32, embedding=16, guidance=guidance).train()
-    train(model, x, condition, steps=600, batch=128, lr=3e-3)
+    train(model, x, condition, steps=600, batch=256, lr=3e-3)
     return model.eval().requires_grad_(False)
 
 
 @pytest.mark.statistical
 @pytest.mark.parametrize("steps", [1, 4])
 def test_samples_follow_the_conditionals_in_one_step_and_in_several(steps: int) -> None:
-    x, wanted = trained().sample(sides(1000), Rng(range(1000)), steps=steps), points(sides(1000))
-    near = ((x - wanted).abs() < 2).all(1)  # a class's own points, 4 standard deviations around
-    assert near.float().mean() > 0.9
-    assert (x - wanted)[near].mean().abs() < 0.2
-    assert float((x - wanted)[near].std()) == pytest.approx(0.5, abs=0.2)
+    x, wanted = trained().sample(sides(1000), Rng(range(1000)), steps=steps), points(sides(1000), 2)
+    assert ((x > 0) == (wanted > 0)).float().mean() > 0.9
+    for side in (0, 1):
+        assert (x - wanted)[side::2].mean().abs() < 0.4
+    assert float((x - wanted).std()) == pytest.approx(1, abs=0.4)
 
 
 def test_one_step_is_one_evaluation_and_the_default() -> None:
@@ -145,7 +145,7 @@ def test_a_step_of_no_length_is_the_velocity_of_the_data() -> None:
     """At x_t, known in closed form: E[x − ε | x_t] for Gaussian data of one class."""
     model, c = trained(), sides(200)
     scale = model.standardise.scale
-    mean, spread = model.standardise(points(c)), 0.5 / scale
+    mean, spread = model.standardise(points(c, 2)), 1 / scale
     t = torch.full((200,), 0.6)
     x_t = 0.6 * (mean + spread * torch.randn(200, 2)) + 0.4 * torch.randn(200, 2)
     beyond = (x_t - 0.6 * mean) / ((0.6 * spread).square() + 0.4**2)

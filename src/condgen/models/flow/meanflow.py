@@ -32,7 +32,7 @@ from condgen.rng import Rng
 from condgen.schema import Condition, Schema
 
 WHOLE = 1 / 3  # of the longer steps go the whole way at once
-SCATTER = 1.0  # γ where velocities are those of single observations, which differ by about 1 from their mean
+SCATTER = 3.0  # γ above the 1 to 2 by which the squared velocities of single observations scatter around their mean
 EXACT = 1e-3  # γ where a teacher tells the mean itself
 
 
@@ -118,7 +118,7 @@ class MeanFlow(Model):
         The logarithm divides each error's gradient by the error itself plus γ, the adaptive weight of eq. 22. Below
         what single observations scatter, γ would make the loss look for their mode instead of their mean, and in few
         dimensions nothing was learned: in the tiny world of three numbers, samples followed a changed request with a
-        cosine of 0.1 at γ = 0.001 and of 0.98 at γ = 1.
+        cosine of 0.1 at γ = 0.001 and of 0.98 at γ = 3.
         """
         if self.training:
             self.standardise.observe(x)
