@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SMALL = ("--set", "channels=8", "--set", "depth=1", "--set", "batch=64", "--set", "previews=0")
-BRIEF = ("--samples", "200", "--pairs", "50", "--useful", "0", "--edits", "0", "--latents", "0")
+BRIEF = ("--samples", "200", "--pairs", "50", "--useful", "0")
 COMMANDS: tuple[tuple[str, ...], ...] = (
     ("datasets",),
     ("presets",),
@@ -30,7 +30,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("sample", "cvae", "a 7", "-n", "2", "--out", "sevens"),
     ("edit", "cvae", "sevens/000000.png", "a 3", "--from", "a 7", "--out", "threes"),
     ("gallery", "cvae", "--out", "gallery.html"),
-    ("evaluate", "cvae", *BRIEF),
+    ("evaluate", "cvae", *BRIEF, "--edits", "0", "--latents", "0"),
     ("doctor", "cvae"),
     ("train", "digits", "--model", "flow", "--images", "1000", "--out", "flow", *SMALL),
     ("distill", "flow", "--budget", "3s", "--out", "quick"),
