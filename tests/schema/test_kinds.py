@@ -82,6 +82,30 @@ def test_codes_have_their_shape_and_finite_encodings(a: Attribute, seed: int) ->
 
 
 @every_kind
+@few
+@some_seed
+def test_codes_are_found_again_from_their_encoding(a: Attribute, seed: int) -> None:
+    codes = uniform(a, seed)
+    assert close(a, a.decode(a.encode(codes)), codes)
+
+
+@every_kind
+def test_a_sweep_goes_through_different_values_that_can_be_asked_for(a: Attribute) -> None:
+    codes = uniform(a, 2)
+    swept = a.sweep(codes, torch.ones(N), 5)
+    assert 2 <= len(swept) <= 5
+    assert swept.shape[1:] == a.shape
+    assert (a.error(swept[:1], swept[1:]) > 0).all()
+    for code in swept.tolist():
+        assert a.constraints("=", a.format(code))
+    for text in a.ranges(3):
+        assert a.constraints("=", text)
+    assert len(a.ranges(3)) == (3 if a.limits else 0)
+    assert not (a.limits and a.choices)
+    assert a.recognised("7 distinct things", ["x", "y"]).endswith(f"→ {a.kind}")
+
+
+@every_kind
 def test_the_stated_size_of_encodings_is_theirs(a: Attribute) -> None:
     encoded = a.encode(uniform(a, 0, n=4_000))
     assert encoded.square().mean().sqrt().item() == pytest.approx(a.rms, rel=0.05)

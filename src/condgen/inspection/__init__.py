@@ -139,7 +139,7 @@ def _plain(b: Balance) -> dict[str, Any]:
     """What applies to the attribute's kind, and what is known of it."""
     always = {"name": b.name, "kind": b.kind, "why": b.why, "missing": b.missing}
     words = {"synonyms": list(b.synonyms), "aliases": dict(b.aliases)}
-    if b.kind == "continuous":
+    if not b.counts:
         spread = {"low": b.low, "high": b.high, "quartiles": list(b.quartiles), "histogram": list(b.histogram)}
         return always | words | spread
     return always | words | {"counts": dict(b.counts), "evenness": round(b.evenness, 4)}

@@ -174,12 +174,12 @@ def worth_learning(balance: Sequence[Balance], associations: Sequence[Associatio
 
 def _learnable(b: Balance) -> bool:
     fewest = sorted(b.counts.values())[len(b.counts) // 4] if len(b.counts) > 3 else min(b.counts.values(), default=0)
-    return b.known > 0 and (b.kind == "continuous" or fewest >= FEW_EXAMPLES or len(b.counts) == 0)
+    return b.known > 0 and (not b.counts or fewest >= FEW_EXAMPLES)
 
 
 def _spread(b: Balance) -> float:
     """How evenly an attribute is spread, to a twentieth: near equals stay in order. Numbers count as even."""
-    return 1.0 if b.kind == "continuous" else round(20 * b.evenness) / 20
+    return 1.0 if not b.counts else round(20 * b.evenness) / 20
 
 
 def command(source: str, options: Sequence[str], chosen: Sequence[str], every: bool) -> str:

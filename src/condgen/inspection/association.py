@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from condgen.schema import Attribute, Condition, Continuous
+from condgen.schema import Attribute, Condition
 
-MOST_VALUES = 100  # attributes of more values take no part: there are too few rows per pair of values
+MOST_VALUES = 100  # attributes of more values take no part, as there are too few rows per pair; nor do rows of numbers
 BLOCK = 20_000_000  # numbers of X that are held at once
 RARE = 0.2  # a pair of values is rare below this share of what independence would give
 EXPECTED = 5.0  # pairs of values that independence would give fewer rows are not missed when absent
@@ -60,13 +60,13 @@ class CoOccurrence:
 
 def co_occurrence(condition: Condition) -> CoOccurrence:
     """What goes with what, the strongest associations and the most sorely missed pairs of values first."""
-    attributes = [a for a in condition.schema if isinstance(a, Continuous) or len(a.choices) <= MOST_VALUES]
+    attributes = [a for a in condition.schema if a.limits or 0 < len(a.choices) <= MOST_VALUES]
     sums, place = _sums(condition, attributes)
     found, pairs = [], []
     for a, b in combinations(attributes, 2):
         block = sums[place[a.name], place[b.name]]
         found.append(_associated(a, b, block, sums[place[a.name], place[a.name]]))
-        if not isinstance(a, Continuous) and not isinstance(b, Continuous):
+        if a.choices and b.choices:
             pairs += list(_pairs(a, b, block))
     found.sort(key=lambda each: -each.strength)
     possible, present = _combinations(condition)
@@ -79,7 +79,7 @@ def _sums(condition: Condition, attributes: Sequence[Attribute]) -> tuple[Sums, 
     """XᵀX, and the columns of each attribute."""
     place, width = {}, 0
     for a in attributes:
-        columns = 3 if isinstance(a, Continuous) else len(a.choices)
+        columns = len(a.choices) or 3
         place[a.name], width = slice(width, width + columns), width + columns
     sums = torch.zeros(width, width, dtype=torch.float64)
     if not attributes:
@@ -94,21 +94,21 @@ def _sums(condition: Condition, attributes: Sequence[Attribute]) -> tuple[Sums, 
 def _columns(a: Attribute, part: Condition) -> Float[Tensor, "n column"]:
     """One-hot values, or presence, value and square of numbers scaled to [−1, 1]; zero where missing."""
     given = part.given(a.name).float()[:, None]
-    codes = torch.where(given[:, 0] > 0, part.values[a.name], torch.zeros(()))
-    if isinstance(a, Continuous):
+    codes = part.codes(a.name)
+    if not a.choices:
         x = a.encode(codes)
         return torch.cat([torch.ones_like(x), x, x.square()], dim=1) * given
     return torch.nn.functional.one_hot(codes.long(), len(a.choices)).float() * given
 
 
 def _associated(a: Attribute, b: Attribute, block: Tensor, own: Tensor) -> Association:
-    if isinstance(a, Continuous) and isinstance(b, Continuous):
+    if not a.choices and not b.choices:
         r = _correlation(block)
         sentence = f"{b.name} {'rises' if r > 0 else 'falls'} with {a.name}."
         return Association(a.name, b.name, "correlation", abs(r), sentence, ())
-    if isinstance(a, Continuous):
+    if not a.choices:
         return _ratio(b, a, block.T)
-    if isinstance(b, Continuous):
+    if not b.choices:
         return _ratio(a, b, block)
     table = tuple(tuple(round(n) for n in row) for row in block.tolist())
     return Association(a.name, b.name, "Cramér's V", cramers_v(block), _together(a, b, block), table)
@@ -132,14 +132,12 @@ def _together(a: Attribute, b: Attribute, table: Float[Tensor, "row column"]) ->
     n = table.sum().clamp(min=1)
     expected = table.sum(1, keepdim=True) * table.sum(0) / n
     row, column = divmod(int(((table - expected) / expected.clamp(min=1).sqrt()).argmax()), table.shape[1])
-    assert not isinstance(a, Continuous)
-    assert not isinstance(b, Continuous)
     share, base = table[row, column] / table[row].sum().clamp(min=1), table[:, column].sum() / n
     this, that = f"{a.name}={a.choices[row]}", f"{b.name}={b.choices[column]}"
     return f"{100 * float(share):.0f} % of {this} have {that}, against {100 * float(base):.0f} % of all."
 
 
-def _ratio(a: Attribute, number: Continuous, block: Float[Tensor, "value 3"]) -> Association:
+def _ratio(a: Attribute, number: Attribute, block: Float[Tensor, "value 3"]) -> Association:
     """The correlation ratio η: the share of a number's spread that lies between the values, as a root."""
     n, x, square = block.unbind(1)
     total, mean = n.sum().clamp(min=1), x / n.clamp(min=1)
@@ -150,21 +148,20 @@ def _ratio(a: Attribute, number: Continuous, block: Float[Tensor, "value 3"]) ->
     return Association(a.name, number.name, "correlation ratio", strength, _means(a, number, n, mean), ())
 
 
-def _means(a: Attribute, number: Continuous, n: Tensor, mean: Tensor) -> str:
+def _means(a: Attribute, number: Attribute, n: Tensor, mean: Tensor) -> str:
     enough = (n >= min(EXPECTED, float(n.max()))).nonzero()[:, 0]
     order = enough[mean[enough].argsort()].tolist()
-    assert not isinstance(a, Continuous)
 
     def said(k: int) -> str:
-        value = number.low + (float(mean[k]) + 1) / 2 * (number.high - number.low)
+        value = float(number.decode(mean[k].float().view(1, 1)))
         return f"{_rounded(value, number)} where {a.name}={a.choices[k]}"
 
     return f"{number.name} is on average {said(order[0])} and {said(order[-1])}."
 
 
-def _rounded(value: float, number: Continuous) -> str:
+def _rounded(value: float, number: Attribute) -> str:
     """To a hundredth of the range: 1994 of years, 0.37 of shares."""
-    digits = max(0, 2 - math.floor(math.log10(number.high - number.low)))
+    digits = max(0, 2 - math.floor(math.log10(number.span)))
     return f"{value:.{digits}f}".rstrip("0").rstrip(".") if digits else f"{value:.0f}"
 
 
@@ -179,8 +176,6 @@ def _correlation(block: Float[Tensor, "3 3"]) -> float:
 
 def _pairs(a: Attribute, b: Attribute, table: Float[Tensor, "row column"]) -> Iterator[Pair]:
     """The pairs of values that occur less than a fifth as often as independence says, or never."""
-    assert not isinstance(a, Continuous)
-    assert not isinstance(b, Continuous)
     expected = table.sum(1, keepdim=True) * table.sum(0) / table.sum().clamp(min=1)
     scarce = (expected >= EXPECTED) & (table < RARE * expected)
     for i, j in scarce.nonzero().tolist():
@@ -190,7 +185,7 @@ def _pairs(a: Attribute, b: Attribute, table: Float[Tensor, "row column"]) -> It
 
 def _combinations(condition: Condition) -> tuple[int, int]:
     """How many combinations of named values could exist, and how many do."""
-    named = [a for a in condition.schema if not isinstance(a, Continuous)]
+    named = condition.schema.discrete
     if not named:
         return 0, 0
     complete = torch.stack([condition.given(a.name) for a in named], dim=1).all(1)

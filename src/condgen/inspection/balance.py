@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from condgen.data.dataset import Dataset
-from condgen.schema import Attribute, Continuous
+from condgen.schema import Attribute
 
 BINS = 20
 MOST_SORTED = 1_000_000  # numbers beyond this are quartered by a regular sample of them
@@ -19,8 +19,8 @@ MOST_SORTED = 1_000_000  # numbers beyond this are quartered by a regular sample
 class Balance:
     """An attribute and how its values are spread over the training part.
 
-    counts: per named value, in the order of their codes; empty for numbers. quartiles: of numbers, five from the least
-    to the greatest. histogram: counts of numbers in bins of equal width over the attribute's range.
+    counts: per named value, in the order of their codes; empty for what is measured. quartiles: of numbers, five from
+    the least to the greatest. histogram: counts of numbers in bins of equal width over the attribute's range.
     """
 
     name: str
@@ -65,7 +65,7 @@ def _balance(a: Attribute, data: Dataset, why: str) -> Balance:
         known=len(codes),
         synonyms=a.synonyms,
         aliases=a.aliases,
-        **(_numbers(codes, a.low, a.high) if isinstance(a, Continuous) else _named(codes, a.choices)),
+        **(_numbers(codes, *a.limits) if a.limits else _named(codes, a.choices)),
     )
 
 
@@ -75,7 +75,7 @@ def _numbers(codes: Float[Tensor, " n"], low: float, high: float) -> dict[str, A
 
 
 def _named(codes: Float[Tensor, " n"], choices: Sequence[str]) -> dict[str, Any]:
-    counts = dict(zip(choices, _counted(codes, len(choices)), strict=True))
+    counts = dict(zip(choices, _counted(codes, len(choices)), strict=True)) if choices else {}
     return {"counts": counts, "quartiles": (), "histogram": (), "low": None, "high": None}
 
 

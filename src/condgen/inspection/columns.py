@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from condgen.data.infer import NO_ATTRIBUTES
-from condgen.schema import Attribute, Schema
+from condgen.schema import KINDS, Attribute, Schema
 from condgen.schema.column import missing
-from condgen.schema.continuous import FEW
 
+KIND_NAMES = {kind.model_fields["kind"].default for kind in KINDS}
 WORDS = 3  # texts of more words than this, on average, are prose and no names of values
 LIKE_AN_IDENTIFIER = 0.9  # share of distinct values from which a column of whole numbers is suspected to name the rows
 UNASKED = "not among the attributes chosen"
@@ -33,7 +33,7 @@ class Column:
     @property
     def used(self) -> bool:
         """Whether it became an attribute."""
-        return self.role in ("categorical", "flag", "continuous")
+        return self.role in KIND_NAMES
 
     @property
     def suspicious(self) -> bool:
@@ -92,13 +92,9 @@ def _number(value: Any) -> float | None:
 def _kept(a: Attribute, what: str, given: bool, rows: int, present: Mapping[Any, int]) -> tuple[str, str]:
     if given:
         return a.kind, f"{what}; {a.kind} as the schema says"
-    if a.kind == "flag":
-        return a.kind, f"2 values, {' and '.join(map(str, present))} → flag"
-    if a.kind == "continuous":
-        like_id = len(present) > LIKE_AN_IDENTIFIER * rows and rows > 100 and what.endswith("integers")
-        doubt = f"; {DOUBT}" if like_id else ""
-        return a.kind, f"{what}, more than {FEW} → continuous{doubt}"
-    return a.kind, f"{what} → categorical"
+    like_id = len(present) > LIKE_AN_IDENTIFIER * rows and rows > 100 and what.endswith("integers")
+    doubt = f"; {DOUBT}" if like_id and not a.choices else ""
+    return a.kind, a.recognised(what, [str(value) for value in present]) + doubt
 
 
 def _left_out(name: str, what: str, present: Mapping[Any, int], notes: Sequence[str], given: bool) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from condgen.evaluation.judge.judge import train_judge
 from condgen.inspection import Inspection
 from condgen.inspection.material import Encoded, Stored
 from condgen.inspection.scan import spread
-from condgen.schema import Condition, Continuous
+from condgen.schema import Condition
 
 FOLDS = 4
 VIEWS = 12  # times that a judge sees each example: few, since longer training would learn wrong labels by heart
@@ -86,13 +86,13 @@ def held_out_probabilities(
     data: Dataset, *, folds: int = FOLDS, seed: int = 0, **arguments: Any
 ) -> dict[str, Float[Tensor, "n value"]]:
     """Per named attribute, the probability of every value by a judge trained on the other folds."""
-    named = [a.name for a in data.schema if not isinstance(a, Continuous)]
+    named = [a.name for a in data.schema.discrete]
     if not named:
         return {}
     condition = data.condition.select(named)
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
     arguments = {"images": max(VIEWS * len(data), LEAST_SEEN)} | arguments
-    found = {a.name: torch.zeros(len(data), len(a.choices)) for a in condition.schema if not isinstance(a, Continuous)}
+    found = {a.name: torch.zeros(len(data), len(a.choices)) for a in condition.schema}
     for k in range(folds):
         held = order[k::folds]
         rest = torch.cat([order[j::folds] for j in range(folds) if j != k])
@@ -104,7 +104,6 @@ def held_out_probabilities(
 
 def _check(data: Dataset, name: str, p: Float[Tensor, "n value"]) -> LabelCheck:
     attribute = data.schema[name]
-    assert not isinstance(attribute, Continuous)
     rows = data.condition.given(name).nonzero()[:, 0]
     labels, p = data.condition.values[name][rows].long(), p[rows]
     joint, confident = confident_joint(labels, p)

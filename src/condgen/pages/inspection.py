@@ -15,7 +15,7 @@ from condgen.inspection import Association, Balance, Inspection
 from condgen.inspection.labels import LabelCheck
 from condgen.inspection.scan import Duplicates
 from condgen.pages.html import Picture, Sheet, fill
-from condgen.schema import Attribute, Condition, Continuous
+from condgen.schema import Attribute, Condition
 
 PICTURES = 240  # of values, in all
 MOST_PER_VALUE, LEAST_PER_VALUE = 8, 3
@@ -59,7 +59,7 @@ def inspection_page(found: Inspection, checks: Sequence[LabelCheck] = ()) -> str
         copies=_copies(found),
         checks=sorted(checks, key=_noisiest),
         suspects=_suspects(found, checks),
-        choices={a.name: a.choices for a in found.schema if not isinstance(a, Continuous)},
+        choices={a.name: a.choices for a in found.schema.discrete},
     )
 
 
@@ -81,15 +81,16 @@ def _shown(found: Inspection) -> Iterator[Shown]:
 def _values(a: Attribute, condition: Condition) -> Iterator[tuple[str, Bool[Tensor, " n"]]]:
     """Named values in their order, of very many the most frequent; numbers in bands that hold equally many."""
     given, codes = condition.given(a.name), condition.values[a.name]
-    if isinstance(a, Continuous):
+    if a.limits:
         yield from _bands(a, codes, given)
+    if not a.choices:
         return
     counts = torch.bincount(codes[given].long(), minlength=len(a.choices))
     for k in counts.argsort(descending=True, stable=True)[:MOST_VALUES].sort().values.tolist():
         yield a.choices[k], given & (codes.long() == k)
 
 
-def _bands(a: Continuous, codes: Tensor, given: Tensor) -> Iterator[tuple[str, Bool[Tensor, " n"]]]:
+def _bands(a: Attribute, codes: Tensor, given: Tensor) -> Iterator[tuple[str, Bool[Tensor, " n"]]]:
     known = codes[given]
     if not len(known):
         return

@@ -18,7 +18,7 @@ from condgen.models.protocols import Encodes, HasPrior
 from condgen.pages.html import Picture, Sheet
 from condgen.pictures import pil_image
 from condgen.runs.run import Run
-from condgen.schema import Condition, Continuous
+from condgen.schema import Condition
 
 MAX_ROWS, MAX_COLUMNS = 12, 9
 MAX_MISTAKES = 24
@@ -58,7 +58,7 @@ def by_request(made: Dataset) -> Sheet:
 def _requests(asked: Condition) -> Iterator[tuple[str, Int[Tensor, " m"]]]:
     """The text of a request and the first samples that answer it, of the commonest, in the order of their values."""
     distinct, inverse, counts = named_codes(asked).unique(dim=0, return_inverse=True, return_counts=True)
-    named = [a.name for a in asked.schema if not isinstance(a, Continuous)]
+    named = [a.name for a in asked.schema.discrete]
     for k in counts.argsort(descending=True, stable=True)[:MAX_ROWS].sort().values.tolist():
         members = (inverse == k).nonzero()[:MAX_COLUMNS, 0]
         text = asked[members[:1]].select(named).describe()[0] if distinct.shape[1] else "as in the data"
@@ -66,8 +66,8 @@ def _requests(asked: Condition) -> Iterator[tuple[str, Int[Tensor, " m"]]]:
 
 
 def _numbers(asked: Condition) -> list[str]:
-    """What was asked of continuous attributes, per sample."""
-    numbers = [a.name for a in asked.schema if isinstance(a, Continuous)]
+    """What was asked of measured attributes, per sample."""
+    numbers = [a.name for a in asked.schema.measured]
     return asked.select(numbers).describe() if numbers else [""] * len(asked)
 
 

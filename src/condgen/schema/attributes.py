@@ -128,6 +128,10 @@ class Attribute(BaseModel):
     def encode(self, codes: Codes) -> Float[Tensor, "batch width"]:
         """The plain encoding, of numbers of order one."""
 
+    @abstractmethod
+    def decode(self, encoded: Float[Tensor, "batch width"]) -> Codes:
+        """The codes whose plain encoding is nearest."""
+
     @property
     def features_width(self) -> int:
         """Columns of `features`."""
@@ -187,6 +191,25 @@ class Attribute(BaseModel):
         self, codes: Codes, rows: Float[Tensor, "row ..."], given: Bool[Tensor, " row"]
     ) -> Float[Tensor, "batch row"]:
         """Nats by which rows are less likely than others, where these codes are asked for. given: rows that count."""
+
+    # ---- showing
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """The ends of the range, where a value is a single number."""
+        return None
+
+    @abstractmethod
+    def sweep(self, codes: Codes, counts: Float[Tensor, " batch"], most: int) -> Float[Tensor, "value ..."]:
+        """Values to go through when nobody says which, at most so many. counts: how often the data has each code."""
+
+    def ranges(self, n: int) -> list[str]:
+        """Requests for n ranges that cover all values, such as `20..30`; none where values come in no ranges."""
+        return []
+
+    def recognised(self, what: str, values: Sequence[str]) -> str:
+        """Why a column of these distinct values, in short `what`, became an attribute of this kind."""
+        return f"{what} → {self.kind}"
 
     # ---- requests
 

@@ -76,6 +76,10 @@ class Categorical(Discrete):
         """One-hot."""
         return torch.nn.functional.one_hot(codes.long(), len(self.values)).float()
 
+    def decode(self, encoded: Float[Tensor, "batch width"]) -> Codes:
+        """The column with the largest number."""
+        return encoded.argmax(1).float()
+
     @property
     def density(self) -> ChoiceDensity:
         """A softmax over the values."""

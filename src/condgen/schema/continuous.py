@@ -1,7 +1,8 @@
 """Continuous attributes: numbers in the range that the data covers."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -19,6 +20,7 @@ from condgen.schema.ranges import ScaleName, crowded, fitted_range
 FEW = 12  # up to this many distinct numbers are categories
 LARGEST = 1e30  # numbers beyond would leave 32 bits when squared or subtracted; they are mistakes
 CROWDED = 0.02  # share of the range below which the bulk of the values cannot be told apart
+STEPS = 7  # that a sweep goes through
 FREQUENCIES = 4  # of the Fourier features
 
 Codes = Float[Tensor, " batch"]
@@ -176,6 +178,24 @@ class Continuous(Attribute):
         """By the distance; where the data has no such number, the nearest stand in."""
         asked, rows = self.place(codes)[:, None], self.place(rows)
         return nearest((asked - rows).relu() + (rows - asked).relu(), given, BANDWIDTH * self.reach)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The ends of the range."""
+        return self.low, self.high
+
+    def sweep(self, codes: Codes, counts: Float[Tensor, " batch"], most: int) -> Float[Tensor, "value ..."]:
+        """Equal steps over the range, seven at most."""
+        return self._number(torch.linspace(*self._ends(), min(STEPS, most)))
+
+    def ranges(self, n: int) -> list[str]:
+        """As many ranges of equal width."""
+        ends = self._number(torch.linspace(*self._ends(), n + 1)).tolist()
+        return [f"{self.format(low)}..{self.format(high)}" for low, high in pairwise(ends)]
+
+    def recognised(self, what: str, values: Sequence[str]) -> str:
+        """More values than categories have."""
+        return f"{what}, more than {FEW} → continuous"
 
     def constraints(self, operator: str, value: Any, extrapolate: bool = False) -> list[Constraint]:
         """A number, or a range `low..high`."""

@@ -62,6 +62,11 @@ class Discrete(Attribute):
         """The same for every row with another value."""
         return MISMATCH * (codes[:, None] != rows).float()
 
+    def sweep(self, codes: Codes, counts: Float[Tensor, " batch"], most: int) -> Float[Tensor, "value ..."]:
+        """The commonest values, in their order."""
+        total = torch.bincount(codes.long(), counts, len(self.choices))
+        return total.argsort(descending=True, stable=True)[:most].sort().values.float()
+
     def constraints(self, operator: str, value: Any, extrapolate: bool = False) -> list[Constraint]:
         """One of some values, or any other than those for `!=`; for `*`, a constraint for each value."""
         if value == "*" and operator != "!=":

@@ -1,6 +1,6 @@
 """Flags: yes or no."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -75,6 +75,10 @@ class Flag(Discrete):
         """+1 for yes, −1 for no; 2p − 1 for a probability p of yes, which is the encoding's mean."""
         return codes.float()[:, None] * 2 - 1
 
+    def decode(self, encoded: Float[Tensor, "batch 1"]) -> Codes:
+        """Yes for a positive number."""
+        return (encoded[:, 0] > 0).float()
+
     @property
     def density(self) -> ChoiceDensity:
         """A softmax over no and yes; a guess is the logit of yes."""
@@ -104,6 +108,10 @@ class Flag(Discrete):
         for side, constraint in (("yes", YES), ("no", NO)):
             for entry in self._about("flags", vocabulary):
                 yield from ((word, constraint) for word in entry.get(side, ()))
+
+    def recognised(self, what: str, values: Sequence[str]) -> str:
+        """The two values."""
+        return f"2 values, {' and '.join(values)} → flag"
 
     @classmethod
     def guess(cls, column: Column) -> "Flag | None":

@@ -26,6 +26,7 @@ FEW = 12  # up to this many distinct texts of numbers are names of categories
 EDGE = 0.01  # share of the largest and of the smallest numbers that the deviation does not go by
 FLATTEST = 1e-3  # a coordinate's deviation is at least this share of the typical coordinate's
 SAMPLE = 10_000  # rows that mean and deviation are taken from
+STEPS = 7  # rows that a sweep goes through
 LARGEST = 1e30  # numbers beyond would leave 32 bits when squared
 
 Codes = Float[Tensor, "batch size"]
@@ -159,6 +160,14 @@ class Vector(Attribute):
         exact = "donot_use_mm_for_euclid_dist"  # what is near does not depend on what else is asked for
         distance = torch.cdist(self.encode(codes), self.encode(rows), compute_mode=exact)
         return nearest(distance / (2 * self.size) ** 0.5, given, BANDWIDTH)
+
+    # ---- showing
+
+    def sweep(self, codes: Codes, counts: Float[Tensor, " batch"], most: int) -> Float[Tensor, "value ..."]:
+        """Rows of the data, at equal distances in the order of their first number."""
+        few = min(STEPS, most, len(codes))
+        order = codes[:, 0].argsort(stable=True)
+        return codes[order[torch.linspace(0, len(codes) - 1, few).long()]]
 
     # ---- requests
 

@@ -1,14 +1,12 @@
 """What to ask of a run when nobody says: every value of every attribute, the commonest and some rare combinations."""
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 import torch
 
 from condgen.evaluation.metrics.obedience import named_codes
 from condgen.pages.gallery.look import GalleryContext, steps
 from condgen.requests.request import Request, parse_requests
-from condgen.schema import Continuous
 
 BANDS = 3  # of a number
 PER_ATTRIBUTE = 6  # values shown of each
@@ -19,12 +17,9 @@ def every_value(look: GalleryContext) -> list[Request]:
     """One request per value of each attribute that is shown; a number in bands."""
     found = []
     for a in look.attributes:
-        if isinstance(a, Continuous):
-            ends = torch.linspace(a.low, a.high, BANDS + 1).tolist()
-            asked = [{a.name: f"{a.format(low)}..{a.format(high)}"} for low, high in pairwise(ends)]
-        else:
-            asked = [{a.name: value} for value, _ in steps(look.joint, a, PER_ATTRIBUTE)]
-        found += [r for each in asked for r in parse_requests(each, look.run.schema)]
+        values = [code for _, code in steps(look.joint, a, PER_ATTRIBUTE)]
+        texts = a.ranges(BANDS) or [a.format(code[0].tolist()) for code in values]
+        found += [r for text in texts for r in parse_requests({a.name: text}, look.run.schema)]
     return found
 
 
@@ -40,7 +35,7 @@ def rare(look: GalleryContext) -> list[Request]:
 
 def _combinations(look: GalleryContext) -> Iterator[tuple[Request, int]]:
     """The combinations of named values in the data and how often they occur, the commonest first."""
-    names = [a.name for a in look.attributes if not isinstance(a, Continuous)]
+    names = [a.name for a in look.attributes if a.choices]
     if len(names) < 2:
         return
     rows = look.joint.rows.select(names)

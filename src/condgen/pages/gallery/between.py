@@ -114,7 +114,7 @@ def _pairs(look: GalleryContext) -> list[tuple[str, Condition, Condition]]:
     for a in look.attributes:
         values = steps(look.joint, a)
         (low, first), (high, last) = values[0], values[-1]
-        ends = [base.with_codes(a.name, alike(a, code, 1)) for code in (first, last)]
+        ends = [base.with_codes(a.name, alike(code, 1)) for code in (first, last)]
         found.append((f"{a.name}={low} → {high}", ends[0], ends[1]))
     return found
 

@@ -18,11 +18,11 @@ from condgen.rng import Stream
 from condgen.runs.editing import EditOptions
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
-from condgen.schema import Attribute, Condition, Continuous, LabelDistribution
+from condgen.schema import Attribute, Condition, LabelDistribution
 
 MOST_ATTRIBUTES = 6  # that are shown, unless others are asked for
 MOST_VALUES = 10  # of an attribute
-STEPS = 7  # across the range of a number, and from one end of an interpolation to the other
+STEPS = 7  # from one end of an interpolation to the other
 ROWS = 4  # of a sweep: noises, each with its own rest of the condition
 
 
@@ -127,20 +127,13 @@ def _option(name: str) -> str:
 # ---- values
 
 
-def steps(joint: LabelDistribution, a: Attribute, most: int = MOST_VALUES) -> list[tuple[str, float]]:
-    """The values of an attribute to go through, named, with their codes.
-
-    A number in equal steps over its range; of very many names the commonest, in their order.
-    """
-    if isinstance(a, Continuous):
-        codes = torch.linspace(a.low, a.high, min(STEPS, most)).tolist()
-    else:
-        given = joint.rows.given(a.name)
-        counts = torch.bincount(joint.rows.values[a.name][given].long(), joint.counts[given], len(a.choices))
-        codes = counts.argsort(descending=True, stable=True)[:most].sort().values.tolist()
-    return [(a.format(code), float(code)) for code in codes]
+def steps(joint: LabelDistribution, a: Attribute, most: int = MOST_VALUES) -> list[tuple[str, Float[Tensor, "1 ..."]]]:
+    """The values of an attribute to go through, as they are shown, with their codes."""
+    given = joint.rows.given(a.name)
+    codes = a.sweep(joint.rows.values[a.name][given], joint.counts[given], most)
+    return [(a.show(code.tolist()), code[None]) for code in codes]
 
 
-def alike(a: Attribute, code: float, n: int) -> Float[Tensor, " n"]:
+def alike(code: Float[Tensor, "1 ..."], n: int) -> Float[Tensor, "n ..."]:
     """The same code n times."""
-    return torch.full((n,), code)
+    return code.expand(n, *code.shape[1:])

@@ -64,7 +64,7 @@ def sweeps(look: GalleryContext) -> Section:
 def _sweep(look: GalleryContext, a: Attribute) -> Panel:
     """Rows of one noise and one rest of the condition each, columns of one value each."""
     values, base, seeds = steps(look.joint, a), look.base(ROWS), look.seeds(ROWS)
-    asked = Condition.cat([base.with_codes(a.name, alike(a, code, ROWS)) for _, code in values])
+    asked = Condition.cat([base.with_codes(a.name, alike(code, ROWS)) for _, code in values])
     x = look.made(asked, seeds.repeat(len(values)))
     order = torch.arange(len(asked)).view(len(values), ROWS).T
     rows = [look.row(_rest(base[k : k + 1], a), x[index], look.shown(asked[index], a)) for k, index in enumerate(order)]
@@ -77,8 +77,8 @@ def _grid(look: GalleryContext, a: Attribute, b: Attribute) -> Panel:
     base, down, across = look.base(1), steps(look.joint, a, DOWN), steps(look.joint, b, ACROSS)
     rows, commands = [], []
     for name, code in down:
-        fixed = base.with_codes(a.name, alike(a, code, 1))
-        asked = Condition.cat([fixed.with_codes(b.name, alike(b, other, 1)) for _, other in across])
+        fixed = base.with_codes(a.name, alike(code, 1))
+        asked = Condition.cat([fixed.with_codes(b.name, alike(other, 1)) for _, other in across])
         x = look.made(asked, look.seeds(1).repeat(len(asked)))
         rows.append(look.row(f"{a.name}={name}", x, look.shown(asked, a, b)))
         commands.append(_again(look, asked, look.seed))
