@@ -247,7 +247,8 @@ def test_what_is_missing_is_drawn_from_the_rows_that_fit(a: Attribute) -> None:
 @every_kind
 def test_constraints_say_what_they_allow(a: Attribute) -> None:
     codes = uniform(a, 6)
-    for constraint in a.constraints("=", a.format(codes[0].tolist()), extrapolate=True):
+    texts = [a.format(codes[0].tolist()), *a.ranges(3)]
+    for constraint in (c for text in texts for c in a.constraints("=", text, extrapolate=True)):
         assert constraint.text(a).startswith(f"{a.name}=")
         assert constraint.allows(constraint.draw(torch.rand(4))).all()
         assert constraint.draw(torch.rand(4)).shape == (4, *a.shape)

@@ -114,14 +114,15 @@ def test_what_is_no_such_row_is_refused(value: object, says: str) -> None:
 def test_what_a_request_leaves_free_comes_from_the_rows_nearest_by() -> None:
     """Distances are those of standardised coordinates: the second one, as it is, would outweigh the first."""
     n = 200
+    schema = Schema(attributes=(SCHEMA.attributes[0], Vector(name="place", mean=(0, 0, 0), scale=(1, 500, 1))))
     x = torch.randn(n, 3, generator=torch.Generator().manual_seed(0))
     far = (x[:, 0] > 0).float()
-    codes = x * torch.tensor([1, 5, 0.1]) + torch.tensor([0, 10, -1.0])
-    joint = LabelDistribution.of(Condition(SCHEMA, {"kind": far, "place": codes}, torch.ones(n, 2).bool()))
-    for wanted, expected in (("2 10 -1", 1.0), ("-2 10 -1", 0.0)):
-        (request,) = parse_requests(f"place={wanted}", SCHEMA)
+    codes = x * torch.tensor([1, 500, 1])
+    joint = LabelDistribution.of(Condition(schema, {"kind": far, "place": codes}, torch.ones(n, 2).bool()))
+    for wanted, expected in (("2 0 0", 1.0), ("-2 0 0", 0.0)):
+        (request,) = parse_requests(f"place={wanted}", schema)
         assert request.draw(joint, Rng(range(50))).values["kind"].mean() == expected
-    (request,) = parse_requests("kind=far", SCHEMA)
+    (request,) = parse_requests("kind=far", schema)
     drawn = request.draw(joint, Rng(range(50))).values["place"]
     assert (drawn[:, 0] > 0).all()
     assert (drawn[:, None] == codes).all(2).any(1).all()
