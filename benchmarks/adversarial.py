@@ -19,7 +19,7 @@ from cells import Cell, kept, table, trained
 
 from condgen.data import Dataset, Splits, load
 from condgen.evaluation import Judge, judge_for
-from condgen.evaluation.metrics.fidelity import judged
+from condgen.evaluation.metrics.fidelity import fidelity_in_judge_features
 from condgen.rng import Rng
 from condgen.runs.run import Run
 from condgen.runs.samples import Samples
@@ -50,7 +50,9 @@ def quality(judge: Judge, samples: Samples, train: Dataset, test: Dataset) -> Ce
     """Fidelity and diversity in the judge's features; conditions are the values of the first attribute."""
     name = test.schema.names[0]
     asked = replace(samples, condition=samples.condition.select([name]))
-    found = judged(judge, asked, *(replace(part, condition=part.condition.select([name])) for part in (train, test)))
+    found = fidelity_in_judge_features(
+        judge, asked, *(replace(part, condition=part.condition.select([name])) for part in (train, test))
+    )
     distance, nearest = found.overall.frechet.value, found.floor.frechet.value
     return {
         "ratio": distance / nearest,

@@ -30,9 +30,10 @@ from cells import Cell, kept, table
 from condgen.data import Dataset, SplitConfig, Splits, as_float, load
 from condgen.data.synthetic import ColoredDigits
 from condgen.evaluation import judge_for
-from condgen.evaluation.judge.held_out import judged
+from condgen.evaluation.judge.held_out import judge_splits
 from condgen.evaluation.judge.judge import Judge
-from condgen.evaluation.metrics.obedience import named_codes, obedience
+from condgen.evaluation.metrics.combinations import named_codes
+from condgen.evaluation.metrics.obedience import obedience
 from condgen.evaluation.subject import EvaluatedRun, as_in_data
 from condgen.pictures import grid, save_picture
 from condgen.presets import preset
@@ -92,7 +93,7 @@ def held_out(source: str, attributes: str | None, requests: Sequence[str], size:
     """Data of which some combinations are held out."""
     names = attributes.split(",") if attributes else None
     data = load(source, attributes=names, size=size, splitting=SplitConfig(hold_out=tuple(requests)))
-    unseen = judged(data).held
+    unseen = judge_splits(data).held
     assert unseen is not None
     return Study(data, unseen, judge_for(data))
 

@@ -30,8 +30,9 @@ from typing import Any
 from cells import Cell, kept, table, trained
 
 from condgen.data import Splits, load
-from condgen.evaluation.measure import EvaluationConfig, evaluate
+from condgen.evaluation.measure import evaluate
 from condgen.evaluation.metrics.fidelity import Fidelity
+from condgen.evaluation.protocol import EvaluationConfig
 from condgen.runs.sampling import SamplingOptions
 from condgen.units import count
 

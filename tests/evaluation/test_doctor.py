@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest
 
-from condgen.evaluation.doctor import Evidence, diagnose
+from condgen.evaluation.doctor import diagnose
+from condgen.evaluation.findings import Evidence
+from condgen.evaluation.metrics.attribute_obedience import AttributeObedience
 from condgen.evaluation.metrics.counterfactuals import Leakage
+from condgen.evaluation.metrics.distances import Distances
 from condgen.evaluation.metrics.estimate import Estimate
-from condgen.evaluation.metrics.fidelity import Distances, Fidelity, Within
+from condgen.evaluation.metrics.fidelity import Fidelity, Within
 from condgen.evaluation.metrics.latents import LatentSummary
 from condgen.evaluation.metrics.memorisation import Memorisation
-from condgen.evaluation.metrics.obedience import AttributeObedience, Obedience
+from condgen.evaluation.metrics.obedience import Obedience
 
 
 def sure(value: float) -> Estimate:
@@ -39,22 +42,28 @@ def attribute(**changes: Any) -> AttributeObedience:
     return replace(good, **changes)
 
 
-def fidelity(**changes: Any) -> Fidelity:
+def faithful(**changes: Any) -> Fidelity:
     within = tuple(Within(f"digit={k}", GOOD, GOOD) for k in "01")
     good = Fidelity("judge", GOOD, GOOD, within, 3.0, 3.0, 0.9, 0.9, 0.88, 0.88, 0.9, 0.9)
     return replace(good, **changes)
 
 
-def case(**changes: Any) -> Evidence:
+def case(
+    obedience: Obedience | None = None,
+    fidelity: Fidelity | None = None,
+    latents: LatentSummary | None = None,
+    **changes: Any,
+) -> Evidence:
+    """A good case, but for what is given."""
     nothing = Estimate(0.0, 0.0, 0.002)
-    good = Evidence(
-        obedience=Obedience((attribute(),), sure(0.98), sure(0.99)),
-        fidelity=fidelity(),
-        memorisation=Memorisation(nothing, nothing, sure(0.5), nothing, nothing),
-        log=[{"images": k, "validation/loss": loss} for k, loss in enumerate((9.0, 5.0, 4.0, 3.99))],
-        epochs=20.0,
-    )
-    return replace(good, **changes)
+    results = {
+        "obedience": obedience or obeying(attribute()),
+        "fidelity": (fidelity or faithful(),),
+        "memorisation": Memorisation(nothing, nothing, sure(0.5), nothing, nothing),
+        "latents": latents,
+    }
+    log = [{"images": k, "validation/loss": loss} for k, loss in enumerate((9.0, 5.0, 4.0, 3.99))]
+    return replace(Evidence(results, log=log, epochs=20.0), **changes)
 
 
 def named(found: Evidence) -> list[str]:
@@ -131,7 +140,7 @@ def test_swapped_attributes_follow_each_other_and_not_themselves() -> None:
 
 def test_over_strong_guidance_is_told_apart_from_paid_classification_and_from_neither() -> None:
     clear = obeying(attribute(confidence=9.0))
-    narrow = fidelity(overall=replace(GOOD, recall=sure(0.5)))
+    narrow = faithful(overall=replace(GOOD, recall=sure(0.5)))
     guided = diagnose(case(obedience=clear, fidelity=narrow, guidance=4.0))
     assert [f.name for f in guided] == ["over-strong guidance"]
     assert "--guidance 2.5" in guided[0].advice
@@ -149,7 +158,7 @@ def test_parts_missing_from_a_few_conditions_are_worth_knowing_from_many_grave()
     one = tuple(Within(f"digit={k}", lacking if k == 0 else GOOD, GOOD) for k in range(10))
     many = tuple(Within(f"digit={k}", lacking if k < 4 else GOOD, GOOD) for k in range(10))
     for within, grave in ((one, False), (many, True)):
-        (found,) = diagnose(case(fidelity=fidelity(within=within)))
+        (found,) = diagnose(case(fidelity=faithful(within=within)))
         assert (found.name, found.grave) == ("dropped mode", grave)
         assert "digit=0" in found.evidence
 
@@ -157,7 +166,7 @@ def test_parts_missing_from_a_few_conditions_are_worth_knowing_from_many_grave()
 def test_unlike_samples_that_miss_everything_are_no_dropped_mode() -> None:
     bad = replace(GOOD, coverage=sure(0.1), precision=sure(0.1))
     within = tuple(Within(f"digit={k}", bad, GOOD) for k in range(4))
-    assert named(case(fidelity=fidelity(within=within))) == []
+    assert named(case(fidelity=faithful(within=within))) == []
 
 
 # ---- latents
@@ -168,7 +177,7 @@ def test_unlike_samples_that_miss_everything_are_no_dropped_mode() -> None:
 )
 def test_an_idle_latent_is_a_fault_only_where_samples_lack_variety(diversity: float, name: str, grave: bool) -> None:
     latents = LatentSummary("digit", 0.5, 0.5, 1.0, 0.5, 1.0, (0.01, 0.02), 0, 2)
-    found = diagnose(case(latents=latents, fidelity=fidelity(overall=replace(GOOD, diversity=diversity))))
+    found = diagnose(case(latents=latents, fidelity=faithful(overall=replace(GOOD, diversity=diversity))))
     assert (name, grave) in [(f.name, f.grave) for f in found]
     used = replace(latents, kl=(3.0, 4.0), active=2)
     assert named(case(latents=used)) == []

@@ -7,8 +7,9 @@ import torch
 
 from condgen.data import Splits
 from condgen.errors import RequestError
-from condgen.evaluation.doctor import Finding
-from condgen.evaluation.measure import EvaluationConfig, evaluate, fingerprint
+from condgen.evaluation.findings import Finding
+from condgen.evaluation.measure import evaluate, fingerprint
+from condgen.evaluation.protocol import EvaluationConfig
 from condgen.evaluation.report import Report
 from condgen.models import Model
 from condgen.pages.report import save
@@ -142,13 +143,13 @@ def test_the_same_measurement_gives_the_same_numbers(data: Splits, perfect: Repo
     assert again.obedience == perfect.obedience
     assert again.fidelity == perfect.fidelity
     assert again.memorisation == perfect.memorisation
-    assert again.recipe == perfect.recipe
+    assert again.protocol == perfect.protocol
 
 
 def test_uniform_labels_change_what_is_asked_but_not_what_distances_are_of(data: Splits, perfect: Report) -> None:
     how = EvaluationConfig(samples=2_500, pairs=0, useful=0, labels="uniform")
     report = evaluate(liars.run_of(liars.Perfect(), data), data, how).report
-    assert report.recipe.labels == "uniform"
+    assert report.protocol.labels == "uniform"
     assert report.fidelity == perfect.fidelity
     assert report.obedience is not None
     assert report.obedience["side"].confusion != perfect.obedience["side"].confusion  # type: ignore[index]
@@ -235,7 +236,7 @@ def test_guidance_is_part_of_what_was_measured_but_not_of_the_recipe(flow: Run, 
     plain, guided = (
         evaluate(flow, digits, how, sampling=SamplingOptions(guidance=g, steps=2)).report for g in (1.0, 2.0)
     )
-    assert plain.recipe == guided.recipe
+    assert plain.protocol == guided.protocol
     assert guided.sampling == {"guidance": 2.0, "steps": 2}
     assert plain.fidelity != guided.fidelity
 

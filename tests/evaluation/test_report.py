@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 
 from condgen.errors import RunError
-from condgen.evaluation.doctor import Finding
+from condgen.evaluation.findings import Finding
+from condgen.evaluation.metrics.attribute_obedience import Bin
+from condgen.evaluation.metrics.combinations import Combination
 from condgen.evaluation.metrics.estimate import Estimate
 from condgen.evaluation.metrics.latents import LatentSummary
 from condgen.evaluation.metrics.memorisation import Memorisation
-from condgen.evaluation.metrics.obedience import Bin, Combination, Obedience
-from condgen.evaluation.report import Recipe, Report, headline
-from tests.evaluation.test_doctor import attribute, fidelity, sure
+from condgen.evaluation.metrics.obedience import Obedience
+from condgen.evaluation.protocol import MeasuringProtocol
+from condgen.evaluation.report import Report, headline
+from tests.evaluation.test_doctor import attribute, faithful, sure
 
 NAN = Estimate(math.nan, -math.inf, math.inf)
 AGE = attribute(
@@ -37,14 +40,16 @@ def report() -> Report:
         watch="",
         run={"path": "runs/a", "model": "cvae", "arguments": {"latent": 4, "prior": None}},
         sampling={"guidance": {"age": 2.0}},
-        recipe=Recipe(1_000, "data", ("judge",), "abc", 200, "def-v2", 100, 0, 0),
-        obedience=Obedience(
-            (colour, AGE), sure(0.9), sure(0.95), (Combination("colour=NaN", False, sure(0.5), 40),), sure(0.4)
-        ),
-        fidelity=(fidelity(intra_frechet=math.nan),),
-        memorisation=Memorisation(nothing, nothing, sure(0.5), nothing, nothing),
-        usefulness=None,
-        latents=LatentSummary("colour", 0.5, 0.5, 1.0, 0.5, 1.0, (0.1, 0.2), 1, 2),
+        protocol=MeasuringProtocol(1_000, "data", ("judge",), "abc", 200, "def-v2", 100, 0, 0),
+        results={
+            "obedience": Obedience(
+                (colour, AGE), sure(0.9), sure(0.95), (Combination("colour=NaN", False, sure(0.5), 40),), sure(0.4)
+            ),
+            "fidelity": (faithful(intra_frechet=math.nan),),
+            "memorisation": Memorisation(nothing, nothing, sure(0.5), nothing, nothing),
+            "usefulness": None,
+            "latents": LatentSummary("colour", 0.5, 0.5, 1.0, 0.5, 1.0, (0.1, 0.2), 1, 2),
+        },
         findings=(Finding("leakage", "this", "that"),),
         warnings=("few",),
         seconds=1.5,

@@ -13,15 +13,19 @@ import pytest
 from PIL import Image
 
 from condgen.data import Splits
-from condgen.evaluation.doctor import Finding
+from condgen.evaluation.findings import Finding
+from condgen.evaluation.metrics.attribute_obedience import AttributeObedience, Bin
+from condgen.evaluation.metrics.combinations import Combination
 from condgen.evaluation.metrics.counterfactuals import Leakage
+from condgen.evaluation.metrics.distances import Distances
 from condgen.evaluation.metrics.estimate import Estimate
-from condgen.evaluation.metrics.fidelity import Distances, Fidelity, Within
+from condgen.evaluation.metrics.fidelity import Fidelity, Within
 from condgen.evaluation.metrics.latents import LatentSummary
 from condgen.evaluation.metrics.memorisation import Memorisation
-from condgen.evaluation.metrics.obedience import AttributeObedience, Bin, Combination, Obedience
+from condgen.evaluation.metrics.obedience import Obedience
 from condgen.evaluation.metrics.usefulness import Usefulness
-from condgen.evaluation.report import Recipe, Report
+from condgen.evaluation.protocol import MeasuringProtocol
+from condgen.evaluation.report import Report
 from condgen.pages.charts import LineChart, Scale, line_charts, scale
 from condgen.pages.html import Picture, Sheet, format_count, format_duration, number, percent, shown_size
 from condgen.pages.report import render, track
@@ -115,12 +119,16 @@ def digits_report() -> Report:
             "seconds": 83.2,
         },
         sampling={},
-        recipe=Recipe(10_000, "data", ("judge",), "3f9a01c2", 270, "77aa-v2", 1000, 60_000, 0),
-        obedience=Obedience((named("digit", names),), near(0.95), near(0.97, 0.006)),
-        fidelity=(closeness([f"digit={k}" for k in names]),),
-        memorisation=Memorisation(near(0.012, 0.003), near(0.01, 0.003), near(0.507), near(0.021), near(0.018)),
-        usefulness=Usefulness(60_000, {"digit": 0.931}, {"digit": 0.968}),
-        latents=LatentSummary("digit", 0.31, 0.1, 0.82, 0.31, 0.82, tuple(3 * 0.7**k for k in range(16)), 11, 16),
+        protocol=MeasuringProtocol(10_000, "data", ("judge",), "3f9a01c2", 270, "77aa-v2", 1000, 60_000, 0),
+        results={
+            "obedience": Obedience((named("digit", names),), near(0.95), near(0.97, 0.006)),
+            "fidelity": (closeness([f"digit={k}" for k in names]),),
+            "memorisation": Memorisation(near(0.012, 0.003), near(0.01, 0.003), near(0.507), near(0.021), near(0.018)),
+            "usefulness": Usefulness(60_000, {"digit": 0.931}, {"digit": 0.968}),
+            "latents": LatentSummary(
+                "digit", 0.31, 0.1, 0.82, 0.31, 0.82, tuple(3 * 0.7**k for k in range(16)), 11, 16
+            ),
+        },
         findings=(
             Finding("healthy low KL", "11 of 16 dimensions are in use, 10.0 nats in all.", "nothing to mend.", False),
             Finding(
@@ -145,35 +153,33 @@ def people_report() -> Report:
     )
     base = digits_report()
     requests = [f"hair colour={c}, glasses={g}" for c in ("black", "blond", "brown", "grey") for g in ("no", "yes")] * 2
+    obedience = Obedience(
+        attributes,
+        near(0.612),
+        near(0.902),
+        tuple(Combination(r, k % 5 != 0, near(0.2 + 0.05 * k, 0.05), 40) for k, r in enumerate(requests)),
+        near(0.41, 0.06),
+        Leakage(
+            tuple(a.name for a in attributes),
+            ((0.8, 0.04, 0.31), (0.06, 0.7, 0.05), (0.22, 0.02, 0.4)),
+            (0.05, 0.03, 0.02),
+            ((1.0, 0.03, 0.12), (0.05, 1.0, 0.04), (0.2, 0.01, 1.0)),
+        ),
+    )
+    results = {"obedience": obedience, "usefulness": Usefulness(60_000, {"age": 7.7}, {"age": 5.01}), "latents": None}
     return replace(
         base,
         headline="Requests are often missed: 61.2 % of samples show all 3 attributes at once as asked.",
         sampling={"guidance": 2.0, "steps": 32, "interval": (0.2, 0.8)},
-        obedience=Obedience(
-            attributes,
-            near(0.612),
-            near(0.902),
-            tuple(Combination(r, k % 5 != 0, near(0.2 + 0.05 * k, 0.05), 40) for k, r in enumerate(requests)),
-            near(0.41, 0.06),
-            Leakage(
-                tuple(a.name for a in attributes),
-                ((0.8, 0.04, 0.31), (0.06, 0.7, 0.05), (0.22, 0.02, 0.4)),
-                (0.05, 0.03, 0.02),
-                ((1.0, 0.03, 0.12), (0.05, 1.0, 0.04), (0.2, 0.01, 1.0)),
-            ),
-        ),
-        usefulness=Usefulness(60_000, {"age": 7.7}, {"age": 5.01}),
-        latents=None,
-    )
+    ).with_results(**results)
 
 
 def bare_report() -> Report:
     """All that a model without attributes has."""
     base = digits_report()
     return replace(
-        base, headline="This model cannot be asked for anything.", watch="", obedience=None, fidelity=(),
-        usefulness=None, latents=None, findings=(), warnings=(), versions={},
-    )  # fmt: skip
+        base, headline="This model cannot be asked for anything.", watch="", findings=(), warnings=(), versions={}
+    ).with_results(obedience=None, fidelity=(), usefulness=None, latents=None)
 
 
 def log() -> list[dict[str, Any]]:
@@ -337,7 +343,7 @@ def test_a_sheet_of_any_other_name_is_shown_too() -> None:
 
 def test_many_values_are_listed_by_their_worst_confusions_instead_of_a_matrix() -> None:
     crowded = named("species", [f"bird {k}" for k in range(60)], 80)
-    report = replace(digits_report(), obedience=Obedience((crowded,), near(0.8), near(0.97)))
+    report = digits_report().with_results(obedience=Obedience((crowded,), near(0.8), near(0.97)))
     text = render(report, {}, [])
     assert "most frequent confusions of its 60 values" in text
     assert len(text) < 200_000
@@ -346,7 +352,7 @@ def test_many_values_are_listed_by_their_worst_confusions_instead_of_a_matrix() 
 def test_numbers_that_are_not_known_are_dashes() -> None:
     unknown = Estimate(NAN, 0.0, 1.0)
     nothing = replace(named("digit", "ab"), asked=unknown, relative=NAN, swap=None, confidence=None, real_confusion=())
-    text = render(replace(digits_report(), obedience=Obedience((nothing,), unknown, near(1.0))), {}, [])
+    text = render(digits_report().with_results(obedience=Obedience((nothing,), unknown, near(1.0))), {}, [])
     assert "nan" not in re.sub(r"data:[^\"]*", "", text).lower().replace("dominant", "")
     assert "–" in text
 

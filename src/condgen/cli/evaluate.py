@@ -28,12 +28,10 @@ if TYPE_CHECKING:
 
     from condgen.data import Splits
     from condgen.evaluation.comparison.comparison import Comparison
-    from condgen.evaluation.doctor import Finding
-    from condgen.evaluation.measure import EvaluationConfig
+    from condgen.evaluation.findings import Finding
+    from condgen.evaluation.protocol import EvaluationConfig
     from condgen.evaluation.report import Report
     from condgen.runs.run import Run
-
-MOST_EDITS = 12  # lines about edits; the page has all
 
 Samples = Annotated[int, typer.Option(help="How many are generated and judged.")]
 Labels = Annotated[
@@ -171,8 +169,9 @@ def doctor(
     import json
     from dataclasses import asdict
 
-    from condgen.evaluation.measure import EvaluationConfig, fingerprint
     from condgen.evaluation.measure import evaluate as measure
+    from condgen.evaluation.measure import fingerprint
+    from condgen.evaluation.protocol import EvaluationConfig
     from condgen.evaluation.report import FILE, Report
     from condgen.runs.run import Run
 
@@ -191,7 +190,7 @@ def doctor(
 
 
 def _measuring(samples: int, labels: str, features: str, pairs: int, useful: str, seed: int) -> "EvaluationConfig":
-    from condgen.evaluation.measure import EvaluationConfig
+    from condgen.evaluation.protocol import EvaluationConfig
     from condgen.units import count
 
     names = tuple(name.strip() for name in features.split(",") if name.strip())
@@ -287,7 +286,7 @@ def _grid(
         out,
         splits,
         measured,
-        how.recipe(splits, judge_for(splits)),
+        how.protocol(splits, judge_for(splits)),
         monitor=lambda: Terminal(spell),
         say=say,
     )
@@ -300,23 +299,12 @@ def _names(text: str | None) -> list[str]:
 
 def _show_report(report: "Report") -> None:
     """The report in a few lines; the page has the rest."""
+    from condgen.evaluation.metrics.registry import measured
+
     print(report.headline)
-    for line in report.obedience.lines() if report.obedience else ():
-        print(f"  {line}")
-    for a in report.asked:
-        print(f"  {a.line}")
-    for f in report.fidelity:
-        print(
-            f"  Fréchet distance ({f.features} features): {f.overall.frechet.value:.3g}, real against real "
-            f"{f.floor.frechet.value:.3g}; within conditions {f.intra_frechet:.3g}, {f.intra_frechet_floor:.3g}"
-        )
-        print(
-            f"  precision {f.overall.precision.value:.2f} ({f.floor.precision.value:.2f}), recall "
-            f"{f.overall.recall.value:.2f} ({f.floor.recall.value:.2f}), coverage {f.overall.coverage.value:.2f} "
-            f"({f.floor.coverage.value:.2f}); in brackets, other real data"
-        )
-    for line in report.edits.lines()[:MOST_EDITS] if report.edits else ():
-        print(f"  edited: {line}")
+    for metric, result in measured(report.results):
+        for line in metric.lines(result):
+            print(f"  {line}")
     _show_findings(report.findings)
     for text in report.warnings:
         print(spell(f"Note: {text}"))

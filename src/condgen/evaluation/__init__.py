@@ -1,18 +1,13 @@
 """The proof: judges and what they say about samples, how real and varied these are, reports, comparisons, diagnoses."""
 
 from condgen.evaluation.comparison.comparison import Comparison, compare
-from condgen.evaluation.doctor import Finding, diagnose
+from condgen.evaluation.doctor import diagnose
+from condgen.evaluation.findings import Finding
 from condgen.evaluation.judge.judge import Judge, judge_for, train_judge
-from condgen.evaluation.measure import Evaluation, EvaluationConfig, evaluate
+from condgen.evaluation.measure import Evaluation, evaluate
 from condgen.evaluation.metrics.codes import CodeMatch, match_codes
-from condgen.evaluation.metrics.fidelity import (
-    Fidelity,
-    fidelity,
-    frechet_distance,
-    judged,
-    precision_recall,
-    spread_within,
-)
+from condgen.evaluation.metrics.distances import frechet_distance, precision_recall, spread_within
+from condgen.evaluation.metrics.fidelity import Fidelity, fidelity, fidelity_in_judge_features
 from condgen.evaluation.metrics.latents import (
     LatentReport,
     active_units,
@@ -26,7 +21,8 @@ from condgen.evaluation.metrics.latents import (
 from condgen.evaluation.metrics.memorisation import Memorisation, memorisation
 from condgen.evaluation.metrics.obedience import Obedience, obedience
 from condgen.evaluation.metrics.usefulness import Usefulness, usefulness
-from condgen.evaluation.report import Recipe, Report
+from condgen.evaluation.protocol import EvaluationConfig, MeasuringProtocol
+from condgen.evaluation.report import Report
 
 __all__ = [
     "CodeMatch",
@@ -37,9 +33,9 @@ __all__ = [
     "Finding",
     "Judge",
     "LatentReport",
+    "MeasuringProtocol",
     "Memorisation",
     "Obedience",
-    "Recipe",
     "Report",
     "Usefulness",
     "active_units",
@@ -48,9 +44,9 @@ __all__ = [
     "diagnose",
     "evaluate",
     "fidelity",
+    "fidelity_in_judge_features",
     "frechet_distance",
     "judge_for",
-    "judged",
     "kl_per_dimension",
     "latent_report",
     "linear_probe",

@@ -1,98 +1,30 @@
-"""One measurement of everything: a run and its data in, a report and a page out."""
+"""One measurement of everything: a run and its data in, a report out."""
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
-from jaxtyping import Int
-from torch import Tensor
 
 from condgen.data import Dataset, Splits
 from condgen.errors import RequestError
-from condgen.evaluation.doctor import Evidence, Finding, diagnose, telling
-from condgen.evaluation.judge.features import extract, extractor
-from condgen.evaluation.judge.held_out import judged
-from condgen.evaluation.judge.judge import VERSION as JUDGE
+from condgen.evaluation.doctor import diagnose
+from condgen.evaluation.findings import Evidence, Finding
 from condgen.evaluation.judge.judge import Judge, judge_for
-from condgen.evaluation.metrics.edits import Edits, can_be_measured, edits
-from condgen.evaluation.metrics.fidelity import FeatureSet, Fidelity, fidelity, too_few
-from condgen.evaluation.metrics.latents import LatentSummary, latent_summary
-from condgen.evaluation.metrics.memorisation import Memorisation, memorisation
-from condgen.evaluation.metrics.obedience import Obedience, obedience
-from condgen.evaluation.metrics.requests import Asked, ask
-from condgen.evaluation.metrics.usefulness import Usefulness, usefulness
-from condgen.evaluation.report import Recipe, Report, headline
-from condgen.evaluation.subject import EvaluatedRun, as_in_data, counterfactuals, never_seen, uniform
+from condgen.evaluation.metrics.metric import Measurement, Say
+from condgen.evaluation.metrics.obedience import OBEDIENCE
+from condgen.evaluation.metrics.registry import METRICS
+from condgen.evaluation.protocol import EvaluationConfig
+from condgen.evaluation.report import Report, headline
+from condgen.evaluation.subject import EvaluatedRun, as_in_data
 from condgen.files import read_log
 from condgen.models.flow.guidance import named_weights
-from condgen.models.protocols import Discovers, Encodes, Guided
-from condgen.rng import Rng
+from condgen.models.protocols import Discovers, Guided
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
-from condgen.schema import Condition, Continuous, Schema
 from condgen.training.machine import versions
-
-LABELS = ("data", "uniform")
-REQUESTED = 2_000  # samples at most of a request that is measured as a whole
-HELD = 2_000  # samples at most of combinations that were held out
-FEWEST = 100  # samples in all below which nothing is worth saying
-
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationConfig:
-    """How a run is measured.
-
-    samples:  how many are generated and judged. labels: what they are asked for, in the held-out data's own proportions
-              (`data`) or every combination as often as any other (`uniform`). Distances always use the former.
-    features: what distances are measured on, see `extractor`. pairs: counterfactual samples per attribute.
-    useful:   images that a predictor is trained on to see whether samples can stand in for data; 0 leaves that out.
-    edits:    held-out observations edited per attribute, where a model can; 0 leaves that out.
-    latents:  training observations encoded for probes of the latent, and held-out ones to read, where a model can
-              encode; 0 leaves that out, which a flow in the pixels of photographs would take long over.
-    ask:      requests in a person's words, each measured as a whole, see `ask`.
-    seed:     of sample 0, and of what is asked.
-
-    Raises RequestError for numbers and names that cannot be meant.
-    """
-
-    samples: int = 10_000
-    labels: str = "data"
-    features: tuple[str, ...] = ("judge",)
-    pairs: int = 1_000
-    useful: int = 60_000
-    edits: int = 200
-    latents: int = 5_000
-    ask: tuple[str, ...] = ()
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.samples < FEWEST:
-            raise RequestError(f"{self.samples} samples are too few; take at least {FEWEST} (--samples 10000).")
-        if self.labels not in LABELS:
-            raise RequestError(f"Labels are asked for as in the '{LABELS[0]}' or '{LABELS[1]}', not '{self.labels}'.")
-        if not self.features or min(self.pairs, self.useful, self.edits, self.latents, self.seed) < 0:
-            raise RequestError(
-                "There must be features to measure on; pairs, useful, edits, latents and seed cannot be negative."
-            )
-
-    def recipe(self, data: Splits, judge: Judge) -> Recipe:
-        """The recipe of what is measured like this on this data."""
-        return Recipe(
-            samples=self.samples,
-            labels=self.labels,
-            features=tuple(extractor(name, judge).name for name in self.features),
-            reference=data.test.fingerprint,
-            held_out=len(data.test),
-            judge=f"{judged(data).train.fingerprint}-v{JUDGE}",
-            pairs=self.pairs,
-            useful=self.useful,
-            seed=self.seed,
-        )
 
 
 @dataclass(frozen=True)
@@ -110,31 +42,13 @@ class Evaluation:
     log: Sequence[Mapping[str, Any]]
 
 
-@dataclass(frozen=True)
-class _Measured:
-    """The numbers of a report; `coarse`: which of them rest on too few observations."""
-
-    obedience: Obedience | None
-    fidelity: tuple[Fidelity, ...]
-    memorisation: Memorisation
-    usefulness: Usefulness | None
-    latents: LatentSummary | None
-    edits: Edits | None
-    asked: tuple[Asked, ...]
-    coarse: tuple[str, ...]
-
-
-def _quiet(text: str) -> None:
-    """Says nothing."""
-
-
 def evaluate(
     run: Run,
     data: Splits,
     how: EvaluationConfig | None = None,
     *,
     sampling: SamplingOptions | None = None,
-    say: Say = _quiet,
+    say: Say = lambda text: None,
 ) -> Evaluation:
     """Measure a run on data that it was not trained on.
 
@@ -142,90 +56,61 @@ def evaluate(
 
     Raises RequestError for data that the run cannot be measured on, and for sampling that it does not know.
     """
-    start, how = time.monotonic(), how or EvaluationConfig()
+    start, config = time.monotonic(), how or EvaluationConfig()
+    warnings: list[str] = []
     _must_fit(run, data)
     subject = EvaluatedRun(run, data, sampling or SamplingOptions())
     subject.sampling.validate_for(run.model)
-    run.requests(list(how.ask))  # refuses now what it would refuse in the end
-    say("The judge: a predictor of the attributes, trained on real data once and then kept …")
-    judge = judge_for(data)
-    say(f"{how.samples:,} samples …")
-    made = subject.answer(as_in_data(data.test, how.samples, how.seed), _seeds(how))
-    measured, log = _measure(subject, judge, made, how, say), _log(run)
-    findings = diagnose(_case(subject, measured, log))
+    run.requests(list(config.ask))  # refuses now what it would refuse in the end
+    case = _case(subject, config, warnings.append, say)
+    results, skipped = _results(case, say)
+    log = _log(run)
+    findings = diagnose(_evidence(subject, results, log))
     report = Report(
-        headline=headline(measured.obedience, run.info.recipe["model"]),
+        headline=headline(OBEDIENCE.of(results), run.info.recipe["model"]),
         watch=_watch(findings),
         run=_identity(run),
         sampling=_plain(subject.sampling),
-        recipe=how.recipe(data, judge),
-        obedience=measured.obedience,
-        fidelity=measured.fidelity,
-        memorisation=measured.memorisation,
-        usefulness=measured.usefulness,
-        latents=measured.latents,
-        edits=measured.edits,
-        asked=measured.asked,
+        protocol=config.protocol(data, case.judge),
+        results=results,
         findings=findings,
-        warnings=tuple(_warnings(measured, subject)),
+        warnings=tuple(warnings),
         seconds=time.monotonic() - start,
         versions=versions(),
+        skipped=skipped,
     )
-    return Evaluation(report, subject, judge, made, how, log)
+    return Evaluation(report, subject, case.judge, case.samples, config, log)
 
 
-def _seeds(how: EvaluationConfig) -> Int[Tensor, " n"]:
-    return torch.arange(how.seed, how.seed + how.samples)
+def _case(subject: EvaluatedRun, config: EvaluationConfig, warn: Say, say: Say) -> Measurement:
+    """What metrics look at: the judge, and samples of the held-out data's own conditions."""
+    say("The judge: a predictor of the attributes, trained on real data once and then kept …")
+    judge = judge_for(subject.data)
+    say(f"{config.samples:,} samples …")
+    if (match := subject.match) is not None:
+        warn(f"Codes were matched to labels, as read from real data: {match.code} stands for {match.attribute}.")
+    asked = as_in_data(subject.data.test, config.samples, config.seed)
+    samples = subject.answer(asked, torch.arange(config.seed, config.seed + config.samples))
+    return Measurement(subject, judge, samples, config, warn)
 
 
-def _measure(subject: EvaluatedRun, judge: Judge, made: Dataset, how: EvaluationConfig, say: Say) -> _Measured:
-    data, asked = subject.data, subject.conditional
-    say("Obedience …")
-    found = _obedience(subject, judge, made, how) if asked else None
-    say("Fidelity, diversity, memorisation …")
-    near = [_fidelity(name, judge, made, data, asked) for name in how.features]
-    owed = memorisation(made.x, data.train.observations, _held_out(data).observations)
-    useful = _useful(subject, made, how, say)
-    coarse = tuple(text for _, texts in near for text in texts)
-    edited, words = _edits(subject, judge, how, say), _asked(subject, judge, how, say)
-    latents = _latents(subject, how, say)
-    return _Measured(found, tuple(f for f, _ in near), owed, useful, latents, edited, words, coarse)
+def _results(case: Measurement, say: Say) -> tuple[dict[str, Any], dict[str, str]]:
+    """The result of every metric, and why some were not measured."""
+    results, skipped = {}, {}
+    for name, metric in METRICS.items():
+        if reason := metric.skipped(case):
+            results[name], skipped[name] = metric.without, reason
+        else:
+            say(f"{metric.title} …")
+            results[name] = metric.measure(case)
+    return results, skipped
 
 
-def _useful(subject: EvaluatedRun, made: Dataset, how: EvaluationConfig, say: Say) -> Usefulness | None:
-    """What a predictor learns from the samples."""
-    if not how.useful or not subject.conditional:
-        return None
-    say("Usefulness: a predictor trained on the samples …")
-    return usefulness(made, subject.data.train, subject.data.test, images=how.useful)
-
-
-def _edits(subject: EvaluatedRun, judge: Judge, how: EvaluationConfig, say: Say) -> Edits | None:
-    """Edits of held-out data, in the features asked for other than the judge's, which know little but attributes."""
-    if not how.edits or not can_be_measured(subject.run, subject.data.test):
-        return None
-    say("Edits of held-out data …")
-    features = next((name for name in how.features if name != "judge"), None)
-    return edits(subject.run, subject.data.test, judge, n=how.edits, features=features, seed=how.seed)
-
-
-def _asked(subject: EvaluatedRun, judge: Judge, how: EvaluationConfig, say: Say) -> tuple[Asked, ...]:
-    """What becomes of requests as a whole."""
-    if not how.ask:
-        return ()
-    say("Requests as a whole …")
-    n = min(how.samples, REQUESTED)
-    return tuple(ask(subject.run, judge, subject.data, list(how.ask), n, how.seed, subject.sampling))
-
-
-def _case(subject: EvaluatedRun, measured: _Measured, log: Sequence[Mapping[str, Any]]) -> Evidence:
+def _evidence(subject: EvaluatedRun, results: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> Evidence:
     """What the doctor looks at."""
     run = subject.run
     return Evidence(
-        obedience=measured.obedience,
-        fidelity=measured.fidelity[0],
-        memorisation=measured.memorisation,
-        latents=measured.latents,
+        results=results,
         log=log,
         complaints=run.model.complaints(_last(log)),
         guidance=_guidance(run, subject.sampling),
@@ -248,71 +133,6 @@ def _must_fit(run: Run, data: Splits) -> None:
         )
     if len(data.test) < 2 or not len(data.schema):
         raise RequestError("The data has no held-out labelled part to compare with; give more of it (--data).")
-
-
-def _obedience(subject: EvaluatedRun, judge: Judge, made: Dataset, how: EvaluationConfig) -> Obedience:
-    data, joint, pairs = subject.data, subject.joint, how.pairs
-    if how.labels == "uniform":
-        made = subject.answer(uniform(joint, how.samples, how.seed), _seeds(how))
-    asked = joint.fill(as_in_data(data.test, pairs, how.seed + 1), _streams(pairs)) if pairs else None
-    several = len([a for a in data.schema if not isinstance(a, Continuous)]) > 1
-    absent = never_seen(joint, min(how.samples, 1_000), how.seed) if several else None
-    found = obedience(
-        judge,
-        made,
-        data.test,
-        counterfactuals=None if asked is None else counterfactuals(subject, asked, how.seed),
-        trained=joint,
-        unseen=None if absent is None else subject.answer(absent, torch.arange(how.seed, how.seed + len(absent))),
-    )
-    return replace(found, held=_held(subject, judge, how))
-
-
-def _held(subject: EvaluatedRun, judge: Judge, how: EvaluationConfig) -> Obedience | None:
-    """Obedience on the combinations that were held out, where there are any, beside examples the judge did not see."""
-    real = judged(subject.data).held
-    if real is None:
-        return None
-    n = min(how.samples, HELD)
-    asked = as_in_data(real, n, how.seed)
-    return obedience(judge, subject.answer(asked, torch.arange(how.seed, how.seed + n)), real)
-
-
-def _streams(n: int) -> Rng:
-    return Rng(range(n))
-
-
-def _fidelity(name: str, judge: Judge, made: Dataset, data: Splits, conditional: bool) -> tuple[Fidelity, list[str]]:
-    """Fidelity on one kind of features, and what of it is not to be trusted."""
-    network = extractor(name, judge)
-    n = len(made)
-    train = data.train[torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))[:n]]
-    sets = [FeatureSet(extract(network, part.observations), part.condition) for part in (made, data.test, train)]
-    if not conditional:  # nothing was asked, so there is nothing to be within
-        free = Schema(attributes=())
-        sets = [FeatureSet(s.x, Condition.free(free, len(s))) for s in sets]
-    samples, real, floor = sets
-    found = fidelity(samples, real, floor, network.name)
-    return found, too_few(found, real)
-
-
-def _held_out(data: Splits) -> Dataset:
-    """What nobody trained on, drawn as the training data was: for a test set of its own, the validation part is."""
-    return data.validation if len(data.validation) >= FEWEST else data.test
-
-
-def _latents(subject: EvaluatedRun, how: EvaluationConfig, say: Say) -> LatentSummary | None:
-    """What the latent still says of the first attribute with named values."""
-    run, data, joint = subject.run, subject.data, subject.joint
-    named = [a.name for a in data.schema if not isinstance(a, Continuous)]
-    if not how.latents or not isinstance(run.model, Encodes) or not named or run.schema != data.schema:
-        return None
-    say("Latents …")
-    train, test = (
-        Dataset(part.observations, joint.fill(part.condition, _streams(len(part))))
-        for part in (data.train[: how.latents], data.test[: how.latents])
-    )
-    return latent_summary(run.model, train, test, named[0])
 
 
 def _log(run: Run) -> list[dict[str, Any]]:
@@ -377,17 +197,3 @@ def _watch(findings: Sequence[Finding]) -> str:
         return ""
     more = f" {len(findings) - 1} more below." if len(findings) > 1 else ""
     return f"Watch: {findings[0].name}. {findings[0].evidence}{more}"
-
-
-def _warnings(measured: _Measured, subject: EvaluatedRun) -> Iterator[str]:
-    """What is not to be trusted, and why."""
-    if subject.match is not None:
-        m = subject.match
-        yield f"Codes were matched to labels, as read from real data: {m.code} stands for {m.attribute}."
-    for a in measured.obedience.attributes if measured.obedience else ():
-        if not telling(a):
-            yield (
-                f"The judge can hardly tell {a.name} in real data itself: what it says of samples means little. Give "
-                "it more labelled data."
-            )
-    yield from measured.coarse

@@ -1,85 +1,102 @@
-"""The report: every number about a trained model, with the recipe that it was measured by."""
+"""The report: every number about a trained model, with the protocol that it was measured by."""
 
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from statistics import fmean
+from types import GenericAlias
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from condgen.errors import RunError
-from condgen.evaluation.doctor import Finding
-from condgen.evaluation.metrics.edits import Edits
-from condgen.evaluation.metrics.fidelity import Fidelity
-from condgen.evaluation.metrics.latents import LatentSummary
-from condgen.evaluation.metrics.memorisation import Memorisation
-from condgen.evaluation.metrics.obedience import Obedience
-from condgen.evaluation.metrics.requests import Asked
-from condgen.evaluation.metrics.usefulness import Usefulness
+from condgen.evaluation.findings import Finding
+from condgen.evaluation.metrics.edits import EDITS, Edits
+from condgen.evaluation.metrics.fidelity import FIDELITY, Fidelity
+from condgen.evaluation.metrics.latents import LATENTS, LatentSummary
+from condgen.evaluation.metrics.memorisation import MEMORISATION, Memorisation
+from condgen.evaluation.metrics.obedience import OBEDIENCE, Obedience
+from condgen.evaluation.metrics.registry import METRICS
+from condgen.evaluation.metrics.requests import REQUESTS, RequestObedience
+from condgen.evaluation.metrics.usefulness import USEFULNESS, Usefulness
+from condgen.evaluation.protocol import MeasuringProtocol
 from condgen.files import write_text
 from condgen.units import percent
 
 FORMAT = 1
-RECIPE = 1  # version of how things are measured: numbers of different versions are not compared
 FILE = "report.json"
+SPELLED = {"protocol": "recipe"}  # fields of a report that its file calls otherwise
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How a report's numbers were measured; reports with different recipes are not compared.
-
-    samples:   how many were judged. labels: what was asked, `data` as in held-out data or `uniform` over combinations.
-    features:  which the distances were measured on. reference: fingerprint of the held-out data, of size `held_out`.
-    judge:     identity of the judge: the fingerprint of its training data and its version.
-    pairs:     counterfactual samples per attribute. useful: images that the predictors of usefulness were trained on.
-    """
-
-    samples: int
-    labels: str
-    features: tuple[str, ...]
-    reference: str
-    held_out: int
-    judge: str
-    pairs: int
-    useful: int
-    seed: int
-    version: int = RECIPE
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Report:
-    """What is known of a run.
+    """All that is known of a run.
 
     headline: how well requests are obeyed, in a sentence. watch: what to watch, in another; empty if nothing.
     run:      where the run is, what it is and how it was trained. sampling: as asked for; empty: the run's own way.
-    obedience: None for models that cannot be asked for anything; usefulness, latents, edits: None where not measured.
-    asked:    requests that were measured as a whole.
+    results:  of every metric by its name, see `METRICS`; None where it was not measured, and `skipped` says why.
     warnings: which numbers are not to be trusted, and why.
+
+    In report.json the results stand beside the other fields, each under its metric's name.
     """
 
     headline: str
     watch: str
     run: dict[str, Any]
     sampling: dict[str, Any]
-    recipe: Recipe
-    obedience: Obedience | None
-    fidelity: tuple[Fidelity, ...]
-    memorisation: Memorisation
-    usefulness: Usefulness | None
-    latents: LatentSummary | None
+    protocol: MeasuringProtocol
+    results: dict[str, Any]
     findings: tuple[Finding, ...]
     warnings: tuple[str, ...]
     seconds: float
     versions: dict[str, str] = field(default_factory=dict)
-    edits: Edits | None = None
-    asked: tuple[Asked, ...] = ()
+    skipped: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
+
+    @property
+    def obedience(self) -> Obedience | None:
+        """How far samples show what was asked; None for a model that cannot be asked for anything."""
+        return OBEDIENCE.of(self.results)
+
+    @property
+    def asked(self) -> tuple[RequestObedience, ...]:
+        """Requests that were measured as a whole."""
+        return REQUESTS.of(self.results) or ()
+
+    @property
+    def fidelity(self) -> tuple[Fidelity, ...]:
+        """What samples are like beside real data, in every kind of features."""
+        return FIDELITY.of(self.results) or ()
+
+    @property
+    def memorisation(self) -> Memorisation:
+        """What samples owe to single training observations."""
+        result: Memorisation = self.results[MEMORISATION.name]
+        return result
+
+    @property
+    def usefulness(self) -> Usefulness | None:
+        """What can be learned from samples."""
+        return USEFULNESS.of(self.results)
+
+    @property
+    def edits(self) -> Edits | None:
+        """How well held-out observations are edited."""
+        return EDITS.of(self.results)
+
+    @property
+    def latents(self) -> LatentSummary | None:
+        """What the latent says of an attribute."""
+        return LATENTS.of(self.results)
+
+    def with_results(self, **results: Any) -> "Report":
+        """The same report with other results of these metrics."""
+        return replace(self, results={**self.results, **results})
 
     def dumps(self) -> str:
         """The report as indented JSON."""
-        return json.dumps(_plain(asdict(self)), indent=2, ensure_ascii=False, allow_nan=False)
+        return json.dumps(_plain(_spread(asdict(self))), indent=2, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def loads(cls, text: str, source: str = "report") -> "Report":
@@ -89,7 +106,7 @@ class Report:
             version = content.get("format") if isinstance(content, dict) else None
             if isinstance(version, int) and version > FORMAT:
                 raise RunError(f"{source} was written by a newer condgen; update condgen to read it.")
-            return TypeAdapter(cls).validate_python(content)
+            return TypeAdapter(cls).validate_python(_gathered(content))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
@@ -108,6 +125,30 @@ class Report:
     def save(self, folder: Path) -> Path:
         """Write report.json into a folder, in one piece. Raises RunError when it cannot be written."""
         return write_text(folder / FILE, self.dumps() + "\n")
+
+
+def _spread(content: dict[str, Any]) -> dict[str, Any]:
+    """A report's fields as its file has them: results beside the others."""
+    results = content.pop("results")
+    return {SPELLED.get(name, name): value for name, value in content.items()} | results
+
+
+def _gathered(content: Any) -> Any:
+    """A file's entries as a report's fields: what is not one of the other fields is a metric's result."""
+    if not isinstance(content, dict):
+        return content
+    own = {SPELLED.get(f.name, f.name): f.name for f in fields(Report) if f.name != "results"}
+    others = {name: value for name, value in content.items() if name not in own}
+    known = {own[name]: value for name, value in content.items() if name in own}
+    return {"results": {name: _result(name, value) for name, value in others.items()}} | known
+
+
+def _result(name: str, value: Any) -> Any:
+    """A metric's result out of a file; of a metric that is not installed, as it is. Raises ValidationError."""
+    if value is None or name not in METRICS:
+        return value
+    kind: Any = GenericAlias(dict, (str, METRICS[name].result))
+    return TypeAdapter(kind).validate_python({name: value})[name]
 
 
 def _plain(value: Any) -> Any:

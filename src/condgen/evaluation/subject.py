@@ -9,8 +9,8 @@ from torch import Tensor
 
 from condgen.data import Dataset, Splits, as_uint8
 from condgen.evaluation.metrics.codes import CodeMatch, match_codes
+from condgen.evaluation.metrics.combinations import absent_combinations
 from condgen.evaluation.metrics.counterfactuals import Counterfactuals
-from condgen.evaluation.metrics.obedience import absent_combinations
 from condgen.models.protocols import Discovers
 from condgen.rng import Stream
 from condgen.runs.run import BATCH, Run

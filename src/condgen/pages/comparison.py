@@ -9,8 +9,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from condgen.evaluation.comparison.columns import FRECHET, OBEYED, Quantity
-from condgen.evaluation.comparison.comparison import LEVEL, Cell, Comparison, Place, Row, dumps, text
+from condgen.evaluation.comparison.columns import FRECHET, OBEYED, Place, Quantity
+from condgen.evaluation.comparison.comparison import LEVEL, Comparison, TableCell, TableRow, dumps, text
 from condgen.files import write_text
 from condgen.pages.charts import Scale, scale
 from condgen.pages.html import fill
@@ -42,7 +42,7 @@ def table(comparison: Comparison) -> Table:
     return made
 
 
-def _styled(cell: Cell | None, quantity: Quantity) -> tuple[str, str]:
+def _styled(cell: TableCell | None, quantity: Quantity) -> tuple[str, str]:
     return summary(cell, quantity), "bold" if cell and cell.best else ""
 
 
@@ -57,17 +57,17 @@ def markdown(comparison: Comparison) -> str:
     return "\n".join([*rows, "", *(f"{caption}\n" for caption in captions(comparison))])
 
 
-def _emphasised(cell: Cell | None, quantity: Quantity) -> str:
+def _emphasised(cell: TableCell | None, quantity: Quantity) -> str:
     written = summary(cell, quantity)
     return f"**{written}**" if cell and cell.best else written
 
 
-def summary(cell: Cell | None, quantity: Quantity) -> str:
+def summary(cell: TableCell | None, quantity: Quantity) -> str:
     """A cell as text: mean ± standard deviation."""
     return quantity.summary(cell.mean, cell.sd) if cell else NOTHING
 
 
-def seeds(row: Row) -> str:
+def seeds(row: TableRow) -> str:
     """How many seeds there are, and how many failed."""
     return f"{len(row.seeds)}" + (f", {len(row.failed)} failed" if row.failed else "")
 
@@ -86,7 +86,7 @@ def captions(comparison: Comparison, where: Place = "page") -> list[str]:
     if len(comparison.rows) > 1 and (few := [row.label for row in comparison.rows if len(row.seeds) == 1]):
         found.append(f"One seed says nothing about noise ({', '.join(few)}): train others before calling a winner.")
     found += [failure for row in comparison.rows for failure in row.failed]
-    recipe = ", ".join(f"{name} {text(value)}" for name, value in asdict(comparison.recipe).items())
+    recipe = ", ".join(f"{name} {text(value)}" for name, value in asdict(comparison.protocol).items())
     return [*found, f"All measured by one recipe: {recipe}."]
 
 
@@ -101,7 +101,7 @@ def page(comparison: Comparison) -> str:
         comparison=comparison,
         shown=shown,
         captions=captions(comparison)[:-1],  # the recipe has a place of its own
-        measured_by=asdict(comparison.recipe),
+        measured_by=asdict(comparison.protocol),
         scatter=scatter(comparison),
         strips=[strip(comparison.rows, q) for q in shown],
         summary=summary,
@@ -155,21 +155,21 @@ def scatter(comparison: Comparison, across: Quantity = FRECHET, up: Quantity = O
     return Scatter(x, y, across, up, tuple(_mark(k, label, (x, a), (y, b)) for k, label, a, b in having))
 
 
-def _in_unit(cell: Cell, quantity: Quantity) -> Cell:
+def _in_unit(cell: TableCell, quantity: Quantity) -> TableCell:
     """A cell's numbers as the axes show them."""
-    return Cell.of([value * quantity.unit for value in cell.values])
+    return TableCell.of([value * quantity.unit for value in cell.values])
 
 
-def _extent(cells: Sequence[Cell]) -> list[float]:
+def _extent(cells: Sequence[TableCell]) -> list[float]:
     """All numbers that have to be on the axis."""
     return list(chain.from_iterable((*_ends(cell), *cell.values) for cell in cells))
 
 
-def _ends(cell: Cell) -> Point:
+def _ends(cell: TableCell) -> Point:
     return cell.mean - (cell.sd or 0.0), cell.mean + (cell.sd or 0.0)
 
 
-def _mark(number: int, label: str, across: tuple[Scale, Cell], up: tuple[Scale, Cell]) -> Mark:
+def _mark(number: int, label: str, across: tuple[Scale, TableCell], up: tuple[Scale, TableCell]) -> Mark:
     (x, of_x), (y, of_y) = across, up
     (left, right), (bottom, top) = _ends(of_x), _ends(of_y)
     paired = tuple((x(a), y(b)) for a, b in zip(of_x.values, of_y.values, strict=False))
@@ -186,7 +186,7 @@ class Strip:
     width: int = STRIP
 
 
-def strip(rows: Sequence[Row], quantity: Quantity) -> Strip:
+def strip(rows: Sequence[TableRow], quantity: Quantity) -> Strip:
     """Every seed of every row."""
     cells = [_in_unit(row.cells[quantity.name], quantity) if quantity.name in row.cells else None for row in rows]
     x = scale([v for cell in cells if cell for v in cell.values], INDENT, STRIP - END)

@@ -5,16 +5,17 @@ What is measured is in the report; here it is only put into words, tables and pi
 
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from condgen.evaluation.measure import Evaluation
+from condgen.evaluation.metrics.attribute_obedience import AttributeObedience
 from condgen.evaluation.metrics.counterfactuals import Leakage
 from condgen.evaluation.metrics.edits import Edited
 from condgen.evaluation.metrics.estimate import Estimate
-from condgen.evaluation.metrics.obedience import AttributeObedience
+from condgen.evaluation.metrics.registry import METRICS
 from condgen.evaluation.report import Report
 from condgen.files import write_text
 from condgen.pages import charts
@@ -22,6 +23,7 @@ from condgen.pages.html import Number, Sheet, fill, number, percent
 from condgen.pages.sheets import sheets_of
 
 FILE = "report.html"
+PLACED = ("obedience", "asked", "fidelity", "memorisation", "usefulness", "edits", "latents")  # by the template
 MAX_VALUES = 30  # of an attribute, for a confusion matrix that can still be read
 MAX_PAIRS = 20  # of values, listed where there is no such matrix
 
@@ -53,12 +55,40 @@ def render(report: Report, sheets: Mapping[str, Sheet], curves: Sequence[Mapping
         leaks=leaks,
         asdict=asdict,
         MAX_VALUES=MAX_VALUES,
+        others=list(other_results(report)),
     )
 
 
 def measured(value: Estimate | Number | None, attribute: AttributeObedience | Edited) -> str:
     """What is said of an attribute: a share, or an error in the attribute's own unit."""
     return f"off by {number(value)}" if attribute.kind == "continuous" else percent(value)
+
+
+@dataclass(frozen=True)
+class OtherResult:
+    """The result of a metric that has no place of its own on the page: its numbers by name, ready to be shown."""
+
+    name: str
+    title: str
+    about: str
+    numbers: dict[str, Any]
+
+
+def other_results(report: Report) -> Iterator[OtherResult]:
+    """Of other packages' metrics; one that is not installed is called what the report calls it."""
+    for name, result in asdict(report)["results"].items():
+        if name not in PLACED and result is not None:
+            title, about = (METRICS[name].title, METRICS[name].about) if name in METRICS else (name, "")
+            numbers = _readable(result)
+            yield OtherResult(name, title, about, numbers if isinstance(numbers, dict) else {name: numbers})
+
+
+def _readable(content: Any) -> Any:
+    """Plain data in which estimates are written out."""
+    if isinstance(content, dict):
+        whole = content.keys() == {"value", "low", "high"}
+        return number(Estimate(**content)) if whole else {name: _readable(part) for name, part in content.items()}
+    return [_readable(part) for part in content] if isinstance(content, list | tuple) else content
 
 
 # ---- what the templates draw

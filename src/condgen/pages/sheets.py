@@ -9,10 +9,10 @@ from torch import Tensor
 from condgen.data import Dataset, as_float
 from condgen.evaluation.judge.judge import Reading
 from condgen.evaluation.measure import Evaluation
+from condgen.evaluation.metrics.combinations import named_codes
 from condgen.evaluation.metrics.edits import MIN_OBSERVATIONS, can_be_measured, trials
 from condgen.evaluation.metrics.latents import kl_per_dimension, posterior, without_prior
 from condgen.evaluation.metrics.memorisation import nearest
-from condgen.evaluation.metrics.obedience import named_codes
 from condgen.models import Model
 from condgen.models.protocols import Encodes, HasPrior
 from condgen.pages.html import Picture, Sheet

@@ -12,15 +12,18 @@ from scipy.stats import ttest_ind
 
 from condgen.errors import RequestError
 from condgen.evaluation.comparison.comparison import Comparison, Failure, chance, compare, dumps, winner
+from condgen.evaluation.metrics.attribute_obedience import AttributeObedience
+from condgen.evaluation.metrics.distances import Distances
 from condgen.evaluation.metrics.estimate import Estimate
-from condgen.evaluation.metrics.fidelity import Distances, Fidelity
+from condgen.evaluation.metrics.fidelity import Fidelity
 from condgen.evaluation.metrics.memorisation import Memorisation
-from condgen.evaluation.metrics.obedience import AttributeObedience, Obedience
+from condgen.evaluation.metrics.obedience import Obedience
 from condgen.evaluation.metrics.usefulness import Usefulness
-from condgen.evaluation.report import Recipe, Report
+from condgen.evaluation.protocol import MeasuringProtocol
+from condgen.evaluation.report import Report
 from condgen.pages.comparison import captions, markdown, page, save, table
 
-RECIPE = Recipe(1000, "data", ("judge",), "cafe", 500, "beef-v1", 100, 100, 0)
+PROTOCOL = MeasuringProtocol(1000, "data", ("judge",), "cafe", 500, "beef-v1", 100, 100, 0)
 CVAE = {"mechanism": "film", "prior": "standard", "latent": 16}
 FLOW = {"mechanism": "film", "guidance": 1.0}
 
@@ -51,7 +54,7 @@ def report(
     arguments: dict[str, Any] = CVAE,
     training: dict[str, Any] | None = None,
     sampling: dict[str, Any] | None = None,
-    recipe: Recipe = RECIPE,
+    protocol: MeasuringProtocol = PROTOCOL,
     frechet: float = 1.0,
     **run: Any,
 ) -> Report:
@@ -63,12 +66,15 @@ def report(
         watch="",
         run={**described, "data": {"fingerprint": "cafe"}, "images": 1000, "seconds": 12.5, **run},
         sampling=sampling or {},
-        recipe=recipe,
-        obedience=None if joint is None else obedience(joint),
-        fidelity=tuple(fidelity(frechet, name) for name in recipe.features),
-        memorisation=Memorisation(sure(0.01), sure(0.01), sure(0.5), sure(0.0), sure(0.0)),
-        usefulness=None if joint is None else Usefulness(100, {"digit": 0.9, "age": 4.0}, {"digit": 0.9, "age": 2.0}),
-        latents=None,
+        protocol=protocol,
+        results={
+            "obedience": None if joint is None else obedience(joint),
+            "fidelity": tuple(fidelity(frechet, name) for name in protocol.features),
+            "memorisation": Memorisation(sure(0.01), sure(0.01), sure(0.5), sure(0.0), sure(0.0)),
+            "usefulness": (
+                None if joint is None else Usefulness(100, {"digit": 0.9, "age": 4.0}, {"digit": 0.9, "age": 2.0})
+            ),
+        },
         findings=(),
         warnings=(),
         seconds=1.0,
@@ -88,13 +94,13 @@ def best(found: Comparison, name: str = "obedience") -> list[str]:
     return [row.label for row in found.rows if name in row.cells and row.cells[name].best]
 
 
-# ---- recipes
+# ---- protocols
 
 
-def test_different_recipes_are_refused_with_what_differs_and_how_to_mend_it() -> None:
-    other = replace(RECIPE, samples=5000, reference="dead")
+def test_different_protocols_are_refused_with_what_differs_and_how_to_mend_it() -> None:
+    other = replace(PROTOCOL, samples=5000, reference="dead")
     with pytest.raises(RequestError) as refused:
-        compare([report(path="runs/a"), report(seed=1, path="runs/b", recipe=other)])
+        compare([report(path="runs/a"), report(seed=1, path="runs/b", protocol=other)])
     said = str(refused.value)
     assert "samples is 1,000 for runs/a but 5,000 for runs/b" in said
     assert "reference is cafe for runs/a but dead for runs/b" in said
@@ -103,11 +109,11 @@ def test_different_recipes_are_refused_with_what_differs_and_how_to_mend_it() ->
     assert "held_out is" not in said
 
 
-def test_every_part_of_the_recipe_counts() -> None:
-    for name, value in vars(RECIPE).items():
+def test_every_part_of_the_protocol_counts() -> None:
+    for name, value in vars(PROTOCOL).items():
         changed = (*value, "inception") if name == "features" else value + type(value)(1)
         with pytest.raises(RequestError, match=rf"\b{name} is "):
-            compare([report(), report(seed=1, recipe=replace(RECIPE, **{name: changed}))])
+            compare([report(), report(seed=1, protocol=replace(PROTOCOL, **{name: changed}))])
 
 
 # ---- rows
@@ -182,8 +188,8 @@ def test_what_is_no_number_is_left_out() -> None:
 
 
 def test_other_features_have_columns_of_their_own() -> None:
-    both = replace(RECIPE, features=("judge", "inception"))
-    found = compare([report(recipe=both, frechet=1.5)])
+    both = replace(PROTOCOL, features=("judge", "inception"))
+    found = compare([report(protocol=both, frechet=1.5)])
     assert found.rows[0].cells["inception_frechet_relative"].mean == 3.0
     assert "precision" in [q.name for q in found.shown("terminal")]
     assert not any(q.name.startswith("inception") for q in found.shown("terminal"))
@@ -219,9 +225,9 @@ def test_with_one_seed_nothing_is_bold() -> None:
 def test_the_best_must_beat_every_row_and_lower_may_be_better() -> None:
     spread = [reports([0.9] * 3, frechet=1.0), reports([0.9] * 3, model="flow", arguments=FLOW)]
     for k, run in enumerate(spread[0]):
-        spread[0][k] = replace(run, fidelity=(fidelity(1.0 + k / 100),))
+        spread[0][k] = run.with_results(fidelity=(fidelity(1.0 + k / 100),))
     for k, run in enumerate(spread[1]):
-        spread[1][k] = replace(run, fidelity=(fidelity(3.0 + k / 100),))
+        spread[1][k] = run.with_results(fidelity=(fidelity(3.0 + k / 100),))
     assert best(compare([*spread[0], *spread[1]]), "frechet_relative") == ["cvae"]
     near = [replace(r, run=r.run | {"arguments": CVAE | {"latent": 4}}) for r in spread[0]]
     assert best(compare([*spread[0], *spread[1], *near]), "frechet_relative") == []

@@ -12,13 +12,13 @@ import torch
 from condgen.data import Splits
 from condgen.errors import RequestError, RunError
 from condgen.evaluation.comparison.comparison import Failure, compare
-from condgen.evaluation.comparison.grid import Cell, Grid, cells
+from condgen.evaluation.comparison.grid import Grid, GridCell, cells
 from condgen.evaluation.measure import fingerprint
 from condgen.evaluation.report import Report
 from condgen.runs.run import Run
 from condgen.training import checkpoint
 from condgen.training.trainer import Interrupted
-from tests.evaluation.comparison.test_comparison import RECIPE, report
+from tests.evaluation.comparison.test_comparison import PROTOCOL, report
 
 TINY: dict[str, Any] = {"channels": 8, "latent": 2, "previews": 0, "batch": 64}
 IMAGES = 256
@@ -60,7 +60,7 @@ class Notes:
         return [line.split()[1].rstrip(":") for line in self.lines if what in line]
 
 
-def plan(data: Splits, seeds: Sequence[int] = (0,), **other: Any) -> list[Cell]:
+def plan(data: Splits, seeds: Sequence[int] = (0,), **other: Any) -> list[GridCell]:
     settings = TINY | other.pop("settings", {})
     return cells(data, ["cvae"], ["film", "concat"], seeds=seeds, images=IMAGES, settings=settings, **other)
 
@@ -69,7 +69,7 @@ def plan(data: Splits, seeds: Sequence[int] = (0,), **other: Any) -> list[Cell]:
 def done(digits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A grid of two settings and two seeds, trained and measured."""
     out = tmp_path_factory.mktemp("grids") / "grid"
-    Grid(out, digits, Measurer(), RECIPE).run(plan(digits, (0, 1)))
+    Grid(out, digits, Measurer(), PROTOCOL).run(plan(digits, (0, 1)))
     return out
 
 
@@ -124,28 +124,28 @@ def test_every_cell_is_trained_alike_and_measured(done: Path, digits: Splits) ->
 def test_a_finished_grid_trains_and_measures_nothing(done: Path, digits: Splits) -> None:
     before = {path: path.stat().st_mtime_ns for path in done.rglob("*") if path.is_file() and path.name != ".lock"}
     measurer, notes = Measurer(), Notes()
-    reports, failures = Grid(done, digits, measurer, RECIPE, say=notes).run(plan(digits, (0, 1)))
+    reports, failures = Grid(done, digits, measurer, PROTOCOL, say=notes).run(plan(digits, (0, 1)))
     assert (measurer.seen, notes.lines, failures) == ([], [], [])
     assert all(path.stat().st_mtime_ns == then for path, then in before.items())
     assert [row.label for row in compare(reports).rows] == ["film", "concat"]
     assert [row.seeds for row in compare(reports).rows] == [(0, 1), (0, 1)]
 
 
-def test_another_recipe_measures_again_and_trains_nothing(done: Path, digits: Splits, tmp_path: Path) -> None:
+def test_another_protocol_measures_again_and_trains_nothing(done: Path, digits: Splits, tmp_path: Path) -> None:
     (tmp_path / "cvae-film-0").symlink_to(done / "cvae-film-0")
     planned, measurer, notes = plan(digits)[:1], Measurer(), Notes()
-    for _ in range(2):  # the measurer goes on measuring by the old recipe, so its report never is the one wanted
-        Grid(tmp_path, digits, measurer, replace(RECIPE, samples=7), say=notes).run(planned)
-    Grid(tmp_path, digits, measurer, RECIPE, {"guidance": 2.0}, say=notes).run(planned)
+    for _ in range(2):  # the measurer goes on measuring by the old protocol, so its report never is the one wanted
+        Grid(tmp_path, digits, measurer, replace(PROTOCOL, samples=7), say=notes).run(planned)
+    Grid(tmp_path, digits, measurer, PROTOCOL, {"guidance": 2.0}, say=notes).run(planned)
     assert notes.of("training") == notes.of("going on") == []
     assert measurer.seen == ["cvae-film-0"] * 3
 
 
 def test_a_report_of_other_weights_is_not_taken(done: Path, digits: Splits, tmp_path: Path) -> None:
     planned, measurer = plan(digits)[:1], Measurer()
-    Grid(tmp_path, digits, measurer, RECIPE).run(planned)
+    Grid(tmp_path, digits, measurer, PROTOCOL).run(planned)
     (tmp_path / "cvae-film-0/report.json").write_text((done / "cvae-film-1/report.json").read_text())
-    Grid(tmp_path, digits, measurer, RECIPE).run(planned)
+    Grid(tmp_path, digits, measurer, PROTOCOL).run(planned)
     assert len(measurer.seen) == 2
 
 
@@ -171,11 +171,11 @@ class Stopper:
 def test_an_interrupted_grid_goes_on_where_it_was(digits: Splits, tmp_path: Path) -> None:
     planned = cells(digits, ["cvae"], ["film", "concat"], images=64 * 25, settings=TINY)
     with pytest.raises(Interrupted, match="goes on with all runs"):
-        Grid(tmp_path, digits, Measurer(), RECIPE, monitor=Stopper).run(planned)
+        Grid(tmp_path, digits, Measurer(), PROTOCOL, monitor=Stopper).run(planned)
     stopped, _ = checkpoint.load(tmp_path / "cvae-film-0" / checkpoint.FILE)
     assert stopped.images < 64 * 25
     notes, measurer = Notes(), Measurer()
-    reports, _ = Grid(tmp_path, digits, measurer, RECIPE, say=notes).run(planned)
+    reports, _ = Grid(tmp_path, digits, measurer, PROTOCOL, say=notes).run(planned)
     assert notes.of("going on after") == ["cvae-film-0"]
     assert notes.of(": training") == ["cvae-concat-0"]
     assert measurer.seen == ["cvae-film-0", "cvae-concat-0"]
@@ -189,11 +189,11 @@ def test_folders_of_other_settings_or_data_are_refused_before_anything_is_traine
     ):
         notes = Notes()
         with pytest.raises(RequestError, match=re.escape(said)):
-            Grid(done, digits, Measurer(), RECIPE, say=notes).run(plan(digits, (9, 0), **changed))
+            Grid(done, digits, Measurer(), PROTOCOL, say=notes).run(plan(digits, (9, 0), **changed))
         assert notes.lines == []
     fewer = replace(digits, train=digits.train[:500])
     with pytest.raises(RequestError, match=r"data=\w+ instead of \w+.*Nothing was trained or overwritten"):
-        Grid(done, fewer, Measurer(), RECIPE).run(plan(fewer))
+        Grid(done, fewer, Measurer(), PROTOCOL).run(plan(fewer))
     assert not (done / "cvae-film-9").exists()
 
 
@@ -201,7 +201,7 @@ def test_a_cell_that_fails_is_listed_and_the_others_go_on(digits: Splits, tmp_pa
     planned = plan(digits)
     wild = replace(planned[0], arguments=planned[0].arguments | {"lr": 1e30, "clip": 1e30})
     measurer, notes = Measurer(), Notes()
-    reports, failures = Grid(tmp_path, digits, measurer, RECIPE, say=notes).run([wild, planned[1]])
+    reports, failures = Grid(tmp_path, digits, measurer, PROTOCOL, say=notes).run([wild, planned[1]])
     assert measurer.seen == ["cvae-concat-0"]
     assert failures[0].reason.startswith("Training diverged")
     assert notes.of("failed") == ["cvae-film-0"]
@@ -218,8 +218,8 @@ def test_a_failure_stands_in_the_row_of_its_setting(done: Path, digits: Splits) 
                 raise torch.OutOfMemoryError("Tried to allocate 20 GiB.\nAnd more words.")
             return super().__call__(run, data)
 
-    recipe = replace(RECIPE, seed=5)  # so that every cell is measured
-    reports, failures = Grid(done, digits, Broken(), recipe).run(plan(digits, (0, 1)))
+    protocol = replace(PROTOCOL, seed=5)  # so that every cell is measured
+    reports, failures = Grid(done, digits, Broken(), protocol).run(plan(digits, (0, 1)))
     assert [failure.reason for failure in failures] == ["Tried to allocate 20 GiB."]
     rows = compare(reports, failures).rows
     assert [(row.label, row.seeds, len(row.failed)) for row in rows] == [("film", (0,), 1), ("concat", (0, 1), 0)]
@@ -230,11 +230,11 @@ def test_two_grids_cannot_work_in_one_folder(digits: Splits, tmp_path: Path) -> 
     class Second(Measurer):
         def __call__(self, run: Run, data: Splits) -> Report:
             with pytest.raises(RunError, match="Another `condgen compare` is at work"):
-                Grid(tmp_path, digits, Measurer(), RECIPE).run(planned)
+                Grid(tmp_path, digits, Measurer(), PROTOCOL).run(planned)
             return super().__call__(run, data)
 
     planned = plan(digits)[:1]
     second = Second()
-    Grid(tmp_path, digits, second, RECIPE).run(planned)
+    Grid(tmp_path, digits, second, PROTOCOL).run(planned)
     assert second.seen == ["cvae-film-0"]
-    Grid(tmp_path, digits, Measurer(), RECIPE).run(planned)  # the lock is gone
+    Grid(tmp_path, digits, Measurer(), PROTOCOL).run(planned)  # the lock is gone

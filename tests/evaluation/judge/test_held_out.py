@@ -10,9 +10,10 @@ from torch import Tensor
 from condgen.data import Dataset, SplitConfig, Splits, split
 from condgen.data.storage.mapped import Mapped, Store
 from condgen.evaluation.comparison.columns import groups
-from condgen.evaluation.judge.held_out import judged
+from condgen.evaluation.judge.held_out import judge_splits
 from condgen.evaluation.judge.judge import Judge, judge_for
-from condgen.evaluation.measure import EvaluationConfig, evaluate
+from condgen.evaluation.measure import evaluate
+from condgen.evaluation.protocol import EvaluationConfig
 from condgen.evaluation.report import Report
 from condgen.rng import Rng
 from condgen.schema import Condition
@@ -52,13 +53,13 @@ def honest(data: Splits) -> Report:
 
 
 def test_a_judge_learns_half_of_what_is_held_out_and_is_measured_by_the_rest(data: Splits) -> None:
-    seen, held = judged(data), data.held
+    seen, held = judge_splits(data), data.held
     assert held is not None
     assert seen.held is not None
     added = seen.train.x[len(data.train) :]
     assert abs(len(added) - len(seen.held)) <= 1
     assert sorted(torch.cat([added, seen.held.x]).tolist()) == sorted(held.x.tolist())
-    assert judged(data).train.fingerprint == seen.train.fingerprint != data.train.fingerprint
+    assert judge_splits(data).train.fingerprint == seen.train.fingerprint != data.train.fingerprint
 
 
 def test_the_judge_of_a_dataset_learns_that_half(data: Splits, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -71,17 +72,17 @@ def test_the_judge_of_a_dataset_learns_that_half(data: Splits, monkeypatch: pyte
     monkeypatch.setattr("condgen.evaluation.judge.judge.train_judge", untrained)
     monkeypatch.setenv("CONDGEN_CACHE", str(tmp_path))
     judge_for(data)
-    assert len(learned[0]) == len(judged(data).train) > len(data.train)
+    assert len(learned[0]) == len(judge_splits(data).train) > len(data.train)
 
 
 def test_data_of_which_nothing_is_held_out_stays_as_it_is(data: Splits) -> None:
     whole = replace(data, held=None)
-    assert judged(whole) is whole
+    assert judge_splits(whole) is whole
 
 
 def test_a_single_held_out_example_is_learned_and_leaves_nothing_to_measure(data: Splits) -> None:
     assert data.held is not None
-    assert judged(replace(data, held=data.held[:1])).held is None
+    assert judge_splits(replace(data, held=data.held[:1])).held is None
 
 
 def test_images_in_a_file_stay_there(data: Splits, tmp_path: Path) -> None:
@@ -92,7 +93,7 @@ def test_images_in_a_file_stay_there(data: Splits, tmp_path: Path) -> None:
     rows = torch.arange(n + m)
     train = Dataset(Mapped(store, rows[:n], "content"), data.train.condition)
     held = Dataset(Mapped(store, rows[n:], "content"), data.held.condition)
-    seen = judged(replace(data, train=train, held=held)).train.observations
+    seen = judge_splits(replace(data, train=train, held=held)).train.observations
     assert isinstance(seen, Mapped)
     assert seen.rows[:n].tolist() == list(range(n))
     assert set(seen.rows[n:].tolist()) < set(range(n, n + m))

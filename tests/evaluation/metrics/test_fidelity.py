@@ -14,19 +14,21 @@ from condgen.data import Dataset
 from condgen.data.synthetic.mixture import Mixture
 from condgen.errors import DataError, RequestError
 from condgen.evaluation.judge.judge import Judge
+from condgen.evaluation.metrics.distances import (
+    distances,
+    frechet,
+    frechet_distance,
+    kernel_distance,
+    precision_recall,
+    spread_within,
+)
 from condgen.evaluation.metrics.estimate import Estimate
 from condgen.evaluation.metrics.fidelity import (
     FeatureSet,
     Fidelity,
-    distances,
     features,
     fidelity,
-    frechet,
-    frechet_distance,
-    judged,
-    kernel_distance,
-    precision_recall,
-    spread_within,
+    fidelity_in_judge_features,
     too_few,
 )
 from condgen.runs.samples import Samples
@@ -485,7 +487,7 @@ def test_combinations_that_are_all_rare_are_missed() -> None:
 
 def by_judge(samples: Samples) -> Fidelity:
     torch.manual_seed(0)
-    return judged(Judge(TEST.schema, (2,), width=16), samples, TRAIN, TEST)
+    return fidelity_in_judge_features(Judge(TEST.schema, (2,), width=16), samples, TRAIN, TEST)
 
 
 def as_samples(data: Dataset, change: Callable[[Tensor], Tensor] = lambda x: x) -> Samples:
@@ -503,7 +505,7 @@ def test_the_floor_is_the_distance_of_as_many_training_observations_drawn_at_ran
     torch.manual_seed(0)
     judge = Judge(TEST.schema, (2,), width=16)
     in_order = TRAIN[TRAIN.condition.values["side"].argsort()]
-    floor = judged(judge, as_samples(TEST[:400]), in_order, TEST).floor
+    floor = fidelity_in_judge_features(judge, as_samples(TEST[:400]), in_order, TEST).floor
     ordered = frechet_distance(features(judge, in_order.floats[:400]), features(judge, TEST.floats))
     assert floor.n == 400
     assert floor.frechet.value < ordered / 20

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from condgen.data import Dataset, Mixture
 from condgen.evaluation.judge.judge import Judge, Reading, train_judge
-from condgen.evaluation.metrics.obedience import Obedience, absent_combinations, named_codes, obedience
+from condgen.evaluation.metrics.combinations import absent_combinations, named_codes
+from condgen.evaluation.metrics.obedience import Obedience, obedience
 from condgen.schema import Categorical, Condition, Continuous, Flag, LabelDistribution, Schema
 
 pytestmark = pytest.mark.statistical

@@ -1,6 +1,6 @@
 """Comparisons: reports in, one table out, with a row per setting and mean ± standard deviation over its seeds.
 
-Only what was measured by one recipe is compared, and a row is called the best only where that is beyond noise.
+Only what was measured by one protocol is compared, and a row is called the best only where that is beyond noise.
 """
 
 import json
@@ -9,22 +9,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from statistics import fmean, mean, stdev
-from typing import Any, Literal
+from typing import Any
 
 from scipy.stats import ttest_ind_from_stats
 
 from condgen.errors import RequestError
-from condgen.evaluation.comparison.columns import Quantity, groups
-from condgen.evaluation.report import Recipe, Report
-
-Place = Literal["terminal", "page"]
+from condgen.evaluation.comparison.columns import Place, Quantity, Values
+from condgen.evaluation.metrics.registry import METRICS, measured
+from condgen.evaluation.protocol import MeasuringProtocol
+from condgen.evaluation.report import Report
 
 LEVEL = 0.05  # a difference is beyond noise when chance would make one like it less often than this
 NO_SETTING = ("seed", "checkpoint_seconds")  # fields of Training that do not make another row
 EVERYWHERE = ("model", "mechanism", "prior", "images", "seconds")  # settings that rows of different models share
 BARE = ("model", "mechanism", "prior")  # settings whose values say what they are
 SAMPLED = "sampled with "  # sampling options among the settings
-OPTIONS = {  # of `condgen evaluate`, for the parts of a recipe that it is told
+OPTIONS = {  # of `condgen evaluate`, for the parts of a protocol that it is told
     **{name: name for name in ("samples", "labels", "features", "pairs", "useful")},
     "seed": "measure-seed",
 }
@@ -40,7 +40,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """A quantity over the seeds of a row. sd: None with one seed. best: better than in every other row beyond noise."""
 
     values: tuple[float, ...]
@@ -49,13 +49,13 @@ class Cell:
     best: bool = False
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> "Cell":
+    def of(cls, values: Sequence[float]) -> "TableCell":
         """The cell of these values."""
         return cls(tuple(values), fmean(values), stdev(values) if len(values) > 1 else None)
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """Runs that differ in their seeds only.
 
     seeds, runs: of what was measured. failed: one sentence for each run that was not. cells: by a quantity's name.
@@ -66,7 +66,7 @@ class Row:
     seeds: tuple[int, ...]
     runs: tuple[str, ...]
     failed: tuple[str, ...]
-    cells: dict[str, Cell]
+    cells: dict[str, TableCell]
 
     def own(self, common: Mapping[str, Any]) -> dict[str, Any]:
         """The settings that not all rows share."""
@@ -77,9 +77,9 @@ class Row:
 class Comparison:
     """Rows by settings, columns by quantities. common: the settings that all rows share."""
 
-    recipe: Recipe
+    protocol: MeasuringProtocol
     quantities: tuple[Quantity, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     common: dict[str, Any]
     format: int = 1
 
@@ -101,8 +101,8 @@ class Comparison:
 def compare(reports: Sequence[Report], failures: Sequence[Failure] = ()) -> Comparison:
     """The comparison of runs that were measured alike; runs that differ in their seed only are one row.
 
-    Raises RequestError when there is nothing to compare, when recipes differ (see `must_match`), and when two runs are
-    the same one twice.
+    Raises RequestError when there is nothing to compare, when protocols differ (see `must_match`), and when two runs
+    are the same one twice.
     """
     if not reports:
         raise RequestError(" ".join(["There is no report to compare.", *(_said(f) for f in failures)]))
@@ -114,17 +114,17 @@ def compare(reports: Sequence[Report], failures: Sequence[Failure] = ()) -> Comp
     described = [settings(alike[0]) for alike in grouped.values()]
     rows = [_row(*pair) for pair in zip(labels(described), grouped.values(), strict=True)]
     quantities = _quantities(reports)
-    return Comparison(reports[0].recipe, quantities, tuple(_with_best(rows, quantities)), _common(described))
+    return Comparison(reports[0].protocol, quantities, tuple(_with_best(rows, quantities)), _common(described))
 
 
 def must_match(reports: Sequence[Report]) -> None:
-    """Raises RequestError when recipes differ: what differs, which runs have which value, and how to mend it."""
-    differing = {f.name: by for f in fields(Recipe) if len(by := _by_value(reports, f.name)) > 1}
+    """Raises RequestError when protocols differ: what differs, which runs have which value, and how to mend it."""
+    differing = {f.name: by for f in fields(MeasuringProtocol) if len(by := _by_value(reports, f.name)) > 1}
     if not differing:
         return
     parts = [f"{name} is {_versus(by)}" for name, by in differing.items()]
-    wanted = reports[0].recipe
-    wrong = [_path(r) for r in reports if r.recipe != wanted]
+    wanted = reports[0].protocol
+    wrong = [_path(r) for r in reports if r.protocol != wanted]
     raise RequestError(
         f"These runs were not measured by the same recipe, so their numbers cannot be compared: {'; '.join(parts)}. "
         f"Measure them like {_path(reports[0])}: {_mending(wanted, list(differing), wrong)}."
@@ -132,10 +132,10 @@ def must_match(reports: Sequence[Report]) -> None:
 
 
 def _by_value(reports: Sequence[Report], name: str) -> dict[str, list[str]]:
-    """Which runs have which value of a part of the recipe."""
+    """Which runs have which value of a part of the protocol."""
     by: dict[str, list[str]] = {}
     for report in reports:
-        by.setdefault(text(getattr(report.recipe, name)), []).append(_path(report))
+        by.setdefault(text(getattr(report.protocol, name)), []).append(_path(report))
     return by
 
 
@@ -143,8 +143,8 @@ def _versus(by: Mapping[str, Sequence[str]]) -> str:
     return " but ".join(f"{value} for {_listed(runs)}" for value, runs in by.items())
 
 
-def _mending(wanted: Recipe, differing: Sequence[str], runs: Sequence[str]) -> str:
-    """What to do about differing parts of a recipe."""
+def _mending(wanted: MeasuringProtocol, differing: Sequence[str], runs: Sequence[str]) -> str:
+    """What to do about differing parts of a protocol."""
     options = "".join(
         f" --{option} {_plain(getattr(wanted, name))}" for name, option in OPTIONS.items() if name in differing
     )
@@ -200,19 +200,19 @@ def _common(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {k: v for k, v in rows[0].items() if all(k in row for row in rows) and not _varies(k, rows)}
 
 
-def _row(label: str, members: Sequence[Report | Failure]) -> Row:
+def _row(label: str, members: Sequence[Report | Failure]) -> TableRow:
     """The row of runs that differ in their seeds. Raises RequestError when they do not even do that."""
-    measured = [each for each in members if isinstance(each, Report)]
-    _must_be_independent(label, measured)
-    found = [{q.name: v for group in groups(each) for q, v in group.items()} for each in measured]
-    names = dict.fromkeys(name for values in found for name in values)
-    return Row(
+    reports = [each for each in members if isinstance(each, Report)]
+    _must_be_independent(label, reports)
+    values = [{q.name: v for group in groups(each).values() for q, v in group.items()} for each in reports]
+    names = dict.fromkeys(name for each in values for name in each)
+    return TableRow(
         label,
         settings(members[0]),
-        tuple(_seed(each) for each in measured),
-        tuple(_path(each) for each in measured),
+        tuple(_seed(each) for each in reports),
+        tuple(_path(each) for each in reports),
         tuple(_said(each) for each in members if isinstance(each, Failure)),
-        {name: Cell.of([values[name] for values in found if name in values]) for name in names},
+        {name: TableCell.of([each[name] for each in values if name in each]) for name in names},
     )
 
 
@@ -228,13 +228,29 @@ def _must_be_independent(label: str, reports: Sequence[Report]) -> None:
         runs[seed] = _path(report)
 
 
+def groups(report: Report) -> dict[str, Values]:
+    """The quantities of a report by the metric that they are of, and what training took; unknown ones are left out."""
+    found = {metric.name: metric.columns(result, report.results) for metric, result in measured(report.results)}
+    found["cost"] = _cost(report.run)
+    return {name: {q: float(v) for q, v in group.items() if math.isfinite(v)} for name, group in found.items()}
+
+
+def _cost(run: Mapping[str, Any]) -> Values:
+    """What training took: no merit, but what the rest is to be read by."""
+    return {
+        Quantity("images", "images", "", "terminal", "count"): run["images"],
+        Quantity("seconds", "seconds", "", "page", "count"): run["seconds"],
+    }
+
+
 def _quantities(reports: Sequence[Report]) -> tuple[Quantity, ...]:
-    """All that any report holds, group by group."""
-    by_group = zip(*(groups(report) for report in reports), strict=True)
-    return tuple(dict.fromkeys(q for group in by_group for part in group for q in part))
+    """All that any report holds, metric by metric."""
+    every = [groups(report) for report in reports]
+    names = [*METRICS, "cost"]
+    return tuple(dict.fromkeys(q for name in names for found in every for q in found.get(name, ())))
 
 
-def _with_best(rows: Sequence[Row], quantities: Sequence[Quantity]) -> list[Row]:
+def _with_best(rows: Sequence[TableRow], quantities: Sequence[Quantity]) -> list[TableRow]:
     """The rows, with the best cell of every quantity marked where there is one."""
     cells = [dict(row.cells) for row in rows]
     for q in quantities:
@@ -271,8 +287,9 @@ def chance(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def dumps(comparison: Comparison) -> str:
-    """JSON with everything: every quantity, the values of every seed, all settings, the recipe."""
-    content = asdict(comparison) | {"undecided": [q.name for q in comparison.undecided]}
+    """JSON with everything: every quantity, the values of every seed, all settings, the protocol as `recipe`."""
+    content = asdict(comparison)
+    content = {"recipe": content.pop("protocol")} | content | {"undecided": [q.name for q in comparison.undecided]}
     return json.dumps(content, indent=2, ensure_ascii=False, default=str)
 
 

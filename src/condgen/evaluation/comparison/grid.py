@@ -19,7 +19,8 @@ from condgen.data import Splits
 from condgen.errors import RequestError, RunError
 from condgen.evaluation.comparison.comparison import Failure
 from condgen.evaluation.measure import fingerprint
-from condgen.evaluation.report import FILE, Recipe, Report
+from condgen.evaluation.protocol import MeasuringProtocol
+from condgen.evaluation.report import FILE, Report
 from condgen.models import build, counting
 from condgen.runs.run import Run
 from condgen.runs.train import resume, split_arguments, train
@@ -35,7 +36,7 @@ Evaluate = Callable[[Run, Splits], Report]
 
 
 @dataclass(frozen=True)
-class Cell:
+class GridCell:
     """One run of a grid.
 
     label: what tells its setting from the others'. arguments: of `condgen.train`, with the budget and the seed.
@@ -51,10 +52,10 @@ class Cell:
         return f"{self.label}-{self.arguments['seed']}"
 
     def settings(self, data: Splits) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The recipe of the model and the settings of training on this data, complete, as a checkpoint has them."""
+        """The model's specification and the settings of training on this data, complete, as a checkpoint has them."""
         of_model, of_training = split_arguments(self.model, self.arguments)
-        recipe = {"model": self.model, "arguments": of_model}
-        return {**recipe, "arguments": counting(recipe, data.schema, data.shape)}, of_training
+        spec = {"model": self.model, "arguments": of_model}
+        return {**spec, "arguments": counting(spec, data.schema, data.shape)}, of_training
 
 
 def cells(
@@ -67,7 +68,7 @@ def cells(
     images: int | None = None,
     seconds: int | float | None = None,
     settings: Mapping[str, Any] | None = None,
-) -> list[Cell]:
+) -> list[GridCell]:
     """All runs of a grid, the first seed of every setting first.
 
     Without mechanisms or priors every model has its own. images, seconds: the budget, of each run the same; one of
@@ -94,13 +95,13 @@ def _once(values: Sequence[Any]) -> list[Any]:
     return list(dict.fromkeys(values))
 
 
-def _cell(model: str, mechanism: str | None, prior: str | None, settings: Mapping[str, Any]) -> Cell:
+def _cell(model: str, mechanism: str | None, prior: str | None, settings: Mapping[str, Any]) -> GridCell:
     """A cell whose seed is still to come."""
     named = {key: value for key, value in (("mechanism", mechanism), ("prior", prior)) if value is not None}
-    return Cell("-".join([model, *named.values()]), model, {**named, **settings})
+    return GridCell("-".join([model, *named.values()]), model, {**named, **settings})
 
 
-def _must_be_possible(planned: Sequence[Cell], data: Splits) -> None:
+def _must_be_possible(planned: Sequence[GridCell], data: Splits) -> None:
     """Build every model once. Raises RequestError that says of each that cannot be built why."""
     reasons: dict[str, list[str]] = {}
     for cell in planned:
@@ -122,20 +123,20 @@ def _must_be_possible(planned: Sequence[Cell], data: Splits) -> None:
 class Grid:
     """Where and how the runs of a grid are trained and measured.
 
-    evaluate: measures a run, by this recipe and this way of sampling (as in `Report`); its report is kept in the run's
-              folder, and what is there already is not measured again.
+    evaluate: measures a run, by this protocol and this way of sampling (as in `Report`); its report is kept in the
+              run's folder, and what is there already is not measured again.
     monitor:  makes what shows a run's training. say: is told what happens.
     """
 
     out: Path
     data: Splits
     evaluate: Evaluate
-    recipe: Recipe
+    protocol: MeasuringProtocol
     sampling: Mapping[str, Any] = field(default_factory=dict)
     monitor: Callable[[], Monitor] | None = None
     say: Callable[[str], None] = lambda text: None
 
-    def run(self, planned: Sequence[Cell]) -> tuple[list[Report], list[Failure]]:
+    def run(self, planned: Sequence[GridCell]) -> tuple[list[Report], list[Failure]]:
         """Train and measure every cell, or what is missing of it. A cell that fails does not stop the others.
 
         Raises RequestError, before anything is trained, when a folder holds another run; RunError when another process
@@ -150,7 +151,7 @@ class Grid:
             [each for each in outcomes if isinstance(each, Failure)],
         )
 
-    def _outcome(self, cell: Cell, title: str) -> Report | Failure:
+    def _outcome(self, cell: GridCell, title: str) -> Report | Failure:
         """What comes of a cell: its report, or why there is none."""
         try:
             run = self._trained(cell, title)
@@ -162,7 +163,7 @@ class Grid:
             self.say(f"{title}: failed. {reason}")
             return self._failure(cell, reason)
 
-    def _trained(self, cell: Cell, title: str) -> Run:
+    def _trained(self, cell: GridCell, title: str) -> Run:
         """The run of a cell: opened if it is trained, resumed if it was begun, new otherwise."""
         folder = self.out / cell.name
         info = _begun(folder)
@@ -181,32 +182,32 @@ class Grid:
         return report
 
     def _known(self, run: Run) -> Report | None:
-        """The report in a run's folder, if it is of this run's weights, this recipe and this way of sampling."""
+        """The report in a run's folder, if it is of this run's weights, this protocol and this way of sampling."""
         if not (run.path / FILE).exists():
             return None
         report = Report.load(run.path / FILE)
         sampled_alike = _plain(report.sampling) == _plain(self.sampling)
-        alike = report.recipe == self.recipe and sampled_alike and report.run.get("weights") == fingerprint(run)
+        alike = report.protocol == self.protocol and sampled_alike and report.run.get("weights") == fingerprint(run)
         return report if alike else None
 
     def _monitor(self) -> Monitor | None:
         return self.monitor() if self.monitor else None
 
-    def _failure(self, cell: Cell, reason: str) -> Failure:
+    def _failure(self, cell: GridCell, reason: str) -> Failure:
         """The failure of a cell, described as the report of its run would have been."""
-        recipe, training = cell.settings(self.data)
+        spec, training = cell.settings(self.data)
         data = {"fingerprint": self.data.train.fingerprint}
-        return Failure({"path": cell.name, **recipe, "training": training, "data": data}, reason, dict(self.sampling))
+        return Failure({"path": cell.name, **spec, "training": training, "data": data}, reason, dict(self.sampling))
 
-    def _must_belong(self, cell: Cell) -> None:
+    def _must_belong(self, cell: GridCell) -> None:
         """Raises RequestError when the folder of a cell holds a run of other settings or data."""
         folder = self.out / cell.name
         info = _begun(folder)
         if info is None:
             return
-        recipe, training = cell.settings(self.data)
+        spec, training = cell.settings(self.data)
         here = {**counting(info.recipe, self.data.schema, self.data.shape), **info.training}
-        wanted = {**recipe["arguments"], **training}
+        wanted = {**spec["arguments"], **training}
         there = {"model": info.recipe["model"], "data": info.data.get("fingerprint"), **here}
         asked = {"model": cell.model, "data": self.data.train.fingerprint, **wanted}
         differing = [name for name in {**asked, **there} if _plain(there.get(name)) != _plain(asked.get(name))]

@@ -13,7 +13,7 @@ from condgen.data.storage.mapped import Mapped
 from condgen.schema import Condition
 
 
-def judged(data: Splits) -> Splits:
+def judge_splits(data: Splits) -> Splits:
     """The data as a judge sees it: half of the held-out examples join its training part, the others stay held out.
 
     Data of which nothing is held out is returned as it is.

@@ -19,7 +19,7 @@ from torch.nn.functional import pad
 from condgen.data import Dataset, Splits, as_float
 from condgen.data.storage.cache import cache_folder
 from condgen.data.storage.mapped import Mapped, in_turn, taken
-from condgen.evaluation.judge.held_out import judged
+from condgen.evaluation.judge.held_out import judge_splits
 from condgen.files import writing
 from condgen.schema import Condition, Schema
 
@@ -188,13 +188,13 @@ def train_judge(
 def judge_for(data: Splits, **arguments: Any) -> Judge:
     """The judge of a dataset: trained once on its training part, calibrated on its validation part, then kept.
 
-    Of combinations that are held out it knows half of the examples (see `held.judged`), or it could not judge them. It
+    Of combinations that are held out it knows half of the examples (see `judge_splits`), or it could not judge them. It
     is kept in the cache under the fingerprint of what it was trained on. arguments: of `train_judge`. The cache is
     $CONDGEN_CACHE, or `condgen` in the user's cache folder.
     """
     if kept := kept_judge(data, **arguments):
         return kept
-    train = judged(data).train
+    train = judge_splits(data).train
     path = _kept_at(train, arguments)
     judge = train_judge(train.observations, train.condition, **arguments).calibrate(data.validation)
     with writing(path) as partial:
@@ -204,7 +204,7 @@ def judge_for(data: Splits, **arguments: Any) -> Judge:
 
 def kept_judge(data: Splits, **arguments: Any) -> Judge | None:
     """The judge of a dataset if `judge_for` has trained it before; what cannot be read is removed."""
-    train = judged(data).train
+    train = judge_splits(data).train
     path = _kept_at(train, arguments)
     if not path.is_file():
         return None

@@ -1,1 +1,1 @@
-"""Measurements, one file a question."""
+"""Metrics: one file a question."""

@@ -3,20 +3,23 @@
 Does a sample change as its request does (swap test), and does anything else change with it (leakage)?
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, permutations
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from condgen.data import Dataset
+from condgen.evaluation.findings import Finding
 from condgen.evaluation.judge.judge import Judge, Reading
 from condgen.evaluation.metrics.estimate import Estimate, mean
 from condgen.schema import Attribute, Continuous, LabelDistribution
+from condgen.units import percent
 
 FIFTHS = 5  # parts into which a continuous attribute is cut where its values are compared
+MAX_LEAKAGE = 0.1  # change of an attribute that was not asked to, beyond what noise does
 
 Table = tuple[tuple[float, ...], ...]
 Weighted = tuple[Float[Tensor, " _"], Float[Tensor, " _"]]  # codes and their weights
@@ -131,3 +134,46 @@ def _wasserstein(b: Attribute, one: Weighted, other: Weighted) -> float:
         return float(wasserstein_distance(x.numpy(), y.numpy(), p.numpy(), q.numpy())) / (b.high - b.low)
     p, q = (torch.bincount(x.long(), w, minlength=len(b.choices)) / w.sum() for x, w in (one, other))
     return float((p - q).abs().sum() / 2)
+
+
+# ---- findings
+
+
+def as_swapped(a: str, b: str) -> Finding:
+    """Two attributes that were taken for each other."""
+    return Finding(
+        "swapped attributes",
+        f"Asking for another {a} changes {b}, and asking for another {b} changes {a}; neither changes itself.",
+        "Check the order of the columns that the model was given: labels and names have come apart.",
+    )
+
+
+def swapped(judged: Sequence[str], leakage: Leakage) -> Iterator[tuple[str, str]]:
+    """Pairs of attributes of which each follows what is asked of the other, and hardly what is asked of itself."""
+    place = [leakage.names.index(name) for name in judged if name in leakage.names]
+    for i, j in combinations(place, 2):
+        if _follows_other(leakage, i, j) and _follows_other(leakage, j, i):
+            yield leakage.names[i], leakage.names[j]
+
+
+def _follows_other(leakage: Leakage, asked: int, other: int) -> bool:
+    """Whether asking for another value changes another attribute at least twice as often as its own."""
+    return _excess(leakage, asked, other) > max(MAX_LEAKAGE, 2 * _excess(leakage, asked, asked))
+
+
+def _excess(leakage: Leakage, row: int, column: int) -> float:
+    return leakage.changed[row][column] - leakage.still[column]
+
+
+def leaks(leakage: Leakage, heeded: Collection[str]) -> Iterator[Finding]:
+    """Attributes that change although nobody asked, of those that are heeded."""
+    for (i, a), (j, b) in permutations(enumerate(leakage.names), 2):
+        if {a, b} <= set(heeded) and _excess(leakage, i, j) > MAX_LEAKAGE:
+            yield Finding(
+                "leakage",
+                f"Asking for another {a} also changes {b} in {percent(leakage.changed[i][j], 0)} of samples (other "
+                f"noise: {percent(leakage.still[j], 0)}; in the data {b} depends on {a} by "
+                f"{percent(leakage.data[i][j], 0)}).",
+                "Balance the combinations in the training data, or ask with a weight per attribute "
+                f"(--guidance {b}=2).",
+            )

@@ -18,7 +18,9 @@ from condgen.data import Dataset, as_float, as_uint8
 from condgen.errors import RequestError
 from condgen.evaluation.judge.features import Extractor, extract, extractor
 from condgen.evaluation.judge.judge import Judge, Reading
+from condgen.evaluation.metrics.attribute_obedience import score
 from condgen.evaluation.metrics.estimate import Estimate, mean, share
+from condgen.evaluation.metrics.metric import Measurement, Metric
 from condgen.evaluation.subject import counterfactual
 from condgen.models import protocols
 from condgen.runs.editing import EditOptions, edited
@@ -27,6 +29,7 @@ from condgen.schema import Attribute, Condition, Continuous
 
 MIN_OBSERVATIONS = 20  # observations with all their labels, below which nothing is said about edits
 MIN_SIDE = 32  # pixels: least side of images that features of photographs are used for
+MAX_LINES = 12  # that a terminal shows; the page has all
 MAX_JUDGED = 2_000  # held-out observations that the judge's own skill is measured on
 UPWARDS, DOWNWARDS = "higher", "lower"  # what a number is changed to
 
@@ -215,9 +218,9 @@ class EditScorer:
             kind=a.kind,
             to=to,
             n=len(index),
-            obeyed=_score(a, self.judge.read(part.x), asked),
-            before=_score(a, self.before[index], asked),
-            real=_score(a, self.real[alike], labels.values[a.name][alike]),
+            obeyed=score(a, self.judge.read(part.x), asked),
+            before=score(a, self.before[index], asked),
+            real=score(a, self.real[alike], labels.values[a.name][alike]),
             moved=self.moved(part, index, a.name),
             from_unchanged=mean(_apart(part.x, self.made.unchanged.x[index])),
         )
@@ -246,11 +249,6 @@ def _targets(a: Attribute, before: Condition, asked: Condition) -> Iterator[tupl
             yield to, here.nonzero()[:, 0]
 
 
-def _score(a: Attribute, read: Reading, codes: Float[Tensor, " n"]) -> Estimate:
-    errors = read.errors_of(a.name, codes)
-    return mean(errors) if isinstance(a, Continuous) else share(errors < 0.5)
-
-
 def _differs(b: Attribute, one: Reading, other: Reading) -> Estimate:
     apart = (one.condition.values[b.name] - other.condition.values[b.name]).abs()
     return mean(apart / (b.high - b.low)) if isinstance(b, Continuous) else share(apart > 0.5)
@@ -271,3 +269,34 @@ def _line(edit: Edited) -> str:
         f"{shown(edit.real)}); nearest to its own original {edit.moved.own.value:.1%}"
         + (f"; also moved: {else_moved}" if else_moved else "")
     )
+
+
+# ---- the metric
+
+
+class EditsMetric(Metric[Edits]):
+    """Edits of held-out observations."""
+
+    name = "edits"
+    title = "Edits"
+    about = "Is the edited attribute as asked, and what else moved?"
+    result = Edits
+
+    def skipped(self, case: Measurement) -> str:
+        """Where it was left out, and where there is nothing to edit, or no way to."""
+        if not case.config.edits:
+            return "`edits=0` leaves it out"
+        return "" if can_be_measured(case.subject.run, case.data.test) else "this model cannot edit this data"
+
+    def measure(self, case: Measurement) -> Edits:
+        """In the features asked for other than the judge's, which know little but attributes."""
+        features = next((name for name in case.config.features if name != "judge"), None)
+        run, config = case.subject.run, case.config
+        return edits(run, case.data.test, case.judge, n=config.edits, features=features, seed=config.seed)
+
+    def lines(self, result: Edits) -> list[str]:
+        """A line per attribute and value, the first ones."""
+        return [f"edited: {line}" for line in result.lines()[:MAX_LINES]]
+
+
+EDITS = EditsMetric()

@@ -4,59 +4,37 @@ Distances depend on the features and on the number of samples, so each is to be 
 between real data and as many training observations. Whatever looks right overall can still ignore its condition, so
 everything is measured within each condition too. The features are usually those of condgen's own judge: none of this is
 an FID.
-
-All arithmetic is done on the CPU, in double precision: numbers do not depend on the device.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Int, Shaped
 from torch import Tensor
 
 from condgen.data import Dataset
 from condgen.data.storage.mapped import Mapped
-from condgen.errors import DataError, RequestError
+from condgen.errors import RequestError
+from condgen.evaluation.comparison.columns import FRECHET, Quantity, Values, Where, ratio
+from condgen.evaluation.findings import Evidence, Finding
+from condgen.evaluation.judge.features import extract, extractor
 from condgen.evaluation.judge.judge import Judge
 from condgen.evaluation.metrics.cells import Cells
-from condgen.evaluation.metrics.estimate import Estimate, linearised, mean, share
-from condgen.evaluation.metrics.neighbours import covered, overlap
+from condgen.evaluation.metrics.distances import Distances, Features, check_finite, distances, some
+from condgen.evaluation.metrics.memorisation import MAX_TWINS, MEMORISATION, Memorisation, copied
+from condgen.evaluation.metrics.metric import Measurement, Metric
+from condgen.evaluation.metrics.obedience import OBEDIENCE, clearer
 from condgen.runs.samples import Samples
-from condgen.schema import Condition
+from condgen.schema import Condition, Schema
+from condgen.units import percent
 
-Features = Float[Tensor, "n feature"]
-Others = Float[Tensor, "m feature"]
-Codes = Shaped[Tensor, " n"]
-
-NEIGHBOURS = 3  # of the manifolds of precision and recall, as published
-DENSITY_NEIGHBOURS = 5  # of those of density and coverage, as published
-MOST = 5_000  # points of a set that neighbours and kernels look at, for time
-LEAST = 10  # observations of a condition without which nothing is measured within it
+MIN_PER_CELL = 10  # observations of a condition without which nothing is measured within it
 INTRA = ("frechet", "precision", "recall", "coverage")  # what is averaged over conditions
-
-
-@dataclass(frozen=True)
-class Distances:
-    """How a set of samples lies to a set of real observations, in one space of features.
-
-    n:                 of samples.
-    frechet:           Fréchet distance of the Gaussians with their moments.
-    kernel:            unbiased squared maximum mean discrepancy with the kernel (xᵀy/d + 1)³; about 0 at best.
-    precision, recall: share of samples within the real manifold, of real observations within that of the samples.
-    density:           mean number of real balls a sample lies in, over the number expected; 1 is like real data.
-    coverage:          share of real balls that hold a sample.
-    diversity:         spread of the features relative to the real ones'.
-    """
-
-    n: int
-    frechet: Estimate
-    kernel: Estimate
-    precision: Estimate
-    recall: Estimate
-    density: Estimate
-    coverage: Estimate
-    diversity: float
+MIN_DIVERSITY = 0.6  # relative to real data, below which samples are too alike
+MIN_COVERAGE = 0.7  # of what other real data covers, below which a part is missing
+MIN_RECALL = 0.8  # of what other real data covers, below which samples are clearly less varied
 
 
 @dataclass(frozen=True)
@@ -105,7 +83,7 @@ class FeatureSet:
             raise RequestError(
                 f"There are features of {len(self.x)} observations but {len(self.condition)} conditions."
             )
-        _check_finite(self.x)
+        check_finite(self.x)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -131,7 +109,7 @@ def fidelity(made: FeatureSet, real: FeatureSet, floor: FeatureSet, name: str = 
     _check_alike(made, real, floor)
     cells = Cells.of(real.condition)
     n = min(len(made), len(floor))
-    made_n, floor_n = (part[_some(len(part), n)] for part in (made, floor))
+    made_n, floor_n = (part[some(len(part), n)] for part in (made, floor))
     within = _within_cells(cells, made, real, floor)
     return Fidelity(
         features=name,
@@ -143,15 +121,15 @@ def fidelity(made: FeatureSet, real: FeatureSet, floor: FeatureSet, name: str = 
     )
 
 
-def judged(judge: Judge, samples: Samples, train: Dataset, test: Dataset) -> Fidelity:
+def fidelity_in_judge_features(judge: Judge, samples: Samples, train: Dataset, test: Dataset) -> Fidelity:
     """The fidelity of samples to test data in the judge's features, with as many training observations for a floor."""
-    some = train[_some(len(train), len(samples))]
+    part = train[some(len(train), len(samples))]
     made, real, floor = (
         FeatureSet(features(judge, x), condition)
         for x, condition in (
             (samples.x, samples.condition),
             (test.observations, test.condition),
-            (some.observations, some.condition),
+            (part.observations, part.condition),
         )
     )
     return fidelity(made, real, floor, "judge")
@@ -173,8 +151,8 @@ def _within_cells(cells: Cells, *sets: FeatureSet) -> tuple[Within, ...]:
     for k, name in enumerate(cells.names):
         rows = [(index == k).nonzero()[:, 0] for index in indices]
         n = min(len(row) for row in rows)
-        if n >= LEAST:
-            made, real, floor = (part.x[row[_some(len(row), n)]] for part, row in zip(sets, rows, strict=True))
+        if n >= MIN_PER_CELL:
+            made, real, floor = (part.x[row[some(len(row), n)]] for part, row in zip(sets, rows, strict=True))
             found.append(Within(name, distances(made, real), distances(floor, real)))
     return tuple(found)
 
@@ -184,179 +162,7 @@ def _mean_of(what: str, parts: Sequence[Distances]) -> float:
     return sum(values) / len(values) if values else float("nan")
 
 
-def _some(n: int, most: int) -> Int[Tensor, " m"]:
-    """The indices of at most so many of n, drawn at random and always alike, in order."""
-    return torch.randperm(n, generator=torch.Generator().manual_seed(0))[:most].sort().values
-
-
-# ---- one set against another
-
-
-def distances(
-    made: Features, real: Others, *, cells: tuple[Int[Tensor, " n"], Int[Tensor, " m"]] | None = None
-) -> Distances:
-    """Every distance between samples and real observations, [n, feature] and [m, feature].
-
-    cells: the conditions that made and real belong to, −1 for none: diversity is the spread within them, else within
-    everything. Neighbours and kernel look at up to 5,000 of each, drawn at random.
-
-    Intervals say what another draw of samples and of real observations would give: of the Fréchet and kernel distances
-    to first order, of density by bootstrap over the samples, of shares by Wilson's formula over what is counted. For
-    density and shares the manifolds are fixed, so what another manifold would change is not in them.
-
-    Raises RequestError when there are too few observations, DataError when one is not finite.
-    """
-    _check_comparable(made, real)
-    made, real = _exact(made), _exact(real)
-    a, b = made[_some(len(made), MOST)], real[_some(len(real), MOST)]
-    seen = overlap(a, b, NEIGHBOURS, DENSITY_NEIGHBOURS)
-    return Distances(
-        n=len(made),
-        frechet=frechet(made, real),
-        kernel=kernel_distance(a, b),
-        precision=share(seen.precise),
-        recall=share(seen.recalled),
-        density=mean(seen.balls / DENSITY_NEIGHBOURS),
-        coverage=share(seen.covered),
-        diversity=_relative_spread(made, real, cells),
-    )
-
-
-def frechet_distance(a: Features, b: Others) -> float:
-    """Fréchet distance of the Gaussians with the sets' moments: |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½).
-
-    Heusel et al. 2017, eq. 6. tr (Σ₁Σ₂)^½ is the sum of the singular values of Σ₁^½ Σ₂^½, which factors of the centred
-    sets give without a root of a matrix.
-    """
-    return frechet(a, b).value
-
-
-def frechet(a: Features, b: Others) -> Estimate:
-    """The Fréchet distance (see `frechet_distance`) and its interval, for new draws of both sets.
-
-    The derivative in the weight of x in the first set is |x − μ₁|² + 2 (x − μ₁)ᵀ(μ₁ − μ₂) − (x − μ₁)ᵀ T (x − μ₁), and
-    alike in the second; T is the linear map that carries the first Gaussian onto the second. Added is the variance of
-    the squared difference of means where the true means are equal, 2 |Σ₁/n + Σ₂/m|².
-    """
-    a, b = _exact(a), _exact(b)
-    shift, a, b = a.mean(0) - b.mean(0), a - a.mean(0), b - b.mean(0)
-    R_a, R_b = _factor(a), _factor(b)
-    U, root, Vh = torch.linalg.svd(R_a @ R_b.T, full_matrices=False)
-    value = shift.square().sum() + R_a.square().sum() + R_b.square().sum() - 2 * root.sum()
-    spanned = root > 1e-10 * root[0]
-    influence_a = _influence(a, shift, (Vh @ R_b)[spanned], root[spanned])
-    influence_b = _influence(b, -shift, (U.T @ R_a)[spanned], root[spanned])
-    means = 2 * (R_a.T @ R_a / len(a) + R_b.T @ R_b / len(b)).square().sum()
-    return linearised(float(value), influence_a, influence_b, more=float(means))
-
-
-def _factor(centred: Features) -> Float[Tensor, "row feature"]:
-    """A matrix R with RᵀR the covariance, with no more rows than features."""
-    return torch.linalg.qr(centred / (len(centred) - 1) ** 0.5, mode="r").R
-
-
-def _influence(
-    centred: Features,
-    shift: Float[Tensor, " feature"],
-    map_: Float[Tensor, "rank feature"],
-    root: Float[Tensor, " rank"],
-) -> Float[Tensor, " n"]:
-    """The derivative of the distance in each observation's weight, with T = mapᵀ diag(1/root) map."""
-    carried = ((centred @ map_.T).square() / root).sum(1)
-    return centred.square().sum(1) + 2 * centred @ shift - carried
-
-
-def kernel_distance(a: Features, b: Others) -> Estimate:
-    """Unbiased squared maximum mean discrepancy with the kernel k(x, y) = (xᵀy/d + 1)³, and its interval.
-
-    Bińkowski et al. 2018, eq. 4 (of all pairs, not of subsets). The interval is for new draws of both sets: to first
-    order, and to second as between equal distributions (Gretton et al. 2012, appendix B).
-    """
-    a, b = _exact(a), _exact(b)
-    n, m = len(a), len(b)
-    aa, ab, ba, bb = (_kernel_means(x, y) for x, y in ((a, a), (a, b), (b, a), (b, b)))
-    within_a, within_b = ((len(x) * means.first - _kernel(x)) / (len(x) - 1) for x, means in ((a, aa), (b, bb)))
-    value = within_a.mean() + within_b.mean() - 2 * ab.first.mean()
-    degenerate = 2 * aa.centred(aa) / n**2 + 2 * bb.centred(bb) / m**2 + 4 * ab.centred(ba) / (n * m)
-    return linearised(float(value), 2 * (within_a - ab.first), 2 * (within_b - ba.first), more=degenerate)
-
-
-@dataclass(frozen=True)
-class _KernelMeans:
-    """Of each x: the mean of k(x, y) over the y of some set, and of its square."""
-
-    first: Float[Tensor, " n"]
-    second: Float[Tensor, " n"]
-
-    def centred(self, back: "_KernelMeans") -> float:
-        """The mean square of the kernel less its means over x and over y; back: the same means, of each y over x."""
-        means = self.first.var(correction=0) + back.first.var(correction=0)
-        return max(float(self.second.mean() - self.first.mean() ** 2 - means), 0.0)
-
-
-def _kernel_means(a: Features, b: Others, batch: int = 500) -> _KernelMeans:
-    kernels = ((part @ b.T / b.shape[1] + 1).pow(3) for part in a.split(batch))  # one part at a time
-    means = torch.cat([torch.stack([k.mean(1), k.square().mean(1)]) for k in kernels], dim=1)
-    return _KernelMeans(means[0], means[1])
-
-
-def _kernel(x: Features) -> Float[Tensor, " n"]:
-    """Of each x with itself."""
-    return (x.square().mean(1) + 1).pow(3)
-
-
-def precision_recall(real: Features, made: Others, k: int = NEIGHBOURS) -> tuple[float, float]:
-    """Improved precision and recall (Kynkäänniemi et al. 2019, eq. 1–2): the share of `made` within the real manifold,
-    and of `real` within the made one. A manifold is the balls around its points up to their k-th nearest neighbour.
-    """
-    return float(covered(made, real, k).float().mean()), float(covered(real, made, k).float().mean())
-
-
-def spread_within(x: Features, codes: Codes) -> float:
-    """Standard deviation within one value, averaged over features and values."""
-    return _within(x, codes, lambda part: float(part.std(0).mean()))
-
-
-def _within(x: Features, codes: Codes, measure: Callable[[Features], float]) -> float:
-    values = [measure(x[codes == code]) for code in codes.unique() if (codes == code).sum() > 1]
-    return sum(values) / max(len(values), 1)
-
-
-def _relative_spread(made: Features, real: Others, cells: tuple[Int[Tensor, " n"], Int[Tensor, " m"]] | None) -> float:
-    """Not a number where the real observations have no spread."""
-    if cells is None or not all((each >= 0).any() for each in cells):
-        cells = torch.zeros(len(made), dtype=torch.long), torch.zeros(len(real), dtype=torch.long)
-    of_made, of_real = (
-        spread_within(x[index >= 0], index[index >= 0]) for x, index in zip((made, real), cells, strict=True)
-    )
-    return of_made / of_real if of_real else float("nan")
-
-
-def _exact(x: Features) -> Features:
-    """Double precision, which not every device has."""
-    return x.cpu().double()
-
-
 # ---- what cannot be measured, and what cannot be trusted
-
-
-def _check_finite(x: Features) -> None:
-    if bad := int((~x.isfinite()).any(1).sum()):
-        raise DataError(
-            f"{bad} of {len(x)} observations have features that are not finite numbers, so no distance to them exists. "
-            "The samples themselves are probably not finite: the model has diverged; train it with a lower rate."
-        )
-
-
-def _check_comparable(made: Features, real: Others) -> None:
-    least = max(NEIGHBOURS, DENSITY_NEIGHBOURS) + 1
-    if min(len(made), len(real)) < least:
-        raise RequestError(
-            f"There are {len(made)} samples and {len(real)} real observations; distances take at least {least} "
-            "of each. Ask for more samples, or hold out more data."
-        )
-    _check_finite(made)
-    _check_finite(real)
 
 
 def _check_alike(*sets: FeatureSet) -> None:
@@ -410,8 +216,8 @@ def _too_few_within(found: Fidelity, real: FeatureSet) -> list[str]:
         )
     if missing:
         texts.append(
-            f"Nothing was measured within {_listed(missing)} ({found.features}): that takes {LEAST} samples, training "
-            "and held-out observations each. Ask for samples under the held-out data's own conditions."
+            f"Nothing was measured within {_listed(missing)} ({found.features}): that takes {MIN_PER_CELL} samples, "
+            "training and held-out observations each. Ask for samples under the held-out data's own conditions."
         )
     if not names and len(real.condition.schema):
         texts.append(
@@ -426,3 +232,175 @@ def _listed(names: Sequence[str], most: int = 3) -> str:
     if len(names) <= most:
         return " and ".join(names)
     return f"{'; '.join(names[:most])} and {len(names) - most} more conditions"
+
+
+# ---- the metric
+
+
+class FidelityMetric(Metric[tuple[Fidelity, ...]]):
+    """Fidelity and diversity in every kind of features that is asked for."""
+
+    name = "fidelity"
+    title = "Fidelity and diversity"
+    about = "How near do samples come to real data, and how much of it do they cover?"
+    result = tuple[Fidelity, ...]
+
+    def first(self, results: Mapping[str, Any]) -> Fidelity | None:
+        """The result in the first kind of features; None where there is none."""
+        return next(iter(self.of(results) or ()), None)
+
+    def measure(self, case: Measurement) -> tuple[Fidelity, ...]:
+        """One result per kind of features; distances are of what was asked as in the held-out data."""
+        return tuple(_measured(case, name) for name in case.config.features)
+
+    def lines(self, result: tuple[Fidelity, ...]) -> list[str]:
+        """Two lines per kind of features."""
+        return [line for each in result for line in _lines(each)]
+
+    def findings(self, result: tuple[Fidelity, ...], evidence: Evidence) -> Iterator[Finding]:
+        """Samples that are too alike, and parts of the data that nothing is like, by the first kind of features."""
+        return _variety(result[0], evidence)
+
+    def columns(self, result: tuple[Fidelity, ...], results: Mapping[str, Any]) -> Values:
+        """Named after the features, except in the first space of features, which terminals have room for."""
+        first, *others = result
+        return _columns(first) | {
+            _of_features(q, each.features): v for each in others for q, v in _columns(each).items()
+        }
+
+
+FIDELITY = FidelityMetric()
+
+
+def _measured(case: Measurement, name: str) -> Fidelity:
+    """Fidelity in one kind of features, with what of it is not to be trusted."""
+    network = extractor(name, case.judge)
+    order = torch.randperm(len(case.data.train), generator=torch.Generator().manual_seed(0))
+    parts = (case.samples, case.data.test, case.data.train[order[: len(case.samples)]])
+    made, real, floor = (FeatureSet(extract(network, part.observations), _asked(case, part)) for part in parts)
+    found = fidelity(made, real, floor, network.name)
+    for text in too_few(found, real):
+        case.warn(text)
+    return found
+
+
+def _asked(case: Measurement, part: Dataset) -> Condition:
+    """What observations are asked to be; nothing, and so nothing to be within, of a model that cannot be asked."""
+    return part.condition if case.subject.conditional else Condition.free(Schema(attributes=()), len(part))
+
+
+def _lines(f: Fidelity) -> list[str]:
+    made, floor = f.overall, f.floor
+    return [
+        f"Fréchet distance ({f.features} features): {made.frechet.value:.3g}, real against real "
+        f"{floor.frechet.value:.3g}; within conditions {f.intra_frechet:.3g}, {f.intra_frechet_floor:.3g}",
+        f"precision {made.precision.value:.2f} ({floor.precision.value:.2f}), recall {made.recall.value:.2f} "
+        f"({floor.recall.value:.2f}), coverage {made.coverage.value:.2f} ({floor.coverage.value:.2f}); in brackets, "
+        "other real data",
+    ]
+
+
+def _columns(f: Fidelity) -> Values:
+    made, floor = f.overall, f.floor
+    return {
+        FRECHET: ratio(made.frechet.value, floor.frechet.value),
+        Quantity("frechet", "Fréchet", "lower", "json"): made.frechet.value,
+        Quantity("kernel", "kernel distance", "lower", "json"): made.kernel.value,
+        Quantity("intra_frechet_relative", "intra-Fréchet ÷ real", "lower"): ratio(
+            f.intra_frechet, f.intra_frechet_floor
+        ),
+        Quantity("intra_frechet", "intra-Fréchet", "lower", "json"): f.intra_frechet,
+        Quantity("precision", "precision", "higher", "terminal", "share"): made.precision.value,
+        Quantity("recall", "recall", "higher", "terminal", "share"): made.recall.value,
+        Quantity("coverage", "coverage", "higher", "page", "share"): made.coverage.value,
+        Quantity("density", "density", "one", "json"): made.density.value,
+        Quantity("intra_recall", "intra-recall", "higher", "page", "share"): f.intra_recall,
+        Quantity("intra_coverage", "intra-coverage", "higher", "json", "share"): f.intra_coverage,
+        Quantity("diversity", "diversity", "one"): made.diversity,
+    }
+
+
+def _of_features(quantity: Quantity, features: str) -> Quantity:
+    where: Where = "json" if quantity.where == "json" else "page"
+    return replace(quantity, name=f"{features}_{quantity.name}", title=f"{quantity.title} ({features})", where=where)
+
+
+# ---- findings
+
+
+def _variety(f: Fidelity, evidence: Evidence) -> Iterator[Finding]:
+    """Samples that are all alike, and parts of the data that nothing is like."""
+    missing = [w for w in f.within if _misses(w)]
+    if _collapsed(f, MEMORISATION.of(evidence.results)):
+        yield _as_collapsed(f, evidence)
+    elif missing:
+        yield _as_dropped_mode(f, missing, evidence)
+    elif narrower(f) and clearer(OBEDIENCE.of(evidence.results)) is None:
+        yield Finding(
+            "less varied than real data",
+            f"Samples cover {percent(f.overall.recall.value, 0)} of real data, where other real data covers "
+            f"{percent(f.floor.recall.value, 0)} (recall).",
+            _against_collapse(evidence),
+            grave=False,
+        )
+
+
+def _collapsed(f: Fidelity, m: Memorisation | None) -> bool:
+    """Whether samples are hardly ever anything new: too alike to cover even a quarter of what other real data covers.
+
+    Where a part of the data is missing but the rest is there, a mode was dropped; and twins are no collapse where they
+    are copies of the same training observation.
+    """
+    alike = f.overall.diversity < MIN_DIVERSITY and not _recalls(f)
+    return alike or (m is not None and m.duplicates.low - m.duplicates_real.high > MAX_TWINS and not copied(m))
+
+
+def _recalls(f: Fidelity) -> bool:
+    """Whether samples cover at least a quarter of what other real data covers, within conditions if there are any."""
+    recall, floor = (
+        (f.intra_recall, f.intra_recall_floor) if f.within else (f.overall.recall.value, f.floor.recall.value)
+    )
+    return recall > 0.25 * floor
+
+
+def _misses(w: Within) -> bool:
+    """Whether samples of a condition are real but leave out a part of it."""
+    precise = w.made.precision.value >= 0.8 * w.floor.precision.value
+    return precise and w.made.coverage.high < MIN_COVERAGE * w.floor.coverage.value
+
+
+def narrower(f: Fidelity) -> bool:
+    """Whether samples cover clearly less of the real data than other real data does."""
+    return f.overall.recall.high < MIN_RECALL * f.floor.recall.value
+
+
+def _as_collapsed(f: Fidelity, evidence: Evidence) -> Finding:
+    m = MEMORISATION.of(evidence.results)
+    twins = m and f", and {percent(m.duplicates.value)} have a twin (real data: {percent(m.duplicates_real.value)})"
+    return Finding(
+        "mode collapse",
+        f"Samples of one condition differ {f.overall.diversity:.2f} times as much as real data{twins or ''}.",
+        _against_collapse(evidence),
+    )
+
+
+def _as_dropped_mode(f: Fidelity, missing: Sequence[Within], evidence: Evidence) -> Finding:
+    worst = min(missing, key=lambda w: w.made.coverage.value / w.floor.coverage.value)
+    return Finding(
+        "dropped mode",
+        f"{len(missing)} of {len(f.within)} conditions lack a part of their real data; most of all {worst.condition}, "
+        f"where samples cover {percent(worst.made.coverage.value, 0)} and other real data "
+        f"{percent(worst.floor.coverage.value, 0)}.",
+        _against_collapse(evidence),
+        grave=len(missing) > len(f.within) / 4,
+    )
+
+
+def _against_collapse(evidence: Evidence) -> str:
+    if evidence.guidance > 1:
+        return f"Sample with less guidance (--guidance {1 + (evidence.guidance - 1) / 2:g})."
+    if any(str(key).startswith("critic/") for entry in evidence.log for key in entry):
+        return "Train with augmentation (--set augment=translation) and a stronger penalty (--set r1=1)."
+    if evidence.model.get("prior") not in (None, "flow"):
+        return "Train with an expressive prior (--prior flow --set embedding=64)."
+    return "Train longer (--budget twice as long)."

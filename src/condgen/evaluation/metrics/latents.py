@@ -4,6 +4,7 @@ All numbers are about posterior means, encoded under each observation's own cond
 report has both.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -12,15 +13,21 @@ from torch import Tensor
 
 from condgen.data import Dataset
 from condgen.errors import RequestError
+from condgen.evaluation.findings import Evidence, Finding
+from condgen.evaluation.metrics.fidelity import FIDELITY, MIN_DIVERSITY
+from condgen.evaluation.metrics.metric import Measurement, Metric
 from condgen.gaussian import DiagonalGaussian
 from condgen.models import Model
 from condgen.models.protocols import Encodes, HasPrior
 from condgen.models.registry import that_can
 from condgen.models.vae.priors import GaussianPrior
+from condgen.rng import Rng
 from condgen.schema import Condition, Continuous
 
 Latents = Float[Tensor, "n latent"]
 Codes = Shaped[Tensor, " n"]
+
+MIN_NATS = 0.1  # that all latent dimensions together carry, below which they carry nothing
 
 
 @dataclass(frozen=True)
@@ -199,3 +206,64 @@ def latent_summary(model: Model, train: Dataset, test: Dataset, attribute: str) 
         active=found.active,
         dimensions=found.z.shape[1],
     )
+
+
+# ---- the metric
+
+
+class LatentsMetric(Metric[LatentSummary]):
+    """What the latent still says of the first attribute with named values."""
+
+    name = "latents"
+    title = "Latents"
+    about = "What does the encoder keep of an observation?"
+    result = LatentSummary
+
+    def skipped(self, case: Measurement) -> str:
+        """Where it was left out, and where there are no latents or nothing that they could say."""
+        if not case.config.latents:
+            return "`latents=0` leaves it out"
+        if not isinstance(case.subject.run.model, Encodes):
+            return "this model cannot encode"
+        return "" if _named(case) else "the model knows no attribute of the data with named values"
+
+    def measure(self, case: Measurement) -> LatentSummary:
+        """By probes fitted on training data and read on held-out data."""
+        n = case.config.latents
+        train, test = (_complete(case, part[:n]) for part in (case.data.train, case.data.test))
+        return latent_summary(case.subject.run.model, train, test, _named(case)[0])
+
+    def findings(self, result: LatentSummary, evidence: Evidence) -> Iterator[Finding]:
+        """A latent that carries nothing is a fault only where samples lack what it should have carried."""
+        fidelity, total = FIDELITY.first(evidence.results), sum(result.kl)
+        if fidelity is None or not result.kl or (total >= MIN_NATS and result.active):
+            return
+        carries = f"The latent carries {total:.2f} nats in {result.active} active of {result.dimensions} dimensions"
+        diversity = fidelity.overall.diversity
+        if diversity < MIN_DIVERSITY:
+            yield Finding(
+                "posterior collapse",
+                f"{carries}, and samples differ only {diversity:.2f} times as much as real data.",
+                "Weigh the KL term less (--set beta=0.2).",
+            )
+        else:
+            yield Finding(
+                "healthy low KL",
+                f"{carries}, yet samples are as varied as real data ({diversity:.2f}): nothing was left to encode.",
+                "Nothing needs to be done.",
+                grave=False,
+            )
+
+
+LATENTS = LatentsMetric()
+
+
+def _named(case: Measurement) -> list[str]:
+    """The attributes with named values that run and data have in common."""
+    schema = case.data.schema
+    return [a.name for a in schema if not isinstance(a, Continuous)] if case.subject.run.schema == schema else []
+
+
+def _complete(case: Measurement, part: Dataset) -> Dataset:
+    """Observations with all their labels, those that are missing drawn as in the data."""
+    return Dataset(part.observations, case.subject.joint.fill(part.condition, Rng(range(len(part)))))

@@ -4,22 +4,32 @@ All by distances between the observations themselves, images pooled to at most 3
 blind to what makes a copy.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from condgen.data import as_float
+from condgen.data import Dataset, Splits, as_float
 from condgen.data.storage.mapped import Mapped, taken
 from condgen.errors import DataError
+from condgen.evaluation.comparison.columns import Quantity, Values
+from condgen.evaluation.findings import Evidence, Finding
 from condgen.evaluation.metrics.estimate import Estimate, share
+from condgen.evaluation.metrics.metric import Measurement, Metric
+from condgen.evaluation.protocol import MIN_SAMPLES
+from condgen.units import percent
 
 SIDE = 32  # px; larger images are pooled
 RATIO = 1 / 3  # of the distances to the nearest and second-nearest training observation
 TWIN = 0.05  # of the usual distance between nearest neighbours
+MAX_TWINS = 0.05  # share of samples with a twin, beyond that of real data
+MAX_COPIES = 0.01  # share of samples that are copies, beyond that of held-out data
+MAX_NEARER = 0.6  # share of samples nearer to training data than to others, of which half are by chance
 
 Observations = Shaped[Tensor, "_ ..."] | Mapped
 Neighbours = tuple[Float[Tensor, "n k"], Int[Tensor, "n k"]]  # distance and index, nearest first
@@ -167,3 +177,51 @@ def _distinct(x: Observations, what: str) -> Observations:
 def _part(x: Observations, most: int, seed: int) -> Observations:
     """At most so many, at random, in random order."""
     return x[torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:most]]
+
+
+# ---- the metric
+
+
+class MemorisationMetric(Metric[Memorisation]):
+    """What samples owe to single training observations."""
+
+    name = "memorisation"
+    title = "Memorisation"
+    about = "Does the model give back its training data, or the same sample again and again?"
+    result = Memorisation
+
+    def measure(self, case: Measurement) -> Memorisation:
+        """By distances to all training data and to as much as there is of held-out data."""
+        return memorisation(case.samples.x, case.data.train.observations, _held_out(case.data).observations)
+
+    def findings(self, result: Memorisation, evidence: Evidence) -> Iterator[Finding]:
+        """Copies of training observations."""
+        if copied(result):
+            yield Finding(
+                "memorisation",
+                f"{percent(result.copies.value)} of samples are copies of one training observation (held-out data: "
+                f"{percent(result.copies_real.value)}), and {percent(result.nearer.value, 0)} are nearer to training "
+                "data than to as much held-out data (50\u202f% if it made no difference).",
+                "Train on more data or for fewer images; flips or translations help where they are safe.",
+            )
+
+    def columns(self, result: Memorisation, results: Mapping[str, Any]) -> Values:
+        """Copies and twins."""
+        return {
+            Quantity("copies", "copies", "lower", "page", "share"): result.copies.value,
+            Quantity("duplicates", "duplicates", "lower", "json", "share"): result.duplicates.value,
+            Quantity("nearer", "nearer to training", "", "json", "share"): result.nearer.value,
+        }
+
+
+MEMORISATION = MemorisationMetric()
+
+
+def copied(m: Memorisation) -> bool:
+    """Whether samples are copies of training observations more often than held-out data is by chance."""
+    return m.copies.low > m.copies_real.high + MAX_COPIES or m.nearer.low > MAX_NEARER
+
+
+def _held_out(data: Splits) -> Dataset:
+    """What nobody trained on, drawn as the training data was: for a test set of its own, the validation part is."""
+    return data.validation if len(data.validation) >= MIN_SAMPLES else data.test

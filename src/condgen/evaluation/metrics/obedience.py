@@ -3,93 +3,47 @@
 Everything is said by a judge whose own skill on held-out real data stands beside it.
 """
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from condgen.data import Dataset
+from condgen.evaluation.comparison.columns import OBEYED, Quantity, Values
+from condgen.evaluation.findings import Evidence, Finding
+from condgen.evaluation.judge.held_out import judge_splits
 from condgen.evaluation.judge.judge import Judge, Reading
-from condgen.evaluation.metrics.counterfactuals import Counterfactuals, Leakage, leakage, swap
-from condgen.evaluation.metrics.estimate import Estimate, mean, share
+from condgen.evaluation.metrics.attribute_obedience import (
+    AttributeObedience,
+    attribute_obedience,
+    findings_of,
+    ignored,
+    telling,
+)
+from condgen.evaluation.metrics.combinations import Combination, combinations
+from condgen.evaluation.metrics.counterfactuals import (
+    Counterfactuals,
+    Leakage,
+    as_swapped,
+    leakage,
+    leaks,
+    swap,
+    swapped,
+)
+from condgen.evaluation.metrics.estimate import Estimate, share
+from condgen.evaluation.metrics.metric import Measurement, Metric
+from condgen.evaluation.subject import as_in_data, counterfactuals, never_seen, uniform
+from condgen.rng import Rng
 from condgen.runs.samples import Samples
-from condgen.schema import Attribute, Condition, Continuous, LabelDistribution
+from condgen.schema import Condition, Continuous, LabelDistribution
 
-BINS = 10  # of a continuous attribute's calibration
 TOLERATED = 0.9  # share of the judge's errors on real data that a continuous attribute may make and count as obeyed
-FEWEST = 20  # samples of a combination that it takes to say something about it
-MOST_COMBINATIONS = 40
-
-Counts = tuple[tuple[int, ...], ...]
-
-
-@dataclass(frozen=True)
-class Bin:
-    """Samples asked for about the same number: the mean asked, mean and standard deviation of what the judge reads."""
-
-    asked: float
-    seen: float
-    spread: float
-    n: int
-
-
-@dataclass(frozen=True)
-class AttributeObedience:
-    """How far samples show what was asked of one attribute.
-
-    choices:   names of the values, in the order of the confusions' rows and columns; empty if continuous.
-    asked:     share of samples recognised as asked for; mean absolute error in the attribute's unit if continuous.
-    real:      the same of held-out real data under its labels.
-    relative:  asked/real, or real/asked for errors: 1 is as good as real data.
-    chance:    what samples would score that pay no heed to this attribute.
-    swap:      share of pairs, alike but for what is asked of this attribute, that the judge can tell which is which;
-               0.5 by chance. None where it was not tested.
-    confidence, real_confidence: mean log-odds in nats that the judge gives to what was asked; None if continuous.
-    confusion, real_confusion:   how often each value (row) was read as each value (column).
-    tolerance: the error up to which a continuous attribute counts as obeyed, in its unit.
-    calibration: what is read against what was asked, for a continuous attribute.
-    """
-
-    name: str
-    kind: str
-    choices: tuple[str, ...]
-    asked: Estimate
-    real: Estimate
-    relative: float
-    chance: float
-    swap: Estimate | None = None
-    confidence: float | None = None
-    real_confidence: float | None = None
-    confusion: Counts = ()
-    real_confusion: Counts = ()
-    tolerance: float | None = None
-    calibration: tuple[Bin, ...] = ()
-
-    @property
-    def line(self) -> str:
-        """One readable line."""
-        return f"{self.name}: {self.shown(self.asked.value)} as asked; the judge on held-out real data: " + (
-            self.shown(self.real.value)
-        )
-
-    def shown(self, value: float) -> str:
-        """A value as `asked` and `real` are written."""
-        if math.isnan(value):
-            return "nothing known"
-        return f"{value:.2%}" if self.choices else f"off by {value:.3g} on average"
-
-
-@dataclass(frozen=True)
-class Combination:
-    """How often one combination of values was obeyed as a whole; `trained`: whether the training data has it."""
-
-    request: str
-    trained: bool
-    obeyed: Estimate
-    n: int
+MAX_CLARITY = 1.2  # times the log-odds of real data, from which on samples are clearer than life
+MAX_HELD_OUT = 2_000  # samples of combinations that were held out
+MAX_UNSEEN = 1_000  # samples of combinations that the training data does not have
 
 
 @dataclass(frozen=True)
@@ -131,12 +85,13 @@ def obedience(
     judge: Judge,
     samples: Samples | Dataset,
     real: Dataset,
-    counterfactuals: Counterfactuals | None = None,
+    pairs: Counterfactuals | None = None,
     trained: LabelDistribution | None = None,
     unseen: Dataset | None = None,
 ) -> Obedience:
     """What the judge says of samples, and of real data that nobody trained on.
 
+    pairs: samples that differ in one thing only, for swap test and leakage.
     trained: the training data's joint distribution, for leakage and combinations. unseen: samples of combinations that
     it does not have.
     """
@@ -146,87 +101,22 @@ def obedience(
     several = len([a for a in judge.schema if not isinstance(a, Continuous)]) > 1
     return Obedience(
         attributes=tuple(
-            _attribute(
-                a, read, samples.condition, read_real, real.condition, tolerances, swap(judge, a, counterfactuals)
+            attribute_obedience(
+                a,
+                read,
+                samples.condition,
+                read_real,
+                real.condition,
+                tolerances.get(a.name),
+                swap(judge, a, pairs),
             )
             for a in judge.schema
         ),
         joint=share(obeyed),
         joint_real=share(_obeyed(read_real, real.condition, tolerances)),
-        combinations=_combinations(samples.condition, obeyed, trained) if several else (),
+        combinations=combinations(samples.condition, obeyed, trained) if several else (),
         unseen=None if unseen is None else share(_obeyed(judge.read(unseen.x), unseen.condition, tolerances)),
-        leakage=None if counterfactuals is None or trained is None else leakage(judge, counterfactuals, trained),
-    )
-
-
-def _attribute(
-    a: Attribute,
-    read: Reading,
-    asked: Condition,
-    read_real: Reading,
-    real: Condition,
-    tolerances: Mapping[str, float],
-    told_apart: Estimate | None,
-) -> AttributeObedience:
-    """One attribute's part, over the observations where it is given."""
-    here, there = asked.given(a.name), real.given(a.name)
-    read, codes = read[here], asked.values[a.name][here]
-    read_real, labels = read_real[there], real.values[a.name][there]
-    made, held = _score(a, read, codes), _score(a, read_real, labels)
-    continuous = isinstance(a, Continuous)
-    ratio = (held.value, made.value) if continuous else (made.value, held.value)
-    return AttributeObedience(
-        name=a.name,
-        kind=a.kind,
-        choices=() if isinstance(a, Continuous) else a.choices,
-        asked=made,
-        real=held,
-        relative=ratio[0] / ratio[1] if ratio[1] else (math.nan if math.isnan(ratio[0]) else 1.0),
-        chance=_chance(a, read.condition.values[a.name], codes),
-        swap=told_apart,
-        confidence=None if continuous else _confidence(read, a.name, codes),
-        real_confidence=None if continuous else _confidence(read_real, a.name, labels),
-        confusion=() if isinstance(a, Continuous) else _confusion(read, a.name, codes, len(a.choices)),
-        real_confusion=() if isinstance(a, Continuous) else _confusion(read_real, a.name, labels, len(a.choices)),
-        tolerance=tolerances.get(a.name),
-        calibration=_calibration(read.condition.values[a.name], codes) if continuous else (),
-    )
-
-
-def _score(a: Attribute, read: Reading, codes: Float[Tensor, " n"]) -> Estimate:
-    errors = read.errors_of(a.name, codes)
-    return mean(errors) if isinstance(a, Continuous) else share(errors < 0.5)
-
-
-def _chance(a: Attribute, seen: Float[Tensor, " n"], asked: Float[Tensor, " n"]) -> float:
-    """The score of what is read, were it independent of what is asked: its mean over all pairs of the two."""
-    if isinstance(a, Continuous):
-        n = 1_000  # pairs of a thousand each are plenty
-        every = max(len(seen) // n, 1)
-        return float((seen[::every, None] - asked[None, ::every]).abs().mean())
-    width = len(a.choices)
-    p, q = (torch.bincount(codes.long(), minlength=width) / max(len(codes), 1) for codes in (seen, asked))
-    return float((p * q).sum())
-
-
-def _confidence(read: Reading, name: str, codes: Float[Tensor, " n"]) -> float:
-    """Mean log q(c|x)/(1 − q(c|x)) of the codes."""
-    log_p = read.log_prob(name, codes).double()
-    return float((log_p - torch.log(-torch.expm1(log_p.clamp(max=-1e-12)))).mean())
-
-
-def _confusion(read: Reading, name: str, codes: Float[Tensor, " n"], width: int) -> Counts:
-    pairs = codes.long() * width + read.condition.values[name].long()
-    counts = torch.bincount(pairs, minlength=width**2).view(width, width)
-    return tuple(map(tuple, counts.tolist()))
-
-
-def _calibration(seen: Float[Tensor, " n"], asked: Float[Tensor, " n"]) -> tuple[Bin, ...]:
-    """Bins of equal count, in order of what was asked."""
-    order = asked.argsort()
-    parts = [part for part in order.tensor_split(min(BINS, max(len(order) // FEWEST, 1))) if len(part) > 1]
-    return tuple(
-        Bin(float(asked[part].mean()), float(seen[part].mean()), float(seen[part].std()), len(part)) for part in parts
+        leakage=None if pairs is None or trained is None else leakage(judge, pairs, trained),
     )
 
 
@@ -245,39 +135,123 @@ def _obeyed(read: Reading, asked: Condition, tolerances: Mapping[str, float]) ->
     return torch.stack(right).all(0)
 
 
-# ---- combinations
+# ---- the metric
 
 
-def named_codes(condition: Condition) -> Int[Tensor, "n attribute"]:
-    """The codes of the attributes with named values, −1 where free."""
-    named = [a.name for a in condition.schema if not isinstance(a, Continuous)]
-    columns = [torch.where(condition.given(n), condition.values[n], -1.0).long() for n in named]
-    return torch.stack(columns, dim=1) if columns else torch.zeros(len(condition), 0, dtype=torch.long)
+class ObedienceMetric(Metric[Obedience]):
+    """Obedience to what is asked as in the held-out data, or to every combination alike."""
+
+    name = "obedience"
+    title = "Obedience"
+    about = "Do samples show what was asked?"
+    result = Obedience
+
+    def skipped(self, case: Measurement) -> str:
+        """Where nothing can be asked for."""
+        return "" if case.subject.conditional else "this model cannot be asked for anything in the data"
+
+    def measure(self, case: Measurement) -> Obedience:
+        """Obedience on samples, on pairs that differ in one attribute, on unseen and on held-out combinations."""
+        found = obedience(
+            case.judge,
+            _samples(case),
+            case.data.test,
+            pairs=_pairs(case),
+            trained=case.subject.joint,
+            unseen=_unseen(case),
+        )
+        for a in found.attributes:
+            if not telling(a):
+                case.warn(
+                    f"The judge can hardly tell {a.name} in real data itself: what it says of samples means little. "
+                    "Give it more labelled data."
+                )
+        return replace(found, held=_held_out(case))
+
+    def lines(self, result: Obedience) -> list[str]:
+        """A line per attribute."""
+        return result.lines()
+
+    def findings(self, result: Obedience, evidence: Evidence) -> Iterator[Finding]:
+        """Attributes that are ignored, taken for each other or changed unasked, and values that are."""
+        judged = [a for a in result.attributes if telling(a)]
+        pairs = list(swapped([a.name for a in judged], result.leakage)) if result.leakage else []
+        yield from (as_swapped(*pair) for pair in pairs)
+        named = {name for pair in pairs for name in pair}
+        yield from (finding for a in judged if a.name not in named for finding in findings_of(a))
+        if result.leakage:
+            yield from leaks(result.leakage, [a.name for a in judged if not ignored(a)])
+
+    def columns(self, result: Obedience, results: Mapping[str, Any]) -> Values:
+        """All attributes at once, and each beside real data."""
+        values: Values = {OBEYED: result.joint.value}
+        if result.unseen:
+            values[Quantity("obedience_unseen", "obeyed if unseen", "higher", "page", "share")] = result.unseen.value
+        if result.held:
+            values[Quantity("obedience_held", "held out obeyed", "higher", "terminal", "share")] = (
+                result.held.joint.value
+            )
+            values |= _relative(result.held, "obedience_held", "held out, ")
+        return values | _relative(result, "obedience") | _told_apart(result)
 
 
-def _combinations(
-    asked: Condition, obeyed: Bool[Tensor, " n"], trained: LabelDistribution | None
-) -> tuple[Combination, ...]:
-    named = asked.select([a.name for a in asked.schema if not isinstance(a, Continuous)])
-    distinct, inverse, counts = named_codes(named).unique(dim=0, return_inverse=True, return_counts=True)
-    known = {tuple(row) for row in named_codes(trained.rows).tolist()} if trained else None
-    found = []
-    for k in (counts >= FEWEST).nonzero()[:, 0].tolist():
-        members = (inverse == k).nonzero()[:, 0]
-        text = named[members[:1]].describe()[0]
-        in_training = known is None or tuple(distinct[k].tolist()) in known
-        found.append(Combination(text, in_training, share(obeyed[members]), len(members)))
-    return tuple(sorted(found, key=lambda c: c.obeyed.value)[:MOST_COMBINATIONS])
+OBEDIENCE = ObedienceMetric()
 
 
-def absent_combinations(trained: LabelDistribution, most: int = 10_000) -> list[tuple[int, ...]]:
-    """Combinations of named values that the training data does not have; none where there are more than `most` in all.
+def clearer(found: Obedience | None) -> AttributeObedience | None:
+    """The first attribute that samples show more clearly than real data does."""
+    for a in found.attributes if found else ():
+        if a.confidence is not None and a.real_confidence and a.confidence > MAX_CLARITY * a.real_confidence:
+            return a
+    return None
 
-    Codes in the order of the schema's attributes that have named values.
-    """
-    named = [a for a in trained.schema if not isinstance(a, Continuous)]
-    if not named or math.prod(len(a.choices) for a in named) > most:
-        return []
-    known = {tuple(row) for row in named_codes(trained.rows).tolist()}
-    every = torch.cartesian_prod(*(torch.arange(len(a.choices)) for a in named)).view(-1, len(named))
-    return [codes for codes in map(tuple, every.tolist()) if codes not in known]
+
+def _relative(found: Obedience, name: str, before: str = "") -> Values:
+    return {Quantity(f"{name}_{a.name}", f"{before}{a.name} ÷ real", "higher"): a.relative for a in found.attributes}
+
+
+def _told_apart(found: Obedience) -> Values:
+    return {
+        Quantity(f"swap_{a.name}", f"{a.name} swapped", "higher", "json", "share"): a.swap.value
+        for a in found.attributes
+        if a.swap
+    }
+
+
+def _samples(case: Measurement) -> Dataset:
+    """What was made as in the data, or of every combination alike."""
+    config, subject = case.config, case.subject
+    if config.labels == "data":
+        return case.samples
+    return subject.answer(uniform(subject.joint, config.samples, config.seed), _seeds(case, config.samples))
+
+
+def _pairs(case: Measurement) -> Counterfactuals | None:
+    """Samples that differ in one attribute; None where none are wanted."""
+    n, seed = case.config.pairs, case.config.seed
+    if not n:
+        return None
+    asked = case.subject.joint.fill(as_in_data(case.data.test, n, seed + 1), Rng(range(n)))
+    return counterfactuals(case.subject, asked, seed)
+
+
+def _unseen(case: Measurement) -> Dataset | None:
+    """Samples of combinations that the training data does not have; None where it has all, or nothing to combine."""
+    several = len([a for a in case.data.schema if not isinstance(a, Continuous)]) > 1
+    n = min(case.config.samples, MAX_UNSEEN)
+    asked = never_seen(case.subject.joint, n, case.config.seed) if several else None
+    return None if asked is None else case.subject.answer(asked, _seeds(case, len(asked)))
+
+
+def _held_out(case: Measurement) -> Obedience | None:
+    """Obedience on the combinations that were held out, where there are any, beside examples the judge did not see."""
+    real = judge_splits(case.data).held
+    if real is None:
+        return None
+    n = min(case.config.samples, MAX_HELD_OUT)
+    asked = as_in_data(real, n, case.config.seed)
+    return obedience(case.judge, case.subject.answer(asked, _seeds(case, n)), real)
+
+
+def _seeds(case: Measurement, n: int) -> Int[Tensor, " n"]:
+    return torch.arange(case.config.seed, case.config.seed + n)

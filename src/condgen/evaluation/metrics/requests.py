@@ -13,15 +13,18 @@ from condgen.data import Splits
 from condgen.data.splits import matches
 from condgen.evaluation.judge.judge import Judge
 from condgen.evaluation.metrics.estimate import Estimate, share
+from condgen.evaluation.metrics.metric import Measurement, Metric
 from condgen.requests.request import Request, Requestable
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import Condition
 
+MAX_SAMPLES = 2_000  # of a request
+
 
 @dataclass(frozen=True)
-class Asked:
-    """What became of one request; `understood` says what it was taken for.
+class RequestObedience:
+    """How far one request was obeyed as a whole; `understood` says what it was taken for.
 
     obeyed:  share of `samples` samples in which the judge sees everything that was asked, at once.
     real:    the same of the `real_n` held-out real observations whose labels fit the request.
@@ -55,7 +58,7 @@ def ask(
     samples: int = 1_000,
     seed: int = 0,
     sampling: SamplingOptions | None = None,
-) -> list[Asked]:
+) -> list[RequestObedience]:
     """Samples of requests, judged; one result for each that they stand for (`digit=*` is ten).
 
     Raises RequestError as `Run.requests` and `Run.stream` do.
@@ -64,10 +67,10 @@ def ask(
     labels = Condition.cat([part.condition for part in parts])
     seen = Condition.cat([judge.predict(part.observations) for part in parts])
 
-    def measured(request: Request) -> Asked:
+    def measured(request: Request) -> RequestObedience:
         made = torch.cat([part.x for part in run.stream([request], samples, seed, sampling=sampling)])
         fits = matches(labels, request.text)
-        return Asked(
+        return RequestObedience(
             understood=request.understood,
             obeyed=share(matches(judge.predict(made), request.text)),
             real=share(matches(seen, request.text)[fits]),
@@ -77,3 +80,33 @@ def ask(
         )
 
     return [measured(request) for request in run.requests(asked)]
+
+
+# ---- the metric
+
+
+class RequestsMetric(Metric[tuple[RequestObedience, ...]]):
+    """Requests that a person names, each as a whole."""
+
+    name = "asked"
+    title = "Requests as a whole"
+    about = "How many samples of a request show all that was asked, beside real data that fits it?"
+    result = tuple[RequestObedience, ...]
+    without = ()
+
+    def skipped(self, case: Measurement) -> str:
+        """Where nobody names a request."""
+        return "" if case.config.ask else "no requests were named (`ask`)"
+
+    def measure(self, case: Measurement) -> tuple[RequestObedience, ...]:
+        """By samples of each."""
+        subject, config = case.subject, case.config
+        n = min(config.samples, MAX_SAMPLES)
+        return tuple(ask(subject.run, case.judge, case.data, list(config.ask), n, config.seed, subject.sampling))
+
+    def lines(self, result: tuple[RequestObedience, ...]) -> list[str]:
+        """A line per request."""
+        return [each.line for each in result]
+
+
+REQUESTS = RequestsMetric()

@@ -1,6 +1,9 @@
 """Usefulness: can a predictor be trained on samples in the place of real data?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
 
 import torch
 from jaxtyping import Shaped
@@ -8,7 +11,10 @@ from torch import Tensor
 
 from condgen.data import Dataset, as_uint8
 from condgen.errors import RequestError
+from condgen.evaluation.comparison.columns import Quantity, Values, ratio
 from condgen.evaluation.judge.judge import train_judge
+from condgen.evaluation.metrics.metric import Measurement, Metric
+from condgen.evaluation.metrics.obedience import OBEDIENCE
 from condgen.runs.samples import Samples
 
 
@@ -60,3 +66,43 @@ def _part(data: Dataset, n: int) -> Dataset:
 def _stored(x: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "n ..."]:
     """Observations as datasets hold them: images with 256 levels, so that finer ones give nothing away."""
     return as_uint8(x.cpu()) if x.dim() == 4 and x.is_floating_point() else x.cpu()
+
+
+# ---- the metric
+
+
+class UsefulnessMetric(Metric[Usefulness]):
+    """What a predictor learns from the samples."""
+
+    name = "usefulness"
+    title = "Usefulness"
+    about = "Could one learn from samples what one learns from real data?"
+    result = Usefulness
+
+    def skipped(self, case: Measurement) -> str:
+        """Where it was left out, and where samples have no labels to learn from."""
+        if not case.config.useful:
+            return "`useful=0` leaves it out"
+        return "" if case.subject.conditional else "samples of this model are not labelled"
+
+    def measure(self, case: Measurement) -> Usefulness:
+        """By predictors trained on samples and on real data, both tested on held-out data."""
+        return usefulness(case.samples, case.data.train, case.data.test, images=case.config.useful)
+
+    def columns(self, result: Usefulness, results: Mapping[str, Any]) -> Values:
+        """Per attribute how useful samples are beside real data, and the mean of it; a ratio of errors is turned."""
+        obedience = OBEDIENCE.of(results)
+        if obedience is None or not result.made:
+            return {}
+        errors = {a.name for a in obedience.attributes if not a.choices}
+        relative = {
+            name: ratio(result.real[name], made) if name in errors else ratio(made, result.real[name])
+            for name, made in result.made.items()
+        }
+        values: Values = {Quantity("usefulness", "useful ÷ real", "higher"): fmean(relative.values())}
+        return values | {
+            Quantity(f"usefulness_{k}", f"useful ÷ real ({k})", "higher", "json"): v for k, v in relative.items()
+        }
+
+
+USEFULNESS = UsefulnessMetric()

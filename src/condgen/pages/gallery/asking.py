@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import torch
 
-from condgen.evaluation.metrics.obedience import named_codes
+from condgen.evaluation.metrics.combinations import named_codes
 from condgen.pages.gallery.look import GalleryContext, steps
 from condgen.requests.request import Request, parse_requests
 

@@ -1,0 +1,229 @@
+"""Obedience to one attribute: what the judge reads in samples, beside what was asked and what real data shows."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from condgen.evaluation.findings import Finding
+from condgen.evaluation.judge.judge import Reading
+from condgen.evaluation.metrics.estimate import Estimate, mean, share
+from condgen.schema import Attribute, Condition, Continuous
+from condgen.units import percent
+
+BINS = 10  # of a continuous attribute's calibration
+MIN_PER_BIN = 20
+MIN_SKILL = 0.2  # share of the way from chance to perfection that a judge must go on real data to accuse anyone
+MIN_TOLD_APART = 0.6  # share of swapped pairs, of which half are by chance, below which an attribute is ignored
+MIN_OF_REAL_SKILL = 0.1  # share of the way that real data goes, below which an attribute is ignored
+MIN_PER_VALUE = 20  # samples asked for a value, to say what it comes out as
+
+Counts = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Samples asked for about the same number: the mean asked, mean and standard deviation of what the judge reads."""
+
+    asked: float
+    seen: float
+    spread: float
+    n: int
+
+
+@dataclass(frozen=True)
+class AttributeObedience:
+    """How far samples show what was asked of one attribute.
+
+    choices:   names of the values, in the order of the confusions' rows and columns; empty if continuous.
+    asked:     share of samples recognised as asked for; mean absolute error in the attribute's unit if continuous.
+    real:      the same of held-out real data under its labels.
+    relative:  asked/real, or real/asked for errors: 1 is as good as real data.
+    chance:    what samples would score that pay no heed to this attribute.
+    swap:      share of pairs, alike but for what is asked of this attribute, that the judge can tell which is which;
+               0.5 by chance. None where it was not tested.
+    confidence, real_confidence: mean log-odds in nats that the judge gives to what was asked; None if continuous.
+    confusion, real_confusion:   how often each value (row) was read as each value (column).
+    tolerance: the error up to which a continuous attribute counts as obeyed, in its unit.
+    calibration: what is read against what was asked, for a continuous attribute.
+    """
+
+    name: str
+    kind: str
+    choices: tuple[str, ...]
+    asked: Estimate
+    real: Estimate
+    relative: float
+    chance: float
+    swap: Estimate | None = None
+    confidence: float | None = None
+    real_confidence: float | None = None
+    confusion: Counts = ()
+    real_confusion: Counts = ()
+    tolerance: float | None = None
+    calibration: tuple[Bin, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """One readable line."""
+        return f"{self.name}: {self.shown(self.asked.value)} as asked; the judge on held-out real data: " + (
+            self.shown(self.real.value)
+        )
+
+    def shown(self, value: float) -> str:
+        """A value as `asked` and `real` are written."""
+        if math.isnan(value):
+            return "nothing known"
+        return f"{value:.2%}" if self.choices else f"off by {value:.3g} on average"
+
+
+def attribute_obedience(
+    a: Attribute,
+    read: Reading,
+    asked: Condition,
+    read_real: Reading,
+    real: Condition,
+    tolerance: float | None,
+    told_apart: Estimate | None,
+) -> AttributeObedience:
+    """Obedience to an attribute, over the observations where it is given.
+
+    read, asked: what the judge reads in samples, and what was asked. read_real, real: the same of held-out real data.
+    tolerance: the error that counts as obeyed, of a continuous attribute. told_apart: by `swap`.
+    """
+    here, there = asked.given(a.name), real.given(a.name)
+    read, codes = read[here], asked.values[a.name][here]
+    read_real, labels = read_real[there], real.values[a.name][there]
+    made, held = score(a, read, codes), score(a, read_real, labels)
+    continuous = isinstance(a, Continuous)
+    ratio = (held.value, made.value) if continuous else (made.value, held.value)
+    return AttributeObedience(
+        name=a.name,
+        kind=a.kind,
+        choices=() if isinstance(a, Continuous) else a.choices,
+        asked=made,
+        real=held,
+        relative=ratio[0] / ratio[1] if ratio[1] else (math.nan if math.isnan(ratio[0]) else 1.0),
+        chance=_chance(a, read.condition.values[a.name], codes),
+        swap=told_apart,
+        confidence=None if continuous else _confidence(read, a.name, codes),
+        real_confidence=None if continuous else _confidence(read_real, a.name, labels),
+        confusion=() if isinstance(a, Continuous) else _confusion(read, a.name, codes, len(a.choices)),
+        real_confusion=() if isinstance(a, Continuous) else _confusion(read_real, a.name, labels, len(a.choices)),
+        tolerance=tolerance,
+        calibration=_calibration(read.condition.values[a.name], codes) if continuous else (),
+    )
+
+
+def score(a: Attribute, read: Reading, codes: Float[Tensor, " n"]) -> Estimate:
+    """The share of codes that are read as they are; of a continuous attribute the mean error, in its unit."""
+    errors = read.errors_of(a.name, codes)
+    return mean(errors) if isinstance(a, Continuous) else share(errors < 0.5)
+
+
+def _chance(a: Attribute, seen: Float[Tensor, " n"], asked: Float[Tensor, " n"]) -> float:
+    """The score of what is read, were it independent of what is asked: its mean over all pairs of the two."""
+    if isinstance(a, Continuous):
+        n = 1_000  # pairs of a thousand each are plenty
+        every = max(len(seen) // n, 1)
+        return float((seen[::every, None] - asked[None, ::every]).abs().mean())
+    width = len(a.choices)
+    p, q = (torch.bincount(codes.long(), minlength=width) / max(len(codes), 1) for codes in (seen, asked))
+    return float((p * q).sum())
+
+
+def _confidence(read: Reading, name: str, codes: Float[Tensor, " n"]) -> float:
+    """Mean log q(c|x)/(1 − q(c|x)) of the codes."""
+    log_p = read.log_prob(name, codes).double()
+    return float((log_p - torch.log(-torch.expm1(log_p.clamp(max=-1e-12)))).mean())
+
+
+def _confusion(read: Reading, name: str, codes: Float[Tensor, " n"], width: int) -> Counts:
+    pairs = codes.long() * width + read.condition.values[name].long()
+    counts = torch.bincount(pairs, minlength=width**2).view(width, width)
+    return tuple(map(tuple, counts.tolist()))
+
+
+def _calibration(seen: Float[Tensor, " n"], asked: Float[Tensor, " n"]) -> tuple[Bin, ...]:
+    """Bins of equal count, in order of what was asked."""
+    order = asked.argsort()
+    parts = [part for part in order.tensor_split(min(BINS, max(len(order) // MIN_PER_BIN, 1))) if len(part) > 1]
+    return tuple(
+        Bin(float(asked[part].mean()), float(seen[part].mean()), float(seen[part].std()), len(part)) for part in parts
+    )
+
+
+# ---- findings
+
+
+def findings_of(a: AttributeObedience) -> Iterator[Finding]:
+    """An attribute that is ignored, or values that come out as others."""
+    if ignored(a):
+        yield _as_ignored(a)
+    else:
+        yield from _confused_values(a)
+
+
+def telling(a: AttributeObedience) -> bool:
+    """Whether the judge can tell this attribute in real data, so that it may be asked about samples."""
+    return _skill(a, a.real.value) >= MIN_SKILL
+
+
+def _skill(a: AttributeObedience, score: float) -> float:
+    """How far a score is on the way from chance to perfection."""
+    return (score - a.chance) / (1 - a.chance) if a.choices else 1 - score / a.chance if a.chance else 0.0
+
+
+def ignored(a: AttributeObedience) -> bool:
+    """Whether samples pay no heed to this attribute, by pairs or, without any, by chance."""
+    if a.swap is not None:
+        return a.swap.value < MIN_TOLD_APART
+    return _skill(a, a.asked.value) < MIN_OF_REAL_SKILL * _skill(a, a.real.value)
+
+
+def _as_ignored(a: AttributeObedience) -> Finding:
+    pairs = (
+        "" if a.swap is None else f"of pairs that differ in it alone, {percent(a.swap.value, 0)} can be told apart; "
+    )
+    return Finding(
+        "ignored condition",
+        f"Samples do not heed {a.name}: {pairs}it is as asked in {_scored(a, a.asked.value)}, where "
+        f"{_scored(a, a.chance)} is chance and real data has {_scored(a, a.real.value)}.",
+        "Train with another mechanism (--mechanism film) or more embedding (--set embedding=64); for a GAN, a "
+        "model with another head.",
+    )
+
+
+def _scored(a: AttributeObedience, value: float) -> str:
+    return f"{percent(value)}" if a.choices else f"an error of {value:.3g}"
+
+
+def _confused_values(a: AttributeObedience) -> Iterator[Finding]:
+    """Values that come out as another one more often than as themselves."""
+    mostly = {
+        k: max(range(len(row)), key=row.__getitem__) for k, row in enumerate(a.confusion) if sum(row) >= MIN_PER_VALUE
+    }
+    wrong = {k: seen for k, seen in mostly.items() if seen != k and _real_share(a, k) > 0.5}
+    if not wrong:
+        return
+    told = ", ".join(
+        f"{a.choices[k]} shows {a.choices[seen]} ({percent(a.confusion[k][seen] / sum(a.confusion[k]), 0)})"
+        for k, seen in wrong.items()
+    )
+    permuted = all(wrong.get(seen) is not None for seen in wrong.values())
+    yield Finding(
+        "permuted values" if permuted else "missed values",
+        f"Of {a.name}, asking for {told}.",
+        "Check the order of the values in schema.json against the labels."
+        if permuted
+        else "Train longer, and look whether these values have enough examples (condgen inspect).",
+    )
+
+
+def _real_share(a: AttributeObedience, k: int) -> float:
+    """Share of a value's real observations that the judge gets right."""
+    row = a.real_confusion[k] if a.real_confusion else ()
+    return row[k] / sum(row) if sum(row) else 0.0

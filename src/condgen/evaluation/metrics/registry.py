@@ -1,0 +1,31 @@
+"""The list of metrics that an evaluation walks, in order; other packages add to it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from condgen.evaluation.metrics.edits import EDITS
+from condgen.evaluation.metrics.fidelity import FIDELITY
+from condgen.evaluation.metrics.latents import LATENTS
+from condgen.evaluation.metrics.memorisation import MEMORISATION
+from condgen.evaluation.metrics.metric import Metric
+from condgen.evaluation.metrics.obedience import OBEDIENCE
+from condgen.evaluation.metrics.requests import REQUESTS
+from condgen.evaluation.metrics.usefulness import USEFULNESS
+from condgen.registry import Registry
+
+OWN: tuple[Metric[Any], ...] = (OBEDIENCE, REQUESTS, FIDELITY, MEMORISATION, USEFULNESS, EDITS, LATENTS)
+
+METRICS: Registry[Metric[Any]] = Registry(
+    what="metric",
+    group="condgen.metrics",
+    own={metric.name: metric for metric in OWN},
+    accepts=lambda entry: isinstance(entry, Metric),
+    wanted="Metric (condgen.evaluation.metrics.metric)",
+)
+
+
+def measured(results: Mapping[str, Any]) -> Iterator[tuple[Metric[Any], Any]]:
+    """The metrics that were measured, in their order, each with its result."""
+    for metric in METRICS.values():
+        if (result := metric.of(results)) is not None:
+            yield metric, result
