@@ -15,6 +15,7 @@ from condgen.evaluation.metrics.latents import posterior
 from condgen.inspection import inspect
 from condgen.inspection.labels import check_labels
 from condgen.models import build
+from condgen.pages.sheets import sheets_of
 from condgen.runs.run import Run
 from condgen.runs.train import train
 from condgen.schema import Condition, Flag, Schema
@@ -58,7 +59,7 @@ def test_a_run_is_measured_a_batch_at_a_time(
     found = evaluate(run, large, EvaluationConfig(samples=200, pairs=20, useful=500))
     assert found.report.memorisation is not None
     assert found.report.fidelity
-    assert {"nearest", "requests", "mistakes"} <= set(found.sheets)
+    assert {"nearest", "requests", "mistakes"} <= set(sheets_of(found))
 
 
 def test_labels_latents_and_codes_are_read_a_batch_at_a_time(run: Run, large: Splits) -> None:

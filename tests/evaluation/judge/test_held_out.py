@@ -9,7 +9,7 @@ from torch import Tensor
 
 from condgen.data import Dataset, SplitConfig, Splits, split
 from condgen.data.storage.mapped import Mapped, Store
-from condgen.evaluation.comparison.columns import groups
+from condgen.evaluation.comparison.comparison import groups
 from condgen.evaluation.judge.held_out import judge_splits
 from condgen.evaluation.judge.judge import Judge, judge_for
 from condgen.evaluation.measure import evaluate
@@ -119,4 +119,4 @@ def test_one_that_cannot_compose_is_found_though_the_rest_is_obeyed(data: Splits
 
 def test_a_report_with_held_out_combinations_is_read_as_it_was_written(honest: Report) -> None:
     assert Report.loads(honest.dumps()) == honest
-    assert {"obedience_held", "obedience_held_side"} <= {q.name for group in groups(honest) for q in group}
+    assert {"obedience_held", "obedience_held_side"} <= {q.name for group in groups(honest).values() for q in group}
