@@ -15,7 +15,7 @@ from condgen.messages import Mention, call, setting, spelled
 
 SOURCE = Path(condgen.__file__).parent
 COMMANDS = [str(c.callback.__name__) for c in app.registered_commands if c.callback]
-CONVERTED = ("training", "runs")
+INTERFACES = ("cli", "pages")  # pages show what is to be typed to make their pictures again
 SPEAKS_COMMAND_LINE = re.compile(rf"(^|[\s('\"])--[a-z]|condgen ({'|'.join(COMMANDS)})\b")
 
 
@@ -33,7 +33,7 @@ def strings(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def test_the_library_does_not_speak_command_line() -> None:
-    files = [file for room in CONVERTED for file in (SOURCE / room).rglob("*.py")]
+    files = [f for f in SOURCE.rglob("*.py") if f.relative_to(SOURCE).parts[0] not in INTERFACES]
     said = [
         f"{file.relative_to(SOURCE)}:{line}: {text}"
         for file in files

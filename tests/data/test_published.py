@@ -249,7 +249,7 @@ def test_a_download_that_fails_says_what_to_put_where(
 
     monkeypatch.setattr("urllib.request.urlopen", refuse)
     monkeypatch.setenv("CONDGEN_CACHE", str(tmp_path))
-    complaint(name, "http", "no route to host", str(tmp_path / "datasets" / name), "--data-dir")
+    complaint(name, "http", "no route to host", str(tmp_path / "datasets" / name), "`data_dir`")
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def test_over_strong_guidance_is_told_apart_from_paid_classification_and_from_ne
     narrow = faithful(overall=replace(GOOD, recall=sure(0.5)))
     guided = diagnose(case(obedience=clear, fidelity=narrow, guidance=4.0))
     assert [f.name for f in guided] == ["over-strong guidance"]
-    assert "--guidance 2.5" in guided[0].advice
+    assert "`guidance=2.5`" in guided[0].advice
     acgan = case(obedience=clear, fidelity=narrow, model={"generator_weight": 1.0})
     assert named(acgan) == ["samples avoid class boundaries"]
     other = diagnose(case(obedience=clear, fidelity=narrow))
@@ -188,13 +188,13 @@ def test_an_idle_latent_is_a_fault_only_where_samples_lack_variety(diversity: fl
 
 def test_an_overpowering_critic_and_a_collapsed_classifier_are_named() -> None:
     texts = [
-        "the critic overpowers the generator (it wins 99% of pairs); try a stronger penalty (--set r1=1).",
+        "the critic overpowers the generator (it wins 99% of pairs); try a stronger penalty (`r1=1`).",
         "the classifier has collapsed (right about 90% of generated but 30% of real images); try another head.",
     ]
     found = diagnose(case(complaints=texts))
     assert [f.name for f in found] == ["critic overpowering", "classifier collapse"]
     assert found[0].evidence == "The critic overpowers the generator (it wins 99% of pairs)."
-    assert found[0].advice == "Try a stronger penalty (--set r1=1)."
+    assert found[0].advice == "Try a stronger penalty (`r1=1`)."
 
 
 def falling(*losses: float) -> list[dict[str, float]]:

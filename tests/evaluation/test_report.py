@@ -91,7 +91,7 @@ def test_what_is_no_report_is_told_with_its_name(text: str, part: str) -> None:
 
 
 def test_a_missing_file_is_told_with_the_command_that_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="condgen evaluate"):
+    with pytest.raises(RunError, match=r"condgen\.evaluate"):
         Report.load(tmp_path / "report.json")
 
 

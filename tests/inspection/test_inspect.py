@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from condgen.cli.spelling import spell
 from condgen.data import Dataset, DataSource, Splits
 from condgen.inspection import Inspection, inspect
 from condgen.inspection.association import co_occurrence, cramers_v
@@ -215,8 +216,8 @@ def test_numbers_that_nearly_all_differ_are_suspected_and_not_advised(tmp_path: 
     data = folder(tmp_path / "data", 120, number=numbers, tone=["dark", "light"] * 60)
     found = inspect(str(data))
     assert said(found, "number looks like an identifier")
-    assert found.advice[0].startswith("Train first: condgen train")
-    assert "--attributes tone" in found.advice[0]
+    assert spell(found.advice[0]).startswith("Train first: condgen train")
+    assert "--attributes tone" in spell(found.advice[0])
 
 
 def test_values_of_mixed_types_are_counted() -> None:
@@ -234,7 +235,7 @@ def test_sizes_and_modes_are_those_before_resizing(tones: Path) -> None:
     assert found.scan.modes == {"RGB": 59, "L": 1}
     assert found.shape == (3, 16, 16)
     assert any("2 sizes" in note for note in found.notes)
-    assert "--size 16" in found.advice[0]
+    assert "--size 16" in spell(found.advice[0])
 
 
 def test_what_cannot_be_read_is_listed_with_the_reason(tones: Path) -> None:
@@ -257,7 +258,7 @@ def test_copies_of_a_damaged_image_are_damaged_too(tones: Path) -> None:
 def test_nothing_is_to_be_trained_on_images_that_cannot_be_read(tones: Path) -> None:
     for k in range(20):
         (tones / f"{k}.png").write_bytes(b"")
-    assert said(inspect(str(tones)), "Train first", "--broken 0.34")
+    assert said(inspect(str(tones)), "Train first", "broken=0.34")
     for k in range(40):
         (tones / f"{k}.png").write_bytes(b"")
     found = inspect(str(tones))
@@ -308,7 +309,7 @@ def test_the_advised_attributes_are_even_common_and_do_not_tell_each_other() -> 
         for k in range(600)
     ]
     advised = inspect(splits(schema, rows)).advice
-    assert "--attributes even,other " in advised[0]
+    assert "--attributes even,other " in spell(advised[0])
     assert any("keep one combination of even and other out" in sentence for sentence in advised)
     assert any(sentence.startswith("even and twin go together") for sentence in advised)
 
@@ -317,7 +318,7 @@ def test_the_suggested_command_can_be_run_as_it_is(tones: Path) -> None:
     import shlex
 
     renamed = tones.rename(tones.with_name("my 'tones'"))
-    words = shlex.split(inspect(str(renamed)).advice[0].removeprefix("Train first: "))
+    words = shlex.split(spell(inspect(str(renamed)).advice[0]).removeprefix("Train first: "))
     assert words[:3] == ["condgen", "train", str(renamed)]
     assert words[-1] == "my-tones-run"
 
@@ -329,5 +330,5 @@ def test_the_suggested_command_keeps_what_was_asked_for(tones: Path) -> None:
         (tones / f"{k}.png").unlink()
     found = inspect(str(tones), attributes=["tone"], resize="squash", schema_file="my.json")
     for part in ("--attributes tone", "--resize squash", "--schema my.json", "--broken 0.12"):
-        assert part in found.advice[0]
+        assert part in spell(found.advice[0])
     assert said(found, "1 images are too small for 16×16", "1×1")

@@ -221,7 +221,7 @@ def complaints(name: str, values: Mapping[str, float]) -> list[str]:
 @pytest.mark.parametrize(
     ("values", "parts"),
     [
-        ({"critic/wins": 0.99}, ["overpowers", "99%", "--set r1=1"]),
+        ({"critic/wins": 0.99}, ["overpowers", "99%", "`r1=1`"]),
         ({"critic/wins": 0.97}, []),
         ({"critic/accuracy_real": 0.3, "critic/accuracy_fake": 0.9}, ["classifier has collapsed", "90%", "30%"]),
         ({"critic/accuracy_real": 0.7, "critic/accuracy_fake": 0.9}, []),

@@ -1,6 +1,7 @@
 """Commands that show something: data, recipes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,6 +45,7 @@ def inspect(
     chosen = [name.strip() for name in attributes.split(",")] if attributes else None
     given = Schema.load(schema) if schema else None
     found = look(data, attributes=chosen, size=size, schema=given, data_dir=data_dir, resize=resize, schema_file=schema)
+    found = replace(found, problems=tuple(map(spell, found.problems)), advice=tuple(map(spell, found.advice)))
     checks = check_inspected(found) if labels else ()
     kept = save(found, checks, out) if out else []
     if as_json:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 COUNTS = {"M": 1_000_000, "k": 1_000}
+IN_UNITS = {"seconds": UNITS, "images": COUNTS}
 
 
 def spell(text: str) -> str:
@@ -20,9 +21,10 @@ def spell(text: str) -> str:
 
 
 def _spelling(mention: Mention) -> str | None:
-    settings = [part for name, value in mention.settings.items() for part in _option(name, value)]
+    options = _options(mention.verb)
+    settings = [part for name, value in mention.settings.items() for part in _option(options, name, value)]
     if not mention.verb:
-        names = [_options().get(str(name), "") for name in mention.arguments]
+        names = [options.get(str(name), "") for name in mention.arguments]
         return " ".join([*names, *map(_shown, settings)]) if all(names) else None
     if mention.verb not in _commands():
         return None
@@ -30,17 +32,15 @@ def _spelling(mention: Mention) -> str | None:
     return " ".join(["condgen", mention.verb, *(_shown(str(a)) for a in arguments), *map(_shown, settings)])
 
 
-def _option(name: str, value: object) -> list[str]:
+def _option(options: Mapping[str, str], name: str, value: object) -> list[str]:
     """A setting as an option of its own, or with --set."""
-    if name == "seconds":
-        return ["--budget", _in_units(value, UNITS)]
-    option = _options().get(name)
+    option = options.get(name)
     if value is True and option:
         return [option]
     text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     if option is None:
         return ["--set", f"{name}={text}"]
-    return [option, _in_units(value, COUNTS) if name == "images" else text]
+    return [option, _in_units(value, IN_UNITS[name]) if name in IN_UNITS else text]
 
 
 def _in_units(value: object, units: dict[str, int]) -> str:
@@ -56,10 +56,11 @@ def _shown(part: str) -> str:
 
 
 @cache
-def _options() -> dict[str, str]:
-    """The options of all commands, by their own names and by those of the arguments that they set."""
-    found: dict[str, str] = {}
-    for command in _commands().values():
+def _options(verb: str) -> dict[str, str]:
+    """The options of a command, then of all others, by their own names and by those of the arguments that they set."""
+    found = {"seconds": "--budget"}
+    commands = _commands()
+    for command in [commands[verb]] * (verb in commands) + list(commands.values()):
         for parameter in command.params:
             for option in parameter.opts:
                 if option.startswith("--"):

@@ -84,7 +84,7 @@ def celeba(folder: Path | None) -> Parts:
         raise DataError(
             f"{error} CelebA is also published at https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html: put "
             f"list_attr_celeba.txt, list_eval_partition.txt and img_align_celeba.zip (or what it holds) into {kept}, "
-            "or name their folder (--data-dir, data_dir)."
+            "or name their folder (`data_dir`)."
         ) from None
 
 
@@ -106,13 +106,13 @@ def _fetched(name: str, remote: Remote) -> Path:
     except DataError as error:
         raise DataError(
             f"{error} Where it can be downloaded, get it and the dataset's other files, and put them into {folder}, or "
-            "name their folder (--data-dir, data_dir)."
+            "name their folder (`data_dir`)."
         ) from None
 
 
 def _must_be_a_folder(folder: Path) -> None:
     if not folder.is_dir():
-        raise RequestError(f"The local copy (--data-dir, data_dir) must be a folder; {folder} is none.")
+        raise RequestError(f"The local copy (`data_dir`) must be a folder; {folder} is none.")
 
 
 CIFAR10 = Remote(

@@ -265,7 +265,7 @@ def schema_for(
         reasons = " ".join([*train.notes, *notes]) or f"Its columns are: {', '.join(both) or 'none besides the image'}."
         raise DataError(
             f"{train.source} has no column that could be an attribute to condition on. {reasons} "
-            "Give it one whose values differ, or name a column (--attributes) to use it as it is."
+            "Give it one whose values differ, or name a column (`attributes`) to use it as it is."
         )
     return inferred, notes
 

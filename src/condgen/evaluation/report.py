@@ -120,7 +120,9 @@ class Report:
         try:
             return cls.loads(path.read_text(encoding="utf-8"), str(path))
         except (OSError, UnicodeDecodeError) as error:
-            raise RunError(f"The report {path} cannot be read: {error}. Make it with condgen evaluate.") from None
+            raise RunError(
+                f"The report {path} cannot be read: {error}. Make it with `condgen.evaluate(RUN)`."
+            ) from None
 
     def save(self, folder: Path) -> Path:
         """Write report.json into a folder, in one piece. Raises RunError when it cannot be written."""

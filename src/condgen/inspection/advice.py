@@ -2,7 +2,6 @@
 
 import math
 import re
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from condgen.inspection.association import Association, CoOccurrence
 from condgen.inspection.balance import Balance
 from condgen.inspection.columns import Column
 from condgen.inspection.scan import Scan
+from condgen.messages import call
 
 RARE = 0.2  # a value is called rare below this share of an even split
 NEAR_CONSTANT = 0.99
@@ -40,7 +40,7 @@ def problems(
     yield from _copies(scan)
     for column in columns:
         if column.suspicious:
-            yield f"{column.name} looks like an identifier ({column.why}); leave it out with --attributes."
+            yield f"{column.name} looks like an identifier ({column.why}); leave it out (`attributes`)."
     yield from _missing(balance, rows)
     yield from _constant(balance)
     yield from _uneven(balance)
@@ -66,7 +66,7 @@ def unusable(scan: Scan, small: int) -> float:
 
 def _too_many(scan: Scan, small: int) -> Iterator[str]:
     if (share := unusable(scan, small)) > BROKEN:
-        yield f"{100 * share:.0f} % of the images are unusable; training takes 5 % at most, or what --broken allows."
+        yield f"{100 * share:.0f} % of the images are unusable; training takes 5 % at most, or `broken`."
 
 
 def _leakage(scan: Scan, separate: bool) -> Iterator[str]:
@@ -138,7 +138,7 @@ def _listed(counts: dict[str, int]) -> str:
 
 def advice(
     source: str,
-    options: Sequence[str],
+    options: Mapping[str, object],
     balance: Sequence[Balance],
     together: CoOccurrence,
     asked: Sequence[str] | None,
@@ -147,7 +147,7 @@ def advice(
 ) -> Iterator[str]:
     """What to do next: what to train first, what will not be learned, which combinations to balance or hold out.
 
-    options: of the command line that training needs beside the attributes. balance: of the attributes to choose from,
+    options: that training needs beside the attributes. balance: of the attributes to choose from,
     out of as many as `attributes`; asked: those that a person has chosen already.
     share: of unusable images.
     """
@@ -182,11 +182,11 @@ def _spread(b: Balance) -> float:
     return 1.0 if not b.counts else round(20 * b.evenness) / 20
 
 
-def command(source: str, options: Sequence[str], chosen: Sequence[str], every: bool) -> str:
-    """The command line that trains on these attributes; every: whether there are no others."""
-    named = [] if every else ["--attributes", ",".join(chosen)]
+def command(source: str, options: Mapping[str, object], chosen: Sequence[str], every: bool) -> str:
+    """The call that trains on these attributes; every: whether there are no others."""
+    named = {} if every else {"attributes": ",".join(chosen)}
     name = re.sub(r"[^\w-]+", "-", Path(source.partition("?")[0]).stem).strip("-") or "my"
-    return shlex.join(["condgen", "train", source, *named, *options, "--budget", "10m", "--out", f"{name}-run"])
+    return call("train", source, **named, **options, seconds=600, out=f"{name}-run")
 
 
 def options(
@@ -196,13 +196,16 @@ def options(
     schema: str | Path | None,
     data_dir: str | Path | None,
     share: float,
-) -> list[str]:
+) -> dict[str, object]:
     """What else training must be told to understand the data as this inspection does. share: of unusable images."""
-    found = ["--size", str(shape[-1])] if resized and len(shape) == 3 and shape[1] == shape[2] else []
-    found += ["--resize", resize] if resize != "crop" else []
-    found += ["--schema", str(schema)] if schema else []
-    found += ["--data-dir", str(data_dir)] if data_dir else []
-    return found + (["--broken", f"{math.ceil(100 * share) / 100:g}"] if BROKEN < share < 1 else [])
+    told = {
+        "size": shape[-1] if resized and len(shape) == 3 and shape[1] == shape[2] else None,
+        "resize": resize if resize != "crop" else None,
+        "schema": schema,
+        "data_dir": data_dir,
+        "broken": math.ceil(100 * share) / 100 if BROKEN < share < 1 else None,
+    }
+    return {name: value for name, value in told.items() if value}
 
 
 def _too_rare(balance: Sequence[Balance]) -> Iterator[str]:
@@ -239,7 +242,7 @@ def _to_hold_out(chosen: Sequence[str], together: CoOccurrence) -> Iterator[str]
         if a.table and {a.first, a.second} <= set(chosen) and min(map(min, a.table)) >= FEW_EXAMPLES:
             yield (
                 f"To test whether a model composes what it never saw together, keep one combination of {a.first} and "
-                f"{a.second} out of training (--hold-out): they are nearly independent, and each has "
+                f"{a.second} out of training (`hold_out`): they are nearly independent, and each has "
                 f"{min(map(min, a.table)):,} examples or more."
             )
             return

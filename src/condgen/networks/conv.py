@@ -29,7 +29,7 @@ def stages(height: int, width: int, channels: int) -> list[tuple[int, int, int]]
     Raises ValueError when a side is not divisible by 4.
     """
     if height % 4 or width % 4:
-        raise ValueError(f"image sides must be divisible by 4, not {height}×{width}; resize or pad the images (--size)")
+        raise ValueError(f"image sides must be divisible by 4, not {height}×{width}; resize or pad the images (`size`)")
     patch = patch_size(height, width)
     found = [(channels, height // patch, width // patch)]
     while min(found[-1][1:]) > 8 and not (found[-1][1] % 2 or found[-1][2] % 2):

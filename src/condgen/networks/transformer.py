@@ -57,7 +57,7 @@ class Transformer(nn.Module):
         image_channels, height, width = shape
         self.patch = patch_size(height, width)
         if height % self.patch or width % self.patch:
-            raise ValueError(f"image sides must be divisible by {self.patch}, not {height}×{width}; resize (--size)")
+            raise ValueError(f"image sides must be divisible by {self.patch}, not {height}×{width}; resize (`size`)")
         if channels % HEAD and channels > HEAD:
             raise ValueError(f"a transformer's channels must be a multiple of {HEAD}, not {channels}")
         pixels = image_channels * self.patch**2

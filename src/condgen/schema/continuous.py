@@ -74,7 +74,7 @@ class Continuous(Attribute):
         if not math.isfinite(number) or not (inside or extrapolate):
             raise RequestError(
                 f"{self.name}={value} is out of range: the training data covers {self.low:g} to {self.high:g}. "
-                "Ask within the range, or allow extrapolation (--extrapolate, extrapolate=True)."
+                "Ask within the range, or allow extrapolation (`extrapolate=True`)."
             )
         return number if extrapolate else self._within(number)
 

@@ -93,7 +93,7 @@ def test_a_hub_that_cannot_be_reached_is_explained() -> None:
 
 def test_celeba_that_cannot_be_had_says_where_it_is_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONDGEN_CACHE", str(tmp_path))
-    complaint("celeba", "mmlab.ie.cuhk.edu.hk", str(tmp_path / "datasets" / "celeba"), "--data-dir")
+    complaint("celeba", "mmlab.ie.cuhk.edu.hk", str(tmp_path / "datasets" / "celeba"), "`data_dir`")
 
 
 def test_without_the_library_its_installation_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

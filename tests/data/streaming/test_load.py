@@ -120,7 +120,7 @@ def test_a_label_that_the_schema_lacks_is_told_with_its_shard_row_and_remedy(tmp
     said = complaint(DataError, source)
     assert "shard-006.tar, row 21, column 'color'" in said
     assert "mauve" in said
-    assert "--schema" in said
+    assert "`schema='schema.json'`" in said
 
 
 def test_a_row_of_a_parquet_file_is_counted_from_its_beginning(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_what_a_stream_cannot_do_is_refused(tmp_path: Path, how: dict[str, Any],
 def test_what_does_not_come_in_shards_is_refused(tmp_path: Path, source: str) -> None:
     (tmp_path / "red").mkdir()
     (tmp_path / "red" / "0.png").write_bytes(picture(0))
-    assert "--stream" in complaint(RequestError, tmp_path if source == "folder" else source)
+    assert "`stream`" in complaint(RequestError, tmp_path if source == "folder" else source)
 
 
 def test_nothing_there_and_a_shard_that_is_missing_are_told(tmp_path: Path) -> None:

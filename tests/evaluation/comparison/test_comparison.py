@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 from scipy.stats import ttest_ind
 
+from condgen.cli.spelling import spell
 from condgen.errors import RequestError
 from condgen.evaluation.comparison.comparison import Comparison, Failure, chance, compare, dumps, winner
 from condgen.evaluation.metrics.attribute_obedience import AttributeObedience
@@ -104,7 +105,7 @@ def test_different_protocols_are_refused_with_what_differs_and_how_to_mend_it() 
     said = str(refused.value)
     assert "samples is 1,000 for runs/a but 5,000 for runs/b" in said
     assert "reference is cafe for runs/a but dead for runs/b" in said
-    assert "condgen evaluate runs/b --samples 1000" in said
+    assert "condgen evaluate runs/b --samples 1000" in spell(said)
     assert "same data" in said
     assert "held_out is" not in said
 

@@ -229,7 +229,7 @@ def test_a_failure_stands_in_the_row_of_its_setting(done: Path, digits: Splits) 
 def test_two_grids_cannot_work_in_one_folder(digits: Splits, tmp_path: Path) -> None:
     class Second(Measurer):
         def __call__(self, run: Run, data: Splits) -> Report:
-            with pytest.raises(RunError, match="Another `condgen compare` is at work"):
+            with pytest.raises(RunError, match="Another comparison is at work"):
                 Grid(tmp_path, digits, Measurer(), PROTOCOL).run(planned)
             return super().__call__(run, data)
 

@@ -116,7 +116,7 @@ def shards(source: str) -> Shards:
     if kind is None or kind.shards is None:
         raise RequestError(
             f"{source} does not come in shards. Streamed are WebDataset shards (a .tar, a folder of them, a pattern "
-            "such as shards-{000..009}.tar), Parquet files and hf:owner/name; leave out --stream to prepare this data "
+            "such as shards-{000..009}.tar), Parquet files and hf:owner/name; leave out `stream` to prepare this data "
             "on disk, once."
         )
     return kind.shards(path)

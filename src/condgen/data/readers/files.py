@@ -30,7 +30,7 @@ def table_in(path: Path) -> Table:
     if kind not in TABLES:
         raise DataError(
             f"{path} is neither a folder nor a CSV or Parquet file, nor another kind that condgen reads; "
-            "`condgen datasets` lists them."
+            "`condgen.datasets()` lists them."
         )
     try:
         if kind == ".parquet":

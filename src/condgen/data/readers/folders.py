@@ -68,8 +68,8 @@ def read_classes(path: Path) -> Parts:
         what = "images but neither class folders nor a metadata.csv" if loose else "no images"
         raise DataError(
             f"The folder {path} holds {what}. It needs one folder of images per class, or images with a metadata.csv "
-            "(a column file_name and one column per attribute), or a train.parquet; `condgen datasets` lists all that "
-            "condgen reads."
+            "(a column file_name and one column per attribute), or a train.parquet; `condgen.datasets()` lists all "
+            "that condgen reads."
         )
     labels = [name for _, name in files]
     for name in set(labels):

@@ -74,7 +74,7 @@ def stream_hub(source: str) -> Shards:
     """The same dataset in the shards that it is kept in, to be fetched bit by bit. Raises as `read_hub` does."""
     address = replace(Address.of(source), streaming=True)
     if address.rows is not None:
-        raise RequestError("A stream is read to its end; leave out rows=… or --stream.")
+        raise RequestError("A stream is read to its end; leave out rows=… or `stream`.")
     with _apologising(source, address):
         parts = _splits(address)
         by = _names_by_part(parts) if len(parts) > 1 else {"train": next(iter(parts))}
@@ -208,6 +208,7 @@ def _names_by_part(splits: Iterable[str]) -> dict[str, str]:
 def _apology(address: Address, error: Exception) -> str:
     return (
         f"The dataset {address.name} could not be loaded through the `datasets` library: {first_line(error)}. Check "
-        f"the name, and that the Hub can be reached from here; if it cannot, fetch the dataset where it can (hf "
-        f"download {address.name} --repo-type dataset --local-dir FOLDER), copy it here, and give hf:FOLDER."
+        f"the name, and that the Hub can be reached from here; if it cannot, fetch the dataset where it can (with "
+        f"huggingface_hub.snapshot_download('{address.name}', repo_type='dataset', local_dir=FOLDER)), copy it here, "
+        "and give hf:FOLDER."
     )

@@ -138,7 +138,7 @@ def target(sizes: list[tuple[int, int]], size: int | None, resize: str) -> tuple
     if len(kinds) > 1:
         side = max(4, min(LARGEST_GUESS, int(median(min(s) for s in sizes)) // 4 * 4))
         span = f"{min(sizes)[0]}×{min(sizes)[1]} to {max(sizes)[0]}×{max(sizes)[1]}"
-        return (side, side), [f"Images have {len(kinds)} sizes ({span}); {did} to {side}×{side} (--size, --resize)."]
+        return (side, side), [f"Images have {len(kinds)} sizes ({span}); {did} to {side}×{side} (`size`, `resize`)."]
     if width % 4 or height % 4:
         wide, high = (max(4, round(side / 4) * 4) for side in (width, height))
         return (wide, high), [f"Images are {width}×{height}; {did} to {wide}×{high}, since sides must divide by 4."]
@@ -234,7 +234,7 @@ def _make_room(pixels: Path, size: int) -> None:
     if free < size - taken + 64 * 2**20:
         raise DataError(
             f"The prepared images take {size / 1e9:.1f} GB, but {pixels.parent.parent} has only {free / 1e9:.1f} GB "
-            "free. Make room, name a folder on another disk in CONDGEN_CACHE, or ask for smaller images (--size)."
+            "free. Make room, name a folder on another disk in CONDGEN_CACHE, or ask for smaller images (`size`)."
         )
     with pixels.open("ab") as file:
         file.truncate(size)
@@ -311,7 +311,7 @@ def _check_share(chunks: Sequence[Chunk], n: int, allowed: float) -> None:
         more = f" (and {len(reasons) - 3:,} more)" if len(reasons) > 3 else ""
         raise DataError(
             f"{len(reasons):,} of {n:,} images are unusable, and a share of at most {allowed:.2g} may be left out: "
-            f"{' '.join(reasons[:3])}{more} Repair them or take them out, or allow more (--broken)."
+            f"{' '.join(reasons[:3])}{more} Repair them or take them out, or allow more (`broken`)."
         )
 
 

@@ -65,7 +65,7 @@ class Streamed(Dataset):
 
     def balanced(self, name: str) -> Balanced:
         """Raises RequestError: who has not seen all data does not know what is rare."""
-        raise RequestError(f"A stream cannot be balanced by '{name}'; prepare the data instead, without --stream.")
+        raise RequestError(f"A stream cannot be balanced by '{name}'; prepare the data instead, without `stream`.")
 
     def select(self, attributes: Sequence[str]) -> "Streamed":
         """The same sample and stream labelled with only these attributes. Raises RequestError for unknown ones."""

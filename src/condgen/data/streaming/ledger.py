@@ -77,7 +77,7 @@ class Quarantine:
             raise DataError(
                 f"{self.broken:,} of {self.seen:,} images are unusable, and a share of at most {self.allowed:.2g} may "
                 f"be left out: {self._last} All are listed in {self.path}. Repair them or take them out, or allow more "
-                "(--broken)."
+                "(`broken`)."
             )
 
     def _list(self, place: Place, image: EncodedImage, reason: str) -> None:

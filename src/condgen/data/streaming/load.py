@@ -83,7 +83,7 @@ def _split(sample: Sample, test: Dataset | None, splitting: SplitConfig) -> tupl
         parts = split(numbers, test, splitting=splitting)
     except RequestError as error:
         raise RequestError(
-            f"{error} (Looked for in a sample of {len(x):,} images; --sample takes a larger one.)"
+            f"{error} (Looked for in a sample of {len(x):,} images; `sample` takes a larger one.)"
         ) from None
 
     def restored(part: Dataset) -> Dataset:
@@ -106,18 +106,18 @@ def _numbers(part: Dataset) -> list[int]:
 
 def _must_be_shards(source: str, splitting: SplitConfig) -> None:
     if is_builtin(source) or source in PUBLISHED:
-        raise RequestError(f"{source} comes as a whole; leave out --stream.")
+        raise RequestError(f"{source} comes as a whole; leave out `stream`.")
     if splitting.group is not None:
         raise RequestError(
             f"A stream cannot be split by '{splitting.group}': what comes later may belong to a group of the sample "
-            "that is tested on. Keep such groups in test shards of their own, or prepare the data, without --stream."
+            "that is tested on. Keep such groups in test shards of their own, or prepare the data, without `stream`."
         )
 
 
 def _advice(sample: int) -> str:
     return (
-        f" The schema was inferred from a sample of {sample:,} images: give one that knows all labels (--schema "
-        "schema.json), or take a larger sample (--sample)."
+        f" The schema was inferred from a sample of {sample:,} images: give one that knows all labels (`schema"
+        "='schema.json'`), or take a larger sample (`sample`)."
     )
 
 

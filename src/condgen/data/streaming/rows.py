@@ -78,7 +78,7 @@ def images_of(table: Table) -> list[EncodedImage]:
     """A table's images. Raises DataError for vectors."""
     if not isinstance(table.content, list):
         raise DataError(
-            f"{table.source} holds no images; only images are streamed. Leave out --stream: vectors are small."
+            f"{table.source} holds no images; only images are streamed. Leave out `stream`: vectors are small."
         )
     return table.content
 

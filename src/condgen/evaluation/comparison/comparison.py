@@ -13,6 +13,7 @@ from typing import Any
 
 from scipy.stats import ttest_ind_from_stats
 
+from condgen.messages import call
 from condgen.errors import RequestError
 from condgen.evaluation.comparison.columns import Place, Quantity, Values
 from condgen.evaluation.metrics.registry import METRICS, measured
@@ -24,10 +25,7 @@ NO_SETTING = ("seed", "checkpoint_seconds")  # fields of Training that do not ma
 EVERYWHERE = ("model", "mechanism", "prior", "images", "seconds")  # settings that rows of different models share
 BARE = ("model", "mechanism", "prior")  # settings whose values say what they are
 SAMPLED = "sampled with "  # sampling options among the settings
-OPTIONS = {  # of `condgen evaluate`, for the parts of a protocol that it is told
-    **{name: name for name in ("samples", "labels", "features", "pairs", "useful")},
-    "seed": "measure-seed",
-}
+TOLD = ("samples", "labels", "features", "pairs", "useful", "seed")  # parts of a protocol that evaluating is told
 
 
 @dataclass(frozen=True)
@@ -145,10 +143,8 @@ def _versus(by: Mapping[str, Sequence[str]]) -> str:
 
 def _mending(wanted: MeasuringProtocol, differing: Sequence[str], runs: Sequence[str]) -> str:
     """What to do about differing parts of a protocol."""
-    options = "".join(
-        f" --{option} {_plain(getattr(wanted, name))}" for name, option in OPTIONS.items() if name in differing
-    )
-    advice = f"condgen evaluate {'RUN' if len(runs) > 1 else runs[0]}{options}"
+    told = {name: _plain(getattr(wanted, name)) for name in TOLD if name in differing}
+    advice = call("evaluate", "RUN" if len(runs) > 1 else runs[0], **told)
     advice += f" for each of {_listed(runs)}" if len(runs) > 1 else ""
     if {"reference", "held_out", "judge"} & set(differing):
         advice += ", on the same data and by the same judge"
@@ -223,7 +219,7 @@ def _must_be_independent(label: str, reports: Sequence[Report]) -> None:
         if (seed := _seed(report)) in runs:
             raise RequestError(
                 f"{runs[seed]} and {_path(report)} ({label}) have the same settings and the same seed, {seed}: "
-                "they are one run, not two. Leave one of them out, or train with another seed (--seed)."
+                "they are one run, not two. Leave one of them out, or train with another seed (`seed`)."
             )
         runs[seed] = _path(report)
 

@@ -78,13 +78,15 @@ def cells(
     """
     if (images is None) == (seconds is None):
         raise RequestError(
-            "Runs are compared under one budget: give a time (--budget 3m) or a number of --images (500k)."
+            "Runs are compared under one budget: give a time (`seconds=180`) or a number of images (`images=500_000`)."
         )
     if taken := [name for name in settings or {} if name in OWN]:
-        raise RequestError(f"A grid sets {', '.join(taken)} itself; use its options instead of --set.")
+        raise RequestError(
+            f"A grid sets {', '.join(taken)} itself: they are arguments of the grid, not settings of its models."
+        )
     budget = {"images": images} if seconds is None else {"seconds": seconds}
     if not models:
-        raise RequestError("Name at least one model to train (--models cvae,flow).")
+        raise RequestError("Name at least one model to train (`models='cvae,flow'`).")
     named = product(_once(models), _once(mechanisms) or [None], _once(priors) or [None])
     planned = [_cell(*names, settings={**budget, **(settings or {})}) for names in named]
     _must_be_possible(planned, data)
@@ -115,7 +117,7 @@ def _must_be_possible(planned: Sequence[GridCell], data: Splits) -> None:
     said = "; ".join(f"{', '.join(labels)}: {reason.rstrip('.')}" for reason, labels in reasons.items())
     raise RequestError(
         f"Nothing was trained, because {sum(map(len, reasons.values()))} of {len(planned)} settings of the grid are "
-        f"impossible. {said}. Train those that differ in kind on their own, and then: condgen compare RUN RUN …"
+        f"impossible. {said}. Train those that differ in kind on their own, and then: `condgen.compare(RUN, RUN, ...)`"
     )
 
 
@@ -157,7 +159,7 @@ class Grid:
             run = self._trained(cell, title)
             return self._known(run) or self._measured(run, title)
         except Interrupted as error:
-            raise Interrupted(f"{error} Or give the same `condgen compare` again: it goes on with all runs.") from None
+            raise Interrupted(f"{error} Or start the same comparison again: it goes on with all runs.") from None
         except (RunError, torch.OutOfMemoryError) as error:
             reason = str(error).split("\n")[0]
             self.say(f"{title}: failed. {reason}")
@@ -215,7 +217,7 @@ class Grid:
             said = ", ".join(f"{name}={there.get(name)} instead of {asked.get(name)}" for name in differing)
             raise RequestError(
                 f"{folder} holds a run of other settings: {said}. Nothing was trained or overwritten; choose another "
-                "folder for this grid (--out), or give the settings that it was begun with."
+                "folder for this grid (`out`), or give the settings that it was begun with."
             )
 
 
@@ -247,10 +249,10 @@ def _alone(out: Path) -> Iterator[None]:
         lock.acquire()
     except filelock.Timeout:
         raise RunError(
-            f"Another `condgen compare` is at work in {out}. Wait until it is done, or choose another --out."
+            f"Another comparison is at work in {out}. Wait until it is done, or choose another folder (`out`)."
         ) from None
     except OSError as error:
-        raise RunError(f"The folder {out} cannot be written: {error.strerror}. Choose another --out.") from None
+        raise RunError(f"The folder {out} cannot be written: {error.strerror}. Choose another (`out`).") from None
     try:
         yield
     finally:

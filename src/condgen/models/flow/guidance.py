@@ -80,7 +80,7 @@ class Guidance:
             velocity, contrasts = composed(model.field, condition, self.weights)
         elif self.guide is not None:
             if isinstance(self.weights, Mapping):
-                raise RequestError("A guide takes one weight, as in --guidance 2, not one per attribute.")
+                raise RequestError("A guide takes one weight, as in `guidance=2`, not one per attribute.")
             velocity, contrasts = model.field(condition), [Contrast(self.weights - 1, self.guide.field(condition))]
         else:
             contrasts = by_attribute(model.field, condition, self.weights, self.against)

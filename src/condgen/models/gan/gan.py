@@ -271,13 +271,13 @@ class GAN(Model):
         if values.get("critic/wins", 0.5) > OVERPOWERED:
             found.append(
                 f"the critic overpowers the generator (it wins {values['critic/wins']:.0%} of pairs); try a stronger "
-                "penalty (--set r1=1) or, with few images, augmentation (--set augment=translation)."
+                "penalty (`r1=1`) or, with few images, augmentation (`augment='translation'`)."
             )
         real, fake = values.get("critic/accuracy_real", 1.0), values.get("critic/accuracy_fake", 0.0)
         if fake > 0.8 and real < 0.6 * fake:
             found.append(
                 f"the classifier has collapsed (right about {fake:.0%} of generated but {real:.0%} of real images); "
-                "try a smaller --set generator_weight, or another head (adcgan, projection)."
+                "try a smaller `generator_weight`, or another head (adcgan, projection)."
             )
         return found
 
