@@ -58,6 +58,10 @@ def test_the_library_does_not_speak_command_line() -> None:
             "Then `condgen.compare(DATA, models='cvae,gan', out=DIR)`.",
             "Then condgen compare DATA --models cvae,gan --out DIR.",
         ),
+        (
+            "Make it with `condgen.evaluate('a', samples=1000, seed=3)`.",
+            "Make it with condgen evaluate a --samples 1000 --measure-seed 3.",
+        ),
         ("Go on with `condgen.resume('my runs/a')`.", "Go on with condgen resume 'my runs/a'."),
         ("`flip` applies to images only.", "`flip` applies to images only."),
         ("Not Python: `a b`, `1 +`, `condgen.nothing()`.", "Not Python: `a b`, `1 +`, `condgen.nothing()`."),

@@ -59,8 +59,7 @@ def _shown(part: str) -> str:
 def _options(verb: str) -> dict[str, str]:
     """The options of a command, then of all others, by their own names and by those of the arguments that they set."""
     found = {"seconds": "--budget"}
-    commands = _commands()
-    for command in [commands[verb]] * (verb in commands) + list(commands.values()):
+    for _, command in sorted(_commands().items(), key=lambda named: named[0] != verb):
         for parameter in command.params:
             for option in parameter.opts:
                 if option.startswith("--"):
