@@ -39,12 +39,12 @@ def _boundaries(evidence: Evidence) -> Iterator[Finding]:
         f"{floor.recall.value:.2f})."
     )
     if evidence.guidance > 1:
-        yield Finding("over-strong guidance", said, f"Try --guidance {1 + (evidence.guidance - 1) / 2:g}.")
+        yield Finding("over-strong guidance", said, f"Try `guidance={1 + (evidence.guidance - 1) / 2:g}`.")
     elif evidence.model.get("generator_weight"):
         yield Finding(
             "samples avoid class boundaries",
             said,
-            "Lower the weight of the generator's classification term (--set generator_weight=0.1), or use a model with "
+            "Lower the weight of the generator's classification term (`generator_weight=0.1`), or use a model with "
             "another head.",
         )
     else:
@@ -79,7 +79,7 @@ def _losses(evidence: Evidence) -> Iterator[Finding]:
         else:
             said = f"after seeing each training example {evidence.epochs:.1f} times"
         if falling or evidence.epochs < MIN_EPOCHS:
-            yield Finding("under-training", f"{poor}, {said}.", "Train longer (--budget twice as long).")
+            yield Finding("under-training", f"{poor}, {said}.", "Train longer (twice the `seconds` or `images`).")
 
 
 def _poor(evidence: Evidence) -> str:

@@ -124,7 +124,7 @@ def _must_fit(run: Run, data: Splits) -> None:
     if run.model.shape != data.shape:
         raise RequestError(
             f"{run.path} makes observations of shape {run.model.shape}, the data has {data.shape}. Evaluate on data "
-            "like that it was trained on (--data, --size)."
+            "like that it was trained on (`data`, `size`)."
         )
     if not isinstance(run.model, Discovers) and run.schema != data.schema:
         raise RequestError(
@@ -132,7 +132,7 @@ def _must_fit(run: Run, data: Splits) -> None:
             f"{', '.join(data.schema.names) or 'none'}, or their values differ. Evaluate on data labelled alike."
         )
     if len(data.test) < 2 or not len(data.schema):
-        raise RequestError("The data has no held-out labelled part to compare with; give more of it (--data).")
+        raise RequestError("The data has no held-out labelled part to compare with; give more of it (`data`).")
 
 
 def _log(run: Run) -> list[dict[str, Any]]:

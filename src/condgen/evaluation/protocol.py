@@ -65,7 +65,7 @@ class EvaluationConfig:
 
     def __post_init__(self) -> None:
         if self.samples < MIN_SAMPLES:
-            raise RequestError(f"{self.samples} samples are too few; take at least {MIN_SAMPLES} (--samples 10000).")
+            raise RequestError(f"{self.samples} samples are too few; take at least {MIN_SAMPLES} (`samples=10000`).")
         if self.labels not in LABELS:
             raise RequestError(f"Labels are asked for as in the '{LABELS[0]}' or '{LABELS[1]}', not '{self.labels}'.")
         if not self.features or min(self.pairs, self.useful, self.edits, self.latents, self.seed) < 0:

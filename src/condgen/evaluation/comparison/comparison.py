@@ -13,12 +13,12 @@ from typing import Any
 
 from scipy.stats import ttest_ind_from_stats
 
-from condgen.messages import call
 from condgen.errors import RequestError
 from condgen.evaluation.comparison.columns import Place, Quantity, Values
 from condgen.evaluation.metrics.registry import METRICS, measured
 from condgen.evaluation.protocol import MeasuringProtocol
 from condgen.evaluation.report import Report
+from condgen.messages import call
 
 LEVEL = 0.05  # a difference is beyond noise when chance would make one like it less often than this
 NO_SETTING = ("seed", "checkpoint_seconds")  # fields of Training that do not make another row

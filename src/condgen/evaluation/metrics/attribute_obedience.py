@@ -192,7 +192,7 @@ def _as_ignored(a: AttributeObedience) -> Finding:
         "ignored condition",
         f"Samples do not heed {a.name}: {pairs}it is as asked in {_scored(a, a.asked.value)}, where "
         f"{_scored(a, a.chance)} is chance and real data has {_scored(a, a.real.value)}.",
-        "Train with another mechanism (--mechanism film) or more embedding (--set embedding=64); for a GAN, a "
+        "Train with another mechanism (`mechanism='film'`) or more embedding (`embedding=64`); for a GAN, a "
         "model with another head.",
     )
 
@@ -219,7 +219,7 @@ def _confused_values(a: AttributeObedience) -> Iterator[Finding]:
         f"Of {a.name}, asking for {told}.",
         "Check the order of the values in schema.json against the labels."
         if permuted
-        else "Train longer, and look whether these values have enough examples (condgen inspect).",
+        else "Train longer, and look whether these values have enough examples (`condgen.inspect(DATA)`).",
     )
 
 

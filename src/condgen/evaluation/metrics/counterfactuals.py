@@ -15,6 +15,7 @@ from condgen.data import Dataset
 from condgen.evaluation.findings import Finding
 from condgen.evaluation.judge.judge import Judge, Reading
 from condgen.evaluation.metrics.estimate import Estimate, mean
+from condgen.messages import setting
 from condgen.schema import Attribute, Continuous, LabelDistribution
 from condgen.units import percent
 
@@ -175,5 +176,5 @@ def leaks(leakage: Leakage, heeded: Collection[str]) -> Iterator[Finding]:
                 f"noise: {percent(leakage.still[j], 0)}; in the data {b} depends on {a} by "
                 f"{percent(leakage.data[i][j], 0)}).",
                 "Balance the combinations in the training data, or ask with a weight per attribute "
-                f"(--guidance {b}=2).",
+                f"({setting(guidance=f'{b}=2')}).",
             )

@@ -398,9 +398,9 @@ def _as_dropped_mode(f: Fidelity, missing: Sequence[Within], evidence: Evidence)
 
 def _against_collapse(evidence: Evidence) -> str:
     if evidence.guidance > 1:
-        return f"Sample with less guidance (--guidance {1 + (evidence.guidance - 1) / 2:g})."
+        return f"Sample with less guidance (`guidance={1 + (evidence.guidance - 1) / 2:g}`)."
     if any(str(key).startswith("critic/") for entry in evidence.log for key in entry):
-        return "Train with augmentation (--set augment=translation) and a stronger penalty (--set r1=1)."
+        return "Train with augmentation (`augment='translation'`) and a stronger penalty (`r1=1`)."
     if evidence.model.get("prior") not in (None, "flow"):
-        return "Train with an expressive prior (--prior flow --set embedding=64)."
-    return "Train longer (--budget twice as long)."
+        return "Train with an expressive prior (`prior='flow', embedding=64`)."
+    return "Train longer (twice the `seconds` or `images`)."

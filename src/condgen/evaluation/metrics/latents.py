@@ -244,7 +244,7 @@ class LatentsMetric(Metric[LatentSummary]):
             yield Finding(
                 "posterior collapse",
                 f"{carries}, and samples differ only {diversity:.2f} times as much as real data.",
-                "Weigh the KL term less (--set beta=0.2).",
+                "Weigh the KL term less (`beta=0.2`).",
             )
         else:
             yield Finding(
