@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from condgen.models import build
 from condgen.parameters import validated
 from condgen.presets import preset
-from condgen.runs.run import best_device
+from condgen.runs.opening import best_device
 from condgen.runs.train import split_arguments
 from condgen.schema import Categorical, Condition, Schema
 from condgen.training import TrainingConfig

@@ -18,7 +18,8 @@ import torch
 
 from condgen.data import Dataset, Splits, as_uint8, load
 from condgen.models import VAE, build
-from condgen.runs.run import Run, best_device
+from condgen.runs.opening import best_device
+from condgen.runs.run import Run
 from condgen.training import Terminal, Trainer, TrainingConfig
 from condgen.units import duration
 

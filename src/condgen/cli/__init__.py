@@ -7,11 +7,15 @@ from typing import Annotated
 import typer
 
 from condgen.cli.app import app
-from condgen.cli.evaluate import compare, doctor, evaluate
+from condgen.cli.compare import compare
+from condgen.cli.datasets import datasets, presets
+from condgen.cli.edit import edit
+from condgen.cli.evaluate import doctor, evaluate
 from condgen.cli.gallery import gallery
-from condgen.cli.inspect import datasets, inspect, presets
+from condgen.cli.inspect import inspect
+from condgen.cli.sample import sample
 from condgen.cli.settings import settings
-from condgen.cli.train import distill, edit, resume, sample, train
+from condgen.cli.train import distill, resume, train
 
 
 @app.callback(invoke_without_command=True)

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from condgen.cli.evaluate import Guidance, Sampler, Steps
-from condgen.cli.options import OtherData, RunFolder, data_of, say
+from condgen.cli.options import Guidance, OtherData, RunFolder, Sampler, Steps, data_of, say
 
 if TYPE_CHECKING:
     from condgen.pages.gallery import GalleryContext

@@ -1,4 +1,4 @@
-"""Commands that show something: data, recipes."""
+"""`condgen inspect`: what is understood of data, before anything is trained."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -54,35 +54,6 @@ def inspect(
         _show(found, checks)
     for line in kept:
         say(line)
-
-
-def datasets() -> None:
-    """List the datasets that have a name and what else DATA can be."""
-    from condgen.data import BUILTIN, PUBLISHED
-    from condgen.data.readers import KINDS
-    from condgen.data.readers.hub import USAGE
-
-    print("Built in:")
-    for name, entry in BUILTIN.items():
-        print(f"  {name:14} {entry.description}")
-    print("\nDownloaded on first use, or read from a local copy (--data-dir):")
-    for name, published in PUBLISHED.items():
-        print(f"  {name:14} {published.description}")
-    print("\nDATA can also be:")
-    for kind in KINDS:
-        print(f"  {kind.description};")
-    print(f"  {USAGE}.")
-    print("A schema.json beside the data is used in place of guessing.")
-
-
-def presets() -> None:
-    """List the named recipes, with the result and the time to expect."""
-    from condgen.presets import PRESETS
-
-    width = max(map(len, PRESETS))
-    for name, recipe in PRESETS.items():
-        settings = ", ".join(f"{k}={v}" for k, v in recipe.items() if k not in ("model", "expect"))
-        print(f"{name:{width}} {recipe['model']}: {settings}\n{'':{width}} {recipe['expect']}")
 
 
 def _show(found: "Inspection", checks: "tuple[LabelCheck, ...]") -> None:

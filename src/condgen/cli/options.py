@@ -10,6 +10,8 @@ import typer
 
 if TYPE_CHECKING:
     from condgen.data import Splits, StreamConfig
+    from condgen.evaluation.protocol import EvaluationConfig
+    from condgen.requests.request import Request
     from condgen.runs.run import Run
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A name, a folder, a table, …: see `condgen datasets`.")]
@@ -39,6 +41,36 @@ Sample = Annotated[
 ]
 SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A schema.json to use instead of the inferred one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+# of commands that measure or sample
+Samples = Annotated[int, typer.Option(help="How many are generated and judged.")]
+Labels = Annotated[
+    str, typer.Option(help="What is asked for: as in the held-out 'data', or every combination alike, 'uniform'.")
+]
+Features = Annotated[
+    str,
+    typer.Option(help="What distances are measured on: judge, efficientnet, inception, a folder of a vision model."),
+]
+Pairs = Annotated[int, typer.Option(help="Pairs per attribute that differ in it alone, for swap test and leakage.")]
+Useful = Annotated[
+    str, typer.Option(help="Images to train a predictor on samples with, to see what they are worth; 0: leave it out.")
+]
+Edited = Annotated[
+    int, typer.Option("--edits", help="Held-out images edited per attribute, by models that can; 0: none.")
+]
+Latents = Annotated[
+    int, typer.Option(help="Observations encoded to see what the latent still knows, by models that can; 0: none.")
+]
+Asked = Annotated[
+    list[str] | None,
+    typer.Option("--ask", help="A request to measure as a whole, beside real images that fit it; may be repeated."),
+]
+MeasureSeed = Annotated[int, typer.Option("--measure-seed", help="Seed of the first sample that is judged.")]
+Guidance = Annotated[
+    str | None, typer.Option(help="Of a flow: 2, or one weight per attribute; the run's own if not given.")
+]
+Sampler = Annotated[str | None, typer.Option(help="Of a flow's integration; see `condgen settings`.")]
+Steps = Annotated[int | None, typer.Option(help="Of a flow's integration.")]
 
 
 def say(text: str) -> None:
@@ -148,3 +180,26 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
             raise RequestError(f"--set takes KEY=VALUE, as in --set latent=16, not '{pair}'.")
         found[key.strip()] = value.strip()
     return found
+
+
+def measuring(samples: int, labels: str, features: str, pairs: int, useful: str, seed: int) -> "EvaluationConfig":
+    """How to measure, as options say it."""
+    from condgen.evaluation.protocol import EvaluationConfig
+    from condgen.units import count
+
+    names = tuple(name.strip() for name in features.split(",") if name.strip())
+    images = 0 if useful.strip() == "0" else count(useful)
+    return EvaluationConfig(samples=samples, labels=labels, features=names, pairs=pairs, useful=images, seed=seed)
+
+
+def show_understood(asked: "list[Request]") -> "list[Request]":
+    """Show how words were understood."""
+    for request in asked:
+        if request.asked:
+            print(request.understood)
+    return asked
+
+
+def names(text: str | None) -> list[str]:
+    """The names in a list that commas separate."""
+    return [name.strip() for name in (text or "").split(",") if name.strip()]

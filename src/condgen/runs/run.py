@@ -2,34 +2,32 @@
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import ValidationError
 from torch import Tensor
 
-from condgen import models
 from condgen.data import DataSource, Splits
 from condgen.data.coordinates import Coordinates
 from condgen.data.storage.prepare import Progress
-from condgen.errors import CondgenError, RequestError, RunError
+from condgen.errors import RequestError
 from condgen.models import Model
-from condgen.models.protocols import Edits, HasLikelihood
+from condgen.models.protocols import Edits
 from condgen.models.registry import that_can
 from condgen.requests.request import Request, Requestable, parse_requests
 from condgen.rng import Rng, Stream
 from condgen.runs.data import coordinates_of, load_again, source_of
 from condgen.runs.editing import EditOptions, edited
+from condgen.runs.opening import opened
+from condgen.runs.reading import likeliest
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import Condition, LabelDistribution, Schema
-from condgen.training import checkpoint
 from condgen.training.checkpoint import Info
 
-BATCH = 500
+BATCH = 500  # samples that are generated at once
 
 
 class Run:
@@ -48,12 +46,7 @@ class Run:
         Raises RunError when the folder holds no readable run.
         """
         path = Path(path)
-        info, tensors = checkpoint.load(path / checkpoint.FILE)
-        model = rebuild(info)
-        with explain_mismatch(path, info):
-            model.load_state_dict(checkpoint.group(tensors, "ema"))
-            joint = checkpoint.restore_distribution(model.schema, checkpoint.group(tensors, "joint"))
-        return cls(model.to(device or best_device()), joint, info, path)
+        return cls(*opened(path, device), path)
 
     @property
     def schema(self) -> Schema:
@@ -209,37 +202,15 @@ class Run:
                 f"The model {self.info.recipe['model']} cannot edit; train one that can ({that_can(Edits)})."
             )
 
-    @torch.inference_mode()
     def read(self, x: Float[Tensor, "n ..."], samples: int = 8, most: int = 64) -> Condition:
-        """The condition under which the model finds each x most likely: argmax over c of log p(x|c) + log p(c).
+        """The condition under which the model finds each x most likely, among the `most` commonest; see `reading`.
 
-        Candidates are the `most` commonest complete combinations of the training data. Raises RequestError when it has
-        none.
+        Raises RequestError when the model has no likelihood, or the training data no complete combination.
         """
-        if not isinstance(self.model, HasLikelihood):
-            raise RequestError(
-                f"The model {self.info.recipe['model']} has no likelihood to read an image by. Say what it shows "
-                "(`source`)."
-            )
-        complete = self.joint.rows.present.all(1)
-        if not complete.any():
-            raise RequestError(
-                f"No training example of {self.path} has all its labels, so the model cannot read them from an image. "
-                "Say what it shows (`source`)."
-            )
-        counts = self.joint.counts * complete
-        order = counts.argsort(descending=True)[: min(most, int(complete.sum()))]
-        candidates, log_prior = self.joint.rows[order], counts[order].log()
-        generator = torch.Generator(self.model.device).manual_seed(0)
-        device = self.model.device
-        repeated = x.to(device).repeat_interleave(len(candidates), 0)
-        asked = candidates[torch.arange(len(candidates)).repeat(len(x))].to(device)
-        scores = [
-            self.model.log_likelihood(repeated[k : k + BATCH], asked[k : k + BATCH], samples, generator)
-            for k in range(0, len(repeated), BATCH)
-        ]
-        best = (torch.cat(scores).cpu().view(len(x), -1) + log_prior).argmax(1)
-        return candidates[best]
+        try:
+            return likeliest(self.model, self.joint, x, samples, most)
+        except RequestError as error:
+            raise RequestError(f"{self.path}: {error}") from None
 
 
 def _tell(asked: Sequence[Request]) -> None:
@@ -247,31 +218,3 @@ def _tell(asked: Sequence[Request]) -> None:
     for request in asked:
         if request.notes:
             warnings.warn(request.understood, stacklevel=3)
-
-
-def best_device() -> torch.device:
-    """CUDA, MPS or the CPU, whichever is at hand first."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def rebuild(info: Info) -> Model:
-    """The model of a checkpoint, its weights still random. Raises RunError when this condgen does not know it."""
-    try:
-        schema = Schema.model_validate(info.schema)
-        return models.rebuild(info.recipe, schema, tuple(info.shape))
-    except ValidationError as error:
-        raise RunError(f"The schema of the run cannot be read: {error.errors()[0]['msg']}.") from None
-    except (CondgenError, KeyError) as error:
-        raise RunError(f"This version of condgen cannot rebuild the model {info.recipe}: {error}") from None
-
-
-@contextmanager
-def explain_mismatch(path: Path, info: Info) -> Iterator[None]:
-    """Turns the errors of tensors that are missing or of another shape into one paragraph."""
-    try:
-        yield
-    except (RuntimeError, KeyError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise RunError(f"The checkpoint in {path} does not fit its own recipe {info.recipe}: {reason}") from None

@@ -17,7 +17,8 @@ from condgen.models.protocols import Discovers, LearnsFromTeacher
 from condgen.models.registry import that_can
 from condgen.parameters import Described, described, keyword_arguments, used, validated
 from condgen.runs.data import is_the_same, load_again
-from condgen.runs.run import Run, explain_mismatch, rebuild
+from condgen.runs.opening import explain_mismatch, rebuild
+from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import LabelDistribution
 from condgen.training import Monitor, Trainer, TrainingConfig, checkpoint

@@ -1,0 +1,194 @@
+"""`condgen compare`: several runs by their reports, or models trained on data under one budget."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from condgen.cli.options import (
+    DataDir,
+    Features,
+    HoldOut,
+    Json,
+    Labels,
+    MeasureSeed,
+    OtherData,
+    Pairs,
+    Resize,
+    Samples,
+    Size,
+    Split,
+    Useful,
+    data_of,
+    load_data,
+    measuring,
+    names,
+    parse_settings,
+    say,
+)
+from condgen.cli.spelling import spell
+from condgen.models.registry import DEFAULT, FAMILIES
+
+if TYPE_CHECKING:
+    from condgen.data import Splits
+    from condgen.evaluation.comparison.comparison import Comparison
+    from condgen.evaluation.protocol import EvaluationConfig
+    from condgen.evaluation.report import Report
+    from condgen.runs.run import Run
+
+
+def compare(
+    what: Annotated[list[str], typer.Argument(metavar="RUN RUN … | DATA", help="Runs, or data to train models on.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for the table and the page (and the runs, of DATA).")
+    ] = None,
+    models: Annotated[str | None, typer.Option(help=f"To train on DATA: {DEFAULT},{FAMILIES.names[-1]}.")] = None,
+    mechanisms: Annotated[str | None, typer.Option(help="With each of these: concat,film,norm,modulate.")] = None,
+    priors: Annotated[str | None, typer.Option(help="And each of these: standard,gaussian,flow.")] = None,
+    seeds: Annotated[int, typer.Option(help="Number of seeds, from 0.")] = 3,
+    budget: Annotated[str | None, typer.Option(help="Time to train each: 90s, 10m.")] = None,
+    images: Annotated[str | None, typer.Option(help="Or images that each sees: 500k.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any argument of all models or the trainer.")
+    ] = None,
+    data: OtherData = None,
+    size: Size = None,
+    data_dir: DataDir = None,
+    resize: Resize = "crop",
+    split: Split = "random",
+    hold_out: HoldOut = None,
+    samples: Samples = 10_000,
+    labels: Labels = "data",
+    features: Features = "judge",
+    pairs: Pairs = 1_000,
+    useful: Useful = "60k",
+    seed: MeasureSeed = 0,
+    as_json: Json = False,
+) -> None:
+    """Compare several RUNs by their reports, or models trained on DATA under one budget: one table, one page.
+
+    Runs that differ in their seed only are one row, mean ± standard deviation; the best is marked only where the
+    difference is beyond noise. A comparison of DATA goes on where it was interrupted; obedience on combinations that
+    are held out has columns of its own.
+    """
+    from condgen.evaluation.comparison.comparison import compare as compared
+    from condgen.evaluation.comparison.comparison import dumps
+    from condgen.pages.comparison import save
+
+    how = measuring(samples, labels, features, pairs, useful, seed)
+    _must_go_together(models, data, split, hold_out)
+    if models is None:
+        found = compared(_reports(what, data, how))
+    else:
+        how_loaded = {"data_dir": data_dir, "resize": resize, "split": split, "hold_out": hold_out}
+        found = _grid(what, out, models, mechanisms, priors, seeds, budget, images, settings, size, how_loaded, how)
+    page = save(found, out) if out else None
+    print(dumps(found)) if as_json else _show_comparison(found)
+    if page and not as_json:
+        print(f"The page: {page}")
+
+
+def _must_go_together(models: str | None, data: str | None, split: str, hold_out: list[str] | None) -> None:
+    """Raises RequestError where runs are compared as if they were still to be trained, or the other way round."""
+    from condgen.errors import RequestError
+
+    if models is not None and data is not None:
+        raise RequestError("--data is for RUNs that are trained; the DATA to train --models on stands without it.")
+    if models is None and (hold_out or split != "random"):
+        raise RequestError(
+            "Runs were split when they were trained: --split and --hold-out need DATA and the --models to train on it."
+        )
+
+
+def _reports(folders: list[str], data: str | None, how: "EvaluationConfig") -> "list[Report]":
+    """The reports of runs; measured now where there is none yet of the run's weights, and on data that is named."""
+    from condgen.errors import RequestError
+    from condgen.evaluation.measure import evaluate as measure
+    from condgen.evaluation.measure import fingerprint
+    from condgen.evaluation.report import FILE, Report
+    from condgen.pages.report import save
+    from condgen.runs.run import Run
+
+    if len(folders) < 2:
+        raise RequestError(
+            "Name at least two runs, or data and what to train on it: condgen compare DATA --models cvae,gan --out DIR."
+        )
+    found = []
+    for folder in map(Path, folders):
+        run = Run.open(folder)
+        report = Report.load(folder / FILE) if data is None and (folder / FILE).exists() else None
+        if report is None or report.run.get("weights") != fingerprint(run):
+            say(f"{folder}: measuring on {data}" if data else f"{folder} has no report yet: measuring")
+            evaluation = measure(run, data_of(run, data), how, say=say)
+            report = evaluation.report
+            if data is None:
+                save(evaluation, folder)
+        found.append(report)
+    return found
+
+
+def _grid(
+    what: list[str],
+    out: Path | None,
+    models: str,
+    mechanisms: str | None,
+    priors: str | None,
+    seeds: int,
+    budget: str | None,
+    images: str | None,
+    settings: list[str] | None,
+    size: int | None,
+    loading: "dict[str, Any]",
+    how: "EvaluationConfig",
+) -> "Comparison":
+    """Train and measure what is asked for, or what is missing of it."""
+    from condgen.errors import RequestError
+    from condgen.evaluation.comparison.comparison import compare as compared
+    from condgen.evaluation.comparison.grid import Grid, cells
+    from condgen.evaluation.judge.judge import judge_for
+    from condgen.evaluation.measure import evaluate as measure
+    from condgen.pages.report import save
+    from condgen.training import Terminal
+    from condgen.units import count, duration
+
+    if len(what) != 1 or out is None:
+        raise RequestError(
+            "Training takes one DATA and a folder for the runs: condgen compare DATA --models … --out DIR."
+        )
+    splits = load_data(what[0], None, size, None, **loading)
+    planned = cells(
+        splits,
+        names(models),
+        names(mechanisms),
+        names(priors),
+        range(seeds),
+        images=count(images) if images else None,
+        seconds=duration(budget) if budget else None,
+        settings=parse_settings(settings or []),
+    )
+
+    def measured(run: "Run", data: "Splits") -> "Report":
+        evaluation = measure(run, data, how, say=say)
+        save(evaluation, run.path)
+        return evaluation.report
+
+    grid = Grid(
+        out,
+        splits,
+        measured,
+        how.protocol(splits, judge_for(splits)),
+        monitor=lambda: Terminal(spell),
+        say=say,
+    )
+    return compared(*grid.run(planned))
+
+
+def _show_comparison(found: "Comparison") -> None:
+    from rich.console import Console
+
+    from condgen.pages.comparison import captions, table
+
+    console = Console(markup=False, emoji=False, highlight=False)
+    console.print(table(found))
+    for text in captions(found, "terminal"):
+        console.print(spell(text))

@@ -1,0 +1,35 @@
+"""Commands that list what has a name: datasets and recipes."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+
+def datasets() -> None:
+    """List the datasets that have a name and what else DATA can be."""
+    from condgen.data import BUILTIN, PUBLISHED
+    from condgen.data.readers import KINDS
+    from condgen.data.readers.hub import USAGE
+
+    print("Built in:")
+    for name, entry in BUILTIN.items():
+        print(f"  {name:14} {entry.description}")
+    print("\nDownloaded on first use, or read from a local copy (--data-dir):")
+    for name, published in PUBLISHED.items():
+        print(f"  {name:14} {published.description}")
+    print("\nDATA can also be:")
+    for kind in KINDS:
+        print(f"  {kind.description};")
+    print(f"  {USAGE}.")
+    print("A schema.json beside the data is used in place of guessing.")
+
+
+def presets() -> None:
+    """List the named recipes, with the result and the time to expect."""
+    from condgen.presets import PRESETS
+
+    width = max(map(len, PRESETS))
+    for name, recipe in PRESETS.items():
+        settings = ", ".join(f"{k}={v}" for k, v in recipe.items() if k not in ("model", "expect"))
+        print(f"{name:{width}} {recipe['model']}: {settings}\n{'':{width}} {recipe['expect']}")

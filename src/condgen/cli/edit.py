@@ -1,0 +1,96 @@
+"""`condgen edit`: given images with other attributes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from condgen.cli.options import Out, RunFolder, show_understood
+
+if TYPE_CHECKING:
+    from condgen.runs.editing import EditOptions
+    from condgen.runs.run import Run
+    from condgen.schema import Condition
+
+
+def edit(
+    run: RunFolder,
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE … REQUEST", help="Images, then what to change.")],
+    out: Out,
+    source: Annotated[
+        str | None, typer.Option("--from", help="What the images show now; without it, the model reads it from them.")
+    ] = None,
+    strength: Annotated[
+        float | None, typer.Option(help="Of the change that is put onto the image; 1.5 unless given.")
+    ] = None,
+    decoded: Annotated[
+        bool, typer.Option("--decoded", help="The image as decoded anew, in place of the change put onto it.")
+    ] = False,
+) -> None:
+    """Change attributes of given IMAGEs and keep the rest; the last argument says what to change.
+
+    Only the change is put onto the image, so that what the model cannot encode stays sharp; a flow loses nothing and
+    decodes the image anew. `condgen evaluate` measures edits of held-out images.
+    """
+
+    from condgen.data import as_float
+    from condgen.data.storage.images import EncodedImage, Fit, pixels
+    from condgen.errors import RequestError
+    from condgen.runs.run import Run
+    from condgen.runs.samples import save_samples
+
+    *paths, request = images
+    if not paths:
+        raise RequestError(
+            "Name at least one image, and then what to change: condgen edit RUN a.png 'digit=7' --out DIR."
+        )
+    opened = Run.open(run)
+    opened.must_edit()
+    editing = _editing(strength, decoded)
+    change = show_understood(opened.requests(request))
+    if len(change) > 1:
+        raise RequestError(f"'{request}' stands for {len(change)} requests; edit one at a time.")
+    if len(opened.model.shape) != 3:
+        raise RequestError(f"{run} was trained on vectors, not on images; edit those from Python, with Run.edit.")
+    channels, height, width = opened.model.shape
+    fit = Fit("L" if channels == 1 else "RGB", width, height)
+    x = as_float(pixels([EncodedImage(p, Path(p)) for p in paths], fit))
+    now = _stated(opened, source, len(x)) if source else opened.read(x)
+    edited = opened.edit(x, now, change[0], editing=editing)
+    shown = save_samples(iter([edited]), opened.schema, [request], out)
+    for path, before, after in zip(paths, now.describe(), edited.condition.describe(), strict=True):
+        print(f"{path}: {before} → {after}")
+    _before_after(x, edited.x, out / "grid.png")
+    print(f"{len(x)} edited image(s) in {out}; look at {shown}")
+
+
+def _editing(strength: float | None, decoded: bool) -> "EditOptions | None":
+    """How to edit as options say it; None: as suits the model."""
+    from condgen.errors import RequestError
+    from condgen.runs.editing import EditOptions
+
+    if decoded and strength is not None:
+        raise RequestError("--decoded leaves nothing of the original that a --strength could be put onto; choose one.")
+    if strength is not None:
+        return EditOptions(strength=strength)
+    return EditOptions(decoded=True) if decoded else None
+
+
+def _stated(run: "Run", text: str, n: int) -> "Condition":
+    """The condition that `--from` states, for every image."""
+    from condgen.errors import RequestError
+    from condgen.rng import Rng
+
+    asked = show_understood(run.requests(text))
+    if len(asked) > 1:
+        raise RequestError(f"--from '{text}' stands for {len(asked)} requests; it must say what the images show.")
+    return asked[0].draw(run.joint, Rng(range(n)), fill=not run.model.handles_missing)
+
+
+def _before_after(before: Any, after: Any, path: Path) -> None:
+    """The grid of an edit: the images above, their edits below."""
+    import torch
+
+    from condgen.pictures import grid, save_picture
+
+    save_picture(grid(torch.cat([before, after]), len(before), ["before", "after"]), path)

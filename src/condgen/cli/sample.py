@@ -1,0 +1,71 @@
+"""`condgen sample`: what was asked for, as a folder that is itself a dataset."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from condgen.cli.options import Out, RunFolder, show_understood
+
+if TYPE_CHECKING:
+    pass
+
+
+def sample(
+    run: RunFolder,
+    out: Out,
+    request: Annotated[
+        list[str] | None, typer.Argument(metavar="REQUEST", help="digit=7, 'a=yes, b!=c', x=1..2, 'an old man'")
+    ] = None,
+    n: Annotated[int, typer.Option("-n", help="Samples per request.")] = 16,
+    seed: Annotated[int, typer.Option(help="Sample k of every request has the seed SEED + k.")] = 0,
+    extrapolate: Annotated[bool, typer.Option(help="Allow numbers beyond the training data's range.")] = False,
+    guidance: Annotated[
+        str | None, typer.Option(help="Of a flow: 2, or one weight per attribute, as in age=3,smiling=1.5. 1 is none.")
+    ] = None,
+    interval: Annotated[str | None, typer.Option(help="When guidance acts, noise at 0 and data at 1: 0.2..0.8")] = None,
+    steps: Annotated[int | None, typer.Option(help="Of a flow's integration.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="Of a flow's integration; see `condgen settings`.")] = None,
+    guide: Annotated[Path | None, typer.Option(help="A weaker run of a flow, for autoguidance.")] = None,
+    compose: Annotated[
+        bool, typer.Option(help="Predict each attribute alone and add up, for combinations never seen together.")
+    ] = False,
+    free: Annotated[
+        bool, typer.Option("--free", help="Leave to the model what is not asked, instead of drawing it from the data.")
+    ] = False,
+) -> None:
+    """Generate images for each REQUEST (without one: as in the data), with metadata.csv and grid.png.
+
+    A request joins terms with commas: name=value, name!=value, name=low..high, name=a|b, name=* (one request per
+    value), or is words, such as "an old man without glasses". Attributes that are not mentioned are
+    drawn from the data's rows that fit the request.
+    """
+    from condgen.runs.generator import open_generator
+    from condgen.runs.run import Run
+    from condgen.runs.samples import save_samples
+    from condgen.runs.sampling import SamplingOptions
+
+    opened = open_generator(run)
+    asked = show_understood(opened.requests(request or [], extrapolate))
+    sampling = SamplingOptions(
+        guidance=guidance,
+        interval=_interval(interval) if interval else None,
+        steps=steps,
+        sampler=sampler,
+        guide=Run.open(guide).model if guide else None,
+        compose=compose,
+        free=free,
+    )
+    shown = save_samples(opened.stream(asked, n, seed, sampling=sampling), opened.schema, [r.text for r in asked], out)
+    print(f"{n * len(asked):,} samples for {len(asked)} request(s) in {out}; look at {shown}")
+
+
+def _interval(text: str) -> tuple[float, float]:
+    """`0.2..0.8` as a pair of numbers."""
+    from condgen.errors import RequestError
+
+    low, dots, high = text.partition("..")
+    try:
+        return float(low), float(high if dots else "")
+    except ValueError:
+        raise RequestError(f"--interval takes LOW..HIGH, as in 0.2..0.8, not '{text}'.") from None
