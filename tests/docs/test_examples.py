@@ -19,14 +19,31 @@ from .blocks import ROOT, Block, blocks, pages, parsed, replaced, runs
 MOST_SKIPPED = 40  # blocks that say why they are not run; raise it knowingly
 
 
+PIP = """\
+# Stands in for `pip install FOLDER`, which needs a network: the package and its entry points, below installed/.
+import pathlib, shutil, sys, tomllib
+folder, target = pathlib.Path(sys.argv[-1]), pathlib.Path("installed")
+project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+shutil.copytree(folder, target, dirs_exist_ok=True)
+about = target / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+about.mkdir()
+(about / "METADATA").write_text(f"Metadata-Version: 2.1\\nName: {project['name']}\\nVersion: {project['version']}\\n")
+groups = [f"[{group}]\\n" + "\\n".join(f"{n} = {o}" for n, o in points.items())
+          for group, points in project.get("entry-points", {}).items()]
+(about / "entry_points.txt").write_text("\\n\\n".join(groups))
+"""
+
+
 @pytest.fixture(scope="session")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the `condgen` of this checkout in `bin/`, and one cache for all pages."""
     folder = tmp_path_factory.mktemp("docs")
     (folder / "bin").mkdir()
-    command = folder / "bin" / "condgen"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m condgen.cli "$@"\n')
-    command.chmod(command.stat().st_mode | stat.S_IXUSR)
+    (folder / "pip.py").write_text(PIP)
+    for name, runs_what in (("condgen", "-m condgen.cli"), ("pip", f'"{folder}/pip.py"')):
+        command = folder / "bin" / name
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" {runs_what} "$@"\n')
+        command.chmod(command.stat().st_mode | stat.S_IXUSR)
     return folder
 
 
@@ -36,7 +53,7 @@ def surroundings(workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     path = [f"{workplace}/bin", str(Path(sys.executable).parent), os.environ["PATH"]]
     monkeypatch.setenv("PATH", os.pathsep.join(path))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "src"), "installed"]))
     monkeypatch.setenv("CONDGEN_CACHE", str(workplace / "cache"))
 
 
@@ -46,8 +63,10 @@ def execute(block: Block, names: dict[str, Any], command: Command) -> None:
         exec(compile(block.runnable(), block.where, "exec"), names)
         return
     for line in block.runnable().replace("\\\n", " ").splitlines():
-        if line.startswith("condgen ") and not {"<", ">", ";", "&&"} & set(shlex.split(line, comments=True)):
-            done = command(*shlex.split(line, comments=True)[1:])  # in this process: PyTorch is imported already
+        words = shlex.split(line, comments=True)
+        alone = words[:1] == ["condgen"] and not {"<", ">", ";", "&&"} & set(words)
+        if alone and not Path("installed").exists():  # in this process: PyTorch is imported already
+            done = command(*words[1:])
             assert done.status == 0, f"{block.where}: {line}\n{done.out}\n{done.err}"
         else:
             in_a_shell(line, block.where)
