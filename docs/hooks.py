@@ -1,11 +1,13 @@
-"""The pages that the code itself writes: one for every command, and the table of presets.
+"""The pages that the code itself writes: one for every command, one for every family's settings, the presets.
 
 MkDocs calls `on_config` and `on_files` (mkdocs.yml, `hooks`). The text comes from the command line's own help, so it
-cannot go stale. `tests/docs/test_commands.py` holds that every option is there.
+cannot go stale. `tests/docs/test_commands.py` holds that every option and every setting is there.
 """
 
+import json
 import re
 from collections.abc import Iterator
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import typer.main
@@ -16,12 +18,15 @@ if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
 
+    from condgen.parameters import Described
+
 
 def on_config(config: "MkDocsConfig") -> "MkDocsConfig":
     """Adds a page per command to the navigation, behind the section's own first page."""
     assert config.nav is not None
     section = next(entry["Commands"] for entry in config.nav if "Commands" in entry)
     section.extend({f"condgen {name}": f"commands/{name}.md"} for name in commands())
+    section.append({"Settings": [{name: f"settings/{name}.md"} for name in families()]})
     return config
 
 
@@ -31,6 +36,8 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
 
     for name in commands():
         files.append(File.generated(config, f"commands/{name}.md", content=command_page(name)))
+    for name in families():
+        files.append(File.generated(config, f"settings/{name}.md", content=settings_page(name)))
     files.append(File.generated(config, "commands/recipes.md", content=presets_page()))
     return files
 
@@ -77,6 +84,35 @@ def _literal(text: str) -> str:
 
 def _escaped(text: str) -> str:
     return re.sub(r"([\\*_\[\]])", r"\\\1", text).replace("<", "&lt;")
+
+
+def families() -> list[str]:
+    """Every family of models."""
+    from condgen.models import FAMILIES
+
+    return list(FAMILIES)
+
+
+def settings_page(name: str) -> str:
+    """The settings of one family and of its training, by the part they belong to."""
+    from condgen.models import FAMILIES
+    from condgen.parameters import described
+    from condgen.runs.train import settings_of_training
+
+    family = FAMILIES[name]
+    lead = f"{_literal(family.sentence)}\n\nGive a setting with `--set KEY=VALUE`, or in Python as a keyword argument."
+    parts = [f"# Settings of {name}", lead]
+    for prefix, settings in (("", described(family.builder)), ("Training: ", settings_of_training(name))):
+        for part, members in groupby(settings, key=lambda setting: setting.part):
+            parts += [f"## {prefix}{part}", *map(_setting, members)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _setting(setting: "Described") -> str:
+    """One setting as an entry of a definition list."""
+    default = "" if setting.default in (None, (), []) else f" = {json.dumps(setting.default)}"
+    needs = f" Counts only with {' and '.join(setting.needs)}." if setting.needs else ""
+    return f"`{setting.name}{default}`\n:   {_literal(setting.sentence + needs)} Takes {_literal(setting.values)}."
 
 
 def presets_page() -> str:

@@ -7,6 +7,8 @@ import pytest
 import typer.main
 
 from condgen.cli import app
+from condgen.models import FAMILIES
+from condgen.parameters import described
 
 from .blocks import ROOT
 
@@ -40,3 +42,13 @@ def test_presets_have_a_page(hooks: ModuleType) -> None:
 
     page = hooks.presets_page()
     assert [line[3:] for line in page.splitlines() if line.startswith("## ")] == list(PRESETS)
+
+
+def test_every_family_has_a_page_with_every_setting(hooks: ModuleType) -> None:
+    assert hooks.families() == list(FAMILIES)
+    for name, family in FAMILIES.items():
+        page = hooks.settings_page(name)
+        missing = [s.name for s in described(family.builder) if f"`{s.name}" not in page]
+        assert page.startswith(f"# Settings of {name}\n")
+        assert "`lr = " in page
+        assert not missing, f"{name}: {missing}"
