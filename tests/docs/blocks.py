@@ -6,6 +6,8 @@ page do not see, says how the test differs from what a reader would do:
     <!-- test: budget=3s samples=200 -->                 values of options and arguments in place of those shown
     <!-- test: evaluate+="--samples 200 --pairs 50" -->  options added to every `condgen evaluate`
     <!-- test: skip="needs celeba10k64" -->              not run, and why
+
+A block with a title, as in ```python title="my-package/my_module.py", is a file of that name, written for later blocks.
 """
 
 import re
@@ -18,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 RUN = ("sh", "python")  # languages of blocks that a reader could run
 COMMENT = re.compile(r"<!-- test: (.*) -->")
-FENCE = re.compile(r"( *)```(\w*)")
+FENCE = re.compile(r"( *)```(\w*)(?: title=\"([^\"]+)\")?")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Block:
     line: int
     language: str
     text: str
+    file: str = ""
     directives: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -56,8 +59,8 @@ def pages() -> list[Path]:
 
 
 def runs(page: Path) -> Iterator[Block]:
-    """The blocks of a page that a reader could run."""
-    return (block for block in blocks(page) if block.language in RUN)
+    """The blocks of a page that a reader could run or save."""
+    return (block for block in blocks(page) if block.language in RUN or block.file)
 
 
 def blocks(page: Path) -> Iterator[Block]:
@@ -69,7 +72,7 @@ def blocks(page: Path) -> Iterator[Block]:
             indent = len(fence[1])
             inside = takewhile(lambda body: body[1].strip() != "```", lines)
             text = "\n".join(body[indent:] for _, body in inside)
-            yield Block(page, number, fence[2], text, directives)
+            yield Block(page, number, fence[2], text, fence[3] or "", directives)
         if line.strip():
             directives = parsed(line)
 

@@ -58,7 +58,11 @@ def surroundings(workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def execute(block: Block, names: dict[str, Any], command: Command) -> None:
-    """Run a block; names that Python defines are there in the page's later blocks."""
+    """Save or run a block; names that Python defines are there in the page's later blocks."""
+    if block.file:
+        Path(block.file).parent.mkdir(parents=True, exist_ok=True)
+        Path(block.file).write_text(block.text + "\n")
+        return
     if block.language == "python":
         exec(compile(block.runnable(), block.where, "exec"), names)
         return
