@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from condgen.errors import RequestError
-from condgen.models import FAMILIES, Model, build
+from condgen.models import FAMILIES, Model, build, rebuild
 from condgen.parameters import Described, Needs, OfData, described, keyword_arguments
 from condgen.rng import Rng
 from condgen.schema import Flag, LabelDistribution, Schema
@@ -134,3 +134,13 @@ def test_a_setting_is_described(name: str, setting: Described) -> None:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_family_is_described_in_a_sentence(name: str) -> None:
     assert re.fullmatch(r"[A-Z].*\.", (FAMILIES[name].builder.__doc__ or "").partition("\n")[0])
+
+
+def test_a_recipe_of_an_earlier_version_builds_its_model_without_what_does_not_count() -> None:
+    """Those named all arguments, also those that nothing used."""
+    whole = keyword_arguments(FAMILIES["cvae"].builder) | {"prior_width": 999, "channels": 4}
+    model = rebuild({"model": "cvae", "arguments": whole}, EVERYTHING, SHAPES["image"])
+    assert model.recipe["arguments"]["channels"] == 4
+    assert "prior_width" not in model.recipe["arguments"]
+    with pytest.raises(RequestError, match="counts only with"):
+        build("cvae", EVERYTHING, SHAPES["image"], **whole)
