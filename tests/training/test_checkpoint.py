@@ -13,7 +13,7 @@ from torch import Tensor
 from condgen.errors import RunError
 from condgen.runs.run import Run
 from condgen.schema import Condition, LabelDistribution, Schema
-from condgen.training import checkpoint
+from condgen.training import checkpoint, optimisers
 from condgen.training.checkpoint import Info, load, save
 
 INFO = Info(
@@ -182,7 +182,7 @@ def test_an_optimiser_comes_back_and_goes_on_alike() -> None:
 
     first = optimiser(torch.zeros(3))
     second = optimiser(step(first))
-    checkpoint.restore_optimiser(second, checkpoint.optimiser_tensors(first))
+    optimisers.restore_optimiser(second, optimisers.optimiser_tensors(first))
     assert torch.equal(step(first), step(second))
 
 
@@ -194,17 +194,17 @@ def test_an_optimisers_moments_get_the_memory_layout_of_their_weights() -> None:
         parameter = torch.nn.Parameter(weight.clone(memory_format=torch.channels_last))
         optimiser = torch.optim.AdamW([parameter], lr=0.1, fused=True)
         if state:
-            checkpoint.restore_optimiser(optimiser, state)
+            optimisers.restore_optimiser(optimiser, state)
         for _ in range(steps):
             parameter.grad = torch.randn(4, 3, 2, 5).to(memory_format=torch.channels_last)
             optimiser.step()
-        tensors = {k: t.contiguous().clone() for k, t in checkpoint.optimiser_tensors(optimiser).items()}
+        tensors = {k: t.contiguous().clone() for k, t in optimisers.optimiser_tensors(optimiser).items()}
         return parameter.detach(), tensors  # as they come back from a file
 
     weight, state = updated(torch.zeros(4, 3, 2, 5), 2, {})
     again, _ = updated(weight, 1, state)
     moments = torch.optim.AdamW([torch.nn.Parameter(weight.contiguous().clone())], lr=0.1, fused=True)
-    checkpoint.restore_optimiser(moments, state)
+    optimisers.restore_optimiser(moments, state)
     torch.manual_seed(1)
     plain = moments.param_groups[0]["params"][0]
     plain.grad = torch.randn(4, 3, 2, 5)

@@ -4,7 +4,8 @@ from condgen.training.checkpoint import Info
 from condgen.training.monitor import Monitor, Silent, Terminal
 from condgen.training.probe import condition_effect
 from condgen.training.settings import TrainingConfig, learning_rate
-from condgen.training.trainer import Interrupted, Trainer
+from condgen.training.signals import Interrupted
+from condgen.training.trainer import Trainer
 
 __all__ = [
     "Info",

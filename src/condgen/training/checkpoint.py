@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import safetensors
-import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import save_file
 from torch import Tensor
@@ -94,26 +93,6 @@ def group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The inverse of `group`."""
     return {f"{prefix}/{name}": t for name, t in tensors.items()}
-
-
-def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """An optimiser's state, one tensor per parameter and quantity."""
-    state = optimiser.state_dict()["state"]
-    return {f"{k}/{name}": torch.as_tensor(v) for k, quantities in state.items() for name, v in quantities.items()}
-
-
-def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """The inverse of `optimiser_tensors`.
-
-    Every tensor gets the memory layout of its parameter: fused optimisers walk through both side by side.
-    """
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        number, name = key.split("/")
-        like = parameters[int(number)] if tensor.dim() else tensor
-        state.setdefault(int(number), {})[name] = torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
 def distribution_tensors(joint: LabelDistribution) -> dict[str, Tensor]:

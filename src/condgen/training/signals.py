@@ -3,6 +3,14 @@
 import signal
 from types import FrameType, TracebackType
 
+from condgen.errors import CondgenError
+
+
+class Interrupted(CondgenError):  # noqa: N818 (an interruption is no error)
+    """Training was stopped by a signal, after saving."""
+
+    exit_status = 130
+
 
 class Signals:
     """Notes the first Ctrl-C or termination of the process in `received`; a second one stops it at once."""

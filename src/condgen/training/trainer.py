@@ -14,7 +14,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from condgen.data import Splits, as_float
-from condgen.errors import CondgenError
 from condgen.messages import call
 from condgen.models import Model
 from condgen.rng import Rng, step_seed
@@ -28,17 +27,12 @@ from condgen.training.looks import Looks, Preview, prefix
 from condgen.training.losses import Losses
 from condgen.training.machine import accelerator_for, versions
 from condgen.training.monitor import Log, Monitor, Silent, Values
+from condgen.training.optimisers import adamw, optimiser_tensors, restore_optimiser
 from condgen.training.prefetch import ahead
 from condgen.training.settings import TrainingConfig, learning_rate
-from condgen.training.signals import Signals
+from condgen.training.signals import Interrupted, Signals
 
 MEASURE = 0.05  # share of a time budget after which its number of images is fixed
-
-
-class Interrupted(CondgenError):  # noqa: N818 (an interruption is no error)
-    """Training was stopped by a signal, after saving."""
-
-    exit_status = 130
 
 
 class Trainer:
@@ -93,7 +87,7 @@ class Trainer:
         self.raw = model.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         self.model = self.accelerator.prepare(model)
         self.optimisers = {
-            name: self.accelerator.prepare(optimiser(parameters, self.settings)) for name, parameters in players.items()
+            name: self.accelerator.prepare(adamw(parameters, self.settings)) for name, parameters in players.items()
         }
         self.ema = averaged(self.raw, lambda: kept_share(self.settings.batch, self.settings.ema, self.info.images))
 
@@ -239,7 +233,7 @@ class Trainer:
             "ema_updates": self.ema.n_averaged,
         }
         for name, each in self.optimisers.items():
-            tensors |= checkpoint.prefixed(f"optimiser/{name}", checkpoint.optimiser_tensors(each))
+            tensors |= checkpoint.prefixed(f"optimiser/{name}", optimiser_tensors(each))
         self.info.versions = versions()
         checkpoint.save(self.folder / checkpoint.FILE, self.info, tensors)
 
@@ -249,16 +243,5 @@ class Trainer:
         self.ema.module.load_state_dict(checkpoint.group(tensors, "ema"))
         self.ema.n_averaged.copy_(tensors["ema_updates"])
         for name, each in self.optimisers.items():
-            checkpoint.restore_optimiser(each, checkpoint.group(tensors, f"optimiser/{name}"))
+            restore_optimiser(each, checkpoint.group(tensors, f"optimiser/{name}"))
         self.info = info
-
-
-def optimiser(parameters: list[torch.nn.Parameter], settings: TrainingConfig) -> torch.optim.Optimizer:
-    """AdamW over a player's parameters."""
-    return torch.optim.AdamW(
-        parameters,
-        lr=settings.lr,
-        betas=(settings.momentum, 0.99),
-        weight_decay=settings.weight_decay,
-        fused=parameters[0].device.type in ("cpu", "cuda"),
-    )

@@ -17,7 +17,7 @@ from condgen.evaluation.measure import fingerprint
 from condgen.evaluation.report import Report
 from condgen.runs.run import Run
 from condgen.training import checkpoint
-from condgen.training.trainer import Interrupted
+from condgen.training.signals import Interrupted
 from tests.evaluation.comparison.test_comparison import PROTOCOL, report
 
 TINY: dict[str, Any] = {"channels": 8, "latent": 2, "previews": 0, "batch": 64}

@@ -27,7 +27,7 @@ from condgen.runs.train import resume, split_arguments, train
 from condgen.training import Monitor, checkpoint
 from condgen.training.checkpoint import Info
 from condgen.training.looks import HEALTHY
-from condgen.training.trainer import Interrupted
+from condgen.training.signals import Interrupted
 
 LOCK = ".lock"  # in the grid's folder while it is worked on
 OWN = ("model", "mechanism", "prior", "seed", "images", "seconds")  # what a grid has arguments of its own for

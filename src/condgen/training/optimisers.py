@@ -1,0 +1,39 @@
+"""The optimiser of a player, and its state as tensors."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from condgen.training.settings import TrainingConfig
+
+
+def adamw(parameters: list[torch.nn.Parameter], settings: TrainingConfig) -> torch.optim.Optimizer:
+    """AdamW over a player's parameters."""
+    return torch.optim.AdamW(
+        parameters,
+        lr=settings.lr,
+        betas=(settings.momentum, 0.99),
+        weight_decay=settings.weight_decay,
+        fused=parameters[0].device.type in ("cpu", "cuda"),
+    )
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """An optimiser's state, one tensor per parameter and quantity."""
+    state = optimiser.state_dict()["state"]
+    return {f"{k}/{name}": torch.as_tensor(v) for k, quantities in state.items() for name, v in quantities.items()}
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """The inverse of `optimiser_tensors`.
+
+    Every tensor gets the memory layout of its parameter: fused optimisers walk through both side by side.
+    """
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        number, name = key.split("/")
+        like = parameters[int(number)] if tensor.dim() else tensor
+        state.setdefault(int(number), {})[name] = torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
