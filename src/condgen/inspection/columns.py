@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from condgen.data.infer import NO_ATTRIBUTES
-from condgen.schema import KINDS, Attribute, Schema
+from condgen.schema import Attribute, Schema
 from condgen.schema.column import missing
+from condgen.schema.kinds import NAMES
 
-KIND_NAMES = {kind.model_fields["kind"].default for kind in KINDS}
 WORDS = 3  # texts of more words than this, on average, are prose and no names of values
 LIKE_AN_IDENTIFIER = 0.9  # share of distinct values from which a column of whole numbers is suspected to name the rows
 UNASKED = "not among the attributes chosen"
@@ -33,7 +33,7 @@ class Column:
     @property
     def used(self) -> bool:
         """Whether it became an attribute."""
-        return self.role in KIND_NAMES
+        return self.role in NAMES
 
     @property
     def suspicious(self) -> bool:

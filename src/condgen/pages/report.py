@@ -61,7 +61,7 @@ def render(report: Report, sheets: Mapping[str, Sheet], curves: Sequence[Mapping
 
 def measured(value: Estimate | Number | None, attribute: AttributeObedience | Edited) -> str:
     """What is said of an attribute: a share, or an error in the attribute's own unit."""
-    return f"off by {number(value)}" if attribute.kind == "continuous" else percent(value)
+    return f"off by {number(value)}" if attribute.measured else percent(value)
 
 
 @dataclass(frozen=True)

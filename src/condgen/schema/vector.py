@@ -140,9 +140,9 @@ class Vector(Attribute):
         return codes + share * 2**0.5 * self._deviation(codes) * noise(codes)
 
     def place(self, codes: Codes) -> Float[Tensor, " batch"]:
-        """The position along a direction that is drawn anew every time."""
-        direction = torch.randn(self.size, device=codes.device)
-        return (self.encode(codes) * direction).sum(1)
+        """The position along a fixed direction through all coordinates, in shares of the typical distance."""
+        direction = torch.randn(self.size, generator=torch.Generator().manual_seed(0))
+        return (self.encode(codes) * (direction / direction.norm() * 0.5**0.5).to(codes.device)).sum(-1)
 
     def bins(self, codes: Codes) -> Float[Tensor, " batch"]:
         """The number of the row among those that occur."""

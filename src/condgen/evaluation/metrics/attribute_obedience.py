@@ -11,7 +11,7 @@ from torch import Tensor
 from condgen.evaluation.findings import Finding
 from condgen.evaluation.judge.judge import Reading
 from condgen.evaluation.metrics.estimate import Estimate, mean, share
-from condgen.schema import Attribute, Condition, Continuous
+from condgen.schema import Attribute, Condition
 from condgen.units import percent
 
 BINS = 10  # of a continuous attribute's calibration
@@ -38,17 +38,17 @@ class Bin:
 class AttributeObedience:
     """How far samples show what was asked of one attribute.
 
-    choices:   names of the values, in the order of the confusions' rows and columns; empty if continuous.
-    asked:     share of samples recognised as asked for; mean absolute error in the attribute's unit if continuous.
+    choices:   names of the values, in the order of the confusions' rows and columns; empty if measured.
+    asked:     share of samples recognised as asked for; mean error if measured.
     real:      the same of held-out real data under its labels.
     relative:  asked/real, or real/asked for errors: 1 is as good as real data.
     chance:    what samples would score that pay no heed to this attribute.
     swap:      share of pairs, alike but for what is asked of this attribute, that the judge can tell which is which;
                0.5 by chance. None where it was not tested.
-    confidence, real_confidence: mean log-odds in nats that the judge gives to what was asked; None if continuous.
+    confidence, real_confidence: mean log-odds in nats that the judge gives to what was asked; None if measured.
     confusion, real_confusion:   how often each value (row) was read as each value (column).
-    tolerance: the error up to which a continuous attribute counts as obeyed, in its unit.
-    calibration: what is read against what was asked, for a continuous attribute.
+    tolerance: the error up to which a measured attribute counts as obeyed.
+    calibration: what is read against what was asked, for a number.
     """
 
     name: str
@@ -65,6 +65,11 @@ class AttributeObedience:
     real_confusion: Counts = ()
     tolerance: float | None = None
     calibration: tuple[Bin, ...] = ()
+
+    @property
+    def measured(self) -> bool:
+        """Whether `asked` and `real` are errors, not shares: of what has no named values."""
+        return not self.choices
 
     @property
     def line(self) -> str:
@@ -92,44 +97,44 @@ def attribute_obedience(
     """Obedience to an attribute, over the observations where it is given.
 
     read, asked: what the judge reads in samples, and what was asked. read_real, real: the same of held-out real data.
-    tolerance: the error that counts as obeyed, of a continuous attribute. told_apart: by `swap`.
+    tolerance: the error that counts as obeyed, of a measured attribute. told_apart: by `swap`.
     """
     here, there = asked.given(a.name), real.given(a.name)
     read, codes = read[here], asked.values[a.name][here]
     read_real, labels = read_real[there], real.values[a.name][there]
     made, held = score(a, read, codes), score(a, read_real, labels)
-    continuous = isinstance(a, Continuous)
-    ratio = (held.value, made.value) if continuous else (made.value, held.value)
+    measured = not a.choices
+    ratio = (held.value, made.value) if measured else (made.value, held.value)
     return AttributeObedience(
         name=a.name,
         kind=a.kind,
-        choices=() if isinstance(a, Continuous) else a.choices,
+        choices=a.choices,
         asked=made,
         real=held,
         relative=ratio[0] / ratio[1] if ratio[1] else (math.nan if math.isnan(ratio[0]) else 1.0),
         chance=_chance(a, read.condition.values[a.name], codes),
         swap=told_apart,
-        confidence=None if continuous else _confidence(read, a.name, codes),
-        real_confidence=None if continuous else _confidence(read_real, a.name, labels),
-        confusion=() if isinstance(a, Continuous) else _confusion(read, a.name, codes, len(a.choices)),
-        real_confusion=() if isinstance(a, Continuous) else _confusion(read_real, a.name, labels, len(a.choices)),
+        confidence=None if measured else _confidence(read, a.name, codes),
+        real_confidence=None if measured else _confidence(read_real, a.name, labels),
+        confusion=() if measured else _confusion(read, a.name, codes, len(a.choices)),
+        real_confusion=() if measured else _confusion(read_real, a.name, labels, len(a.choices)),
         tolerance=tolerance,
-        calibration=_calibration(read.condition.values[a.name], codes) if continuous else (),
+        calibration=_calibration(read.condition.values[a.name], codes) if a.limits else (),
     )
 
 
-def score(a: Attribute, read: Reading, codes: Float[Tensor, " n"]) -> Estimate:
-    """The share of codes that are read as they are; of a continuous attribute the mean error, in its unit."""
+def score(a: Attribute, read: Reading, codes: Float[Tensor, "n ..."]) -> Estimate:
+    """The share of codes that are read as they are; of a measured attribute the mean error."""
     errors = read.errors_of(a.name, codes)
-    return mean(errors) if isinstance(a, Continuous) else share(errors < 0.5)
+    return share(errors < 0.5) if a.choices else mean(errors)
 
 
-def _chance(a: Attribute, seen: Float[Tensor, " n"], asked: Float[Tensor, " n"]) -> float:
+def _chance(a: Attribute, seen: Float[Tensor, "n ..."], asked: Float[Tensor, "n ..."]) -> float:
     """The score of what is read, were it independent of what is asked: its mean over all pairs of the two."""
-    if isinstance(a, Continuous):
+    if not a.choices:
         n = 1_000  # pairs of a thousand each are plenty
         every = max(len(seen) // n, 1)
-        return float((seen[::every, None] - asked[None, ::every]).abs().mean())
+        return float(a.error(seen[::every, None], asked[None, ::every]).mean())
     width = len(a.choices)
     p, q = (torch.bincount(codes.long(), minlength=width) / max(len(codes), 1) for codes in (seen, asked))
     return float((p * q).sum())

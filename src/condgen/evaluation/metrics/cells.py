@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from condgen.schema import Attribute, Condition, Continuous, Schema
+from condgen.schema import Attribute, Condition, Schema
 
 BINS_ALONE, BINS_TOGETHER = 5, 3  # of a continuous attribute: the only one, or one among several
 LEAST, MOST = 50, 24  # observations of a combination, and combinations
@@ -31,15 +31,15 @@ class Cells:
     def of(cls, real: Condition) -> "Cells":
         """The cells of real data: of one attribute its values, of several their commonest combinations.
 
-        A continuous attribute is cut into bins of equal count, five if it is the only one, else three. Combinations are
+        A number is cut into bins of equal count, five if it is the only one, else three. Combinations are
         those that at least 50 observations have, the 24 commonest of them. Observations with an attribute left free
-        belong to no cell.
+        belong to no cell. Rows of numbers take no part.
         """
+        real = real.select([a.name for a in real.schema if a.choices or a.limits])
         alone = len(real.schema) == 1
         edges = {
             a.name: _edges(real.values[a.name][real.given(a.name)], BINS_ALONE if alone else BINS_TOGETHER)
-            for a in real.schema
-            if isinstance(a, Continuous)
+            for a in real.schema.measured
         }
         rows = _parts(real, edges)[real.present.all(1).cpu()]
         if not len(real.schema) or not len(rows):
@@ -60,6 +60,7 @@ class Cells:
 
     def index(self, condition: Condition) -> Int[Tensor, " batch"]:
         """The number of the cell that each request belongs to, −1 for none. Bins at either end are open."""
+        condition = condition.select(self.schema.names)
         rows, present = _parts(condition, self.edges), condition.present.all(1).cpu()
         result = torch.full((len(condition),), -1)
         for k, parts in enumerate(self.parts):
@@ -67,7 +68,7 @@ class Cells:
         return result
 
     def _part(self, attribute: Attribute, part: int) -> str:
-        if not isinstance(attribute, Continuous):
+        if attribute.choices:
             return attribute.format(part)
         return _bins(self.edges[attribute.name])[part]
 

@@ -12,7 +12,7 @@ from condgen.errors import RequestError
 from condgen.models import Model
 from condgen.models.protocols import Discovers
 from condgen.models.registry import that_can
-from condgen.schema import Attribute, Continuous
+from condgen.schema import Attribute
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ def _table(model: Model, data: Dataset, attribute: str, code: str) -> Float[Tens
 
 
 def _choices(attribute: Attribute) -> tuple[str, ...]:
-    if isinstance(attribute, Continuous):
-        raise RequestError(f"'{attribute.name}' is continuous: it has no values to match one by one.")
+    if not attribute.choices:
+        raise RequestError(f"'{attribute.name}' is {attribute.kind}: it has no values to match one by one.")
     return attribute.choices
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from condgen.evaluation.metrics.estimate import Estimate, share
-from condgen.schema import Condition, Continuous, LabelDistribution
+from condgen.schema import Condition, LabelDistribution
 
 MIN_SAMPLES = 20  # of a combination, to say something about it
 MAX_COMBINATIONS = 40
@@ -26,7 +26,7 @@ class Combination:
 
 def named_codes(condition: Condition) -> Int[Tensor, "n attribute"]:
     """The codes of the attributes with named values, −1 where free."""
-    named = [a.name for a in condition.schema if not isinstance(a, Continuous)]
+    named = [a.name for a in condition.schema.discrete]
     columns = [torch.where(condition.given(n), condition.values[n], -1.0).long() for n in named]
     return torch.stack(columns, dim=1) if columns else torch.zeros(len(condition), 0, dtype=torch.long)
 
@@ -38,7 +38,7 @@ def combinations(
 
     asked: of samples. obeyed: whether each shows all that was asked. trained: the training data's distribution.
     """
-    named = asked.select([a.name for a in asked.schema if not isinstance(a, Continuous)])
+    named = asked.select([a.name for a in asked.schema.discrete])
     distinct, inverse, counts = named_codes(named).unique(dim=0, return_inverse=True, return_counts=True)
     known = {tuple(row) for row in named_codes(trained.rows).tolist()} if trained else None
     found = []
@@ -55,7 +55,7 @@ def absent_combinations(trained: LabelDistribution, most: int = 10_000) -> list[
 
     Codes in the order of the schema's attributes that have named values.
     """
-    named = [a for a in trained.schema if not isinstance(a, Continuous)]
+    named = trained.schema.discrete
     if not named or math.prod(len(a.choices) for a in named) > most:
         return []
     known = {tuple(row) for row in named_codes(trained.rows).tolist()}

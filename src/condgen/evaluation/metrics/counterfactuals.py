@@ -16,7 +16,7 @@ from condgen.evaluation.findings import Finding
 from condgen.evaluation.judge.judge import Judge, Reading
 from condgen.evaluation.metrics.estimate import Estimate, mean
 from condgen.messages import setting
-from condgen.schema import Attribute, Continuous, LabelDistribution
+from condgen.schema import Attribute, LabelDistribution
 from condgen.units import percent
 
 FIFTHS = 5  # parts into which a continuous attribute is cut where its values are compared
@@ -92,8 +92,7 @@ def leakage(judge: Judge, pairs: Counterfactuals, trained: LabelDistribution) ->
 
 
 def _differs(b: Attribute, one: Reading, other: Reading) -> float:
-    apart = (one.condition.values[b.name] - other.condition.values[b.name]).abs()
-    return float(apart.mean()) / (b.high - b.low) if isinstance(b, Continuous) else float((apart > 0.5).float().mean())
+    return float(b.error(one.condition.values[b.name], other.condition.values[b.name]).mean()) / b.span
 
 
 def _dependence(joint: LabelDistribution, a: Attribute, b: Attribute) -> float:
@@ -107,13 +106,13 @@ def _dependence(joint: LabelDistribution, a: Attribute, b: Attribute) -> float:
 def _by_value(joint: LabelDistribution, a: Attribute, b: Attribute) -> Iterator[tuple[float, Weighted]]:
     """For each value of a how often it occurs, and b's codes and weights there.
 
-    A continuous attribute is cut into about fifths; equal numbers stay together.
+    A measured attribute is cut into about fifths; equal numbers stay together.
     """
     given = joint.rows.given(a.name) & joint.rows.given(b.name)
     rows, weights = joint.rows[given], joint.counts[given]
     codes = rows.values[a.name]
-    if isinstance(a, Continuous):
-        codes = (_ranks(codes, weights) * FIFTHS).floor()
+    if not a.choices:
+        codes = (_ranks(a.place(codes), weights) * FIFTHS).floor()
     for code in codes.unique():
         here = codes == code
         yield float(weights[here].sum() / weights.sum()), (rows.values[b.name][here], weights[here])
@@ -127,12 +126,13 @@ def _ranks(codes: Float[Tensor, " _"], weights: Float[Tensor, " _"]) -> Float[Te
 
 
 def _wasserstein(b: Attribute, one: Weighted, other: Weighted) -> float:
-    """The least mean change that turns one distribution into the other: 0 or 1 between names, a share of the range."""
-    if isinstance(b, Continuous):
+    """The least mean change that turns one distribution into the other, as a share of the span; 0 or 1 of names."""
+    if not b.choices:
         from scipy.stats import wasserstein_distance
 
         (x, p), (y, q) = one, other
-        return float(wasserstein_distance(x.numpy(), y.numpy(), p.numpy(), q.numpy())) / (b.high - b.low)
+        at_x, at_y = b.place(x).numpy(), b.place(y).numpy()
+        return float(wasserstein_distance(at_x, at_y, p.numpy(), q.numpy())) / b.reach
     p, q = (torch.bincount(x.long(), w, minlength=len(b.choices)) / w.sum() for x, w in (one, other))
     return float((p - q).abs().sum() / 2)
 

@@ -25,7 +25,8 @@ from condgen.evaluation.subject import counterfactual
 from condgen.models import protocols
 from condgen.runs.editing import EditOptions, edited
 from condgen.runs.run import Run
-from condgen.schema import Attribute, Condition, Continuous
+from condgen.schema import Attribute, Condition
+from condgen.schema.kinds import MEASURED
 
 MIN_OBSERVATIONS = 20  # observations with all their labels, below which nothing is said about edits
 MIN_SIDE = 32  # pixels: least side of images that features of photographs are used for
@@ -89,6 +90,11 @@ class Edited:
         """The three attributes that are most often read otherwise though they were not to change."""
         shares = {name: estimate.value for name, estimate in self.moved.read.items()}
         return sorted(shares.items(), key=lambda item: -item[1])[:3]
+
+    @property
+    def measured(self) -> bool:
+        """Whether `obeyed` is an error, not a share: of what has no named values."""
+        return self.kind in MEASURED
 
 
 @dataclass(frozen=True)
@@ -211,7 +217,7 @@ class EditScorer:
         part = Dataset(made.x[index], made.condition[index])
         labels = self.held.condition
         alike = labels.given(a.name)
-        if not isinstance(a, Continuous):
+        if a.choices:
             alike = alike & (labels.values[a.name].round() == asked[0])
         return Edited(
             attribute=a.name,
@@ -239,8 +245,8 @@ class EditScorer:
 def _targets(a: Attribute, before: Condition, asked: Condition) -> Iterator[tuple[str, Tensor]]:
     """What an attribute was changed to, and in which observations."""
     codes = asked.values[a.name]
-    if isinstance(a, Continuous):
-        up = codes > before.values[a.name]
+    if not a.choices:
+        up = a.place(codes) > a.place(before.values[a.name])
         groups = [(UPWARDS, up), (DOWNWARDS, ~up)]
     else:
         groups = [(choice, codes.round() == k) for k, choice in enumerate(a.choices)]
@@ -250,8 +256,8 @@ def _targets(a: Attribute, before: Condition, asked: Condition) -> Iterator[tupl
 
 
 def _differs(b: Attribute, one: Reading, other: Reading) -> Estimate:
-    apart = (one.condition.values[b.name] - other.condition.values[b.name]).abs()
-    return mean(apart / (b.high - b.low)) if isinstance(b, Continuous) else share(apart > 0.5)
+    errors = b.error(one.condition.values[b.name], other.condition.values[b.name])
+    return share(errors > 0.5) if b.choices else mean(errors / b.span)
 
 
 def _apart(one: Shaped[Tensor, "n ..."], other: Shaped[Tensor, "n ..."]) -> Float[Tensor, " n"]:
@@ -261,7 +267,7 @@ def _apart(one: Shaped[Tensor, "n ..."], other: Shaped[Tensor, "n ..."]) -> Floa
 
 def _line(edit: Edited) -> str:
     def shown(e: Estimate) -> str:
-        return f"off by {e.value:.3g}" if edit.kind == "continuous" else f"{e.value:.1%}"
+        return f"off by {e.value:.3g}" if edit.measured else f"{e.value:.1%}"
 
     else_moved = ", ".join(f"{name} {share:.1%}" for name, share in edit.also_moved)
     return (

@@ -22,7 +22,7 @@ from condgen.models.protocols import Encodes, HasPrior
 from condgen.models.registry import that_can
 from condgen.models.vae.priors import GaussianPrior
 from condgen.rng import Rng
-from condgen.schema import Condition, Continuous
+from condgen.schema import Condition
 
 Latents = Float[Tensor, "n latent"]
 Codes = Shaped[Tensor, " n"]
@@ -60,11 +60,13 @@ class LatentReport:
 def latent_report(model: Model, train: Dataset, test: Dataset, attribute: str) -> LatentReport:
     """Every number of this file for a model and one attribute with named values; probes are fitted on `train`.
 
-    Observations where it is not given are left out. Raises RequestError for a continuous attribute and for a model
+    Observations where it is not given are left out. Raises RequestError for a measured attribute and for a model
     that cannot encode.
     """
-    if isinstance(train.schema[attribute], Continuous):
-        raise RequestError(f"The attribute '{attribute}' is continuous: it has no classes that could overlap.")
+    if not train.schema[attribute].choices:
+        raise RequestError(
+            f"The attribute '{attribute}' is {train.schema[attribute].kind}: it has no classes that could overlap."
+        )
     train, test = _labelled(train, attribute), _labelled(test, attribute)
     q_train, q = posterior(model, train), posterior(model, test)
     seen, z = q_train.mean, q.mean
@@ -261,7 +263,7 @@ LATENTS = LatentsMetric()
 def _named(case: Measurement) -> list[str]:
     """The attributes with named values that run and data have in common."""
     schema = case.data.schema
-    return [a.name for a in schema if not isinstance(a, Continuous)] if case.subject.run.schema == schema else []
+    return [a.name for a in schema.discrete] if case.subject.run.schema == schema else []
 
 
 def _complete(case: Measurement, part: Dataset) -> Dataset:

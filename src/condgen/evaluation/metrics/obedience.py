@@ -38,7 +38,7 @@ from condgen.evaluation.metrics.metric import Measurement, Metric
 from condgen.evaluation.subject import as_in_data, counterfactuals, never_seen, uniform
 from condgen.rng import Rng
 from condgen.runs.samples import Samples
-from condgen.schema import Condition, Continuous, LabelDistribution
+from condgen.schema import Attribute, Condition, LabelDistribution
 
 TOLERATED = 0.9  # share of the judge's errors on real data that a continuous attribute may make and count as obeyed
 MAX_CLARITY = 1.2  # times the log-odds of real data, from which on samples are clearer than life
@@ -96,9 +96,9 @@ def obedience(
     it does not have.
     """
     read, read_real = judge.read(samples.x), judge.read(real.observations)
-    tolerances = {a.name: _tolerance(read_real, a, real.condition) for a in judge.schema if isinstance(a, Continuous)}
+    tolerances = {a.name: _tolerance(read_real, a, real.condition) for a in judge.schema.measured}
     obeyed = _obeyed(read, samples.condition, tolerances)
-    several = len([a for a in judge.schema if not isinstance(a, Continuous)]) > 1
+    several = len(judge.schema.discrete) > 1
     return Obedience(
         attributes=tuple(
             attribute_obedience(
@@ -120,10 +120,10 @@ def obedience(
     )
 
 
-def _tolerance(read: Reading, a: Continuous, real: Condition) -> float:
+def _tolerance(read: Reading, a: Attribute, real: Condition) -> float:
     given = real.given(a.name)
     errors = read[given].errors_of(a.name, real.values[a.name][given])
-    return float(errors.quantile(TOLERATED)) if len(errors) else a.high - a.low
+    return float(errors.quantile(TOLERATED)) if len(errors) else a.span
 
 
 def _obeyed(read: Reading, asked: Condition, tolerances: Mapping[str, float]) -> Bool[Tensor, " n"]:
@@ -237,7 +237,7 @@ def _pairs(case: Measurement) -> Counterfactuals | None:
 
 def _unseen(case: Measurement) -> Dataset | None:
     """Samples of combinations that the training data does not have; None where it has all, or nothing to combine."""
-    several = len([a for a in case.data.schema if not isinstance(a, Continuous)]) > 1
+    several = len(case.data.schema.discrete) > 1
     n = min(case.config.samples, MAX_UNSEEN)
     asked = never_seen(case.subject.joint, n, case.config.seed) if several else None
     return None if asked is None else case.subject.answer(asked, _seeds(case, len(asked)))
