@@ -12,10 +12,12 @@ from torch import Tensor
 from condgen.data import DataSource, Splits
 from condgen.data.coordinates import Coordinates
 from condgen.data.storage.prepare import Progress
-from condgen.errors import RequestError
+from condgen.errors import RequestError, unknown
 from condgen.models import Model
+from condgen.models.flow.guidance import Weights
 from condgen.models.protocols import Edits
 from condgen.models.registry import that_can
+from condgen.parameters import keyword_arguments
 from condgen.requests.request import Request, Requestable, parse_requests
 from condgen.rng import Rng, Stream
 from condgen.runs.data import coordinates_of, load_again, source_of
@@ -24,7 +26,7 @@ from condgen.runs.opening import opened
 from condgen.runs.reading import likeliest
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import SamplingOptions
-from condgen.schema import Condition, LabelDistribution, Schema
+from condgen.schema import Condition, LabelDistribution, Schema, fold
 from condgen.training.checkpoint import Info
 
 BATCH = 500  # samples that are generated at once
@@ -47,6 +49,14 @@ class Run:
         """
         path = Path(path)
         return cls(*opened(path, device), path)
+
+    def __repr__(self) -> str:
+        info, what = self.info, "images" if len(self.model.shape) == 3 else "examples"
+        examples = "; ".join(a.example for a in self.schema) if self.model.conditional else "nothing"
+        return (
+            f"Run {self.path}: {info.recipe['model']}, trained on {info.images:,} {what} of {self.source.describe()}\n"
+            f"  can be asked for {examples}"
+        )
 
     @property
     def schema(self) -> Schema:
@@ -75,18 +85,54 @@ class Run:
         asked: Requestable | Sequence[Requestable] = (),
         n: int = 16,
         seed: int = 0,
+        *,
         extrapolate: bool = False,
-        **sampling: Any,
+        guidance: Weights | str | None = None,
+        interval: tuple[float, float] | None = None,
+        steps: int | None = None,
+        sampler: str | None = None,
+        guide: "Model | Run | None" = None,
+        compose: bool = False,
+        free: bool = False,
+        **attributes: Any,
     ) -> Samples:
         """n samples for each request; without one, n samples of attributes drawn from the data.
 
-        Sample k of every request has the seed `seed + k`, so requests differ in what was asked and in nothing else.
-        sampling: fields of `Sampling`, for models that are guided. Words are understood as `requests` shows; those that
-        were guessed or left out give a UserWarning. Raises RequestError for a wrong request.
+        asked:       in words or terms, `"an old man"` or `"digit=3|5, color!=red"`, as a mapping, or several of these.
+        seed:        of sample 0 of every request; sample k has `seed + k`, whatever else is asked.
+        extrapolate: allow numbers beyond the range of the training data.
+        guidance …:  see `SamplingOptions`; for models that are guided. guide: a weaker run or its model.
+        attributes:  a request by keywords: `run.sample(digit=7, n=16)`.
+
+        Words that were guessed or left out give a UserWarning. Raises RequestError for a wrong request.
         """
-        how, found = SamplingOptions.of(sampling), self.requests(asked, extrapolate)
+        how = SamplingOptions(
+            guidance=guidance,
+            interval=interval,
+            steps=steps,
+            sampler=sampler,
+            guide=guide.model if isinstance(guide, Run) else guide,
+            compose=compose,
+            free=free,
+        )
+        found = self.requests(self._by_keywords(asked, attributes), extrapolate)
         _tell(found)
         return Samples.cat(list(self.stream(found, n, seed, sampling=how)))
+
+    def _by_keywords(
+        self, asked: Requestable | Sequence[Requestable], attributes: Mapping[str, Any]
+    ) -> Requestable | Sequence[Requestable]:
+        """The request that keywords make, where there are any. Raises RequestError for names of nothing."""
+        if not attributes:
+            return asked
+        if asked:
+            raise RequestError(f"Ask in words or by keywords ({', '.join(attributes)}), not both.")
+        for name in attributes:
+            if fold(name) not in (fold(known) for a in self.schema for known in a.names):
+                raise unknown(
+                    "attribute or option of sampling", name, [*self.schema.names, *keyword_arguments(SamplingOptions)]
+                )
+        return dict(attributes)
 
     def requests(self, asked: Requestable | Sequence[Requestable] = (), extrapolate: bool = False) -> list[Request]:
         """The requests that texts or mappings stand for. Raises RequestError for wrong ones."""
@@ -149,7 +195,8 @@ class Run:
         """
         arguments = (sampling or SamplingOptions()).arguments(self.model, unwanted)
         x = self.model.sample(condition.to(self.model.device), Rng(seeds.tolist()), **arguments)
-        return x.float().cpu().contiguous()
+        x = x.float().cpu().contiguous()
+        return x.clamp(0, 1) if x.dim() == 4 else x  # a Gaussian's mean may lie beyond
 
     def _unwanted(self, request: Request, seeds: Int[Tensor, " batch"]) -> Condition | None:
         """Values that a request excludes (`color!=red`), one per sample, for guidance to move away from."""

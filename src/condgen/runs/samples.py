@@ -1,27 +1,37 @@
 """Samples with what they were generated from, in memory and on disk."""
 
+import base64
 import csv
+import html
+import io
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
+from PIL import Image
 from torch import Tensor
 
 from condgen.data.coordinates import Coordinates
-from condgen.errors import RunError
+from condgen.errors import RequestError, RunError
 from condgen.files import new_folder, write_text
 from condgen.pictures import grid, pil_image, save_picture
 from condgen.schema import Condition, Schema
 
+if TYPE_CHECKING:
+    import pandas
 
-@dataclass(frozen=True)
+SHOWN = 4  # different requests in a text
+SHOWN_ROWS = 10  # of a table in a notebook
+
+
+@dataclass(frozen=True, repr=False)
 class Samples:
-    """Samples with what they were generated from.
+    """Samples with what they were generated from; they show themselves in a notebook.
 
     x: [n, *shape], images in [0, 1], vectors as models see them. condition: what each shows; where an attribute is
     free, the model left it open. seeds: of each sample. request: the index of the request each answers. coordinates: of
@@ -34,13 +44,94 @@ class Samples:
     request: Int[Tensor, " n"]
     coordinates: Coordinates | None = None
 
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, index: int | slice | Tensor) -> "Samples":
+        """The samples at an index: one, a slice, or those of an index tensor or mask. Raises IndexError."""
+        if isinstance(index, int):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"there are {len(self)} samples, so none at {index}")
+            index = slice(index, index + 1 or None)
+        return replace(
+            self,
+            x=self.x[index],
+            condition=self.condition[index],
+            seeds=self.seeds[index],
+            request=self.request[index],
+        )
+
+    def __iter__(self) -> Iterator["Samples"]:
+        """One sample after the other, each as `Samples` of one."""
+        return (self[k] for k in range(len(self)))
+
+    def __repr__(self) -> str:
+        kind = "images" if self.images else "vectors"
+        shown = list(dict.fromkeys(self.condition.describe()))
+        more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
+        return f"{len(self):,} {kind} of shape {tuple(self.x.shape[1:])}\n  {'; '.join(shown[:SHOWN])}{more}"
+
+    def _repr_html_(self) -> str:
+        """The grid, or the first rows of the table, for a notebook."""
+        if not self.images:
+            return str(self.to_pandas().head(SHOWN_ROWS)._repr_html_())
+        file = io.BytesIO()
+        self.grid().save(file, "PNG")
+        picture = base64.b64encode(file.getvalue()).decode()
+        return f'<img alt="{html.escape(repr(self))}" src="data:image/png;base64,{picture}">'
+
+    @property
+    def images(self) -> bool:
+        """Whether these are images."""
+        return self.x.dim() == 4
+
     @property
     def values(self) -> Float[Tensor, "n ..."]:
         """Images in [0, 1]; vectors in the data's own units."""
         return self.x if self.coordinates is None else self.coordinates.restore(self.x)
 
-    def __len__(self) -> int:
-        return len(self.x)
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of a vector's coordinates."""
+        return (self.coordinates or Coordinates.plainly(self.x.shape[1])).names
+
+    def numpy(self) -> np.ndarray:
+        """`values` as an array: images [n, height, width, channel] in [0, 1], vectors [n, dimension]."""
+        array: np.ndarray = self.values.numpy()
+        return array.transpose(0, 2, 3, 1) if self.images else array
+
+    def to_pil(self) -> list[Image.Image]:
+        """Images as PIL images. Raises RequestError for vectors."""
+        self._must_be_images("to_pandas()")
+        return [pil_image(x) for x in self.x]
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """One row a sample: its attributes and seed, and a vector's coordinates. Raises RequestError without pandas."""
+        try:
+            import pandas
+        except ImportError:
+            raise RequestError("A data frame needs pandas: pip install 'condgen[pandas]'.") from None
+        columns = {} if self.images else dict(zip(self.names, self.values.T.numpy(), strict=True))
+        labels = pandas.DataFrame(self.condition.rows(), columns=self.condition.schema.names)
+        return pandas.concat([pandas.DataFrame(columns | {"seed": self.seeds.numpy()}), labels], axis=1)
+
+    def grid(self, columns: int = 10, labels: bool = True) -> Image.Image:
+        """One picture of all images, with `labels` a row per request. Raises RequestError for vectors."""
+        self._must_be_images("to_pandas()")
+        if not labels or len(self.request.unique()) < 2:
+            return grid(self.x, min(columns, max(len(self), 1)))
+        rows = [self[self.request == k] for k in self.request.unique()]
+        return rows_of([row.x[:columns] for row in rows], [shared(row.condition) for row in rows])
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the samples into a new folder as a dataset that `load` reads; see `save_samples`."""
+        rows = [self[self.request == k].condition for k in self.request.unique()]
+        save_samples(iter([self]), self.condition.schema, [shared(row) for row in rows], Path(folder))
+        return Path(folder)
+
+    def _must_be_images(self, instead: str) -> None:
+        if not self.images:
+            raise RequestError(f"These samples are vectors, not images; `{instead}` shows them.")
 
     @classmethod
     def cat(cls, parts: Sequence["Samples"]) -> "Samples":
@@ -52,6 +143,13 @@ class Samples:
             torch.cat([p.request for p in parts]),
             parts[0].coordinates,
         )
+
+
+def shared(condition: Condition) -> str:
+    """The attributes that all conditions have in common, as a request."""
+    rows = condition.rows()
+    common = {n: v for n, v in rows[0].items() if v is not None and all(row[n] == v for row in rows)}
+    return ", ".join(f"{n}={v}" for n, v in common.items()) or "anything"
 
 
 def save_samples(parts: Iterator[Samples], schema: Schema, labels: Sequence[str], folder: Path) -> Path:
@@ -108,7 +206,7 @@ class _Writer:
     def _write_rows(self, table: Any, part: Samples) -> None:
         images = part.x.dim() == 4
         if not self.count:
-            first = ["file_name"] if images else _names(part)
+            first = ["file_name"] if images else part.names
             table.writerow([*first, "seed", *self.schema.names])
         values = part.values
         for k, (row, seed) in enumerate(zip(part.condition.rows(), part.seeds.tolist(), strict=True)):
@@ -122,16 +220,16 @@ class _Writer:
     def _grid(self) -> Path:
         """One row of samples per request."""
         path = self.folder / "grid.png"
-        first = next(iter(self.shown.values()))
-        columns, blank = len(first), torch.ones_like(first[0])
-        rows = [x + [blank] * (columns - len(x)) for _, x in sorted(self.shown.items())]
-        save_picture(grid(torch.stack([*chain.from_iterable(rows)]), columns, self.labels), path)
+        rows = [x for _, x in sorted(self.shown.items())]
+        save_picture(rows_of([torch.stack(x) for x in rows], self.labels), path)
         return path
 
 
-def _names(part: Samples) -> tuple[str, ...]:
-    """Of the coordinates of vectors."""
-    return (part.coordinates or Coordinates.plainly(part.x.shape[1])).names
+def rows_of(rows: Sequence[Float[Tensor, "_ channel height width"]], labels: Sequence[str]) -> Image.Image:
+    """A grid with one labelled row per batch of images, short ones filled up with white."""
+    columns, blank = max(map(len, rows)), torch.ones_like(rows[0][:1])
+    full = [torch.cat([row, blank.expand(columns - len(row), -1, -1, -1)]) for row in rows]
+    return grid(torch.cat(full), columns, labels)
 
 
 def _name(k: int) -> str:

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from condgen.errors import RequestError, unknown
+from condgen.errors import RequestError
 from condgen.models import Model
 from condgen.models.flow.guidance import Weights, named_weights, parse_weights
 from condgen.models.flow.samplers import SAMPLERS
 from condgen.models.protocols import Guided
 from condgen.models.registry import that_can
-from condgen.parameters import keyword_arguments
 from condgen.schema import Condition
 
 
@@ -34,14 +33,6 @@ class SamplingOptions:
     guide: Model | None = None
     compose: bool = False
     free: bool = False
-
-    @classmethod
-    def of(cls, given: Mapping[str, Any]) -> "SamplingOptions":
-        """From keyword arguments. Raises RequestError for an unknown one."""
-        for name in given:
-            if name not in keyword_arguments(cls):
-                raise unknown("option of sampling", name, keyword_arguments(cls))
-        return cls(**given)
 
     @property
     def weights(self) -> Weights | None:
