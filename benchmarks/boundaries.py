@@ -27,7 +27,7 @@ from condgen.rng import Rng
 from condgen.runs.run import Run
 from condgen.runs.train import train
 from condgen.schema import Condition
-from condgen.units import count
+from condgen.units import parse_count
 
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     **{f"acgan, weight {w:g}": ("acgan", {"generator_weight": w}) for w in (0.0, 0.25, 0.5, 1.0)},
@@ -131,7 +131,7 @@ def main() -> None:
     data = load(args.data)
     world = args.data if args.data in ("overlap", "mixture") else "images"
     settings: dict[str, Any] = {"images": 200_000} if world == "images" else dict(POINTS)
-    settings |= {"images": count(args.images)} if args.images else {}
+    settings |= {"images": parse_count(args.images)} if args.images else {}
     measures: dict[str, Callable[[Run], Cell]] = {"overlap": overlap, "mixture": mixture}
     if world == "images":
         judge = judge_for(data)

@@ -11,7 +11,7 @@ from condgen.data import Splits
 from condgen.presets import preset
 from condgen.runs.run import Run
 from condgen.runs.train import overridden, train
-from condgen.units import duration
+from condgen.units import parse_duration
 
 Cell = dict[str, float]
 
@@ -44,7 +44,7 @@ def trained(data: Splits, name: str, folder: Path, seed: int, budget: str | None
     finished = folder.with_suffix(".trained")
     if not finished.exists():
         shutil.rmtree(folder, ignore_errors=True)
-        options = {"seed": seed, **({"seconds": duration(budget)} if budget else {}), **settings}
+        options = {"seed": seed, **({"seconds": parse_duration(budget)} if budget else {}), **settings}
         recipe, _ = overridden(preset(name), options)
         train(recipe.pop("model"), data, folder, **recipe)
         finished.touch()

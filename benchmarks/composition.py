@@ -40,7 +40,7 @@ from condgen.presets import preset
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.runs.train import train
-from condgen.units import count
+from condgen.units import parse_count
 
 FEW = {"latent": 5}  # room for how a digit is written, hardly for its colour: that must come from the condition
 EMBEDDED = {**FEW, "embedding": 64, "condition_dropout": 0.0}
@@ -179,7 +179,7 @@ def main() -> None:
     wanted = [row for row in ROWS if row.startswith(tuple(options.rows.split(";")))]
     if not options.rows:
         wanted = [row for row in wanted if not row.endswith("preset")]
-    settings = dict(pair.split("=", 1) for pair in options.set) | {"images": count(options.images)}
+    settings = dict(pair.split("=", 1) for pair in options.set) | {"images": parse_count(options.images)}
     rows: dict[str, list[Cell]] = {label: [] for row in wanted for label in labelled(row).values()}
     for seed in range(options.seeds):
         for row in wanted:

@@ -1,4 +1,5 @@
 """How fast a million 64×64 photographs in Parquet are prepared, opened and fed to training, as ratios.
+from condgen.units import parse_count
 
     python benchmarks/data.py --images 1m --folder DIR       (16 GB in DIR; 100,000 images by default)
 
@@ -28,15 +29,13 @@ import pyarrow.parquet as pq
 from joblib import Parallel, cpu_count, delayed
 from PIL import Image
 
-from condgen.units import count
-
 DISTINCT, SHARD, BATCH = 5_000, 50_000, 128
 SIDE = 64
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=count, default=100_000)
+    parser.add_argument("--images", type=parse_count, default=100_000)
     parser.add_argument("--folder", type=Path, default=None, help="a folder with 16 kB of room per image")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     parser.add_argument("--at", type=Path, help=argparse.SUPPRESS)

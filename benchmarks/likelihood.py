@@ -21,7 +21,7 @@ from condgen.models import VAE, build
 from condgen.runs.opening import best_device
 from condgen.runs.run import Run
 from condgen.training import Terminal, Trainer, TrainingConfig
-from condgen.units import duration
+from condgen.units import parse_duration
 
 
 def binarised(data: Dataset, seed: int = 0) -> Dataset:
@@ -67,7 +67,7 @@ def main() -> None:
     found: dict[str, list[tuple[float, float]]] = {"vae": [], "cvae": []}
     for seed in range(args.seeds):
         for name, values in found.items():
-            model = trained(name, data, duration(args.budget), seed, args.latent, args.channels)
+            model = trained(name, data, parse_duration(args.budget), seed, args.latent, args.channels)
             values.append((bound(model, test, 1), bound(model, test, args.samples)))
             print(
                 f"{name} seed {seed}: ELBO {values[-1][0]:.2f}, {args.samples} samples {values[-1][1]:.2f}", flush=True

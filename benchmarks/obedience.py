@@ -21,7 +21,7 @@ from condgen.evaluation import Judge, judge_for, spread_within
 from condgen.evaluation.metrics.fidelity import features
 from condgen.runs.run import Run
 from condgen.runs.train import train
-from condgen.units import duration
+from condgen.units import parse_duration
 
 COLUMNS = {
     "obedience": ("obedience", ".2%"),
@@ -32,7 +32,7 @@ COLUMNS = {
 
 def trained(data: Splits, folder: Path, mechanism: str, prior: str, seed: int, budget: str) -> Run:
     shutil.rmtree(folder, ignore_errors=True)
-    seconds = duration(budget)
+    seconds = parse_duration(budget)
     return train("cvae", data, folder, mechanism=mechanism, prior=prior, seconds=seconds, seed=seed, previews=0)
 
 

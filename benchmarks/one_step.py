@@ -24,7 +24,7 @@ from condgen.rng import Rng
 from condgen.runs.run import Run
 from condgen.runs.samples import Samples
 from condgen.runs.train import distill
-from condgen.units import count
+from condgen.units import parse_count
 
 COLUMNS = {
     "obedience": ("obedience", ".2%"),
@@ -90,7 +90,7 @@ def main() -> None:
                 label: str = label, seed: int = seed, teacher: Run = teacher, made: dict[str, Cell] = made
             ) -> Cell:
                 folder = args.out / f"student-{seed}"
-                made.update(made or pair(teacher, data, judge, folder, seed, count(args.images), args.samples))
+                made.update(made or pair(teacher, data, judge, folder, seed, parse_count(args.images), args.samples))
                 return made[label]
 
             name = label.replace(", ", "-").replace(" ", "-")

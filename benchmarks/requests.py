@@ -34,7 +34,7 @@ from condgen.evaluation.measure import evaluate
 from condgen.evaluation.metrics.fidelity import Fidelity
 from condgen.evaluation.protocol import EvaluationConfig
 from condgen.runs.sampling import SamplingOptions
-from condgen.units import count
+from condgen.units import parse_count
 
 WITHIN = "within "  # of one condition
 FIDELITY = {
@@ -78,7 +78,7 @@ class Study:
 
     def cell(self, preset: str, folder: Path, seed: int, images: str) -> Cell:
         """All that the tables say of one run, trained by a preset, perhaps for so many images."""
-        settings: dict[str, Any] = {"images": count(images), "seconds": None} if images else {}
+        settings: dict[str, Any] = {"images": parse_count(images), "seconds": None} if images else {}
         run = trained(self.data, preset, folder, seed, None, **settings)
         measuring = EvaluationConfig(
             samples=self.samples, pairs=0, useful=0, edits=0, latents=0, ask=tuple(self.requests)

@@ -9,13 +9,13 @@ _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _COUNTS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 
 
-def duration(text: str) -> float:
+def parse_duration(text: str) -> float:
     """Seconds in a text such as 90s, 10m, 1.5h. Raises RequestError."""
     match = re.fullmatch(r"([\d.]+)\s*([smhd])", text.strip().casefold())
     return _number(text, match, _SECONDS, "a time such as 90s, 10m or 1.5h")
 
 
-def count(text: str) -> int:
+def parse_count(text: str) -> int:
     """The number in a text such as 20000, 500k, 2M. Raises RequestError."""
     match = re.fullmatch(r"([\d._]+)\s*([kmg]?)", text.strip().casefold())
     return round(_number(text, match, _COUNTS, "a number such as 20000, 500k or 2M"))

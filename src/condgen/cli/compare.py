@@ -149,7 +149,7 @@ def _grid(
     from condgen.evaluation.measure import evaluate as measure
     from condgen.pages.report import save
     from condgen.training import Terminal
-    from condgen.units import count, duration
+    from condgen.units import parse_count, parse_duration
 
     if len(what) != 1 or out is None:
         raise RequestError(
@@ -162,8 +162,8 @@ def _grid(
         names(mechanisms),
         names(priors),
         range(seeds),
-        images=count(images) if images else None,
-        seconds=duration(budget) if budget else None,
+        images=parse_count(images) if images else None,
+        seconds=parse_duration(budget) if budget else None,
         settings=parse_settings(settings or []),
     )
 

@@ -185,10 +185,10 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
 def measuring(samples: int, labels: str, features: str, pairs: int, useful: str, seed: int) -> "EvaluationConfig":
     """How to measure, as options say it."""
     from condgen.evaluation.protocol import EvaluationConfig
-    from condgen.units import count
+    from condgen.units import parse_count
 
     names = tuple(name.strip() for name in features.split(",") if name.strip())
-    images = 0 if useful.strip() == "0" else count(useful)
+    images = 0 if useful.strip() == "0" else parse_count(useful)
     return EvaluationConfig(samples=samples, labels=labels, features=names, pairs=pairs, useful=images, seed=seed)
 
 

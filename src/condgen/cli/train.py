@@ -96,11 +96,11 @@ def _recipe(preset: str | None, budget: str | None, images: str | None, options:
     from condgen.errors import RequestError
     from condgen.presets import preset as recipe
     from condgen.runs.train import overridden
-    from condgen.units import count, duration
+    from condgen.units import parse_count, parse_duration
 
     given = {key: value for key, value in options.items() if value is not None}
-    given |= {"seconds": duration(budget)} if budget else {}
-    given |= {"images": count(images)} if images else {}
+    given |= {"seconds": parse_duration(budget)} if budget else {}
+    given |= {"images": parse_count(images)} if images else {}
     if {"seconds", "images"} <= given.keys():
         raise RequestError("Give a time (--budget) or a number of images (--images), not both.")
     start: dict[str, Any] = recipe(preset) if preset else {"model": DEFAULT, "seconds": 300.0}
@@ -137,12 +137,12 @@ def distill(
     from condgen.runs.run import Run
     from condgen.runs.train import distill
     from condgen.training import Terminal
-    from condgen.units import duration
+    from condgen.units import parse_duration
 
     teacher = Run.open(run)
     splits = data_of(teacher, data)
     given = {"seed": seed, **parse_settings(settings or [])}
-    given |= {} if "images" in given else {"seconds": duration(budget)}
+    given |= {} if "images" in given else {"seconds": parse_duration(budget)}
     _trained(distill(teacher, splits, out, guidance=guidance, monitor=Terminal(spell), **given))
 
 

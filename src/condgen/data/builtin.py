@@ -14,7 +14,7 @@ from condgen.data.synthetic.digits import handwritten
 from condgen.data.synthetic.mixture import Mixture
 from condgen.data.synthetic.overlap import Overlap
 from condgen.errors import RequestError
-from condgen.units import count
+from condgen.units import parse_count
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def load_builtin(source: str, size: int | None = None) -> Splits:
     world = BUILTIN[name].world
     if world is not None:
         chosen = world() if size is None else world(size=size)
-        drawn = chosen.splits(count(number) if colon else IMAGES)
+        drawn = chosen.splits(parse_count(number) if colon else IMAGES)
         return replace(drawn, notes=(*drawn.notes, *namesake(source)))
     if colon or size is not None:
         raise RequestError(f"The built-in dataset {name} has its own size and number of images; give neither.")

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from condgen.errors import RequestError
 from condgen.models.backbones import IMAGES
 from condgen.parameters import Setting
-from condgen.units import count, duration
+from condgen.units import parse_count, parse_duration
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -40,11 +40,11 @@ class TrainingConfig:
     label: ClassVar[str] = "training"
 
     images: Annotated[
-        Annotated[int, Field(ge=1)] | None, _written(count), Setting("Images to see: 500k, 2M.", part="budget")
+        Annotated[int, Field(ge=1)] | None, _written(parse_count), Setting("Images to see: 500k, 2M.", part="budget")
     ] = None
     seconds: Annotated[
         Positive | None,
-        _written(duration),
+        _written(parse_duration),
         Setting("Time instead of images; the first images measure how many fit.", part="budget"),
     ] = None
     batch: Annotated[Count, Setting("Images a step, over all processes together.", part="optimiser")] = 128

@@ -2,6 +2,6 @@
 
 from condgen.pages.gallery.look import GalleryContext
 from condgen.pages.gallery.page import NEEDING_DATA, SECTIONS, Gallery, gallery
-from condgen.pages.gallery.panels import Panel, Row, Section
+from condgen.pages.gallery.panels import Panel, PanelRow, Section
 
-__all__ = ["NEEDING_DATA", "SECTIONS", "Gallery", "GalleryContext", "Panel", "Row", "Section", "gallery"]
+__all__ = ["NEEDING_DATA", "SECTIONS", "Gallery", "GalleryContext", "Panel", "PanelRow", "Section", "gallery"]

@@ -14,7 +14,7 @@ from condgen.data import as_float
 from condgen.models import Model
 from condgen.models.protocols import Edits, HasConditionEncoder
 from condgen.pages.gallery.look import ROWS, STEPS, GalleryContext, alike, steps
-from condgen.pages.gallery.panels import Panel, Row, Section
+from condgen.pages.gallery.panels import Panel, PanelRow, Section
 from condgen.rng import Rng, Stream
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import Condition
@@ -174,7 +174,7 @@ def _heads() -> tuple[str, ...]:
     return tuple(f"{s:.0%}" for s in _shares())
 
 
-def _rows(labels: list[str], frames: list[Tensor]) -> tuple[Row, ...]:
+def _rows(labels: list[str], frames: list[Tensor]) -> tuple[PanelRow, ...]:
     """Frames, one per step and a batch of rows each, as rows of steps."""
     x = torch.stack(frames, 1)
-    return tuple(Row(label, row, ("",) * len(frames)) for label, row in zip(labels, x, strict=True))
+    return tuple(PanelRow(label, row, ("",) * len(frames)) for label, row in zip(labels, x, strict=True))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from condgen.data import Splits
 from condgen.evaluation.judge.judge import Judge
-from condgen.pages.gallery.panels import Row
+from condgen.pages.gallery.panels import PanelRow
 from condgen.pages.sheets import missed_by
 from condgen.requests.request import Request
 from condgen.rng import Stream
@@ -101,17 +101,17 @@ class GalleryContext:
         given = {name: value for name, value in how.items() if value is not None and name not in options}
         return [word for name, value in given.items() for word in (_option(name), str(value))]
 
-    def row(self, label: str, x: Tensor, asked: Condition, captions: Sequence[str] = ()) -> Row:
+    def row(self, label: str, x: Tensor, asked: Condition, captions: Sequence[str] = ()) -> PanelRow:
         """Images that answer conditions; where a judge reads something else, that is written under them."""
         captions = list(captions) or [""] * len(x)
         if self.judge is None:
-            return Row(label, x, tuple(captions))
+            return PanelRow(label, x, tuple(captions))
         read = self.judge.read(x)
         wrong = torch.stack([missed_by(read, asked, name) for name in asked.schema.names], 1)
         told = [_otherwise(*row) for row in zip(read.condition.rows(), wrong.tolist(), strict=True)]
         right = len(x) - int(wrong.any(1).sum())
         both = tuple("; ".join(filter(None, pair)) for pair in zip(captions, told, strict=True))
-        return Row(label, x, both, f"the judge reads {right} of {len(x)} as asked")
+        return PanelRow(label, x, both, f"the judge reads {right} of {len(x)} as asked")
 
 
 def _otherwise(seen: Mapping[str, str | None], wrong: Sequence[bool]) -> str:

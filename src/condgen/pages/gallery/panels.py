@@ -12,7 +12,7 @@ from condgen.pictures import grid, pil_image
 
 
 @dataclass(frozen=True)
-class Row:
+class PanelRow:
     """Images [n, channel, height, width] in [0, 1], what they have in common, and what is written under each."""
 
     label: str
@@ -35,7 +35,7 @@ class Panel:
 
     title: str
     note: str
-    rows: tuple[Row, ...]
+    rows: tuple[PanelRow, ...]
     commands: tuple[str, ...]
     columns: tuple[str, ...] = ()
 

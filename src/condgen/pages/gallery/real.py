@@ -9,7 +9,7 @@ from condgen.evaluation.subject import counterfactual
 from condgen.models.protocols import Edits
 from condgen.models.registry import that_can
 from condgen.pages.gallery.look import GalleryContext
-from condgen.pages.gallery.panels import Panel, Row, Section
+from condgen.pages.gallery.panels import Panel, PanelRow, Section
 from condgen.requests.request import Request
 from condgen.rng import Rng
 from condgen.runs.editing import EditOptions, edited
@@ -74,12 +74,12 @@ def _changed(look: GalleryContext, request: Request, source: Condition) -> Condi
     return source.update(request.draw(look.joint, Rng(look.seeds(len(source)).tolist()), fill=False))
 
 
-def _edited(look: GalleryContext, frames: Tensor, targets: list[Condition], source: Condition) -> Row:
+def _edited(look: GalleryContext, frames: Tensor, targets: list[Condition], source: Condition) -> PanelRow:
     """A photograph, its reconstruction and its edits, each with what changed; the judge reads the edits."""
     (before,) = source.rows()
     told = [_difference(before, target.rows()[0]) for target in targets]
     row = look.row("", frames[2:], Condition.cat(targets), told)
-    return Row(source.describe()[0], frames, ("", "", *row.captions), row.remark)
+    return PanelRow(source.describe()[0], frames, ("", "", *row.captions), row.remark)
 
 
 def _difference(before: dict[str, str | None], after: dict[str, str | None]) -> str:
@@ -102,7 +102,7 @@ def neighbours(look: GalleryContext) -> Section:
     distance, index = nearest(made.x, x, min(NEAREST, len(x)))
     texts = made.condition.describe()
     rows = tuple(
-        Row(
+        PanelRow(
             text,
             torch.cat([made.x[k : k + 1], as_float(x[index[k]])]),
             ("", *(f"at {d:.2f}" for d in distance[k].tolist())),

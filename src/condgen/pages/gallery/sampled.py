@@ -9,7 +9,7 @@ from condgen.models.protocols import Guided
 from condgen.models.registry import that_can
 from condgen.pages.gallery.asking import common, every_value, rare
 from condgen.pages.gallery.look import ROWS, GalleryContext, alike, steps
-from condgen.pages.gallery.panels import Panel, Row, Section
+from condgen.pages.gallery.panels import Panel, PanelRow, Section
 from condgen.requests.request import Request
 from condgen.schema import Attribute, Condition
 
@@ -132,6 +132,6 @@ def _guided(look: GalleryContext, request: Request) -> Panel:
     return Panel(request.text, "", _without_remarks(rows), commands, tuple(f"guidance {w}" for w in WEIGHTS))
 
 
-def _without_remarks(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+def _without_remarks(rows: tuple[PanelRow, ...]) -> tuple[PanelRow, ...]:
     """How many of a row are as asked says nothing where some are not asked for it."""
     return tuple(replace(row, remark="") for row in rows)
