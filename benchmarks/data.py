@@ -1,5 +1,4 @@
 """How fast a million 64×64 photographs in Parquet are prepared, opened and fed to training, as ratios.
-from condgen.units import parse_count
 
     python benchmarks/data.py --images 1m --folder DIR       (16 GB in DIR; 100,000 images by default)
 
@@ -28,6 +27,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from joblib import Parallel, cpu_count, delayed
 from PIL import Image
+
+from condgen.units import parse_count
 
 DISTINCT, SHARD, BATCH = 5_000, 50_000, 128
 SIDE = 64
