@@ -11,7 +11,7 @@ from condgen.data import Overlap
 from condgen.data.builtin import overlap
 from condgen.models import build
 from condgen.rng import Rng
-from tests.conformance.training import train
+from condgen.testing.lesson import train
 
 pytestmark = pytest.mark.statistical
 

@@ -14,7 +14,7 @@ from condgen.models import FAMILIES, Model, build, rebuild
 from condgen.parameters import Described, Needs, OfData, described, keyword_arguments
 from condgen.rng import Rng
 from condgen.schema import Flag, LabelDistribution, Schema
-from tests.conformance.worlds import SHAPES, conditions, observations
+from condgen.testing.worlds import SHAPES, conditions, observations
 
 SMALL = {"channels": 4, "latent": 3, "embedding": 4}
 SOONER = {"discover": 32}  # than what a need suggests, which is for real data

@@ -25,7 +25,6 @@ class Practice:
 
     arguments: of the builder, where the usual ones would need longer.
     falls:     whether the loss falls as it learns. Of players against each other, no loss says who is winning.
-    agreement: how far samples have to move as the world does; see `condgen.testing`.
     """
 
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -33,7 +32,6 @@ class Practice:
     lr: float = 1e-2
     momentum: float = 0.9
     falls: bool = True
-    agreement: float = 0.5
 
 
 @dataclass(frozen=True)

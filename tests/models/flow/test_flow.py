@@ -16,8 +16,8 @@ from condgen.models.flow.paths import Linear, expand_like, preconditioning
 from condgen.models.flow.standardise import OBSERVATIONS, Standardiser
 from condgen.rng import Rng
 from condgen.schema import Categorical, Condition, Schema
-from tests.conformance.training import train
-from tests.conformance.worlds import SHAPES, conditions, observations
+from condgen.testing.lesson import train
+from condgen.testing.worlds import SHAPES, conditions, observations
 
 SIDE = Schema(attributes=(Categorical(name="side", values=("left", "right")),))
 

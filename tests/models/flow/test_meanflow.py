@@ -12,7 +12,7 @@ from condgen.models.flow.guidance import Guidance
 from condgen.models.flow.paths import PATHS, Path, expand_like
 from condgen.rng import Rng
 from condgen.schema import Categorical, Condition, Schema
-from tests.conformance.training import train
+from condgen.testing.lesson import train
 
 SIDE = Schema(attributes=(Categorical(name="side", values=("left", "right")),))
 SMALL = {"channels": 8, "depth": 2, "embedding": 8}

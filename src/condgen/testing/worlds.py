@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from condgen.models.registry import SHAPES
 from condgen.schema import AnyAttribute, Categorical, Condition, Continuous, Flag, Schema
 from condgen.schema.vector import Vector
 
@@ -15,7 +16,7 @@ ATTRIBUTES: dict[str, tuple[AnyAttribute, ...]] = {
     "vector": (Vector(name="edges", mean=(0, 5), scale=(1, 0.1)),),
 }
 ATTRIBUTES["all"] = ATTRIBUTES["categorical"] + ATTRIBUTES["flag"] + ATTRIBUTES["continuous"]
-SHAPES = {"image": (1, 8, 8), "vector": (3,)}
+__all__ = ["ATTRIBUTES", "SHAPES", "conditions", "observations"]
 
 
 def conditions(kind: str, n: int, seed: int = 0) -> Condition:
