@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 def datasets() -> None:
     """List the datasets that have a name and what else DATA can be."""
     from condgen.data import BUILTIN, PUBLISHED
-    from condgen.data.readers import KINDS
+    from condgen.data.readers import READERS
     from condgen.data.readers.hub import USAGE
 
     print("Built in:")
@@ -19,8 +19,8 @@ def datasets() -> None:
     for name, published in PUBLISHED.items():
         print(f"  {name:14} {published.description}")
     print("\nDATA can also be:")
-    for kind in KINDS:
-        print(f"  {kind.description};")
+    for reader in READERS.values():
+        print(f"  {reader.description};")
     print(f"  {USAGE}.")
     print("A schema.json beside the data is used in place of guessing.")
 

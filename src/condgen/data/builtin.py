@@ -14,6 +14,7 @@ from condgen.data.synthetic.digits import handwritten
 from condgen.data.synthetic.mixture import Mixture
 from condgen.data.synthetic.overlap import Overlap
 from condgen.errors import RequestError
+from condgen.registry import Registry
 from condgen.units import parse_count
 
 
@@ -52,18 +53,29 @@ def rendered(world: Callable[..., World], description: str) -> BuiltIn:
     return BuiltIn(lambda: world().splits(), description, world)
 
 
-BUILTIN = {
-    "digits": BuiltIn(digits, "1,797 handwritten digits, 8×8 grey, from scikit-learn; attribute digit"),
-    "mixture": BuiltIn(mixture, "2-D points with known densities; attributes side, far, angle"),
-    "overlap": BuiltIn(overlap, "1-D points of two overlapping Gaussians; attribute right"),
-    "shapes": rendered(Shapes, "one coloured shape, 32×32, drawn; attributes shape, color, size, x, y, …"),
-    "cars": rendered(Cars, "a car from the side, 64×64, drawn; attributes color, body, …; cars:50000 for that many"),
-    "portraits": rendered(Portraits, "pixel-art faces, 64×64; attributes glasses, hair, beard, hat, … (extra: worlds)"),
-    "colored-digits": rendered(ColoredDigits, "handwritten digits, 8×8, in ten colours; attributes digit, color"),
-    "diagonal-digits": rendered(
-        partial(ColoredDigits, support="diagonal"), "the same, digit k in colours k and k + 1 only, to test composition"
-    ),
-}
+BUILTIN: Registry[BuiltIn] = Registry(
+    "dataset",
+    "condgen.worlds",
+    {
+        "digits": BuiltIn(digits, "1,797 handwritten digits, 8×8 grey, from scikit-learn; attribute digit"),
+        "mixture": BuiltIn(mixture, "2-D points with known densities; attributes side, far, angle"),
+        "overlap": BuiltIn(overlap, "1-D points of two overlapping Gaussians; attribute right"),
+        "shapes": rendered(Shapes, "one coloured shape, 32×32, drawn; attributes shape, color, size, x, y, …"),
+        "cars": rendered(
+            Cars, "a car from the side, 64×64, drawn; attributes color, body, …; cars:50000 for that many"
+        ),
+        "portraits": rendered(
+            Portraits, "pixel-art faces, 64×64; attributes glasses, hair, beard, hat, … (extra: worlds)"
+        ),
+        "colored-digits": rendered(ColoredDigits, "handwritten digits, 8×8, in ten colours; attributes digit, color"),
+        "diagonal-digits": rendered(
+            partial(ColoredDigits, support="diagonal"),
+            "the same, digit k in colours k and k + 1 only, to test composition",
+        ),
+    },
+    accepts=lambda entry: isinstance(entry, BuiltIn),
+    wanted="condgen.data.builtin.BuiltIn",
+)
 
 
 def is_builtin(source: str) -> bool:

@@ -26,12 +26,13 @@ from condgen.data.readers.shards import (
 from condgen.data.readers.stylegan import is_stylegan, read_stylegan
 from condgen.data.readers.table import Parts, Shard, Shards, Table
 from condgen.errors import DataError, RequestError
+from condgen.registry import Registry
 
-__all__ = ["KINDS", "Kind", "Parts", "Shard", "Shards", "Table", "is_address", "read", "shards"]
+__all__ = ["READERS", "Parts", "Reader", "Shard", "Shards", "Table", "is_address", "read", "reader_of", "shards"]
 
 
 @dataclass(frozen=True)
-class Kind:
+class Reader:
     """A kind of source: what it is, how a path is recognised as one, what reads it, and what cuts it into shards."""
 
     description: str
@@ -40,41 +41,53 @@ class Kind:
     shards: Callable[[Path], Shards] | None = None
 
 
-KINDS = (  # the first that recognises a path reads it
-    Kind(
-        "CelebA as published or from Kaggle: list_attr_celeba.txt (.csv), images in img_align_celeba/ or its .zip;\n"
-        "    list_eval_partition.txt says what is for testing",
-        is_celeba,
-        read_celeba,
-    ),
-    Kind(
-        "a folder with train.parquet (or train-00000-of-00002.parquet, …) and, if you like, test.parquet",
-        has_parquet,
-        read_parquet,
-        stream_parquet,
-    ),
-    Kind(
-        "a folder of images with a metadata.csv, .jsonl or .parquet: file_name, and one column per attribute",
-        has_metadata,
-        read_metadata,
-    ),
-    Kind("StyleGAN's images with a dataset.json, in a folder or a ZIP", is_stylegan, read_stylegan),
-    Kind(
-        "WebDataset shards: a .tar, a folder of them, or a pattern such as shards-{000..009}.tar; key.jpg beside\n"
-        "    key.json, key.cls or key.txt",
-        is_shards,
-        read_shards,
-        stream_shards,
-    ),
-    Kind("UTKFace: images named [age]_[gender]_[race]_[date].jpg", is_utkface, read_utkface),
-    Kind("a folder with one folder of images per class (attribute: label)", Path.is_dir, read_classes),
-    Kind(
-        "a CSV, TSV, JSON Lines or Parquet file with a column of image paths or of encoded images, or columns x0,\n"
-        "    x1, … of a vector",
-        Path.is_file,
-        read_file,
-    ),
+READERS: Registry[Reader] = Registry(  # the first that recognises a path reads it; packages' own are asked before
+    "reader",
+    "condgen.readers",
+    {
+        "celeba": Reader(
+            "CelebA as published or from Kaggle: list_attr_celeba.txt (.csv), images in img_align_celeba/ or its\n"
+            "    .zip; list_eval_partition.txt says what is for testing",
+            is_celeba,
+            read_celeba,
+        ),
+        "parquet": Reader(
+            "a folder with train.parquet (or train-00000-of-00002.parquet, …) and, if you like, test.parquet",
+            has_parquet,
+            read_parquet,
+            stream_parquet,
+        ),
+        "metadata": Reader(
+            "a folder of images with a metadata.csv, .jsonl or .parquet: file_name, and one column per attribute",
+            has_metadata,
+            read_metadata,
+        ),
+        "stylegan": Reader("StyleGAN's images with a dataset.json, in a folder or a ZIP", is_stylegan, read_stylegan),
+        "webdataset": Reader(
+            "WebDataset shards: a .tar, a folder of them, or a pattern such as shards-{000..009}.tar; key.jpg beside\n"
+            "    key.json, key.cls or key.txt",
+            is_shards,
+            read_shards,
+            stream_shards,
+        ),
+        "utkface": Reader("UTKFace: images named [age]_[gender]_[race]_[date].jpg", is_utkface, read_utkface),
+        "classes": Reader("a folder with one folder of images per class (attribute: label)", Path.is_dir, read_classes),
+        "file": Reader(
+            "a CSV, TSV, JSON Lines or Parquet file with a column of image paths or of encoded images, or columns x0,\n"
+            "    x1, … of a vector",
+            Path.is_file,
+            read_file,
+        ),
+    },
+    accepts=lambda entry: isinstance(entry, Reader),
+    wanted="condgen.data.readers.Reader",
 )
+
+
+def reader_of(path: Path) -> Reader | None:
+    """The reader of a path: of the readers that recognise it, the first, those of other packages before condgen's."""
+    readers = [*READERS.others.values(), *READERS.values()]
+    return next((reader for reader in readers if reader.recognises(path)), None)
 
 
 def is_address(source: str) -> bool:
@@ -92,9 +105,8 @@ def read(source: str) -> Parts:
     path = Path(source).expanduser()
     if not path.exists() and is_pattern(source):
         return read_pattern(source)
-    for kind in KINDS:
-        if kind.recognises(path):
-            return kind.read(path)
+    if (reader := reader_of(path)) is not None:
+        return reader.read(path)
     raise DataError(f"The data {source} does not exist, or is neither a file nor a folder.")
 
 
@@ -112,11 +124,11 @@ def shards(source: str) -> Shards:
         raise DataError(f"The data {source} does not exist, so it cannot be streamed.")
     if path.is_file() and path.suffix.casefold() == ".parquet":
         return stream_parquet(path)
-    kind = next((kind for kind in KINDS if kind.recognises(path)), None)
-    if kind is None or kind.shards is None:
+    reader = reader_of(path)
+    if reader is None or reader.shards is None:
         raise RequestError(
             f"{source} does not come in shards. Streamed are WebDataset shards (a .tar, a folder of them, a pattern "
             "such as shards-{000..009}.tar), Parquet files and hf:owner/name; leave out `stream` to prepare this data "
             "on disk, once."
         )
-    return kind.shards(path)
+    return reader.shards(path)
