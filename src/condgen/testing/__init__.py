@@ -67,7 +67,7 @@ def _looked_at(lesson: Lesson) -> list[Result]:
     return [Result(name, world, _outcome(check.run, lesson)) for name, check in concerned.items()]
 
 
-def _outcome(run: Callable[[Lesson], None], lesson: Lesson) -> str:
+def _outcome(run: Callable[[Lesson], object], lesson: Lesson) -> str:
     try:
         run(lesson)
     except ConformanceError as error:

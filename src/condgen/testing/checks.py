@@ -22,6 +22,9 @@ ROUNDING = 1e-5  # between a sample alone and in a batch
 DIFFERENT = 1e-4  # between samples of different seeds
 
 
+Compared = list[tuple[float, float]]  # numbers that a statistical check compared; each first is above its second
+
+
 class ConformanceError(AssertionError):
     """A family that does not keep a promise."""
 
@@ -88,7 +91,7 @@ def gradients(lesson: Lesson) -> None:
     )
 
 
-def loss_falls(lesson: Lesson) -> None:
+def loss_falls(lesson: Lesson) -> Compared:
     """The loss falls as the model learns."""
     first, last = (sum(part) / 5 for part in (lesson.losses[:5], lesson.losses[-5:]))
     require(
@@ -97,6 +100,7 @@ def loss_falls(lesson: Lesson) -> None:
         f"{first:.3g} at first, {last:.3g} at last",
         "a wrong sign, or a learning rate that does not suit (set it in the family's `practice`)",
     )
+    return [(first - last, FALLS_BY)]
 
 
 def rebuilding(lesson: Lesson) -> None:
@@ -113,14 +117,16 @@ def rebuilding(lesson: Lesson) -> None:
     )
 
 
-def attributes_move_what_they_name(lesson: Lesson) -> None:
+def attributes_move_what_they_name(lesson: Lesson) -> Compared:
     """Change one attribute: the samples move towards the world under the new condition, not just somewhere."""
     _, before = lesson.world(64, seed=5)
+    compared = []
     for a in before.schema:
         after = before.with_codes(a.name, a.counterfactual(before.values[a.name], torch.Generator().manual_seed(0)))
         moved = lesson.sampled(after, range(64)) - lesson.sampled(before, range(64))
         wanted = _observed(lesson, after) - _observed(lesson, before)
         agreement = float(cosine_similarity(moved.flatten(), wanted.flatten(), dim=0))
+        compared.append((agreement, AGREEMENT))
         require(
             agreement > AGREEMENT,
             f"samples that follow {a.name} ({a.kind}): a cosine above {AGREEMENT} between how "
@@ -129,9 +135,10 @@ def attributes_move_what_they_name(lesson: Lesson) -> None:
             "a condition that does not reach every player, labels taken in another order than the schema's, or too few "
             "steps of practice",
         )
+    return compared
 
 
-def obedience(lesson: Lesson) -> None:
+def obedience(lesson: Lesson) -> Compared:
     """The condition makes a difference; cut off, it makes none, which the probe that training uses detects."""
     effect = condition_effect(lesson.model, lesson.joint)
     require(
@@ -140,14 +147,17 @@ def obedience(lesson: Lesson) -> None:
         f"{effect:.3f}",
         "a condition that is dropped on its way, or a mechanism that starts at zero and gets no gradient",
     )
+    compared = [(effect, 5 * IGNORED)]
     if isinstance(lesson.model, HasConditionEncoder):
         severed = _severed_effect(lesson)
+        compared.append((IGNORED, severed))
         require(
             severed < IGNORED,
             "no effect of the condition when its encoder says the same of every condition",
             f"an effect of {severed:.3f}",
             "a second way in which the condition enters, past `condition_encoder`",
         )
+    return compared
 
 
 def free_attributes(lesson: Lesson) -> None:
@@ -176,7 +186,7 @@ def free_attributes(lesson: Lesson) -> None:
     )
 
 
-def reconstruction(lesson: Lesson) -> None:
+def reconstruction(lesson: Lesson) -> Compared:
     """Reconstructions are nearer to the data than the mean is."""
     x, condition = lesson.world(64, seed=6)
     assert isinstance(lesson.model, Encodes)
@@ -189,24 +199,28 @@ def reconstruction(lesson: Lesson) -> None:
         f"{error:.3g}",
         "a latent that says nothing (posterior collapse): a smaller KL weight, or a longer practice",
     )
+    return [(of_mean, error)]
 
 
-def readable_codes(lesson: Lesson) -> None:
+def readable_codes(lesson: Lesson) -> Compared:
     """The attributes that a model discovered can be read from what it makes of them."""
     wanted = lesson.asked(200, seed=7)
     assert isinstance(lesson.model, Discovers)
     with torch.no_grad():
         read = lesson.model.read(lesson.sampled(wanted, range(200)))
+    compared = []
     for a in lesson.model.schema:
         codes = wanted.values[a.name]
         error = float(a.error(read.values[a.name], codes).mean())
         blind = min(float(a.error(guess, codes).mean()) for guess in codes)
+        compared.append((READABLE * blind, error))
         require(
             error < READABLE * blind,
             f"{a.name} read from samples with an error below {READABLE} of the best blind guess's, {blind:.2f}",
             f"{error:.2f}",
             "a generator that gains too little from codes that can be read (the weight of that term)",
         )
+    return compared
 
 
 def _observed(lesson: Lesson, condition: Condition) -> torch.Tensor:
@@ -230,7 +244,7 @@ def _severed_effect(lesson: Lesson) -> float:
 class Check(NamedTuple):
     """A promise: the function that checks it, whom it concerns, and whether its outcome depends on training."""
 
-    run: Callable[[Lesson], None]
+    run: Callable[[Lesson], Compared | None]
     concerns: Callable[[Lesson], object] = lambda lesson: True
     statistical: bool = False
 
