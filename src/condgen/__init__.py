@@ -12,6 +12,7 @@ Names are imported on first use, so that `import condgen` costs nothing.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from condgen.api import compare, doctor, evaluate, gallery, inspect
     from condgen.data import Dataset, DataSource, Splits, load, stream
     from condgen.models import Model, build
     from condgen.requests.request import parse_requests
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from condgen.schema import Categorical, Condition, Continuous, Flag, LabelDistribution, Schema
 
 _HOME = {
+    "inspect": "api",
+    "gallery": "api",
+    "evaluate": "api",
+    "doctor": "api",
+    "compare": "api",
     "Categorical": "schema",
     "Condition": "schema",
     "Continuous": "schema",
@@ -60,7 +66,12 @@ __all__ = [
     "Schema",
     "Splits",
     "build",
+    "compare",
     "distill",
+    "doctor",
+    "evaluate",
+    "gallery",
+    "inspect",
     "load",
     "parse_requests",
     "resume",

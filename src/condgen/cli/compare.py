@@ -104,8 +104,7 @@ def _reports(folders: list[str], data: str | None, how: "EvaluationConfig") -> "
     """The reports of runs; measured now where there is none yet of the run's weights, and on data that is named."""
     from condgen.errors import RequestError
     from condgen.evaluation.measure import evaluate as measure
-    from condgen.evaluation.measure import fingerprint
-    from condgen.evaluation.report import FILE, Report
+    from condgen.evaluation.measure import kept_report
     from condgen.pages.report import save
     from condgen.runs.run import Run
 
@@ -116,8 +115,8 @@ def _reports(folders: list[str], data: str | None, how: "EvaluationConfig") -> "
     found = []
     for folder in map(Path, folders):
         run = Run.open(folder)
-        report = Report.load(folder / FILE) if data is None and (folder / FILE).exists() else None
-        if report is None or report.run.get("weights") != fingerprint(run):
+        report = kept_report(run) if data is None else None
+        if report is None:
             say(f"{folder}: measuring on {data}" if data else f"{folder} has no report yet: measuring")
             evaluation = measure(run, data_of(run, data), how, say=say)
             report = evaluation.report

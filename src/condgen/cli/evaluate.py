@@ -90,16 +90,13 @@ def doctor(
     from dataclasses import asdict
 
     from condgen.evaluation.measure import evaluate as measure
-    from condgen.evaluation.measure import fingerprint
-    from condgen.evaluation.protocol import EvaluationConfig
-    from condgen.evaluation.report import FILE, Report
+    from condgen.evaluation.measure import kept_report
+    from condgen.evaluation.protocol import BRIEF, EvaluationConfig
     from condgen.runs.run import Run
 
     opened = Run.open(run)
-    report = Report.load(run / FILE) if data is None and (run / FILE).exists() else None
-    if report is None or report.run.get("weights") != fingerprint(opened):
-        brief = EvaluationConfig(samples=2_000, pairs=500, useful=0, edits=0)
-        report = measure(opened, data_of(opened, data), brief, say=say).report
+    report = kept_report(opened) if data is None else None
+    report = report or measure(opened, data_of(opened, data), EvaluationConfig(**BRIEF), say=say).report
     if as_json:
         print(json.dumps([asdict(f) for f in report.findings], indent=2, ensure_ascii=False))
     else:

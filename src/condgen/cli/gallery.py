@@ -1,15 +1,11 @@
 """Commands that show what a model does."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from condgen.cli.options import Guidance, OtherData, RunFolder, Sampler, Steps, data_of, say
-
-if TYPE_CHECKING:
-    from condgen.pages.gallery import GalleryContext
 
 SECTION_NAMES = "requests, sweeps, guidance, interpolations, edits, neighbours"
 
@@ -36,6 +32,7 @@ def gallery(
     What the model cannot do is said instead of shown. Where a judge of the data is in the cache (`condgen evaluate`
     trains one), it reads every picture, and what is not as asked is written under it.
     """
+    from condgen.api import with_data
     from condgen.pages.gallery import GalleryContext
     from condgen.pages.gallery import gallery as hang
     from condgen.runs.run import Run
@@ -50,22 +47,7 @@ def gallery(
         sampling=SamplingOptions(guidance=guidance, sampler=sampler, steps=steps),
     )
     chosen = [name.strip() for name in (only or "").split(",") if name.strip()]
-    hung = hang(_with_data(look, data), chosen, say)
+    hung = hang(with_data(look, data, data_of), chosen, say)
     print(f"The gallery: {hung.save(out)} ({out.stat().st_size / 1e6:.1f} MB)")
     if png:
         print(f"{len(hung.save_pictures(png))} sheets in {png}")
-
-
-def _with_data(look: "GalleryContext", source: str | None) -> "GalleryContext":
-    """With the data and its judge, where they are at hand; a gallery of what needs neither is better than none."""
-    from condgen.errors import CondgenError
-    from condgen.evaluation.judge.judge import kept_judge
-
-    try:
-        data = data_of(look.run, source)
-    except CondgenError as error:
-        if source is not None:
-            raise
-        return replace(look, no_data=f"The data that this run was trained on is not at hand. {error}")
-    judge = kept_judge(data) if data.schema == look.run.schema else None
-    return replace(look, data=data, judge=judge)

@@ -17,7 +17,7 @@ from condgen.evaluation.metrics.metric import Measurement, Say
 from condgen.evaluation.metrics.obedience import OBEDIENCE
 from condgen.evaluation.metrics.registry import METRICS
 from condgen.evaluation.protocol import EvaluationConfig
-from condgen.evaluation.report import Report, headline
+from condgen.evaluation.report import FILE, Report, headline
 from condgen.evaluation.subject import EvaluatedRun, as_in_data
 from condgen.files import read_log
 from condgen.models.flow.guidance import named_weights
@@ -181,6 +181,14 @@ def _identity(run: Run) -> dict[str, Any]:
         "weights": fingerprint(run),
         "trained_with": info.versions,
     }
+
+
+def kept_report(run: Run) -> Report | None:
+    """The report in a run's folder, if it is of the run's present weights. Raises RunError for one that is damaged."""
+    if not (run.path / FILE).exists():
+        return None
+    report = Report.load(run.path / FILE)
+    return report if report.run.get("weights") == fingerprint(run) else None
 
 
 def fingerprint(run: Run) -> str:

@@ -1,6 +1,7 @@
 """How a run is measured, and what of that must agree where numbers are compared."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from condgen.data import Splits
 from condgen.errors import RequestError
@@ -11,6 +12,7 @@ from condgen.evaluation.judge.judge import Judge
 
 LABELS = ("data", "uniform")
 MIN_SAMPLES = 100  # in all, below which nothing is worth saying
+BRIEF: dict[str, Any] = {"samples": 2_000, "pairs": 500, "useful": 0, "edits": 0}  # enough to see what is wrong
 VERSION = 1  # of how things are measured: numbers of different versions are not compared
 
 
