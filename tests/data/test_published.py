@@ -254,7 +254,13 @@ def test_a_download_that_fails_says_what_to_put_where(
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\0\0\x08\x03", b"\0\0\x0d\x01" + bytes(8), idx(np.zeros((3, 4)))[:-1], gzip.compress(b"\0\0\x08", mtime=0)[:-4]],
+    [
+        b"",
+        b"\0\0\x08\x03",
+        b"\0\0\x0d\x01" + bytes(8),
+        idx(np.zeros((3, 4)))[:-1],
+        gzip.compress(b"\0\0\x08", mtime=0)[:-4],
+    ],
 )
 def test_a_damaged_idx_file_is_named(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(DataError, match=r"a\.idx"):
