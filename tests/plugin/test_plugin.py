@@ -1,5 +1,6 @@
 """A package of somebody else is installed; what it adds is known everywhere, and its mistake breaks nothing."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -48,11 +49,15 @@ def test_what_a_package_adds_is_listed(python: Python) -> None:
     assert "CSV" in listed.stdout
 
 
-def test_its_family_and_world_are_trained_and_sampled(python: Python, tmp_path: Path) -> None:
+def test_its_family_and_world_are_trained_sampled_and_measured(python: Python, tmp_path: Path) -> None:
     cli, out = ("-m", "condgen.cli"), str(tmp_path / "run")
     python(*cli, "train", "coin", "--model", "blob", "--out", out, "--images", "2k", "--set", "previews=0")
     python(*cli, "sample", out, "heads=yes", "-n", "4", "--out", str(tmp_path / "samples"))
     assert list((tmp_path / "samples").iterdir())
+    report = tmp_path / "report"
+    told = python(*cli, "evaluate", out, "--samples", "200", "--out", str(report)).stdout
+    assert json.loads((report / "report.json").read_text(encoding="utf-8"))["offset"]["distance"] < 10
+    assert "from the data on average" in told
 
 
 def test_its_mechanism_and_reader_serve_condgens_own_families(python: Python, tmp_path: Path) -> None:
@@ -70,7 +75,7 @@ def test_its_family_keeps_every_promise(python: Python) -> None:
 
 def test_the_guide_shows_the_package_as_it_is() -> None:
     guide = (Path(__file__).parents[2] / "docs" / "guides" / "extending.md").read_text(encoding="utf-8")
-    for name in ("family", "mechanism", "reader", "world"):
+    for name in ("family", "mechanism", "reader", "metric", "world"):
         code = (PACKAGE / "condgen_blob" / f"{name}.py").read_text(encoding="utf-8")
         assert f"```python\n{code}```\n" in guide, name
 

@@ -53,15 +53,14 @@ class SamplingOptions:
             raise RequestError(
                 f"The model {model.recipe.get('model')} takes no guidance, steps or sampler; {that_can(Guided)} does."
             )
-        if self.weights is not None:
-            named_weights(model.schema, self.weights)
+        weights = named_weights(model.schema, model.guidance.weights if self.weights is None else self.weights)
         if self.sampler is not None:
             SAMPLERS.check(self.sampler)
         if self.steps is not None and self.steps < 1:
             raise RequestError(f"The number of steps must be at least 1, not {self.steps}.")
         if self.interval is not None and not 0 <= self.interval[0] < self.interval[1] <= 1:
             raise RequestError(f"Guidance acts in an interval within 0..1, such as 0.2..0.8, not {self.interval}.")
-        self._must_guide(model)
+        self._must_guide(weights)
         if self.guide is not None and (self.compose or isinstance(self.weights, Mapping)):
             raise RequestError("A guide takes one weight, as in `guidance=2`, and cannot be combined with composition.")
         if self.guide is not None and not _alike(model, self.guide):
@@ -69,10 +68,9 @@ class SamplingOptions:
                 "This guide cannot guide the model: it must be of its kind, its shape and its attributes."
             )
 
-    def _must_guide(self, model: Model) -> None:
-        """Raises RequestError for what only guidance would use, where there is none."""
-        weights = model.guidance.weights if self.weights is None else self.weights  # type: ignore[union-attr]
-        if self.compose or any(w != 1 for w in named_weights(model.schema, weights).values()):  # type: ignore[arg-type]
+    def _must_guide(self, weights: Mapping[str, float]) -> None:
+        """Raises RequestError for what only guidance would use, where the attributes' weights make none."""
+        if self.compose or any(w != 1 for w in weights.values()):
             return
         for name in ("interval", "guide"):
             if getattr(self, name) is not None:
