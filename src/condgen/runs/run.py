@@ -125,13 +125,13 @@ class Run:
         """The request that keywords make, where there are any. Raises RequestError for names of nothing."""
         if not attributes:
             return asked
-        if asked:
-            raise RequestError(f"Ask in words or by keywords ({', '.join(attributes)}), not both.")
         for name in attributes:
             if fold(name) not in (fold(known) for a in self.schema for known in a.names):
                 raise unknown(
                     "attribute or option of sampling", name, [*self.schema.names, *keyword_arguments(SamplingOptions)]
                 )
+        if asked:
+            raise RequestError(f"Ask in words or by keywords ({', '.join(attributes)}), not both.")
         return dict(attributes)
 
     def requests(self, asked: Requestable | Sequence[Requestable] = (), extrapolate: bool = False) -> list[Request]:
