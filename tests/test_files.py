@@ -1,6 +1,9 @@
 """Files that are whole or not there, logs that a crash may have cut short, folders that must be new."""
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,6 +63,26 @@ def test_what_dead_processes_left_is_cleared_and_what_others_write_is_not(tmp_pa
         os.utime(folder, (then, then))
     write_text(path, "new")
     assert names(tmp_path) == sorted([fresh.name, other.name, path.name])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere nothing is known of other processes: an hour passes first")
+def test_what_a_killed_process_was_writing_is_cleared_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "a-1.txt"
+    script = f"""
+import os, signal
+from pathlib import Path
+from condgen.files import writing
+with writing(Path({str(path)!r})) as partial:
+    partial.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
+    assert [name for name in names(tmp_path) if name.endswith(".partial")]
+    with writing(path) as mine:
+        mine.write_text("mine")
+        write_text(path, "new")
+        assert mine.exists()
+    assert names(tmp_path) == ["a-1.txt"]
 
 
 def test_everything_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

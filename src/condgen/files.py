@@ -2,18 +2,20 @@
 
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 from uuid import uuid4
 
 from condgen.errors import RequestError, RunError
 
-STALE = 3600.0  # seconds after which what another process was writing counts as left behind
+STALE = 3600.0  # seconds after which what another machine was writing counts as left behind
 
 
 @contextmanager
@@ -25,7 +27,8 @@ def writing(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _clear(path)
-    folder = path.with_name(f".{path.name}.{uuid4().hex[:8]}.partial")  # a folder: some writers leave files beside
+    mark = f"{uuid4().hex[:8]}-{os.getpid()}-{gethostname()}"
+    folder = path.with_name(f".{path.name}.{mark}.partial")  # a folder: some writers leave files beside
     try:
         folder.mkdir()
         yield folder / path.name
@@ -38,8 +41,20 @@ def writing(path: Path) -> Iterator[Path]:
 def _clear(path: Path) -> None:
     for left in path.parent.glob(f".{escape(path.name)}.*.partial"):
         with suppress(OSError):  # another process may clear it too
-            if time.time() - left.stat().st_mtime > STALE:
+            if _ended(left) or time.time() - left.stat().st_mtime > STALE:
                 shutil.rmtree(left)
+
+
+def _ended(partial: Path) -> bool:
+    """Whether the process that was writing here is known to have ended; of other machines nothing is known."""
+    mark = re.search(r"\.[0-9a-f]{8}-(\d+)-(.+)\.partial$", partial.name)
+    if os.name != "posix" or mark is None or mark[2] != gethostname():
+        return False
+    try:
+        os.kill(int(mark[1]), 0)  # asks, and sends nothing
+    except OSError as error:  # of another kind where the process is another person's
+        return isinstance(error, ProcessLookupError)
+    return False
 
 
 def publish(partial: Path, path: Path) -> None:
