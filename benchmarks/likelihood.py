@@ -18,9 +18,10 @@ import torch
 
 from condgen.data import Dataset, Splits, as_uint8, load
 from condgen.models import VAE, build
+from condgen.progress import shown
 from condgen.runs.opening import best_device
 from condgen.runs.run import Run
-from condgen.training import Terminal, Trainer, TrainingConfig
+from condgen.training import Trainer, TrainingConfig
 from condgen.units import parse_duration
 
 
@@ -34,7 +35,7 @@ def trained(name: str, data: Splits, seconds: float, seed: int, latent: int, cha
     model = build(name, data.schema, data.shape, latent=latent, channels=channels)
     with tempfile.TemporaryDirectory() as folder:
         settings = TrainingConfig(seconds=seconds, seed=seed, previews=0)
-        Trainer(model, data, Path(folder), settings, monitor=Terminal(), augment=torch.bernoulli).run()
+        Trainer(model, data, Path(folder), settings, progress=shown(), augment=torch.bernoulli).run()
         found = Run.open(folder).model
     assert isinstance(found, VAE)
     return found

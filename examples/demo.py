@@ -7,7 +7,6 @@ from condgen import load, train
 from condgen.evaluation import obedience, train_judge
 from condgen.presets import preset
 from condgen.runs.samples import save_samples
-from condgen.training import Terminal
 
 OUT = Path("demo")
 
@@ -18,7 +17,7 @@ def main() -> None:
 
     print("1. Training a FiLM-conditioned CVAE on scikit-learn's handwritten digits …", flush=True)
     recipe = preset("demo")
-    run = train(recipe.pop("model"), data, OUT / "run", monitor=Terminal(), **recipe)
+    run = train(recipe.pop("model"), data, OUT / "run", **recipe)
 
     print("2. Asking for every digit, ten times each …", flush=True)
     asked = run.requests("digit=*")

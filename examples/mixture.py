@@ -9,14 +9,13 @@ from condgen import load, train
 from condgen.data import Mixture
 from condgen.models import VAE
 from condgen.presets import preset
-from condgen.training import Terminal
 
 
 def main() -> None:
     data, world = load("mixture"), Mixture()
     recipe = preset("mixture")
     with tempfile.TemporaryDirectory() as folder:
-        run = train(recipe.pop("model"), data, Path(folder) / "run", monitor=Terminal(), **recipe)
+        run = train(recipe.pop("model"), data, Path(folder) / "run", **recipe)
     assert isinstance(run.model, VAE)
 
     test = data.test[:1000]

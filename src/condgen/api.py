@@ -6,7 +6,8 @@
     condgen.gallery(run)                # what it makes, as one page
     condgen.inspect(data)               # what was understood of data, before training
 
-Runs are given opened or by their folder, data as `load` takes it.
+Runs are given opened or by their folder, data as `load` takes it. Progress is shown to a person unless it is given:
+`progress=condgen.progress.SILENT` shows nothing.
 """
 
 import html
@@ -35,6 +36,7 @@ from condgen.pages.gallery import Gallery, GalleryContext
 from condgen.pages.gallery import gallery as hung
 from condgen.pages.inspection import inspection_page
 from condgen.pages.sheets import sheets_of
+from condgen.progress import Progress, shown
 from condgen.requests import Requestable
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
@@ -43,13 +45,8 @@ if TYPE_CHECKING:
     from condgen.models.flow.guidance import Weights
 
 AnyRun = Run | str | Path
-Say = Callable[[str], None]
 Result = TypeVar("Result")
 HEIGHT = 600  # pixels of a page in a notebook
-
-
-def _quiet(text: str) -> None:
-    """Says nothing."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -89,7 +86,7 @@ def evaluate(
     guidance: "Weights | str | None" = None,
     sampler: str | None = None,
     steps: int | None = None,
-    say: Say = _quiet,
+    progress: Progress | None = None,
     **config: Any,
 ) -> Shown[Report]:
     """Measure a run on data that it was not trained on: obedience, fidelity, memorisation and all other metrics.
@@ -99,21 +96,21 @@ def evaluate(
 
     Raises RequestError for what cannot be measured, RunError when the run's data is not at hand.
     """
-    return _shown(_measured(opened(run), data, EvaluationConfig(**config), say, guidance, sampler, steps))
+    return _shown(_measured(opened(run), data, EvaluationConfig(**config), progress, guidance, sampler, steps))
 
 
 def _measured(
     run: Run,
     data: object,
     config: EvaluationConfig,
-    say: Say,
+    progress: Progress | None,
     guidance: "Weights | str | None" = None,
     sampler: str | None = None,
     steps: int | None = None,
 ) -> Evaluation:
     sampling = SamplingOptions(guidance=guidance, sampler=sampler, steps=steps)
     sampling.validate_for(run.model)
-    return measured(run, data_for(run, data), config, sampling=sampling, say=say)
+    return measured(run, data_for(run, data), config, sampling=sampling, progress=progress)
 
 
 def _shown(evaluation: Evaluation) -> Shown[Report]:
@@ -144,7 +141,7 @@ class Diagnosis(Sequence[Finding]):
         return "\n".join(f"{f.name}: {f.evidence} {f.advice}" for f in self.findings)
 
 
-def doctor(run: AnyRun, data: object = None, *, say: Say = _quiet, **config: Any) -> Diagnosis:
+def doctor(run: AnyRun, data: object = None, *, progress: Progress | None = None, **config: Any) -> Diagnosis:
     """What is wrong with a run, each finding with its evidence and the one thing to try first.
 
     A report that was saved of the run's present weights is used; otherwise the run is measured now. data, config: as
@@ -152,11 +149,11 @@ def doctor(run: AnyRun, data: object = None, *, say: Say = _quiet, **config: Any
     """
     opened_run = opened(run)
     kept = kept_report(opened_run) if data is None and not config else None
-    report = kept or _measured(opened_run, data, EvaluationConfig(**(BRIEF | config)), say).report
+    report = kept or _measured(opened_run, data, EvaluationConfig(**(BRIEF | config)), progress).report
     return Diagnosis(report.findings)
 
 
-def compare(*runs: AnyRun, data: object = None, say: Say = _quiet, **config: Any) -> Shown[Comparison]:
+def compare(*runs: AnyRun, data: object = None, progress: Progress | None = None, **config: Any) -> Shown[Comparison]:
     """Several runs side by side; those that differ in their seed only are one row, mean ± standard deviation.
 
     Runs without a report of their present weights are measured first. data, config: as for `evaluate`.
@@ -165,7 +162,7 @@ def compare(*runs: AnyRun, data: object = None, say: Say = _quiet, **config: Any
     """
     if len(runs) < 2:
         raise RequestError("Name at least two runs to compare.")
-    return _compared([report_for(opened(run), data, EvaluationConfig(**config), say) for run in runs])
+    return _compared([report_for(opened(run), data, EvaluationConfig(**config), progress) for run in runs])
 
 
 def _compared(reports: Sequence[Report]) -> Shown[Comparison]:
@@ -178,7 +175,7 @@ def _compared(reports: Sequence[Report]) -> Shown[Comparison]:
     )
 
 
-def report_for(run: Run, data: object, config: EvaluationConfig, say: Say = _quiet) -> Report:
+def report_for(run: Run, data: object, config: EvaluationConfig, progress: Progress | None = None) -> Report:
     """The report of a run: the one in its folder if it is of these weights, else a new one, which is kept there.
 
     data: measured on that instead, and not kept.
@@ -186,8 +183,9 @@ def report_for(run: Run, data: object, config: EvaluationConfig, say: Say = _qui
     kept = kept_report(run) if data is None else None
     if kept is not None:
         return kept
-    say(f"{run.path}: measuring")
-    evaluation = _measured(run, data, config, say)
+    progress = progress or shown()
+    progress.note(f"{run.path}: measuring")
+    evaluation = _measured(run, data, config, progress)
     if data is None:
         report_page.save(evaluation, run.path)
     return evaluation.report
@@ -203,7 +201,7 @@ def gallery(
     guidance: "Weights | str | None" = None,
     sampler: str | None = None,
     steps: int | None = None,
-    say: Say = _quiet,
+    progress: Progress | None = None,
 ) -> Shown[Gallery]:
     """What a run makes, as one page: samples, sweeps, interpolations, edits of photographs, nearest training images.
 
@@ -215,7 +213,7 @@ def gallery(
     sampling = SamplingOptions(guidance=guidance, sampler=sampler, steps=steps)
     requests = tuple(opened_run.requests(list(asked))) if asked else ()
     context = with_data(GalleryContext(opened_run, requests, seed=seed, columns=n, sampling=sampling), data)
-    found = hung(context, only, say)
+    found = hung(context, only, progress)
     text = f"Gallery of {opened_run.path}\n  {', '.join(section.name for section in found.sections)}"
     return Shown(found, text, found.html, lambda folder: found.save(folder / "gallery.html"))
 

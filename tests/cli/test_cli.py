@@ -309,9 +309,12 @@ def test_a_flow_takes_guidance_steps_a_sampler_and_an_interval(command: Command,
     for k, x in enumerate(flow.sample("digit=3", n=2, **how).x):
         pil_image(x).save(tmp_path / "wanted.png")
         assert Image.open(tmp_path / f"asked/{k:06}.png").tobytes() == Image.open(tmp_path / "wanted.png").tobytes()
-    for name in ("--guidance", "--sampler"):
-        at = OPTIONS.split().index(name)
-        assert made(name, *(OPTIONS.split()[:at] + OPTIONS.split()[at + 2 :])) != asked
+    others = {"--guidance 2": "--guidance 1.5", "--interval 0.2..0.8": "--interval 0.4..0.5", "--sampler dpm": ""}
+    for k, (option, other) in enumerate(others.items()):
+        assert made(f"other{k}", *OPTIONS.replace(option, other).split()) != asked, option
+    unguided = OPTIONS.replace("--guidance 2", "").split()
+    refused = command("sample", flow.path, "digit=3", "--out", tmp_path / "unguided", *unguided)
+    assert (refused.status, "leave out --interval" in refused.err) == (2, True)
     assert made("guided", "--guidance", 2, "--guide", flow.path) == made("plain")  # its own guide: nothing to move from
     assert made("composed", "--compose", "--guidance", 2) == made(
         "whole", "--guidance", 2

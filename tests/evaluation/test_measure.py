@@ -14,6 +14,7 @@ from condgen.evaluation.report import Report
 from condgen.models import Model
 from condgen.pages.report import save
 from condgen.pages.sheets import sheets_of
+from condgen.progress import Silent
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from tests.evaluation import liars
@@ -243,14 +244,19 @@ def test_guidance_is_part_of_what_was_measured_but_not_of_the_recipe(flow: Run, 
 
 def test_only_what_is_measured_is_spoken_of(flow: Run, digits: Splits) -> None:
     said: list[str] = []
+
+    class Notes(Silent):
+        def note(self, text: str) -> None:
+            said.append(text)
+
     how = EvaluationConfig(samples=120, pairs=0, useful=0, edits=0, latents=0)
-    brief = evaluate(flow, digits, how, sampling=SamplingOptions(steps=2), say=said.append)
+    brief = evaluate(flow, digits, how, sampling=SamplingOptions(steps=2), progress=Notes())
     assert brief.report.latents is None
     assert not {"traversals", "edits"} & sheets_of(brief).keys()
     assert not any(what in text for text in said for what in ("Usefulness", "Edits", "Latents", "Requests"))
     said.clear()
     how = EvaluationConfig(samples=120, pairs=0, useful=0, edits=0, latents=100, ask=("a 7",))
-    full = evaluate(flow, digits, how, sampling=SamplingOptions(steps=2), say=said.append).report
+    full = evaluate(flow, digits, how, sampling=SamplingOptions(steps=2), progress=Notes()).report
     assert full.latents is not None
     assert full.latents.attribute == "digit"
     assert [text for text in said if "Latents" in text or "Requests" in text] == ["Requests as a whole …", "Latents …"]

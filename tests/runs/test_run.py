@@ -1,6 +1,7 @@
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ import condgen
 from condgen.data import DataSource, Splits, as_float
 from condgen.errors import RequestError, RunError
 from condgen.models import FAMILIES, Flow, MeanFlow
+from condgen.progress import Silent, Task
 from condgen.runs.run import Run
 from condgen.runs.train import distill, resume, split_arguments, train
 from condgen.schema import Categorical, Condition, Schema
-from condgen.training import Interrupted, Monitor, Silent, TrainingConfig, checkpoint
+from condgen.training import Interrupted, TrainingConfig, checkpoint
 
 TINY: dict[str, Any] = {"images": 200, "channels": 4, "latent": 2, "previews": 0}
 
@@ -277,9 +279,9 @@ def notes_of(model: str, data: Splits, out: Path, **arguments: Any) -> list[str]
         def note(self, text: str) -> None:
             self.notes.append(text)
 
-    monitor = Notes()
-    train(model, data, out, monitor=monitor, **{**TINY, **arguments})
-    return [text for text in monitor.notes if "by design" in text]
+    progress = Notes()
+    train(model, data, out, progress=progress, **{**TINY, **arguments})
+    return [text for text in progress.notes if "by design" in text]
 
 
 @pytest.mark.parametrize("model", ["gan", "vae", "autoencoder"])
@@ -412,8 +414,8 @@ class Stops(Silent):
     def __init__(self, images: int):
         self.images = images
 
-    def progress(self, images: int, total: int | None, rate: float, values: dict[str, float]) -> None:
-        if images >= self.images:
+    def move(self, done: int, total: int | None = None, values: Mapping[str, float] | None = None) -> None:
+        if done >= self.images:
             self.images = 10**9
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -422,7 +424,7 @@ def test_distilling_goes_on_to_the_same_bits_with_the_same_teacher_and_guidance(
     distilled: Run, flow: Run, digits: Splits, tmp_path: Path
 ) -> None:
     with pytest.raises(Interrupted):
-        distill(flow, digits, tmp_path, guidance="digit=2", monitor=Stops(128), **STUDENT, checkpoint_seconds=1e-6)
+        distill(flow, digits, tmp_path, guidance="digit=2", progress=Stops(128), **STUDENT, checkpoint_seconds=1e-6)
     assert checkpoint.load(tmp_path / checkpoint.FILE)[0].images < STUDENT["images"]
     resume(tmp_path, digits)
     (info, ours), (_, whole) = (checkpoint.load(p / checkpoint.FILE) for p in (tmp_path, distilled.path))
@@ -484,18 +486,19 @@ def test_resume_refuses_other_data(run: Run, digits: Splits) -> None:
     complaint(lambda: resume(run.path, changed), str(run.path), "have changed", error=RunError)
 
 
-def test_resume_tells_its_monitor(digits: Splits, tmp_path: Path) -> None:
+def test_resume_tells_where_it_begins(digits: Splits, tmp_path: Path) -> None:
     class Starts(Silent):
         at: tuple[int, int | None] = (0, 0)
 
-        def start(self, images: int, total: int | None) -> None:
-            self.at = images, total
+        @contextmanager
+        def task(self, title: str, total: int | None = None, *, done: int = 0, unit: str = "") -> Iterator[Task]:
+            self.at = done, total
+            yield self
 
     train("cvae", digits, tmp_path, **TINY)
-    monitor = Starts()
-    assert isinstance(monitor, Monitor)
-    resume(tmp_path, digits, monitor)
-    assert monitor.at == (256, 200)
+    progress = Starts()
+    resume(tmp_path, digits, progress)
+    assert progress.at == (256, 200)
 
 
 def broken(run: Run, folder: Path, change: Callable[[Any, dict[str, torch.Tensor]], None]) -> Path:

@@ -10,9 +10,9 @@ from PIL import Image
 
 from condgen.data import Dataset, Splits, load
 from condgen.errors import DataError
+from condgen.progress import Silent
 from condgen.runs.train import resume, train
 from condgen.training.health import real_diversity
-from condgen.training.monitor import Silent
 from tests.conftest import FLOW, SMALL
 
 
@@ -48,13 +48,13 @@ def test_loading_keeps_unlabelled_rows(tmp_path: Path) -> None:
 def test_a_model_that_they_would_harm_leaves_unlabelled_rows_out_and_says_so(
     embedding: int, digits: Splits, tmp_path: Path
 ) -> None:
-    monitor, data = Notes(), hidden(digits, 0.5)
+    progress, data = Notes(), hidden(digits, 0.5)
     labelled = data.train[data.train.labelled.nonzero()[:, 0]]
     settings = {**SMALL, "embedding": embedding, "images": 512}
-    few = train("cvae", data, tmp_path / "few", monitor=monitor, **settings)
+    few = train("cvae", data, tmp_path / "few", progress=progress, **settings)
     alone = train("cvae", replace(data, train=labelled), tmp_path / "alone", **settings)
     assert few.sample("digit=3", n=2).x.equal(alone.sample("digit=3", n=2).x)
-    (note,) = [note for note in monitor.notes if "no labels" in note]
+    (note,) = [note for note in progress.notes if "no labels" in note]
     assert note.startswith(
         f"{int(0.5 * len(data.train)) + len(data.train) % 2} of {len(data.train):,} training examples"
     )
@@ -66,12 +66,12 @@ def test_a_model_that_they_would_harm_leaves_unlabelled_rows_out_and_says_so(
 def test_models_that_can_use_unlabelled_rows_do(
     model: str, settings: dict[str, Any], digits: Splits, tmp_path: Path
 ) -> None:
-    monitor, data = Notes(), hidden(digits, 0.5)
+    progress, data = Notes(), hidden(digits, 0.5)
     labelled = data.train[data.train.labelled.nonzero()[:, 0]]
-    full = train(model, data, tmp_path / "full", images=512, monitor=monitor, **settings)
+    full = train(model, data, tmp_path / "full", images=512, progress=progress, **settings)
     alone = train(model, replace(data, train=labelled), tmp_path / "alone", images=512, **settings)
     assert not full.sample(n=2).x.equal(alone.sample(n=2).x)
-    assert not any("no labels" in note for note in monitor.notes)
+    assert not any("no labels" in note for note in progress.notes)
 
 
 def test_without_any_label_there_is_nothing_to_condition_on(digits: Splits, tmp_path: Path) -> None:

@@ -21,10 +21,11 @@ from condgen.data import Dataset, Splits, split
 from condgen.errors import RequestError, RunError
 from condgen.models import Model
 from condgen.models.base import Terms
+from condgen.progress import SILENT, Silent
 from condgen.rng import Rng
 from condgen.runs.run import Run
 from condgen.schema import Categorical, Condition, Flag, Schema
-from condgen.training import Interrupted, Silent, Trainer, TrainingConfig, checkpoint, condition_effect, learning_rate
+from condgen.training import Interrupted, Trainer, TrainingConfig, checkpoint, condition_effect, learning_rate
 from condgen.training.looks import HEALTHY
 
 SCHEMA = Schema(attributes=(Categorical(name="sign", values=("minus", "plus")), Flag(name="on")))
@@ -123,8 +124,8 @@ def data(n: int = 400, missing: bool = False) -> Splits:
 
 def trainer(folder: Path, model: Model | None = None, splits: Splits | None = None, **settings: Any) -> Trainer:
     settings = {"images": 3200, "batch": 32, "lr": 0.05, "previews": 0, **settings}
-    monitor = settings.pop("monitor", None)
-    return Trainer(model or Toy(), splits or data(), folder, TrainingConfig(**settings), monitor=monitor)
+    progress = settings.pop("progress", SILENT)
+    return Trainer(model or Toy(), splits or data(), folder, TrainingConfig(**settings), progress=progress)
 
 
 def entries(folder: Path) -> list[dict[str, Any]]:
@@ -293,7 +294,7 @@ def test_a_time_budget_becomes_a_recorded_number_of_images(tmp_path: Path, monke
 def test_a_measured_budget_is_kept_when_training_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ticking(monkeypatch)
     first = trainer(tmp_path, images=None, seconds=2.0)
-    first.monitor = StopsAt(3200)
+    first.progress = StopsAt(3200)
     with pytest.raises(Interrupted):
         first.run()
     ticking(monkeypatch, tick=1.0)  # a slower machine
@@ -313,8 +314,8 @@ class StopsAt(Notes):
         super().__init__()
         self.images = images
 
-    def progress(self, images: int, total: int | None, rate: float, values: dict[str, float]) -> None:
-        if images >= self.images:
+    def move(self, done: int, total: int | None = None, values: Mapping[str, float] | None = None) -> None:
+        if done >= self.images:
             self.images = 10**9
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -323,7 +324,7 @@ def test_a_signal_at_any_moment_saves_before_it_stops(tmp_path: Path) -> None:
     """The signal arrives after the loop has decided not to save in this step."""
     before = signal.getsignal(signal.SIGINT)  # ignored where a shell has put pytest into the background
     with pytest.raises(Interrupted) as caught:
-        trainer(tmp_path, monitor=StopsAt(640)).run()
+        trainer(tmp_path, progress=StopsAt(640)).run()
     assert f"condgen resume {tmp_path}" in spell(str(caught.value))
     assert f"SIGINT after {saved(tmp_path)[0].images:,} images" in str(caught.value)
     assert signal.getsignal(signal.SIGINT) is before
@@ -332,7 +333,7 @@ def test_a_signal_at_any_moment_saves_before_it_stops(tmp_path: Path) -> None:
 def test_the_command_to_go_on_survives_a_folder_with_spaces(tmp_path: Path) -> None:
     (tmp_path / "my run").mkdir()
     with pytest.raises(Interrupted) as caught:
-        trainer(tmp_path / "my run", monitor=StopsAt(640)).run()
+        trainer(tmp_path / "my run", progress=StopsAt(640)).run()
     assert re.search(r"condgen resume '.*/my run'$", spell(str(caught.value)))
 
 
@@ -341,7 +342,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     trainer(tmp_path / "whole", splits=data_once(), previews=2).run()
     for k, stop in enumerate((640, 960, 2000, 10**6)):
-        parts = trainer(tmp_path / "parts", splits=data_once(), previews=2, monitor=StopsAt(stop))
+        parts = trainer(tmp_path / "parts", splits=data_once(), previews=2, progress=StopsAt(stop))
         if k:
             parts.restore(*saved(tmp_path / "parts"))
         with pytest.raises(Interrupted) if stop < 10**6 else nullcontext():
@@ -456,9 +457,9 @@ def test_momentum_is_that_of_the_optimiser(tmp_path: Path) -> None:
 
 
 def test_a_model_that_ignores_its_condition_is_loudly_warned_about(tmp_path: Path) -> None:
-    monitor = Notes()
-    trainer(tmp_path, Toy(obeys=False), images=640, monitor=monitor).run()
-    (alarm,), (advice,) = monitor.alarms, monitor.notes
+    progress = Notes()
+    trainer(tmp_path, Toy(obeys=False), images=640, progress=progress).run()
+    (alarm,), (advice,) = progress.alarms, progress.notes
     assert alarm.startswith("the model ignores its condition")
     assert "`mechanism=" in advice
     (effect,) = [e["condition_effect"] for e in entries(tmp_path) if "condition_effect" in e]
@@ -466,16 +467,16 @@ def test_a_model_that_ignores_its_condition_is_loudly_warned_about(tmp_path: Pat
 
 
 def test_a_model_that_obeys_is_not_warned_about(tmp_path: Path) -> None:
-    monitor = Notes()
-    trainer(tmp_path, monitor=monitor).run()
-    assert (monitor.alarms, monitor.notes) == ([""], [])
+    progress = Notes()
+    trainer(tmp_path, progress=progress).run()
+    assert (progress.alarms, progress.notes) == ([""], [])
     assert entries(tmp_path)[-1]["condition_effect"] > 0.5
 
 
 def test_an_unconditional_model_is_not_warned_about(tmp_path: Path) -> None:
-    monitor = Notes()
-    trainer(tmp_path, Toy(obeys=False, conditional=False), images=640, monitor=monitor).run()
-    assert not any("ignores" in text for text in monitor.alarms + monitor.notes)
+    progress = Notes()
+    trainer(tmp_path, Toy(obeys=False, conditional=False), images=640, progress=progress).run()
+    assert not any("ignores" in text for text in progress.alarms + progress.notes)
     assert not any("condition_effect" in entry for entry in entries(tmp_path))
 
 
@@ -499,9 +500,9 @@ LAST_HEALTHY = 1600  # images of the last look before the collapse in most of th
 
 
 def watched(folder: Path, model: Model, **settings: Any) -> tuple[Trainer, Notes]:
-    monitor = settings.setdefault("monitor", Notes())
+    progress = settings.setdefault("progress", Notes())
     training = trainer(folder, model, **{"splits": data_once(), "previews": 10, **settings})
-    return training, monitor
+    return training, progress
 
 
 def warnings_of(folder: Path) -> list[tuple[int, str]]:
@@ -528,11 +529,11 @@ def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
 
 
 def test_a_healthy_run_is_looked_at_often_and_ends_without_alarm(tmp_path: Path) -> None:
-    training, monitor = watched(tmp_path, Collapsing())
+    training, progress = watched(tmp_path, Collapsing())
     averages = kept_averages(training)
     training.run()
-    assert monitor.alarms == [""] * 10
-    assert monitor.notes == []
+    assert progress.alarms == [""] * 10
+    assert progress.notes == []
     assert warnings_of(tmp_path) == []
     assert looks(tmp_path) == list(range(320, 3201, 320))
     assert [e["diversity"] for e in entries(tmp_path) if "diversity" in e] == pytest.approx([1] * 10, abs=0.2)
@@ -542,13 +543,13 @@ def test_a_healthy_run_is_looked_at_often_and_ends_without_alarm(tmp_path: Path)
 
 @pytest.mark.parametrize("how", ["collapses", "ignores"])
 def test_a_model_that_fails_late_gives_way_to_its_last_healthy_average(tmp_path: Path, how: str) -> None:
-    training, monitor = watched(tmp_path, Collapsing(**{how: LAST_HEALTHY / 32}))
+    training, progress = watched(tmp_path, Collapsing(**{how: LAST_HEALTHY / 32}))
     averages = kept_averages(training)
     training.run()
-    assert [bool(text) for text in monitor.alarms] == [False] * 5 + [True] * 5
-    assert how[:6] in monitor.alarms[-1]
-    assert warnings_of(tmp_path) == list(zip(range(1920, 3201, 320), monitor.alarms[5:], strict=True))
-    (note,) = monitor.notes
+    assert [bool(text) for text in progress.alarms] == [False] * 5 + [True] * 5
+    assert how[:6] in progress.alarms[-1]
+    assert warnings_of(tmp_path) == list(zip(range(1920, 3201, 320), progress.alarms[5:], strict=True))
+    (note,) = progress.notes
     assert "1,600 images" in note
     info, tensors = saved(tmp_path)
     assert equal(checkpoint.group(tensors, "ema"), averages[LAST_HEALTHY])
@@ -574,11 +575,11 @@ class Recovering(Collapsing):
 
 
 def test_an_alarm_ends_when_the_model_recovers_and_the_last_weights_are_kept(tmp_path: Path) -> None:
-    training, monitor = watched(tmp_path, Recovering())
+    training, progress = watched(tmp_path, Recovering())
     averages = kept_averages(training)
     training.run()
-    assert [bool(text) for text in monitor.alarms] == [False] * 2 + [True] * 2 + [False] * 6
-    assert monitor.notes == []
+    assert [bool(text) for text in progress.alarms] == [False] * 2 + [True] * 2 + [False] * 6
+    assert progress.notes == []
     assert equal(checkpoint.group(saved(tmp_path)[1], "ema"), averages[3200])
     assert not (tmp_path / HEALTHY).exists()
 
@@ -588,12 +589,12 @@ def test_an_alarm_ends_when_the_model_recovers_and_the_last_weights_are_kept(tmp
 def test_a_model_that_was_never_healthy_gets_the_alarm_and_no_replacement(
     tmp_path: Path, how: str, previews: int
 ) -> None:
-    training, monitor = watched(tmp_path, Collapsing(**{how: 0}), previews=previews)
+    training, progress = watched(tmp_path, Collapsing(**{how: 0}), previews=previews)
     averages = kept_averages(training)
     training.run()
-    assert how[:6] in monitor.alarms[-1]
-    assert warnings_of(tmp_path)[-1] == (3200, monitor.alarms[-1])
-    (advice,) = monitor.notes
+    assert how[:6] in progress.alarms[-1]
+    assert warnings_of(tmp_path)[-1] == (3200, progress.alarms[-1])
+    (advice,) = progress.notes
     assert "`mechanism=" in advice
     weights = checkpoint.group(saved(tmp_path)[1], "ema")
     assert equal(weights, averages[3200] if previews else training.ema.module.state_dict())
@@ -602,7 +603,7 @@ def test_a_model_that_was_never_healthy_gets_the_alarm_and_no_replacement(
 
 
 def test_an_interrupted_run_keeps_its_healthy_weights_for_when_it_goes_on(tmp_path: Path) -> None:
-    training, _ = watched(tmp_path, Collapsing(LAST_HEALTHY / 32), monitor=StopsAt(2000))
+    training, _ = watched(tmp_path, Collapsing(LAST_HEALTHY / 32), progress=StopsAt(2000))
     averages = kept_averages(training)
     with pytest.raises(Interrupted):
         training.run()
@@ -610,22 +611,22 @@ def test_an_interrupted_run_keeps_its_healthy_weights_for_when_it_goes_on(tmp_pa
     assert info.images == LAST_HEALTHY
     assert equal(checkpoint.group(tensors, "ema"), averages[LAST_HEALTHY])
 
-    again, monitor = watched(tmp_path, Collapsing(LAST_HEALTHY / 32))
+    again, progress = watched(tmp_path, Collapsing(LAST_HEALTHY / 32))
     again.restore(*saved(tmp_path))
     again.run()
-    assert "1,600 images" in monitor.notes[-1]
+    assert "1,600 images" in progress.notes[-1]
     assert equal(checkpoint.group(saved(tmp_path)[1], "ema"), averages[LAST_HEALTHY])
     assert not (tmp_path / HEALTHY).exists()
 
 
 def test_a_resumed_run_remembers_how_good_it_was(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
-        watched(tmp_path, Collapsing(20), monitor=StopsAt(640))[0].run()
-    again, monitor = watched(tmp_path, Collapsing(20))
+        watched(tmp_path, Collapsing(20), progress=StopsAt(640))[0].run()
+    again, progress = watched(tmp_path, Collapsing(20))
     again.restore(*saved(tmp_path))
     again.run()
-    assert monitor.alarms[0]  # long before half of the run
-    assert warnings_of(tmp_path)[0] == (960, monitor.alarms[0])
+    assert progress.alarms[0]  # long before half of the run
+    assert warnings_of(tmp_path)[0] == (960, progress.alarms[0])
 
 
 @pytest.mark.parametrize("collapses", [LAST_HEALTHY / 32, 0])
@@ -651,12 +652,12 @@ class Complaining(Duel):
 
 def test_what_a_model_says_of_its_players_is_shown_and_logged(tmp_path: Path) -> None:
     model = Complaining()
-    training, monitor = watched(tmp_path, model, images=960, previews=3)
+    training, progress = watched(tmp_path, model, images=960, previews=3)
     training.run()
     complained = [warning for warning in warnings_of(tmp_path) if "collapsed" not in warning[1]]
     assert complained == [(640, "the critic is tired"), (640, "the generator is bored")]
-    assert "the critic is tired the generator is bored" in monitor.alarms[1]
-    assert not any("tired" in text for text in (monitor.alarms[0], monitor.alarms[2]))
+    assert "the critic is tired the generator is bored" in progress.alarms[1]
+    assert not any("tired" in text for text in (progress.alarms[0], progress.alarms[2]))
 
 
 def test_a_model_is_told_the_latest_means_of_its_players_terms(tmp_path: Path) -> None:
@@ -685,11 +686,11 @@ def test_it_is_the_average_that_is_looked_at(tmp_path: Path) -> None:
 def test_a_complaint_alone_is_no_reason_to_go_back(tmp_path: Path) -> None:
     model = Collapsing()
     model.complaints = lambda values: ["a loss looks odd"]  # type: ignore[method-assign]
-    training, monitor = watched(tmp_path, model)
+    training, progress = watched(tmp_path, model)
     averages = kept_averages(training)
     training.run()
-    assert monitor.alarms == ["a loss looks odd"] * 10
-    assert monitor.notes == []
+    assert progress.alarms == ["a loss looks odd"] * 10
+    assert progress.notes == []
     assert equal(checkpoint.group(saved(tmp_path)[1], "ema"), averages[3200])
 
 

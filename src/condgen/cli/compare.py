@@ -24,6 +24,7 @@ from condgen.cli.options import (
     measuring,
     names,
     parse_settings,
+    progress,
     say,
 )
 from condgen.cli.spelling import spell
@@ -118,7 +119,7 @@ def _reports(folders: list[str], data: str | None, how: "EvaluationConfig") -> "
         report = kept_report(run) if data is None else None
         if report is None:
             say(f"{folder}: measuring on {data}" if data else f"{folder} has no report yet: measuring")
-            evaluation = measure(run, data_of(run, data), how, say=say)
+            evaluation = measure(run, data_of(run, data), how, progress=progress())
             report = evaluation.report
             if data is None:
                 save(evaluation, folder)
@@ -147,7 +148,6 @@ def _grid(
     from condgen.evaluation.judge.judge import judge_for
     from condgen.evaluation.measure import evaluate as measure
     from condgen.pages.report import save
-    from condgen.training import Terminal
     from condgen.units import parse_count, parse_duration
 
     if len(what) != 1 or out is None:
@@ -166,8 +166,10 @@ def _grid(
         settings=parse_settings(settings or []),
     )
 
+    going = progress()
+
     def measured(run: "Run", data: "Splits") -> "Report":
-        evaluation = measure(run, data, how, say=say)
+        evaluation = measure(run, data, how, progress=going)
         save(evaluation, run.path)
         return evaluation.report
 
@@ -175,9 +177,8 @@ def _grid(
         out,
         splits,
         measured,
-        how.protocol(splits, judge_for(splits)),
-        monitor=lambda: Terminal(spell),
-        say=say,
+        how.protocol(splits, judge_for(splits, progress=going)),
+        progress=going,
     )
     return compared(*grid.run(planned))
 

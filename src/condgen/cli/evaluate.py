@@ -25,6 +25,7 @@ from condgen.cli.options import (
     Useful,
     data_of,
     measuring,
+    progress,
     say,
 )
 from condgen.cli.spelling import spell
@@ -67,7 +68,7 @@ def evaluate(
     opened = Run.open(run)
     sampling = SamplingOptions(guidance=guidance, sampler=sampler, steps=steps)
     sampling.validate_for(opened.model)
-    found = measure(opened, data_of(opened, data), how, sampling=sampling, say=say)
+    found = measure(opened, data_of(opened, data), how, sampling=sampling, progress=progress())
     say("The pictures …")
     page = save(found, out or run)
     if as_json:
@@ -96,7 +97,7 @@ def doctor(
 
     opened = Run.open(run)
     report = kept_report(opened) if data is None else None
-    report = report or measure(opened, data_of(opened, data), EvaluationConfig(**BRIEF), say=say).report
+    report = report or measure(opened, data_of(opened, data), EvaluationConfig(**BRIEF), progress=progress()).report
     if as_json:
         print(json.dumps([asdict(f) for f in report.findings], indent=2, ensure_ascii=False))
     else:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from condgen.cli.options import Guidance, OtherData, RunFolder, Sampler, Steps, data_of, say
+from condgen.cli.options import Guidance, OtherData, RunFolder, Sampler, Steps, data_of, progress
 
 SECTION_NAMES = "requests, sweeps, guidance, interpolations, edits, neighbours"
 
@@ -47,7 +47,7 @@ def gallery(
         sampling=SamplingOptions(guidance=guidance, sampler=sampler, steps=steps),
     )
     chosen = [name.strip() for name in (only or "").split(",") if name.strip()]
-    hung = hang(with_data(look, data, data_of), chosen, say)
+    hung = hang(with_data(look, data, data_of), chosen, progress())
     print(f"The gallery: {hung.save(out)} ({out.stat().st_size / 1e6:.1f} MB)")
     if png:
         print(f"{len(hung.save_pictures(png))} sheets in {png}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from condgen.cli.options import Attributes, Data, DataDir, Json, Resize, SchemaFile, Size, say
+from condgen.cli.options import Attributes, Data, DataDir, Json, Resize, SchemaFile, Size, progress, say
 from condgen.cli.spelling import spell
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def inspect(
     given = Schema.load(schema) if schema else None
     found = look(data, attributes=chosen, size=size, schema=given, data_dir=data_dir, resize=resize, schema_file=schema)
     found = replace(found, problems=tuple(map(spell, found.problems)), advice=tuple(map(spell, found.advice)))
-    checks = check_inspected(found) if labels else ()
+    checks = check_inspected(found, progress()) if labels else ()
     kept = save(found, checks, out) if out else []
     if as_json:
         print(written(found, checks), end="")

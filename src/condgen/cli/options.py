@@ -1,8 +1,5 @@
 """What commands share: the types of their arguments, and how these are read."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +8,7 @@ import typer
 if TYPE_CHECKING:
     from condgen.data import Splits, StreamConfig
     from condgen.evaluation.protocol import EvaluationConfig
+    from condgen.progress import Progress
     from condgen.requests.request import Request
     from condgen.runs.run import Run
 
@@ -75,9 +73,15 @@ Steps = Annotated[int | None, typer.Option(help="Of a flow's integration.")]
 
 def say(text: str) -> None:
     """Tell a person, beside what the command prints as its result."""
-    from condgen.cli.spelling import spell
+    progress().note(text)
 
-    print(spell(text), file=sys.stderr)
+
+def progress() -> "Progress":
+    """How a person sees what goes on, settings spelled as options."""
+    from condgen.cli.spelling import spell
+    from condgen.progress import shown
+
+    return shown(spell)
 
 
 def load_data(
@@ -108,8 +112,7 @@ def load_data(
         splitting=SplitConfig(split, tuple(hold_out or ())),
         streaming=streaming,
     )
-    with preparing() as progress:
-        splits = load_source(source, progress)
+    splits = load_source(source, progress())
     _say_notes(splits)
     return splits
 
@@ -138,32 +141,9 @@ def remark(data: "Splits") -> None:
         say(f"Note: {found.broken:,} of {found.seen:,} images that were read are unusable; see {found.path}.")
 
 
-@contextmanager
-def preparing() -> Iterator[Callable[[int, int], None]]:
-    """A bar that appears when images are prepared."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    bar = Progress(
-        "preparing images", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
-    )
-    task = bar.add_task("", visible=False)
-
-    def show(done: int, of: int) -> None:
-        bar.start()
-        bar.update(task, completed=done, total=of, visible=True)
-
-    try:
-        yield show
-    finally:
-        if bar.live.is_started:  # stopping a bar that nobody saw would leave an empty line
-            bar.stop()
-
-
 def data_of(run: "Run", data: str | None) -> "Splits":
     """What a run was trained on, or the data that a person names; what was guessed of that or changed is said."""
-    with preparing() as progress:
-        splits = run.data(data, progress)
+    splits = run.data(data, progress())
     if data is not None:
         _say_notes(splits)
     return splits

@@ -24,11 +24,11 @@ from condgen.cli.options import (
     data_of,
     load_data,
     parse_settings,
+    progress,
     remark,
     say,
     streaming,
 )
-from condgen.cli.spelling import spell
 from condgen.models.registry import DEFAULT, FAMILIES
 
 if TYPE_CHECKING:
@@ -69,7 +69,6 @@ def train(
     """Train a model on DATA. Ctrl-C saves first; `condgen resume` goes on from there."""
     from condgen.runs.train import split_arguments
     from condgen.runs.train import train as train_run
-    from condgen.training import Terminal
 
     options = {"model": model, "mechanism": mechanism, "prior": prior, "seed": seed}
     arguments = _recipe(preset, budget, images, options | parse_settings(settings or []))
@@ -86,7 +85,7 @@ def train(
     splits = load_data(data, attributes, size, schema, **how)
     kind = "sampled" if stream else "training"
     say(f"{len(splits.train):,} {kind} examples of shape {splits.shape}, attributes: {', '.join(splits.schema.names)}")
-    run = train_run(name, splits, out, monitor=Terminal(spell), **arguments)
+    run = train_run(name, splits, out, progress=progress(), **arguments)
     remark(splits)
     _trained(run)
 
@@ -114,10 +113,9 @@ def resume(run: RunFolder, data: OtherData = None) -> None:
     """Go on with an interrupted RUN, as if it had never stopped."""
     from condgen.runs.run import Run
     from condgen.runs.train import resume as resume_run
-    from condgen.training import Terminal
 
     splits = data_of(Run.open(run), data)
-    resumed = resume_run(run, splits, monitor=Terminal(spell))
+    resumed = resume_run(run, splits, progress=progress())
     remark(splits)
     _trained(resumed)
 
@@ -136,14 +134,13 @@ def distill(
     """Train a model that does in one step what the guided model in RUN does in many, guidance included."""
     from condgen.runs.run import Run
     from condgen.runs.train import distill
-    from condgen.training import Terminal
     from condgen.units import parse_duration
 
     teacher = Run.open(run)
     splits = data_of(teacher, data)
     given = {"seed": seed, **parse_settings(settings or [])}
     given |= {} if "images" in given else {"seconds": parse_duration(budget)}
-    _trained(distill(teacher, splits, out, guidance=guidance, monitor=Terminal(spell), **given))
+    _trained(distill(teacher, splits, out, guidance=guidance, progress=progress(), **given))
 
 
 def _trained(run: "Run") -> None:

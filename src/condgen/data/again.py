@@ -3,15 +3,15 @@
 from condgen.data.dataset import Splits
 from condgen.data.source import DataSource
 from condgen.data.sources import load
-from condgen.data.storage.prepare import Progress
 from condgen.data.streaming import stream
 from condgen.errors import DataError
+from condgen.progress import Progress
 
 SHARED = ("attributes", "size", "schema", "resize", "broken", "splitting")  # arguments of both
 
 
 def load_source(source: DataSource, progress: Progress | None = None) -> Splits:
-    """The data of a source, loaded again. progress: called while images are prepared.
+    """The data of a source, loaded again. progress: shown to a person unless given.
 
     Raises what `load` and `stream` raise, and DataError for data built in memory.
     """

@@ -26,9 +26,10 @@ from condgen.data.splits import numbered, split
 from condgen.data.storage.downloads import datasets_folder
 from condgen.data.storage.images import EncodedImage
 from condgen.data.storage.index import LoadedSource, LoadOptions, SourceCache
-from condgen.data.storage.prepare import Prepared, Progress, prepare
+from condgen.data.storage.prepare import Prepared, prepare
 from condgen.data.vectors import with_vectors
 from condgen.errors import DataError, RequestError, unknown
+from condgen.progress import Progress, shown
 from condgen.schema import Condition, Schema
 
 
@@ -53,11 +54,12 @@ def load(
     attributes: the only ones to keep, by name. size: side of the square that images are brought to, by the policy
     `resize`: crop, pad or squash. schema: to be used instead of the inferred one. data_dir: a local copy of a published
     dataset, in place of downloading it. broken: share of images that may be unreadable. splitting: how parts are made,
-    what is held out. progress: called while images are prepared.
+    what is held out. progress: shown to a person unless given.
 
     Raises DataError that names the file, row or column at fault, and RequestError for unknown attributes or a size that
     is no multiple of 4.
     """
+    progress = progress or shown()
     named = os.fspath(source) if isinstance(source, str | os.PathLike) else None
     if named is not None and labels is not None:
         raise RequestError(f"{named} holds its own labels; `labels` are for arrays. Leave them out.")
@@ -79,7 +81,7 @@ def load(
     return found.loaded_from(origin)
 
 
-def _in_memory(source: object, labels: object, how: DataSource, progress: Progress | None) -> Splits:
+def _in_memory(source: object, labels: object, how: DataSource, progress: Progress) -> Splits:
     """The data of an object; nothing of it is kept for the next time."""
     read = _tables(read_memory(source, labels), how.attributes, how.schema)
     return _split(_opened(read, _options(how), progress), how)
@@ -94,7 +96,7 @@ def _built_in(source: str, how: DataSource) -> Splits:
     return splits if how.splitting == SplitConfig() else _split_again(splits, how.splitting)
 
 
-def _read_and_split(source: str, how: DataSource, progress: Progress | None) -> Splits:
+def _read_and_split(source: str, how: DataSource, progress: Progress) -> Splits:
     """Any other dataset, from what was kept of it or from its beginning."""
     wanted = _options(how)
     shelf = SourceCache.of(str(how.address), _places(source, how.data_dir), wanted)
@@ -125,7 +127,7 @@ def _split(opened: LoadedSource, how: DataSource) -> Splits:
     return replace(parts, coordinates=opened.coordinates)
 
 
-def _opened(read: list[Table], wanted: LoadOptions, progress: Progress | None) -> LoadedSource:
+def _opened(read: list[Table], wanted: LoadOptions, progress: Progress) -> LoadedSource:
     """Everything that was read, its images prepared; labels come first, since they are quicker to refuse."""
     train, test = read[0], read[1] if len(read) > 1 else None
     schema, notes = schema_for(train, test, wanted.attributes, wanted.schema)
@@ -185,9 +187,7 @@ def _groups(train: Table, column: str | None) -> Int[Tensor, " n"] | None:
     return None if column is None else numbered(train.columns[column])
 
 
-def _observations(
-    tables: list[Table], size: int | None, resize: str, broken: float, progress: Progress | None
-) -> Prepared:
+def _observations(tables: list[Table], size: int | None, resize: str, broken: float, progress: Progress) -> Prepared:
     """All tables' images or vectors, one after the other, which rows they are, and notes on what was done to them."""
     vectors = [table.content for table in tables if isinstance(table.content, Tensor)]
     if not vectors:

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -13,7 +13,7 @@ from condgen.errors import RequestError
 from condgen.evaluation.doctor import diagnose
 from condgen.evaluation.findings import Evidence, Finding
 from condgen.evaluation.judge.judge import Judge, judge_for
-from condgen.evaluation.metrics.metric import Measurement, Say
+from condgen.evaluation.metrics.metric import Measurement
 from condgen.evaluation.metrics.obedience import OBEDIENCE
 from condgen.evaluation.metrics.registry import METRICS
 from condgen.evaluation.protocol import EvaluationConfig
@@ -22,6 +22,7 @@ from condgen.evaluation.subject import EvaluatedRun, as_in_data
 from condgen.files import read_log
 from condgen.models.flow.guidance import named_weights
 from condgen.models.protocols import Discovers, Guided
+from condgen.progress import Progress, Task, shown
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.training.machine import versions
@@ -48,11 +49,11 @@ def evaluate(
     how: EvaluationConfig | None = None,
     *,
     sampling: SamplingOptions | None = None,
-    say: Say = lambda text: None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Measure a run on data that it was not trained on.
 
-    sampling: of guided runs; the run's own way unless given. say: is told what is going on.
+    sampling: of guided runs; the run's own way unless given. progress: shown to a person unless given.
 
     Raises RequestError for data that the run cannot be measured on, and for sampling that it does not know.
     """
@@ -62,8 +63,10 @@ def evaluate(
     subject = EvaluatedRun(run, data, sampling or SamplingOptions())
     subject.sampling.validate_for(run.model)
     run.requests(list(config.ask))  # refuses now what it would refuse in the end
-    case = _case(subject, config, warnings.append, say)
-    results, skipped = _results(case, say)
+    progress = progress or shown()
+    with progress.task("measuring", len(METRICS), unit="metrics") as task:
+        case = _case(subject, config, warnings.append, progress)
+        results, skipped = _results(case, progress, task)
     log = _log(run)
     findings = diagnose(_evidence(subject, results, log))
     report = Report(
@@ -82,11 +85,13 @@ def evaluate(
     return Evaluation(report, subject, case.judge, case.samples, config, log)
 
 
-def _case(subject: EvaluatedRun, config: EvaluationConfig, warn: Say, say: Say) -> Measurement:
+def _case(
+    subject: EvaluatedRun, config: EvaluationConfig, warn: Callable[[str], None], progress: Progress
+) -> Measurement:
     """What metrics look at: the judge, and samples of the held-out data's own conditions."""
-    say("The judge: a predictor of the attributes, trained on real data once and then kept …")
-    judge = judge_for(subject.data)
-    say(f"{config.samples:,} samples …")
+    progress.note("The judge: a predictor of the attributes, trained on real data once and then kept …")
+    judge = judge_for(subject.data, progress=progress)
+    progress.note(f"{config.samples:,} samples …")
     if (match := subject.match) is not None:
         warn(f"Codes were matched to labels, as read from real data: {match.code} stands for {match.attribute}.")
     asked = as_in_data(subject.data.test, config.samples, config.seed)
@@ -94,15 +99,16 @@ def _case(subject: EvaluatedRun, config: EvaluationConfig, warn: Say, say: Say) 
     return Measurement(subject, judge, samples, config, warn)
 
 
-def _results(case: Measurement, say: Say) -> tuple[dict[str, Any], dict[str, str]]:
+def _results(case: Measurement, progress: Progress, task: Task) -> tuple[dict[str, Any], dict[str, str]]:
     """The result of every metric, and why some were not measured."""
     results, skipped = {}, {}
-    for name, metric in METRICS.items():
+    for k, (name, metric) in enumerate(METRICS.items(), 1):
         if reason := metric.skipped(case):
             results[name], skipped[name] = metric.without, reason
         else:
-            say(f"{metric.title} …")
+            progress.note(f"{metric.title} …")
             results[name] = metric.measure(case)
+        task.move(k)
     return results, skipped
 
 

@@ -22,6 +22,7 @@ from condgen.evaluation.judge.judge import train_judge
 from condgen.inspection import Inspection
 from condgen.inspection.material import Encoded, Stored
 from condgen.inspection.scan import spread
+from condgen.progress import Progress, shown
 from condgen.schema import Condition
 
 FOLDS = 4
@@ -73,17 +74,20 @@ class LabelCheck:
         return self.agreement - self.chance > VISIBLE * (1 - self.chance)
 
 
-def check_labels(data: Dataset, *, folds: int = FOLDS, seed: int = 0, **arguments: Any) -> tuple[LabelCheck, ...]:
+def check_labels(
+    data: Dataset, *, folds: int = FOLDS, seed: int = 0, progress: Progress | None = None, **arguments: Any
+) -> tuple[LabelCheck, ...]:
     """The labels of every named attribute, checked by judges that have not seen them. Numbers are not checked.
 
-    arguments: of `train_judge`. Takes as long as training `folds` small judges.
+    progress: shown to a person unless given. arguments: of `train_judge`. Takes as long as training `folds` small
+    judges.
     """
-    read = held_out_probabilities(data, folds=folds, seed=seed, **arguments)
+    read = held_out_probabilities(data, folds=folds, seed=seed, progress=progress, **arguments)
     return tuple(_check(data, name, p) for name, p in read.items())
 
 
 def held_out_probabilities(
-    data: Dataset, *, folds: int = FOLDS, seed: int = 0, **arguments: Any
+    data: Dataset, *, folds: int = FOLDS, seed: int = 0, progress: Progress | None = None, **arguments: Any
 ) -> dict[str, Float[Tensor, "n value"]]:
     """Per named attribute, the probability of every value by a judge trained on the other folds."""
     named = [a.name for a in data.schema.discrete]
@@ -93,12 +97,15 @@ def held_out_probabilities(
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
     arguments = {"images": max(VIEWS * len(data), LEAST_SEEN)} | arguments
     found = {a.name: torch.zeros(len(data), len(a.choices)) for a in condition.schema}
-    for k in range(folds):
-        held = order[k::folds]
-        rest = torch.cat([order[j::folds] for j in range(folds) if j != k])
-        judge = train_judge(data.observations[rest], condition[rest], seed=seed + k, **arguments)
-        for name, out in judge.read(data.observations[held]).outputs.items():
-            found[name][held] = out.exp()
+    progress = progress or shown()
+    with progress.task("checking labels", folds, unit="judges") as task:
+        for k in range(folds):
+            held = order[k::folds]
+            rest = torch.cat([order[j::folds] for j in range(folds) if j != k])
+            judge = train_judge(data.observations[rest], condition[rest], seed=seed + k, progress=progress, **arguments)
+            for name, out in judge.read(data.observations[held]).outputs.items():
+                found[name][held] = out.exp()
+            task.move(k + 1)
     return found
 
 
@@ -172,13 +179,13 @@ def sentences(checks: Sequence[LabelCheck]) -> Iterator[str]:
         )
 
 
-def check_inspected(found: Inspection) -> tuple[LabelCheck, ...]:
+def check_inspected(found: Inspection, progress: Progress | None = None) -> tuple[LabelCheck, ...]:
     """The labels of an inspected dataset, of up to 10,000 examples spread over all its splits.
 
     Suspects are named by their row in the source. Pictures that cannot be read are passed over.
     """
     sample, rows = _sample(found)
-    checks = check_labels(sample) if len(sample) >= LEAST_CHECKED else ()
+    checks = check_labels(sample, progress=progress) if len(sample) >= LEAST_CHECKED else ()
     return tuple(
         replace(check, suspects=tuple(replace(s, row=rows[s.row]) for s in check.suspects)) for check in checks
     )

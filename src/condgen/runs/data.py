@@ -6,8 +6,8 @@ from pathlib import Path
 from condgen.data import DataSource, Splits, load_source, resolved
 from condgen.data.builtin import is_builtin
 from condgen.data.coordinates import Coordinates
-from condgen.data.storage.prepare import Progress
 from condgen.errors import DataError, RequestError, RunError
+from condgen.progress import Progress
 from condgen.schema import Schema
 from condgen.training.checkpoint import Info
 

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from condgen.data import DataSource, Splits
 from condgen.data.coordinates import Coordinates
-from condgen.data.storage.prepare import Progress
 from condgen.errors import RequestError, unknown
 from condgen.models import Model
 from condgen.models.flow.guidance import Weights
 from condgen.models.protocols import Edits
 from condgen.models.registry import that_can
 from condgen.parameters import keyword_arguments
+from condgen.progress import Progress
 from condgen.requests.request import Request, Requestable, parse_requests
 from condgen.rng import Rng, Stream
 from condgen.runs.data import coordinates_of, load_again, source_of

@@ -16,12 +16,13 @@ from condgen.models.flow.guidance import Teaches, Weights
 from condgen.models.protocols import Discovers, LearnsFromTeacher
 from condgen.models.registry import that_can
 from condgen.parameters import Described, described, keyword_arguments, used, validated
+from condgen.progress import Progress, shown
 from condgen.runs.data import is_the_same, load_again
 from condgen.runs.opening import explain_mismatch, rebuild
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import LabelDistribution
-from condgen.training import Monitor, Trainer, TrainingConfig, checkpoint
+from condgen.training import Trainer, TrainingConfig, checkpoint
 from condgen.training.preview import Preview
 
 
@@ -30,18 +31,21 @@ def train(
     data: object,
     out: str | Path,
     *,
-    monitor: Monitor | None = None,
+    progress: Progress | None = None,
     **arguments: Any,
 ) -> Run:
     """Train a new model, by name, into a new folder and open the result.
 
     data:      what `load` returns, or anything that it takes.
+    progress:  shown to a person unless given; `condgen.progress.SILENT` shows nothing.
     arguments: of the model's builder (`mechanism`, `latent`, …) and fields of Training (`images`, `seconds`, …).
 
     Raises RequestError for a wrong argument or a folder that is in use, RunError when the folder cannot be written or
     training diverges.
     """
-    return _trained_into(model, data if isinstance(data, Splits) else load(data), out, arguments, {}, monitor)
+    progress = progress or shown()
+    splits = data if isinstance(data, Splits) else load(data, progress=progress)
+    return _trained_into(model, splits, out, arguments, {}, progress)
 
 
 def _trained_into(
@@ -50,7 +54,7 @@ def _trained_into(
     out: str | Path,
     arguments: Mapping[str, Any],
     origin: Mapping[str, Any],
-    monitor: Monitor | None,
+    progress: Progress,
     prepare: Callable[[Model], None] = lambda model: None,
 ) -> Run:
     """Train a new model into a new folder; `prepare` is called on it first. origin: what else the run keeps of it."""
@@ -61,15 +65,15 @@ def _trained_into(
     torch.manual_seed(settings.seed)
     built = build(model, data.schema, data.shape, **for_model)
     prepare(built)
-    if monitor and len(data.schema):
-        _say_what_is_not_used(model, built, monitor)
+    if len(data.schema):
+        _say_what_is_not_used(model, built, progress)
     used, note = _usable(model, built, data)
-    if monitor and note:
-        monitor.note(note)
+    if note:
+        progress.note(note)
     folder = new_folder(Path(out), "the run")
     kept = {**data.source.dump(), **origin, "fingerprint": data.train.fingerprint}
     kept |= {"coordinates": data.coordinates.dump()} if data.coordinates else {}
-    Trainer(built, used, folder, settings, source=kept, monitor=monitor, preview=_preview(built, data)).run()
+    Trainer(built, used, folder, settings, source=kept, progress=progress, preview=_preview(built, data)).run()
     return Run.open(folder)
 
 
@@ -79,12 +83,13 @@ def distill(
     out: str | Path,
     *,
     guidance: Weights | str | None = None,
-    monitor: Monitor | None = None,
+    progress: Progress | None = None,
     **arguments: Any,
 ) -> Run:
     """Train a model that does in one step what a guided one does in many, guidance included, and open it.
 
     guidance:  what is learned; the teacher's own unless given.
+    progress:  as for `train`.
     arguments: of the student's builder (`share`, `steps`), and fields of Training.
 
     Raises RequestError when the teacher cannot be distilled, or an argument is wrong; RunError as `train` does.
@@ -110,7 +115,7 @@ def distill(
         out,
         {**shared, **(student.as_student or {}), **arguments},
         origin,
-        monitor,
+        progress or shown(),
         partial(_taught, origin=origin, start=True),
     )
 
@@ -133,13 +138,13 @@ def _taught(model: Model, origin: Mapping[str, Any], start: bool = False) -> Non
     model.learn_from(teacher)
 
 
-def _say_what_is_not_used(name: str, model: Model, monitor: Monitor) -> None:
+def _say_what_is_not_used(name: str, model: Model, progress: Progress) -> None:
     """Labels that a family ignores by design are not ignored silently."""
     if isinstance(model, Discovers):
         asked = ", ".join(model.schema.names)
-        monitor.note(f"The model {name} ignores these attributes by design and discovers its own: {asked}.")
+        progress.note(f"The model {name} ignores these attributes by design and discovers its own: {asked}.")
     elif not model.conditional:
-        monitor.note(f"The model {name} ignores these attributes by design; others learn them ({that_can(_obeys)}).")
+        progress.note(f"The model {name} ignores these attributes by design; others learn them ({that_can(_obeys)}).")
 
 
 def _obeys(model: Model) -> bool:
@@ -218,17 +223,18 @@ def settings_of_training(model: str) -> list[Described]:
     return [replace(each, default=own.get(each.name, each.default)) for each in described(TrainingConfig)]
 
 
-def resume(path: str | Path, data: Splits | str | None = None, monitor: Monitor | None = None) -> Run:
+def resume(path: str | Path, data: Splits | str | None = None, progress: Progress | None = None) -> Run:
     """Continue an interrupted run, bit for bit as if it had not been interrupted (on the same machine).
 
-    data: what the run was trained on, or where that is now; loaded from where it came unless given.
+    data: what the run was trained on, or where that is now; loaded from where it came unless given. progress: as for
+    `train`.
 
     Raises RunError when there is nothing to continue, or the data is not what the run was trained on.
     """
-    folder = Path(path)
+    folder, progress = Path(path), progress or shown()
     info, tensors = checkpoint.load(folder / checkpoint.FILE)
     if not isinstance(data, Splits):
-        data = load_again(folder, info, data)
+        data = load_again(folder, info, data, progress)
     if not is_the_same(data, info):
         raise RunError(f"The data is not what {path} was trained on: its images or labels have changed since.")
     try:
@@ -239,7 +245,7 @@ def resume(path: str | Path, data: Splits | str | None = None, monitor: Monitor 
     _taught(model, info.data)
     data, _ = _usable(info.recipe["model"], model, data)
     preview = _preview(model, data)
-    trainer = Trainer(model, data, folder, settings, source=info.data, monitor=monitor, preview=preview)
+    trainer = Trainer(model, data, folder, settings, source=info.data, progress=progress, preview=preview)
     with explain_mismatch(folder, info):
         trainer.restore(info, tensors)
     trainer.run()

@@ -1,7 +1,6 @@
 """The training loop, its checkpoints and what is seen of it."""
 
 from condgen.training.checkpoint import Info
-from condgen.training.monitor import Monitor, Silent, Terminal
 from condgen.training.probe import condition_effect
 from condgen.training.settings import TrainingConfig, learning_rate
 from condgen.training.signals import Interrupted
@@ -10,9 +9,6 @@ from condgen.training.trainer import Trainer
 __all__ = [
     "Info",
     "Interrupted",
-    "Monitor",
-    "Silent",
-    "Terminal",
     "Trainer",
     "TrainingConfig",
     "condition_effect",

@@ -11,12 +11,13 @@ import torch
 
 from condgen.data import Dataset
 from condgen.models import Model
+from condgen.progress import Progress, Values
 from condgen.rng import Rng
 from condgen.schema import LabelDistribution
 from condgen.training import checkpoint
 from condgen.training.checkpoint import Info
 from condgen.training.health import examine
-from condgen.training.monitor import Log, Monitor, Values
+from condgen.training.log import Log
 
 Preview = Callable[[Model, Path], None]
 HEALTHY = "healthy.safetensors"  # averaged weights of the last look that found nothing wrong
@@ -41,7 +42,7 @@ class Looks:
     real: float
     folder: Path
     log: Log
-    monitor: Monitor
+    progress: Progress
     complaints: Callable[[Values], list[str]]
     preview: Preview | None
     writes: bool
@@ -69,7 +70,7 @@ class Looks:
         warnings = [trouble] * bool(trouble) + self.complaints(values)
         for text in warnings:
             self.log.warn(info.images, text)
-        self.monitor.alarm(" ".join(warnings))
+        self.progress.alarm(" ".join(warnings))
         if health.sound and self.writes:
             checkpoint.save(self.folder / HEALTHY, info, checkpoint.prefixed("ema", self.model.state_dict()))
         return trouble
@@ -82,9 +83,9 @@ class Looks:
         if trouble and kept.exists():
             healthy, tensors = checkpoint.load(kept)
             self.model.load_state_dict(checkpoint.group(tensors, "ema"))
-            self.monitor.note(f"Kept instead: the weights after {healthy.images:,} images, which looked healthy.")
+            self.progress.note(f"Kept instead: the weights after {healthy.images:,} images, which looked healthy.")
         elif trouble:
-            self.monitor.note(
+            self.progress.note(
                 "Train longer, or try another mechanism (`mechanism='film'`), a smaller learning rate or a smaller "
                 "latent (`latent=8`)."
             )

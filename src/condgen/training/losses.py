@@ -9,7 +9,7 @@ from torch import Tensor
 
 from condgen.errors import RunError
 from condgen.messages import setting
-from condgen.training.monitor import Values
+from condgen.progress import Values
 
 STEPS = 20  # optimisation steps between looks at the losses
 EXPLODED = 10.0  # times the loss of the first steps

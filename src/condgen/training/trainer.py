@@ -6,6 +6,7 @@ uninterrupted one bit for bit on the same machine.
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor
 from condgen.data import Splits, as_float
 from condgen.messages import call
 from condgen.models import Model
+from condgen.progress import SILENT, Progress, Task, Values
 from condgen.rng import Rng, step_seed
 from condgen.schema import Condition, LabelDistribution
 from condgen.training import checkpoint
@@ -23,10 +25,10 @@ from condgen.training.augmentation import augmentation
 from condgen.training.averaging import averaged, kept_share
 from condgen.training.checkpoint import Info
 from condgen.training.health import real_diversity
+from condgen.training.log import Log
 from condgen.training.looks import Looks, Preview, prefix
 from condgen.training.losses import Losses
 from condgen.training.machine import accelerator_for, versions
-from condgen.training.monitor import Log, Monitor, Silent, Values
 from condgen.training.optimisers import adamw, optimiser_tensors, restore_optimiser
 from condgen.training.prefetch import ahead
 from condgen.training.settings import TrainingConfig, learning_rate
@@ -53,14 +55,14 @@ class Trainer:
         settings: TrainingConfig,
         *,
         source: dict[str, Any] | None = None,
-        monitor: Monitor | None = None,
+        progress: Progress = SILENT,
         preview: Preview | None = None,
         augment: Callable[[Tensor], Tensor] | None = None,
     ):
         self.settings = settings
         self.data = data
         self.folder = folder
-        self.monitor = monitor or Silent()
+        self.progress = progress
         self.preview = preview
         self.augment = augment or augmentation(data.schema, data.shape, flip=settings.flip, shift=settings.shift)
         if settings.balance:
@@ -98,18 +100,16 @@ class Trainer:
         checkpoint is kept).
         """
         self.save()
-        log = Log(self.folder, self.info.images)
-        looks = self._looks(log)
-        self.monitor.start(self.info.images, self.info.total)
-        try:
+        with closing(Log(self.folder, self.info.images)) as log, self._task() as task:
+            looks = self._looks(log)
             with self.signals:
-                values = self._loop(log, looks)
+                values = self._loop(log, looks, task)
             looks.last(self.info, values, show=self.settings.previews > 0)
             self.save()
             looks.forget()
-        finally:
-            log.close()
-            self.monitor.close()
+
+    def _task(self) -> AbstractContextManager[Task]:
+        return self.progress.task("training", self.info.total, done=self.info.images, unit="images")
 
     def _looks(self, log: Log) -> Looks:
         averages = self.ema.module
@@ -122,18 +122,18 @@ class Trainer:
             real=self.real_diversity,
             folder=self.folder,
             log=log,
-            monitor=self.monitor,
+            progress=self.progress,
             complaints=self.raw.complaints,
             preview=self.preview,
             writes=self.accelerator.is_main_process,
         )
 
-    def _loop(self, log: Log, looks: Looks) -> Values:
+    def _loop(self, log: Log, looks: Looks, task: Task) -> Values:
         """Train until the budget is spent; the last means of the loss terms."""
         info, s = self.info, self.settings
         losses = Losses(s.lr, self.folder)
-        started = saved = looked = time.monotonic()
-        begun = seen = info.images
+        started = saved = time.monotonic()
+        begun = info.images
         for x, condition in self._batches():
             if info.total is not None and info.images >= info.total:
                 break
@@ -144,9 +144,7 @@ class Trainer:
             save_due = now - saved > s.checkpoint_seconds or stop is not None or look_due
             if losses.due or save_due:
                 log.write(info.images, losses.look(info.images))
-                rate = (info.images - seen) / max(now - looked, 1e-9)
-                self.monitor.progress(info.images, info.total, rate, losses.means)
-                looked, seen = now, info.images
+                task.move(info.images, info.total, losses.means)
             if info.total is None and s.seconds and now - started > MEASURE * s.seconds:
                 info.total = self._measured(info.images - begun, now - started)
             if look_due:
@@ -162,6 +160,7 @@ class Trainer:
                 )
         if losses.waiting:
             log.write(info.images, losses.look(info.images))
+            task.move(info.images, info.total, losses.means)
         info.seconds += time.monotonic() - saved
         return losses.means
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from condgen.data.storage import prepare
 from condgen.data.storage.images import EncodedImage
 from condgen.data.storage.mapped import Mapped
 from condgen.errors import DataError
+from condgen.progress import Silent
 from condgen.training.prefetch import ahead
 
 
@@ -150,12 +151,17 @@ def test_what_was_done_is_not_done_again_unless_it_is_damaged(cache: Path, monke
     class Killed(BaseException):
         pass
 
-    def killed(done: int, of: int) -> None:
-        if done >= 48:
-            raise Killed
+    class Killer(Silent):
+        def move(self, done: int, total: int | None = None, values: Mapping[str, float] | None = None) -> None:
+            if done >= 48:
+                raise Killed
+
+    class Seen(Silent):
+        def move(self, done: int, total: int | None = None, values: Mapping[str, float] | None = None) -> None:
+            seen.append(done)
 
     with pytest.raises(Killed):
-        prepare.prepare(images(100), progress=killed)
+        prepare.prepare(images(100), progress=Killer())
     (pixels,) = cache.rglob("*.u8")
     with pixels.open("rb+") as file:
         file.seek(20 * 192)
@@ -163,7 +169,7 @@ def test_what_was_done_is_not_done_again_unless_it_is_damaged(cache: Path, monke
     with (pixels.parent / prepare.DONE).open("a") as log:
         log.write('{"start": 9')  # killed in the middle of a line
     seen: list[int] = []
-    found = prepare.prepare(images(100), progress=lambda done, of: seen.append(done))
+    found = prepare.prepare(images(100), progress=Seen())
     assert seen[0] == 32
     assert isinstance(found.images, Mapped)
     assert found.images.take()[:, 0, 0, 0].tolist() == list(range(100))

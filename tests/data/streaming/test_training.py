@@ -9,10 +9,11 @@ import torch
 
 from condgen.data import StreamConfig, stream
 from condgen.errors import RunError
+from condgen.progress import Silent
 from condgen.runs.run import Run
 from condgen.runs.train import resume, train
 from condgen.schema import Categorical, Schema
-from condgen.training import Monitor, checkpoint
+from condgen.training import checkpoint
 from tests.conftest import SMALL, Command
 from tests.data.streaming.sources import COLORS, fields, tars
 from tests.training.test_resume import start, stop
@@ -62,7 +63,7 @@ def test_a_run_is_not_resumed_on_other_shards(tmp_path: Path) -> None:
 
 
 def test_families_that_unlabelled_rows_harm_do_not_see_them(tmp_path: Path) -> None:
-    class Notes(Monitor):
+    class Notes(Silent):
         def __init__(self) -> None:
             self.said: list[str] = []
 
@@ -71,9 +72,9 @@ def test_families_that_unlabelled_rows_harm_do_not_see_them(tmp_path: Path) -> N
 
     source = tars(tmp_path / "data", labels=lambda k: fields(k) if k % 2 else {})
     schema = Schema(attributes=(Categorical(name="color", values=COLORS),))
-    data, monitor = stream(str(source), streaming=StreamConfig(64, 100), schema=schema), Notes()
-    train("cvae", data, tmp_path / "run", images=128, monitor=monitor, **SETTINGS)
-    assert any("have no labels at all" in text for text in monitor.said)
+    data, progress = stream(str(source), streaming=StreamConfig(64, 100), schema=schema), Notes()
+    train("cvae", data, tmp_path / "run", images=128, progress=progress, **SETTINGS)
+    assert any("have no labels at all" in text for text in progress.said)
 
 
 @pytest.mark.parametrize(

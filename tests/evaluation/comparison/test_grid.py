@@ -1,7 +1,7 @@
 import os
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from condgen.evaluation.comparison.comparison import Failure, compare
 from condgen.evaluation.comparison.grid import Grid, GridCell, cells
 from condgen.evaluation.measure import fingerprint
 from condgen.evaluation.report import Report
+from condgen.progress import Silent
 from condgen.runs.run import Run
 from condgen.training import checkpoint
 from condgen.training.signals import Interrupted
@@ -47,12 +48,12 @@ class Measurer:
 
 
 @dataclass
-class Notes:
+class Notes(Silent):
     """What a grid said."""
 
     lines: list[str] = field(default_factory=list)
 
-    def __call__(self, text: str) -> None:
+    def note(self, text: str) -> None:
         self.lines.append(text)
 
     def of(self, what: str) -> list[str]:
@@ -124,7 +125,7 @@ def test_every_cell_is_trained_alike_and_measured(done: Path, digits: Splits) ->
 def test_a_finished_grid_trains_and_measures_nothing(done: Path, digits: Splits) -> None:
     before = {path: path.stat().st_mtime_ns for path in done.rglob("*") if path.is_file() and path.name != ".lock"}
     measurer, notes = Measurer(), Notes()
-    reports, failures = Grid(done, digits, measurer, PROTOCOL, say=notes).run(plan(digits, (0, 1)))
+    reports, failures = Grid(done, digits, measurer, PROTOCOL, progress=notes).run(plan(digits, (0, 1)))
     assert (measurer.seen, notes.lines, failures) == ([], [], [])
     assert all(path.stat().st_mtime_ns == then for path, then in before.items())
     assert [row.label for row in compare(reports).rows] == ["film", "concat"]
@@ -135,8 +136,8 @@ def test_another_protocol_measures_again_and_trains_nothing(done: Path, digits: 
     (tmp_path / "cvae-film-0").symlink_to(done / "cvae-film-0")
     planned, measurer, notes = plan(digits)[:1], Measurer(), Notes()
     for _ in range(2):  # the measurer goes on measuring by the old protocol, so its report never is the one wanted
-        Grid(tmp_path, digits, measurer, replace(PROTOCOL, samples=7), say=notes).run(planned)
-    Grid(tmp_path, digits, measurer, PROTOCOL, {"guidance": 2.0}, say=notes).run(planned)
+        Grid(tmp_path, digits, measurer, replace(PROTOCOL, samples=7), progress=notes).run(planned)
+    Grid(tmp_path, digits, measurer, PROTOCOL, {"guidance": 2.0}, progress=notes).run(planned)
     assert notes.of("training") == notes.of("going on") == []
     assert measurer.seen == ["cvae-film-0"] * 3
 
@@ -149,33 +150,25 @@ def test_a_report_of_other_weights_is_not_taken(done: Path, digits: Splits, tmp_
     assert len(measurer.seen) == 2
 
 
-class Stopper:
-    """A monitor that interrupts the process once, as Ctrl-C does, when training begins to show progress."""
+class Stopper(Silent):
+    """Interrupts the process once, as Ctrl-C does, when training begins to show progress."""
 
     sent = False
 
-    def start(self, images: int, total: int | None) -> None: ...
-
-    def progress(self, images: int, total: int | None, rate: float, values: dict[str, float]) -> None:
+    def move(self, done: int, total: int | None = None, values: Mapping[str, float] | None = None) -> None:
         if not self.sent:
             self.sent = True
             os.kill(os.getpid(), signal.SIGINT)
-
-    def note(self, text: str) -> None: ...
-
-    def alarm(self, text: str) -> None: ...
-
-    def close(self) -> None: ...
 
 
 def test_an_interrupted_grid_goes_on_where_it_was(digits: Splits, tmp_path: Path) -> None:
     planned = cells(digits, ["cvae"], ["film", "concat"], images=64 * 25, settings=TINY)
     with pytest.raises(Interrupted, match="goes on with all runs"):
-        Grid(tmp_path, digits, Measurer(), PROTOCOL, monitor=Stopper).run(planned)
+        Grid(tmp_path, digits, Measurer(), PROTOCOL, progress=Stopper()).run(planned)
     stopped, _ = checkpoint.load(tmp_path / "cvae-film-0" / checkpoint.FILE)
     assert stopped.images < 64 * 25
     notes, measurer = Notes(), Measurer()
-    reports, _ = Grid(tmp_path, digits, measurer, PROTOCOL, say=notes).run(planned)
+    reports, _ = Grid(tmp_path, digits, measurer, PROTOCOL, progress=notes).run(planned)
     assert notes.of("going on after") == ["cvae-film-0"]
     assert notes.of(": training") == ["cvae-concat-0"]
     assert measurer.seen == ["cvae-film-0", "cvae-concat-0"]
@@ -189,7 +182,7 @@ def test_folders_of_other_settings_or_data_are_refused_before_anything_is_traine
     ):
         notes = Notes()
         with pytest.raises(RequestError, match=re.escape(said)):
-            Grid(done, digits, Measurer(), PROTOCOL, say=notes).run(plan(digits, (9, 0), **changed))
+            Grid(done, digits, Measurer(), PROTOCOL, progress=notes).run(plan(digits, (9, 0), **changed))
         assert notes.lines == []
     fewer = replace(digits, train=digits.train[:500])
     with pytest.raises(RequestError, match=r"data=\w+ instead of \w+.*Nothing was trained or overwritten"):
@@ -201,7 +194,7 @@ def test_a_cell_that_fails_is_listed_and_the_others_go_on(digits: Splits, tmp_pa
     planned = plan(digits)
     wild = replace(planned[0], arguments=planned[0].arguments | {"lr": 1e30, "clip": 1e30})
     measurer, notes = Measurer(), Notes()
-    reports, failures = Grid(tmp_path, digits, measurer, PROTOCOL, say=notes).run([wild, planned[1]])
+    reports, failures = Grid(tmp_path, digits, measurer, PROTOCOL, progress=notes).run([wild, planned[1]])
     assert measurer.seen == ["cvae-concat-0"]
     assert failures[0].reason.startswith("Training diverged")
     assert notes.of("failed") == ["cvae-film-0"]

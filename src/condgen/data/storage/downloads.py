@@ -2,11 +2,8 @@
 
 import hashlib
 import http.client
-import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +12,7 @@ from filelock import FileLock
 from condgen.data.storage.cache import cache_folder
 from condgen.errors import DataError
 from condgen.files import publish
+from condgen.progress import shown
 
 _CHUNK = 1 << 16
 _PATIENCE = 30.0  # seconds without a byte before giving up
@@ -67,9 +65,14 @@ def _download(remote: Remote, partial: Path) -> None:
         with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:
             resumed = start > 0 and answer.status == http.client.PARTIAL_CONTENT
             _must_announce(remote, answer.headers["Content-Length"], start if resumed else 0)
-            with partial.open("ab" if resumed else "wb") as file, _progress(remote, start if resumed else 0) as seen:
+            come = start if resumed else 0
+            with (
+                partial.open("ab" if resumed else "wb") as file,
+                shown().task(f"downloading {remote.name}", remote.size, done=come, unit="bytes") as task,
+            ):
                 while chunk := answer.read(_CHUNK):
-                    seen(file.write(chunk))
+                    come += file.write(chunk)
+                    task.move(come)
     except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
         reason = getattr(error, "reason", None) or error
         if isinstance(error, urllib.error.HTTPError):
@@ -101,16 +104,3 @@ def _verify(remote: Remote, partial: Path) -> None:
             f"What {remote.url} sent is not the file that was published (SHA-256 {found[:12]}…, not "
             f"{remote.sha256[:12]}…); it was discarded."
         )
-
-
-@contextmanager
-def _progress(remote: Remote, start: int) -> Iterator[Callable[[int], None]]:
-    """Shows a person how far a download is; called with the number of bytes that have come."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    console = Console(file=sys.stderr)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(remote.name, total=remote.size, completed=start)
-        yield lambda came: bar.advance(task, came)

@@ -14,7 +14,7 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -31,6 +31,7 @@ from condgen.data.storage.images import RESIZE, EncodedImage, Fit, Header, Pixel
 from condgen.data.storage.mapped import Mapped, Store
 from condgen.errors import DataError, RequestError, unknown
 from condgen.files import publish, writing
+from condgen.progress import SILENT, Progress, Task
 
 VERSION = 1  # of what preparation makes of an image; a new one prepares everything anew
 SMALL = 50 * 2**20  # bytes, encoded and decoded, up to which images stay in memory
@@ -38,8 +39,6 @@ LARGEST_GUESS = 64  # side that images of different sizes get when none is asked
 SURVEYED = 4_096  # images whose headers decide on the size
 CHUNK = 12 * 2**20  # bytes of pixels
 PIXELS, FACTS, DONE = "images.u8", "prepared.json", "done.jsonl"
-
-Progress = Callable[[int, int], None]  # images done, of how many
 
 
 @dataclass(frozen=True)
@@ -69,13 +68,13 @@ def prepare(
     resize: str = "crop",
     *,
     broken: float = 0.05,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Prepared:
     """All images as pixels of one size; what is small stays in memory, the rest is prepared in the cache, once.
 
     size: the side of the square that every image is brought to, by the policy `resize` (see Fit). Without it, images of
     one size stay as they are, unless a side is not divisible by 4; images of different sizes become squares.
-    broken: the share of images that may be unreadable; they are left out and listed. progress: told how far it is.
+    broken: the share of images that may be unreadable; they are left out and listed.
 
     Raises DataError for more broken images, or too little room on the disk; RequestError for an impossible size.
     """
@@ -90,7 +89,7 @@ def prepare(
     if max(encoded, len(images) * fit.bytes) <= SMALL:
         pixels, chunk = fit_all(0, images, fit)
         return _without_broken(torch.from_numpy(pixels), images, [chunk], fit, notes, broken, folder / key)
-    chunks = _prepared(images, fit, folder / key, broken, progress or (lambda done, of: None))
+    chunks = _prepared(images, fit, folder / key, broken, progress)
     store = Store(folder / key / PIXELS, (len(images), *fit.shape))
     content = hashlib.blake2b(f"{fit.shape} {[c.digest for c in chunks]}".encode(), digest_size=12).hexdigest()
     mapped = Mapped(store, torch.arange(len(images)), content)
@@ -185,7 +184,8 @@ def _prepared(images: Sequence[EncodedImage], fit: Fit, folder: Path, broken: fl
         with FileLock(folder.with_suffix(".lock")):
             if not complete(folder, shape):
                 shutil.rmtree(folder, ignore_errors=True)
-                _make(images, fit, folder, math.prod(shape), broken, progress)
+                with progress.task("preparing", len(images), unit="images") as task:
+                    _make(images, fit, folder, math.prod(shape), broken, task)
             return _chunks(json.loads((folder / FACTS).read_text())["chunks"])
     except OSError as error:
         reason = error.strerror or error
@@ -201,7 +201,7 @@ def complete(folder: Path, shape: Sequence[int]) -> bool:
     return (folder / FACTS).is_file() and pixels.is_file() and pixels.stat().st_size == math.prod(shape)
 
 
-def _make(images: Sequence[EncodedImage], fit: Fit, folder: Path, size: int, broken: float, progress: Progress) -> None:
+def _make(images: Sequence[EncodedImage], fit: Fit, folder: Path, size: int, broken: float, task: Task) -> None:
     """Prepare what an earlier attempt has not, then publish all of it at once."""
     partial = folder.with_suffix(".partial")
     partial.mkdir(exist_ok=True)
@@ -209,7 +209,7 @@ def _make(images: Sequence[EncodedImage], fit: Fit, folder: Path, size: int, bro
     _make_room(pixels, size)
     chunks = _sound_chunks(partial, fit)
     done = sum(c.count for c in chunks)
-    progress(done, len(images))
+    task.move(done)
     with (partial / DONE).open("w") as log:
         for chunk in chunks:
             log.write(json.dumps(asdict(chunk)) + "\n")
@@ -218,7 +218,7 @@ def _make(images: Sequence[EncodedImage], fit: Fit, folder: Path, size: int, bro
             log.write(json.dumps(asdict(chunk)) + "\n")
             log.flush()
             done += chunk.count
-            progress(done, len(images))
+            task.move(done)
     chunks.sort(key=lambda c: c.start)
     _check_share(chunks, len(images), broken)
     facts = {"version": VERSION, "shape": [len(images), *fit.shape], "fit": asdict(fit)}

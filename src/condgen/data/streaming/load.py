@@ -16,12 +16,13 @@ from condgen.data.sources import resolved, schema_for
 from condgen.data.splits import split
 from condgen.data.storage.cache import cache_folder
 from condgen.data.storage.images import Fit
-from condgen.data.storage.prepare import Progress, plan
+from condgen.data.storage.prepare import plan
 from condgen.data.streaming.dataset import Stream, Streamed
 from condgen.data.streaming.ledger import Quarantine
 from condgen.data.streaming.rows import Choice, Place, images_of
 from condgen.data.streaming.sample import Sample, Taken
 from condgen.errors import RequestError
+from condgen.progress import Progress, shown
 from condgen.schema import Schema
 
 
@@ -45,7 +46,7 @@ def stream(
 
     Raises what `load` raises, and RequestError for a source that does not come in shards or for a split by groups.
     """
-    how, splitting = streaming or StreamConfig(), splitting or SplitConfig()
+    how, splitting, progress = streaming or StreamConfig(), splitting or SplitConfig(), progress or shown()
     _must_be_shards(source, splitting)
     found = shards(source)
     taken = Taken.of(found.train, how.sample)

@@ -13,11 +13,11 @@ from condgen.data.dataset import Dataset
 from condgen.data.readers import Shard, Table
 from condgen.data.readers.files import columns_of_rows
 from condgen.data.storage.images import EncodedImage, Fit
-from condgen.data.storage.prepare import Progress
 from condgen.data.streaming.decoding import decoded
 from condgen.data.streaming.ledger import Quarantine
 from condgen.data.streaming.rows import Choice, Place, Row, images_of, in_turn, labels
 from condgen.errors import DataError
+from condgen.progress import Progress
 from condgen.schema import Condition, Schema
 
 LOOKED_INTO = 64  # shards that are read side by side
@@ -61,19 +61,19 @@ class Taken:
         table = replace(table, content=[image for _, image, _, _ in rows], columns=columns)
         return cls(by_number, [place for place, _, _, _ in rows], table)
 
-    def decoded(self, choice: Choice, fit: Fit, quarantine: Quarantine, progress: Progress | None) -> Sample:
+    def decoded(self, choice: Choice, fit: Fit, quarantine: Quarantine, progress: Progress) -> Sample:
         """The images that can be read, as many as take 256 MB. Raises DataError when too many cannot."""
         images = images_of(self.table)[: max(1, MOST // fit.bytes)]
         condition = self._condition(choice.schema, choice.advice)
         rows = map(Row, self.places, images, condition.matrix(), condition.present)
         x = np.zeros((len(images), *fit.shape), dtype=np.uint8)
         kept: list[int] = []
-        for k, (_, pixels) in enumerate(decoded(rows, fit, quarantine)):
-            if pixels is not None:
-                x[len(kept)] = pixels
-                kept.append(k)
-            if progress:
-                progress(k + 1, len(images))
+        with progress.task("reading", len(images), unit="images") as task:
+            for k, (_, pixels) in enumerate(decoded(rows, fit, quarantine)):
+                if pixels is not None:
+                    x[len(kept)] = pixels
+                    kept.append(k)
+                task.move(k + 1)
         quarantine.check()
         data = Dataset(torch.from_numpy(x[: len(kept)]), condition[torch.tensor(kept)])
         return Sample(data, [self.places[k] for k in kept])

@@ -22,9 +22,10 @@ from condgen.evaluation.measure import fingerprint
 from condgen.evaluation.protocol import MeasuringProtocol
 from condgen.evaluation.report import FILE, Report
 from condgen.models import build, counting
+from condgen.progress import Progress, shown
 from condgen.runs.run import Run
 from condgen.runs.train import resume, split_arguments, train
-from condgen.training import Monitor, checkpoint
+from condgen.training import checkpoint
 from condgen.training.checkpoint import Info
 from condgen.training.looks import HEALTHY
 from condgen.training.signals import Interrupted
@@ -127,7 +128,7 @@ class Grid:
 
     evaluate: measures a run, by this protocol and this way of sampling (as in `Report`); its report is kept in the
               run's folder, and what is there already is not measured again.
-    monitor:  makes what shows a run's training. say: is told what happens.
+    progress: shown to a person unless given.
     """
 
     out: Path
@@ -135,8 +136,7 @@ class Grid:
     evaluate: Evaluate
     protocol: MeasuringProtocol
     sampling: Mapping[str, Any] = field(default_factory=dict)
-    monitor: Callable[[], Monitor] | None = None
-    say: Callable[[str], None] = lambda text: None
+    progress: Progress = field(default_factory=shown)
 
     def run(self, planned: Sequence[GridCell]) -> tuple[list[Report], list[Failure]]:
         """Train and measure every cell, or what is missing of it. A cell that fails does not stop the others.
@@ -147,11 +147,19 @@ class Grid:
         with _alone(self.out):
             for cell in planned:
                 self._must_belong(cell)
-            outcomes = [self._outcome(cell, f"[{k}/{len(planned)}] {cell.name}") for k, cell in enumerate(planned, 1)]
+            outcomes = self._outcomes(planned)
         return (
             [each for each in outcomes if isinstance(each, Report)],
             [each for each in outcomes if isinstance(each, Failure)],
         )
+
+    def _outcomes(self, planned: Sequence[GridCell]) -> list[Report | Failure]:
+        outcomes = []
+        with self.progress.task("comparing", len(planned), unit="runs") as task:
+            for k, cell in enumerate(planned, 1):
+                outcomes.append(self._outcome(cell, f"[{k}/{len(planned)}] {cell.name}"))
+                task.move(k)
+        return outcomes
 
     def _outcome(self, cell: GridCell, title: str) -> Report | Failure:
         """What comes of a cell: its report, or why there is none."""
@@ -162,7 +170,7 @@ class Grid:
             raise Interrupted(f"{error} Or start the same comparison again: it goes on with all runs.") from None
         except (RunError, torch.OutOfMemoryError) as error:
             reason = str(error).split("\n")[0]
-            self.say(f"{title}: failed. {reason}")
+            self.progress.note(f"{title}: failed. {reason}")
             return self._failure(cell, reason)
 
     def _trained(self, cell: GridCell, title: str) -> Run:
@@ -170,15 +178,15 @@ class Grid:
         folder = self.out / cell.name
         info = _begun(folder)
         if info is None:
-            self.say(f"{title}: training")
-            return train(cell.model, self.data, folder, monitor=self._monitor(), **cell.arguments)
+            self.progress.note(f"{title}: training")
+            return train(cell.model, self.data, folder, progress=self.progress, **cell.arguments)
         if not _finished(folder, info):
-            self.say(f"{title}: going on after {info.images:,} images")
-            return resume(folder, self.data, self._monitor())
+            self.progress.note(f"{title}: going on after {info.images:,} images")
+            return resume(folder, self.data, self.progress)
         return Run.open(folder)
 
     def _measured(self, run: Run, title: str) -> Report:
-        self.say(f"{title}: measuring")
+        self.progress.note(f"{title}: measuring")
         report = self.evaluate(run, self.data)
         report.save(run.path)
         return report
@@ -191,9 +199,6 @@ class Grid:
         sampled_alike = _plain(report.sampling) == _plain(self.sampling)
         alike = report.protocol == self.protocol and sampled_alike and report.run.get("weights") == fingerprint(run)
         return report if alike else None
-
-    def _monitor(self) -> Monitor | None:
-        return self.monitor() if self.monitor else None
 
     def _failure(self, cell: GridCell, reason: str) -> Failure:
         """The failure of a cell, described as the report of its run would have been."""

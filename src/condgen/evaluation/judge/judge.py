@@ -21,6 +21,7 @@ from condgen.data.storage.cache import cache_folder
 from condgen.data.storage.mapped import Mapped, in_turn, taken
 from condgen.evaluation.judge.held_out import judge_splits
 from condgen.files import writing
+from condgen.progress import SILENT, Progress
 from condgen.schema import Condition, Schema
 
 VERSION = 2  # of the judge's architecture and training: part of the name it is cached under
@@ -152,6 +153,7 @@ def train_judge(
     lr: float = 2e-3,
     shift: int = 2,
     seed: int = 0,
+    progress: Progress = SILENT,
 ) -> Judge:
     """A judge trained on real observations: uint8 images [n, channel, height, width] or float vectors [n, dimension].
 
@@ -175,17 +177,19 @@ def train_judge(
         optimiser = torch.optim.AdamW(judge.parameters(), lr=lr, weight_decay=0.01)
         judge.train()
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps, pct_start=0.2)
-        for _ in range(steps):
-            index = torch.randint(len(x), (min(batch, len(x)),))
-            loss = judge.loss(_shifted(as_float(taken(x, index)), shift), condition[index])
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
+        with progress.task("training a judge", steps * batch, unit="images") as task:
+            for step in range(1, steps + 1):
+                index = torch.randint(len(x), (min(batch, len(x)),))
+                loss = judge.loss(_shifted(as_float(taken(x, index)), shift), condition[index])
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                schedule.step()
+                task.move(step * batch)
     return judge.eval()
 
 
-def judge_for(data: Splits, **arguments: Any) -> Judge:
+def judge_for(data: Splits, *, progress: Progress = SILENT, **arguments: Any) -> Judge:
     """The judge of a dataset: trained once on its training part, calibrated on its validation part, then kept.
 
     Of combinations that are held out it knows half of the examples (see `judge_splits`), or it could not judge them. It
@@ -196,7 +200,7 @@ def judge_for(data: Splits, **arguments: Any) -> Judge:
         return kept
     train = judge_splits(data).train
     path = _kept_at(train, arguments)
-    judge = train_judge(train.observations, train.condition, **arguments).calibrate(data.validation)
+    judge = train_judge(train.observations, train.condition, progress=progress, **arguments).calibrate(data.validation)
     with writing(path) as partial:
         save_file({k: v.contiguous() for k, v in judge.state_dict().items()}, partial)
     return judge

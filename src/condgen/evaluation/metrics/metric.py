@@ -13,7 +13,6 @@ from condgen.evaluation.protocol import EvaluationConfig
 from condgen.evaluation.subject import EvaluatedRun
 
 Result = TypeVar("Result")
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Measurement:
     judge: Judge
     samples: Dataset
     config: EvaluationConfig
-    warn: Say = lambda text: None
+    warn: Callable[[str], None] = lambda text: None
 
     @property
     def data(self) -> Splits:

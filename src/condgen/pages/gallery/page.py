@@ -3,7 +3,7 @@
 import base64
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from condgen.pages.gallery.real import edits, neighbours
 from condgen.pages.gallery.sampled import by_request, guidance, sweeps
 from condgen.pages.html import LARGE, fill
 from condgen.pictures import save_picture
+from condgen.progress import Progress, shown
 
 QUALITY = 92  # of photographs in the page
 LOSSLESS = 32  # pixels: sides up to which pictures are kept exactly
@@ -62,8 +63,8 @@ class Gallery:
         return paths
 
 
-def gallery(look: GalleryContext, only: Sequence[str] = (), say: Callable[[str], None] = lambda text: None) -> Gallery:
-    """A run's gallery. only: names of sections; all unless given. say: is told what is going on.
+def gallery(look: GalleryContext, only: Sequence[str] = (), progress: Progress | None = None) -> Gallery:
+    """A run's gallery. only: names of sections; all unless given. progress: shown to a person unless given.
 
     Raises RequestError for a run of vectors, an unknown section, and wrong sampling.
     """
@@ -73,11 +74,15 @@ def gallery(look: GalleryContext, only: Sequence[str] = (), say: Callable[[str],
         if name not in SECTIONS:
             raise unknown("section of a gallery", name, SECTIONS)
     look.sampling.validate_for(look.run.model)
-    sections = []
-    for name in only or SECTIONS:
-        say(f"{name} …")
-        sections.append(SECTIONS[name](look))
-    return Gallery(look, tuple(sections))
+    return Gallery(look, tuple(_sections(look, only or tuple(SECTIONS), progress or shown())))
+
+
+def _sections(look: GalleryContext, names: Sequence[str], progress: Progress) -> Iterator[Section]:
+    with progress.task("gallery", len(names), unit="sections") as task:
+        for k, name in enumerate(names, 1):
+            progress.note(f"{name} …")
+            yield SECTIONS[name](look)
+            task.move(k)
 
 
 def webp_uri(image: Image.Image) -> str:

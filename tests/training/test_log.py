@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from condgen.training import Monitor, Silent, Terminal
-from condgen.training.monitor import Log
+from condgen.training.log import Log
 
 
 def entries(folder: Path) -> list[dict[str, Any]]:
@@ -119,91 +118,3 @@ def test_the_log_remembers_the_best_diversity_up_to_the_checkpoint(tmp_path: Pat
         log = Log(tmp_path, resumed_at)
         log.close()
         assert log.best == best
-
-
-def test_without_a_terminal_progress_is_a_few_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    monitor = Terminal()
-    monitor.start(0, 1000)
-    for images in range(10, 1001, 10):
-        monitor.progress(images, 1000, 1234.5, {"loss": 0.25})
-    monitor.note("a note about [bold] and :smile:")
-    monitor.close()
-    lines = capsys.readouterr().err.splitlines()
-    assert 8 <= len(lines) <= 12
-    assert "10 / 1,000 images  1,234 images/s  loss 0.25" in lines[0]
-    assert lines[-1] == "a note about [bold] and :smile:"
-
-
-def test_in_a_terminal_there_is_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monitor = Terminal()
-    monitor.start(0, None)
-    monitor.progress(500, 1000, 99.0, {"loss": 0.25})
-    monitor.close()
-    seen = capsys.readouterr().err
-    assert "500 / 1,000 images" in seen
-    assert "loss 0.25" in seen
-
-
-def test_without_a_terminal_an_alarm_is_a_line_and_its_end_is_none(capsys: pytest.CaptureFixture[str]) -> None:
-    monitor = Terminal()
-    monitor.start(0, 1000)
-    monitor.alarm("samples [of 7] hardly differ :smile:")
-    monitor.alarm("")
-    monitor.progress(1000, 1000, 99.0, {"loss": 0.25})
-    monitor.close()
-    warning, *others = capsys.readouterr().err.splitlines()
-    assert warning == "WARNING: samples [of 7] hardly differ :smile:"
-    assert len(others) == 1
-    assert "WARNING" not in others[0]
-
-
-def test_in_a_terminal_the_bar_is_marked_for_as_long_as_an_alarm_holds(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "200")
-    monitor = Terminal()
-    monitor.start(0, 1000)
-    monitor.alarm("the model has collapsed")
-    monitor.progress(500, 1000, 99.0, {"loss": 0.25})
-    monitor.bar.refresh()
-    seen = capsys.readouterr().err
-    assert "WARNING: the model has collapsed" in seen
-    assert "FAILING  99 images/s" in seen
-    monitor.alarm("")
-    capsys.readouterr()
-    monitor.bar.refresh()
-    monitor.close()
-    seen = capsys.readouterr().err
-    assert "99 images/s" in seen
-    assert "FAILING" not in seen
-
-
-def test_the_names_of_losses_are_no_markup(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "200")
-    monitor = Terminal()
-    monitor.start(0, 1000)
-    monitor.progress(500, 1000, 99.0, {"loss[red]": 0.25})
-    monitor.close()
-    assert "loss[red] 0.25" in capsys.readouterr().err
-
-
-def test_a_silent_monitor_is_one(capsys: pytest.CaptureFixture[str]) -> None:
-    monitor = Silent()
-    assert isinstance(monitor, Monitor)
-    assert isinstance(Terminal(), Monitor)
-    monitor.alarm("the model has collapsed")
-    seen = capsys.readouterr()
-    assert seen.out + seen.err == ""
-
-
-def test_a_warning_that_holds_is_printed_once_and_again_when_it_comes_back(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal = Terminal()
-    for text in ("wins 98% of pairs", "wins 99% of pairs", "", "wins 98% of pairs", "the model has collapsed"):
-        terminal.alarm(text)
-    said = capsys.readouterr().err.splitlines()
-    assert said == [
-        f"WARNING: {text}" for text in ("wins 98% of pairs", "wins 98% of pairs", "the model has collapsed")
-    ]
