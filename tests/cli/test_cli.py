@@ -368,7 +368,7 @@ def test_distill_trains_a_model_that_opens_samples_and_resumes(command: Command,
 @pytest.mark.parametrize(
     ("arguments", "status", "parts"),
     [
-        ("CVAE", 2, ["cvae", "only a flow can be distilled"]),
+        ("CVAE", 2, ["cvae", "cannot be distilled; --model flow can"]),
         ("RUN --guidance much", 2, ["'much'"]),
         ("RUN --budget soon", 2, ["'soon'", "90s"]),
         ("RUN --set shaer=1", 2, ["setting of meanflow", "'shaer'", "share"]),

@@ -41,7 +41,7 @@ def test_evaluate_prints_the_headline_and_leaves_report_and_page(command: Comman
     assert "real against real" in result.out
     assert str(measured / "report.html") in result.out
     assert report.headline.split(":")[0] in (measured / "report.html").read_text(encoding="utf-8")
-    assert report.recipe.samples == 200
+    assert report.protocol.samples == 200
 
 
 def test_evaluate_as_json_is_the_report_and_nothing_else(command: Command, measured: Path, tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_evaluate_as_json_is_the_report_and_nothing_else(command: Command, measu
 
 def test_evaluate_on_other_data_with_the_same_labels(command: Command, measured: Path, tmp_path: Path) -> None:
     result = command("evaluate", measured, *BRIEF, "--data", "digits", "--out", tmp_path / "report", "--json")
-    assert Report.loads(result.out).recipe.samples == 200
+    assert Report.loads(result.out).protocol.samples == 200
 
 
 @pytest.mark.parametrize(

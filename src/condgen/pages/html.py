@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 from PIL import Image
 
 from condgen.evaluation.metrics.estimate import Estimate
+from condgen.messages import QUOTED
 
 Number = int | float
 
@@ -56,6 +58,14 @@ def fill(template: str, *filters: Callable[..., Any], **context: Any) -> str:
     )
     env.filters |= {each.__name__: each for each in (*FILTERS, *filters)}
     return env.get_template(template).render(context)
+
+
+# ---- messages
+
+
+def told(text: str) -> Markup:
+    """A message as HTML, escaped: what it mentions in backquotes, such as a setting, is code."""
+    return Markup(QUOTED.sub(r"<code>\1</code>", str(escape(text))))
 
 
 # ---- numbers
@@ -126,4 +136,4 @@ def shown_size(image: Image.Image) -> tuple[int, int]:
     return round(image.width * factor), round(image.height * factor)
 
 
-FILTERS = (percent, whole, number, format_count, format_duration, data_uri, shown_size)
+FILTERS = (told, percent, whole, number, format_count, format_duration, data_uri, shown_size)

@@ -88,7 +88,7 @@ def test_a_split_to_train_on_must_be_chosen_where_none_is_called_so(tmp_path: Pa
 
 
 def test_a_hub_that_cannot_be_reached_is_explained() -> None:
-    complaint("hf:nobody/nothing", "nobody/nothing", "Hub can be reached", "hf download", "hf:FOLDER")
+    complaint("hf:nobody/nothing", "nobody/nothing", "Hub can be reached", "snapshot_download", "hf:FOLDER")
 
 
 def test_celeba_that_cannot_be_had_says_where_it_is_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 from condgen.data import Splits
 from condgen.errors import RequestError
 from condgen.evaluation.judge.judge import train_judge
+from condgen.models.protocols import HasConditionEncoder
 from condgen.pages.gallery import SECTIONS, GalleryContext, gallery
 from condgen.pages.gallery.asking import common, every_value, rare
 from condgen.pages.gallery.between import EncodedBetween, NoiseBetween, with_encoder
@@ -101,9 +102,11 @@ def test_between_requests_lie_the_requests(model: str, digits: Splits, tmp_path:
     run = train(model, digits, tmp_path / "run", images=500, **small)
     start, end = (Condition.of(run.schema, [{"digit": k}]) for k in (3, 8))
     for share, ends in ((0.0, start), (1.0, end)):
-        encoder = EncodedBetween(run.model.condition_encoder, end, share)  # type: ignore[arg-type]
+        assert isinstance(run.model, HasConditionEncoder)
+        own = run.model.condition_encoder
+        encoder = EncodedBetween(own, end, share)
         with torch.inference_mode():
-            made = with_encoder(run.model, encoder).sample(start, Rng([0]))
+            made = with_encoder(run.model, own, encoder).sample(start, Rng([0]))
             assert torch.allclose(made, run.model.sample(ends, Rng([0])), atol=1e-6)
     assert run.model.condition_encoder is not encoder
 
@@ -207,7 +210,8 @@ def test_the_command_writes_a_page_and_pictures(command: Command, run: Run, tmp_
 
 
 def test_without_its_data_a_run_is_shown_all_the_same(command: Command, digits: Splits, tmp_path: Path) -> None:
-    orphan = train("cvae", digits, tmp_path / "run", images=500, **SMALL)
+    in_memory = Splits(digits.train, digits.validation, digits.test)
+    orphan = train("cvae", in_memory, tmp_path / "run", images=500, **SMALL)
     shown = command("gallery", orphan.path, "--only", "requests,neighbours", "-o", tmp_path / "page.html")
     assert shown.status == 0, shown.err
     assert "not at hand" in (tmp_path / "page.html").read_text()
