@@ -9,6 +9,7 @@ from torch import Tensor
 
 from condgen.errors import RequestError
 from condgen.schema import Schema
+from condgen.shifting import shifted
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,10 @@ class Augmentation:
         if self.flip:
             mirrored = (torch.rand(len(x)) < 0.5).to(x.device)[:, None, None, None]
             x = torch.where(mirrored, x.flip(3), x)
-        return _moved(x, self.shift) if self.shift else x
+        if self.shift:
+            down, right = torch.randint(-self.shift, self.shift + 1, (2, len(x))).to(x.device)
+            x = shifted(x, down, right)
+        return x
 
 
 def augmentation(
@@ -43,13 +47,3 @@ def augmentation(
                 "without these attributes (`attributes`)."
             )
     return Augmentation(flip, shift) if asked else None
-
-
-def _moved(x: Float[Tensor, "batch c h w"], most: int) -> Float[Tensor, "batch c h w"]:
-    """Every image moved by its own whole numbers of pixels."""
-    n, _, height, width = x.shape
-    down, right = torch.randint(-most, most + 1, (2, n)).to(x.device)
-    rows = (torch.arange(height, device=x.device) - down[:, None]).clamp(0, height - 1)
-    columns = (torch.arange(width, device=x.device) - right[:, None]).clamp(0, width - 1)
-    each = torch.arange(n, device=x.device)[:, None, None]
-    return x[each, :, rows[:, :, None], columns[:, None, :]].movedim(-1, 1).contiguous()

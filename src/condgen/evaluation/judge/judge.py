@@ -14,7 +14,6 @@ import torch
 from jaxtyping import Float, Shaped
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from condgen.data import Dataset, Splits, as_float
 from condgen.data.storage.cache import cache_folder
@@ -23,6 +22,7 @@ from condgen.evaluation.judge.held_out import judge_splits
 from condgen.files import writing
 from condgen.progress import SILENT, Progress
 from condgen.schema import Condition, Schema
+from condgen.shifting import shifted
 
 VERSION = 2  # of the judge's architecture and training: part of the name it is cached under
 
@@ -180,7 +180,7 @@ def train_judge(
         with progress.task("training a judge", steps * batch, unit="images") as task:
             for step in range(1, steps + 1):
                 index = torch.randint(len(x), (min(batch, len(x)),))
-                loss = judge.loss(_shifted(as_float(taken(x, index)), shift), condition[index])
+                loss = judge.loss(_shaken(as_float(taken(x, index)), shift), condition[index])
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
@@ -232,13 +232,12 @@ def _channels_last(x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
     return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
 
 
-def _shifted(x: Float[Tensor, "batch ..."], most: int) -> Float[Tensor, "batch ..."]:
+def _shaken(x: Float[Tensor, "batch ..."], most: int) -> Float[Tensor, "batch ..."]:
     """The batch's images, moved together by up to `most` pixels each way; vectors and tiny images as they are."""
     if x.dim() < 4 or min(x.shape[2:]) < 16:
         return x
-    dy, dx = torch.randint(0, 2 * most + 1, (2,)).tolist()
-    height, width = x.shape[2:]
-    return pad(x, (most,) * 4, mode="replicate")[:, :, dy : dy + height, dx : dx + width]
+    down, right = (most - torch.randint(0, 2 * most + 1, (2,)))[:, None].expand(-1, len(x))
+    return shifted(x, down, right)
 
 
 def _image_trunk(shape: tuple[int, ...], width: int) -> nn.Module:

@@ -9,31 +9,25 @@ from collections.abc import Callable
 from typing import Annotated, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
 from condgen.models.backbones import IMAGES
 from condgen.parameters import Listed, Needs, Setting
-
-Images = Float[Tensor, "batch channel height width"]
+from condgen.shifting import Images, seen, shifted
 
 
 def translation(x: Images, share: float = 0.125) -> Images:
     """Moved by up to `share` of the side each way; what comes in is black."""
-    n, _, height, width = x.shape
-    rows = _moved(n, height, share, x.device)[:, None, :, None]
-    columns = _moved(n, width, share, x.device)[:, None, None, :]
-    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    index = rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1)
-    moved = x.flatten(2).gather(2, index.expand(-1, x.shape[1], -1, -1).flatten(2)).view_as(x)
-    return moved * inside
+    down, right = (_drawn(len(x), size, share, x.device) for size in x.shape[2:])
+    return shifted(x, down, right) * seen(x, down, right)
 
 
-def _moved(n: int, size: int, share: float, device: torch.device) -> Tensor:
-    """Where each position of n moved axes comes from, [n, size]; outside the axis for what moves in."""
+def _drawn(n: int, size: int, share: float, device: torch.device) -> Int[Tensor, " n"]:
+    """By how many pixels each of n axes is moved."""
     most = max(round(size * share), 1)
-    return torch.arange(size, device=device) + torch.randint(-most, most + 1, (n, 1), device=device)
+    return -torch.randint(-most, most + 1, (n, 1), device=device)[:, 0]
 
 
 def affine(x: Images, angle: float = 0.25, stretch: float = 0.2, shear: float = 0.3) -> Images:

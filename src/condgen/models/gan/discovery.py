@@ -20,8 +20,8 @@ from torch.nn.functional import affine_grid, avg_pool2d, cross_entropy, grid_sam
 
 from condgen.models.backbones import Count, Weight
 from condgen.models.base import Batch, Terms
-from condgen.models.gan.augment import Images
 from condgen.parameters import Needs, Setting
+from condgen.shifting import Images
 
 SAME = 0.01  # share of its length up to which an observation's distance from another means that it is that one
 SLANT = 1.0  # largest shear that is undone
