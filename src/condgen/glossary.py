@@ -132,11 +132,11 @@ def answer(what: str, name: object, valid: Container[str]) -> str:
 
     what: a kind of name, and perhaps of what: "setting of cvae", "model", "preset".
     """
-    ours = KINDS.get(what.split()[0], {}).get(_plain(str(name)), "")
+    ours = KINDS.get(what.split()[0], {}).get(_folded(str(name)), "")
     if not ours or " " in ours:
         return ours
     return f"condgen calls it {ours}." if ours in valid else f"condgen calls it {ours}, which only other models have."
 
 
-def _plain(name: str) -> str:
+def _folded(name: str) -> str:
     return name.strip().casefold().replace("-", "_").replace(" ", "_")

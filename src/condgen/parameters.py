@@ -24,11 +24,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Data = tuple[Any, tuple[int, ...]]  # the schema and the shape of what is learned
 
 
-def _listed(value: Any) -> Any:
+def _parts(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-Listed = BeforeValidator(_listed)  # marks an argument of several values, which a text separates by commas
+Listed = BeforeValidator(_parts)  # marks an argument of several values, which a text separates by commas
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from condgen.data import Dataset, SplitConfig, Splits, load, split
-from condgen.data.splits import matches
+from condgen.data.splits import by_row, matches, row_numbers
 from condgen.errors import DataError, RequestError
 from condgen.schema import Categorical, Condition, Continuous, Flag, Schema
 from condgen.training.augmentation import augmentation
@@ -195,3 +195,10 @@ def test_images_are_flipped_or_moved_each_in_its_own_way() -> None:
         assert len(fits) == 1
         found |= fits
     assert len(found) > 15
+
+
+def test_rows_are_split_in_the_place_of_observations() -> None:
+    whole = by_row(Condition.free(Schema(attributes=(Flag(name="glasses"),)), 100), first=7)
+    parts = split(whole)
+    found = [row for part in (parts.train, parts.validation, parts.test) for row in row_numbers(part).tolist()]
+    assert sorted(found) == list(range(7, 107))

@@ -51,6 +51,16 @@ def split(
     )
 
 
+def by_row(condition: Condition, first: int = 0) -> Dataset:
+    """Conditions with the numbers of their rows in the place of observations, to be split before these are read."""
+    return Dataset(torch.arange(first, first + len(condition), dtype=torch.float64)[:, None], condition)
+
+
+def row_numbers(part: Dataset) -> Int[Tensor, " n"]:
+    """The numbers of the rows in a part of what `by_row` made."""
+    return part.x[:, 0].long()
+
+
 def _hard(data: Dataset) -> Dataset:
     """The same observations, probabilities as labels replaced by the likelier value."""
     hard = data.condition.hard()

@@ -73,7 +73,7 @@ def evaluate(
         headline=headline(OBEDIENCE.of(results), run.info.recipe["model"]),
         watch=_watch(findings),
         run=_identity(run),
-        sampling=_plain(subject.sampling),
+        sampling=_asked_of_sampling(subject.sampling),
         protocol=config.protocol(data, case.judge),
         results=results,
         findings=findings,
@@ -143,10 +143,10 @@ def _must_fit(run: Run, data: Splits) -> None:
 
 def _log(run: Run) -> list[dict[str, Any]]:
     """What training logged; nothing for runs without a log."""
-    return [_numbers(e) for e in read_log(run.path / "log.jsonl") if "images" in e]
+    return [_logged_numbers(e) for e in read_log(run.path / "log.jsonl") if "images" in e]
 
 
-def _numbers(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _logged_numbers(entry: Mapping[str, Any]) -> dict[str, Any]:
     """An entry's numbers, and its warning if it is one."""
     return {k: v for k, v in entry.items() if isinstance(v, int | float) or k == "warning"}
 
@@ -164,7 +164,7 @@ def _guidance(run: Run, how: SamplingOptions) -> float:
     return max(named_weights(run.schema, own if how.weights is None else how.weights).values(), default=1.0)
 
 
-def _plain(how: SamplingOptions) -> dict[str, Any]:
+def _asked_of_sampling(how: SamplingOptions) -> dict[str, Any]:
     """What was asked of sampling, as JSON; a guide is named, not written out."""
     given = {f.name: getattr(how, f.name) for f in fields(how)}
     given["guidance"] = how.weights

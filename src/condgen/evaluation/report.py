@@ -96,7 +96,7 @@ class Report:
 
     def dumps(self) -> str:
         """The report as indented JSON."""
-        return json.dumps(_plain(_spread(asdict(self))), indent=2, ensure_ascii=False, allow_nan=False)
+        return json.dumps(_without_nan(_spread(asdict(self))), indent=2, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def loads(cls, text: str, source: str = "report") -> "Report":
@@ -153,12 +153,12 @@ def _result(name: str, value: Any) -> Any:
     return TypeAdapter(kind).validate_python({name: value})[name]
 
 
-def _plain(value: Any) -> Any:
+def _without_nan(value: Any) -> Any:
     """JSON knows neither NaN nor infinities: they become words that are read as numbers where a number is expected."""
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): _without_nan(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [_without_nan(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
         return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
     return value

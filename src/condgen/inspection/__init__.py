@@ -72,7 +72,7 @@ class Inspection:
             "source": self.material.source,
             "shape": list(self.shape),
             "examples": self.examples,
-            "attributes": [_plain(b) for b in self.attributes],
+            "attributes": [_balance_entry(b) for b in self.attributes],
             "columns": [vars(c) for c in self.columns],
             "combinations": {"possible": self.together.possible, "present": self.together.present},
             "associations": [_association(a) for a in self.together.associations[:MOST_LISTED]],
@@ -135,7 +135,7 @@ def _small(seen: Scan, shape: tuple[int, ...], resize: str) -> Counter[tuple[int
     return Counter(h.size for h in seen.headers if too_small(h.size, fit))
 
 
-def _plain(b: Balance) -> dict[str, Any]:
+def _balance_entry(b: Balance) -> dict[str, Any]:
     """What applies to the attribute's kind, and what is known of it."""
     always = {"name": b.name, "kind": b.kind, "why": b.why, "missing": b.missing}
     words = {"synonyms": list(b.synonyms), "aliases": dict(b.aliases)}

@@ -55,7 +55,7 @@ def _unreadable(scan: Scan) -> Iterator[str]:
 
 def _too_small(small: Mapping[tuple[int, int], int], shape: Sequence[int]) -> Iterator[str]:
     if small:
-        sizes = _listed({f"{width}×{height}": n for (width, height), n in small.items()})
+        sizes = _with_counts({f"{width}×{height}": n for (width, height), n in small.items()})
         yield f"{sum(small.values()):,} images are too small for {shape[2]}×{shape[1]} and will be left out: {sizes}."
 
 
@@ -120,18 +120,18 @@ def _uneven(balance: Sequence[Balance]) -> Iterator[str]:
     uneven = [(b, b.rare(RARE)) for b in balance if not _near_constant(b) and b.rare(RARE)]
     if len(uneven) <= NAMED:
         for b, rare in uneven:
-            yield f"{b.name} has rare values, which a model learns less well: {_listed(rare)}."
+            yield f"{b.name} has rare values, which a model learns less well: {_with_counts(rare)}."
     else:
         every = {f"{b.name}={value}": n for b, rare in uneven for value, n in rare.items()}
         rarest = dict(sorted(every.items(), key=lambda each: each[1]))
-        yield f"{len(uneven)} attributes have rare values, which a model learns less well: {_listed(rarest)}."
+        yield f"{len(uneven)} attributes have rare values, which a model learns less well: {_with_counts(rarest)}."
 
 
 def _most(found: Sequence[Balance], key: Callable[[Balance], int]) -> list[Balance]:
     return sorted(found, key=key)[:MOST_LISTED]
 
 
-def _listed(counts: dict[str, int]) -> str:
+def _with_counts(counts: dict[str, int]) -> str:
     shown = ", ".join(f"{value} ({n:,})" for value, n in list(counts.items())[:MOST_LISTED])
     return shown + (f" and {len(counts) - MOST_LISTED} more" if len(counts) > MOST_LISTED else "")
 
@@ -212,7 +212,7 @@ def _too_rare(balance: Sequence[Balance]) -> Iterator[str]:
     scarce = {f"{b.name}={value}": n for b in balance for value, n in b.counts.items() if 0 < n < FEW_EXAMPLES}
     if scarce:
         rarest = dict(sorted(scarce.items(), key=lambda each: each[1]))
-        yield f"Too rare to be learned well, with fewer than {FEW_EXAMPLES} examples: {_listed(rarest)}."
+        yield f"Too rare to be learned well, with fewer than {FEW_EXAMPLES} examples: {_with_counts(rarest)}."
 
 
 def _hand_in_hand(together: CoOccurrence) -> Iterator[str]:

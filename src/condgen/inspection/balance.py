@@ -65,16 +65,16 @@ def _balance(a: Attribute, data: Dataset, why: str) -> Balance:
         known=len(codes),
         synonyms=a.synonyms,
         aliases=a.aliases,
-        **(_numbers(codes, *a.limits) if a.limits else _named(codes, a.choices)),
+        **(_spread(codes, *a.limits) if a.limits else _counts(codes, a.choices)),
     )
 
 
-def _numbers(codes: Float[Tensor, " n"], low: float, high: float) -> dict[str, Any]:
+def _spread(codes: Float[Tensor, " n"], low: float, high: float) -> dict[str, Any]:
     spread = {"quartiles": _quartiles(codes), "histogram": tuple(_histogram(codes, low, high))}
     return {"counts": {}, "low": low, "high": high} | spread
 
 
-def _named(codes: Float[Tensor, " n"], choices: Sequence[str]) -> dict[str, Any]:
+def _counts(codes: Float[Tensor, " n"], choices: Sequence[str]) -> dict[str, Any]:
     counts = dict(zip(choices, _counted(codes, len(choices)), strict=True)) if choices else {}
     return {"counts": counts, "quartiles": (), "histogram": (), "low": None, "high": None}
 

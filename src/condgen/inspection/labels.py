@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from condgen.data import Dataset
+from condgen.data.splits import row_numbers
 from condgen.errors import DataError
 from condgen.evaluation.judge.judge import train_judge
 from condgen.inspection import Inspection
@@ -194,7 +195,7 @@ def check_inspected(found: Inspection, progress: Progress | None = None) -> tupl
 def _sample(found: Inspection) -> tuple[Dataset, list[int]]:
     """Examples as a judge sees them, and their rows in the source."""
     parts = found.material.parts.values()
-    numbers = torch.cat([part.x[:, 0] for part in parts]).long()
+    numbers = torch.cat([row_numbers(part) for part in parts])
     chosen = torch.tensor(spread(len(numbers), MOST_CHECKED), dtype=torch.long)
     condition, rows = Condition.cat([part.condition for part in parts])[chosen], numbers[chosen].tolist()
     content = found.material.content

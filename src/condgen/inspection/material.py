@@ -15,7 +15,7 @@ from condgen.data import sources
 from condgen.data.builtin import is_builtin
 from condgen.data.dataset import Dataset, Splits
 from condgen.data.readers import Table
-from condgen.data.splits import split
+from condgen.data.splits import by_row, split
 from condgen.data.storage.images import GREY, EncodedImage, decode, opened, reason
 from condgen.data.storage.mapped import Mapped, taken
 from condgen.data.storage.prepare import target
@@ -160,9 +160,7 @@ def material(
 def _stored(splits: Splits) -> Material:
     parts = (splits.train, splits.validation, splits.test)
     starts = [0, len(splits.train), len(splits.train) + len(splits.validation)]
-    train, validation, test = (
-        Dataset(_numbers(start, len(p)), p.condition) for start, p in zip(starts, parts, strict=True)
-    )
+    train, validation, test = (by_row(p.condition, start) for start, p in zip(starts, parts, strict=True))
     rows, address = Splits(train, validation, test, splits.notes), splits.source.address or "DATA"
     return Material(address, rows, Stored(tuple(p.observations for p in parts)), {}, splits.notes, given=True)
 
@@ -176,8 +174,7 @@ def _encoded(
     inferred, notes = sources.schema_for(train, test, attributes, schema)
     starts = [0, len(train.content)]
     data, *held_out = (
-        Dataset(_numbers(start, len(table.content)), sources.condition_of(table, inferred))
-        for start, table in zip(starts, tables, strict=False)
+        by_row(sources.condition_of(table, inferred), start) for start, table in zip(starts, tables, strict=False)
     )
     rows = split(data, held_out[0] if held_out else None, validation=train.validation)
     columns = {n: v + (test.columns.get(n, []) if test else []) for n, v in train.columns.items()}
@@ -192,10 +189,6 @@ def _content(tables: Sequence[Table]) -> Encoded | Stored:
     if len(vectors) == len(tables):
         return Stored(tuple(vectors))
     return Encoded([image for table in tables if isinstance(table.content, list) for image in table.content])
-
-
-def _numbers(start: int, n: int) -> Tensor:
-    return torch.arange(start, start + n, dtype=torch.float64)[:, None]
 
 
 def shape_of(

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from PIL import Image
 
+from condgen.data.splits import row_numbers
 from condgen.errors import DataError
 from condgen.inspection.material import Encoded, Header, Material, Stored
 
@@ -202,8 +203,8 @@ def _whereabouts(material: Material, wanted: set[int]) -> tuple[dict[int, str], 
     part: dict[int, str] = {}
     labels: dict[int, tuple[object, ...]] = {}
     for name, data in material.parts.items():
-        index = np.flatnonzero(np.isin(data.x[:, 0].numpy(), np.fromiter(wanted, dtype=np.float64)))
+        index = np.flatnonzero(np.isin(row_numbers(data).numpy(), np.fromiter(wanted, dtype=np.int64)))
         chosen = data[torch.from_numpy(index)]
-        for row, told in zip(chosen.x[:, 0].long().tolist(), chosen.condition.rows(), strict=True):
+        for row, told in zip(row_numbers(chosen).tolist(), chosen.condition.rows(), strict=True):
             part[row], labels[row] = name, tuple(told.values())
     return part, labels

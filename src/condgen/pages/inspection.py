@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from condgen.data import Dataset
+from condgen.data.splits import row_numbers
 from condgen.errors import DataError
 from condgen.inspection import Association, Balance, Inspection
 from condgen.inspection.labels import LabelCheck
@@ -169,7 +170,7 @@ def _rows_told(found: Inspection, wanted: set[int]) -> tuple[dict[int, str], dic
     part: dict[int, str] = {}
     labels: dict[int, dict[str, str | None]] = {}
     for name, data in found.material.parts.items():
-        rows = data.x[:, 0].long()
+        rows = row_numbers(data)
         index = torch.isin(rows, torch.tensor(sorted(wanted), dtype=torch.long)).nonzero()[:, 0]
         for row, told in zip(rows[index].tolist(), data.condition[index].rows(), strict=True):
             part[row], labels[row] = name, told

@@ -50,7 +50,7 @@ def by_request(made: Dataset) -> Sheet:
     """Samples by the named values asked for, the commonest combinations first; numbers stand below each."""
     rows = []
     for label, members in _requests(made.condition):
-        captions = _numbers(made.condition[members])
+        captions = _measured(made.condition[members])
         rows.append((label, tuple(_picture(made.x[i], c) for i, c in zip(members.tolist(), captions, strict=True))))
     return Sheet("Samples by request", "Not chosen: the first samples of each request.", tuple(rows))
 
@@ -65,7 +65,7 @@ def _requests(asked: Condition) -> Iterator[tuple[str, Int[Tensor, " m"]]]:
         yield text, members
 
 
-def _numbers(asked: Condition) -> list[str]:
+def _measured(asked: Condition) -> list[str]:
     """What was asked of measured attributes, per sample."""
     numbers = [a.name for a in asked.schema.measured]
     return asked.select(numbers).describe() if numbers else [""] * len(asked)

@@ -70,7 +70,7 @@ class Vector(Attribute):
 
     def parse(self, value: object, extrapolate: bool = False) -> tuple[float, ...]:
         """The numbers of a list, an array, a tensor or a text. Raises RequestError for other than `size` of them."""
-        numbers = _numbers(self._unalias(value))
+        numbers = _numbers_in(self._unalias(value))
         if numbers is None or len(numbers) != self.size or not all(abs(n) <= LARGEST for n in numbers):
             given = f"{len(numbers)} numbers" if numbers else f"'{str(value)[:40]}'"
             raise RequestError(
@@ -258,7 +258,7 @@ class Exactly(Constraint):
         return attribute.mismatch(torch.tensor([self.code]), rows, given)[0]
 
 
-def _numbers(value: object) -> tuple[float, ...] | None:
+def _numbers_in(value: object) -> tuple[float, ...] | None:
     """The numbers in a list, an array, a tensor or a text; None where it is something else."""
     if isinstance(value, str):
         inner = value.strip().strip("[]()")
@@ -277,7 +277,7 @@ def _rows(cells: Sequence[Any]) -> list[tuple[float, ...]] | None:
     for cell in cells:
         if missing(cell):
             continue
-        numbers = _numbers(cell)
+        numbers = _numbers_in(cell)
         if numbers is None or len(numbers) < 2 or len(numbers) != len(rows[0] if rows else numbers):
             return None
         rows.append(numbers)

@@ -29,7 +29,7 @@ _PARTS = {"0": "train", "1": "validation", "2": "test"}
 
 def is_celeba(path: Path) -> bool:
     """Whether a path is CelebA's list of attributes, or a folder with it."""
-    return path.name in _ATTRIBUTES if path.is_file() else _listed(path, _ATTRIBUTES) is not None
+    return path.name in _ATTRIBUTES if path.is_file() else _first_file(path, _ATTRIBUTES) is not None
 
 
 def read_celeba(path: Path) -> Parts:
@@ -38,12 +38,12 @@ def read_celeba(path: Path) -> Parts:
     Raises DataError that names the file and line at fault, or says where images were looked for.
     """
     folder = path.parent if path.is_file() else path
-    listing = path if path.is_file() else _listed(path, _ATTRIBUTES)
+    listing = path if path.is_file() else _first_file(path, _ATTRIBUTES)
     assert listing is not None
     names, columns, notes = _celeba_attributes(listing)
-    partition = _listed(folder, _PARTITION)
+    partition = _first_file(folder, _PARTITION)
     parts = _celeba_parts(partition) if partition else {}
-    images = _celeba_images(folder if _listed(folder, _ATTRIBUTES) == listing else listing.parent, names)
+    images = _celeba_images(folder if _first_file(folder, _ATTRIBUTES) == listing else listing.parent, names)
     rows: dict[str, list[int]] = {}
     for row, name in enumerate(names):
         rows.setdefault(parts.get(name, "train"), []).append(row)
@@ -62,7 +62,7 @@ def read_celeba(path: Path) -> Parts:
     return Parts(**tables)
 
 
-def _listed(folder: Path, names: tuple[str, ...]) -> Path | None:
+def _first_file(folder: Path, names: tuple[str, ...]) -> Path | None:
     """The first of these files in a folder, or in those that CelebA keeps its lists in."""
     places = (folder, folder / "Anno", folder / "Eval")
     return next((p / name for p in places for name in names if (p / name).is_file()), None)

@@ -88,7 +88,7 @@ def _listings(folder: str, deep: bool) -> Iterator[str]:
             entries = sorted(found, key=lambda entry: entry.name)
         folders = [entry.path for entry in entries if _is_folder(entry)]
         waiting += folders if deep else []
-        yield _listed(here, [entry for entry in entries if not _is_folder(entry)] if folders else entries)
+        yield _listing(here, [entry for entry in entries if not _is_folder(entry)] if folders else entries)
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
@@ -104,10 +104,10 @@ def _beside(file: Path) -> str:
         return f"{file} is not there"
     with os.scandir(file.parent) as found:
         texts = [e for e in found if e.name == file.name or os.path.splitext(e.name)[1].casefold() in BESIDE]
-    return _listed(str(file), sorted(texts, key=lambda entry: entry.name))
+    return _listing(str(file), sorted(texts, key=lambda entry: entry.name))
 
 
-def _listed(name: str, entries: Iterable["os.DirEntry[str]"]) -> str:
+def _listing(name: str, entries: Iterable["os.DirEntry[str]"]) -> str:
     return "\n".join([name, *map(_line, entries), ""])
 
 

@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from condgen.data.builtin import is_builtin
 from condgen.data.dataset import Dataset, Splits
 from condgen.data.published import PUBLISHED
 from condgen.data.readers import Shard, shards
 from condgen.data.source import DataSource, SplitConfig, StreamConfig
 from condgen.data.sources import resolved, schema_for
-from condgen.data.splits import split
+from condgen.data.splits import by_row, row_numbers, split
 from condgen.data.storage.cache import cache_folder
 from condgen.data.storage.images import Fit
 from condgen.data.storage.prepare import plan
@@ -79,18 +77,17 @@ def stream(
 def _split(sample: Sample, test: Dataset | None, splitting: SplitConfig) -> tuple[Splits, frozenset[Place]]:
     """The parts of a sample, and the places of what does not train. Rows stand in for images while they are dealt."""
     x, condition = sample.data.x, sample.data.condition
-    numbers = Dataset(torch.arange(len(x), dtype=torch.float64)[:, None], condition)
     try:
-        parts = split(numbers, test, splitting=splitting)
+        parts = split(by_row(condition), test, splitting=splitting)
     except RequestError as error:
         raise RequestError(
             f"{error} (Looked for in a sample of {len(x):,} images; `sample` takes a larger one.)"
         ) from None
 
     def restored(part: Dataset) -> Dataset:
-        return Dataset(x[_numbers(part)], part.condition)
+        return Dataset(x[row_numbers(part)], part.condition)
 
-    apart = _numbers(parts.validation) + ([] if test is not None else _numbers(parts.test))
+    apart = [parts.validation, *([parts.test] if test is None else [])]
     restored_parts = replace(
         parts,
         train=restored(parts.train),
@@ -98,11 +95,7 @@ def _split(sample: Sample, test: Dataset | None, splitting: SplitConfig) -> tupl
         test=parts.test if test is not None else restored(parts.test),
         held=restored(parts.held) if parts.held else None,
     )
-    return restored_parts, frozenset(sample.places[k] for k in apart)
-
-
-def _numbers(part: Dataset) -> list[int]:
-    return part.x[:, 0].long().tolist()
+    return restored_parts, frozenset(sample.places[k] for part in apart for k in row_numbers(part).tolist())
 
 
 def _must_be_shards(source: str, splitting: SplitConfig) -> None:

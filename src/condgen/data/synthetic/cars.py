@@ -181,7 +181,7 @@ class _Car:
         level = gathered(_table("hull"), self.body)[:, 1, 1][:, None, None] - 1
         top = torch.where(lit, level + 1 + 2 * share, level)
         bottom = torch.where(lit, level - 1 - 6 * share, level)
-        canvas.paint(_plain(lights, 1.0, 0.97, 0.55), self._between(bottom, top).where(lights * 0.85))
+        canvas.paint(_one_colour(lights, 1.0, 0.97, 0.55), self._between(bottom, top).where(lights * 0.85))
 
     def _shell(self, canvas: Canvas, paint: Float[Tensor, "n 3"], draws: Draws) -> None:
         """Hull and roof in the car's colour, darker towards the ground; glass; seats where there is no roof."""
@@ -193,7 +193,7 @@ class _Car:
         canvas.paint(paint, self._between(floor, hull))
         canvas.paint(paint * 0.62, self._between(floor, torch.minimum(hull, floor + 2.5)))
         belt = gathered(_table("hull"), self.body)[:, 4, 1] * self.tall
-        glass = _plain(open_top, 0.30, 0.40, 0.48) * draws.between(0.6, 1.1)[:, None]
+        glass = _one_colour(open_top, 0.30, 0.40, 0.48) * draws.between(0.6, 1.1)[:, None]
         sill = (belt[:, None, None] + 0.6).expand_as(roof)
         canvas.paint(glass, self._between(sill, torch.where(self._glazed(), roof - 1.8, sill)))
         self._doors(canvas, paint, belt)
@@ -201,7 +201,7 @@ class _Car:
     def _seats(self, canvas: Canvas, open_top: Float[Tensor, " n"]) -> None:
         for place in (0.56, 0.67):
             seat = self._between(*self._disc(self._place(place), 14.5, self.length * 0 + 2.4, flatness=1.2))
-            canvas.paint(_plain(open_top, 0.22, 0.16, 0.13), seat.where(open_top))
+            canvas.paint(_one_colour(open_top, 0.22, 0.16, 0.13), seat.where(open_top))
 
     def _doors(self, canvas: Canvas, paint: Float[Tensor, "n 3"], belt: Float[Tensor, " n"]) -> None:
         """Thin seams below the pillars, and a handle."""
@@ -223,10 +223,10 @@ class _Car:
         level = gathered(_table("hull"), self.body)[:, 1, 1] - 0.5
         on = codes["lights"][:, None]
         along = (self.x - self.start[:, None, None]) / self.length[:, None, None]
-        lamp = on * _plain(on[:, 0], 1.0, 0.98, 0.6) + (1 - on) * _plain(on[:, 0], 0.80, 0.82, 0.84)
+        lamp = on * _one_colour(on[:, 0], 1.0, 0.98, 0.6) + (1 - on) * _one_colour(on[:, 0], 0.80, 0.82, 0.84)
         canvas.paint(lamp, self._box(level - 2.2, level, (along > 0.012) & (along < 0.06)))
         tail = self._box(level - 1.8, level + 1.2, (along > 0.955) & (along < 0.988))
-        canvas.paint(_plain(on[:, 0], 0.70, 0.05, 0.06), tail)
+        canvas.paint(_one_colour(on[:, 0], 0.70, 0.05, 0.06), tail)
         stripe = torch.where(paint.mean(1, keepdim=True) > 0.55, 0.08, 0.97).expand(-1, 3)
         middle = (self.clearance + level) / 2 + 1
         box = self._box(middle - 0.2, middle + 1.7, (along > 0.02) & (along < 0.98))
@@ -305,6 +305,6 @@ def _heights(at: Float[Tensor, "cut size"], x: Float[Tensor, "n knot"], height: 
     return torch.where(covered, out, 0.0)
 
 
-def _plain(like: Float[Tensor, " n"], red: float, green: float, blue: float) -> Float[Tensor, "n 3"]:
+def _one_colour(like: Float[Tensor, " n"], red: float, green: float, blue: float) -> Float[Tensor, "n 3"]:
     """One colour for all."""
     return torch.tensor([red, green, blue]).expand(len(like), 3)

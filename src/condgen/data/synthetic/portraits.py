@@ -71,10 +71,10 @@ class Portraits(World):
         x = paper[:, :, None, None].repeat(1, 1, SIDE, SIDE)
         x = paint.one(x, "skin", layers()["skin"].names, skin)
         x = paint.one(x, "clothes", layers()["clothes"].names, _colorful(draws))
-        x = paint.one(x, "eyes", layers()["eyes"].names, _plain("eyes", n))
-        x = _where(codes["glasses"], paint.one(x, "glasses", _GLASSES, _plain("glasses", n)), x)
+        x = paint.one(x, "eyes", layers()["eyes"].names, _fixed_colour("eyes", n))
+        x = _where(codes["glasses"], paint.one(x, "glasses", _GLASSES, _fixed_colour("glasses", n)), x)
         x = _where(codes["beard"], paint.one(x, "beard", _BEARDS, hair), x)
-        x = paint.either(x, "mouth", codes["smiling"], _SMILES, _SERIOUS, _plain("mouth", n))
+        x = paint.either(x, "mouth", codes["smiling"], _SMILES, _SERIOUS, _fixed_colour("mouth", n))
         x = paint.either(x, "hair", codes["long_hair"], _LONG, _SHORT, hair)
         x = _where(codes["hat"], paint.one(x, "hat", _HATS, _colorful(draws)), x)
         return (self._placed(x, draws) * 255).round().clamp(0, 255).to(torch.uint8)
@@ -129,5 +129,5 @@ def _colorful(draws: Draws) -> Float[Tensor, "n 3"]:
     return shades(gathered(_COLORFUL, draws.among(len(_COLORFUL))), draws)
 
 
-def _plain(part: str, n: int) -> Float[Tensor, "n 3"]:
+def _fixed_colour(part: str, n: int) -> Float[Tensor, "n 3"]:
     return torch.tensor(_FIXED[part]).expand(n, 3)

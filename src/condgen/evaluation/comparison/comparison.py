@@ -108,7 +108,7 @@ def compare(reports: Sequence[Report], failures: Sequence[Failure] = ()) -> Comp
     grouped: dict[str, list[Report | Failure]] = {}
     members: list[Report | Failure] = [*reports, *failures]
     for each in members:
-        grouped.setdefault(_key(settings(each)), []).append(each)
+        grouped.setdefault(as_saved(settings(each)), []).append(each)
     described = [settings(alike[0]) for alike in grouped.values()]
     rows = [_row(*pair) for pair in zip(labels(described), grouped.values(), strict=True)]
     quantities = _quantities(reports)
@@ -138,14 +138,14 @@ def _by_value(reports: Sequence[Report], name: str) -> dict[str, list[str]]:
 
 
 def _versus(by: Mapping[str, Sequence[str]]) -> str:
-    return " but ".join(f"{value} for {_listed(runs)}" for value, runs in by.items())
+    return " but ".join(f"{value} for {', '.join(runs)}" for value, runs in by.items())
 
 
 def _mending(wanted: MeasuringProtocol, differing: Sequence[str], runs: Sequence[str]) -> str:
     """What to do about differing parts of a protocol."""
-    told = {name: _plain(getattr(wanted, name)) for name in TOLD if name in differing}
+    told = {name: _short(getattr(wanted, name)) for name in TOLD if name in differing}
     advice = call("evaluate", "RUN" if len(runs) > 1 else runs[0], **told)
-    advice += f" for each of {_listed(runs)}" if len(runs) > 1 else ""
+    advice += f" for each of {', '.join(runs)}" if len(runs) > 1 else ""
     if {"reference", "held_out", "judge"} & set(differing):
         advice += ", on the same data and by the same judge"
     return advice
@@ -184,7 +184,7 @@ def _label(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _varies(name: str, rows: Iterable[Mapping[str, Any]]) -> bool:
-    return len({_key(row.get(name)) for row in rows}) > 1
+    return len({as_saved(row.get(name)) for row in rows}) > 1
 
 
 def _setting(name: str, value: object) -> str:
@@ -291,7 +291,7 @@ def dumps(comparison: Comparison) -> str:
 
 def text(value: object) -> str:
     """A setting as people read it."""
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else _plain(value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else _short(value)
 
 
 def _path(report: Report) -> str:
@@ -306,17 +306,13 @@ def _said(failure: Failure) -> str:
     return f"{Path(failure.run['path']).name} failed: {failure.reason}"
 
 
-def _key(value: object) -> str:
+def as_saved(value: object) -> str:
     """Equal for what is equal once it has been through JSON."""
     return json.dumps(value, sort_keys=True, default=str)
 
 
-def _plain(value: object) -> str:
-    """A setting as it is given on the command line."""
+def _short(value: object) -> str:
+    """A setting without thousands separated, so that it can be given again."""
     if isinstance(value, tuple | list):
-        return ",".join(map(_plain, value))
+        return ",".join(map(_short, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names)

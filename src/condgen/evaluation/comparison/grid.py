@@ -4,7 +4,6 @@ A grid is resumable: the same call goes on where the last one stopped. What is t
 measured is not measured again, and nothing is overwritten.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ import torch
 
 from condgen.data import Splits
 from condgen.errors import RequestError, RunError
-from condgen.evaluation.comparison.comparison import Failure
+from condgen.evaluation.comparison.comparison import Failure, as_saved
 from condgen.evaluation.measure import fingerprint
 from condgen.evaluation.protocol import MeasuringProtocol
 from condgen.evaluation.report import FILE, Report
@@ -196,7 +195,7 @@ class Grid:
         if not (run.path / FILE).exists():
             return None
         report = Report.load(run.path / FILE)
-        sampled_alike = _plain(report.sampling) == _plain(self.sampling)
+        sampled_alike = as_saved(report.sampling) == as_saved(self.sampling)
         alike = report.protocol == self.protocol and sampled_alike and report.run.get("weights") == fingerprint(run)
         return report if alike else None
 
@@ -217,7 +216,7 @@ class Grid:
         wanted = {**spec["arguments"], **training}
         there = {"model": info.recipe["model"], "data": info.data.get("fingerprint"), **here}
         asked = {"model": cell.model, "data": self.data.train.fingerprint, **wanted}
-        differing = [name for name in {**asked, **there} if _plain(there.get(name)) != _plain(asked.get(name))]
+        differing = [name for name in {**asked, **there} if as_saved(there.get(name)) != as_saved(asked.get(name))]
         if differing:
             said = ", ".join(f"{name}={there.get(name)} instead of {asked.get(name)}" for name in differing)
             raise RequestError(
@@ -235,11 +234,6 @@ def _begun(folder: Path) -> Info | None:
 def _finished(folder: Path, info: Info) -> bool:
     """Whether nothing is left to be done: a run that was stopped before its last look still keeps healthy weights."""
     return info.total is not None and info.images >= info.total and not (folder / HEALTHY).exists()
-
-
-def _plain(value: object) -> str:
-    """Equal for settings that are equal once they have been saved."""
-    return json.dumps(value, sort_keys=True)
 
 
 @contextmanager

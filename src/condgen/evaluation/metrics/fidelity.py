@@ -211,12 +211,12 @@ def _too_few_within(found: Fidelity, real: FeatureSet) -> list[str]:
     texts = []
     if small:
         texts.append(
-            f"Fewer than 100 samples were compared within {_listed(small)} ({found.features}). Read these distances "
+            f"Fewer than 100 samples were compared within {_in_short(small)} ({found.features}). Read these distances "
             "beside their floor and their interval only, or use more samples and more held-out data."
         )
     if missing:
         texts.append(
-            f"Nothing was measured within {_listed(missing)} ({found.features}): that takes {MIN_PER_CELL} samples, "
+            f"Nothing was measured within {_in_short(missing)} ({found.features}): that takes {MIN_PER_CELL} samples, "
             "training and held-out observations each. Ask for samples under the held-out data's own conditions."
         )
     if not names and len(real.condition.schema):
@@ -228,7 +228,7 @@ def _too_few_within(found: Fidelity, real: FeatureSet) -> list[str]:
     return texts
 
 
-def _listed(names: Sequence[str], most: int = 3) -> str:
+def _in_short(names: Sequence[str], most: int = 3) -> str:
     if len(names) <= most:
         return " and ".join(names)
     return f"{'; '.join(names[:most])} and {len(names) - most} more conditions"
