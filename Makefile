@@ -12,12 +12,13 @@ SEEDS ?= 5
 demo: .venv/installed  ## train a conditional model on handwritten digits, ask it for each, judge the answers
 	@$(BIN)/python examples/demo.py
 
-# Everything but what is slow and seldom breaks (marked `slow`): every family × mechanism × kind, every command, every
-# reader and metric, resuming after Ctrl-C, two processes of one family. Minutes on two cores.
+# Everything but what is slow and seldom breaks (marked `slow`): every family with every mechanism and with every kind of
+# attribute, every command, reader and metric, resuming after Ctrl-C, two processes of one family. Minutes on two cores.
 test: lint types  ## lint, types and the quick tests
 	$(PYTEST) -m "not slow"
 
-# The slow ones too: processes killed again and again, every family in two processes, compiled networks, and the wheel.
+# The slow ones too: every mechanism crossed with every kind, every setting of every family, the documentation's commands,
+# processes killed again and again, every family in two processes, compiled networks, and the wheel.
 test-all: lint types wheel-test  ## lint, types, all tests, and the built wheel
 	$(PYTEST)
 

@@ -31,6 +31,12 @@ class Case:
     def __str__(self) -> str:
         return "-".join([self.name, self.kind, self.sort, *(str(v) for _, v in self.arguments)])
 
+    @property
+    def crossed(self) -> bool:
+        """Whether a single kind meets another mechanism than the family's own: both are seen elsewhere, too."""
+        own = keyword_arguments(FAMILIES[self.name].builder).get("mechanism")
+        return self.kind != "all" and dict(self.arguments).get("mechanism", own) != own
+
 
 def cases() -> list[Case]:
     """All mechanisms with all kinds of attribute; all priors and variants once with all attributes together.
@@ -67,7 +73,9 @@ def marked(check: str) -> ParameterSet:
 
 
 @pytest.mark.parametrize("check", [marked(check) for check in CHECKS])
-@pytest.mark.parametrize("case", cases(), ids=str)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.slow] * case.crossed, id=str(case)) for case in cases()]
+)
 def test_a_family_keeps_its_promises(case: Case, check: str) -> None:
     with torch.autocast("cpu", torch.bfloat16, enabled=BF16):
         concerned = CHECKS[check].concerns(lesson(case))  # which trains it

@@ -91,6 +91,7 @@ def sampled(model: Model, data: LabelDistribution) -> Tensor:
     return model.eval().sample(condition, Rng(range(4)))
 
 
+@pytest.mark.slow
 @every_setting
 def test_a_setting_changes_what_is_learned_or_sampled(name: str, setting: Described) -> None:
     base = counting(name, setting.name)
