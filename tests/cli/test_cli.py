@@ -578,6 +578,17 @@ def test_a_folder_that_is_not_empty_is_left_alone(
     assert contents(tmp_path) == before
 
 
+@pytest.mark.parametrize("name", ["x.png", "table.CSV", "page.html"])
+@pytest.mark.parametrize("arguments", [*WRITERS, "evaluate RUN", "compare RUN RUN", "inspect digits"])
+def test_the_name_of_a_file_makes_no_folder(
+    command: Command, run: Run, picture: Path, tmp_path: Path, arguments: str, name: str
+) -> None:
+    places = {"RUN": run.path, "IMAGE": picture}
+    words = [places.get(word, word) for word in arguments.split()]
+    one_paragraph(command(*words, "--out", tmp_path / name), 2, "folder", f"--out {(tmp_path / name).with_suffix('')}")
+    assert not (tmp_path / name).exists()
+
+
 @pytest.mark.parametrize("place", ["/proc/condgen", "FILE/out", "FILE"])
 @pytest.mark.parametrize("arguments", WRITERS)
 def test_a_folder_that_cannot_be_written(command: Command, run: Run, picture: Path, arguments: str, place: str) -> None:

@@ -62,6 +62,7 @@ def test_evaluate_on_other_data_with_the_same_labels(command: Command, measured:
     [
         (["--samples", "3"], ["at least 100"]),
         (["--labels", "fair"], ["uniform"]),
+        (["--edits", "5"], ["5 edits are too few", "at least 20", "--edits 0"]),
         (["--features", "efficientnets"], ["Did you mean", "efficientnet"]),
         (["--guidance", "2"], ["no guidance"]),
         (["--data", "colored-digits"], ["shape", "--data"]),
@@ -74,6 +75,21 @@ def test_wrong_measurements_are_refused(
     result = command("evaluate", measured, *wrong, "--out", tmp_path / "report")
     one_paragraph(result, 2, *parts)
     assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.parametrize("wrong", [["--features", "judge,incption"], ["--edits", "5"]])
+def test_wrong_measurements_are_refused_before_the_run_is_opened(
+    command: Command, tmp_path: Path, wrong: list[str]
+) -> None:
+    one_paragraph(command("evaluate", tmp_path / "none", *wrong), 2, wrong[1].split(",")[-1])
+
+
+def test_runs_that_cannot_be_compared_are_refused_before_any_is_measured(
+    command: Command, measured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("condgen.evaluation.measure.judge_for", None)
+    fresh = shutil.copytree(measured, tmp_path / "fresh", ignore=shutil.ignore_patterns("report.*"))
+    one_paragraph(command("compare", fresh, tmp_path / "none"), 1, str(tmp_path / "none"))
 
 
 def test_doctor_uses_the_report_that_is_there(

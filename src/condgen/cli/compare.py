@@ -21,6 +21,7 @@ from condgen.cli.options import (
     Useful,
     data_of,
     load_data,
+    meant_as_folder,
     measuring,
     names,
     parse_settings,
@@ -41,7 +42,13 @@ if TYPE_CHECKING:
 def compare(
     what: Annotated[list[str], typer.Argument(metavar="RUN RUN … | DATA", help="Runs, or data to train models on.")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for the table and the page (and the runs, of DATA).")
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            callback=meant_as_folder,
+            help="Folder for the table and the page (and the runs, of DATA).",
+        ),
     ] = None,
     models: Annotated[str | None, typer.Option(help=f"To train on DATA: {DEFAULT},{FAMILIES.names[-1]}.")] = None,
     mechanisms: Annotated[str | None, typer.Option(help="With each of these: concat,film,norm,modulate.")] = None,
@@ -104,6 +111,7 @@ def _must_go_together(models: str | None, data: str | None, split: str, hold_out
 def _reports(folders: list[str], data: str | None, how: "EvaluationConfig") -> "list[Report]":
     """The reports of runs; measured now where there is none yet of the run's weights, and on data that is named."""
     from condgen.errors import RequestError
+    from condgen.evaluation.comparison.comparison import must_match
     from condgen.evaluation.measure import evaluate as measure
     from condgen.evaluation.measure import kept_report
     from condgen.pages.report import save
@@ -113,10 +121,12 @@ def _reports(folders: list[str], data: str | None, how: "EvaluationConfig") -> "
         raise RequestError(
             "Name at least two runs, or data and what to train on it: condgen compare DATA --models cvae,gan --out DIR."
         )
+    runs = [Run.open(Path(folder)) for folder in folders]
+    kept = [kept_report(run) if data is None else None for run in runs]
+    if there := [report for report in kept if report is not None]:
+        must_match(there)  # before hours are spent on the others
     found = []
-    for folder in map(Path, folders):
-        run = Run.open(folder)
-        report = kept_report(run) if data is None else None
+    for folder, run, report in zip(map(Path, folders), runs, kept, strict=True):
         if report is None:
             say(f"{folder}: measuring on {data}" if data else f"{folder} has no report yet: measuring")
             evaluation = measure(run, data_of(run, data), how, progress=progress())

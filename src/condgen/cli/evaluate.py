@@ -24,6 +24,7 @@ from condgen.cli.options import (
     Steps,
     Useful,
     data_of,
+    meant_as_folder,
     measuring,
     progress,
     say,
@@ -50,7 +51,10 @@ def evaluate(
     guidance: Guidance = None,
     sampler: Sampler = None,
     steps: Steps = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the report; else the run's own.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", callback=meant_as_folder, help="Folder for the report; else the run's own."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure how well RUN obeys, how real and varied its samples are: report.html and report.json.

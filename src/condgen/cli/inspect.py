@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from condgen.cli.options import Attributes, Data, DataDir, Json, Resize, SchemaFile, Size, progress, say
+from condgen.cli.options import (
+    Attributes,
+    Data,
+    DataDir,
+    Json,
+    Resize,
+    SchemaFile,
+    Size,
+    meant_as_folder,
+    progress,
+    say,
+)
 from condgen.cli.spelling import spell
 
 if TYPE_CHECKING:
@@ -31,7 +42,13 @@ def inspect(
         bool, typer.Option("--labels", help="Estimate how many labels are wrong, and which; takes a minute.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write schema.json, inspection.html and inspection.json here.")
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            callback=meant_as_folder,
+            help="Write schema.json, inspection.html and inspection.json here.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -12,13 +12,46 @@ if TYPE_CHECKING:
     from condgen.requests.request import Request
     from condgen.runs.run import Run
 
+FILES = (
+    ".bmp",
+    ".csv",
+    ".gif",
+    ".html",
+    ".jpeg",
+    ".jpg",
+    ".json",
+    ".npy",
+    ".npz",
+    ".parquet",
+    ".pdf",
+    ".png",
+    ".pt",
+    ".safetensors",
+    ".tsv",
+    ".webp",
+    ".zip",
+)
+
+
+def meant_as_folder(out: Path | None) -> Path | None:
+    """The folder of an `--out`. Raises RequestError for the name of a file, unless something of that name is there."""
+    from condgen.errors import RequestError
+
+    if out is not None and out.suffix.casefold() in FILES and not out.exists():
+        raise RequestError(
+            f"--out takes a folder, into which files are written, and '{out}' is the name of a file. "
+            f"Write --out {out.with_suffix('')}."
+        )
+    return out
+
+
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A name, a folder, a table, …: see `condgen datasets`.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `condgen train --out` wrote.")]
 OtherData = Annotated[
     str | None,
     typer.Option("--data", metavar="DATA", help="Where RUN's data is now, or other data, labelled alike."),
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", help="A new folder for the result.")]
+Out = Annotated[Path, typer.Option("--out", "-o", callback=meant_as_folder, help="A new folder for the result.")]
 Attributes = Annotated[str | None, typer.Option(help="The only attributes to use: a,b,c.")]
 Size = Annotated[int | None, typer.Option(help="Side of the square that images are cropped and resized to.")]
 DataDir = Annotated[

@@ -5,12 +5,13 @@ from typing import Any
 
 from condgen.data import Splits
 from condgen.errors import RequestError
-from condgen.evaluation.judge.features import extractor
+from condgen.evaluation.judge.features import extractor, must_be_known
 from condgen.evaluation.judge.held_out import judge_splits
 from condgen.evaluation.judge.judge import VERSION as JUDGE
 from condgen.evaluation.judge.judge import Judge
 
 LABELS = ("data", "uniform")
+MIN_EDITS = 20  # observations with all their labels, below which nothing is said about edits
 MIN_SAMPLES = 100  # in all, below which nothing is worth saying
 BRIEF: dict[str, Any] = {"samples": 2_000, "pairs": 500, "useful": 0, "edits": 0}  # enough to see what is wrong
 VERSION = 1  # of how things are measured: numbers of different versions are not compared
@@ -74,6 +75,12 @@ class EvaluationConfig:
             raise RequestError(
                 "There must be features to measure on; pairs, useful, edits, latents and seed cannot be negative."
             )
+        if 0 < self.edits < MIN_EDITS:
+            raise RequestError(
+                f"{self.edits} edits are too few; take at least {MIN_EDITS} (`edits=200`), or none (`edits=0`)."
+            )
+        for name in self.features:
+            must_be_known(name)
 
     def protocol(self, data: Splits, judge: Judge) -> MeasuringProtocol:
         """The protocol of what is measured like this on this data."""

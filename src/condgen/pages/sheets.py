@@ -10,9 +10,10 @@ from condgen.data import Dataset, as_float
 from condgen.evaluation.judge.judge import Reading
 from condgen.evaluation.measure import Evaluation
 from condgen.evaluation.metrics.combinations import named_codes
-from condgen.evaluation.metrics.edits import MIN_OBSERVATIONS, can_be_measured, trials
+from condgen.evaluation.metrics.edits import can_be_measured, trials
 from condgen.evaluation.metrics.latents import kl_per_dimension, posterior, without_prior
 from condgen.evaluation.metrics.memorisation import nearest
+from condgen.evaluation.protocol import MIN_EDITS
 from condgen.models import Model
 from condgen.models.protocols import Encodes, HasPrior
 from condgen.pages.html import Picture, Sheet
@@ -142,7 +143,7 @@ def _moved(noise: Float[Tensor, "1 latent"], dimension: int) -> Float[Tensor, "s
 
 def edits_sheet(run: Run, data: Dataset, rows: int = 8, attributes: int = 6) -> Sheet:
     """Held-out images, each with its edits, one attribute at a time; of very many attributes the first ones."""
-    usable = data.condition.present.all(1).nonzero()[: max(rows, MIN_OBSERVATIONS), 0]
+    usable = data.condition.present.all(1).nonzero()[: max(rows, MIN_EDITS), 0]
     made = trials(run, Dataset(data.take(usable), data.condition[usable]), len(usable))
     changed = list(made.changed.items())[:attributes]
     told = made.originals.condition.describe()

@@ -56,6 +56,12 @@ def extract(extractor: Extractor, x: Shaped[Tensor, "n ..."] | Mapped, batch: in
     return torch.cat([extractor(as_float(part)) for part in in_turn(x, batch)])
 
 
+def must_be_known(name: str) -> None:
+    """Raises RequestError for features that `extractor` does not know, before there is a judge."""
+    if name not in NAMES and not Path(name).expanduser().is_dir():
+        raise unknown("features", name, [*NAMES, "the folder of a Hugging Face vision model"])
+
+
 def extractor(name: str, judge: Judge) -> Extractor:
     """The extractor of a name, on the judge's device.
 
@@ -68,6 +74,7 @@ def extractor(name: str, judge: Judge) -> Extractor:
 
     Raises RequestError for unknown names, and where the package or the weights that a name needs are missing.
     """
+    must_be_known(name)
     device = next(judge.parameters()).device
     if name == "judge":
         return Extractor("judge", judge.eval().features, _unchanged, device)
@@ -75,9 +82,7 @@ def extractor(name: str, judge: Judge) -> Extractor:
         return _efficientnet(EFFICIENTNET[name], device)
     if name == "inception":
         return _inception(device)
-    if (folder := Path(name).expanduser()).is_dir():
-        return _pretrained(folder, device)
-    raise unknown("features", name, [*NAMES, "the folder of a Hugging Face vision model"])
+    return _pretrained(Path(name).expanduser(), device)
 
 
 # ---- EfficientNet

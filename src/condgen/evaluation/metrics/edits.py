@@ -21,6 +21,7 @@ from condgen.evaluation.judge.judge import Judge, Reading
 from condgen.evaluation.metrics.attribute_obedience import score
 from condgen.evaluation.metrics.estimate import Estimate, mean, share
 from condgen.evaluation.metrics.metric import Measurement, Metric
+from condgen.evaluation.protocol import MIN_EDITS
 from condgen.evaluation.subject import counterfactual
 from condgen.models import protocols
 from condgen.runs.editing import EditOptions, edited
@@ -28,7 +29,6 @@ from condgen.runs.run import Run
 from condgen.schema import Attribute, Condition
 from condgen.schema.kinds import MEASURED
 
-MIN_OBSERVATIONS = 20  # observations with all their labels, below which nothing is said about edits
 MIN_SIDE = 32  # pixels: least side of images that features of photographs are used for
 MAX_LINES = 12  # that a terminal shows; the page has all
 MAX_JUDGED = 2_000  # held-out observations that the judge's own skill is measured on
@@ -122,7 +122,7 @@ class Edits:
 def can_be_measured(run: Run, data: Dataset) -> bool:
     """Whether a run edits, and there are enough held-out observations with all its labels."""
     can = isinstance(run.model, protocols.Edits) and run.schema == data.schema
-    return can and int(data.condition.present.all(1).sum()) >= MIN_OBSERVATIONS
+    return can and int(data.condition.present.all(1).sum()) >= MIN_EDITS
 
 
 def trials(run: Run, data: Dataset, n: int, seed: int = 0, editing: EditOptions | None = None) -> Trials:
@@ -133,7 +133,7 @@ def trials(run: Run, data: Dataset, n: int, seed: int = 0, editing: EditOptions 
     """
     run.must_edit()
     usable = data.condition.present.all(1).nonzero()[:n, 0]
-    if len(usable) < MIN_OBSERVATIONS:
+    if len(usable) < MIN_EDITS:
         raise RequestError(
             f"Only {len(usable)} held-out observations have all their labels: too few to measure edits on."
         )
