@@ -11,6 +11,7 @@ from torch import Tensor
 from condgen.evaluation.findings import Finding
 from condgen.evaluation.judge.judge import Reading
 from condgen.evaluation.metrics.estimate import Estimate, mean, share
+from condgen.evaluation.remedies import TrainedAs
 from condgen.schema import Attribute, Condition
 from condgen.units import percent
 
@@ -164,17 +165,18 @@ def _calibration(seen: Float[Tensor, " n"], asked: Float[Tensor, " n"]) -> tuple
 # ---- findings
 
 
-def findings_of(a: AttributeObedience) -> Iterator[Finding]:
+def findings_of(a: AttributeObedience, trained: TrainedAs) -> Iterator[Finding]:
     """An attribute that is ignored, or values that come out as others."""
     if ignored(a):
-        yield _as_ignored(a)
+        yield _as_ignored(a, trained)
     else:
         yield from _confused_values(a)
 
 
 def telling(a: AttributeObedience) -> bool:
     """Whether the judge can tell this attribute in real data, so that it may be asked about samples."""
-    return _skill(a, a.real.value) >= MIN_SKILL
+    known = all(map(math.isfinite, (a.asked.value, a.real.value, a.chance)))
+    return known and _skill(a, a.real.value) >= MIN_SKILL
 
 
 def _skill(a: AttributeObedience, score: float) -> float:
@@ -184,21 +186,22 @@ def _skill(a: AttributeObedience, score: float) -> float:
 
 def ignored(a: AttributeObedience) -> bool:
     """Whether samples pay no heed to this attribute, by pairs or, without any, by chance."""
-    if a.swap is not None:
+    if a.swap is not None and math.isfinite(a.swap.value):
         return a.swap.value < MIN_TOLD_APART
     return _skill(a, a.asked.value) < MIN_OF_REAL_SKILL * _skill(a, a.real.value)
 
 
-def _as_ignored(a: AttributeObedience) -> Finding:
+def _as_ignored(a: AttributeObedience, trained: TrainedAs) -> Finding:
     pairs = (
-        "" if a.swap is None else f"of pairs that differ in it alone, {percent(a.swap.value, 0)} can be told apart; "
+        ""
+        if a.swap is None or not math.isfinite(a.swap.value)
+        else f"of pairs that differ in it alone, {percent(a.swap.value, 0)} can be told apart; "
     )
     return Finding(
         "ignored condition",
         f"Samples do not heed {a.name}: {pairs}it is as asked in {_scored(a, a.asked.value)}, where "
         f"{_scored(a, a.chance)} is chance and real data has {_scored(a, a.real.value)}.",
-        "Train with another mechanism (`mechanism='film'`) or more embedding (`embedding=64`); for a GAN, a "
-        "model with another head.",
+        trained.against_an_idle_condition,
     )
 
 

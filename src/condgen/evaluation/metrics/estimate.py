@@ -3,6 +3,7 @@
 Of shares in closed form, of smooth functions of samples by their derivative, of anything else by bootstrap.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ class Estimate:
     high: float
 
     def __str__(self) -> str:
+        if math.isnan(self.value):
+            return "nothing known"
         return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
 
 

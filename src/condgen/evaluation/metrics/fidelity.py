@@ -26,6 +26,7 @@ from condgen.evaluation.metrics.distances import Distances, Features, check_fini
 from condgen.evaluation.metrics.memorisation import MAX_TWINS, MEMORISATION, Memorisation, copied
 from condgen.evaluation.metrics.metric import Measurement, Metric
 from condgen.evaluation.metrics.obedience import OBEDIENCE, clearer
+from condgen.evaluation.remedies import less_guidance
 from condgen.runs.samples import Samples
 from condgen.schema import Condition, Schema
 from condgen.units import percent
@@ -397,10 +398,6 @@ def _as_dropped_mode(f: Fidelity, missing: Sequence[Within], evidence: Evidence)
 
 
 def _against_collapse(evidence: Evidence) -> str:
-    if evidence.guidance > 1:
-        return f"Sample with less guidance (`guidance={1 + (evidence.guidance - 1) / 2:g}`)."
-    if any(str(key).startswith("critic/") for entry in evidence.log for key in entry):
-        return "Train with augmentation (`augment='translation'`) and a stronger penalty (`r1=1`)."
-    if evidence.model.get("prior") not in (None, "flow"):
-        return "Train with an expressive prior (`prior='flow', embedding=64`)."
-    return "Train longer (twice the `seconds` or `images`)."
+    if evidence.over_guided:
+        return f"Sample with less guidance ({less_guidance(evidence.guidance)})."
+    return evidence.trained.against_alike_samples

@@ -246,7 +246,7 @@ class LatentsMetric(Metric[LatentSummary]):
             yield Finding(
                 "posterior collapse",
                 f"{carries}, and samples differ only {diversity:.2f} times as much as real data.",
-                "Weigh the KL term less (`beta=0.2`).",
+                evidence.trained.against_posterior_collapse,
             )
         else:
             yield Finding(
