@@ -141,6 +141,7 @@ def applies(f: Finding, evidence: Evidence) -> None:
                 assert validated(builder, {name: value})[name] != present.get(name), f.advice
 
 
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")  # which checks of types do, and nothing drawn
 @settings(max_examples=60, deadline=None)
 @given(evidences())
 def test_nothing_that_is_said_contradicts_the_rest_or_the_run(evidence: Evidence) -> None:
