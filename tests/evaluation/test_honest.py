@@ -30,7 +30,16 @@ from tests.evaluation.test_doctor import attribute, case, obeying, sure
 UNSAID = re.compile(r"\bnan\b|\binf\b|-0\.0+(?!\d)|-0\u202f%", re.IGNORECASE)
 shares = st.one_of(st.floats(0, 1), st.sampled_from([0.0, -0.0, 0.98, 1.0, math.nan]))
 numbers = st.one_of(st.floats(-9, 9), st.sampled_from([-0.0, -1e-9, math.nan, math.inf, -math.inf]))
-estimates = st.builds(lambda v, w: Estimate(v, max(v - w, 0.0), min(v + w, 1.0)), shares, st.floats(0, 0.1))
+ratios = st.floats(0, 2) | st.just(math.nan)
+
+
+def near(value: float, width: float) -> Estimate:
+    """As `share` gives them: of nothing, everything is possible."""
+    ends = (0.0, 1.0) if math.isnan(value) else (max(value - width, 0.0), min(value + width, 1.0))
+    return Estimate(value, *ends)
+
+
+estimates = st.builds(near, shares, st.floats(0, 0.1))
 counts = st.integers(0, 100)
 confusions = st.tuples(st.tuples(counts, counts), st.tuples(counts, counts))
 BUILDERS = {name: family.builder for name, family in FAMILIES.items()}  # imported here, not while drawing
@@ -43,7 +52,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "generator_weight": [0.0, 0.1, 1.0],
     "r1": [0.0, 0.1, 1.0, 5.0],
     "beta": [0.2, 1.0],
-    "augment": [(), ("translation",), ("flip",)],
+    "augment": [(), ("translation",), ("cutout",)],
     "condition_dropout": [0.0, 0.1],
 }
 
@@ -53,6 +62,8 @@ def runs(draw: st.DrawFn) -> TrainedAs:
     name = draw(st.sampled_from(list(BUILDERS)))
     accepted = ACCEPTED[name]
     given_ = {key: draw(st.sampled_from(values)) for key, values in ARGUMENTS.items() if key in accepted}
+    if accepted.get("embedding"):  # families with an embedding have one always
+        given_["embedding"] = max(given_["embedding"], 8)
     return TrainedAs(name, {key: value for key, value in given_.items() if draw(st.booleans())})
 
 
@@ -84,7 +95,7 @@ def attributes(draw: st.DrawFn, name: str) -> AttributeObedience:
 
 
 distances = st.builds(
-    Distances, st.just(2_000), estimates, estimates, estimates, estimates, estimates, estimates, shares
+    Distances, st.just(2_000), estimates, estimates, estimates, estimates, estimates, estimates, ratios
 )
 within = st.builds(Within, st.sampled_from(["a0=0", "a0=1"]), distances, distances)
 fidelities = st.builds(

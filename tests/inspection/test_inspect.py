@@ -58,8 +58,7 @@ def said(found: Inspection, *parts: str) -> bool:
 
 
 def test_numbers_crowded_by_outliers_are_a_problem(tmp_path: Path) -> None:
-    prices = [*range(100, 158), 999_999, 999_999]
-    tables = folder(tmp_path / "prices", price=list(prices))
+    tables = folder(tmp_path / "prices", price=list(range(100, 160)))
     for low, high, crowded in ((100, 999_999, True), (100, 160, False)):
         hand = Schema.loads(
             json.dumps(

@@ -83,7 +83,7 @@ class AttributeObedience:
         """A value as `asked` and `real` are written."""
         if math.isnan(value):
             return "nothing known"
-        return f"{value:.2%}" if self.choices else f"off by {value:.3g} on average"
+        return f"{round(value, 4) + 0.0:.2%}" if self.choices else f"off by {value:.3g} on average"
 
 
 def attribute_obedience(
@@ -181,6 +181,8 @@ def telling(a: AttributeObedience) -> bool:
 
 def _skill(a: AttributeObedience, score: float) -> float:
     """How far a score is on the way from chance to perfection."""
+    if a.choices and a.chance >= 1:
+        return 0.0  # one value alone: there is nothing to tell
     return (score - a.chance) / (1 - a.chance) if a.choices else 1 - score / a.chance if a.chance else 0.0
 
 

@@ -22,8 +22,13 @@ class Estimate:
     low: float
     high: float
 
+    @property
+    def known(self) -> bool:
+        """Whether there was anything to estimate it from."""
+        return math.isfinite(self.value)
+
     def __str__(self) -> str:
-        if math.isnan(self.value):
+        if not self.known:
             return "nothing known"
         return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
 

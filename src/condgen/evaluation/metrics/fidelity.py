@@ -6,6 +6,7 @@ everything is measured within each condition too. The features are usually those
 an FID.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -367,26 +368,38 @@ def _recalls(f: Fidelity) -> bool:
 def _misses(w: Within) -> bool:
     """Whether samples of a condition are real but leave out a part of it."""
     precise = w.made.precision.value >= 0.8 * w.floor.precision.value
-    return precise and w.made.coverage.high < MIN_COVERAGE * w.floor.coverage.value
+    known = w.made.coverage.known and w.floor.coverage.known
+    return known and precise and w.made.coverage.high < MIN_COVERAGE * w.floor.coverage.value
 
 
 def narrower(f: Fidelity) -> bool:
     """Whether samples cover clearly less of the real data than other real data does."""
-    return f.overall.recall.high < MIN_RECALL * f.floor.recall.value
+    known = f.overall.recall.known and f.floor.recall.known
+    return known and f.overall.recall.high < MIN_RECALL * f.floor.recall.value
 
 
 def _as_collapsed(f: Fidelity, evidence: Evidence) -> Finding:
-    m = MEMORISATION.of(evidence.results)
-    twins = m and f", and {percent(m.duplicates.value)} have a twin (real data: {percent(m.duplicates_real.value)})"
+    twins = _twins(MEMORISATION.of(evidence.results))
     return Finding(
         "mode collapse",
-        f"Samples of one condition differ {f.overall.diversity:.2f} times as much as real data{twins or ''}.",
+        f"Samples {_differ(f)}{twins}.",
         _against_collapse(evidence),
     )
 
 
+def _twins(m: Memorisation | None) -> str:
+    if m is None or not (m.duplicates.known and m.duplicates_real.known):
+        return ""
+    return f", and {percent(m.duplicates.value)} have a twin (real data: {percent(m.duplicates_real.value)})"
+
+
+def _differ(f: Fidelity) -> str:
+    known, often = math.isfinite(f.overall.diversity), f"{f.overall.diversity:.2f} times as much as real data"
+    return f"of one condition differ {often}" if known else "are too alike"
+
+
 def _as_dropped_mode(f: Fidelity, missing: Sequence[Within], evidence: Evidence) -> Finding:
-    worst = min(missing, key=lambda w: w.made.coverage.value / w.floor.coverage.value)
+    worst = min(missing, key=lambda w: w.made.coverage.value / max(w.floor.coverage.value, 1e-9))
     return Finding(
         "dropped mode",
         f"{len(missing)} of {len(f.within)} conditions lack a part of their real data; most of all {worst.condition}, "

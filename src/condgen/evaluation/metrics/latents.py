@@ -4,6 +4,7 @@ All numbers are about posterior means, encoded under each observation's own cond
 report has both.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -248,7 +249,7 @@ class LatentsMetric(Metric[LatentSummary]):
                 f"{carries}, and samples differ only {diversity:.2f} times as much as real data.",
                 evidence.trained.against_posterior_collapse,
             )
-        else:
+        elif math.isfinite(diversity):
             yield Finding(
                 "healthy low KL",
                 f"{carries}, yet samples are as varied as real data ({diversity:.2f}): nothing was left to encode.",

@@ -202,7 +202,7 @@ OBEDIENCE = ObedienceMetric()
 
 
 def _share(value: float) -> str:
-    return "nothing known" if math.isnan(value) else f"{value:.2%}"
+    return "nothing known" if math.isnan(value) else f"{round(value, 4) + 0.0:.2%}"
 
 
 def clearer(found: Obedience | None) -> AttributeObedience | None:
