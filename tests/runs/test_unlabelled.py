@@ -91,6 +91,6 @@ def test_numbers_crowded_by_outliers_are_said_before_training(tmp_path: Path) ->
     for high in (999_999, 200):
         schema = Schema(attributes=(Continuous(name="price", low=100, high=high, clip=True),))
         data = load(torch.rand(len(prices), 1, 8, 8), labels={"price": prices}, schema=schema)
-        monitor = Notes()
-        train("cvae", data, tmp_path / str(high), monitor=monitor, **{**SMALL, "images": 64})
-        assert any("hardly tell them apart" in note for note in monitor.notes) == (high > 200)
+        progress = Notes()
+        train("cvae", data, tmp_path / str(high), progress=progress, **{**SMALL, "images": 64})
+        assert any("hardly tell them apart" in note for note in progress.notes) == (high > 200)
