@@ -123,7 +123,7 @@ def _evidence(subject: EvaluatedRun, results: Mapping[str, Any], log: Sequence[M
         complaints=run.model.complaints(_last(log)),
         guidance=_guidance(run, subject.sampling),
         epochs=run.info.images / subject.data.train.epoch,
-        trained=TrainedAs(run.info.recipe["model"], run.info.recipe.get("arguments", {})),
+        trained=TrainedAs.of(run.info.recipe),
         crowding=run.joint.crowding() if subject.conditional else (),
     )
 

@@ -25,6 +25,12 @@ class TrainedAs:
     family: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, recipe: Mapping[str, Any]) -> "TrainedAs":
+        """A recipe's family, if it is known here, and its arguments."""
+        known = recipe["model"] in FAMILIES
+        return cls(recipe["model"], recipe.get("arguments", {})) if known else cls()
+
     @property
     def counting(self) -> dict[str, Any]:
         """All arguments that count in this run, defaults included."""
