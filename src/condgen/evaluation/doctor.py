@@ -27,7 +27,7 @@ def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
     """All findings, the grave ones first."""
     found = [f for metric, result in measured(evidence.results) for f in metric.findings(result, evidence)]
     found += [finding for look in LOOKS for finding in look(evidence)]
-    if not any(f.name in EXPLAINING for f in found):
+    if not any(f.grave for f in found):
         found += _disobeyed(evidence)
     return tuple(sorted(dict.fromkeys(found), key=lambda f: not f.grave))
 
@@ -119,4 +119,3 @@ def _disobeyed(evidence: Evidence) -> Iterator[Finding]:
 
 
 LOOKS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (_boundaries, _players, _losses, _crowding)
-EXPLAINING = ("ignored condition", "swapped attributes", "permuted values", "missed values", "under-training")
