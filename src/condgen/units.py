@@ -23,7 +23,7 @@ def parse_count(text: str) -> int:
 
 def percent(share: int | float, digits: int = 1) -> str:
     """A share in percent, its sign held to the number by a narrow no-break space."""
-    return f"{round(100 * share, digits) + 0.0:.{digits}f}\u202f%"
+    return f"{100 * share:.{digits}f}\u202f%"
 
 
 def _number(text: str, match: re.Match[str] | None, units: dict[str, float], expected: str) -> float:

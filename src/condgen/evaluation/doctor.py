@@ -4,15 +4,12 @@ A finding compares a number with what held-out real data scores, or with chance;
 nobody is accused.
 """
 
-import math
 from collections.abc import Callable, Iterator
 
 from condgen.evaluation.findings import Evidence, Finding
 from condgen.evaluation.metrics.fidelity import FIDELITY, narrower
 from condgen.evaluation.metrics.obedience import OBEDIENCE, clearer
 from condgen.evaluation.metrics.registry import measured
-from condgen.evaluation.remedies import LONGER, less_guidance, sentence
-from condgen.evaluation.verdict import OBEYED, UNKNOWN, comparable, verdict, worst
 from condgen.units import percent
 
 MIN_EPOCHS = 10  # that training saw each example, below which it was short
@@ -27,9 +24,7 @@ def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
     """All findings, the grave ones first."""
     found = [f for metric, result in measured(evidence.results) for f in metric.findings(result, evidence)]
     found += [finding for look in LOOKS for finding in look(evidence)]
-    if not any(f.grave for f in found):
-        found += _disobeyed(evidence)
-    return tuple(sorted(dict.fromkeys(found), key=lambda f: not f.grave))
+    return tuple(sorted(found, key=lambda f: not f.grave))
 
 
 def _boundaries(evidence: Evidence) -> Iterator[Finding]:
@@ -43,40 +38,29 @@ def _boundaries(evidence: Evidence) -> Iterator[Finding]:
         f"{a.real_confidence:.1f}) and cover less of the real data (recall {made.recall.value:.2f} against "
         f"{floor.recall.value:.2f})."
     )
-    trained = evidence.trained
-    if evidence.over_guided:
-        yield Finding("over-strong guidance", said, f"Try {less_guidance(evidence.guidance)}.")
-    elif trained.counting.get("generator_weight"):
-        yield Finding("samples avoid class boundaries", said, trained.against_paid_clarity)
+    if evidence.guidance > 1:
+        yield Finding("over-strong guidance", said, f"Try `guidance={1 + (evidence.guidance - 1) / 2:g}`.")
+    elif evidence.model.get("generator_weight"):
+        yield Finding(
+            "samples avoid class boundaries",
+            said,
+            "Lower the weight of the generator's classification term (`generator_weight=0.1`), or use a model with "
+            "another head.",
+        )
     else:
-        advice = sentence("Train with", [trained.another_head]) or LONGER
-        yield Finding("samples avoid rare cases", said, advice, grave=False)
+        yield Finding("samples avoid rare cases", said, "Train longer; for a GAN, try another head.", grave=False)
 
 
 def _players(evidence: Evidence) -> Iterator[Finding]:
-    trained = evidence.trained
     for text in evidence.complaints:
-        overpowered = "overpowers" in text
-        fault, _, own = text.partition("; try ")
-        advice = trained.against_an_overpowering_critic if overpowered else trained.against_paid_clarity
-        yield Finding(
-            "critic overpowering" if overpowered else "classifier collapse",
-            f"{fault[0].upper()}{fault[1:].rstrip('.')}.",
-            advice if trained.adversarial else f"Try {own or 'training again'}".rstrip(".") + ".",
-        )
-
-
-def _crowding(evidence: Evidence) -> Iterator[Finding]:
-    """Numbers that a stretched range leaves no room for."""
-    for text in evidence.crowding:
-        said, _, advice = text.rpartition(". ")
-        yield Finding("crowded numbers", f"{said}.", advice)
+        name = "critic overpowering" if "overpowers" in text else "classifier collapse"
+        fault, _, advice = text.partition("; try ")
+        yield Finding(name, f"{fault[0].upper()}{fault[1:]}.", f"Try {advice or 'training again'}".rstrip(".") + ".")
 
 
 def _losses(evidence: Evidence) -> Iterator[Finding]:
     """Whether the validation loss was still falling when training ended, or had long been rising."""
     series = [float(e["validation/loss"]) for e in evidence.log if "validation/loss" in e]
-    series = [loss for loss in series if math.isfinite(loss)]
     series = series if len(series) >= MIN_LOOKS else []
     gained = max(series[0] - min(series), 1e-12) if series else 0.0
     if series and series[-1] > min(series) + MAX_RISE * gained:
@@ -95,7 +79,7 @@ def _losses(evidence: Evidence) -> Iterator[Finding]:
         else:
             said = f"after seeing each training example {evidence.epochs:.1f} times"
         if falling or evidence.epochs < MIN_EPOCHS:
-            yield Finding("under-training", f"{poor}, {said}.", LONGER)
+            yield Finding("under-training", f"{poor}, {said}.", "Train longer (twice the `seconds` or `images`).")
 
 
 def _poor(evidence: Evidence) -> str:
@@ -104,18 +88,7 @@ def _poor(evidence: Evidence) -> str:
     if obedience and obedience.joint.value < MIN_OBEYED * obedience.joint_real.value:
         return f"Only {percent(obedience.joint.value)} of samples are as asked"
     made, floor = (fidelity.overall.frechet.value, fidelity.floor.frechet.value) if fidelity else (0.0, 0.0)
-    far = math.inf > made > MAX_FRECHET * floor > 0
-    return f"The Fréchet distance is {made / floor:.0f} times that of real data" if far else ""
+    return f"The Fréchet distance is {made / floor:.0f} times that of real data" if made > MAX_FRECHET * floor else ""
 
 
-def _disobeyed(evidence: Evidence) -> Iterator[Finding]:
-    """Requests that are not obeyed, where nothing else explains it."""
-    obedience = OBEDIENCE.of(evidence.results)
-    said = verdict(obedience) if obedience else OBEYED
-    if obedience and said not in (OBEYED, UNKNOWN):
-        least = worst(obedience) if comparable(obedience) else None
-        which = f"; the least obeyed attribute is {least.name}" if least and len(obedience.attributes) > 1 else ""
-        yield Finding("missed requests", f"{said}{which}.", evidence.trained.against_an_idle_condition)
-
-
-LOOKS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (_boundaries, _players, _losses, _crowding)
+LOOKS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (_boundaries, _players, _losses)

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from condgen.evaluation.remedies import TrainedAs
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -26,8 +24,7 @@ class Evidence:
 
     results:    of every metric, by its name. log: entries of the run's log.
     complaints: what the model says of its players. guidance: the largest weight in use.
-    epochs:     how often training saw each example. trained: the family and its arguments.
-    crowding:   sentences on attributes whose values can hardly be told apart, the last of each says what to do.
+    epochs:     how often training saw each example. model: arguments of the model.
     """
 
     results: Mapping[str, Any]
@@ -35,10 +32,4 @@ class Evidence:
     complaints: Sequence[str] = ()
     guidance: float = 1.0
     epochs: float = float("inf")
-    trained: TrainedAs = field(default_factory=TrainedAs)
-    crowding: Sequence[str] = ()
-
-    @property
-    def over_guided(self) -> bool:
-        """Whether samples are guided, so that less guidance may help."""
-        return self.guidance > 1 and self.trained.guided
+    model: Mapping[str, Any] = field(default_factory=dict)

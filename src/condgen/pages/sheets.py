@@ -88,7 +88,7 @@ def worst_mistakes(made: Dataset, read: Reading) -> Sheet:
 
 def missed_by(read: Reading, told: Condition, name: str) -> Bool[Tensor, " n"]:
     """Where an attribute is not as asked; a number, where it is off by more than twice what the judge usually is."""
-    return read.misread(name, told.values[name]) & told.given(name)
+    return (read.errors_of(name, told.values[name]) > 2 * read.errors.get(name, 0.0)) & told.given(name)
 
 
 def _mistake(asked: Mapping[str, str | None], seen: Mapping[str, str | None], missed: list[bool]) -> str:

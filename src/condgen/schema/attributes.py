@@ -276,7 +276,7 @@ class Attribute(BaseModel):
     def crowding(self, codes: Codes, counts: Float[Tensor, " batch"]) -> str:
         """A sentence on values that the encoding can hardly tell apart; empty where there are none.
 
-        The last sentence says what to do. counts: how often each code occurs.
+        counts: how often each code occurs.
         """
         return ""
 

@@ -55,12 +55,8 @@ class Density(ABC):
         """The most likely codes by a reading."""
 
     def spread(self, scale: float) -> float | None:
-        """The standard deviation of a reading's `distance` from the code; None for named values."""
+        """The standard deviation of a reading's error, in the unit of `Attribute.error`; None for named values."""
         return None
-
-    @abstractmethod
-    def distance(self, reading: Reading, codes: Codes) -> Float[Tensor, " batch"]:
-        """How far a reading is from the code, on the scale where its spread is the same everywhere."""
 
     @abstractmethod
     def log_likelihood(self, reading: Reading, codes: Codes, spread: float | None) -> Float[Tensor, " batch"]:
@@ -115,10 +111,6 @@ class ChoiceDensity(Density):
         """The most likely value."""
         return reading.argmax(1).float()
 
-    def distance(self, reading: Reading, codes: Codes) -> Float[Tensor, " batch"]:
-        """0 if the value is the most likely one, else 1."""
-        return (self.read(reading) != codes.round()).float()
-
     def log_likelihood(self, reading: Reading, codes: Codes, spread: float | None) -> Float[Tensor, " batch"]:
         """The value's log-probability."""
         return reading.gather(1, codes.round().long()[:, None])[:, 0]
@@ -131,8 +123,7 @@ class GaussianDensity(Density):
     """An isotropic Gaussian around the plain encoding, one per origin where there are origins.
 
     encode, decode: from codes to the plain encoding [batch, width], and back.
-    limit: within [−limit, limit] lies what can be meant. unit: of an encoding's error, in that of `distance`: the
-           unit of `Attribute.error`, or of the logarithm on a logarithmic scale, where no other error is constant.
+    limit: within [−limit, limit] lies what can be meant. unit: of an encoding's error, in that of `Attribute.error`.
     """
 
     def __init__(
@@ -186,14 +177,8 @@ class GaussianDensity(Density):
         """The standard deviation of the error."""
         return scale * self.unit
 
-    def distance(self, reading: Reading, codes: Codes) -> Float[Tensor, " batch"]:
-        """The root mean square difference of the plain encodings, in `unit`."""
-        return self._apart(reading, codes).square().mean(1).sqrt()
-
-    def _apart(self, reading: Reading, codes: Codes) -> Float[Tensor, "batch width"]:
-        return self.unit * (self.encode(self.read(reading)) - self.encode(codes))
-
     def log_likelihood(self, reading: Reading, codes: Codes, spread: float | None) -> Float[Tensor, " batch"]:
         """The density of a Gaussian around the code that is read, per unit of error."""
         assert spread is not None
-        return -(0.5 * (self._apart(reading, codes) / spread).square() + math.log(spread) + 0.5 * LOG_2PI).sum(1)
+        apart = self.unit * (self.encode(self.read(reading)) - self.encode(codes))
+        return -(0.5 * (apart / spread).square() + math.log(spread) + 0.5 * LOG_2PI).sum(1)

@@ -3,7 +3,6 @@
 Of shares in closed form, of smooth functions of samples by their derivative, of anything else by bootstrap.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,14 +21,7 @@ class Estimate:
     low: float
     high: float
 
-    @property
-    def known(self) -> bool:
-        """Whether there was anything to estimate it from."""
-        return math.isfinite(self.value)
-
     def __str__(self) -> str:
-        if not self.known:
-            return "nothing known"
         return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
 
 

@@ -6,7 +6,6 @@ everything is measured within each condition too. The features are usually those
 an FID.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,7 +26,6 @@ from condgen.evaluation.metrics.distances import Distances, Features, check_fini
 from condgen.evaluation.metrics.memorisation import MAX_TWINS, MEMORISATION, Memorisation, copied
 from condgen.evaluation.metrics.metric import Measurement, Metric
 from condgen.evaluation.metrics.obedience import OBEDIENCE, clearer
-from condgen.evaluation.remedies import less_guidance
 from condgen.runs.samples import Samples
 from condgen.schema import Condition, Schema
 from condgen.units import percent
@@ -368,38 +366,26 @@ def _recalls(f: Fidelity) -> bool:
 def _misses(w: Within) -> bool:
     """Whether samples of a condition are real but leave out a part of it."""
     precise = w.made.precision.value >= 0.8 * w.floor.precision.value
-    known = w.made.coverage.known and w.floor.coverage.known
-    return known and precise and w.made.coverage.high < MIN_COVERAGE * w.floor.coverage.value
+    return precise and w.made.coverage.high < MIN_COVERAGE * w.floor.coverage.value
 
 
 def narrower(f: Fidelity) -> bool:
     """Whether samples cover clearly less of the real data than other real data does."""
-    known = f.overall.recall.known and f.floor.recall.known
-    return known and f.overall.recall.high < MIN_RECALL * f.floor.recall.value
+    return f.overall.recall.high < MIN_RECALL * f.floor.recall.value
 
 
 def _as_collapsed(f: Fidelity, evidence: Evidence) -> Finding:
-    twins = _twins(MEMORISATION.of(evidence.results))
+    m = MEMORISATION.of(evidence.results)
+    twins = m and f", and {percent(m.duplicates.value)} have a twin (real data: {percent(m.duplicates_real.value)})"
     return Finding(
         "mode collapse",
-        f"Samples {_differ(f)}{twins}.",
+        f"Samples of one condition differ {f.overall.diversity:.2f} times as much as real data{twins or ''}.",
         _against_collapse(evidence),
     )
 
 
-def _twins(m: Memorisation | None) -> str:
-    if m is None or not (m.duplicates.known and m.duplicates_real.known):
-        return ""
-    return f", and {percent(m.duplicates.value)} have a twin (real data: {percent(m.duplicates_real.value)})"
-
-
-def _differ(f: Fidelity) -> str:
-    known, often = math.isfinite(f.overall.diversity), f"{f.overall.diversity:.2f} times as much as real data"
-    return f"of one condition differ {often}" if known else "are too alike"
-
-
 def _as_dropped_mode(f: Fidelity, missing: Sequence[Within], evidence: Evidence) -> Finding:
-    worst = min(missing, key=lambda w: w.made.coverage.value / max(w.floor.coverage.value, 1e-9))
+    worst = min(missing, key=lambda w: w.made.coverage.value / w.floor.coverage.value)
     return Finding(
         "dropped mode",
         f"{len(missing)} of {len(f.within)} conditions lack a part of their real data; most of all {worst.condition}, "
@@ -411,6 +397,10 @@ def _as_dropped_mode(f: Fidelity, missing: Sequence[Within], evidence: Evidence)
 
 
 def _against_collapse(evidence: Evidence) -> str:
-    if evidence.over_guided:
-        return f"Sample with less guidance ({less_guidance(evidence.guidance)})."
-    return evidence.trained.against_alike_samples
+    if evidence.guidance > 1:
+        return f"Sample with less guidance (`guidance={1 + (evidence.guidance - 1) / 2:g}`)."
+    if any(str(key).startswith("critic/") for entry in evidence.log for key in entry):
+        return "Train with augmentation (`augment='translation'`) and a stronger penalty (`r1=1`)."
+    if evidence.model.get("prior") not in (None, "flow"):
+        return "Train with an expressive prior (`prior='flow', embedding=64`)."
+    return "Train longer (twice the `seconds` or `images`)."

@@ -3,7 +3,6 @@
 Everything is said by a judge whose own skill on held-out real data stands beside it.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -43,7 +42,6 @@ from condgen.schema import Attribute, Condition, LabelDistribution
 
 TOLERATED = 0.9  # share of the judge's errors on real data that a continuous attribute may make and count as obeyed
 MAX_CLARITY = 1.2  # times the log-odds of real data, from which on samples are clearer than life
-MIN_CLEARER = 0.5  # nats by which they are clearer at the least
 MAX_HELD_OUT = 2_000  # samples of combinations that were held out
 MAX_UNSEEN = 1_000  # samples of combinations that the training data does not have
 
@@ -80,8 +78,7 @@ class Obedience:
     def summary(self) -> str:
         """All of it in one readable line."""
         parts = ", ".join(f"{a.name} {a.shown(a.asked.value)}" for a in self.attributes)
-        joint, real = (_share(each.value) for each in (self.joint, self.joint_real))
-        return f"all at once: {joint} as asked ({parts}); the judge: {real}"
+        return f"all at once: {self.joint.value:.2%} as asked ({parts}); the judge: {self.joint_real.value:.2%}"
 
 
 def obedience(
@@ -181,9 +178,9 @@ class ObedienceMetric(Metric[Obedience]):
         pairs = list(swapped([a.name for a in judged], result.leakage)) if result.leakage else []
         yield from (as_swapped(*pair) for pair in pairs)
         named = {name for pair in pairs for name in pair}
-        yield from (finding for a in judged if a.name not in named for finding in findings_of(a, evidence.trained))
+        yield from (finding for a in judged if a.name not in named for finding in findings_of(a))
         if result.leakage:
-            yield from leaks(result.leakage, [a.name for a in judged if not ignored(a)], evidence)
+            yield from leaks(result.leakage, [a.name for a in judged if not ignored(a)])
 
     def columns(self, result: Obedience, results: Mapping[str, Any]) -> Values:
         """All attributes at once, and each beside real data."""
@@ -201,18 +198,10 @@ class ObedienceMetric(Metric[Obedience]):
 OBEDIENCE = ObedienceMetric()
 
 
-def _share(value: float) -> str:
-    return "nothing known" if math.isnan(value) else f"{round(value, 4) + 0.0:.2%}"
-
-
 def clearer(found: Obedience | None) -> AttributeObedience | None:
     """The first attribute that samples show more clearly than real data does."""
     for a in found.attributes if found else ():
-        if a.confidence is None or a.real_confidence is None or not math.isfinite(a.confidence):
-            continue
-        if a.real_confidence > 0 and a.confidence > max(
-            MAX_CLARITY * a.real_confidence, a.real_confidence + MIN_CLEARER
-        ):
+        if a.confidence is not None and a.real_confidence and a.confidence > MAX_CLARITY * a.real_confidence:
             return a
     return None
 
