@@ -1,0 +1,156 @@
+"""Recommendations: the model, settings, size and number of images that suit data, from its shape and number.
+
+The rules put together the parts of which the presets are made; docs/results.md says what these reach.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from time import perf_counter
+from typing import Any
+
+from condgen.errors import unknown
+from condgen.models.registry import FAMILIES, build
+from condgen.parameters import keyword_arguments, used, validated
+from condgen.presets import (
+    FEW_VECTORS,
+    NARROW,
+    PHOTOGRAPHS_GAN,
+    SMALL_PICTURES,
+    SMALL_PICTURES_FLOW,
+    VECTORS,
+    WIDE,
+    Recipe,
+)
+from condgen.schema import Condition, Schema
+from condgen.training import TrainingConfig
+from condgen.training.pace import images_per_second
+from condgen.units import approximately
+
+SMALL, WIDE_FROM = 32, 24  # pixels: the largest side of a small picture, the smallest that a wide network pays for
+SIDE = 64  # pixels to which larger pictures are brought
+FEW, MANY = 500, 10_000  # rows below which a flow is small, pictures from which a network is wide
+HALF = 0.5  # the share of rows with a label below which a model must learn from the others too
+FAMILIES_USED = ("flow", "gan", "projection")
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What to train on some data, and why.
+
+    arguments: of the model's builder and of TrainingConfig. shape: of the observations to train on. size: the side to
+    bring pictures to; None where they stay as they are. seconds: to expect on this machine; None unless measured.
+    """
+
+    model: str
+    arguments: Mapping[str, Any]
+    shape: tuple[int, ...]
+    size: int | None
+    images: int
+    reason: str
+    seconds: float | None = None
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recommendation as a recipe like those of the presets."""
+        return {"model": self.model, **self.arguments, "images": self.images}
+
+    @property
+    def sentence(self) -> str:
+        """What is recommended, for people, in one line."""
+        time = f", {approximately(self.seconds)} on this machine" if self.seconds is not None else ""
+        return self.lasting(f"{self.images:,} {'images' if len(self.shape) == 3 else 'rows'} to see{time}")
+
+    def lasting(self, how_long: str) -> str:
+        """The same, as long as a person asked for."""
+        at = f" at {self.shape[2]}×{self.shape[1]}" if len(self.shape) == 3 else ""
+        return f"{self.model}{at}, {how_long}. {self.reason}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return asdict(self) | {"shape": list(self.shape)}
+
+
+def recommend(shape: tuple[int, ...], examples: int, schema: Schema, labelled: float = 1.0) -> Recommendation:
+    """What to train on data of this shape, (channel, height, width) or (dimension,).
+
+    examples: for training. labelled: the share of them with a label of any attribute.
+    """
+    if len(shape) == 1:
+        recipe, images, reason = _vectors(examples, bool(len(schema)))
+    elif max(shape[1:]) <= SMALL:
+        recipe, images, reason = _small_pictures(shape, examples, bool(len(schema)) and labelled < HALF)
+    else:
+        recipe, images, reason = _photographs(shape, examples, schema)
+    if recipe["model"] == "projection" and not len(schema):
+        recipe |= {"model": "gan"}
+    size = SIDE if len(shape) == 3 and max(shape[1:]) > SIDE else None
+    brought = (shape[0], size, size) if size else shape
+    model, arguments = recipe["model"], _counting(recipe, schema, brought)
+    return Recommendation(model, arguments, brought, size, images, reason)
+
+
+def _vectors(examples: int, labelled: bool) -> tuple[Recipe, int, str]:
+    images = _within(200 * examples, 30_000, 3_000_000)
+    if not labelled:
+        sizes = FEW_VECTORS if examples < FEW else VECTORS
+        recipe = SMALL_PICTURES | {key: sizes[key] for key in ("channels", "depth", "previews")}
+        return recipe, images, "There is nothing to ask for, so adversaries do; with attributes it would be a flow."
+    if examples < FEW:
+        return FEW_VECTORS, images, "A flow learns vectors best; of few rows a small one, briefly, or it repeats them."
+    return VECTORS, images, "A flow learns the distribution of vectors best."
+
+
+def _small_pictures(shape: tuple[int, ...], examples: int, hardly_labelled: bool) -> tuple[Recipe, int, str]:
+    images = _within(150 * examples, 200_000, 640_000)
+    if hardly_labelled:
+        return SMALL_PICTURES_FLOW, images, "Most examples have no label, and a flow learns from these too."
+    wide = max(shape[1:]) >= WIDE_FROM and examples >= MANY
+    return SMALL_PICTURES | (WIDE if wide else NARROW), images, "Adversaries come nearest to real small pictures."
+
+
+def _photographs(shape: tuple[int, ...], examples: int, schema: Schema) -> tuple[Recipe, int, str]:
+    """Adversaries; colour pictures are mirrored, unless an attribute says that this would change it."""
+    mirrored = shape[0] == 3 and not any("flip" in a.unsafe for a in schema)
+    so = ", mirrored at random" if mirrored else ""
+    reason = f"Adversaries come nearest to real photographs{so}; to edit pictures, take a preset with a CVAE."
+    return PHOTOGRAPHS_GAN | {"flip": mirrored}, _within(200 * examples, 50_000, 250_000), reason
+
+
+def _within(images: int, least: int, most: int) -> int:
+    """A number of images to two digits, within bounds."""
+    return min(max(int(float(f"{images:.2g}")), least), most)
+
+
+def _counting(recipe: Recipe, schema: Schema, shape: tuple[int, ...]) -> dict[str, Any]:
+    """The arguments of a recipe that its family has, and that change something on such data."""
+    builder = FAMILIES[recipe["model"]].builder
+    of_model = {k: v for k, v in recipe.items() if k in keyword_arguments(builder)}
+    of_training = {k: v for k, v in recipe.items() if k in keyword_arguments(TrainingConfig)}
+    counts = used(builder, of_model, (schema, shape), strict=False).keys()
+    return {k: v for k, v in of_model.items() if k in counts} | of_training
+
+
+def check_settings(arguments: Mapping[str, Any]) -> None:
+    """Raise RequestError for a setting that no recommended model has, or a wrong one of training.
+
+    What else can be wrong depends on the model, and so on the data.
+    """
+    of_training = keyword_arguments(TrainingConfig)
+    known = dict.fromkeys([k for name in FAMILIES_USED for k in keyword_arguments(FAMILIES[name].builder)])
+    for name in arguments:
+        if name not in known and name not in of_training:
+            raise unknown("setting of the recommended models", name, [*known, *of_training])
+    TrainingConfig(**validated(TrainingConfig, {k: v for k, v in arguments.items() if k in of_training}))
+
+
+def timed(
+    advised: Recommendation, schema: Schema, condition: Condition, clock: Callable[[], float] = perf_counter
+) -> Recommendation:
+    """The recommendation with the time to expect, from a few steps of training on noise.
+
+    condition: of some examples; clock: tells the seconds.
+    """
+    settings = TrainingConfig(**{k: v for k, v in advised.recipe.items() if k in keyword_arguments(TrainingConfig)})
+    of_model = {k: v for k, v in advised.arguments.items() if k not in keyword_arguments(TrainingConfig)}
+    model = build(advised.model, schema, advised.shape, **of_model)
+    return replace(advised, seconds=advised.images / images_per_second(model, condition, settings, clock))
