@@ -1,4 +1,4 @@
-"""Times, counts and shares as people write them: 90s, 10m, 1.5h; about 12 minutes; 500k, 2M; 98.4 %."""
+"""Times, counts and shares as people write them: 90s, 10m, 1.5h; 500k, 2M; 98.4 %."""
 
 import math
 import re
@@ -19,14 +19,6 @@ def parse_count(text: str) -> int:
     """The number in a text such as 20000, 500k, 2M. Raises RequestError."""
     match = re.fullmatch(r"([\d._]+)\s*([kmg]?)", text.strip().casefold())
     return round(_number(text, match, _COUNTS, "a number such as 20000, 500k or 2M"))
-
-
-def approximately(seconds: float) -> str:
-    """A time that is not known exactly, in words: about 12 minutes."""
-    for unit, length in (("hours", 3600.0), ("minutes", 60.0)):
-        if seconds >= 1.5 * length:
-            return f"about {seconds / length:.2g} {unit}"
-    return f"about {max(round(seconds), 1)} seconds"
 
 
 def percent(share: int | float, digits: int = 1) -> str:

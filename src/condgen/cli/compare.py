@@ -29,6 +29,7 @@ from condgen.cli.options import (
     say,
 )
 from condgen.cli.spelling import spell
+from condgen.models.registry import DEFAULT, FAMILIES
 
 if TYPE_CHECKING:
     from condgen.data import Splits
@@ -49,7 +50,7 @@ def compare(
             help="Folder for the table and the page (and the runs, of DATA).",
         ),
     ] = None,
-    models: Annotated[str | None, typer.Option(help="To train on DATA: cvae,projection.")] = None,
+    models: Annotated[str | None, typer.Option(help=f"To train on DATA: {DEFAULT},{FAMILIES.names[-1]}.")] = None,
     mechanisms: Annotated[str | None, typer.Option(help="With each of these: concat,film,norm,modulate.")] = None,
     priors: Annotated[str | None, typer.Option(help="And each of these: standard,gaussian,flow.")] = None,
     seeds: Annotated[int, typer.Option(help="Number of seeds, from 0.")] = 3,

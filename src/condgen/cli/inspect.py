@@ -52,22 +52,17 @@ def inspect(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show what condgen understands of DATA: attributes, counts, balance, problems, what to train and its time."""
+    """Show what condgen understands of DATA: attributes, counts, balance, problems, and what to do."""
     from condgen.inspection import inspect as look
     from condgen.inspection.labels import check_inspected
     from condgen.pages.inspection_files import as_json as written
     from condgen.pages.inspection_files import save
-    from condgen.recommendation import timed
     from condgen.schema import Schema
 
     chosen = [name.strip() for name in attributes.split(",")] if attributes else None
     given = Schema.load(schema) if schema else None
     found = look(data, attributes=chosen, size=size, schema=given, data_dir=data_dir, resize=resize, schema_file=schema)
     found = replace(found, problems=tuple(map(spell, found.problems)), advice=tuple(map(spell, found.advice)))
-    if found.recommendation:
-        found = replace(
-            found, recommendation=timed(found.recommendation, found.schema, found.material.rows.train.condition)
-        )
     checks = check_inspected(found, progress()) if labels else ()
     kept = save(found, checks, out) if out else []
     if as_json:
@@ -100,8 +95,7 @@ def _show(found: "Inspection", checks: "tuple[LabelCheck, ...]") -> None:
     notes = [note for note in found.notes if not any(f"'{name}'" in note for name in left_out)]
     _show_list(console, "Notes", notes)
     _show_list(console, "What is wrong", [*found.problems, *sentences(checks)])
-    recommended = [f"Recommended: {found.recommendation.sentence}"] if found.recommendation else []
-    _show_list(console, "What to do", [*found.advice[:1], *recommended, *found.advice[1:]])
+    _show_list(console, "What to do", found.advice)
 
 
 def _show_list(console: "Console", title: str, lines: Sequence[str]) -> None:

@@ -29,7 +29,7 @@ from condgen.cli.options import (
     say,
     streaming,
 )
-from condgen.models.registry import FAMILIES
+from condgen.models.registry import DEFAULT, FAMILIES
 
 if TYPE_CHECKING:
     from condgen.runs.run import Run
@@ -38,15 +38,12 @@ if TYPE_CHECKING:
 def train(
     data: Data,
     out: Out,
-    model: Annotated[
-        str | None,
-        typer.Option(help=f"{', '.join(FAMILIES.names)}. What suits DATA unless given, as `condgen inspect` says."),
-    ] = None,
+    model: Annotated[str | None, typer.Option(help=f"{', '.join(FAMILIES.names)}; default {DEFAULT}.")] = None,
     mechanism: Annotated[
         str | None, typer.Option(help="How the condition enters a layer; see `condgen settings`. Default film.")
     ] = None,
     prior: Annotated[
-        str | None, typer.Option(help="Where a CVAE draws its latents from; see `condgen settings`. Default standard.")
+        str | None, typer.Option(help="Where latents are drawn from; see `condgen settings`. Default standard.")
     ] = None,
     preset: Annotated[str | None, typer.Option(help="A named recipe; see `condgen presets`.")] = None,
     budget: Annotated[str | None, typer.Option(help="How long to train: 90s, 10m, 1h.")] = None,
@@ -69,20 +66,14 @@ def train(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting of `condgen settings MODEL`.")
     ] = None,
 ) -> None:
-    """Train a model on DATA. Ctrl-C saves first; `condgen resume` goes on from there.
-
-    Without --model and --preset it is the model that `condgen inspect` recommends, for as long as it does unless
-    --budget or --images says otherwise. With --model, it is that one with its defaults, for five minutes.
-    """
-    from condgen.recommendation import check_settings
-    from condgen.runs.train import recommended, split_arguments
+    """Train a model on DATA. Ctrl-C saves first; `condgen resume` goes on from there."""
+    from condgen.runs.train import split_arguments
     from condgen.runs.train import train as train_run
 
     options = {"model": model, "mechanism": mechanism, "prior": prior, "seed": seed}
     arguments = _recipe(preset, budget, images, options | parse_settings(settings or []))
-    name = arguments.pop("model", None)
-    # Before the data is loaded: a wrong option should not cost minutes.
-    split_arguments(name, arguments) if name else check_settings(arguments)
+    name = arguments.pop("model")
+    split_arguments(name, arguments)  # before the data is loaded: a wrong option should not cost minutes
     how: dict[str, Any] = {
         "data_dir": data_dir,
         "resize": resize,
@@ -92,8 +83,6 @@ def train(
         "streaming": streaming(stream, buffer, sample),
     }
     splits = load_data(data, attributes, size, schema, **how)
-    if name is None and size is None and (side := recommended(splits).size):
-        splits = load_data(data, attributes, side, schema, **how)
     kind = "sampled" if stream else "training"
     say(f"{len(splits.train):,} {kind} examples of shape {splits.shape}, attributes: {', '.join(splits.schema.names)}")
     run = train_run(name, splits, out, progress=progress(), **arguments)
@@ -102,10 +91,7 @@ def train(
 
 
 def _recipe(preset: str | None, budget: str | None, images: str | None, options: dict[str, Any]) -> dict[str, Any]:
-    """What to train, and how: a preset's entries, a model's for five minutes, or neither: what is recommended.
-
-    The options that are given take the place of these.
-    """
+    """What to train, and how: a preset's entries, or five minutes, with the options that are given in their place."""
     from condgen.errors import RequestError
     from condgen.presets import preset as recipe
     from condgen.runs.train import overridden
@@ -116,9 +102,7 @@ def _recipe(preset: str | None, budget: str | None, images: str | None, options:
     given |= {"images": parse_count(images)} if images else {}
     if {"seconds", "images"} <= given.keys():
         raise RequestError("Give a time (--budget) or a number of images (--images), not both.")
-    if not preset and "model" not in given:
-        return given
-    start: dict[str, Any] = recipe(preset) if preset else {"seconds": 300.0}
+    start: dict[str, Any] = recipe(preset) if preset else {"model": DEFAULT, "seconds": 300.0}
     arguments, idle = overridden(start, given)
     if idle:
         say(f"Note: left out of the preset, since other options leave nothing for it to do: {', '.join(idle)}.")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from condgen.data.dataset import Dataset, Splits
+from condgen.data.dataset import Splits
 from condgen.data.storage.images import Fit, too_small
 from condgen.inspection.advice import advice, options, problems, unusable
 from condgen.inspection.association import Association, CoOccurrence, Pair, co_occurrence
@@ -18,7 +18,6 @@ from condgen.inspection.balance import Balance, balances
 from condgen.inspection.columns import Column, describe_columns
 from condgen.inspection.material import Header, Material, material, shape_of
 from condgen.inspection.scan import Duplicates, Scan, Unreadable, scan
-from condgen.recommendation import Recommendation, recommend
 from condgen.schema import Schema
 
 __all__ = [
@@ -45,7 +44,6 @@ class Inspection:
     """Everything `condgen inspect` shows. Counts are of the training part; duplicates are looked for everywhere.
 
     shape: of an observation in training. problems: what is wrong; advice: what to do; the most useful first.
-    recommendation: what to train; None where nothing can be read.
     """
 
     material: Material
@@ -57,7 +55,6 @@ class Inspection:
     problems: tuple[str, ...]
     advice: tuple[str, ...]
     notes: tuple[str, ...]
-    recommendation: Recommendation | None
 
     @property
     def schema(self) -> Schema:
@@ -85,7 +82,6 @@ class Inspection:
             "problems": list(self.problems),
             "advice": list(self.advice),
             "notes": list(self.notes),
-            "recommendation": self.recommendation and self.recommendation.as_dict(),
             "schema": self.schema.model_dump(mode="json"),
         }
 
@@ -116,10 +112,7 @@ def inspect(
     together = co_occurrence(train.condition)
     doubtful = {c.name for c in columns if c.suspicious}
     share = unusable(seen, sum(small.values()))
-    advised = recommend(shape, len(train), found.schema, _labelled(train)) if all(shape) and len(train) else None
     needed = options(shape, bool(resized) or size is not None, resize, schema_file, data_dir, share)
-    if advised and advised.size and size is None:
-        needed |= {"size": advised.size}
     fit = [b for b in balance if b.name not in doubtful]
     return Inspection(
         material=found,
@@ -131,12 +124,7 @@ def inspect(
         problems=tuple(problems(balance, columns, seen, len(train), found.separate, small, shape)),
         advice=tuple(advice(found.source, needed, fit, together, attributes, len(balance), share)),
         notes=(*found.notes, *resized),
-        recommendation=advised,
     )
-
-
-def _labelled(part: Dataset) -> float:
-    return float(part.labelled.float().mean())
 
 
 def _small(seen: Scan, shape: tuple[int, ...], resize: str) -> Counter[tuple[int, int]]:

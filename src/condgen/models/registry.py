@@ -83,6 +83,9 @@ FAMILIES: Registry[Family] = Registry(
 )
 
 
+DEFAULT = "cvae"  # what is trained unless a person chooses
+
+
 def build(name: str, schema: "Schema", shape: tuple[int, ...], **arguments: Any) -> "Model":
     """A new model by name, for observations of this shape and attributes of this schema.
 

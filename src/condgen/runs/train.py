@@ -17,7 +17,6 @@ from condgen.models.protocols import Discovers, LearnsFromTeacher
 from condgen.models.registry import that_can
 from condgen.parameters import Described, described, keyword_arguments, used, validated
 from condgen.progress import Progress, shown
-from condgen.recommendation import Recommendation, recommend, timed
 from condgen.runs.data import is_the_same, load_again
 from condgen.runs.opening import explain_mismatch, rebuild
 from condgen.runs.run import Run
@@ -28,7 +27,7 @@ from condgen.training.preview import Preview
 
 
 def train(
-    model: str | None,
+    model: str,
     data: object,
     out: str | Path,
     *,
@@ -37,7 +36,6 @@ def train(
 ) -> Run:
     """Train a new model, by name, into a new folder and open the result.
 
-    model:     None for what is recommended for the data, with the arguments in place of those recommended.
     data:      what `load` returns, or anything that it takes.
     progress:  shown to a person unless given; `condgen.progress.SILENT` shows nothing.
     arguments: of the model's builder (`mechanism`, `latent`, …) and fields of Training (`images`, `seconds`, …).
@@ -46,36 +44,8 @@ def train(
     training diverges.
     """
     progress = progress or shown()
-    if model is not None:
-        splits = data if isinstance(data, Splits) else load(data, progress=progress)
-        return _trained_into(model, splits, out, arguments, {}, progress)
-    splits, advised = with_recommendation(data, progress)
-    whole, _ = overridden(advised.recipe, arguments)
-    progress.note(_said(advised, splits, arguments))
-    return _trained_into(whole.pop("model"), splits, out, whole, {}, progress)
-
-
-def recommended(data: Splits) -> Recommendation:
-    """The recommendation for data that is loaded."""
-    return recommend(data.shape, len(data.train), data.schema, float(data.train.labelled.float().mean()))
-
-
-def with_recommendation(data: object, progress: Progress) -> tuple[Splits, Recommendation]:
-    """Data and the recommendation for it; brought to the size recommended, unless it was loaded before."""
     splits = data if isinstance(data, Splits) else load(data, progress=progress)
-    advised = recommended(splits)
-    if advised.size is not None and splits is not data:
-        splits = load(data, size=advised.size, progress=progress)
-    return splits, replace(advised, shape=splits.shape)
-
-
-def _said(advised: Recommendation, data: Splits, arguments: Mapping[str, Any]) -> str:
-    """The recommendation in a line, with the time to expect unless a person has said how long to train."""
-    if {"images", "seconds"} & arguments.keys():
-        return f"Recommended for this data: {advised.lasting('for as long as asked')}"
-    if len(data.train):
-        advised = timed(advised, data.schema, data.train.condition)
-    return f"Recommended for this data: {advised.sentence}"
+    return _trained_into(model, splits, out, arguments, {}, progress)
 
 
 def _trained_into(

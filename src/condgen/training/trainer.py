@@ -5,7 +5,7 @@ uninterrupted one bit for bit on the same machine.
 """
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
@@ -134,10 +134,10 @@ class Trainer:
         losses = Losses(s.lr, self.folder)
         started = saved = time.monotonic()
         begun = info.images
-        for x, condition in self.batches():
+        for x, condition in self._batches():
             if info.total is not None and info.images >= info.total:
                 break
-            losses.add(self.step(x, condition))
+            losses.add(self._step(x, condition))
             info.images += s.batch
             now, stop = time.monotonic(), self.signals.received  # a signal from here on waits for the next step
             look_due = self._look_due()
@@ -178,7 +178,7 @@ class Trainer:
         every = info.total / s.previews
         return info.images // every > (info.images - s.batch) // every
 
-    def batches(self) -> Generator[tuple[Float[Tensor, "batch ..."], Condition], None, None]:
+    def _batches(self) -> Iterator[tuple[Float[Tensor, "batch ..."], Condition]]:
         """Batches from where the run stands, for this process, on its device, with free attributes filled in."""
         s, accelerator = self.settings, self.accelerator
         mine = slice(accelerator.process_index, None, accelerator.num_processes)
@@ -192,7 +192,7 @@ class Trainer:
             images += s.batch
             yield x, condition.to(accelerator.device)
 
-    def step(self, x: Float[Tensor, "batch ..."], condition: Condition) -> dict[str, Tensor]:
+    def _step(self, x: Float[Tensor, "batch ..."], condition: Condition) -> dict[str, Tensor]:
         """One update of every player; their loss terms and gradient norms."""
         s, images = self.settings, self.info.images
         torch.manual_seed(step_seed(s.seed, images, self.accelerator.process_index))
