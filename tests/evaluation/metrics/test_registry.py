@@ -73,7 +73,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def data(monkeypatch: pytest.MonkeyPatch) -> Splits:
     """Points, and a judge who was not trained."""
-    monkeypatch.setattr("condgen.evaluation.measure.judge_for", lambda data: Judge(data.schema, data.shape))
+    monkeypatch.setattr("condgen.evaluation.measure.judge_for", lambda data, progress: Judge(data.schema, data.shape))
     return liars.world(n=2_000)
 
 

@@ -188,5 +188,7 @@ def infogan(
 
 INFOGAN = entry(
     infogan,
-    practice=replace(PRACTICE, arguments={"values": 4, "continuous": 1, "info_weight": 1.0, "continuous_weight": 1.0}),
+    practice=replace(
+        PRACTICE, steps=400, arguments={"values": 4, "continuous": 1, "info_weight": 1.0, "continuous_weight": 1.0}
+    ),
 )
