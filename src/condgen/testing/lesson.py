@@ -19,6 +19,7 @@ EXAMPLES = 512
 SMALL = {"channels": 16, "latent": 4, "depth": 1}  # where a family has these settings
 
 
+@torch.enable_grad()  # a check may ask for samples first, and these train the model
 def train(
     model: Model,
     x: Tensor,
