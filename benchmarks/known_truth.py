@@ -75,7 +75,7 @@ def guidance(folder: Path, seed: int, n: int = 5000) -> Cell:
     for scale in SCALES:
         how = Guidance(scale)
         made = model.sample(condition, Rng(range(n)), guidance=how, sampler="heun", steps=50)
-        truth = heun(how.velocity(Exact(), condition), noise, Linear(), 50)
+        truth = heun(how.velocity(Exact().field, condition), noise, Linear(), 50)
         for name, x in (("flow", made), ("truth", truth)):
             margin = world.margin(x, condition)
             found |= {

@@ -330,3 +330,21 @@ def test_forty_flags_disturb_a_layer_no_more_than_one(wrap: type[Mechanism], kin
 def test_an_unknown_name_gives_the_nearest(typed: str, meant: str) -> None:
     with pytest.raises(RequestError, match=f"Did you mean {meant}"):
         MECHANISMS[typed]
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("wrap", CONDITIONAL)
+def test_a_plain_tensor_is_a_condition(wrap: type[Mechanism], kind: str) -> None:
+    make, shape = LAYERS[kind]
+    m, x, v = randomised(wrap(make(), WIDTH)), torch.randn(shape), torch.randn(4, WIDTH)
+    torch.testing.assert_close(m(x, v), m(x, encoded(v)))
+    assert not torch.allclose(m(x, v), m(x, v + 1))
+
+
+def test_tokens_of_ones_own_are_a_condition() -> None:
+    tokens, x = torch.randn(4, 3, WIDTH), torch.randn(4, 6)
+    attention, film = randomised(CrossAttention(nn.Linear(6, 8), WIDTH)), randomised(FiLM(nn.Linear(6, 8), WIDTH))
+    torch.testing.assert_close(attention(x, tokens), attention(x, Encoded(torch.zeros(4, WIDTH), tokens)))
+    torch.testing.assert_close(film(x, tokens), film(x, encoded(tokens.mean(1))))
+    with pytest.raises(ValueError, match=r"not \[4, 5, 1, 1\]"):
+        film(x, torch.zeros(4, WIDTH, 1, 1))

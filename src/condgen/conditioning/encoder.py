@@ -15,6 +15,16 @@ class Encoded(NamedTuple):
     vector: Float[Tensor, "batch width"]
     tokens: Float[Tensor, "batch attribute width"]
 
+    @classmethod
+    def of(cls, c: Float[Tensor, "batch *token width"]) -> "Encoded":
+        """A condition that something else encoded: a vector [batch, width], or tokens [batch, token, width].
+
+        A vector is its own only token; the vector of tokens is their mean. Raises ValueError for other shapes.
+        """
+        if c.dim() not in (2, 3):
+            raise ValueError(f"a condition is [batch, width] or [batch, token, width], not {list(c.shape)}")
+        return cls(c, c[:, None]) if c.dim() == 2 else cls(c.mean(1), c)
+
 
 class ConditionEncoder(nn.Module):
     """Encodes a Condition as a vector of `width` numbers and one token per attribute.

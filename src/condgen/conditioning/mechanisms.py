@@ -24,7 +24,10 @@ Layer = nn.Linear | nn.Conv2d
 
 
 class Mechanism(nn.Module):
-    """A layer with a condition: [batch, in, ...] to [batch, out, ...]. `width` is the width of c.vector."""
+    """A layer with a condition: [batch, in, ...] to [batch, out, ...]. `width` is the width of c.vector.
+
+    Called `layer(x, c)`. c is an encoded condition, or a plain tensor: [batch, width], or tokens [batch, token, width].
+    """
 
     def __init__(self, layer: Layer, width: int):
         super().__init__()
@@ -35,6 +38,11 @@ class Mechanism(nn.Module):
     def outputs(self) -> int:
         """Output features or channels of the wrapped layer."""
         return self.layer.weight.shape[0]
+
+    def __call__(self, x: Float[Tensor, "batch ..."], c: Encoded | Tensor) -> Tensor:
+        """The layer's output for x under condition c; `forward` always sees an encoded one."""
+        output: Tensor = super().__call__(x, Encoded.of(c) if isinstance(c, Tensor) else c)
+        return output
 
     def forward(self, x: Float[Tensor, "batch ..."], c: Encoded) -> Float[Tensor, "batch ..."]:
         """The layer's output for x under condition c."""

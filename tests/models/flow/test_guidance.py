@@ -40,73 +40,73 @@ RED_OLD = asked({"color": "red", "old": "yes"})  # worth 10 + 2
 
 @pytest.mark.parametrize(("weight", "wanted"), [(1.0, 12.0), (0.0, 0.0), (2.0, 24.0), (-1.0, -12.0)])
 def test_one_scale_1_is_conditional_0_unconditional(weight: float, wanted: float) -> None:
-    assert at(Guidance(weight).velocity(Linear(), RED_OLD), 1).item() == wanted
+    assert at(Guidance(weight).velocity(Linear().field, RED_OLD), 1).item() == wanted
 
 
 def test_plain_conditional_costs_one_evaluation_and_guidance_two() -> None:
     for weight, fields in ((1.0, 1), (2.0, 2), ({"old": 3.0}, 2), ({"old": 3.0, "color": 2.0}, 3)):
         model = Linear()
-        Guidance(weight).velocity(model, RED_OLD)
+        Guidance(weight).velocity(model.field, RED_OLD)
         assert len(model.asked) == fields, weight
 
 
 def test_each_attribute_has_a_weight_of_its_own() -> None:
-    assert at(Guidance({"old": 3.0}).velocity(Linear(), RED_OLD), 1).item() == 10 + 3 * 2
-    assert at(Guidance({"color": 2.0, "old": 0.0}).velocity(Linear(), RED_OLD), 1).item() == 2 * 10 + 0 * 2
+    assert at(Guidance({"old": 3.0}).velocity(Linear().field, RED_OLD), 1).item() == 10 + 3 * 2
+    assert at(Guidance({"color": 2.0, "old": 0.0}).velocity(Linear().field, RED_OLD), 1).item() == 2 * 10 + 0 * 2
 
 
 def test_equal_weights_for_all_are_guidance_of_the_whole() -> None:
     model = Linear()
-    Guidance({"color": 2.0, "old": 2.0}).velocity(model, RED_OLD)
+    Guidance({"color": 2.0, "old": 2.0}).velocity(model.field, RED_OLD)
     assert model.asked[0] == ["anything"]  # one contrast, with everything dropped
 
 
 def test_an_unknown_attribute_is_refused() -> None:
     with pytest.raises(RequestError, match="colour"):
-        Guidance({"colour": 2.0}).velocity(Linear(), RED_OLD)
+        Guidance({"colour": 2.0}).velocity(Linear().field, RED_OLD)
 
 
 def test_not_moves_away_from_the_excluded_value() -> None:
     """blue (worth 30) asked, red (worth 10) not wanted: 30 + (w − 1)(30 − 10)."""
     blue, red = asked({"color": "blue"}), asked({"color": "red"})
-    assert at(Guidance(3.0, against=red).velocity(Linear(), blue), 1).item() == 30 + 2 * 20
-    assert at(Guidance(1.0, against=red).velocity(Linear(), blue), 1).item() == 30
+    assert at(Guidance(3.0, against=red).velocity(Linear().field, blue), 1).item() == 30 + 2 * 20
+    assert at(Guidance(1.0, against=red).velocity(Linear().field, blue), 1).item() == 30
 
 
 def test_not_is_per_sample() -> None:
     both = asked({"color": "blue"}, {"color": "blue"})
     against = Condition.cat([asked({"color": "red"}), Condition.free(SCHEMA, 1)])
-    assert at(Guidance(2.0, against=against).velocity(Linear(), both), 2).tolist() == [30 + 20, 30 + 30]
+    assert at(Guidance(2.0, against=against).velocity(Linear().field, both), 2).tolist() == [30 + 20, 30 + 30]
 
 
 def test_a_guide_is_what_to_move_away_from_under_the_same_condition() -> None:
     guide = Linear(base=-5)
-    assert at(Guidance(3.0, guide=guide).velocity(Linear(), RED_OLD), 1).item() == 12 + 2 * 5
+    assert at(Guidance(3.0, guide=guide).velocity(Linear().field, RED_OLD), 1).item() == 12 + 2 * 5
     assert guide.asked == [["color=red, old=yes"]]
 
 
 def test_composition_adds_what_each_attribute_says_alone() -> None:
     model = Linear(base=7)
-    assert at(Guidance(1.0, compose=True).velocity(model, RED_OLD), 1).item() == 7 + 10 + 2
+    assert at(Guidance(1.0, compose=True).velocity(model.field, RED_OLD), 1).item() == 7 + 10 + 2
     assert [["color=red, old=yes"]] not in model.asked  # the combination itself is never asked for
-    assert at(Guidance({"old": 3.0}, compose=True).velocity(Linear(base=7), RED_OLD), 1).item() == 7 + 10 + 3 * 2
+    assert at(Guidance({"old": 3.0}, compose=True).velocity(Linear(base=7).field, RED_OLD), 1).item() == 7 + 10 + 3 * 2
 
 
 def test_composition_leaves_free_what_a_sample_does_not_ask() -> None:
     condition = Condition.cat([RED_OLD, asked({"color": "red"})])
-    assert at(Guidance(1.0, compose=True).velocity(Linear(base=7), condition), 2).tolist() == [19, 17]
+    assert at(Guidance(1.0, compose=True).velocity(Linear(base=7).field, condition), 2).tolist() == [19, 17]
 
 
 def test_composition_and_a_guide_exclude_each_other() -> None:
     with pytest.raises(RequestError, match="cannot be combined"):
-        Guidance(2.0, compose=True, guide=Linear()).velocity(Linear(), RED_OLD)
+        Guidance(2.0, compose=True, guide=Linear()).velocity(Linear().field, RED_OLD)
     with pytest.raises(RequestError, match="one weight"):
-        Guidance({"old": 2.0}, guide=Linear()).velocity(Linear(), RED_OLD)
+        Guidance({"old": 2.0}, guide=Linear()).velocity(Linear().field, RED_OLD)
 
 
 def test_guidance_acts_within_its_interval_only() -> None:
     times = torch.tensor([0.1, 0.25, 0.5, 0.75, 0.9])
-    velocity = Guidance(2.0, interval=(0.25, 0.75)).velocity(Linear(), RED_OLD.repeat(5))
+    velocity = Guidance(2.0, interval=(0.25, 0.75)).velocity(Linear().field, RED_OLD.repeat(5))
     assert velocity(torch.zeros(5, 2), times)[:, 0].tolist() == [12, 24, 24, 24, 12]
 
 

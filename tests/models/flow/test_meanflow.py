@@ -192,7 +192,7 @@ def test_with_a_teacher_its_guided_velocity_is_what_is_learned(weight: float) ->
     model.learn_from(flow)
     found = model.direction(x, t, v, c)
     with torch.no_grad():
-        torch.testing.assert_close(found, Guidance(weight).velocity(flow, c)(x, t))
+        torch.testing.assert_close(found, Guidance(weight).velocity(flow.field, c)(x, t))
         asked, free = flow.field(c)(x, t), flow.field(Condition.free(SIDE, 20))(x, t)
     torch.testing.assert_close(found, weight * asked + (1 - weight) * free)
     assert not found.requires_grad

@@ -96,7 +96,7 @@ class Flow(Model):
         sampler: SamplerName | None = None,
     ) -> Batch:
         """Noise carried to data along the guided velocity."""
-        velocity = (guidance or self.guidance).velocity(self, condition)
+        velocity = (guidance or self.guidance).velocity(self.field, condition)
         return self._data(velocity, rng.normal(*self.shape, device=self.device), sampler or self.sampler, steps)
 
     def _data(self, velocity: Velocity, noise: Batch, sampler: SamplerName, steps: int | None = None) -> Batch:
@@ -126,7 +126,9 @@ class Flow(Model):
 
         The noise holds what the condition does not say (Su et al. 2023).
         """
-        return self._data(self.guidance.velocity(self, target), self.to_noise(x, source), reversible(self.sampler))
+        return self._data(
+            self.guidance.velocity(self.field, target), self.to_noise(x, source), reversible(self.sampler)
+        )
 
     def inpaint(self, x: Batch, known: Bool[Tensor, "..."], condition: Condition, rng: Rng) -> Batch:
         """x with what is not known filled in under a condition; `known` broadcasts to x.
@@ -135,7 +137,7 @@ class Flow(Model):
         noise level; the others follow the guided velocity.
         """
         noise = rng.normal(*self.shape, device=self.device)
-        data, velocity = self.transport.standardise(x), self.guidance.velocity(self, condition)
+        data, velocity = self.transport.standardise(x), self.guidance.velocity(self.field, condition)
 
         def clamped(x_t: Batch, t: Time) -> Batch:
             at = self.transport.path.at(t)

@@ -72,19 +72,22 @@ class Guidance:
     guide: Guide | None = None
     compose: bool = False
 
-    def velocity(self, model: Guide, condition: Condition) -> Velocity:
-        """The velocity to follow. Raises RequestError for what cannot be combined."""
+    def velocity(self, field: Field, condition: Condition) -> Velocity:
+        """The velocity to follow. field: the velocity under any condition; a flow's own is `flow.field`.
+
+        Raises RequestError for what cannot be combined.
+        """
         if self.compose and self.guide is not None:
             raise RequestError("Composition and a guide cannot be combined; choose one of them.")
         if self.compose:
-            velocity, contrasts = composed(model.field, condition, self.weights)
+            velocity, contrasts = composed(field, condition, self.weights)
         elif self.guide is not None:
             if isinstance(self.weights, Mapping):
                 raise RequestError("A guide takes one weight, as in `guidance=2`, not one per attribute.")
-            velocity, contrasts = model.field(condition), [Contrast(self.weights - 1, self.guide.field(condition))]
+            velocity, contrasts = field(condition), [Contrast(self.weights - 1, self.guide.field(condition))]
         else:
-            contrasts = by_attribute(model.field, condition, self.weights, self.against)
-            velocity = model.field(condition)
+            contrasts = by_attribute(field, condition, self.weights, self.against)
+            velocity = field(condition)
         return guided(velocity, contrasts, self.interval)
 
     def replace(self, **changes: object) -> "Guidance":

@@ -160,7 +160,7 @@ class MeanFlow(Model):
             if self.teacher is not None:
                 for part in self.teacher.parts().values():
                     part.to(x_t.device)  # each process has its own
-                return self.teacher.guidance.velocity(self.teacher, condition)(x_t, t)
+                return self.teacher.guidance.velocity(self.teacher.field, condition)(x_t, t)
             if self.guidance == 1:
                 return velocity
             free = condition.drop(torch.ones_like(condition.present))

@@ -225,7 +225,7 @@ class LatentFlow(ConditionalVAE):
         sampler: SamplerName | None = None,
     ) -> Batch:
         """z carried along the guided velocity, then p(x|z,c): its mean for images, a draw for vectors."""
-        velocity = (guidance or self.guidance).velocity(self, condition)
+        velocity = (guidance or self.guidance).velocity(self.field, condition)
         noise = rng.normal(self.prior.latent, device=self.device)
         z = self.prior.transport.to_data(velocity, noise, sampler or "heun", steps or self.prior.steps)
         return self._observed(self.decoder(z, self.condition_encoder(condition)), rng)
