@@ -1,4 +1,4 @@
-"""How a condition is encoded and how it enters a layer."""
+"""The encoding of conditions, and the mechanisms that bring them into layers."""
 
 from condgen.conditioning.encoder import (
     AttributeEmbedding,

@@ -1,4 +1,4 @@
-"""From a Condition to what mechanisms consume: one vector, and one token per attribute."""
+"""Encoders of conditions. They turn a Condition into one vector and one token per attribute."""
 
 from typing import NamedTuple
 
@@ -29,11 +29,10 @@ class Encoded(NamedTuple):
 class ConditionEncoder(nn.Module):
     """Encodes a Condition as a vector of `width` numbers and one token per attribute.
 
-    The size of the vector's numbers does not grow with the number of attributes: forty flags disturb a layer no more
-    than one.
+    The scale of the vector does not depend on the number of attributes: forty flags disturb a layer no more than one.
     """
 
-    conditional = True  # whether it says anything about the condition
+    conditional = True  # whether the encoding depends on the condition
     handles_missing = False  # whether a free attribute has an encoding of its own
 
     def __init__(self, schema: Schema, width: int):
@@ -47,7 +46,7 @@ class ConditionEncoder(nn.Module):
 
 
 class EmptyEncoder(ConditionEncoder):
-    """Encodes every condition as nothing: the encoder of unconditional models."""
+    """The encoder of unconditional models. It encodes every condition as nothing."""
 
     conditional = False
     handles_missing = True
@@ -64,7 +63,7 @@ class EmptyEncoder(ConditionEncoder):
 class PlainEncoder(ConditionEncoder):
     """The plain encodings of all attributes, such as one-hot categories and ±1 flags, side by side.
 
-    It has no way to say "missing" (zero would mean something): conditions must be complete.
+    It cannot encode a missing attribute, since zero would be a value. Conditions must be complete.
     """
 
     def __init__(self, schema: Schema):
@@ -72,7 +71,7 @@ class PlainEncoder(ConditionEncoder):
         super().__init__(schema, sum(attribute.width for attribute in schema))
 
     def forward(self, condition: Condition) -> Encoded:
-        """The encoded condition. Raises ValueError when an attribute is free."""
+        """The encoded condition. Raises ValueError if an attribute is free."""
         if not condition.complete:
             raise ValueError(
                 "a plain encoding cannot leave attributes free; fill them from the data's joint distribution"
@@ -99,10 +98,11 @@ class AttributeEmbedding(nn.ModuleList):
 
 
 class EmbeddingEncoder(ConditionEncoder):
-    """A learned embedding per attribute, with a learned null that stands for "free".
+    """A learned embedding per attribute, with a learned null for free attributes.
 
-    additive: the vector is the sum of the embeddings and no more. A network that mixes them can learn of every
-    combination apart, and says anything of one it never saw; a sum says of each attribute what it always says.
+    additive: the vector is the plain sum of the embeddings. A network that mixes them can learn each combination
+        separately, and then has no rule for one that it never saw. In a sum each attribute contributes the same in
+        every combination.
     """
 
     handles_missing = True
@@ -117,7 +117,7 @@ class EmbeddingEncoder(ConditionEncoder):
         self.mix: nn.Module = nn.Identity() if additive else mixed
 
     def forward(self, condition: Condition) -> Encoded:
-        """The encoded condition, with the null of every attribute that is free."""
+        """The encoded condition. A free attribute is encoded as its null."""
         tokens = torch.where(condition.present[..., None], self.embed(condition), self.null)
         return Encoded(self.mix(self.scale * tokens.sum(1)), tokens)
 

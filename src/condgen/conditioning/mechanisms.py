@@ -1,4 +1,4 @@
-"""How the condition enters a layer. A mechanism wraps a dense or convolutional layer; the result is `layer(x, c)`.
+"""Mechanisms: ways in which a condition enters a dense or convolutional layer. The result is called `layer(x, c)`.
 
     mechanism               computes                                    source
     none                    f(x)
@@ -8,7 +8,7 @@
     modulate                f's weights scaled by s(c), bias moved       Karras et al. 2020, eq. 1–3
     attention               f(x) + attention of f(x) over c's tokens     Rombach et al. 2022, §3.3
 
-All but `concat` and `norm` start as the wrapped layer itself; `norm` starts as the layer and a normalisation.
+All but `concat` and `norm` start as the wrapped layer itself. `norm` starts as the layer followed by a normalisation.
 """
 
 from typing import Annotated
@@ -50,19 +50,19 @@ class Mechanism(nn.Module):
 
 
 class Unconditioned(Mechanism):
-    """No condition at all: what unconditional models, and conditional ones under study, are built with."""
+    """The wrapped layer alone, without a condition. For unconditional models and for ablations."""
 
     def forward(self, x: Float[Tensor, "batch ..."], c: Encoded) -> Float[Tensor, "batch ..."]:
-        """The wrapped layer; c is not used."""
+        """The wrapped layer's output. c is ignored."""
         return self.layer(x)
 
 
 class Concat(Mechanism):
-    """Vectorization: a dense layer of the concatenation [x, c]; a convolution of x with c repeated as extra channels.
+    """Concatenation: a dense layer of [x, c], or a convolution of x with c repeated as extra channels.
 
-    The constant maps are never made. By linearity f([x, c]) = f(x) + g(c), where g convolves a constant map: its output
-    depends on the position only through which kernel taps fall inside the image, separately for rows and columns. So g
-    contracts c with the kernel once a sample, not once a position.
+    The constant maps are never built. By linearity f([x, c]) = f(x) + g(c), where g convolves a constant map. Its
+    output depends on the position only through the kernel taps that fall inside the image, separately for rows and
+    columns. So g contracts c with the kernel once per sample, not once per position.
     """
 
     def __init__(self, layer: Layer, width: int):
@@ -80,7 +80,7 @@ class Concat(Mechanism):
                 parameter.mul_(bound * inputs**0.5)
 
     def forward(self, x: Float[Tensor, "batch ..."], c: Encoded) -> Float[Tensor, "batch ..."]:
-        """The layer of the concatenation of x and c."""
+        """The layer applied to the concatenation of x and c."""
         if isinstance(self.layer, nn.Linear):
             return self.layer(x) + c.vector @ self.weight.T
         rows, columns = self._taps_inside(0, x), self._taps_inside(1, x)
@@ -88,7 +88,7 @@ class Concat(Mechanism):
         return self.layer(x) + constant.permute(0, 3, 1, 2)
 
     def _taps_inside(self, axis: int, x: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "position tap"]:
-        """1 where a kernel tap falls inside the image along one axis, per output position, 0 in the padding."""
+        """For each output position along one axis: 1 where a kernel tap falls inside the image, 0 in the padding."""
         geometry = (getattr(self.layer, name)[axis] for name in ("kernel_size", "stride", "padding", "dilation"))
         taps, stride, padding, dilation = geometry
         size = x.shape[2 + axis]
@@ -123,17 +123,17 @@ class ConditionalNorm(FiLM):
 
     def forward(self, x: Float[Tensor, "batch ..."], c: Encoded) -> Float[Tensor, "batch ..."]:
         """(1 + γ) normalise(f(x)) + β."""
-        y = self.norm(self.layer(x).contiguous())  # in row order, as its forward-mode derivative has to be
+        y = self.norm(self.layer(x).contiguous())  # contiguous, because the forward-mode derivative requires it
         gamma, beta = _per_channel(self.gamma_beta(c.vector), y).chunk(2, dim=1)
         return torch.addcmul(y + beta, gamma, y)
 
 
 class WeightModulation(Mechanism):
-    """The condition scales the layer's weights per input channel; each output channel keeps its length.
+    """The condition scales the layer's weights per input channel. Each output channel keeps the length of its weights.
 
-    Scaling the weights of input i by s_i is scaling the input, and dividing output o's weights by their change of
-    length is scaling the output. Written that way it is one ordinary layer with shared weights: exportable, and quick.
-    The bias is a parameter of the layer too, so the condition moves it as well.
+    Scaling the weights of input i by s_i equals scaling the input, and dividing output o's weights by their change of
+    length equals scaling the output. Written this way it is one ordinary layer with shared weights, which is fast and
+    can be exported. The bias is a parameter of the layer too, so the condition moves it as well.
     """
 
     def __init__(self, layer: Layer, width: int):
@@ -163,10 +163,11 @@ class WeightModulation(Mechanism):
 
 
 class CrossAttention(Mechanism):
-    """Every position of the layer's output asks the condition's tokens, one per attribute, for what it needs.
+    """Every position of the layer's output attends to the condition's tokens, one per attribute.
 
-    What is found is added, through a layer that starts at zero. Queries see a normalised output, so that their size
-    does not decide how sharply they attend. Written out, so that it can be differentiated twice and forwards.
+    The result is added, through a layer that starts at zero. Queries see a normalised output, so that its scale does
+    not decide how sharply they attend. Attention is written out, so that it can be differentiated twice and in forward
+    mode.
     """
 
     def __init__(self, layer: Layer, width: int):
@@ -192,7 +193,7 @@ class CrossAttention(Mechanism):
 
 
 def _per_channel(v: Float[Tensor, "batch channel"], like: Tensor) -> Tensor:
-    """[batch, channel] made to broadcast over the positions of `like`."""
+    """v reshaped so that [batch, channel] broadcasts over the positions of `like`."""
     return v.reshape(*v.shape, *[1] * (like.dim() - 2))
 
 

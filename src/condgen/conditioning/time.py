@@ -1,4 +1,4 @@
-"""Time as a part of the condition: what a flow's network is told besides the attributes."""
+"""The encoding of time, which a flow's network needs besides the attributes."""
 
 import torch
 from jaxtyping import Float
@@ -12,12 +12,12 @@ FREQUENCIES = 16
 class TimeEncoder(nn.Module):
     """Adds times in [0, 1] to an encoded condition, so that any mechanism brings both into a layer.
 
-    The vector is a small network's mixture of the times' Fourier features and c.vector, both on a scale of one, so that
-    neither drowns the other; every token is told the time, and one more stands for the whole. With several times, all
-    but the first start without influence.
+    The vector is a small network's mixture of c.vector and Fourier features of the times. Both have a scale of one, so
+    that neither drowns the other. The time is added to every token, and one extra token stands for the whole. With
+    several times, all but the first start without influence.
 
-    additive: the vector is the sum of what every attribute says at that time, and no attribute changes what another
-    says (see `EmbeddingEncoder`); the token of the whole tells the time alone.
+    additive: the vector is a sum over attributes of functions of the time, so that no attribute changes the
+        contribution of another (see `EmbeddingEncoder`). The extra token then depends on the time alone.
     """
 
     def __init__(self, condition_width: int, width: int, times: int = 1, additive: bool = False):
@@ -43,13 +43,13 @@ class TimeEncoder(nn.Module):
 
 
 def _normed(part: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch more"]:
-    """Layer norm beside two known numbers, so that neither the mean nor the scale of what is encoded is lost."""
+    """Layer norm with two known numbers appended, so that the mean and scale of the encoding are not lost."""
     known = part.new_tensor([1.0, -1.0]).expand(*part.shape[:-1], 2)
     both = torch.cat([part, known], dim=-1)
     return nn.functional.layer_norm(both, both.shape[-1:])
 
 
 def _fourier(t: Float[Tensor, " batch"]) -> Float[Tensor, "batch feature"]:
-    """t itself, and sines and cosines of angles up to 8π t, where a flow still changes smoothly."""
+    """The time itself, and sines and cosines of angles up to 8π t, where a flow still changes smoothly."""
     angles = t[:, None] * torch.linspace(0.5, 8, FREQUENCIES, device=t.device, dtype=t.dtype) * torch.pi
     return torch.cat([2 * t[:, None] - 1, angles.sin(), angles.cos()], dim=1)

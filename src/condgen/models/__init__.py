@@ -1,4 +1,4 @@
-"""The families of models, by name. Names are imported on first use, since listing families needs no model."""
+"""The families of models, by name. Names are imported on first use, because listing families needs no model code."""
 
 from typing import TYPE_CHECKING, Any
 

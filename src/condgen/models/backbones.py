@@ -1,4 +1,4 @@
-"""Networks that fit the data, convolutional for images, dense for vectors: what families build their players from."""
+"""Networks that fit the data: convolutional for images, dense for vectors. Families build their players from them."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypedDict
@@ -63,7 +63,7 @@ class Size:
 
 
 class Entrance(TypedDict):
-    """How the condition enters a network."""
+    """The way in which the condition enters a network."""
 
     mechanism: type[Mechanism]
     inner: type[Mechanism]
@@ -71,9 +71,9 @@ class Entrance(TypedDict):
 
 
 class Backbones:
-    """Encoders and decoders for observations of one shape, whose layers see conditions of one width.
+    """Encoders and decoders for observations of one shape, with layers that take conditions of one width.
 
-    Images get convolutions, vectors dense layers. With `input_only` the condition enters the first layer and no other.
+    Images get convolutions, and vectors get dense layers. With `input_only` the condition enters the first layer alone.
     """
 
     def __init__(self, shape: tuple[int, ...], condition_width: int, size: Size, input_only: bool = False):
@@ -84,13 +84,17 @@ class Backbones:
         self.input_only = input_only
 
     def encoder(self, by: str, outputs: int) -> nn.Module:
-        """Observations to vectors [batch, outputs]; the condition enters by the mechanism of that name."""
+        """A network from observations to vectors [batch, outputs]. `by` names the mechanism by which the condition
+        enters.
+        """
         if len(self.shape) == 1:
             return MLP(self.shape[0], self._hidden(), outputs, **self._entrance(by))
         return ConvEncoder(self._image(), outputs, channels=self.channels, depth=self.depth, **self._entrance(by))
 
     def decoder(self, by: str, latent: int, per_value: int = 1) -> nn.Module:
-        """Vectors [batch, latent] to observations, or `per_value` numbers for each of an image's values."""
+        """A network from vectors [batch, latent] to observations, or to `per_value` numbers for each value
+        of an image.
+        """
         if len(self.shape) == 1:
             return MLP(latent, self._hidden(), self.shape[0], **self._entrance(by))
         channels, height, width = self._image()
@@ -98,9 +102,10 @@ class Backbones:
         return ConvDecoder(latent, raw, channels=self.channels, depth=self.depth, **self._entrance(by))
 
     def field(self, by: str, backbone: BackboneName | None = None) -> nn.Module:
-        """Observations to as many numbers: the named backbone for images (unet unless named), dense layers for vectors.
+        """A network from observations to outputs of the same shape.
 
-        Raises ValueError when the condition would reach no layer.
+        Images get the named backbone, unet by default. Vectors get dense layers. Raises ValueError if the condition
+        would reach no layer.
         """
         if by == "none":
             raise ValueError("the condition would reach no layer, so requests could not be obeyed; choose a mechanism")
@@ -129,5 +134,8 @@ class Backbones:
 
 
 def condition_encoder(schema: Schema, embedding: int, additive: bool = False) -> ConditionEncoder:
-    """Learned embeddings of that width with a learned null per attribute; for 0 the plain encoding, always additive."""
+    """Learned embeddings of this width, with a learned null per attribute.
+
+    For 0 the plain encoding, which is additive.
+    """
     return EmbeddingEncoder(schema, embedding, additive) if embedding else PlainEncoder(schema)

@@ -1,4 +1,4 @@
-"""What every family of models offers, and nothing more: the losses of its players, and samples for conditions."""
+"""The interface of every family of models: the losses of its players, and samples for conditions."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,14 +17,13 @@ Terms = dict[str, Float[Tensor, ""]]
 
 
 class Model(nn.Module):
-    """One family of conditional generative models.
+    """A conditional generative model. Each family is a subclass.
 
-    schema:  what can be asked for.
-    shape:   of one observation: (channel, height, width) with values in [0, 1], or (dimension,).
+    schema: the attributes that can be asked for.
+    shape: the shape of one observation: (channel, height, width) with values in [0, 1], or (dimension,).
 
-    Four facts depend on what a model is composed of: whether it obeys requests, has an encoding of its own for free
-    attributes, gains from observations without any label, and samples by one evaluation of its network. What else a
-    model can do are protocols (protocols.py).
+    Four facts depend on the model's parts: whether it obeys requests, encodes free attributes, gains from observations
+    without any label, and samples by one evaluation of its network. Further abilities are protocols (protocols.py).
     """
 
     conditional: bool = True
@@ -36,38 +35,42 @@ class Model(nn.Module):
         super().__init__()
         self.schema = schema
         self.shape = shape
-        self.recipe: dict[str, Any] = {}  # what `build` was called with: saved with the model, and rebuilds it
+        self.recipe: dict[str, Any] = {}  # the arguments of `build`, saved with the model to rebuild it
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters live."""
+        """The device of the parameters."""
         return next(self.parameters()).device
 
     def players(self) -> dict[str, list[nn.Parameter]]:
-        """Who is trained, in turn, each on its own loss; one player for most families."""
+        """The parameters of each player. Players are trained in turn, each on its own loss. Most families have one
+        player.
+        """
         return {"model": list(self.parameters())}
 
     def forward(self, x: Batch, condition: Condition, player: str = "model") -> Terms:
-        """A player's loss terms on a batch, means over it; `loss` is what to minimise, the others are for the log."""
+        """A player's loss terms on a batch, averaged over it. `loss` is minimised, and the others are logged."""
         raise NotImplementedError
 
     def complaints(self, values: Mapping[str, float]) -> list[str]:
-        """What recent means of the loss terms, named `player/term`, say is going wrong, and what to try."""
+        """Advice for training problems that recent means of the loss terms, named `player/term`, reveal."""
         return []
 
     def joint(self, data: LabelDistribution) -> LabelDistribution:
-        """The distribution of what may be asked for: the data's, unless the model has attributes of its own."""
+        """The distribution of the attributes that can be asked for: the data's, unless the model has attributes of its
+        own.
+        """
         return data
 
     def sample(self, condition: Condition, rng: Rng) -> Batch:
-        """One observation per request, [batch, *shape]; sample k depends only on its request and its random stream."""
+        """One observation per request, [batch, *shape]. Sample k depends only on its request and its random stream."""
         raise NotImplementedError
 
 
 def build(builder: Callable[..., Model], name: str, schema: Schema, shape: tuple[int, ...], **arguments: Any) -> Model:
-    """The model that a builder makes, with its recipe attached: all arguments that count, defaults included.
+    """The model that a builder makes, with its recipe attached: all arguments in use, defaults included.
 
-    Raises RequestError when the arguments do not fit, and for one that would change nothing.
+    Raises RequestError for arguments that do not fit, and for arguments that would change nothing.
     """
     counting = used(builder, arguments, (schema, tuple(shape)))
     try:

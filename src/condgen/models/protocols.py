@@ -1,7 +1,7 @@
-"""Abilities that some models have and others lack, each a protocol: ask with `isinstance(model, Encodes)`.
+"""Abilities that some models have, each a protocol: ask with `isinstance(model, Encodes)`.
 
-Every `Model` samples. A class that has a protocol's methods has the ability, and needs neither to inherit from the
-protocol nor to say so; a composition that cannot keep a promise is another class, without the method.
+Every `Model` samples. A class with a protocol's methods has the ability, and need not inherit from the protocol. A
+composition of parts that lacks an ability is a class of its own, without the method.
 """
 
 from typing import Protocol, runtime_checkable
@@ -24,33 +24,33 @@ Latent = Float[Tensor, "batch latent"]
 
 @runtime_checkable
 class HasConditionEncoder(Protocol):
-    """Every condition enters through one encoder, which others may call, replace or cut off."""
+    """All conditions enter through one encoder, which others may call, replace or cut off."""
 
     @property
     def condition_encoder(self) -> ConditionEncoder:
-        """From a condition to what layers consume."""
+        """The encoder from conditions to the input of layers."""
         ...
 
 
 @runtime_checkable
 class HasPrior(HasConditionEncoder, Protocol):
-    """Latents follow a distribution under each condition."""
+    """The latent has a distribution under each condition."""
 
     prior: Prior
 
 
 @runtime_checkable
 class Encodes(Protocol):
-    """Observations have latents, from which they can be made again."""
+    """Observations have latents, and can be reconstructed from them."""
 
-    lossless: bool  # whether `reconstruct` gives x itself, up to the error of integration
+    lossless: bool  # whether `reconstruct` returns x itself, up to integration error
 
     def encode(self, x: Batch, condition: Condition) -> DiagonalGaussian:
         """The distribution of each observation's latent under its condition, [batch, latent]."""
         ...
 
     def decode(self, z: Latent, condition: Condition) -> Batch:
-        """The expected observation of latents under conditions, [batch, *shape]."""
+        """The expected observation for latents under conditions, [batch, *shape]."""
         ...
 
     def reconstruct(self, x: Batch, condition: Condition) -> Batch:
@@ -60,10 +60,10 @@ class Encodes(Protocol):
 
 @runtime_checkable
 class Edits(Encodes, Protocol):
-    """A given observation can be shown under another condition, or on its way to another observation."""
+    """Observations can be shown under another condition, or on the way to another observation."""
 
     def edit(self, x: Batch, source: Condition, target: Condition) -> Batch:
-        """x, which has condition `source`, under `target`: the rest is kept."""
+        """x, which has condition `source`, changed to condition `target`. Everything else is kept."""
         ...
 
     def interpolate(self, x: Batch, condition: Condition, x_end: Batch, condition_end: Condition, steps: int) -> Batch:
@@ -78,7 +78,7 @@ class HasLikelihood(Protocol):
     def log_likelihood(
         self, x: Batch, condition: Condition, samples: int = 1, generator: torch.Generator | None = None
     ) -> Float[Tensor, " batch"]:
-        """log p(x|c) in nats, per observation; more `samples` estimate it better."""
+        """log p(x|c) in nats, per observation. More `samples` give a better estimate."""
         ...
 
 
@@ -86,7 +86,7 @@ class HasLikelihood(Protocol):
 class Guided(Guide, Protocol):
     """Samples follow a velocity, which can be guided and integrated in different ways (see `guidance.Guidance`)."""
 
-    guidance: Guidance  # unless a call says otherwise
+    guidance: Guidance  # the default of `sample`
 
     def sample(
         self,
@@ -103,10 +103,10 @@ class Guided(Guide, Protocol):
 
 @runtime_checkable
 class LearnsFromTeacher(Protocol):
-    """Can learn from a trained, guided model in place of from the data (distillation)."""
+    """The model can learn from a trained, guided model instead of the data (distillation)."""
 
     def start_from(self, teacher: Teaches) -> None:
-        """Take over the teacher's weights."""
+        """Copy the teacher's weights."""
         ...
 
     def learn_from(self, teacher: Teaches) -> None:
@@ -116,8 +116,8 @@ class LearnsFromTeacher(Protocol):
 
 @runtime_checkable
 class Discovers(Protocol):
-    """Its attributes are its own, found in observations without labels; `Model.joint` is their distribution."""
+    """The model has attributes of its own, found without labels. `Model.joint` is their distribution."""
 
     def read(self, x: Batch) -> Condition:
-        """Its own attributes, as it finds them in observations."""
+        """The model's own attributes of observations."""
         ...

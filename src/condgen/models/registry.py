@@ -1,7 +1,7 @@
-"""The families of models by name: those of condgen, and those that other packages add.
+"""The families of models by name: condgen's own, and those of other packages.
 
-A new family is one file, with its builder and its `Family`, and one line here. A package of somebody else names its
-`Family` in an entry point of the group `condgen.families` (docs/extending.md).
+A new family is one file, with its builder and its `Family`, and one line here. Another package names its `Family` in an
+entry point of the group `condgen.families` (docs/extending/family.md).
 """
 
 from collections.abc import Callable, Mapping
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from condgen.models.base import Model
     from condgen.schema import Schema
 
-SHAPES = {"image": (1, 8, 8), "vector": (3,)}  # of the smallest observations of each sort
+SHAPES = {"image": (1, 8, 8), "vector": (3,)}  # shapes of the smallest observations of each sort
 
 
 @dataclass(frozen=True)
 class Practice:
-    """How `condgen.testing` trains a family in its tiny worlds, briefly.
+    """Settings with which `condgen.testing` briefly trains a family in its tiny worlds.
 
-    arguments: of the builder, where the usual ones would need longer.
-    falls:     whether the loss falls as it learns. Of players against each other, no loss says who is winning.
+    arguments: of the builder, where the defaults would take longer.
+    falls: whether the loss falls with training. The losses of adversaries do not show progress.
     """
 
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -36,15 +36,15 @@ class Practice:
 
 @dataclass(frozen=True)
 class Family:
-    """A family of models: how one is built, and what others need to know of it.
+    """A family of models: its builder, and the facts that other code needs about it.
 
-    builder:    (schema, shape, *, …) → Model; its keyword arguments are the family's settings, and the first line of
-                its docstring says what the family is.
-    training:   settings of training that differ from the usual defaults.
-    variants:   arguments that make models of other abilities, for instance a guided one.
-    suits:      sorts of observations, of image and vector.
-    as_student: settings with which it learns from a trained model; None for families that cannot.
-    practice:   how tests train it.
+    builder: (schema, shape, *, …) → Model. Its keyword arguments are the family's settings, and the first line of its
+        docstring describes the family.
+    training: training settings that differ from the usual defaults.
+    variants: arguments that give models with other abilities, for instance a guided one.
+    suits: sorts of observations, of image and vector.
+    as_student: settings for learning from a trained model, or None for families that cannot.
+    practice: settings for tests.
     """
 
     builder: Callable[..., "Model"]
@@ -56,7 +56,7 @@ class Family:
 
     @property
     def sentence(self) -> str:
-        """What the family is, for a person who chooses."""
+        """The family in one sentence, for choosing among families."""
         return (self.builder.__doc__ or "").strip().partition("\n")[0]
 
 
@@ -83,11 +83,11 @@ FAMILIES: Registry[Family] = Registry(
 )
 
 
-DEFAULT = "cvae"  # what is trained unless a person chooses
+DEFAULT = "cvae"  # the family that is trained by default
 
 
 def build(name: str, schema: "Schema", shape: tuple[int, ...], **arguments: Any) -> "Model":
-    """A new model by name, for observations of this shape and attributes of this schema.
+    """A new model of the named family, for observations of this shape and attributes of this schema.
 
     Raises RequestError for an unknown model or argument (with the nearest valid ones) and for combinations that cannot
     work.
@@ -98,22 +98,26 @@ def build(name: str, schema: "Schema", shape: tuple[int, ...], **arguments: Any)
 
 
 def counting(recipe: Mapping[str, Any], schema: "Schema", shape: tuple[int, ...]) -> dict[str, Any]:
-    """All arguments of a recipe that count, defaults included. Those of earlier versions name some that do not."""
+    """All arguments of a recipe that are in use, defaults included. Arguments without effect are left out.
+
+    Recipes of earlier versions contain such arguments.
+    """
     from condgen.parameters import used
 
     return used(FAMILIES[recipe["model"]].builder, recipe["arguments"], (schema, shape), strict=False)
 
 
 def rebuild(recipe: Mapping[str, Any], schema: "Schema", shape: tuple[int, ...]) -> "Model":
-    """The model of a recipe, its weights new."""
+    """The model of a recipe, with new weights."""
     return build(recipe["model"], schema, shape, **counting(recipe, schema, shape))
 
 
 def that_can(ability: type | Callable[["Model"], object], most: int = 3) -> str:
-    """Models with an ability, as messages mention settings: `model='flow'`, `model='cvae', prior='flow'`.
+    """Models with an ability, in the form in which messages mention settings: `model='flow'`, `model='cvae',
+    prior='flow'`.
 
-    ability: a protocol, or any question about a model. Every family is built small and asked, so nothing is promised
-    that is not so; names at most `most`.
+    ability: a protocol, or any predicate of a model. Every family is built small and tested, so the answer is true. At
+        most `most` are named.
     """
     from condgen.messages import setting
 
@@ -122,7 +126,7 @@ def that_can(ability: type | Callable[["Model"], object], most: int = 3) -> str:
         for name, arguments, model in _examples()
         if (isinstance(model, ability) if isinstance(ability, type) else ability(model))
     )
-    first = {each["model"]: setting(**each) for each in reversed(list(found))}  # of each family its plainest
+    first = {each["model"]: setting(**each) for each in reversed(list(found))}  # the plainest model of each family
     return ", ".join([*reversed(first.values())][:most])
 
 
@@ -137,5 +141,5 @@ def _examples() -> list[tuple[str, Mapping[str, Any], "Model"]]:
             try:
                 found.append((name, arguments, build(name, schema, SHAPES[family.suits[-1]], **arguments)))
             except RequestError:
-                continue  # a package's own mistake, which building it in earnest will tell
+                continue  # a mistake in another package, reported when that family is built
     return found

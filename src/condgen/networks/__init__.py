@@ -1,4 +1,4 @@
-"""Backbones: networks made of mechanism-wrapped layers. They know nothing of losses."""
+"""Backbones: networks of mechanism-wrapped layers. They know nothing of losses."""
 
 from condgen.networks.conv import ConvDecoder, ConvEncoder
 from condgen.networks.mlp import MLP

@@ -1,9 +1,9 @@
 """Convolutional encoder and decoder for images of any size divisible by 4.
 
-Lean by construction: pixels are folded into channels first (patchify) and unfolded last, so that no convolution ever
-runs at full resolution; residual blocks pair one 3×3 convolution with a pointwise one and need no normalisation,
-since they start as the identity. The condition enters every layer by `mechanism`, or the layers behind the first by
-another, `inner`: with Unconditioned it enters at the input only.
+Pixels are folded into channels first (patchify) and unfolded last, so that no convolution runs at full resolution.
+Residual blocks pair one 3×3 convolution with a pointwise one. They start as the identity and so need no normalisation.
+The condition enters every layer by `mechanism`. Layers behind the first use `inner` if it is given: with Unconditioned,
+the condition enters at the input only.
 """
 
 import math
@@ -19,14 +19,15 @@ ImageShape = tuple[int, int, int]  # channel, height, width
 
 
 def patch_size(height: int, width: int) -> int:
-    """Pixels per side that are folded into channels: 4, or 2 for images too small to lose that much."""
+    """The side of the patches that are folded into channels: 4 pixels, or 2 for images smaller than 16."""
     return 4 if min(height, width) >= 16 else 2
 
 
 def stages(height: int, width: int, channels: int) -> list[tuple[int, int, int]]:
-    """(channels, height, width) of every stage: from the patchified image down to about 4×4…8×8, doubling channels.
+    """(channels, height, width) of every stage, from the patchified image down to about 4×4…8×8, with channels
+    doubling.
 
-    Raises ValueError when a side is not divisible by 4.
+    Raises ValueError if a side is not divisible by 4.
     """
     if height % 4 or width % 4:
         raise ValueError(f"image sides must be divisible by 4, not {height}×{width}; resize or pad the images (`size`)")
@@ -90,7 +91,7 @@ class ConvEncoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-    """Vectors [batch, inputs] to images [batch, channel, height, width], under a condition: the encoder's mirror."""
+    """Vectors [batch, inputs] to images [batch, channel, height, width], under a condition. It mirrors the encoder."""
 
     def __init__(
         self,

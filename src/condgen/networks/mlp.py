@@ -12,8 +12,8 @@ from condgen.conditioning import Encoded, Mechanism
 class MLP(nn.Module):
     """Dense layers, each hidden one wrapped by a mechanism: vectors [batch, inputs] to [batch, outputs].
 
-    With no hidden layer it is linear and takes no condition. `inner` is the mechanism of the layers behind the first,
-    if it is another.
+    Without a hidden layer it is linear and takes no condition. `inner` is the mechanism of the layers behind the first,
+    if it differs from theirs.
     """
 
     def __init__(

@@ -1,8 +1,9 @@
 """A diffusion transformer, from images to images of the same shape (Peebles & Xie 2023).
 
-Tokens are kept where their patches are, [batch, channel, row, column], and dense layers are 1×1 convolutions: so every
-mechanism wraps them as it wraps a convolution. With FiLM behind the parameter-free layer norm a branch is adaptive
-layer norm, and as branches end in a layer that starts at zero, it is adaLN-zero up to the side of the linear map.
+Tokens keep the place of their patches, [batch, channel, row, column], and dense layers are 1×1 convolutions. Every
+mechanism therefore wraps them as it wraps a convolution. FiLM behind a parameter-free layer norm is adaptive layer
+norm. Branches end in a layer that starts at zero, so this is adaLN-zero, except that the linear map comes before the
+modulation.
 """
 
 import torch
@@ -18,7 +19,7 @@ HEAD = 32  # channels of an attention head
 
 
 class TransformerBlock(nn.Module):
-    """x + W₂ attention(mechanism(W₁)(norm x, c)), then x + W₄ gelu(mechanism(W₃)(norm x, c)); W₂ and W₄ start at 0."""
+    """x + W₂ attention(mechanism(W₁)(norm x, c)), then x + W₄ gelu(mechanism(W₃)(norm x, c)). W₂ and W₄ start at 0."""
 
     def __init__(self, channels: int, mechanism: type[Mechanism], condition_width: int):
         super().__init__()
@@ -42,7 +43,7 @@ class TransformerBlock(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Images [batch, channel, height, width] to as many numbers, under a condition."""
+    """Images [batch, channel, height, width] to outputs of the same shape, under a condition."""
 
     def __init__(
         self,
@@ -71,7 +72,7 @@ class Transformer(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch channel height width"], c: Encoded
     ) -> Float[Tensor, "batch channel height width"]:
-        """The outputs for images x under condition c; zero at the start of training."""
+        """The outputs for images x under condition c. Zero at the start of training."""
         x = self.stem(pixel_unshuffle(x, self.patch), c) + self.place
         for block in self.blocks:
             x = block(x, c)

@@ -1,9 +1,9 @@
 """A lean U-Net, from images to images of the same shape (Ronneberger et al. 2015).
 
-Pixels are folded into channels first and unfolded last, as in the other networks here; each resolution has residual
-blocks on the way down and on the way up, joined by a skip connection. What convolutions of noise cannot know, where
-they are and what is elsewhere, is told: every resolution has learned features of its places, and between down and up
-the lowest has self-attention and a dense layer over everything. What a condition asks for takes shape there.
+Pixels are folded into channels first and unfolded last, as in the other networks here. Each resolution has residual
+blocks on the way down and on the way up, joined by a skip connection. Every resolution has learned features of
+position, because a convolution of noise cannot know where it is. At the lowest resolution, self-attention and a dense
+layer over the whole image bring distant parts together.
 """
 
 from itertools import pairwise
@@ -21,7 +21,7 @@ Images = Float[Tensor, "batch channel height width"]
 
 
 class NormedBlock(Block):
-    """Residual block of a normalised input: x + W₂ silu(mechanism(conv₃ₓ₃)(norm x, c)), W₂ zero at the start."""
+    """Residual block of a normalised input: x + W₂ silu(mechanism(conv₃ₓ₃)(norm x, c)). W₂ starts at zero."""
 
     def forward(self, x: Images, c: Encoded) -> Images:
         """The same shape as x."""
@@ -29,7 +29,7 @@ class NormedBlock(Block):
 
 
 class DenseBlock(nn.Module):
-    """Residual block over all of an image at once: x + W₂ silu(mechanism(W₁)(norm x, c)), W₂ zero at the start."""
+    """Residual block over the whole image: x + W₂ silu(mechanism(W₁)(norm x, c)). W₂ starts at zero."""
 
     def __init__(self, size: tuple[int, int, int], mechanism: type[Mechanism], condition_width: int, hidden: int = 256):
         super().__init__()
@@ -44,7 +44,7 @@ class DenseBlock(nn.Module):
 
 
 class UNet(nn.Module):
-    """Images [batch, channel, height, width] to as many numbers, under a condition."""
+    """Images [batch, channel, height, width] to outputs of the same shape, under a condition."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class UNet(nn.Module):
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Images, c: Encoded) -> Images:
-        """The outputs for images x under condition c; zero at the start of training."""
+        """The outputs for images x under condition c. Zero at the start of training."""
         x = self.stem(pixel_unshuffle(x, self.patch), c)
         skips: list[Tensor] = []
         for i, blocks in enumerate(self.down_blocks):
@@ -99,5 +99,5 @@ class UNet(nn.Module):
 
 
 def _normed(x: Images) -> Images:
-    """Group norm, without parameters; in row order, as its forward-mode derivative has to be."""
+    """Group norm without parameters, of a contiguous tensor, because the forward-mode derivative requires it."""
     return group_norm(x.contiguous(), norm_groups(x.shape[1]))

@@ -1,7 +1,7 @@
-"""Attribute: one thing that can be asked for, and every question that a kind of attribute answers for itself.
+"""The base class of attributes, with one method for every question that depends on an attribute's kind.
 
 No other module asks which kind an attribute is. A new kind is a subclass in a file of its own and an entry in
-`kinds.py`. Values are stored as numbers, their *codes*, as tensors `[batch, *shape]`; people see names.
+`kinds.py`. Values are stored as numbers, called *codes*, in tensors `[batch, *shape]`. People see names.
 """
 
 import re
@@ -20,7 +20,7 @@ from condgen.schema.constraints import Constraint
 from condgen.schema.density import Density
 
 FORBIDDEN = set("=!,;|\n\r")
-_BETWEEN_WORDS = re.compile(r"_|(?<=\w)-|-(?!\d)")  # but the minus of -1 is no hyphen
+_BETWEEN_WORDS = re.compile(r"_|(?<=\w)-|-(?!\d)")  # the minus of -1 is not a hyphen
 
 Code = float | tuple[float, ...]
 Codes = Float[Tensor, "batch ..."]
@@ -29,19 +29,19 @@ Vocabulary = Mapping[str, Any]
 
 
 def fold(text: object) -> str:
-    """The form in which names and values are compared: case, underscores, hyphens and spaces do not matter."""
+    """The form in which names and values are compared: case, underscores, hyphens and spaces are ignored."""
     return " ".join(_BETWEEN_WORDS.sub(" ", str(text).casefold()).split()) or str(text)
 
 
 class Attribute(BaseModel):
-    """One thing that can be asked for. Immutable; two attributes are equal when all their fields are."""
+    """Something that can be asked for. Immutable. Two attributes are equal when all their fields are."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1)
     synonyms: tuple[str, ...] = ()  # other names of the attribute, as in `glasses=yes` for `Eyeglasses`
     aliases: dict[str, str] = {}  # other words for its values, as in {"crimson": "red", "warm": "red|orange"}
-    # Augmentations that would change its value; left out of the JSON where there are none.
+    # Augmentations that would change its value. Left out of the JSON when empty.
     unsafe: tuple[Literal["flip", "shift"], ...] = Field(default=(), exclude_if=lambda names: not names)
     kind: str
 
@@ -58,7 +58,7 @@ class Attribute(BaseModel):
         return self
 
     def _must_name_values(self, alias: str) -> None:
-        """Raises RequestError where an alias stands for nothing that can be asked for."""
+        """Raise RequestError if an alias stands for nothing that can be asked for."""
         self.constraints("=", alias, extrapolate=True)
 
     def _unalias(self, value: object) -> object:
@@ -69,47 +69,52 @@ class Attribute(BaseModel):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Its name and synonyms."""
+        """The attribute's name and synonyms."""
         return (self.name, *self.synonyms)
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The names of the values, in the order of their codes; none where values are measured, not named."""
+        """The names of the values, in the order of their codes. Empty for measured attributes, whose values have no
+        names.
+        """
         return ()
 
     @property
     def observable(self) -> bool:
-        """Whether a column of it, unless it is asked for, belongs to what is observed: measured numbers do."""
+        """Whether a column of this kind counts as data to be generated unless it is chosen as an attribute."""
         return False
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one code: () for a number."""
+        """The shape of one code: () for a number."""
         return ()
 
     @property
     def blank(self) -> Code:
-        """The code that stands where the attribute is not given, and means nothing."""
+        """A placeholder code for samples in which the attribute is not given."""
         return 0.0
 
     @abstractmethod
     def parse(self, value: object, extrapolate: bool = False) -> Code:
-        """The code of a person's value. Raises RequestError for a value that the attribute does not have."""
+        """The code of a value as a person writes it.
+
+        Raises RequestError for a value that the attribute does not have.
+        """
 
     def cell(self, value: object) -> Code | None:
-        """The code of a table's cell, None where it holds no value. Raises RequestError as `parse` does."""
+        """The code of a table's cell, or None if the cell is empty. Raises RequestError as `parse` does."""
         return None if missing(value) else self.parse(text_of(value))
 
     @abstractmethod
     def format(self, code: Any) -> str:
-        """The value with this code as text, which `parse` reads again up to six significant digits."""
+        """The value with this code as text. `parse` reads it back, exact to six significant digits."""
 
     def show(self, code: Any) -> str:
-        """The value with this code in short, for people."""
+        """A short text for the value with this code."""
         return self.format(code)
 
     def hard(self, codes: Codes) -> Codes:
-        """The likeliest codes, where codes may be probabilities."""
+        """The most likely codes, where codes may be probabilities."""
         return codes
 
     # ---- for networks
@@ -117,7 +122,7 @@ class Attribute(BaseModel):
     @property
     @abstractmethod
     def width(self) -> int:
-        """Columns of the plain encoding."""
+        """The number of columns of the plain encoding."""
 
     @property
     @abstractmethod
@@ -126,143 +131,156 @@ class Attribute(BaseModel):
 
     @abstractmethod
     def encode(self, codes: Codes) -> Float[Tensor, "batch width"]:
-        """The plain encoding, of numbers of order one."""
+        """The plain encoding: numbers of order one."""
 
     @abstractmethod
     def decode(self, encoded: Float[Tensor, "batch width"]) -> Codes:
-        """The codes whose plain encoding is nearest."""
+        """The codes whose plain encoding is nearest to the one given."""
 
     @property
     def features_width(self) -> int:
-        """Columns of `features`."""
+        """The number of columns of `features`."""
         return self.width
 
     def features(self, codes: Codes) -> Float[Tensor, "batch feature"]:
-        """Inputs of a learned embedding: the plain encoding, and functions of it where an embedding needs them."""
+        """Inputs of a learned embedding: the plain encoding, plus functions of it where an embedding needs them."""
         return self.encode(codes)
 
     @property
     @abstractmethod
     def density(self) -> Density:
-        """The density of codes under a network's output."""
+        """The density of codes as parametrised by a network's output."""
 
     # ---- comparing and varying
 
     @property
     def reach(self) -> float:
-        """The distance between the places that are farthest apart."""
+        """The largest distance between two places (see `place`)."""
         return self.span
 
     @property
     def span(self) -> float:
-        """The error between values that are as far apart as can be: what an error is divided by to be a share."""
+        """The largest possible error. Errors are divided by it to become shares."""
         return 1.0
 
     @abstractmethod
     def error(self, read: Float[Tensor, "*batch"], codes: Float[Tensor, "*batch2"]) -> Tensor:
-        """How wrong codes are by what is read, per pair: 0 or 1, or a distance. Shapes before `shape` broadcast."""
+        """The error of codes that were read against the codes that are true: 0 or 1, or a distance.
+
+        Shapes before `shape` broadcast.
+        """
 
     @abstractmethod
     def uniform(self, u: Codes) -> Codes:
-        """Codes of uniformly likely values, from uniform numbers in [0, 1)."""
+        """Codes drawn uniformly over the values, from uniform numbers in [0, 1)."""
 
     @abstractmethod
     def counterfactual(self, codes: Codes, generator: torch.Generator | None = None) -> Codes:
-        """Other codes: each a value that is clearly not the one given."""
+        """For each code, the code of a clearly different value."""
 
     def vicinity(self, codes: Codes, share: float, noise: Callable[[Tensor], Tensor]) -> Codes:
-        """Codes moved by noise of this share of the range, where near values mean nearly the same; else unmoved."""
+        """Codes with noise added, of this share of the range. Unchanged for kinds in which near codes do not mean
+        similar values.
+        """
         return codes
 
     def place(self, codes: Codes) -> Float[Tensor, " batch"]:
-        """A number per code such that equal codes have equal numbers and near ones near numbers."""
+        """One number per code: equal for equal codes, and near for similar values."""
         return codes
 
     def bins(self, codes: Codes) -> Float[Tensor, " batch"]:
-        """A number per code, equal for equal codes only."""
+        """One number per code, equal only for equal codes."""
         return codes
 
     @abstractmethod
     def numbered(self, codes: Codes) -> tuple[Int[Tensor, " batch"], int]:
-        """The number of each code among the values that occur or can occur, and how many of those there are."""
+        """The index of each code among the possible values, or among those that occur, and how many there are."""
 
     @abstractmethod
     def mismatch(
         self, codes: Codes, rows: Float[Tensor, "row ..."], given: Bool[Tensor, " row"]
     ) -> Float[Tensor, "batch row"]:
-        """Nats by which rows are less likely than others, where these codes are asked for. given: rows that count."""
+        """The log-weight, in nats, that each row loses when these codes are asked for.
+
+        given: the rows in which the attribute is known.
+        """
 
     # ---- showing
 
     @property
     def limits(self) -> tuple[float, float] | None:
-        """The ends of the range, where a value is a single number."""
+        """The ends of the range, or None if a value is not a single number."""
         return None
 
     @abstractmethod
     def sweep(self, codes: Codes, counts: Float[Tensor, " batch"], most: int) -> Float[Tensor, "value ..."]:
-        """Values to go through when nobody says which, at most so many. counts: how often the data has each code."""
+        """At most `most` values to go through when the user names none.
+
+        counts: how often the data has each code.
+        """
 
     def ranges(self, n: int) -> list[str]:
-        """Requests for n ranges that cover all values, such as `20..30`; none where values come in no ranges."""
+        """Requests for n ranges that cover all values, such as `20..30`. Empty for kinds without ranges."""
         return []
 
     def recognised(self, what: str, values: Sequence[str]) -> str:
-        """Why a column of these distinct values, in short `what`, became an attribute of this kind."""
+        """The reason why a column with these distinct values, described as `what`, became an attribute of this kind."""
         return f"{what} → {self.kind}"
 
     # ---- requests
 
     @abstractmethod
     def constraints(self, operator: str, value: Any, extrapolate: bool = False) -> list[Constraint]:
-        """The constraint that `name operator value` asks for, or one per request for `*`.
+        """The constraint that `name operator value` asks for. For `*` there is one per request.
 
-        operator: "=" or "!=". Raises RequestError for what cannot be asked.
+        operator: "=" or "!=". Raises RequestError for a value that cannot be asked for.
         """
 
     def opposite(self, constraint: Constraint) -> Constraint:
-        """The constraint that every other value obeys. Raises RequestError where there is none."""
+        """The constraint that all other values satisfy. Raises RequestError if there is none."""
         raise RequestError(f"'{self.name}' cannot be negated; ask for what you want.")
 
     @property
     @abstractmethod
     def example(self) -> str:
-        """A request of it, such as `age=20..30`."""
+        """An example request, such as `age=20..30`."""
 
     def bare(self, word: str) -> str | None:
-        """The value that a word asks for without the attribute's name; None where it asks for none."""
+        """The value that a word asks for without the attribute's name, or None."""
         return word if fold(word) in map(fold, self.aliases) else None
 
     @abstractmethod
     def ways(self, vocabulary: Vocabulary) -> Sequence[str]:
-        """A few words that ask something of it."""
+        """A few words that ask for a value of this attribute."""
 
     def phrases(self) -> Iterator[tuple[str, Constraint | None]]:
-        """Its own phrases and what they ask for; None for a name that needs a value."""
+        """The attribute's own phrases and the constraints they ask for. The constraint is None for a name that needs a
+        value.
+        """
         yield from ((name, None) for name in self.names)
         yield from ((word, self.constraints("=", word, extrapolate=True)[0]) for word in self.aliases)
 
     def meanings(self, vocabulary: Vocabulary) -> Iterator[tuple[str, Constraint]]:
-        """The vocabulary's phrases that ask something of it."""
+        """Phrases of the vocabulary that ask for a value of this attribute."""
         return iter(())
 
     def units(self, vocabulary: Vocabulary) -> Iterable[str]:
-        """Phrases beside a number that say that the number is of this attribute; none where it takes no numbers."""
+        """Phrases that mark a number as a value of this attribute. Empty for attributes that take no numbers."""
         return ()
 
     def comparisons(self, side: str, vocabulary: Vocabulary) -> Iterable[str]:
-        """Phrases that ask for more (side "more") or less than a number of this attribute alone, as in `older than`."""
+        """Phrases such as `older than` that ask for more (side "more") or less of this attribute alone."""
         return ()
 
     def between(self, low: float, high: float, extrapolate: bool, certain: bool) -> Constraint | None:
-        """The constraint that a range of numbers in words asks for; None where it asks nothing of this attribute.
+        """The constraint that a range of numbers in a phrase asks for, or None if it does not ask about this attribute.
 
         certain: the words leave no doubt that this attribute is meant. Raises RequestError for numbers out of range.
         """
         return None
 
     def _about(self, part: str, vocabulary: Vocabulary) -> list[dict[str, Any]]:
-        """The vocabulary's entries about an attribute of this name."""
+        """The entries of the vocabulary for an attribute of this name."""
         names = set(map(fold, self.names))
         return [entry for entry in vocabulary[part] if names & set(map(fold, entry["names"]))]
 
@@ -270,23 +288,23 @@ class Attribute(BaseModel):
 
     @classmethod
     def guess(cls, column: Column) -> "Attribute | str | None":
-        """The attribute that a column holds, the reason why it holds none, or None where another kind may fit."""
+        """The attribute that a column holds, the reason why it holds none, or None if another kind may fit."""
         return None
 
     def crowding(self, codes: Codes, counts: Float[Tensor, " batch"]) -> str:
-        """A sentence on values that the encoding can hardly tell apart; empty where there are none.
+        """A sentence about values that the encoding can hardly tell apart. Empty if there are none.
 
         counts: how often each code occurs.
         """
         return ""
 
     def remarks(self, column: Column) -> Iterable[str]:
-        """Notes for people on what this attribute makes of a column's values."""
+        """Notes to the user about the way in which this attribute reads a column's values."""
         return ()
 
     @classmethod
     def gathered(cls, columns: Columns) -> Columns:
-        """A table's columns, those joined that together hold one attribute of this kind."""
+        """A table's columns, with those joined that together hold one attribute of this kind."""
         return columns
 
     @classmethod

@@ -21,7 +21,7 @@ MANY = 200  # more distinct texts than this are taken for identifiers or free te
 
 
 class Categorical(Discrete):
-    """One of several named values. Codes are indices into `values`; the plain encoding is one-hot."""
+    """One of several named values. Codes are indices into `values`, and the plain encoding is one-hot."""
 
     kind: Literal["categorical"] = "categorical"
     values: tuple[str, ...] = Field(min_length=1)
@@ -44,7 +44,9 @@ class Categorical(Discrete):
         return self.values
 
     def parse(self, value: object, extrapolate: bool = False) -> float:
-        """The code of a person's value (a name or an alias). Raises RequestError with the nearest valid values."""
+        """The code of a value as a person writes it (a name or an alias). Raises RequestError with the nearest valid
+        values.
+        """
         value = self._unalias(value)
         for spelling in (str(value), fold(value), _plain_number(value)):
             if spelling in self._codes:
@@ -54,7 +56,7 @@ class Categorical(Discrete):
         raise unknown(f"value for '{self.name}':", value, (*self.values, *self.aliases))
 
     def cell(self, value: object) -> float | None:
-        """The code of a cell; 'none' is a value where it is listed among the values."""
+        """The code of a cell. 'none' is a value only if it is one of `values`."""
         known = text_of(value) in self.values or not missing(value)
         return self.parse(text_of(value)) if known else None
 
@@ -69,7 +71,7 @@ class Categorical(Discrete):
 
     @property
     def rms(self) -> float:
-        """One in `width` numbers is 1."""
+        """The root mean square of a one-hot vector: one number in `width` is 1."""
         return self.width**-0.5
 
     def encode(self, codes: Codes) -> Float[Tensor, "batch width"]:
@@ -90,7 +92,7 @@ class Categorical(Discrete):
         return (*self.values, *self.aliases)
 
     def phrases(self) -> Iterator[tuple[str, Constraint | None]]:
-        """Its names; its values and aliases, alone or beside a name, as in `red hair` or `digit 7`."""
+        """Its names, and its values and aliases, alone or beside a name, as in `red hair` or `digit 7`."""
         yield from ((name, None) for name in self.names)
         for word in (*self.values, *self.aliases):
             yield from self._with_names(word, OneOf(self.codes(word)))
@@ -110,12 +112,14 @@ class Categorical(Discrete):
 
     @classmethod
     def of(cls, name: str, values: Iterable[str]) -> "Categorical":
-        """With these values, numbers in numeric order and before other texts."""
+        """An attribute with these values. Numbers come first, in numeric order."""
         return cls(name=name, values=tuple(sorted(set(values), key=_in_order)))
 
     @classmethod
     def guess(cls, column: Column) -> "Categorical | str":
-        """Whatever has at least two values, and not too many: the kind of what no other kind claims."""
+        """A categorical attribute if the column has at least two values and not too many. Asked last, after all other
+        kinds.
+        """
         distinct = column.distinct
         if len(distinct) < 2:
             what = f"is always '{next(iter(distinct))}'" if distinct else "is empty"
@@ -129,7 +133,10 @@ class Categorical(Discrete):
 
 
 def _plain_number(value: object) -> str:
-    """5.0 and 5 name the same category: tables often turn a column of integers with gaps into floats."""
+    """The text of a number without a trailing `.0`, so that 5.0 and 5 name the same category.
+
+    Tables often turn a column of integers with gaps into floats.
+    """
     try:
         number = float(str(value))
     except ValueError:

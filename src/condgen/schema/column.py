@@ -1,4 +1,4 @@
-"""A table's column, looked at once for every kind of attribute that may recognise it."""
+"""A table's column, prepared once for all kinds of attributes that may recognise it."""
 
 import math
 from collections import Counter
@@ -20,14 +20,17 @@ def missing(value: Any) -> bool:
 
 
 def text_of(value: Any) -> str:
-    """A cell as the name of a category: 3.0 and 3 are the same."""
+    """A cell as the name of a category. 3.0 and 3 give the same name."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(list(value) if isinstance(value, tuple) else value).strip()
 
 
 def hashable(values: Sequence[Any]) -> list[tuple[type, Any]]:
-    """Values with their types, so that 1 and True differ; lists as tuples, what else cannot be hashed as text."""
+    """Values with their types, so that 1 and True differ.
+
+    Lists become tuples, and other unhashable values become text.
+    """
     if any(kind.__hash__ is None for kind in set(map(type, values))):
         values = [_hashable(v) for v in values]
     return list(zip(map(type, values), values, strict=True))
@@ -43,8 +46,8 @@ def _hashable(value: Any) -> Any:
 class Column:
     """A column's name and cells.
 
-    asked_for: a person named it, so it becomes an attribute even if it looks like an identifier.
-    classes:   its cells are known to be names or numbers of classes.
+    asked_for: the user named it, so it becomes an attribute even if it looks like an identifier.
+    classes: its cells are known to be names or numbers of classes.
     """
 
     name: str
@@ -54,7 +57,7 @@ class Column:
 
     @cached_property
     def counts(self) -> Counter[str]:
-        """How often every text occurs; each distinct cell is looked at once, however often it occurs."""
+        """The number of times each text occurs. Each distinct cell is converted once, however often it occurs."""
         counts: Counter[str] = Counter()
         for (_, value), n in Counter(hashable(self.values)).items():
             if not missing(value):
@@ -63,12 +66,12 @@ class Column:
 
     @cached_property
     def distinct(self) -> set[str]:
-        """The texts that occur."""
+        """The distinct texts."""
         return set(self.counts)
 
     @cached_property
     def numbers(self) -> list[float] | None:
-        """All distinct texts as finite numbers; None where one is no such number."""
+        """All distinct texts as finite numbers, or None if one of them is not a finite number."""
         try:
             numbers = [float(t) for t in self.distinct]
         except ValueError:
@@ -77,7 +80,7 @@ class Column:
 
     @cached_property
     def occurrences(self) -> dict[float, int]:
-        """How often each number occurs; nothing where a text is no finite number."""
+        """The number of times each number occurs. Empty if some text is not a finite number."""
         counts: Counter[float] = Counter()
         for text, n in self.counts.items() if self.numbers else ():
             counts[float(text)] += n

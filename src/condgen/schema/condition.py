@@ -1,4 +1,4 @@
-"""Batches of requests: one tensor of codes per attribute, and which are given."""
+"""Batches of requests: one tensor of codes per attribute, and a mask of the attributes that are given."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,10 +15,10 @@ from condgen.schema.schema import Schema
 
 @dataclass(frozen=True)
 class Condition:
-    """A batch of requests: one tensor of codes per attribute and a mask of which are given.
+    """A batch of requests: one tensor of codes per attribute, and a mask of the attributes that are given.
 
-    values:  name → codes [batch, *shape of one code], one entry for every attribute of the schema; where absent, the
-             code means nothing.
+    values: name → codes [batch, *shape of one code], one entry for every attribute of the schema. Codes mean nothing
+        where the attribute is not given.
     present: [batch, attribute], false where an attribute is left free.
     """
 
@@ -34,7 +34,7 @@ class Condition:
 
     @classmethod
     def of(cls, schema: Schema, rows: Iterable[Mapping[str, Any]], extrapolate: bool = False) -> "Condition":
-        """One request per mapping of names to values; a missing name, or None, leaves the attribute free.
+        """One request per mapping of names to values. A missing name, or None, leaves the attribute free.
 
         Raises RequestError for an unknown attribute or value.
         """
@@ -52,7 +52,7 @@ class Condition:
 
     @classmethod
     def cat(cls, conditions: Sequence["Condition"]) -> "Condition":
-        """Conditions of one schema, one after the other."""
+        """Several conditions of one schema, concatenated."""
         first = conditions[0]
         values = {name: torch.cat([c.values[name] for c in conditions]) for name in first.values}
         return cls(first.schema, values, torch.cat([c.present for c in conditions]))
@@ -61,13 +61,15 @@ class Condition:
         return len(self.present)
 
     def __getitem__(self, index: Any) -> "Condition":
-        """The requests at an index tensor, slice or boolean mask (never a single integer: a condition is a batch)."""
+        """The requests at an index tensor, slice or boolean mask. A single integer is not allowed, since a condition is
+        a batch.
+        """
         values = {name: codes[index] for name, codes in self.values.items()}
         return replace(self, values=values, present=self.present[index])
 
     @property
     def device(self) -> torch.device:
-        """Where the tensors live."""
+        """The device of the tensors."""
         return self.present.device
 
     @property
@@ -81,15 +83,15 @@ class Condition:
         return replace(self, values=values, present=self.present.to(device, non_blocking=True))
 
     def hard(self) -> "Condition":
-        """The same, with the likeliest values in place of probabilities."""
+        """The same requests with the most likely values in place of probabilities."""
         return replace(self, values={a.name: a.hard(self.values[a.name]) for a in self.schema})
 
     def repeat(self, times: int) -> "Condition":
-        """Each request `times` times in a row: [batch · times]."""
+        """Each request repeated `times` times in a row: [batch · times]."""
         return self[torch.arange(len(self), device=self.device).repeat_interleave(times)]
 
     def given(self, name: str) -> Bool[Tensor, " batch"]:
-        """Where an attribute is given."""
+        """A mask of the requests in which the attribute is given: [batch]."""
         return self.present[:, self.schema.position(name)]
 
     def codes(self, name: str) -> Float[Tensor, "batch ..."]:
@@ -98,7 +100,7 @@ class Condition:
         return torch.where(mask_for(self.values[name], self.given(name)), self.values[name], 0.0)
 
     def matrix(self) -> Float[Tensor, "batch column"]:
-        """The codes of all attributes beside each other, zero where they are not given."""
+        """The codes of all attributes side by side, zero where they are not given."""
         columns = [self.codes(name).reshape(len(self), -1) for name in self.schema.names]
         return torch.cat(columns, 1) if columns else torch.zeros(len(self), 0, device=self.device)
 
@@ -112,7 +114,7 @@ class Condition:
         return cls(schema, values, present)
 
     def with_codes(self, name: str, codes: Float[Tensor, "batch ..."]) -> "Condition":
-        """The same requests, but this attribute is given with these codes."""
+        """The same requests with this attribute set to these codes."""
         present = self.present.clone()
         present[:, self.schema.position(name)] = True
         return replace(self, values={**self.values, self.schema[name].name: codes}, present=present)
@@ -122,30 +124,30 @@ class Condition:
         return replace(self, present=self.present & ~mask)
 
     def dropout(self, chance: float) -> "Condition":
-        """The same requests with each attribute of each sample left free with this chance, independently."""
+        """The same requests with each attribute of each sample left free with this probability, independently."""
         return self.drop(torch.rand_like(self.present, dtype=torch.float) < chance)
 
     def update(self, other: "Condition") -> "Condition":
-        """What `other` asks for, and for the rest what this asks for."""
+        """The attributes given in `other`, and this condition's own for the rest."""
         values = {
             n: torch.where(mask_for(codes, other.given(n)), other.values[n], codes) for n, codes in self.values.items()
         }
         return replace(self, values=values, present=self.present | other.present)
 
     def select(self, names: Sequence[str]) -> "Condition":
-        """Only these attributes."""
+        """The condition of these attributes alone."""
         schema = self.schema.select(names)
         columns = [self.schema.position(name) for name in schema.names]
         return Condition(schema, {n: self.values[n] for n in schema.names}, self.present[:, columns])
 
     def about(self, names: Iterable[str]) -> "Condition":
-        """The same requests, in which all other attributes are free."""
+        """The same requests with all other attributes left free."""
         named = set(names)
         others = torch.tensor([name not in named for name in self.schema.names], device=self.present.device)
         return self.drop(others.expand_as(self.present))
 
     def rows(self) -> list[dict[str, str | None]]:
-        """One mapping per request from attribute names to value names; None where free."""
+        """One mapping per request from attribute names to value names, with None for free attributes."""
         return self._texts("format")
 
     def _texts(self, how: Literal["format", "show"]) -> list[dict[str, str | None]]:
@@ -164,5 +166,5 @@ class Condition:
 
 
 def mask_for(codes: Float[Tensor, "batch ..."], mask: Bool[Tensor, " batch"]) -> Bool[Tensor, "batch ..."]:
-    """A mask of requests in as many dimensions as codes have, to be broadcast with them."""
+    """A mask of requests with as many dimensions as the codes, so that the two broadcast."""
     return mask.reshape(-1, *[1] * (codes.dim() - 1))

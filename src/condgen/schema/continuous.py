@@ -1,4 +1,4 @@
-"""Continuous attributes: numbers in the range that the data covers."""
+"""Continuous attributes: numbers within the range of the data."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,19 +18,20 @@ from condgen.schema.density import GaussianDensity
 from condgen.schema.ranges import ScaleName, crowded, fitted_range
 
 FEW = 12  # up to this many distinct numbers are categories
-LARGEST = 1e30  # numbers beyond would leave 32 bits when squared or subtracted; they are mistakes
+LARGEST = 1e30  # larger numbers are mistakes: squared or subtracted, they overflow 32 bits
 CROWDED = 0.02  # share of the range below which the bulk of the values cannot be told apart
-STEPS = 7  # that a sweep goes through
-FREQUENCIES = 4  # of the Fourier features
+STEPS = 7  # values of a sweep
+FREQUENCIES = 4  # number of Fourier frequencies
 
 Codes = Float[Tensor, " batch"]
 
 
 class Continuous(Attribute):
-    """A number in the range [low, high] that the data covers. The plain encoding maps the range to [−1, 1].
+    """A number in the range [low, high] of the data. The plain encoding maps the range to [−1, 1].
 
     scale: linear, or log for positive numbers that span orders of magnitude, such as prices.
-    clip:  labels beyond the range count as its ends, so that outliers do not flatten all others; else they are errors.
+    clip: labels beyond the range count as its ends, so that outliers do not flatten all others. Without it they are
+        errors.
 
     An alias stands for a number or a range: {"teenager": "13..19"}.
     """
@@ -51,18 +52,20 @@ class Continuous(Attribute):
 
     @property
     def observable(self) -> bool:
-        """Measured numbers may be what is generated."""
+        """True: measured numbers may be the data to be generated."""
         return True
 
     def ends(self, value: object) -> list[object]:
-        """The ends of a person's range `low..high`, or of an alias of one, still as they were given; any number."""
+        """The ends of a range `low..high`, of an alias of one, or of a single number, as they were written."""
         value = self._unalias(value)
         if isinstance(value, str):
             return [v.strip() for v in value.split("..")]
         return list(value) if isinstance(value, list | tuple) else [value]
 
     def parse(self, value: object, extrapolate: bool = False) -> float:
-        """The number itself. Raises RequestError when it is none, or out of range and extrapolate is false."""
+        """The number itself. Raises RequestError if it is not a number, or if it is out of range and extrapolate is
+        false.
+        """
         try:
             number = float(str(self._unalias(value)))
         except ValueError:
@@ -82,7 +85,7 @@ class Continuous(Attribute):
         return min(max(number, self.low), self.high)
 
     def cell(self, value: object) -> float | None:
-        """The number in a table's cell, brought into the range where outliers are clipped."""
+        """The number in a table's cell, moved into the range if outliers are clipped."""
         if missing(value):
             return None
         number = self.parse(text_of(value), extrapolate=self.clip)
@@ -99,7 +102,7 @@ class Continuous(Attribute):
 
     @property
     def rms(self) -> float:
-        """That of a uniform value."""
+        """The root mean square of a uniform value in [−1, 1]."""
         return 3**-0.5
 
     def encode(self, codes: Codes) -> Float[Tensor, "batch width"]:
@@ -113,29 +116,29 @@ class Continuous(Attribute):
         return self._number(low + (encoded[:, 0] + 1) / 2 * (high - low))
 
     def place(self, codes: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-        """The numbers on their scale."""
+        """The numbers on the attribute's scale."""
         return codes if self.scale == "linear" else codes.clamp(min=torch.finfo(torch.float32).tiny).log()
 
     def _number(self, places: Codes) -> Codes:
         return places if self.scale == "linear" else places.exp()
 
     def _ends(self) -> tuple[float, float]:
-        """The ends of the range on its scale."""
+        """The ends of the range on the attribute's scale."""
         return (self.low, self.high) if self.scale == "linear" else (math.log(self.low), math.log(self.high))
 
     @property
     def reach(self) -> float:
-        """The width of the range on its scale."""
+        """The width of the range on the attribute's scale."""
         low, high = self._ends()
         return high - low
 
     @property
     def features_width(self) -> int:
-        """The plain encoding, sines and cosines."""
+        """The plain encoding, and a sine and a cosine per frequency."""
         return 1 + 2 * FREQUENCIES
 
     def features(self, codes: Codes) -> Float[Tensor, "batch feature"]:
-        """The plain encoding and Fourier features of it, so that an embedding may be a smooth curve."""
+        """The plain encoding and Fourier features of it, so that an embedding can be a smooth curve."""
         encoded = self.encode(codes)
         angles = encoded * torch.arange(1, FREQUENCIES + 1, device=encoded.device) * (torch.pi / 2)
         return torch.cat([encoded, angles.sin(), angles.cos()], dim=1)
@@ -155,7 +158,7 @@ class Continuous(Attribute):
         return (read - codes).abs()
 
     def uniform(self, u: Codes) -> Codes:
-        """Every place of the range equally likely."""
+        """Every place of the range with equal probability."""
         return self._number(self._ends()[0] + u * self.reach)
 
     def counterfactual(self, codes: Codes, generator: torch.Generator | None = None) -> Codes:
@@ -164,7 +167,7 @@ class Continuous(Attribute):
         return self._number(torch.where(places < low + half, places + half, places - half))
 
     def vicinity(self, codes: Codes, share: float, noise: Callable[[Tensor], Tensor]) -> Codes:
-        """Moved by noise of this share of the range."""
+        """The numbers moved by noise of this share of the range."""
         return self._number(self.place(codes) + share * self.reach * noise(codes))
 
     def numbered(self, codes: Codes) -> tuple[Int[Tensor, " batch"], int]:
@@ -175,7 +178,7 @@ class Continuous(Attribute):
     def mismatch(
         self, codes: Codes, rows: Float[Tensor, " row"], given: Bool[Tensor, " row"]
     ) -> Float[Tensor, "batch row"]:
-        """By the distance; where the data has no such number, the nearest stand in."""
+        """A loss by the distance. If the data has no such number, the nearest stand in."""
         asked, rows = self.place(codes)[:, None], self.place(rows)
         return nearest((asked - rows).relu() + (rows - asked).relu(), given, BANDWIDTH * self.reach)
 
@@ -189,12 +192,12 @@ class Continuous(Attribute):
         return self._number(torch.linspace(*self._ends(), min(STEPS, most)))
 
     def ranges(self, n: int) -> list[str]:
-        """As many ranges of equal width."""
+        """n ranges of equal width."""
         ends = self._number(torch.linspace(*self._ends(), n + 1)).tolist()
         return [f"{self.format(low)}..{self.format(high)}" for low, high in pairwise(ends)]
 
     def recognised(self, what: str, values: Sequence[str]) -> str:
-        """More values than categories have."""
+        """More distinct values than a category would have."""
         return f"{what}, more than {FEW} → continuous"
 
     def constraints(self, operator: str, value: Any, extrapolate: bool = False) -> list[Constraint]:
@@ -222,7 +225,7 @@ class Continuous(Attribute):
         return (f"{self.low:g} to {self.high:g}",)
 
     def meanings(self, vocabulary: Vocabulary) -> Iterator[tuple[str, Constraint]]:
-        """The vocabulary's words for ranges, as far as the attribute covers them."""
+        """The vocabulary's words for ranges, as far as they overlap the attribute's range."""
         for entry in self._about("numbers", vocabulary):
             for word, text in entry.get("words", {}).items():
                 low, _, high = text.partition("..")
@@ -239,7 +242,7 @@ class Continuous(Attribute):
         return (word for entry in self._about("numbers", vocabulary) for word in entry.get(side, ()))
 
     def between(self, low: float, high: float, extrapolate: bool, certain: bool) -> Constraint | None:
-        """The range, as far as the attribute covers it; None where it does not and another may be meant."""
+        """The range, cut to the attribute's own. None if the two do not overlap and another attribute may be meant."""
         if not certain and (low > self.high or high < self.low):
             return None
         low, high = (
@@ -251,7 +254,7 @@ class Continuous(Attribute):
 
     @classmethod
     def guess(cls, column: Column) -> "Continuous | str | None":
-        """More than a few distinct numbers that do not number the rows."""
+        """More than a few distinct numbers that are not row numbers."""
         numbers = column.numbers
         if not numbers:
             return None
@@ -266,7 +269,7 @@ class Continuous(Attribute):
         return cls(name=column.name, low=fitted.low, high=fitted.high, scale=fitted.scale, clip=fitted.clipped)
 
     def crowding(self, codes: Codes, counts: Float[Tensor, " batch"]) -> str:
-        """A range that a few numbers stretch until all others look alike to a network."""
+        """A sentence for a range stretched by a few numbers, within which all others look alike to a network."""
         occurring: dict[float, int] = {}
         for code, n in zip(codes.tolist(), counts.tolist(), strict=True):
             occurring[code] = occurring.get(code, 0) + round(n)
@@ -280,7 +283,7 @@ class Continuous(Attribute):
         )
 
     def remarks(self, column: Column) -> Iterator[str]:
-        """What becomes of numbers beyond the range, and of the scale."""
+        """Notes on numbers beyond the range, and on the scale."""
         beyond = {v: n for v, n in column.occurrences.items() if not self.low <= v <= self.high} if self.clip else {}
         if beyond:
             farthest = max(beyond, key=lambda v: max(self.low - v, v - self.high))

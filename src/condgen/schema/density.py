@@ -1,7 +1,7 @@
-"""Densities: q(code|x) of an attribute, as the output of a network's layer describes it.
+"""Densities: q(code|x) of an attribute, parametrised by a network's output.
 
-Critics' classifiers (models/gan/heads.py) put out everything that describes q, for one or two origins of x. Judges
-(evaluation/judge) put out a guess alone; how sure to be of it is fitted afterwards, on data they were not trained on.
+Critics' classifiers (models/gan/heads.py) output all parameters of q, for one or two origins of x. Judges
+(evaluation/judge) output a guess alone. Its uncertainty is fitted afterwards, on data they were not trained on.
 """
 
 import math
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from condgen.gaussian import LOG_2PI, soft_clamp
 
-LOG_VARIANCE = (-4.0, 2.0)  # of a measured attribute's plain encoding, in a classifier's opinion
+LOG_VARIANCE = (-4.0, 2.0)  # bounds on a classifier's log-variance of a measured attribute
 REAL = 0  # the origin of real observations
 
 Codes = Float[Tensor, "batch ..."]
@@ -24,11 +24,11 @@ Reading = Float[Tensor, "batch read"]
 
 
 class Density(ABC):
-    """The density of an attribute's codes under a network's output."""
+    """The density of an attribute's codes, parametrised by a network's output."""
 
     @abstractmethod
     def outputs(self, origins: int = 1) -> int:
-        """Numbers per origin that describe q(code, origin|x)."""
+        """The number of outputs per origin that parametrise q(code, origin|x)."""
 
     @abstractmethod
     def log_prob(self, output: PerOrigin, codes: Codes, origin: int = REAL) -> Float[Tensor, " batch"]:
@@ -40,33 +40,33 @@ class Density(ABC):
 
     @abstractmethod
     def loss(self, guess: Guess, codes: Codes) -> Float[Tensor, " batch"]:
-        """The loss of a judge's guess, which has the plain encoding's width."""
+        """The loss of a judge's guess. A guess has the width of the plain encoding."""
 
     @abstractmethod
     def fitted_scale(self, guess: Guess, codes: Codes) -> float:
-        """The scale of guesses under which the codes are likeliest."""
+        """The scale of guesses that maximises the likelihood of the codes."""
 
     @abstractmethod
     def reading(self, guess: Guess, scale: float | Float[Tensor, ""]) -> Reading:
-        """A guess made readable: calibrated log-probabilities of the values, or the code itself."""
+        """A guess in readable form: calibrated log-probabilities of the values, or the code itself."""
 
     @abstractmethod
     def read(self, reading: Reading) -> Codes:
-        """The most likely codes by a reading."""
+        """The most likely codes given a reading."""
 
     def spread(self, scale: float) -> float | None:
-        """The standard deviation of a reading's error, in the unit of `Attribute.error`; None for named values."""
+        """The standard deviation of a reading's error, in the unit of `Attribute.error`. None for named values."""
         return None
 
     @abstractmethod
     def log_likelihood(self, reading: Reading, codes: Codes, spread: float | None) -> Float[Tensor, " batch"]:
-        """log q(code|x) in nats by a reading and the spread of its error."""
+        """log q(code|x) in nats, given a reading and the spread of its error."""
 
 
 class ChoiceDensity(Density):
-    """A softmax over `count` named values, and over pairs of origin and value where there are origins.
+    """A softmax over `count` named values, or over pairs of origin and value if there are several origins.
 
-    binary: a guess is one logit, of the second value against the first, and codes may be probabilities of the second.
+    binary: a guess is one logit, of the second value against the first. Codes may be probabilities of the second value.
     """
 
     def __init__(self, count: int, binary: bool = False):
@@ -78,7 +78,7 @@ class ChoiceDensity(Density):
         return self.count
 
     def log_prob(self, output: PerOrigin, codes: Codes, origin: int = REAL) -> Float[Tensor, " batch"]:
-        """The code's log-probability; its mean under the label where that is a probability."""
+        """The log-probability of the code. If the label is a probability, the mean under it."""
         log_p = output.flatten(1).log_softmax(1)[:, self.count * origin : self.count * (origin + 1)]
         if not self.binary:
             return log_p.gather(1, codes.long()[:, None])[:, 0]
@@ -96,8 +96,8 @@ class ChoiceDensity(Density):
     def fitted_scale(self, guess: Guess, codes: Codes) -> float:
         """The temperature (Guo et al. 2017).
 
-        The likelihood has one peak in the inverse temperature: a fine grid finds it, and a judge that makes no mistake
-        at all keeps finite confidence.
+        The likelihood has one peak in the inverse temperature, which a fine grid finds. A judge without any mistake
+        keeps finite confidence.
         """
         grid, values = torch.logspace(-1, 1, 201), codes.round().long()
         losses = [torch.nn.functional.cross_entropy(self._logits(guess / t), values) for t in grid.to(guess)]
@@ -120,10 +120,11 @@ class ChoiceDensity(Density):
 
 
 class GaussianDensity(Density):
-    """An isotropic Gaussian around the plain encoding, one per origin where there are origins.
+    """An isotropic Gaussian around the plain encoding, one per origin.
 
     encode, decode: from codes to the plain encoding [batch, width], and back.
-    limit: within [−limit, limit] lies what can be meant. unit: of an encoding's error, in that of `Attribute.error`.
+    limit: readings are clamped to [−limit, limit].
+    unit: the factor from an encoding's error to that of `Attribute.error`.
     """
 
     def __init__(
@@ -142,7 +143,7 @@ class GaussianDensity(Density):
         self.unit = unit
 
     def outputs(self, origins: int = 1) -> int:
-        """Mean, log-variance and, where origins must be told apart, the origin's logit."""
+        """Mean and log-variance, and the origin's logit if there are several origins."""
         return self.width + 1 + (origins > 1)
 
     def log_prob(self, output: PerOrigin, codes: Codes, origin: int = REAL) -> Float[Tensor, " batch"]:
@@ -166,11 +167,11 @@ class GaussianDensity(Density):
         return float((guess - self.encode(codes)).square().mean().sqrt().clamp(min=1e-4))
 
     def reading(self, guess: Guess, scale: float | Float[Tensor, ""]) -> Reading:
-        """The code."""
+        """The code itself."""
         return self.decode(guess).flatten(1) if self.width > 1 else self.decode(guess)[:, None]
 
     def read(self, reading: Reading) -> Codes:
-        """The code."""
+        """The code itself."""
         return reading if self.width > 1 else reading[:, 0]
 
     def spread(self, scale: float) -> float:
@@ -178,7 +179,7 @@ class GaussianDensity(Density):
         return scale * self.unit
 
     def log_likelihood(self, reading: Reading, codes: Codes, spread: float | None) -> Float[Tensor, " batch"]:
-        """The density of a Gaussian around the code that is read, per unit of error."""
+        """The density of a Gaussian around the code that was read, per unit of error."""
         assert spread is not None
         apart = self.unit * (self.encode(self.read(reading)) - self.encode(codes))
         return -(0.5 * (apart / spread).square() + math.log(spread) + 0.5 * LOG_2PI).sum(1)

@@ -1,4 +1,4 @@
-"""Attributes with a list of named values: what categories and flags have in common."""
+"""Attributes with named values: the base class of categories and flags."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ Codes = Float[Tensor, " batch"]
 
 
 class Discrete(Attribute):
-    """One of several named values; a code is the index of a value."""
+    """One of several named values. A code is the index of a value."""
 
     @property
     @abstractmethod
@@ -25,10 +25,10 @@ class Discrete(Attribute):
 
     @abstractmethod
     def parse(self, value: object, extrapolate: bool = False) -> float:
-        """The code of a person's value. Raises RequestError with the nearest valid values."""
+        """The code of a value as a person writes it. Raises RequestError with the nearest valid values."""
 
     def codes(self, value: object) -> tuple[int, ...]:
-        """The codes of a person's value, of several joined by |, or of an alias of either.
+        """The codes of a value, of several values joined by |, or of an alias for either.
 
         Raises RequestError with the nearest valid values.
         """
@@ -42,33 +42,33 @@ class Discrete(Attribute):
         return ((read - codes).abs() > 0.5).float()
 
     def uniform(self, u: Codes) -> Codes:
-        """Every value equally likely."""
+        """Every value with equal probability."""
         count = len(self.choices)
         return (u * count).floor().clamp(max=count - 1)
 
     def counterfactual(self, codes: Codes, generator: torch.Generator | None = None) -> Codes:
-        """Any other value, all equally likely."""
+        """Another value, each with equal probability."""
         count = len(self.choices)
         step = torch.randint(1, max(count, 2), codes.shape, generator=generator)
         return (codes + step.to(codes.device)) % count
 
     def numbered(self, codes: Codes) -> tuple[Int[Tensor, " batch"], int]:
-        """The codes themselves, of all values."""
+        """The codes themselves, and the number of values."""
         return self.hard(codes).long(), len(self.choices)
 
     def mismatch(
         self, codes: Codes, rows: Float[Tensor, " row"], given: Bool[Tensor, " row"]
     ) -> Float[Tensor, "batch row"]:
-        """The same for every row with another value."""
+        """The same loss for every row with another value."""
         return MISMATCH * (codes[:, None] != rows).float()
 
     def sweep(self, codes: Codes, counts: Float[Tensor, " batch"], most: int) -> Float[Tensor, "value ..."]:
-        """The commonest values, in their order."""
+        """The most common values, in the order of their codes."""
         total = torch.bincount(codes.long(), counts, len(self.choices))
         return total.argsort(descending=True, stable=True)[:most].sort().values.float()
 
     def constraints(self, operator: str, value: Any, extrapolate: bool = False) -> list[Constraint]:
-        """One of some values, or any other than those for `!=`; for `*`, a constraint for each value."""
+        """One of the values given. For `!=`, one of the others. For `*`, one constraint per value."""
         if value == "*" and operator != "!=":
             return [OneOf((code,)) for code in range(len(self.choices))]
         values = self.choices if value == "*" else _several(value)
@@ -93,7 +93,7 @@ class Discrete(Attribute):
         return f"{self.name}={self.choices[-1]}"
 
     def bare(self, word: str) -> str | None:
-        """The value of this name."""
+        """The word itself, if it names a value or an alias."""
         return word if fold(word) in map(fold, self.choices) else super().bare(word)
 
 

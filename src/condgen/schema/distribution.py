@@ -1,4 +1,4 @@
-"""The data's joint distribution of attributes: what fills the attributes that a request leaves free."""
+"""The joint distribution of a dataset's attributes. It fills the attributes that a request leaves free."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,14 +17,16 @@ MOST_ROWS = 20_000
 
 @dataclass(frozen=True)
 class LabelDistribution:
-    """The empirical joint distribution of a dataset's attributes: its distinct rows and how often each occurs."""
+    """The empirical joint distribution of a dataset's attributes: its distinct rows, and how often each occurs."""
 
     rows: Condition
     counts: Float[Tensor, " row"]
 
     @classmethod
     def of(cls, condition: Condition) -> "LabelDistribution":
-        """The joint distribution of a dataset's conditions; of more than 20,000 distinct rows, an even subsample."""
+        """The joint distribution of a dataset's conditions. More than 20,000 distinct rows are thinned to an even
+        subsample.
+        """
         shown, counts = _distinct(condition)
         keep = torch.linspace(0, len(shown) - 1, min(len(shown), MOST_ROWS)).long()
         rows = condition[shown[keep]].hard()
@@ -33,31 +35,31 @@ class LabelDistribution:
 
     @property
     def schema(self) -> Schema:
-        """The attributes it is the joint distribution of."""
+        """The attributes of the distribution."""
         return self.rows.schema
 
     def draw(self, constraints: Mapping[str, Constraint], rng: Rng, fill: bool = True) -> Condition:
         """One condition per stream of `rng`, distributed as the data's rows given the constraints.
 
-        A combination that the data never shows is answered all the same: what was asked holds, the free attributes come
-        from the rows that agree with most of it. With `fill` false the free attributes stay free.
+        A combination that the data never shows is answered too. The constraints hold, and the free attributes come from
+        the rows that agree with most of them. With `fill` false the free attributes stay free.
         """
         condition = self._draw(Condition.free(self.schema, len(rng)), constraints, rng)
         return condition if fill else condition.drop(~self._columns(list(constraints), len(rng)))
 
     def fill(self, condition: Condition, rng: Rng) -> Condition:
-        """The same conditions with every free attribute drawn from the data's joint distribution given the others."""
+        """The same conditions, with each free attribute drawn from the data's joint distribution given the others."""
         drawn = self._draw(condition.to("cpu").hard(), {}, rng)
-        return drawn.to(condition.device).update(condition)  # probabilities stay what they are
+        return drawn.to(condition.device).update(condition)  # soft labels that were given stay probabilities
 
     def _columns(self, names: list[str], batch: int) -> Bool[Tensor, "batch attribute"]:
         return torch.tensor([name in names for name in self.schema.names]).expand(batch, -1)
 
     def _draw(self, condition: Condition, asked: Mapping[str, Constraint], rng: Rng) -> Condition:
-        """Draw a row for every request and take what is still free from it, until nothing is.
+        """Draw a row for every request and copy its values for the free attributes, until none is free.
 
-        Rows may lack attributes themselves; each round uses rows that have the first attribute still missing. Every
-        request takes the same numbers from its stream, so that what others in the batch lack changes nothing.
+        Rows may lack attributes too, so each round draws among rows that have the first attribute still missing. Every
+        request takes the same count of numbers from its stream, so the rest of the batch has no effect on it.
         """
         uniforms = rng.uniform(len(self.schema), 2)
         for k, name in enumerate(self.schema.names):
@@ -73,7 +75,7 @@ class LabelDistribution:
         return condition
 
     def _agreement(self, condition: Condition, asked: Mapping[str, Constraint]) -> Float[Tensor, "batch row"]:
-        """Log-weight of every row for every request: 0 where it agrees with all that is asked or already drawn."""
+        """The log-weight of every row for every request: 0 if it agrees with everything asked for or already drawn."""
         total = torch.zeros(len(condition), len(self.rows))
         for a in self.schema:
             rows, given = self.rows.values[a.name], self.rows.given(a.name)
@@ -88,7 +90,7 @@ class LabelDistribution:
         return total
 
     def _obeying(self, rows: Condition, asked: Mapping[str, Constraint], u: Float[Tensor, " batch"]) -> Condition:
-        """The rows, with every asked attribute that they contradict or lack moved to an allowed value."""
+        """The rows, with each requested attribute that they contradict or lack moved to an allowed value."""
         for name, constraint in asked.items():
             a, codes = self.schema[name], rows.values[name]
             if not constraint.binds(a):
@@ -102,9 +104,9 @@ class LabelDistribution:
 
 
 def _distinct(condition: Condition) -> tuple[Int[Tensor, " row"], Int[Tensor, " row"]]:
-    """An example of each distinct row, by the order of codes, then of what is given, and how often each occurs.
+    """One index per distinct row, in the order of codes and then of presence, and how often each row occurs.
 
-    Of millions of rows, one number for each is all that is in memory: its digits are the codes.
+    Memory holds one number per row, whose digits are the row's codes.
     """
     number, numbers = torch.zeros(len(condition), dtype=torch.long), 1
     for digit, base in _digits(condition):
@@ -118,7 +120,10 @@ def _distinct(condition: Condition) -> tuple[Int[Tensor, " row"], Int[Tensor, " 
 
 
 def _digits(condition: Condition) -> Iterator[tuple[Int[Tensor, " n"], int]]:
-    """For each attribute the number of its code and how many there are; then whether it is given."""
+    """For each attribute the index of its code and the number of codes.
+
+    Then, for each attribute, whether it is given.
+    """
     for a in condition.schema:
         yield a.numbered(condition.codes(a.name))
     for name in condition.schema.names:

@@ -1,4 +1,4 @@
-"""Flags: yes or no."""
+"""Flags: attributes that are yes or no."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from condgen.schema.constraints import Constraint, OneOf
 from condgen.schema.density import ChoiceDensity
 from condgen.schema.discrete import Codes, Discrete
 
-CERTAIN = 0.5  # share of zeros and ones from which on numbers between them are taken for probabilities
+CERTAIN = 0.5  # smallest share of zeros and ones at which other numbers count as probabilities
 _YES = {"1", "1.0", "yes", "true", "y", "on", "with"}
 _NO = {"0", "0.0", "-1", "-1.0", "no", "false", "n", "off", "without"}
 _PAIRS = [{"0", "1"}, {"-1", "1"}, {"no", "yes"}, {"false", "true"}, {"n", "y"}, {"off", "on"}]
@@ -22,9 +22,9 @@ YES, NO = OneOf((1,)), OneOf((0,))
 
 
 class Flag(Discrete):
-    """Yes or no. Codes are 1 and 0; the plain encoding is +1 and −1.
+    """Yes or no. Codes are 1 and 0, and the plain encoding is +1 and −1.
 
-    Training data may hold probabilities of yes between them (soft labels); requests and evaluation do not.
+    Training data may hold probabilities of yes (soft labels). Requests and evaluation use 0 and 1 only.
     """
 
     kind: Literal["flag"] = "flag"
@@ -35,7 +35,9 @@ class Flag(Discrete):
         return ("no", "yes")
 
     def parse(self, value: object, extrapolate: bool = False) -> float:
-        """The code of a person's value: yes/no, true/false, 1/0, −1. Raises RequestError for anything else."""
+        """The code of a value as a person writes it: yes/no, true/false, 1/0, −1. Raises RequestError for anything
+        else.
+        """
         word = fold(self._unalias(value))
         if word in _YES:
             return 1.0
@@ -44,7 +46,7 @@ class Flag(Discrete):
         raise unknown(f"value for '{self.name}':", value, ["yes", "no", *self.aliases])
 
     def cell(self, value: object) -> float | None:
-        """The probability of yes that a cell stands for: 1 or 0, or a number between. Raises RequestError."""
+        """The probability of yes in a table's cell: 0, 1, or a number between. Raises RequestError."""
         if missing(value):
             return None
         try:
@@ -58,7 +60,7 @@ class Flag(Discrete):
         return "yes" if code > 0.5 else "no"
 
     def hard(self, codes: Codes) -> Codes:
-        """The likelier of yes and no in place of probabilities."""
+        """The more likely of yes and no in place of probabilities."""
         return (codes > 0.5).float()
 
     @property
@@ -68,11 +70,11 @@ class Flag(Discrete):
 
     @property
     def rms(self) -> float:
-        """That of ±1."""
+        """The root mean square of ±1."""
         return 1.0
 
     def encode(self, codes: Codes) -> Float[Tensor, "batch width"]:
-        """+1 for yes, −1 for no; 2p − 1 for a probability p of yes, which is the encoding's mean."""
+        """+1 for yes, −1 for no, and 2p − 1 (the mean) for a probability p of yes."""
         return codes.float()[:, None] * 2 - 1
 
     def decode(self, encoded: Float[Tensor, "batch 1"]) -> Codes:
@@ -81,20 +83,20 @@ class Flag(Discrete):
 
     @property
     def density(self) -> ChoiceDensity:
-        """A softmax over no and yes; a guess is the logit of yes."""
+        """A softmax over no and yes. A guess is the logit of yes."""
         return ChoiceDensity(2, binary=True)
 
     def opposite(self, constraint: Constraint) -> Constraint:
-        """The other of yes and no, which is as plain a request as the first."""
+        """The other of yes and no. It is not marked as negated, since `glasses=no` is as plain as `glasses=yes`."""
         return replace(super().opposite(constraint), negated=False)  # type: ignore[type-var]
 
     def bare(self, word: str) -> str | None:
-        """Yes, for its name."""
+        """Yes for the attribute's own name, or the alias itself."""
         named = fold(word) in map(fold, self.names)
         return "yes" if named else word if fold(word) in map(fold, self.aliases) else None
 
     def ways(self, vocabulary: Vocabulary) -> tuple[str, ...]:
-        """Its aliases and the vocabulary's first words for yes and no; `yes` and `no` where there are none."""
+        """Its aliases and the vocabulary's first words for yes and no. If there are none, `yes` and `no`."""
         sides = [entry.get(side, ()) for entry in self._about("flags", vocabulary) for side in ("yes", "no")]
         return (*self.aliases, *(w for side in sides for w in side[:2])) or ("yes", "no")
 
@@ -115,13 +117,13 @@ class Flag(Discrete):
 
     @classmethod
     def guess(cls, column: Column) -> "Flag | None":
-        """Two opposite words, or numbers that seem to be probabilities of yes."""
+        """A flag if the column holds two opposite words, or numbers that look like probabilities of yes."""
         words = {d.casefold() for d in column.distinct}
         return cls(name=column.name) if words in _PAIRS or _are_probabilities(column) else None
 
 
 def _are_probabilities(column: Column) -> bool:
-    """Whether both 0 and 1 occur, mostly, and nothing outside of them."""
+    """Whether the numbers are in [0, 1], both 0 and 1 occur, and most are one of them."""
     if not column.numbers or not all(0 <= number <= 1 for number in column.numbers):
         return False
     certain = {v: sum(n for text, n in column.counts.items() if float(text) == v) for v in (0, 1)}

@@ -1,7 +1,7 @@
-"""Ranges of numbers: which scale suits a column, where its bulk ends, and what lies far outside.
+"""Ranges of numbers: the scale that suits a column, the ends of its bulk, and its outliers.
 
-One typing error among thousands of prices must not decide how all others are encoded. Quantiles do not see it, so the
-range is drawn around them: every value within `FAR` times the inner span counts, what lies beyond is an outlier.
+One typing error among thousands of prices must not decide how all others are encoded. The range is therefore drawn
+around quantiles, which single errors do not move. Values beyond `FAR` times the inner span are outliers.
 """
 
 from collections.abc import Mapping
@@ -12,17 +12,17 @@ import numpy as np
 
 INNER = (0.025, 0.975)  # quantiles that outliers cannot reach, unless they are many
 FAR = 3.0  # inner spans beyond the inner quantiles at which outliers start
-MAX_OUTLIERS = 0.01  # share of the rows; more of them are a group of their own
-SKEWED, EVEN = 0.7, 0.25  # asymmetry from which a logarithmic scale is tried, and below which it is taken
+MAX_OUTLIERS = 0.01  # largest share of rows; more than that are a group of their own
+SKEWED, EVEN = 0.7, 0.25  # a log scale is tried from the first asymmetry on, and kept below the second
 
 ScaleName = Literal["linear", "log"]
 
 
 @dataclass(frozen=True)
 class Range:
-    """The range of a column's numbers without outliers: from low to high, on a scale.
+    """The range of a column's numbers without outliers, on a scale.
 
-    clipped: whether numbers lie beyond.
+    clipped: whether some numbers lie outside.
     """
 
     low: float
@@ -32,9 +32,9 @@ class Range:
 
 
 def fitted_range(counts: Mapping[float, int]) -> Range:
-    """The range of numbers that occur so often each; at least two different ones.
+    """The range of at least two different numbers, each with its number of occurrences.
 
-    Ends are the most extreme numbers that are no outliers, so data without outliers keeps its own.
+    The ends are the most extreme numbers that are not outliers, so data without outliers keeps its own ends.
     """
     values = np.array(sorted(counts))
     weights = np.array([counts[v] for v in values.tolist()])
@@ -49,13 +49,13 @@ def fitted_range(counts: Mapping[float, int]) -> Range:
 
 
 def _without_a_ruling_value(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted, weighted values, less one that most rows have, such as the zero of what seldom happens."""
+    """Sorted, weighted values without one that most rows share, such as the zero of a rare quantity."""
     rest = weights <= weights.sum() / 2
     return (values[rest], weights[rest]) if rest.sum() > 1 else (values, weights)
 
 
 def crowded(counts: Mapping[float, int], low: float, high: float, scale: ScaleName) -> float:
-    """The share of a range, as a scale encodes it, that the inner 95 % of the numbers fill."""
+    """The share of a range, on the given scale, that the inner 95 % of the numbers fill."""
     values = np.array(sorted(counts))
     weights = np.array([counts[v] for v in values.tolist()])
     ends = np.array([low, high])
@@ -66,19 +66,19 @@ def crowded(counts: Mapping[float, int], low: float, high: float, scale: ScaleNa
 
 
 def _scale(values: np.ndarray, weights: np.ndarray) -> ScaleName:
-    """Logarithmic for positive numbers that are skewed on a linear scale and even on that."""
+    """Logarithmic for positive numbers that are skewed on a linear scale and even on a logarithmic one."""
     if values[0] <= 0 or _asymmetry(values, weights) < SKEWED:
         return "linear"
     return "log" if abs(_asymmetry(np.log(values), weights)) < EVEN else "linear"
 
 
 def _asymmetry(values: np.ndarray, weights: np.ndarray) -> float:
-    """Bowley's skewness of the inner quantiles: 0 where the median is in the middle, ±1 where it is at an end."""
+    """Bowley's skewness of the inner quantiles: 0 if the median is in the middle, ±1 if it is at an end."""
     low, middle, high = _quantiles(values, weights)
     return float((high + low - 2 * middle) / (high - low)) if high > low else 0.0
 
 
 def _quantiles(values: np.ndarray, weights: np.ndarray) -> tuple[float, float, float]:
-    """Lower inner quantile, median and upper inner quantile of sorted, weighted values."""
+    """The lower inner quantile, median and upper inner quantile of sorted, weighted values."""
     cumulative = (weights.cumsum() - 0.5 * weights) / weights.sum()
     return tuple(np.interp((INNER[0], 0.5, INNER[1]), cumulative, values).tolist())

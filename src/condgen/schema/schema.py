@@ -1,7 +1,7 @@
-"""What can be asked for: typed attributes, the schema that orders them, and batches of requests.
+"""The schema of a dataset: its attributes, in order.
 
 An attribute stores every value as a number, its *code*: the index of a category, 0 or 1 for a flag, the number itself
-for a continuous attribute, a row of numbers for a vector. People only ever see names.
+for a continuous attribute, a row of numbers for a vector. People only see names.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,9 +16,9 @@ from condgen.schema.kinds import AnyAttribute
 
 
 class Schema(BaseModel):
-    """The ordered, named attributes of a dataset: what can be asked for.
+    """The ordered, named attributes of a dataset: everything that can be asked for.
 
-    Saved as JSON with every model and beside every sample, and editable there. An empty schema is valid and means that
+    It is saved as JSON with every model and beside every sample, and can be edited there. An empty schema is valid:
     nothing can be asked for.
     """
 
@@ -60,7 +60,7 @@ class Schema(BaseModel):
 
     @property
     def measured(self) -> list[Attribute]:
-        """The attributes whose values are measured: numbers and rows of numbers, which have no names."""
+        """The attributes whose values are numbers or rows of numbers, without names."""
         return [a for a in self if not a.choices]
 
     def position(self, name: str) -> int:
@@ -68,7 +68,7 @@ class Schema(BaseModel):
         return self.names.index(self[name].name)
 
     def select(self, names: Sequence[str]) -> "Schema":
-        """The schema of only these attributes, in this order. Raises RequestError for an unknown or repeated one."""
+        """The schema of these attributes alone, in this order. Raises RequestError for an unknown or repeated name."""
         chosen = [self[name].name for name in names]
         for name in chosen:
             if chosen.count(name) > 1:
@@ -81,7 +81,7 @@ class Schema(BaseModel):
 
     @classmethod
     def loads(cls, text: str, source: str = "schema") -> "Schema":
-        """The schema in a JSON text. Raises DataError that names the source, the field and what is wrong."""
+        """The schema in a JSON text. Raises DataError that names the source, the field and the mistake."""
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:

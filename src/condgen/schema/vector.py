@@ -1,7 +1,8 @@
 """Vectors: rows of numbers that belong together, such as an embedding.
 
 In a table a vector is a column of lists, columns `emb.0`, `emb.1`, …, or texts such as `0.1 0.2`. It is asked for by
-value (a list, an array, a tensor, a text) or by example (`emb=FILE#row`). Rows near the one asked for agree with it.
+value (a list, an array, a tensor, a text) or by example (`emb=FILE#row`). Rows near the one asked for count as agreeing
+with it.
 """
 
 import math
@@ -21,13 +22,13 @@ from condgen.schema.column import Column, missing
 from condgen.schema.constraints import BANDWIDTH, Askable, Constraint, nearest
 from condgen.schema.density import GaussianDensity
 
-LIMIT = 10.0  # deviations from the mean beyond which numbers of the plain encoding are cut off
+LIMIT = 10.0  # the plain encoding is clamped to this many deviations
 FEW = 12  # up to this many distinct texts of numbers are names of categories
-EDGE = 0.01  # share of the largest and of the smallest numbers that the deviation does not go by
+EDGE = 0.01  # share of the largest and of the smallest numbers that the deviation leaves out
 FLATTEST = 1e-3  # a coordinate's deviation is at least this share of the typical coordinate's
-SAMPLE = 10_000  # rows that mean and deviation are taken from
-STEPS = 7  # rows that a sweep goes through
-LARGEST = 1e30  # numbers beyond would leave 32 bits when squared
+SAMPLE = 10_000  # rows from which mean and deviation are taken
+STEPS = 7  # rows of a sweep
+LARGEST = 1e30  # larger numbers overflow 32 bits when squared
 
 Codes = Float[Tensor, "batch size"]
 
@@ -35,8 +36,9 @@ Codes = Float[Tensor, "batch size"]
 class Vector(Attribute):
     """A row of numbers. The plain encoding has mean 0 and deviation 1 in every coordinate.
 
-    mean, scale: of each coordinate in the data, without its outermost values. Errors are distances as a share of the
-    typical distance between two rows, which is √(2 · size) deviations.
+    mean, scale: mean and deviation of each coordinate in the data, without its outermost values.
+
+    Errors are shares of the typical distance between two rows, which is √(2 · size) deviations.
     """
 
     kind: Literal["vector"] = "vector"
@@ -55,12 +57,12 @@ class Vector(Attribute):
 
     @property
     def size(self) -> int:
-        """How many numbers a row has."""
+        """The length of a row."""
         return len(self.mean)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one code: (size,)."""
+        """The shape of one code: (size,)."""
         return (self.size,)
 
     @property
@@ -69,7 +71,7 @@ class Vector(Attribute):
         return (0.0,) * self.size
 
     def parse(self, value: object, extrapolate: bool = False) -> tuple[float, ...]:
-        """The numbers of a list, an array, a tensor or a text. Raises RequestError for other than `size` of them."""
+        """The numbers of a list, an array, a tensor or a text. Raises RequestError unless there are `size` of them."""
         numbers = _numbers_in(self._unalias(value))
         if numbers is None or len(numbers) != self.size or not all(abs(n) <= LARGEST for n in numbers):
             given = f"{len(numbers)} numbers" if numbers else f"'{str(value)[:40]}'"
@@ -80,11 +82,11 @@ class Vector(Attribute):
         return numbers
 
     def cell(self, value: object) -> tuple[float, ...] | None:
-        """The numbers of a cell."""
+        """The numbers in a table's cell."""
         return None if missing(value) else self.parse(value)
 
     def format(self, code: Sequence[float]) -> str:
-        """The numbers with up to six significant digits, spaces between them."""
+        """The numbers with up to six significant digits, separated by spaces."""
         return " ".join(f"{number:.6g}" for number in code)
 
     def show(self, code: Sequence[float]) -> str:
@@ -100,11 +102,11 @@ class Vector(Attribute):
 
     @property
     def rms(self) -> float:
-        """One deviation."""
+        """1: one deviation."""
         return 1.0
 
     def encode(self, codes: Codes) -> Float[Tensor, "batch width"]:
-        """Deviations from the mean, at most LIMIT."""
+        """Deviations from the mean, clamped to ±LIMIT."""
         return ((codes.float() - self._tensor(self.mean, codes)) / self._deviation(codes)).clamp(-LIMIT, LIMIT)
 
     def decode(self, encoded: Float[Tensor, "batch width"]) -> Codes:
@@ -112,7 +114,9 @@ class Vector(Attribute):
         return self._tensor(self.mean, encoded) + self._deviation(encoded) * encoded
 
     def features(self, codes: Codes) -> Float[Tensor, "batch feature"]:
-        """The plain encoding, of length one: a long vector disturbs an embedding no more than a flag."""
+        """The plain encoding scaled to length one, so that a long vector disturbs an embedding no more than a flag
+        does.
+        """
         return self.encode(codes) * self.size**-0.5
 
     @property
@@ -131,21 +135,21 @@ class Vector(Attribute):
         return self.decode((2 * u - 1) * 3**0.5)
 
     def counterfactual(self, codes: Codes, generator: torch.Generator | None = None) -> Codes:
-        """The typical distance away: in every coordinate √2 deviations, to the mean's other side."""
+        """A row at the typical distance: every coordinate moves √2 deviations, to the other side of the mean."""
         step = 2**0.5 * self._deviation(codes)
         return torch.where(codes < self._tensor(self.mean, codes), codes + step, codes - step)
 
     def vicinity(self, codes: Codes, share: float, noise: Callable[[Tensor], Tensor]) -> Codes:
-        """Moved by noise of this share of the typical distance."""
+        """The rows moved by noise of this share of the typical distance."""
         return codes + share * 2**0.5 * self._deviation(codes) * noise(codes)
 
     def place(self, codes: Codes) -> Float[Tensor, " batch"]:
-        """The position along a fixed direction through all coordinates, in shares of the typical distance."""
+        """The position along a fixed direction through all coordinates, as a share of the typical distance."""
         direction = torch.randn(self.size, generator=torch.Generator().manual_seed(0))
         return (self.encode(codes) * (direction / direction.norm() * 0.5**0.5).to(codes.device)).sum(-1)
 
     def bins(self, codes: Codes) -> Float[Tensor, " batch"]:
-        """The number of the row among those that occur."""
+        """The index of the row among those that occur."""
         return self.numbered(codes)[0].float()
 
     def numbered(self, codes: Codes) -> tuple[Int[Tensor, " batch"], int]:
@@ -156,15 +160,15 @@ class Vector(Attribute):
     def mismatch(
         self, codes: Codes, rows: Float[Tensor, "row size"], given: Bool[Tensor, " row"]
     ) -> Float[Tensor, "batch row"]:
-        """By the distance; where the data has no such row, the nearest stand in."""
-        exact = "donot_use_mm_for_euclid_dist"  # what is near does not depend on what else is asked for
+        """A loss by the distance. If the data has no such row, the nearest stand in."""
+        exact = "donot_use_mm_for_euclid_dist"  # distances must not depend on the rest of the batch
         distance = torch.cdist(self.encode(codes), self.encode(rows), compute_mode=exact)
         return nearest(distance / (2 * self.size) ** 0.5, given, BANDWIDTH)
 
     # ---- showing
 
     def sweep(self, codes: Codes, counts: Float[Tensor, " batch"], most: int) -> Float[Tensor, "value ..."]:
-        """Rows of the data, at equal distances in the order of their first number."""
+        """Rows of the data, evenly spaced in the order of their first number."""
         few = min(STEPS, most, len(codes))
         order = codes[:, 0].argsort(stable=True)
         return codes[order[torch.linspace(0, len(codes) - 1, few).long()]]
@@ -186,14 +190,14 @@ class Vector(Attribute):
         return f"{self.name}=FILE.parquet#1"
 
     def ways(self, vocabulary: Vocabulary) -> tuple[str, ...]:
-        """Its size, and how to ask by example."""
+        """Its size, and the way to ask by example."""
         return (f"{self.size} numbers or a row of a table (FILE.parquet#1)",)
 
     # ---- data
 
     @classmethod
     def guess(cls, column: Column) -> "Vector | str | None":
-        """Rows of at least two numbers, all of one length."""
+        """A vector if the column holds rows of at least two numbers, all of one length."""
         rows = _rows(column.values)
         if rows is None or (_is_text(column.values) and len(set(rows)) <= FEW):
             return None
@@ -208,7 +212,7 @@ class Vector(Attribute):
 
     @classmethod
     def gathered(cls, columns: Columns) -> Columns:
-        """Columns `emb.0`, `emb.1`, … of numbers as one column `emb`."""
+        """Columns `emb.0`, `emb.1`, … of numbers joined into one column `emb`."""
         stems = [name.removesuffix(".0") for name in columns if name.endswith(".0") and name != ".0"]
         joined = {stem: names for stem in stems if (names := _coordinates(stem, columns))}
         stem_of = {name: stem for stem, names in joined.items() for name in names}
@@ -223,7 +227,7 @@ class Vector(Attribute):
 
     @classmethod
     def takes_lists(cls, cells: Sequence[Any]) -> bool:
-        """Whether all lists hold as many numbers."""
+        """Whether all lists have the same length and hold numbers."""
         return _rows(cells) is not None
 
     def _tensor(self, numbers: tuple[float, ...], like: Tensor) -> Float[Tensor, " size"]:
@@ -235,7 +239,7 @@ class Vector(Attribute):
 
 @dataclass(frozen=True)
 class Exactly(Constraint):
-    """A vector must be this row of numbers."""
+    """A vector must equal this row of numbers."""
 
     code: tuple[float, ...]
 
@@ -244,22 +248,22 @@ class Exactly(Constraint):
         return f"{attribute.name}={attribute.show(self.code)}"
 
     def allows(self, codes: Codes) -> Bool[Tensor, " batch"]:
-        """Which rows are equal to it."""
+        """A mask of the rows that equal it."""
         return (codes == torch.tensor(self.code, device=codes.device)).all(1)
 
     def draw(self, u: Float[Tensor, " batch"]) -> Codes:
-        """It."""
+        """The row itself."""
         return torch.tensor(self.code).expand(len(u), -1)
 
     def mismatch(
         self, attribute: Askable, rows: Float[Tensor, "row size"], given: Bool[Tensor, " row"]
     ) -> Float[Tensor, " row"]:
-        """By the distance."""
+        """A loss by the distance."""
         return attribute.mismatch(torch.tensor([self.code]), rows, given)[0]
 
 
 def _numbers_in(value: object) -> tuple[float, ...] | None:
-    """The numbers in a list, an array, a tensor or a text; None where it is something else."""
+    """The numbers in a list, an array, a tensor or a text, or None for anything else."""
     if isinstance(value, str):
         inner = value.strip().strip("[]()")
         value = (inner.replace(",", " ") if inner != value.strip() else inner).split()  # 1,000 is one number
@@ -272,7 +276,7 @@ def _numbers_in(value: object) -> tuple[float, ...] | None:
 
 
 def _rows(cells: Sequence[Any]) -> list[tuple[float, ...]] | None:
-    """The numbers of all cells that are not empty; None where they are no rows of one length."""
+    """The numbers of all non-empty cells, or None if they are not rows of one length."""
     rows: list[tuple[float, ...]] = []
     for cell in cells:
         if missing(cell):
@@ -289,7 +293,7 @@ def _is_text(cells: Sequence[Any]) -> bool:
 
 
 def _moments(numbers: Any) -> tuple[Any, Any]:
-    """Mean and deviation of every column without its outermost values; a deviation is never nearly zero."""
+    """The mean and deviation of every column without its outermost values. No deviation is nearly zero."""
     inner = np.clip(numbers, *np.quantile(numbers, [EDGE, 1 - EDGE], axis=0))
     scale = inner.std(0)
     scale = np.where(scale > 0, scale, numbers.std(0))
@@ -301,7 +305,7 @@ def _short(numbers: Any) -> tuple[float, ...]:
 
 
 def _coordinates(stem: str, columns: Columns) -> list[str]:
-    """The columns `stem.0`, `stem.1`, … as far as they go on; none where it is one only, or they are not of numbers."""
+    """The consecutive columns `stem.0`, `stem.1`, …. Empty if there is only one, or if they do not hold numbers."""
     count = next(k for k in range(len(columns) + 1) if f"{stem}.{k}" not in columns)
     names = [f"{stem}.{k}" for k in range(count)]
     numbers = all(_is_number(cell) for name in names for cell in columns[name])
@@ -316,5 +320,5 @@ def _is_number(cell: Any) -> bool:
 
 
 def _joined(parts: Sequence[Sequence[Any]]) -> list[tuple[float, ...] | None]:
-    """Rows of numbers; None where a number is missing."""
+    """Rows of numbers, with None in place of rows that lack a number."""
     return [None if any(map(missing, row)) else tuple(map(float, row)) for row in zip(*parts, strict=True)]

@@ -12,15 +12,15 @@ from condgen.gaussian import LOG_2PI
 from condgen.models.flow.paths import Path, Time
 from condgen.models.flow.samplers import Sampler, State, Velocity
 
-EXACT = 32  # dimensions up to which the divergence is computed, not estimated
+EXACT = 32  # largest dimension for which the divergence is computed exactly
 
 
 def directions(
     shape: tuple[int, ...], probes: int, generator: torch.Generator | None, device: torch.device
 ) -> tuple[list[Tensor], float]:
-    """Vectors u and a factor f, so that f Σ uᵀ J u is the trace of J: the axes, or random signs (Hutchinson 1990).
+    """Vectors u and a factor f such that f Σ uᵀ J u is the trace of J: the axes, or random signs (Hutchinson 1990).
 
-    Random ones are the same for every observation, so that differences between conditions are not lost in their noise.
+    Random signs are the same for every observation, so that differences between conditions are not lost in their noise.
     """
     size = math.prod(shape)
     if size <= EXACT:
@@ -32,9 +32,9 @@ def directions(
 def log_density(
     velocity: Velocity, x: State, path: Path, sampler: Sampler, steps: int, along: tuple[Sequence[Tensor], float]
 ) -> Float[Tensor, " batch"]:
-    """log p(x) in nats: x carried back to noise, with what the flow does to volumes on the way.
+    """log p(x) in nats: x is integrated back to noise, together with the flow's change of volume.
 
-    log p₁(x₁) = log N(x₀; 0, I) − ∫₀¹ div v dt, integrated together with x; `along` is what `directions` returns.
+    log p₁(x₁) = log N(x₀; 0, I) − ∫₀¹ div v dt. `along` is the result of `directions`.
     """
     n, size = len(x), x[0].numel()
 
@@ -43,7 +43,7 @@ def log_density(
         v, divergence = _with_divergence(velocity, points, t, along)
         return torch.cat([v.reshape(n, -1), divergence[:, None]], dim=1)
 
-    # Normal mode even inside inference mode, which knows no derivatives; attention by its plain formula has both kinds.
+    # Inference mode has no derivatives, so it is left here. Only the plain formula of attention has both kinds.
     with torch.inference_mode(False), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
         start = torch.cat([x.clone().reshape(n, -1), x.new_zeros(n, 1)], dim=1)
         end = sampler(rate, start, path, steps, start=1.0, end=0.0)
@@ -54,7 +54,7 @@ def log_density(
 def _with_divergence(
     velocity: Velocity, x: State, t: Time, along: tuple[Sequence[Tensor], float]
 ) -> tuple[State, Float[Tensor, " batch"]]:
-    """v(x, t) and its divergence, by one forward-mode derivative for each direction."""
+    """v(x, t) and its divergence, by one forward-mode derivative per direction."""
     vectors, factor = along
     v, total = x, x.new_zeros(len(x))
     for u in vectors:

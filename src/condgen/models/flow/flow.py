@@ -1,7 +1,7 @@
-"""Flow matching: a velocity that carries noise to data, under a condition (Lipman et al. 2023; Ho & Salimans 2022).
+"""Flow matching: a velocity carries noise to data under a condition (Lipman et al. 2023, Ho & Salimans 2022).
 
-A path says how noise and data are mixed at time t, a network what to make of the mixture, a sampler how to follow the
-velocity: three independent parts. Everything a request leaves free is the network's learned null.
+A flow has three independent parts. The path mixes noise and data at time t, the network predicts from the mixture, and
+the sampler follows the velocity. Attributes that a request leaves free enter as the network's learned null.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ CouplingName = Literal["independent", "optimal"]
 
 
 class Flow(Model):
-    """A conditional flow, and how it is sampled unless a call says otherwise."""
+    """A conditional flow, with the default settings of its sampling."""
 
     handles_missing = True
     uses_unlabelled = True
@@ -68,7 +68,7 @@ class Flow(Model):
         self.sampler = sampler
 
     def forward(self, x: Batch, condition: Condition, player: str = "model") -> Terms:
-        """Flow matching, with attributes left free by chance, so that guidance has something to contrast."""
+        """The flow-matching loss, with attributes randomly left free so that guidance has a contrast."""
         data = self.transport.observe(x)
         noise = torch.randn_like(data)
         if self.coupling == "optimal":
@@ -79,11 +79,11 @@ class Flow(Model):
         return terms
 
     def parts(self) -> dict[str, nn.Module]:
-        """The trained parts, by the names under which a student has them."""
+        """The trained parts, by the names that they have in a student."""
         return {"condition_encoder": self.condition_encoder, **dict(self.transport.named_children())}
 
     def field(self, condition: Condition) -> Velocity:
-        """The velocity under a condition, of standardised data and without guidance."""
+        """The velocity of standardised data under a condition, without guidance."""
         return self.transport.field(self.condition_encoder(condition))
 
     def sample(
@@ -95,46 +95,48 @@ class Flow(Model):
         steps: int | None = None,
         sampler: SamplerName | None = None,
     ) -> Batch:
-        """Noise carried to data along the guided velocity."""
+        """Noise integrated to data along the guided velocity."""
         velocity = (guidance or self.guidance).velocity(self.field, condition)
         return self._data(velocity, rng.normal(*self.shape, device=self.device), sampler or self.sampler, steps)
 
     def _data(self, velocity: Velocity, noise: Batch, sampler: SamplerName, steps: int | None = None) -> Batch:
-        """Noise carried to observations, images clamped to [0, 1]."""
+        """Noise integrated to observations. Images are clamped to [0, 1]."""
         x = self.transport.to_data(velocity, noise, sampler, steps or self.steps)
         return x.clamp(0, 1) if len(self.shape) == 3 else x
 
     def to_noise(self, x: Batch, condition: Condition) -> Batch:
-        """The noise that x comes from under its condition, without guidance: [batch, *shape]."""
+        """The noise that leads to x under its condition, without guidance: [batch, *shape]."""
         return self.transport.to_noise(self.field(condition), x, self.sampler, self.steps)
 
     def encode(self, x: Batch, condition: Condition) -> DiagonalGaussian:
-        """The noise that x comes from, as a Gaussian of no variance: [batch, values]."""
+        """The noise that leads to x, as a Gaussian without variance: [batch, values]."""
         noise = self.to_noise(x, condition).flatten(1)
         return DiagonalGaussian(noise, torch.full_like(noise, -torch.inf))
 
     def decode(self, z: Latent, condition: Condition) -> Batch:
-        """What noise becomes under a condition, without guidance: the inverse of `encode`, [batch, *shape]."""
+        """The observation that noise leads to under a condition, without guidance: [batch, *shape]. The inverse of
+        `encode`.
+        """
         return self._data(self.field(condition), z.view(-1, *self.shape), reversible(self.sampler))
 
     def reconstruct(self, x: Batch, condition: Condition) -> Batch:
-        """x, to noise and back under its own condition."""
+        """x, integrated to noise and back under its own condition."""
         return self.decode(self.encode(x, condition).mean, condition)
 
     def edit(self, x: Batch, source: Condition, target: Condition) -> Batch:
-        """x, carried to noise under the condition it has and back under another, guided towards it.
+        """x, integrated to noise under its own condition and back under another, with guidance towards the other.
 
-        The noise holds what the condition does not say (Su et al. 2023).
+        The noise holds everything that the condition does not describe (Su et al. 2023).
         """
         return self._data(
             self.guidance.velocity(self.field, target), self.to_noise(x, source), reversible(self.sampler)
         )
 
     def inpaint(self, x: Batch, known: Bool[Tensor, "..."], condition: Condition, rng: Rng) -> Batch:
-        """x with what is not known filled in under a condition; `known` broadcasts to x.
+        """x with its unknown part filled in under a condition. `known` broadcasts to x.
 
-        Known values move along the path that leads to them, α̇ x + σ̇ ε, so the network always sees them at its own
-        noise level; the others follow the guided velocity.
+        Known values follow the path that leads to them, α̇ x + σ̇ ε, so the network always sees them at the right noise
+        level. The others follow the guided velocity.
         """
         noise = rng.normal(*self.shape, device=self.device)
         data, velocity = self.transport.standardise(x), self.guidance.velocity(self.field, condition)
@@ -159,19 +161,20 @@ class Flow(Model):
     def log_likelihood(
         self, x: Batch, condition: Condition, samples: int = 1, generator: torch.Generator | None = None
     ) -> Float[Tensor, " batch"]:
-        """log p(x|c) in nats by change of variables, per observation; of images, a density over [0, 1] per value.
+        """log p(x|c) in nats by change of variables, per observation. For images, a density over [0, 1] per value.
 
-        samples: random directions that estimate the divergence, where there are too many dimensions to compute it.
+        samples: number of random directions that estimate the divergence if there are too many dimensions for computing
+            it.
         """
         c = self.condition_encoder(condition)
         return self.transport.log_prob(x, c, self.sampler, self.steps, samples, generator)
 
 
 def coupled(noise: Batch, data: Batch, condition: Condition) -> Batch:
-    """The batch's noise, paired anew with data of equal conditions so that they lie near each other.
+    """The batch's noise, reordered within equal conditions so that each noise lies near its data.
 
-    Optimal transport within the batch straightens the paths (Tong et al. 2024); across conditions it would make the
-    noise depend on the condition, which sampling does not know.
+    Optimal transport within the batch straightens the paths (Tong et al. 2024). Across conditions it would make the
+    noise depend on the condition, although sampling draws them independently.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -186,7 +189,7 @@ def coupled(noise: Batch, data: Batch, condition: Condition) -> Batch:
 
 
 def slerp(a: Batch, b: Batch, s: float) -> Batch:
-    """Spherical interpolation: noise stays as long as noise is (Shoemake 1985)."""
+    """Spherical interpolation, which keeps the length of noise (Shoemake 1985)."""
     unit_a, unit_b = (nn.functional.normalize(x.flatten(1), dim=1) for x in (a, b))
     angle = expand_like((unit_a * unit_b).sum(1).clamp(-1, 1).acos().clamp(min=1e-4), a)
     return (torch.sin((1 - s) * angle) * a + torch.sin(s * angle) * b) / angle.sin()

@@ -1,11 +1,15 @@
-"""Guidance: away from what a contrast predicts, towards what the condition asks.
+"""Guidance: the velocity moves away from a contrast and towards the condition.
 
     v = v(c) + Σ_k (w_k − 1) (v(c) − v_k)
 
-With the condition dropped as the only contrast this is classifier-free guidance (Ho & Salimans 2022) in the scale where
-1 is plain conditional and 0 unconditional. Every other kind is another contrast: one attribute dropped guides that
-attribute; a value that is not wanted takes the place of the dropped one (“not”); a weaker network under the same
-condition is autoguidance (Karras et al. 2024). Within an interval of times only: Kynkäänniemi et al. 2024.
+If the only contrast is the dropped condition, this is classifier-free guidance (Ho & Salimans 2022), where w = 1 is
+plain conditional and w = 0 unconditional. Other contrasts give the other kinds of guidance:
+
+- one attribute dropped: guidance of that attribute
+- an unwanted value in place of the dropped one: negation (“not”)
+- a weaker network under the same condition: autoguidance (Karras et al. 2024)
+
+Guidance can be limited to an interval of times (Kynkäänniemi et al. 2024).
 """
 
 import dataclasses
@@ -37,7 +41,7 @@ GuidanceWeight = Annotated[
 
 @runtime_checkable
 class Guide(Protocol):
-    """Whatever has a velocity under a condition."""
+    """Anything that has a velocity under a condition."""
 
     def field(self, condition: Condition) -> Velocity:
         """The velocity under a condition."""
@@ -46,24 +50,24 @@ class Guide(Protocol):
 
 @runtime_checkable
 class Teaches(Guide, Protocol):
-    """A guided velocity of observations, from which a model of fewer steps can learn."""
+    """A guided velocity of observations. A model with fewer steps can learn from it."""
 
     guidance: "Guidance"
 
     def parts(self) -> dict[str, nn.Module]:
-        """The trained parts, by the names under which a student has them."""
+        """The trained parts, by the names that they have in a student."""
         ...
 
 
 @dataclass(frozen=True)
 class Guidance:
-    """How sampling is guided.
+    """Settings of guidance in sampling.
 
-    weights:  of the whole condition or one per attribute; 1 is plain conditional, 0 unconditional, −1 pushes away.
-    interval: the times at which it acts, where noise is at 0 and data at 1.
-    against:  values that are not wanted, which take the place of the dropped attribute.
-    guide:    a weaker model, whose prediction under the same condition is what to move away from.
-    compose:  predict each attribute alone and add up, for combinations never seen together.
+    weights: of the whole condition, or one per attribute. 1 is plain conditional, 0 unconditional, −1 pushes away.
+    interval: times at which guidance acts. Noise is at 0 and data at 1.
+    against: unwanted values, which take the place of the dropped attribute.
+    guide: a weaker model. Its prediction under the same condition is the contrast.
+    compose: predict each attribute alone and add the results, for combinations never seen together.
     """
 
     weights: Weights = 1.0
@@ -73,9 +77,9 @@ class Guidance:
     compose: bool = False
 
     def velocity(self, field: Field, condition: Condition) -> Velocity:
-        """The velocity to follow. field: the velocity under any condition; a flow's own is `flow.field`.
+        """The guided velocity. field: the velocity under any condition, such as `flow.field`.
 
-        Raises RequestError for what cannot be combined.
+        Raises RequestError for settings that cannot be combined.
         """
         if self.compose and self.guide is not None:
             raise RequestError("Composition and a guide cannot be combined; choose one of them.")
@@ -91,7 +95,7 @@ class Guidance:
         return guided(velocity, contrasts, self.interval)
 
     def replace(self, **changes: object) -> "Guidance":
-        """The same with what is not None changed."""
+        """The same guidance with every change that is not None."""
         return dataclasses.replace(self, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
 
 
@@ -100,14 +104,16 @@ PLAIN = Guidance()
 
 @dataclass(frozen=True)
 class Contrast:
-    """What to move away from, and how strongly: `push` is w − 1."""
+    """A velocity to move away from, and the strength: `push` is w − 1."""
 
     push: float
     velocity: Velocity
 
 
 def guided(velocity: Velocity, contrasts: Sequence[Contrast], interval: tuple[float, float] = EVERYWHERE) -> Velocity:
-    """The velocity moved away from its contrasts while t is in the interval; two evaluations for one contrast."""
+    """The velocity moved away from its contrasts while t is in the interval. One contrast costs two evaluations per
+    step.
+    """
     active = [contrast for contrast in contrasts if contrast.push]
     low, high = interval
 
@@ -127,10 +133,10 @@ def guided(velocity: Velocity, contrasts: Sequence[Contrast], interval: tuple[fl
 def by_attribute(
     field: Field, condition: Condition, weights: Weights, against: Condition | None = None
 ) -> list[Contrast]:
-    """The contrasts that guide attributes with their weights: a number for all, or one by name (1 for the others).
+    """The contrasts for guidance by attribute. weights: a number for all, or one per name (1 for the others).
 
-    Attributes of equal weight are dropped together, so a number is classifier-free guidance of the whole condition.
-    Where `against` gives an attribute, that value takes the place of the dropped one. Raises RequestError for an
+    Attributes of equal weight are dropped together, so a single number gives classifier-free guidance of the whole
+    condition. If `against` gives an attribute, its value takes the place of the dropped one. Raises RequestError for an
     attribute that the schema lacks.
     """
     named = named_weights(condition.schema, weights)
@@ -139,9 +145,9 @@ def by_attribute(
 
 
 def composed(field: Field, condition: Condition, weights: Weights = 1.0) -> tuple[Velocity, list[Contrast]]:
-    """AND by composition: v(∅) + Σ_a w_a (v(a) − v(∅)), each attribute predicted alone (Liu et al. 2022, eq. 11).
+    """Composition by AND: v(∅) + Σ_a w_a (v(a) − v(∅)), with each attribute predicted alone (Liu et al. 2022, eq. 11).
 
-    For combinations never seen together: it is exact as far as attributes are independent given x_t.
+    For combinations never seen together. It is exact if the attributes are independent given x_t.
     """
     named = named_weights(condition.schema, weights)
     free = without(condition, condition.schema.names)
@@ -150,14 +156,16 @@ def composed(field: Field, condition: Condition, weights: Weights = 1.0) -> tupl
 
 
 def without(condition: Condition, names: Sequence[str], against: Condition | None = None) -> Condition:
-    """The condition with these attributes left free, or as `against` has them, where it does."""
+    """The condition with these attributes left free, or set as in `against` where that gives them."""
     mask = torch.tensor([n in names for n in condition.schema.names], device=condition.device)
     dropped = condition.drop(mask.expand_as(condition.present))
     return dropped if against is None else dropped.update(against.drop(~mask.expand_as(condition.present)))
 
 
 def named_weights(schema: Schema, weights: Weights) -> dict[str, float]:
-    """One weight per attribute. Raises RequestError for an attribute that the schema lacks, or a weight not finite."""
+    """One weight per attribute. Raises RequestError for an attribute that the schema lacks, or a weight that is not
+    finite.
+    """
     given = weights if isinstance(weights, Mapping) else dict.fromkeys(schema.names, weights)
     for name, weight in given.items():
         if not math.isfinite(weight):
@@ -180,10 +188,11 @@ def parse_weights(text: str) -> Weights:
 
 
 def dropped(condition: Condition, chance: float) -> Condition:
-    """What training asks for, so that guidance has something to contrast: with attributes left free by chance.
+    """The condition with attributes randomly left free, so that guidance has a contrast after training.
 
-    Each attribute of each sample with this chance; all attributes of as many samples; and of as many again a random
-    number of them, since requests name a few attributes of many.
+    Each attribute of each sample is left free with this probability. With the same probability a sample loses all
+    attributes, and again with the same probability a random number of them, because requests name few of many
+    attributes.
     """
     if not chance:
         return condition

@@ -1,6 +1,6 @@
-"""Transport of noise to data along a learned velocity: path, network and loss (Lipman et al. 2023).
+"""Flow matching: path, network and loss of a learned velocity from noise to data (Lipman et al. 2023).
 
-What a flow in pixels and a flow in the latents of an autoencoder have in common. It knows encoded conditions only.
+Shared by flows of pixels and flows of an autoencoder's latents. It takes encoded conditions only.
 """
 
 from typing import Annotated, Literal
@@ -21,10 +21,11 @@ TimesName = Literal["uniform", "logit-normal"]
 
 
 class FlowMatching(nn.Module):
-    """A velocity on observations of one shape.
+    """A learned velocity for observations of one shape.
 
-    network(x, c) maps [batch, *shape] to the same; its c holds the condition and the time. predict: what the loss
-    compares, which is how it weighs times (see `paths.Preconditioning`). times: how often it looks at each.
+    network(x, c) maps [batch, *shape] to the same shape. Its c holds the condition and the time.
+    predict: the quantity that the loss compares, which decides the weight of each time (see `paths.Preconditioning`).
+    times: the distribution of training times.
     """
 
     def __init__(
@@ -51,13 +52,15 @@ class FlowMatching(nn.Module):
         self.times: TimesName = times
 
     def forward(self, data: Batch, noise: Batch, c: Encoded) -> Terms:
-        """Flow matching on standardised data: E |y − ŷ(x_t, t, c)|², y the velocity, the noise or the data (eq. 9)."""
+        """The loss on standardised data: E |y − ŷ(x_t, t, c)|², where y is the velocity, the noise or the
+        data (eq. 9).
+        """
         return self.matching(data, noise, draw_times(self.times, len(data), data.device), c)
 
     def matching(self, data: Batch, noise: Batch, t: Time, c: Encoded) -> Terms:
-        """The loss at given times, a mean over batch and values; `error` is about 1 for a network that knows nothing.
+        """The loss at given times, averaged over batch and values. `error` is about 1 for an untrained network.
 
-        What the network should say is (σ x − α ε)/√(α² + σ²), whatever is predicted; that decides the weight alone.
+        The network's target is (σ x − α ε)/√(α² + σ²) for every choice of `predict`. The choice only sets the weight.
         """
         at = self.path.at(t)
         alpha, sigma, deviation = (expand_like(part, data) for part in (at.alpha, at.sigma, at.variance.sqrt()))
@@ -67,13 +70,13 @@ class FlowMatching(nn.Module):
         return {"loss": (preconditioning(at, self.predict).out.square() * error).mean(), "error": error.mean()}
 
     def observe(self, x: Batch) -> Batch:
-        """Training observations, standardised by what has been seen of them so far."""
+        """Training observations, standardised by the moments seen so far."""
         if self.training:
             self.standardise.observe(x)
         return self.standardise(x)
 
     def velocity(self, x: Batch, t: Time, c: Encoded) -> Batch:
-        """dx/dt at x_t = x, in standardised data, read from the network."""
+        """dx/dt at x_t = x, in standardised data, computed from the network's output."""
         at = self.path.at(t)
         skip, out = (expand_like(part, x) for part in preconditioning(at, "velocity"))
         return skip * x + out * self.network(x / expand_like(at.variance.sqrt(), x), self.time_encoder(c, t))
@@ -83,11 +86,11 @@ class FlowMatching(nn.Module):
         return lambda x, t: self.velocity(x, t, c)
 
     def to_data(self, velocity: Velocity, noise: Batch, sampler: SamplerName, steps: int) -> Batch:
-        """Noise carried along a velocity to observations."""
+        """Noise integrated along a velocity to observations."""
         return self.standardise.inverse(SAMPLERS[sampler](velocity, noise, self.path, steps))
 
     def to_noise(self, velocity: Velocity, x: Batch, sampler: SamplerName, steps: int) -> Batch:
-        """Observations carried back along a velocity to the noise they come from."""
+        """Observations integrated back along a velocity to their noise."""
         integrate = SAMPLERS[reversible(sampler)]
         return integrate(velocity, self.standardise(x), self.path, steps, start=1.0, end=0.0)
 
@@ -102,21 +105,22 @@ class FlowMatching(nn.Module):
     ) -> Float[Tensor, " batch"]:
         """log p(x|c) in nats, by change of variables."""
         along = directions(self.shape, probes, generator, x.device)
-        with torch.inference_mode(False):  # tensors of inference mode have no derivatives
+        with torch.inference_mode(False):  # inference mode has no derivatives
             c, x = Encoded(*(part.clone() for part in c)), self.standardise(x.clone())
             found = log_density(self.field(c), x, self.path, SAMPLERS[reversible(sampler)], steps, along)
             return found + self.standardise.log_volume
 
 
 def reversible(sampler: SamplerName) -> SamplerName:
-    """The sampler, or Heun's in the place of one that runs forwards only."""
+    """The sampler itself, or Heun's if it runs forwards only."""
     return "heun" if sampler == "dpm" else sampler
 
 
 def draw_times(name: TimesName, n: int, device: torch.device) -> Time:
     """n times, one in each n-th of the distribution, from torch's global generator.
 
-    uniform, or logit-normal: more in the middle, where the prediction is hard (Esser et al. 2024, eq. 19).
+    The distribution is uniform, or logit-normal, which has more times in the middle, where prediction is hard (Esser et
+    al. 2024, eq. 19).
     """
     u = (torch.arange(n, device=device) + torch.rand(n, device=device)) / n
     return u if name == "uniform" else torch.special.ndtri(u.clamp(1e-6, 1 - 1e-6)).sigmoid()

@@ -1,15 +1,17 @@
-"""MeanFlow: the average velocity over an interval, so that one step is the whole way (Geng et al. 2025).
+"""MeanFlow: a network learns the average velocity over an interval, so that one step goes the whole way (Geng et al.
+2025).
 
-u(x_t, t, s) = (x_s − x_t)/(s − t) is what a single step from t to s needs. Differentiated by t it says of itself
+The average velocity u(x_t, t, s) = (x_s − x_t)/(s − t) is what a single step from t to s needs. Its derivative by t
+gives the identity
 
     u = v + (s − t) du/dt,    du/dt = v·∂u/∂x + ∂u/∂t                                (eq. 6, in our direction of time)
 
 which is a loss for u that needs no integration. The velocity v may be the data's, with guidance by the network's own
-unconditional velocity (eq. 19), or that of a trained flow, which is then distilled, guidance included: one evaluation a
-sample where the flow needs dozens.
+unconditional velocity (eq. 19). Or it may be that of a trained flow, which is then distilled, guidance included: one
+evaluation per sample where the flow needs dozens.
 
-Long steps learn from derivatives of slightly shorter ones, so the longest is learned last. It also learns from two half
-steps of the network itself (Frans et al. 2025).
+Long steps learn from derivatives of slightly shorter ones, so the longest is learned last. Part of the batch therefore
+learns from two half steps of the network itself (Frans et al. 2025).
 """
 
 from itertools import pairwise
@@ -31,13 +33,15 @@ from condgen.parameters import Setting, composed
 from condgen.rng import Rng
 from condgen.schema import Condition, Schema
 
-WHOLE = 1 / 3  # of the longer steps go the whole way at once
-SCATTER = 3.0  # γ above the 1 to 2 by which the squared velocities of single observations scatter around their mean
-EXACT = 1e-3  # γ where a teacher tells the mean itself
+WHOLE = 1 / 3  # share of the longer steps that go the whole way
+SCATTER = 3.0  # γ above the scatter of single observations' squared velocities, which is 1 to 2
+EXACT = 1e-3  # γ with a teacher, which gives the mean itself
 
 
 class Steps(NamedTuple):
-    """Steps of a flow: where they start, from when to when, the velocity there, and the encoded condition."""
+    """Steps of a flow: their start x, the times t and s of start and end, the velocity v at the start, and the
+    condition.
+    """
 
     x: Batch
     t: Time
@@ -46,24 +50,27 @@ class Steps(NamedTuple):
     c: Encoded
 
     def part(self, start: int, end: int) -> "Steps":
-        """Some of them."""
+        """The steps from index `start` to `end`."""
         some = slice(start, end)
         return Steps(self.x[some], self.t[some], self.s[some], self.v[some], Encoded(*(part[some] for part in self.c)))
 
 
 def draw_steps(n: int, whole: int, longer: int, device: torch.device) -> tuple[Time, Time]:
-    """Starts and ends of n steps: `whole` from 0 to 1, then up to `longer` of any length, the rest of none."""
+    """Starts and ends of n steps: `whole` from 0 to 1, then up to `longer` of any length, and the rest of
+    length zero.
+    """
     index, u = torch.arange(n, device=device), torch.rand(2, n, device=device)
     t, s = torch.where(index < longer, u.amin(0), u[0]), torch.where(index < longer, u.amax(0), u[0])
     return torch.where(index < whole, 0.0, t), torch.where(index < whole, 1.0, s)
 
 
 class MeanFlow(Model):
-    """A flow that takes steps of any length, one for a sample unless asked for more.
+    """A flow that takes steps of any length. A sample takes one step by default.
 
-    guidance: of the velocity that is learned; it cannot be changed afterwards. share: of the batch that learns steps;
-    the rest learns the velocity, a step of length zero. With a `teacher`, set before training, its guided velocity is
-    what is learned.
+    guidance: guidance of the learned velocity. It cannot be changed afterwards.
+    share: the share of the batch that learns steps. The rest learns the velocity, which is a step of length zero.
+
+    With a `teacher`, set before training, its guided velocity is learned.
     """
 
     handles_missing = True
@@ -94,11 +101,11 @@ class MeanFlow(Model):
         self.share = share
         self.condition_dropout = condition_dropout
         self.steps = steps
-        self._teacher: tuple[Teaches, ...] = ()  # in a tuple: no part of this model, its state or its average
+        self._teacher: tuple[Teaches, ...] = ()  # in a tuple, so that it is not a submodule
 
     @property
     def teacher(self) -> Teaches | None:
-        """The flow whose guided velocity is learned, if any."""
+        """The flow from which the guided velocity is learned, or None."""
         return self._teacher[0] if self._teacher else None
 
     def learn_from(self, teacher: Teaches) -> None:
@@ -108,17 +115,18 @@ class MeanFlow(Model):
         self._teacher = (teacher,)
 
     def start_from(self, teacher: Teaches) -> None:
-        """Take over a flow's weights; what is new, the step's length, has no influence yet."""
+        """Copy a flow's weights. The step's length, which is new, has no influence yet."""
         for name, part in teacher.parts().items():
             self.get_submodule(name).load_state_dict(part.state_dict(), strict=False)
 
     def forward(self, x: Batch, condition: Condition, player: str = "model") -> Terms:
-        """E log(1 + |u − sg(target)|²/γ), on steps from t to s that are the whole way, of any length, and of none.
+        """E log(1 + |u − sg(target)|²/γ), on steps that go the whole way, steps of any length, and steps of length
+        zero.
 
-        The logarithm divides each error's gradient by the error itself plus γ, the adaptive weight of eq. 22. Below
-        what single observations scatter, γ would make the loss look for their mode instead of their mean, and in few
-        dimensions nothing was learned: in the tiny world of three numbers, samples followed a changed request with a
-        cosine of 0.1 at γ = 0.001 and of 0.98 at γ = 3.
+        The logarithm divides each error's gradient by the error plus γ, which is the adaptive weight of eq. 22. If γ is
+        smaller than the scatter of single observations, the loss seeks their mode instead of their mean. In few
+        dimensions nothing was learned then: in the tiny world of three numbers, samples followed a changed request with
+        a cosine of 0.1 at γ = 0.001 and of 0.98 at γ = 3.
         """
         if self.training:
             self.standardise.observe(x)
@@ -144,11 +152,13 @@ class MeanFlow(Model):
         return {"loss": (1 + error / steady).log().mean(), "error": error.mean()}
 
     def _identity(self, steps: "Steps") -> Batch:
-        """v + (s − t) du/dt: what the average velocity must be, by eq. 6."""
+        """v + (s − t) du/dt, the value that the average velocity must have by eq. 6."""
         return steps.v + expand_like(steps.s - steps.t, steps.x) * self._change(steps)
 
     def _halves(self, steps: "Steps") -> Batch:
-        """The mean of two half steps, one after the other (Frans et al. 2025, eq. 4): where eq. 6 is slow to arrive."""
+        """The mean of two half steps, one after the other (Frans et al. 2025, eq. 4). Used for steps that eq. 6 teaches
+        slowly.
+        """
         x, t, s, _, c = steps
         middle = (t + s) / 2
         first = self.average(x, t, middle, c)
@@ -210,7 +220,7 @@ def meanflow(
     share: Annotated[Share, Setting("Share of a batch that learns steps longer than none.", part="steps")] = 0.5,
     steps: Annotated[Count, Setting("Steps from noise to data.", part="steps")] = 1,
 ) -> MeanFlow:
-    """A flow that samples in one step; it is also what a distilled flow becomes."""
+    """A flow that samples in one step. Distilled flows are of this family."""
     return MeanFlow(
         schema,
         shape,
@@ -228,10 +238,10 @@ def meanflow(
 MEANFLOW = Family(
     meanflow,
     training={"lr": 2e-3, "weight_decay": 0.0},
-    as_student={"share": 0.75, "steps": 1},  # a student knows velocities already; most it learns are steps
+    as_student={"share": 0.75, "steps": 1},  # a student knows velocities already and learns mostly steps
     practice=Practice(
         steps=500,
-        lr=3e-3,  # it learns from its own derivative, which a high rate lets grow
-        falls=False,  # most of the loss is how single observations scatter, and stays
+        lr=3e-3,  # it learns from its own derivative, which grows at high rates
+        falls=False,  # most of the loss is the scatter of observations, which stays
     ),
 )

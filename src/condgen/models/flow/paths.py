@@ -21,7 +21,7 @@ PredictionName = Literal["velocity", "noise", "data"]
 
 
 class Point(NamedTuple):
-    """A path at some times: its coefficients and their derivatives by t."""
+    """A path at some times: its coefficients and their derivatives with respect to t."""
 
     alpha: Time
     sigma: Time
@@ -30,21 +30,22 @@ class Point(NamedTuple):
 
     @property
     def variance(self) -> Time:
-        """Of x_t, where x and ε are independent and have unit variance."""
+        """The variance of x_t if x and ε are independent and have unit variance."""
         return self.alpha.square() + self.sigma.square()
 
     def target(self, predict: PredictionName) -> tuple[Time, Time]:
-        """(a, b) of the quantity y = a x + b ε: the velocity α̇ x + σ̇ ε, the noise or the data."""
+        """The coefficients (a, b) of y = a x + b ε, where y is the velocity α̇ x + σ̇ ε, the noise or the data."""
         one, zero = torch.ones_like(self.alpha), torch.zeros_like(self.alpha)
         return {"velocity": (self.alpha_dot, self.sigma_dot), "noise": (zero, one), "data": (one, zero)}[predict]
 
 
 class Preconditioning(NamedTuple):
-    """How a quantity y is read from the network F: y = skip · x_t + out · F(x_t / √variance).
+    """The coefficients that give a quantity y from the network F: y = skip · x_t + out · F(x_t / √variance).
 
-    skip · x_t is the best linear guess of y = a x + b ε from x_t, and `out` the size of what is left (Karras et al.
-    2022, appendix B.6, for any path and any y). What is left is (σ x − α ε)/√(α² + σ²) whatever y is: velocity, noise
-    and data are three readings of one network, and choosing one is choosing how the loss weighs times, by out².
+    skip · x_t is the best linear prediction of y = a x + b ε from x_t, and `out` is the scale of the residual (Karras
+    et al. 2022, appendix B.6, for any path and any y). The normalised residual is (σ x − α ε)/√(α² + σ²) for every y.
+    So velocity, noise and data are three readings of one network, and choosing one sets the loss's weight of each time
+    to out².
     """
 
     skip: Time
@@ -52,7 +53,7 @@ class Preconditioning(NamedTuple):
 
 
 def preconditioning(at: Point, predict: PredictionName) -> Preconditioning:
-    """skip and out of a quantity, for data of unit variance."""
+    """skip and out for a quantity, for data of unit variance."""
     a, b = at.target(predict)
     return Preconditioning(
         (a * at.alpha + b * at.sigma) / at.variance, (a * at.sigma - b * at.alpha) / at.variance.sqrt()
@@ -73,7 +74,7 @@ class Path:
 
 
 class Linear(Path):
-    """α = t, σ = 1 − t: straight lines, the rectified flow."""
+    """α = t, σ = 1 − t: straight lines (rectified flow)."""
 
     def at(self, t: Time) -> Point:
         """The path's coefficients at times t."""
@@ -81,7 +82,7 @@ class Linear(Path):
 
 
 class VariancePreserving(Path):
-    """α = sin(πt/2), σ = cos(πt/2): x_t keeps unit variance (the cosine schedule, Nichol & Dhariwal 2021)."""
+    """α = sin(πt/2), σ = cos(πt/2), so that x_t keeps unit variance (the cosine schedule, Nichol & Dhariwal 2021)."""
 
     def at(self, t: Time) -> Point:
         """The path's coefficients at times t."""
@@ -90,7 +91,7 @@ class VariancePreserving(Path):
 
 
 def expand_like(t: Shaped[Tensor, " batch"], x: Float[Tensor, "batch ..."]) -> Tensor:
-    """[batch] made to broadcast over what x holds per observation."""
+    """t [batch], reshaped to broadcast over the other dimensions of x."""
     return t.reshape(-1, *[1] * (x.dim() - 1))
 
 

@@ -34,7 +34,7 @@ DOPRI_ERROR = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 52
 
 
 def euler(velocity: Velocity, x: State, path: Path, steps: int, start: float = 0.0, end: float = 1.0) -> State:
-    """x ← x + h v(x, t): one evaluation a step, first order."""
+    """x ← x + h v(x, t). First order, one evaluation per step."""
     times = torch.linspace(start, end, steps + 1).tolist()
     for t, after in pairwise(times):
         x = x + (after - t) * velocity(x, _at(t, x))
@@ -42,7 +42,7 @@ def euler(velocity: Velocity, x: State, path: Path, steps: int, start: float = 0
 
 
 def heun(velocity: Velocity, x: State, path: Path, steps: int, start: float = 0.0, end: float = 1.0) -> State:
-    """The mean of the slopes at both ends of an Euler step: two evaluations a step, second order."""
+    """The mean of the slopes at both ends of an Euler step. Second order, two evaluations per step."""
     times = torch.linspace(start, end, steps + 1).tolist()
     for t, after in pairwise(times):
         slope = velocity(x, _at(t, x))
@@ -52,9 +52,9 @@ def heun(velocity: Velocity, x: State, path: Path, steps: int, start: float = 0.
 
 
 def dpm_solver(velocity: Velocity, x: State, path: Path, steps: int, start: float = 0.0, end: float = 1.0) -> State:
-    """DPM-Solver++ (2M): one evaluation a step, second order (Lu et al. 2022, algorithm 2).
+    """DPM-Solver++ (2M). Second order, one evaluation per step (Lu et al. 2022, algorithm 2).
 
-    x is a known linear function of the data it points to, which the last two predictions extrapolate, in the
+    x is a known linear function of the predicted data. The last two predictions are extrapolated in the
     log-signal-to-noise ratio λ = log α/σ. It runs from noise to data only.
     """
     if not start < end:
@@ -62,7 +62,7 @@ def dpm_solver(velocity: Velocity, x: State, path: Path, steps: int, start: floa
     times = torch.linspace(start, end, steps + 1, dtype=torch.float64)
     points = path.at(times)
     alpha, sigma = points.alpha.tolist(), points.sigma.tolist()
-    h = (points.alpha / points.sigma).log().diff().tolist()  # infinite where a step starts at noise or ends at data
+    h = (points.alpha / points.sigma).log().diff().tolist()  # infinite if a step starts at noise or ends at data
     before: State | None = None
     for k in range(steps):
         t = _at(float(times[k]), x)
@@ -84,10 +84,12 @@ def dormand_prince(
     end: float = 1.0,
     tolerance: float = 1e-4,
 ) -> State:
-    """Dormand–Prince 5(4), each sample with step sizes of its own, so that none depends on its neighbours in the batch.
+    """Dormand–Prince 5(4), with step sizes per sample, so that no sample depends on its neighbours in the batch.
 
-    steps: the first step tried is this fraction of the way. tolerance: of a step's error, root mean square over the
-    sample, absolute and relative. Raises RuntimeError where steps become too small to go on.
+    steps: the first trial step is 1/steps of the way.
+    tolerance: of a step's error, as root mean square over the sample, absolute and relative.
+
+    Raises RuntimeError if steps become too small to go on.
     """
     direction = math.copysign(1.0, end - start)
     t = torch.full((len(x),), start, dtype=torch.float64, device=x.device)

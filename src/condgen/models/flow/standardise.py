@@ -1,11 +1,11 @@
-"""Data on a scale of its own making: mean zero and unit variance, as flows expect."""
+"""Standardisation of data to mean zero and unit variance, which flows expect."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-OBSERVATIONS = 10_000  # after so many the moments are settled, and stay
-LEAST = 1e-4  # a standard deviation below this counts as none
+OBSERVATIONS = 10_000  # number of observations after which the moments stay fixed
+LEAST = 1e-4  # a smaller standard deviation counts as zero
 
 
 class Standardiser(nn.Module):
@@ -25,7 +25,7 @@ class Standardiser(nn.Module):
 
     @torch.no_grad()
     def observe(self, x: Float[Tensor, "batch ..."]) -> None:
-        """Let training observations count, until enough have been seen."""
+        """Update the moments with training observations, until enough have been seen."""
         if self.seen >= OBSERVATIONS:
             return
         others = (0, *range(2, x.dim()))
@@ -36,13 +36,13 @@ class Standardiser(nn.Module):
 
     @property
     def scale(self) -> Float[Tensor, "channel ..."]:
-        """Standard deviations; 1 where there is no variation."""
+        """Standard deviations, or 1 where there is no variation."""
         deviation = (self.square - self.mean.square()).clamp(min=0).sqrt()
         return torch.where(deviation > LEAST, deviation, 1.0)
 
     @property
     def log_volume(self) -> Float[Tensor, ""]:
-        """What standardising adds to a log-density, −Σ log scale over all values, in nats."""
+        """The change of log-density by standardising, −Σ log scale over all values, in nats."""
         return -self.scale.log().expand(self.shape).sum()
 
     def forward(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:

@@ -1,8 +1,8 @@
 """Differentiable augmentation: the critic sees real and generated images through the same random changes.
 
-Zhao et al. 2020. With few images a critic learns them by heart; changed at random, they are never the same twice, and
-the generator still gets gradients through the change. Each change is made to an image with a `chance` below one, so
-that the unchanged images remain the commonest and nothing of it leaks into what is generated (Karras et al. 2020).
+With few images a critic memorises them (Zhao et al. 2020). Random changes prevent that, and the generator still gets
+gradients through them. Each change is made with a `chance` below one, so that unchanged images remain the most common
+and the changes do not leak into generated images (Karras et al. 2020).
 """
 
 from collections.abc import Callable
@@ -19,23 +19,25 @@ from condgen.shifting import Images, seen, shifted
 
 
 def translation(x: Images, share: float = 0.125) -> Images:
-    """Moved by up to `share` of the side each way; what comes in is black."""
+    """Images moved by up to `share` of the side in each direction. The uncovered border is black."""
     down, right = (_drawn(len(x), size, share, x.device) for size in x.shape[2:])
     return shifted(x, down, right) * seen(x, down, right)
 
 
 def _drawn(n: int, size: int, share: float, device: torch.device) -> Int[Tensor, " n"]:
-    """By how many pixels each of n axes is moved."""
+    """Random shifts in pixels for n axes."""
     most = max(round(size * share), 1)
     return -torch.randint(-most, most + 1, (n, 1), device=device)[:, 0]
 
 
 def affine(x: Images, angle: float = 0.25, stretch: float = 0.2, shear: float = 0.3) -> Images:
-    """Turned by up to `angle` radians, stretched along each axis and sheared by up to these shares; black outside."""
+    """Images rotated by up to `angle` radians, stretched along each axis and sheared by up to these shares. Black
+    outside.
+    """
     turn, slant, *scales = (2 * torch.rand(4, len(x), device=x.device) - 1).unbind(0)
     cos, sin = (angle * turn).cos(), (angle * turn).sin()
     wide, high = ((stretch * s).exp() for s in scales)
-    ratio = x.shape[2] / x.shape[3]  # grids run from −1 to 1 along both axes, however long these are
+    ratio = x.shape[2] / x.shape[3]  # grid coordinates are in [−1, 1] along both axes, whatever the sides
     rows = [torch.stack([wide * cos, ratio * (shear * slant - sin)], 1), torch.stack([sin / ratio, high * cos], 1)]
     matrix = torch.cat([torch.stack(rows, 1), x.new_zeros(len(x), 2, 1)], dim=2)
     grid = nn.functional.affine_grid(matrix, list(x.shape), align_corners=False)
@@ -43,20 +45,22 @@ def affine(x: Images, angle: float = 0.25, stretch: float = 0.2, shear: float = 
 
 
 def cutout(x: Images, share: float = 0.4) -> Images:
-    """A black rectangle of `share` of each side, anywhere, also half outside."""
+    """Images with a black rectangle of `share` of each side, anywhere, also partly outside."""
     n, _, height, width = x.shape
     rows, columns = _covered(n, height, share, x.device), _covered(n, width, share, x.device)
     return x * ~(rows[:, None, :, None] & columns[:, None, None, :])
 
 
 def _covered(n: int, size: int, share: float, device: torch.device) -> Tensor:
-    """Whether each position of n axes is covered by a random interval, [n, size]."""
+    """A mask of the positions on n axes that a random interval covers: [n, size]."""
     centre = torch.rand(n, 1, device=device) * size
     return (torch.arange(size, device=device) + 0.5 - centre).abs() <= share * size / 2
 
 
 def color(x: Images) -> Images:
-    """Brightness moved by up to a half, contrast (and saturation of colour images) scaled by up to a half."""
+    """Images with brightness changed by up to a half, and contrast (and saturation of colour images) scaled by up to a
+    half.
+    """
     brightness, contrast, saturation = (torch.rand(3, len(x), 1, 1, 1, device=x.device, dtype=x.dtype) - 0.5).unbind(0)
     x = x + brightness
     grey = x.mean(1, keepdim=True)
@@ -74,7 +78,7 @@ AUGMENTATIONS: dict[str, Callable[[Images], Images]] = {
 
 
 class Augment(nn.Module):
-    """The named changes in turn, each made to every image with the same `chance`; vectors are left alone."""
+    """The named changes in turn, each made to every image with the same `chance`. Vectors are left unchanged."""
 
     def __init__(
         self,

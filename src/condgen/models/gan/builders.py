@@ -1,4 +1,4 @@
-"""Adversarial families by name: which critic head, loss and penalties each is made of."""
+"""Adversarial families by name, each with its critic head, loss and penalties."""
 
 import inspect
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def gan(
     penalty: Penalty,
     augmentation: Augment,
 ) -> GAN:
-    """A GAN without condition, which ignores the schema."""
+    """An unconditional GAN, which ignores the schema."""
     parts, features = Backbones(shape, 0, size), 4 * size.channels
     critic = Critic(EmptyEncoder(schema), parts.encoder("none", features), PlainHead(schema, features))
     return GAN(
@@ -100,7 +100,7 @@ def conditional_gan(
     penalty: Penalty,
     augmentation: Augment,
 ) -> GAN:
-    """A GAN whose generator is told the condition and whose critic, by its head, judges it."""
+    """A GAN with a conditional generator, and a critic that judges the condition by its head."""
     encoder, features = condition_encoder(schema, embedding), 4 * size.channels
     judge = head(schema, features)
     in_critic = critic_mechanism or ("concat" if judge.asks_trunk else "none")
@@ -124,7 +124,7 @@ def conditional_gan(
 
 
 def with_head(name: str, head: type[Head], summary: str) -> Callable[..., GAN]:
-    """The builder of conditional GANs with this head: takes the settings of `conditional_gan` and of the head."""
+    """The builder of conditional GANs with this head. It takes the settings of `conditional_gan` and of the head."""
     return composed(name, f"{summary}\n\n{inspect.getdoc(head)}", {"head": head})(conditional_gan)
 
 
@@ -141,14 +141,16 @@ projection = with_head(
 
 
 def _deviation(features: int, group: int) -> MinibatchDeviation | None:
-    """What the critic sees of groups. Raises ValueError for a group of one, which has no deviation."""
+    """The layer that tells the critic about groups, or None. Raises ValueError for a group of one, which has no
+    deviation.
+    """
     if group == 1:
         raise ValueError("a group of one observation has no deviation; set deviation to 2 or more, or to 0 for none")
     return MinibatchDeviation(features, group) if group else None
 
 
 def _must_obey(mechanism: str, in_critic: str, head: Head) -> None:
-    """Raises ValueError for combinations that could not obey a request."""
+    """Raise ValueError for combinations that could not obey a request."""
     if mechanism == "none":
         raise ValueError("its generator would not see the condition; choose a mechanism, or the model gan")
     if head.asks_trunk and in_critic == "none":
@@ -161,7 +163,7 @@ def _must_obey(mechanism: str, in_critic: str, head: Head) -> None:
 def _with_spectral_norm(critic: Critic) -> Critic:
     """The critic with the largest singular value of every layer of trunk and head held at one.
 
-    A layer that starts at zero has nothing to divide by, so it gets an ordinary start.
+    A layer that starts at zero has no singular value to divide by, so it gets an ordinary initialisation.
     """
     for module in [*critic.trunk.modules(), *critic.head.modules()]:
         if isinstance(module, nn.Linear | nn.Conv2d):
@@ -171,7 +173,7 @@ def _with_spectral_norm(critic: Critic) -> Critic:
     return critic
 
 
-# How adversaries like to be trained, and how tests train them.
+# Settings for training adversaries, and for their practice in tests.
 TRAINING = {"lr": 4e-3, "momentum": 0.0, "weight_decay": 0.0, "clip": 10.0}
 PRACTICE = Practice(steps=240, lr=4e-3, momentum=0.0, falls=False)
 LEARNED_NULLS = ({"embedding": 64},)
@@ -188,12 +190,14 @@ ACGAN = entry(acgan, variants=LEARNED_NULLS)
 TACGAN = entry(
     tacgan,
     variants=LEARNED_NULLS,
-    practice=replace(PRACTICE, steps=800),  # the twin takes back most of what the first classifier teaches
+    practice=replace(PRACTICE, steps=800),  # the twin cancels most of the first classifier's gradient
 )
 ADCGAN = entry(adcgan, variants=LEARNED_NULLS)
 REACGAN = entry(
     reacgan,
     variants=LEARNED_NULLS,
-    practice=replace(PRACTICE, arguments={"margin": 1.0}),  # else a world as easy as tests' leaves nothing to learn
+    practice=replace(
+        PRACTICE, arguments={"margin": 1.0}
+    ),  # with a smaller margin the easy world of the tests leaves nothing to learn
 )
 PROJECTION = entry(projection, variants=LEARNED_NULLS)

@@ -1,12 +1,12 @@
-"""Classes that nobody named, found in real observations alone: what a code is to stand for before it is asked for.
+"""Unsupervised classes that initialise an InfoGAN's first code.
 
 A code that is learned together with a generator settles on any division of the data that both players find easy, and
-stays with it. Here its classes come from the data: observations that look alike are drawn together in the critic's
-features, all others apart (`contrast`), and after a while the features fall into groups (`directions`), from which the
-classifier of the code starts. From then on it is to read observations that look alike alike (`shared_information`).
+keeps it. Here the classes come from the data. First, the critic's features of similar observations are drawn together
+and all others pushed apart (`contrast`). Later the features are clustered (`directions`), and the code's classifier
+starts from the clusters. From then on it is trained to read similar observations alike (`shared_information`).
 
-What looks alike is looked up among the observations seen last (`Gallery`), as Dwibedi et al. 2021 do in features; here
-it is decided by pixels, so that there are neighbours from the first step on.
+Similar observations are looked up among those seen last (`Gallery`), as Dwibedi et al. 2021 do in feature space. Here
+similarity is decided by pixels, so that there are neighbours from the first step on.
 """
 
 from typing import Annotated
@@ -23,16 +23,16 @@ from condgen.models.base import Batch, Terms
 from condgen.parameters import Needs, Setting
 from condgen.shifting import Images
 
-SAME = 0.01  # share of its length up to which an observation's distance from another means that it is that one
-SLANT = 1.0  # largest shear that is undone
+SAME = 0.01  # observations nearer than this share of their length count as the same one
+SLANT = 1.0  # largest shear that is corrected
 DISCOVERING = Needs(discover=25_000)
-SURE = 10.0  # logit of an observation in the middle of its group
+SURE = 10.0  # logit of an observation at the centre of its cluster
 
 Features = Float[Tensor, "batch feature"]
 
 
 def upright(x: Images) -> Images:
-    """Centred, and sheared so that what is bright does not slant: no covariance of row and column is left."""
+    """Images centred and sheared until row and column of the bright pixels have no covariance."""
     height, width = x.shape[2:]
     rows = torch.arange(height, device=x.device) - (height - 1) / 2
     columns = torch.arange(width, device=x.device) - (width - 1) / 2
@@ -49,7 +49,7 @@ def upright(x: Images) -> Images:
 
 
 def likeness(x: Batch) -> Float[Tensor, "batch value"]:
-    """What observations are compared by: images upright, blurred, and of one length; vectors as they are."""
+    """Features for comparing observations: images upright, blurred and of unit length, vectors unchanged."""
     if x.dim() != 4:
         return x
     with torch.autocast(x.device.type, enabled=False):
@@ -57,43 +57,44 @@ def likeness(x: Batch) -> Float[Tensor, "batch value"]:
 
 
 class Gallery(nn.Module):
-    """The last `size` observations (images in half precision), to find neighbours among."""
+    """The last `size` observations (images in half precision), among which neighbours are found."""
 
     def __init__(self, size: int):
         super().__init__()
         self.size = size
-        self.rows = torch.empty(0, 0, dtype=torch.half)  # each an observation and, behind it, what it is compared by
+        self.rows = torch.empty(0, 0, dtype=torch.half)  # each an observation followed by its likeness
 
     def neighbours(self, x: Batch) -> Batch:
-        """For each observation the one in the gallery that looks most like it, itself left out; while empty, itself."""
+        """For each observation, the most similar one in the gallery other than itself. An empty gallery returns x."""
         if not len(self.rows):
             return x
-        self.rows = self.rows.to(x.device)  # from a checkpoint they come wherever that was loaded
+        self.rows = self.rows.to(x.device)  # a checkpoint may have been loaded on another device
         keys, kept = likeness(x).to(self.rows.dtype).float(), self.rows[:, x[0].numel() :].float()
         distances = torch.cdist(keys, kept)
         distances = distances.masked_fill(distances <= SAME * keys.norm(dim=1, keepdim=True), torch.inf)
         return self.observations(x)[distances.argmin(1)]
 
     def observations(self, like: Batch) -> Float[Tensor, "kept ..."]:
-        """All of them, in the shape of a batch."""
+        """All stored observations, in the shape of a batch."""
         return self.rows[:, : like[0].numel()].to(like.dtype).view(-1, *like.shape[1:])
 
     def add(self, x: Batch) -> None:
-        """Take in a batch; the oldest make room."""
+        """Add a batch and drop the oldest observations."""
         new = torch.cat([x.flatten(1), likeness(x)], dim=1).to(torch.half if x.dim() == 4 else x.dtype)
         self.rows = (torch.cat([self.rows, new]) if len(self.rows) else new)[-self.size :]
 
     def get_extra_state(self) -> Tensor:
-        """All of it, for the checkpoint: a resumed run finds the same neighbours."""
+        """All rows, for the checkpoint, so that a resumed run finds the same neighbours."""
         return self.rows
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Continue with what a checkpoint held."""
+        """Restore the rows of a checkpoint."""
         self.rows = state
 
 
 def contrast(first: Features, second: Features, temperature: float = 0.5) -> Float[Tensor, ""]:
-    """NT-Xent: each of a pair has to be told from the rest of both batches by the other (Chen et al. 2020, eq. 1).
+    """NT-Xent: each half of a pair has to find the other among all observations of both batches (Chen et al. 2020, eq.
+    1).
 
     ℓ_ij = −log [exp(cos(h_i, h_j)/τ) / Σ_{k≠i} exp(cos(h_i, h_k)/τ)], averaged over all 2n ordered pairs.
     """
@@ -104,9 +105,9 @@ def contrast(first: Features, second: Features, temperature: float = 0.5) -> Flo
 
 
 def shared_information(p: Float[Tensor, "batch value"], q: Float[Tensor, "batch value"]) -> Float[Tensor, ""]:
-    """The mutual information in nats of two readings of the same observations (Ji et al. 2019, eq. 3).
+    """The mutual information, in nats, of two readings of the same observations (Ji et al. 2019, eq. 3).
 
-    It is high when both agree, are sure, and use all values equally often; log(values) at most.
+    It is high if both agree, are confident, and use all values equally often. Its maximum is log(values).
     """
     joint = (p.T @ q) / len(p)
     joint = ((joint + joint.T) / 2).clamp(min=1e-8)
@@ -116,7 +117,8 @@ def shared_information(p: Float[Tensor, "batch value"], q: Float[Tensor, "batch 
 
 @torch.no_grad()
 def directions(h: Features, groups: int, restarts: int = 20, rounds: int = 50) -> Float[Tensor, "group feature"]:
-    """Unit vectors along the groups of features: spherical k-means (Dhillon & Modha 2001), the best of some restarts.
+    """Unit vectors along clusters of features, by spherical k-means (Dhillon & Modha 2001). The best of several
+    restarts.
 
     It maximises Σ_i max_k cos(h_i, μ_k). Random numbers come from torch's global generator.
     """
@@ -126,7 +128,9 @@ def directions(h: Features, groups: int, restarts: int = 20, rounds: int = 50) -
 
 
 def _spread(h: Features, groups: int) -> Float[Tensor, "group feature"]:
-    """Some of the features, drawn one by one with chances that grow with the distance from those drawn before."""
+    """Initial means: features drawn one by one, with probabilities that grow with the distance from those already
+    drawn.
+    """
     means = h[torch.randint(len(h), (1,), device=h.device)]
     for _ in range(groups - 1):
         distance = (1 - (h @ means.T).amax(1)).clamp(min=1e-6)
@@ -135,7 +139,7 @@ def _spread(h: Features, groups: int) -> Float[Tensor, "group feature"]:
 
 
 def _rounds(h: Features, means: Float[Tensor, "group feature"], rounds: int) -> Float[Tensor, "group feature"]:
-    """Assign and average in turn; a group that has lost everything stays where it is."""
+    """Assign and average in turn. A cluster without members keeps its mean."""
     for _ in range(rounds):
         members = one_hot((h @ means.T).argmax(1), len(means)).to(h.dtype)
         means = torch.where(members.sum(0)[:, None] > 0, normalize(members.T @ h), means)
@@ -143,9 +147,11 @@ def _rounds(h: Features, means: Float[Tensor, "group feature"], rounds: int) -> 
 
 
 class Discovery(nn.Module):
-    """What real observations say about the first code, from `images` on; with 0, nothing.
+    """The losses that tie the first code to real observations. `images`: their number before classes are found, 0 for
+    never.
 
-    contrast weighs `contrast` between neighbours, invariance `shared_information` between the codes read from them.
+    contrast: weight of `contrast` between neighbours.
+    invariance: weight of `shared_information` between the codes read from neighbours.
     """
 
     def __init__(
@@ -176,13 +182,13 @@ class Discovery(nn.Module):
         self.gallery = Gallery(gallery)
 
     def pairs(self, x: Batch) -> Float[Tensor, "2*batch ..."]:
-        """A batch and behind it the neighbours of each of its observations, which is taken into the gallery."""
+        """A batch followed by the neighbour of each observation. The batch is added to the gallery."""
         neighbours = self.gallery.neighbours(x)
         self.gallery.add(x)
         return torch.cat([x, neighbours])
 
     def loss(self, h: Features, logits: Float[Tensor, "batch value"], classes: bool) -> Terms:
-        """What to minimise, from the features of pairs and the code read from them; whether it has `classes` yet."""
+        """The loss on features of pairs and the code read from them. `classes`: whether classes have been found."""
         first, second = h.chunk(2)
         apart = contrast(first, second, self.temperature)
         shared = shared_information(*logits.softmax(1).chunk(2))
@@ -192,9 +198,9 @@ class Discovery(nn.Module):
 
 @torch.no_grad()
 def point(layer: nn.Linear, h: Features) -> None:
-    """Make a layer's outputs those of a classifier of the groups that features fall into: SURE · cos(h, μ_k), about."""
+    """Initialise a layer as the classifier of the clusters of features, with logits of about SURE · cos(h, μ_k)."""
     with torch.autocast(h.device.type, enabled=False):
         layer.weight.copy_(directions(h, layer.out_features) * (SURE / h.norm(dim=1).mean()))
     layer.bias.zero_()
-    if is_available() and is_initialized():  # every process has seen observations of its own, but all share one layer
+    if is_available() and is_initialized():  # processes see different observations but share the layer
         broadcast(layer.weight, src=0)

@@ -1,7 +1,7 @@
 """Generative adversarial networks, unconditional and conditional: a generator and a critic, composed of parts.
 
-Goodfellow et al. 2014; conditional: Mirza & Osindero 2014. What distinguishes the families is the critic's head
-(heads.py); what they play for is the adversarial loss (adversarial.py).
+Goodfellow et al. 2014, and Mirza & Osindero 2014 for the conditional case. Families differ in the critic's head
+(heads.py). The adversarial losses are in losses.py.
 """
 
 from collections.abc import Mapping
@@ -25,11 +25,11 @@ from condgen.parameters import Listed, Needs, Setting
 from condgen.rng import Rng
 from condgen.schema import Condition, Schema
 
-OVERPOWERED = 0.98  # share of pairs won by the critic above which the generator has nothing to learn from
+OVERPOWERED = 0.98  # a critic that wins a larger share of pairs teaches the generator nothing
 
 
 class Generator(nn.Module):
-    """Latent noise [batch, latent] to observations [batch, *shape], under a condition; images end in [0, 1]."""
+    """Latent noise [batch, latent] to observations [batch, *shape], under a condition. Images are in [0, 1]."""
 
     def __init__(self, condition_encoder: ConditionEncoder, backbone: nn.Module, latent: int):
         super().__init__()
@@ -38,13 +38,15 @@ class Generator(nn.Module):
         self.latent = latent
 
     def forward(self, z: Float[Tensor, "batch latent"], condition: Condition) -> Batch:
-        """The observations that noise stands for under conditions."""
+        """Observations for noise under conditions."""
         x = self.backbone(z, self.condition_encoder(condition))
         return x.sigmoid() if x.dim() == 4 else x
 
 
 class Critic(nn.Module):
-    """Observations to features, by a trunk, and features to scores, by a head that may be told of their company."""
+    """A trunk from observations to features, and a head from features to scores. The head may also see the minibatch's
+    spread.
+    """
 
     def __init__(
         self,
@@ -60,16 +62,16 @@ class Critic(nn.Module):
         self.deviation = deviation
 
     def features(self, x: Batch, condition: Condition) -> Float[Tensor, "batch feature"]:
-        """What the head judges."""
+        """The features that the head judges."""
         x = 2 * x - 1 if x.dim() == 4 else x
         return silu(self.trunk(x, self.condition_encoder(condition)))
 
     def score(self, h: Float[Tensor, "batch feature"], condition: Condition) -> Float[Tensor, " batch"]:
-        """How real observations with these features are, all real ones or all generated; higher is more real."""
+        """The scores of observations with these features, all real or all generated. Higher means more real."""
         return self.head.score(self.deviation(h, condition) if self.deviation else h, condition)
 
     def forward(self, x: Batch, condition: Condition) -> Float[Tensor, " batch"]:
-        """How real each observation is under its condition."""
+        """The score of each observation under its condition."""
         return self.score(self.features(x, condition), condition)
 
 
@@ -77,7 +79,8 @@ class Critic(nn.Module):
 class Penalty:
     """Gradient penalties of the critic: γ/2 E‖∇ₓ score‖² at real (R1) and at generated observations (R2).
 
-    Lazy: computed at every `every`-th step with that much more weight (Karras et al. 2020, section 3.1).
+    They are lazy: computed at every `every`-th step, with a weight larger by that factor (Karras et al. 2020, section
+    3.1).
     """
 
     r1: Annotated[Weight, Setting("Weight γ of the critic's gradient at real observations.")] = 0.1
@@ -89,7 +92,7 @@ class Penalty:
     ] = 8
 
     def __call__(self, critic: Critic, real: Batch, fake: Batch, condition: Condition) -> Float[Tensor, ""]:
-        """The penalty's term of the loss at a step when it is due."""
+        """The penalty's loss term at a step when it is due."""
         total = real.new_zeros(())
         for weight, x in ((self.r1, real), (self.r2, fake)):
             if weight:
@@ -102,9 +105,9 @@ class Penalty:
 class Vicinity:
     """Continuous labels judged within a vicinity: an observation stands for labels near its own (CcGAN, Ding 2021).
 
-    The published estimate weighs every observation by a kernel of the distance between its label and the label that is
-    judged: constant within ±κ (hard) or exp(−ν d²) (soft). Here the judged label is drawn from that kernel around the
-    observation's, which has the same expectation and needs no search for neighbours: see docs/architecture.md.
+    The published estimate weights every observation by a kernel of the distance between its label and the judged label:
+    constant within ±κ (hard) or exp(−ν d²) (soft). Here the judged label is drawn from that kernel around the
+    observation's own. The expectation is the same and no search for neighbours is needed (docs/decisions/0015).
 
     width: κ, or the standard deviation 1/√(2ν), as a share of the attribute's range.
     """
@@ -123,7 +126,7 @@ class Vicinity:
     ] = "hard"
 
     def __call__(self, condition: Condition) -> Condition:
-        """The same conditions, each attribute moved at random within the kernel where near values mean the same."""
+        """The same conditions, with each attribute whose near values are similar moved randomly within the kernel."""
         if not self.width:
             return condition
         values = {a.name: a.vicinity(condition.values[a.name], self.width, self._noise) for a in condition.schema}
@@ -135,11 +138,11 @@ class Vicinity:
 
 @dataclass(frozen=True)
 class Curriculum:
-    """How many attributes training leaves free: all at first, `dropout` of them in the end.
+    """The share of attributes that training leaves free: all at first, `dropout` of them in the end.
 
-    Transitional training (Shahbazi et al. 2022, eq. 4) by other means: up to the first image of the `transition`
-    nothing is asked, up to its last the share of attributes asked for rises linearly. Their λ scales the condition;
-    ours is the chance that it is given.
+    A form of transitional training (Shahbazi et al. 2022, eq. 4). Up to the first image of the `transition` nothing is
+    asked. Up to its last image the share of attributes asked for rises linearly. The λ of the paper scales the
+    condition, while here it is the probability that the condition is given.
     """
 
     dropout: Annotated[
@@ -179,10 +182,10 @@ EXACT = Vicinity(width=0.0)
 
 
 class GAN(Model):
-    """The whole family: a generator, a critic with its head, an adversarial loss, a penalty, an augmentation.
+    """A generator, a critic with its head, an adversarial loss, a penalty and an augmentation.
 
-    Each step the critic and then the generator are trained on a batch: the generated observations have the conditions
-    of the real ones.
+    Each step trains the critic and then the generator on a batch. The generated observations have the conditions of the
+    real ones.
     """
 
     one_step = True
@@ -210,12 +213,12 @@ class GAN(Model):
         self.augment = augment
         self.vicinity = vicinity
         self.curriculum = curriculum
-        self.steps = 0  # of training so far,
-        self.images = 0  # and real images seen in them
+        self.steps = 0  # training steps so far
+        self.images = 0  # real images seen so far
 
     @property
     def condition_encoder(self) -> ConditionEncoder:
-        """How the generator is told the condition."""
+        """The generator's encoder of conditions."""
         return self.generator.condition_encoder
 
     def players(self) -> dict[str, list[nn.Parameter]]:
@@ -229,7 +232,7 @@ class GAN(Model):
         return self.critic_loss(x, condition) if player == "critic" else self.generator_loss(x, condition)
 
     def critic_loss(self, x: Batch, condition: Condition) -> Terms:
-        """Real observations should score high and generated ones low; the head's own loss; the penalty, when due.
+        """The critic's loss: the adversarial term, the head's own loss and, when due, the penalty.
 
         `wins` is the share of pairs in which the real observation scores higher.
         """
@@ -249,8 +252,8 @@ class GAN(Model):
         return {**terms, "loss": loss, "wins": (real > fake_score).float().mean()}
 
     def generator_loss(self, x: Batch, condition: Condition) -> Terms:
-        """Generated observations should score high; what the head asks of the generator."""
-        with torch.no_grad():  # nothing that the generator could change
+        """The generator's loss: the adversarial term and the head's."""
+        with torch.no_grad():  # does not depend on the generator
             real = self.critic(self.augment(x), condition)
         h_fake = self.critic.features(self.augment(self.generate(condition)), condition)
         fake = self.critic.score(h_fake, condition)
@@ -266,7 +269,7 @@ class GAN(Model):
         return self.generator(rng.normal(self.generator.latent, device=self.device), condition)
 
     def complaints(self, values: Mapping[str, float]) -> list[str]:
-        """A critic that always wins teaches nothing; a classifier that only knows what is generated misleads."""
+        """Advice if the critic always wins, or if the classifier recognises generated images only."""
         found = []
         if values.get("critic/wins", 0.5) > OVERPOWERED:
             found.append(
@@ -286,5 +289,5 @@ class GAN(Model):
         return torch.tensor([self.steps, self.images])
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Continue at a position."""
+        """Restore the position in training."""
         self.steps, self.images = state.tolist()

@@ -1,15 +1,15 @@
-"""Critic heads: how a critic, whose trunk has turned an observation into features h, judges the condition.
+"""Critic heads: the part of a critic that judges the condition, given features h of an observation.
 
-    head              beside real or fake, it                                           source
-    PlainHead         asks nothing: the trunk has seen c, or nobody has                 Mirza & Osindero 2014 (CGAN)
+    head              besides real or fake, it                                          source
+    PlainHead         judges nothing: c enters the trunk, or nowhere                    Mirza & Osindero 2014 (CGAN)
     Classifier        classifies: q(c|x)                                                Odena et al. 2017 (AC-GAN)
     TwinClassifier    has a second classifier, of generated observations                Gong et al. 2019 (TAC-GAN)
     Discriminative    classifies label and origin together: q(c, origin|x)              Hou et al. 2022 (ADC-GAN)
     Contrastive       compares h with an embedding of c and with the rest of the batch  Kang et al. 2021 (ReACGAN)
     Projection        adds the inner product of h with an embedding of c to the score   Miyato & Koyama 2018
 
-A head owns its losses: the critic's and the generator's, each a dict of terms whose "loss" is what to add to the
-adversarial loss. Attributes that are left free are not judged.
+A head owns its losses: the critic's and the generator's, each a dict of terms whose "loss" is added to the adversarial
+loss. Free attributes are not judged.
 """
 
 from typing import Annotated
@@ -29,10 +29,10 @@ from condgen.schema.density import REAL
 
 Features = Float[Tensor, "batch feature"]
 Scores = Float[Tensor, " batch"]
-FAKE = 1  # the origin of generated observations; that of real ones is REAL
+FAKE = 1  # the origin of generated observations; REAL is that of real ones
 HeadWeight = Annotated[Weight, Setting("Weight of the head's loss beside the adversarial loss.")]
 WEIGHTED = Needs(head_weight=1.0)
-NEVER = -1e9  # log-weight of what does not count; minus infinity would have no gradient
+NEVER = -1e9  # log-weight of excluded pairs; minus infinity would have no gradient
 
 
 class Head(nn.Module):
@@ -43,23 +43,25 @@ class Head(nn.Module):
     def __init__(self, schema: Schema, features: int):
         super().__init__()
         self.schema = schema
-        self.real = nn.Linear(features, 1, bias=False)  # a constant cancels in pairs; the trunk can make one
+        self.real = nn.Linear(
+            features, 1, bias=False
+        )  # no bias: a constant cancels in pairs, and the trunk can make one
 
     def score(self, h: Features, condition: Condition) -> Scores:
-        """How real, [batch]; higher is more real."""
+        """The score, [batch]. Higher means more real."""
         return self.real(h)[:, 0]
 
     def critic(self, real: Features, fake: Features, condition: Condition) -> Terms:
-        """What the critic minimises beside the adversarial loss; both batches have (or should have) this condition."""
+        """The critic's terms besides the adversarial loss. Both batches have this condition, given or asked for."""
         return {}
 
     def generator(self, fake: Features, condition: Condition) -> Terms:
-        """What the generator minimises beside the adversarial loss."""
+        """The generator's terms besides the adversarial loss."""
         return {}
 
 
 class PlainHead(Head):
-    """Nothing but the score."""
+    """The score alone."""
 
     asks_trunk = True
 
@@ -73,14 +75,15 @@ class Projection(Head):
         self.scale = (features * len(schema)) ** -0.5
 
     def score(self, h: Features, condition: Condition) -> Scores:
-        """How real under this condition, [batch]."""
+        """The score under this condition, [batch]."""
         return super().score(h, condition) + self.scale * (self.embed(condition).sum(1) * h).sum(1)
 
 
 class LabelPosterior(nn.Module):
-    """q(c, o|x) = Π q(c_a, o|x) over the attributes a: of the label and, with two `origins`, of where x comes from.
+    """q(c, o|x) = Π q(c_a, o|x) over the attributes a: the posterior of the label and, with two `origins`, of real or
+    fake.
 
-    Each attribute says what density its layer's output describes (schema/density.py).
+    Each attribute defines its density given a layer's output (schema/density.py).
     """
 
     def __init__(self, schema: Schema, features: int, origins: int = 1, continuous_weight: float = 1.0):
@@ -91,12 +94,14 @@ class LabelPosterior(nn.Module):
         self.outputs = nn.ModuleList(nn.Linear(features, origins * a.density.outputs(origins)) for a in schema)
 
     def forward(self, h: Features) -> dict[str, Float[Tensor, "batch origin output"]]:
-        """Per attribute, what describes q for every origin: logits of the values; or mean, log-variance and a logit."""
+        """The parameters of q for each attribute and origin: logits of the values, or mean, log-variance
+        and a logit.
+        """
         outputs = zip(self.schema, self.outputs, strict=True)
         return {a.name: layer(h).float().unflatten(1, (self.origins, -1)) for a, layer in outputs}
 
     def log_prob(self, h: Features, condition: Condition, origin: int = REAL) -> Float[Tensor, "batch attribute"]:
-        """log q(c_a, origin|x) in nats; 0 where an attribute is free."""
+        """log q(c_a, origin|x) in nats, and 0 where an attribute is free."""
         outputs = self(h)
         scores = [a.density.log_prob(outputs[a.name], condition.codes(a.name), origin) for a in self.schema]
         return torch.stack(scores, dim=1).where(condition.present, 0)
@@ -111,7 +116,9 @@ class LabelPosterior(nn.Module):
         return Condition(self.schema, values, torch.ones(len(h), len(values), dtype=torch.bool, device=h.device))
 
     def accuracy(self, h: Features, condition: Condition, of: str) -> Terms:
-        """How often a discrete attribute that is given is read right, for the log; nothing where none is discrete."""
+        """The share of given discrete attributes that are read correctly, for the log. Empty if no attribute is
+        discrete.
+        """
         named = [a.name for a in self.schema.discrete]
         if not named:
             return {}
@@ -123,15 +130,14 @@ class LabelPosterior(nn.Module):
 
 
 class Classifier(Head):
-    """The auxiliary classifier q(c|x) of AC-GAN, each of its three terms −E log q(c|x) with a weight of its own.
+    """The auxiliary classifier q(c|x) of AC-GAN. Each of its three terms −E log q(c|x) has a weight of its own.
 
-    real_weight:       of real observations, for the critic (the classifier learns what labels look like).
-    fake_weight:       of generated ones, for the critic (it learns to call them what they were meant to be).
-    generator_weight:  of generated ones, for the generator (it learns to make what is easily classified).
+    real_weight: of real observations, for the critic. The classifier learns what labels look like.
+    fake_weight: of generated ones, for the critic. The classifier learns to recognise the condition that was asked for.
+    generator_weight: of generated ones, for the generator. It learns to make observations that are easy to classify.
+    continuous_weight: of measured attributes within each term. The weight of those with named values is 1.
 
-    continuous_weight: of measured attributes within each term; the weight of those with named values is 1.
-
-    All 1: AC-GAN as published. `generator_weight` 0: only the first term; the generator is not told to obey.
+    All 1: AC-GAN as published. `generator_weight` 0: the generator is not told to obey.
     `real_weight` 0 with codes for labels: InfoGAN's bound of the mutual information (Chen et al. 2016, eq. 5).
     """
 
@@ -171,10 +177,10 @@ class Classifier(Head):
 
 
 class TwinClassifier(Head):
-    """TAC-GAN: a classifier of real observations, its twin of generated ones, and a generator that plays between them.
+    """TAC-GAN: a classifier of real observations, a twin for generated ones, and a generator that plays between them.
 
-    The generator minimises −E log q(c|x) + E log q_twin(c|x) (Gong et al. 2019, eq. 5): the entropy H(c|x) of what it
-    makes is no longer pushed down, since the twin takes that reward away again.
+    The generator minimises −E log q(c|x) + E log q_twin(c|x) (Gong et al. 2019, eq. 5). The twin cancels the incentive
+    to reduce the entropy H(c|x) of generated observations.
     """
 
     def __init__(self, schema: Schema, features: int, *, head_weight: HeadWeight = 1.0):
@@ -194,7 +200,7 @@ class TwinClassifier(Head):
 
 
 class Discriminative(Head):
-    """ADC-GAN: one classifier of label and origin together, q(c, o|x), with o real or generated.
+    """ADC-GAN: one classifier q(c, o|x) of the label together with the origin o, real or generated.
 
     The generator minimises −E log q(c, real|x) + E log q(c, generated|x) (Hou et al. 2022, eq. 9).
     """
@@ -219,11 +225,13 @@ class Contrastive(Head):
     """ReACGAN's data-to-data cross-entropy, in one normalised embedding of h per attribute (Kang et al. 2021, eq. 7).
 
     An observation f is drawn to the proxy v of its label and pushed from the batch's observations with another label:
-    −log [exp(⌊f·v − m_p⌋₋/τ) / (exp(⌊f·v − m_p⌋₋/τ) + Σ exp(⌊f·f′ − m_n⌋₊/τ))], with m_n = 1 − m_p. What is easy
-    already (beyond the margins) weighs no more.
+    −log [exp(⌊f·v − m_p⌋₋/τ) / (exp(⌊f·v − m_p⌋₋/τ) + Σ exp(⌊f·f′ − m_n⌋₊/τ))], with m_n = 1 − m_p. Pairs beyond the
+    margins, which are easy, have no further weight.
 
-    temperature, margin: τ and m_p. width: of the embeddings. apart: values of a measured attribute are another label
-    when they differ by more than this share of its span.
+    temperature, margin: τ and m_p.
+    width: of the embeddings.
+    apart: two values of a measured attribute count as different labels if they differ by more than this share of its
+        span.
     """
 
     def __init__(
@@ -265,7 +273,7 @@ class Contrastive(Head):
         return {"loss": self.head_weight * self.cross_entropy(fake, condition)}
 
     def cross_entropy(self, h: Features, condition: Condition) -> Float[Tensor, ""]:
-        """The loss in nats: the sum over attributes of its mean where they are given."""
+        """The loss in nats: the mean over the observations that have an attribute, summed over attributes."""
         f = normalize(self.embed(h).float().unflatten(1, (len(self.schema), self.width)), dim=2)
         to_proxy = (f * normalize(self.proxies(condition), dim=2)).sum(2)  # [batch, attribute]
         positive = (to_proxy - self.margin).clamp(max=0) / self.temperature
@@ -277,7 +285,7 @@ class Contrastive(Head):
         return (loss.where(given, 0).sum(0) / given.sum(0).clamp(min=1)).sum()
 
     def _differ(self, condition: Condition) -> Bool[Tensor, "batch batch attribute"]:
-        """Whether observations i and j are known to have another label, per attribute."""
+        """Whether observations i and j are known to have different labels, per attribute."""
         codes = [(a, condition.values[a.name]) for a in self.schema]
         differ = torch.stack([a.error(c[:, None], c[None]) > self.apart * a.span for a, c in codes], dim=2)
         return differ & condition.present[:, None] & condition.present

@@ -1,12 +1,12 @@
-"""InfoGAN: attributes that nobody labelled (Chen et al. 2016).
+"""InfoGAN: attributes learned without labels (Chen et al. 2016).
 
-The generator is asked for codes drawn at random, and a classifier Q(c|x) on the critic's trunk has to read them from
-what is generated: a variational lower bound of their mutual information, L_I = E log Q(c|G(z,c)) + H(c) (eq. 5), which
-both players maximise. That is the auxiliary classifier without its term on real data, on labels of its own. The codes
-are the model's schema, so they are asked for like any attribute: `code1=3`, `code2=-1..0`.
+The generator is given random codes, and a classifier Q(c|x) on the critic's trunk has to read them from the result.
+Both players maximise a variational lower bound of the mutual information, L_I = E log Q(c|G(z,c)) + H(c) (eq. 5). This
+is the auxiliary classifier without its term on real data, with codes for labels. The codes are the model's schema, so
+they are asked for like any attribute: `code1=3`, `code2=-1..0`.
 
-What a code comes to stand for is nobody's choice, and often a mixture of what people tell apart. With `discover` the
-first code starts from groups of real observations that look alike (discovery.py), and the generator follows.
+The meaning of a code is not chosen by anyone, and is often a mixture of properties that people distinguish. With
+`discover` the first code starts from clusters of similar real observations (discovery.py), and the generator follows.
 """
 
 from collections.abc import Callable
@@ -28,11 +28,11 @@ from condgen.models.gan.heads import Classifier, Features, LabelPosterior
 from condgen.parameters import Needs, Setting, composed
 from condgen.schema import Categorical, Condition, Continuous, LabelDistribution, Schema
 
-ROWS = 10_000  # of the codes' joint distribution, from which free codes are drawn
+ROWS = 10_000  # rows of the codes' joint distribution, from which free codes are drawn
 
 
 def code_schema(categorical: int, values: int, continuous: int) -> Schema:
-    """The schema of codes: `code1`, `code2`, …, first those with named values, then those in [−1, 1]."""
+    """The schema of codes `code1`, `code2`, …: first those with named values, then those in [−1, 1]."""
     names = [f"code{k + 1}" for k in range(categorical + continuous)]
     named = [Categorical(name=name, values=tuple(map(str, range(values)))) for name in names[:categorical]]
     return Schema(attributes=(*named, *(Continuous(name=name, low=-1, high=1) for name in names[categorical:])))
@@ -45,7 +45,7 @@ def draw(schema: Schema, n: int, device: torch.device | str = "cpu") -> Conditio
 
 
 class InfoGAN(GAN):
-    """A GAN that is trained on codes of its own, and reads them."""
+    """A GAN that is trained on random codes of its own and can read them."""
 
     uses_unlabelled = True
 
@@ -54,21 +54,21 @@ class InfoGAN(GAN):
         self.discovery = discovery
 
     def forward(self, x: Batch, condition: Condition, player: str = "generator") -> Terms:
-        """One player's loss terms on real observations; their labels are not looked at."""
+        """One player's loss terms on real observations. Their labels are ignored."""
         codes = draw(self.schema, len(x), x.device)
         return super().forward(x, codes if self.meant else _unasked(codes), player)
 
     def generate(self, condition: Condition) -> Batch:
-        """One observation per condition; codes that nobody asked for are noise to the generator."""
+        """One observation per condition. Codes that are not asked for are noise to the generator."""
         return super().generate(replace(condition, present=torch.ones_like(condition.present)))
 
     @property
     def meant(self) -> bool:
-        """Whether codes stand for something, so that they are asked for; until then nobody judges them."""
+        """Whether the codes are judged yet. With `discover` they are not, until the classes have been found."""
         return not (self.training and self.discovery) or self.images >= self.discovery.images
 
     def critic_loss(self, x: Batch, condition: Condition) -> Terms:
-        """A critic's loss, and what real observations that look alike say about the first code."""
+        """The critic's loss, plus the losses that tie the first code to similar real observations."""
         if not (self.training and self.discovery):
             return super().critic_loss(x, condition)
         if self.images - len(x) < self.discovery.images <= self.images:
@@ -80,7 +80,7 @@ class InfoGAN(GAN):
         return {**terms, **found, "loss": terms["loss"] + found["loss"]}
 
     def _find_classes(self, x: Batch) -> None:
-        """Let Q start from the groups that the features of real observations fall into; x says what they are like."""
+        """Initialise Q from the clusters of features of real observations. x gives their shape and device."""
         assert self.discovery
         layer = self.posterior.outputs[0]
         assert isinstance(layer, nn.Linear)
@@ -90,7 +90,7 @@ class InfoGAN(GAN):
             )
 
     def _features(self, x: Batch) -> Features:
-        """What Q reads codes from."""
+        """The features from which Q reads codes."""
         return self.critic.features(x, Condition.free(self.schema, len(x)).to(x.device))
 
     @property
@@ -100,24 +100,24 @@ class InfoGAN(GAN):
         return self.critic.head.posterior
 
     def joint(self, data: LabelDistribution) -> LabelDistribution:
-        """The codes' own distribution."""
+        """The distribution of the codes."""
         with torch.random.fork_rng():
             torch.manual_seed(0)
             return LabelDistribution.of(draw(self.schema, ROWS))
 
     def read(self, x: Batch) -> Condition:
-        """The codes that Q finds in observations."""
+        """The codes that Q reads from observations."""
         return self.posterior.read(self._features(x))
 
 
 def _unasked(codes: Condition) -> Condition:
-    """The same codes, none of them asked for."""
+    """The same codes with none asked for."""
     return codes.drop(torch.ones_like(codes.present))
 
 
 @dataclass(frozen=True)
 class Codes:
-    """How many codes there are, and how much they count."""
+    """The number of codes, and the weight of their loss."""
 
     codes: Annotated[int, Field(ge=0), Setting("Codes with named values.")] = 1
     values: Annotated[int, Field(ge=2), Setting("Named values of each such code."), Needs(codes=1)] = 10
@@ -157,10 +157,10 @@ def infogan(
     penalty: Penalty,
     augmentation: Augment,
 ) -> GAN:
-    """An InfoGAN, which ignores the data's labels and makes attributes of its own (Chen et al. 2016).
+    """An InfoGAN, which ignores the data's labels and learns attributes of its own (Chen et al. 2016).
 
-    Codes enter the generator's first layer only, as published: a code that reaches every layer finds ways to be read
-    that have nothing to do with what is seen.
+    Codes enter the generator's first layer only, as published. A code that reaches every layer can be made readable in
+    ways that have nothing to do with visible content.
     """
     if discovery.images and not codes.codes:
         raise ValueError("it has no code with named values, whose classes it could discover; set codes or discover=0")

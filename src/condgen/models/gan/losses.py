@@ -1,6 +1,6 @@
-"""What two adversaries play for: adversarial losses and gradient penalties.
+"""Adversarial losses and gradient penalties.
 
-r and f are the critic's scores of real and generated observations, higher meaning more real.
+r and f are the critic's scores of real and generated observations. Higher means more real.
 
     loss             the critic minimises                  the generator minimises       source
     nonsaturating    softplus(−r) + softplus(f)            softplus(−f)                  Goodfellow et al. 2014
@@ -8,8 +8,8 @@ r and f are the critic's scores of real and generated observations, higher meani
     wasserstein      f − r                                 −f                            Arjovsky et al. 2017
     relativistic     softplus(f − r)                       softplus(r − f)               Jolicoeur-Martineau 2019
 
-The relativistic loss compares pairs; here a pair shares its condition, so that what a condition looks like cannot
-decide who wins.
+The relativistic loss compares pairs. Here both members of a pair have the same condition, so that the condition cannot
+decide which of them wins.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ Scores = Float[Tensor, " batch"]
 
 @dataclass(frozen=True)
 class AdversarialLoss:
-    """The two sides of a game: losses [batch] from scores of real and generated observations."""
+    """The critic's and the generator's loss [batch], as functions of the scores of real and generated observations."""
 
     critic: Callable[[Scores, Scores], Scores]
     generator: Callable[[Scores, Scores], Scores]
@@ -40,9 +40,9 @@ LOSSES: dict[str, AdversarialLoss] = {
 
 
 def gradient_penalty(score: Callable[[Tensor], Scores], x: Float[Tensor, "batch ..."]) -> Scores:
-    """‖∇ₓ score(x)‖² of each observation: R1 where x is real, R2 where it is generated (Mescheder et al. 2018, eq. 9).
+    """‖∇ₓ score(x)‖² of each observation: R1 if x is real, R2 if it is generated (Mescheder et al. 2018, eq. 9).
 
-    In full precision, whatever the rest is computed in: squares of gradients leave the range of half precision.
+    Always computed in full precision, because squares of gradients leave the range of half precision.
     """
     with torch.enable_grad(), torch.autocast(x.device.type, enabled=False):
         x = x.detach().float().requires_grad_()

@@ -1,4 +1,4 @@
-"""What a critic sees of an observation's company: how much the observations beside it vary."""
+"""Minibatch statistics: the variation among observations that a critic sees beside each one."""
 
 import math
 
@@ -13,12 +13,12 @@ Features = Float[Tensor, "batch feature"]
 
 
 class MinibatchDeviation(nn.Module):
-    """Adds to features how they vary within groups of the batch (minibatch standard deviation, Karras et al. 2018).
+    """Adds to features their variation within groups of the batch (minibatch standard deviation, Karras et al. 2018).
 
-    One observation alone does not show that a generator has lost variety; several under the same condition do. So the
-    members of a group are neighbours in one attribute, drawn anew every time, and what is told of a group is every
-    feature's standard deviation (section 3 there: their mean, of any observations). Groups have `group` members, or as
-    many as divide the batch.
+    A single observation does not show that a generator has lost variety, but several under one condition do. So the
+    members of a group are neighbours in one attribute, drawn anew each time. The statistic is every feature's standard
+    deviation (the paper takes their mean, over any observations). Groups have `group` members, or the largest number
+    that divides the batch.
     """
 
     def __init__(self, features: int, group: int):

@@ -1,4 +1,4 @@
-"""Autoencoders by name: which encoder, decoder, prior and likelihood each is made of."""
+"""Autoencoders by name, each with its encoder, decoder, prior and likelihood."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,5 @@
-"""Likelihoods p(x|z,c): how the decoder's raw outputs score an observation, always in nats summed over all its values.
+"""Likelihoods p(x|z,c): log-probabilities of an observation given the decoder's raw outputs, in nats, summed over
+values.
 
 Images are in [0, 1]. `raw` holds `per_value` numbers for each value of x, stacked along dimension 1.
 """
@@ -24,7 +25,7 @@ LikelihoodName = Annotated[
         part="likelihood",
     ),
 ]
-_FAR = 1e4  # a distance, in scales of a logistic, beyond which nothing is left of it
+_FAR = 1e4  # a distance, in scales of the logistic, beyond which its density vanishes
 
 
 class Likelihood(nn.Module):
@@ -45,12 +46,15 @@ class Likelihood(nn.Module):
         raise NotImplementedError
 
     def draw(self, raw: Batch, rng: Rng) -> Batch:
-        """An observation with its noise."""
+        """An observation drawn with its noise."""
         raise NotImplementedError
 
 
 class Bernoulli(Likelihood):
-    """Each value is 1 with probability sigmoid(raw). For binary x a likelihood; for grey x the usual cross-entropy."""
+    """Each value is 1 with probability sigmoid(raw).
+
+    A likelihood for binary x, and the usual cross-entropy for grey x.
+    """
 
     def log_prob(self, x: Batch, raw: Batch) -> Float[Tensor, " batch"]:
         """−Σ cross-entropy."""
@@ -66,9 +70,9 @@ class Bernoulli(Likelihood):
 
 
 class Gaussian(Likelihood):
-    """Gaussian noise whose variance is learned: one per channel, or per dimension of a vector.
+    """Gaussian noise with a learned variance: one per channel, or one per dimension of a vector.
 
-    The optimal balance of reconstruction and KL without a hand-set weight (Rybkin et al. 2021, σ-VAE).
+    It balances reconstruction and KL without a hand-set weight (Rybkin et al. 2021, σ-VAE).
     """
 
     def __init__(self, shape: tuple[int, ...]):
@@ -94,9 +98,9 @@ class Gaussian(Likelihood):
 
 
 class Laplace(Likelihood):
-    """Laplace noise whose scale is learned, one per channel or dimension: the absolute error, in nats.
+    """Laplace noise with a learned scale per channel or dimension: the absolute error, in nats.
 
-    An outlier costs less than under a Gaussian, and so does a sharp edge in a slightly wrong place.
+    Outliers and slightly misplaced edges cost less than under a Gaussian.
     """
 
     def __init__(self, shape: tuple[int, ...]):
@@ -117,13 +121,14 @@ class Laplace(Likelihood):
         return raw
 
     def draw(self, raw: Batch, rng: Rng) -> Batch:
-        """The mean with Laplace noise, by its inverse distribution function."""
+        """The mean plus Laplace noise, by the inverse distribution function."""
         u = rng.uniform(*raw.shape[1:], device=raw.device) - 0.5
         return raw - self._bounded().exp() * u.sign() * torch.log1p(-2 * u.abs().clamp(max=0.4999999))
 
 
 class DiscretisedLogistic(Likelihood):
-    """Probability of each of 256 grey levels under a logistic distribution with learned scale (Kingma et al. 2016).
+    """The probability of each of 256 grey levels under a logistic distribution with a learned scale (Kingma et al.
+    2016).
 
     The first and last level take the tails, so the levels' probabilities sum to 1.
     """
@@ -136,14 +141,14 @@ class DiscretisedLogistic(Likelihood):
         return shift + 0.5, soft_clamp(log_scale - 2, -8.0, 2.0)
 
     def log_prob(self, x: Batch, raw: Batch) -> Float[Tensor, " batch"]:
-        """Σ log (F(x + ½ level) − F(x − ½ level)), F the logistic distribution function σ.
+        """Σ log (F(x + ½ level) − F(x − ½ level)), where F is the logistic distribution function σ.
 
-        In the form that cannot cancel: σ(a) − σ(b) = σ(a) σ(−b) (1 − exp(b − a)).
+        Written without cancellation: σ(a) − σ(b) = σ(a) σ(−b) (1 − exp(b − a)).
         """
         mean, log_scale = self._mean_and_log_scale(raw)
         half = 0.5 / (self.levels - 1)
         inverse = (-log_scale).exp()
-        lowest, highest = x < half, x > 1 - half  # these levels take a tail: their outer border is infinitely far
+        lowest, highest = x < half, x > 1 - half  # these levels include a tail: their outer border is infinite
         above = torch.where(highest, _FAR, (x - mean + half) * inverse)
         below = torch.where(lowest, -_FAR, (x - mean - half) * inverse)
         apart = torch.where(lowest | highest, _FAR, 2 * half * inverse)
@@ -151,10 +156,10 @@ class DiscretisedLogistic(Likelihood):
         return score.flatten(1).sum(1)
 
     def mean(self, raw: Batch) -> Batch:
-        """The expectation when the tails count as the first and last level, ∫₀¹ 1 − F, up to the levels' rounding."""
+        """The expectation when the tails count as the first and last level, ∫₀¹ 1 − F, up to the rounding to levels."""
         mean, log_scale = self._mean_and_log_scale(raw)
         scale = log_scale.exp()
-        near = torch.minimum(mean, 1 - mean)  # the integral is symmetric; on this side of ½ nothing cancels
+        near = torch.minimum(mean, 1 - mean)  # the integral is symmetric, and below ½ nothing cancels
         integral = scale * (softplus(near / scale) - softplus((near - 1) / scale))
         return torch.where(mean < 0.5, integral, 1 - integral)
 

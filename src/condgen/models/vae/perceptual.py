@@ -1,8 +1,8 @@
-"""What pixels alone do not ask of a reconstruction: the same features, and patches that could be real.
+"""Perceptual and adversarial losses for reconstructions.
 
-A decoder that is judged pixel by pixel answers doubt with blur. A critic of patches (Isola et al. 2017) sees the blur;
-its features are a second thing to reconstruct (Larsen et al. 2016, eq. 8), and fooling it is a third (Esser et al.
-2021, eq. 7, whose balance of the gradients this is). The critic never sees the condition, which both its images share.
+A decoder that is trained pixel by pixel blurs where it is uncertain. A critic of patches (Isola et al. 2017) sees the
+blur. Its features give a second target of reconstruction (Larsen et al. 2016, eq. 8), and fooling it is a third, with
+balanced gradients (Esser et al. 2021, eq. 7). The critic does not see the condition, which is the same for both images.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ GAME = LOSSES["hinge"]
 
 
 class Seen(NamedTuple):
-    """What a critic makes of images: feature maps and scores of patches, one of each per resolution."""
+    """A critic's outputs: feature maps and scores of patches, one of each per resolution."""
 
     features: list[Tensor]
     scores: list[Tensor]
@@ -49,7 +49,7 @@ class PatchCritic(nn.Module):
         self.score = nn.ModuleList(nn.Conv2d(width, 1, 1) for width in widths)
 
     def forward(self, x: Images) -> Seen:
-        """Features [batch, width, rows, columns] and scores [batch, 1, rows, columns], higher being more real."""
+        """Features [batch, width, rows, columns] and scores [batch, 1, rows, columns]. Higher means more real."""
         h = silu(self.stem(pixel_unshuffle(2 * x - 1, self.patch)))
         c = nothing(x)
         features = []
@@ -63,13 +63,15 @@ class PatchCritic(nn.Module):
 
 
 class PerceptualLoss(nn.Module):
-    """Terms for reconstructions besides their likelihood, and the critic that they need.
+    """Loss terms for reconstructions besides their likelihood, and the critic that they need.
 
-    features:    weight of the features' likelihood against that of the pixels.
-    adversarial: size of the gradient that the critic's scores send into an image, as a share of that of everything
-                 else. It acts `after` so many images, when there is a picture to be sharpened; the critic itself
-                 learns from a tenth earlier. With 0 it never does: its features are those of random weights, which see
-                 edges and textures all the same (He et al. 2016).
+    features: weight of the likelihood of the features relative to that of the pixels.
+    adversarial: length of the gradient from the critic's scores to an image, as a share of all other gradients.
+    after: number of images after which the adversarial term acts, since a sharp critic needs a picture to judge. The
+        critic learns from 90 % of this number on.
+
+    With `adversarial` 0 the critic never learns. Its features are those of random weights, which respond to edges and
+    textures all the same (He et al. 2016).
     """
 
     def __init__(self, critic: PatchCritic, features: float, adversarial: float, after: int):
@@ -78,12 +80,12 @@ class PerceptualLoss(nn.Module):
         self.features = features
         self.adversarial = adversarial
         self.after = after
-        self.images = 0  # seen in training
+        self.images = 0  # images seen in training
 
     def forward(self, x: Images, y: Images, error: Loss, raw: Images | None = None) -> Terms:
-        """Terms to add to an error of the reconstructions y of x, a mean over values; `loss` is their sum.
+        """Terms to add to the error of reconstructions y of x, averaged over values. `loss` is their sum.
 
-        raw: the decoder's output, if that is not y itself: where gradients are balanced.
+        raw: the decoder's output, if it differs from y. Gradients are balanced there.
         """
         real, fake = self.look(x), self.critic(y)
         terms = {}
@@ -102,12 +104,14 @@ class PerceptualLoss(nn.Module):
         return {**terms, "loss": loss}
 
     def idle(self, x: Images) -> Terms:
-        """The critic's loss on images while it is not its time: none, but they are counted."""
+        """A zero loss that counts the images, for steps at which the critic does not learn."""
         self._count(x)
         return {"loss": 0.0 * torch.stack([p.sum() for p in self.critic.parameters()]).sum()}
 
     def critic_loss(self, x: Images, y: Images) -> Terms:
-        """Patches of x should score high, those of y low; `wins` is the share of pairs in which they do."""
+        """The critic's loss: high scores for patches of x, low ones for patches of y. `wins` is the share of pairs it
+        gets right.
+        """
         self._count(x)
         seen = zip(self.critic(x).scores, self.critic(y).scores, strict=True)
         terms = [(GAME.critic(real, fake), (real > fake).float()) for real, fake in seen]
@@ -119,18 +123,18 @@ class PerceptualLoss(nn.Module):
 
     @torch.no_grad()
     def look(self, x: Images) -> Seen:
-        """What the critic makes of real images, as given."""
+        """The critic's outputs on real images, unaugmented."""
         seen: Seen = self.critic(x)
         return seen
 
     @property
     def acts(self) -> bool:
-        """Whether it is time to fool the critic."""
+        """Whether the adversarial term acts yet."""
         return bool(self.adversarial) and self.images >= self.after
 
     @property
     def learns(self) -> bool:
-        """Whether it is time for the critic to learn."""
+        """Whether the critic learns yet."""
         return bool(self.adversarial) and self.images >= 0.9 * self.after
 
     def get_extra_state(self) -> Tensor:
@@ -138,13 +142,13 @@ class PerceptualLoss(nn.Module):
         return torch.tensor(self.images)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Continue at a position."""
+        """Restore the position in training."""
         self.images = int(state)
 
 
 @dataclass(frozen=True)
 class PerceptualWeights:
-    """How much reconstructions should look real, besides being alike pixel by pixel."""
+    """Weights of the perceptual and adversarial losses of reconstructions."""
 
     perceptual: Annotated[
         Weight, Setting("Weight of reconstructing what a critic of patches sees, besides pixels."), IMAGES
@@ -158,7 +162,7 @@ class PerceptualWeights:
     ] = 0
 
     def loss(self, shape: tuple[int, ...], channels: int) -> PerceptualLoss | None:
-        """The loss on images of this shape, with a critic of so many channels; none without a weight."""
+        """The loss on images of this shape, with a critic of this many channels, or None if all weights are zero."""
         if not self.perceptual and not self.adversarial:
             return None
         critic = PatchCritic((shape[0], shape[1], shape[2]), channels)
@@ -172,9 +176,9 @@ def nothing(x: Images) -> Encoded:
 
 
 def log_likelihoods(real: list[Tensor], fake: list[Tensor]) -> Loss:
-    """−log p of features under Laplace noise of the scale that suits them best, log E|r − f|, a mean over resolutions.
+    """−log p of features under Laplace noise of the best-fitting scale, log E|r − f|, averaged over resolutions.
 
-    Relative to the features' own size, so that nothing is gained by making them small.
+    It is relative to the size of the features, so that shrinking them gains nothing.
     """
     return _mean([_size(r - f).log() - _size(r).log() for r, f in zip(real, fake, strict=True)])
 

@@ -1,4 +1,4 @@
-"""Priors: what the latent z is drawn from, given the condition."""
+"""Priors: distributions of the latent z given the condition."""
 
 from typing import Annotated
 
@@ -18,13 +18,13 @@ from condgen.registry import NameIn, Registry
 
 OF_FLOW = Needs(prior="flow")
 TIME = 64  # width of a flow's encoded time and condition
-LOG_VARIANCE = (-6.0, 6.0)  # symmetric, so that zero stays zero
+LOG_VARIANCE = (-6.0, 6.0)  # symmetric, so that zero is mapped to zero
 
 
 class Prior(nn.Module):
     """A distribution p(z|c) that is an invertible map of standard normal noise.
 
-    `latent` is the number of dimensions of z, `condition_width` the width of c.vector.
+    `latent` is the number of dimensions of z, and `condition_width` the width of c.vector.
     """
 
     conditional = True  # whether it depends on the condition
@@ -35,11 +35,11 @@ class Prior(nn.Module):
         self.condition_width = condition_width
 
     def from_noise(self, noise: Float[Tensor, "batch latent"], c: Encoded) -> Float[Tensor, "batch latent"]:
-        """The latent that standard normal noise stands for under c: sampling is applying this to noise."""
+        """The latent that standard normal noise maps to under c. Sampling applies this to noise."""
         raise NotImplementedError
 
     def to_noise(self, z: Float[Tensor, "batch latent"], c: Encoded) -> Float[Tensor, "batch latent"]:
-        """The inverse of `from_noise`: what is left of z when what c says about it is taken out."""
+        """The inverse of `from_noise`: the part of z that does not depend on c."""
         raise NotImplementedError
 
     def log_prob(self, z: Float[Tensor, "batch latent"], c: Encoded) -> Float[Tensor, " batch"]:
@@ -47,16 +47,18 @@ class Prior(nn.Module):
         raise NotImplementedError
 
     def kl(self, posterior: DiagonalGaussian, z: Float[Tensor, "batch latent"], c: Encoded) -> Float[Tensor, " batch"]:
-        """KL(q(z|x,c) ‖ p(z|c)) in nats; here its one-sample estimate at z ~ q."""
+        """KL(q(z|x,c) ‖ p(z|c)) in nats. Here a one-sample estimate at z ~ q."""
         return posterior.log_prob(z) - self.log_prob(z, c)
 
     def extra_loss(self, z: Float[Tensor, "batch latent"], c: Encoded) -> Terms:
-        """What a prior that is fitted to the latents, taken as they are, minimises besides the KL term; mostly none."""
+        """Further loss terms of a prior that is fitted to the latents, which are not changed by it. Empty for most
+        priors.
+        """
         return {}
 
 
 class GaussianPrior(Prior):
-    """A prior that is one diagonal Gaussian per condition, so that everything has a closed form."""
+    """A prior with one diagonal Gaussian per condition, for which everything has a closed form."""
 
     def gaussian(self, c: Encoded) -> DiagonalGaussian:
         """The prior under each condition of the batch, [batch, latent]."""
@@ -80,7 +82,7 @@ class GaussianPrior(Prior):
 
 
 class StandardNormal(GaussianPrior):
-    """N(0, I), whatever the condition: nothing about c needs to be encoded in z."""
+    """N(0, I) for every condition, so that z need not encode anything about c."""
 
     conditional = False
 
@@ -90,7 +92,7 @@ class StandardNormal(GaussianPrior):
 
 
 class LearnedGaussian(GaussianPrior):
-    """One Gaussian per condition, mean and variance learned as linear maps of the encoded condition."""
+    """One Gaussian per condition. Mean and variance are learned linear maps of the encoded condition."""
 
     def __init__(self, latent: int, condition_width: int):
         super().__init__(latent, condition_width)
@@ -99,17 +101,17 @@ class LearnedGaussian(GaussianPrior):
         nn.init.zeros_(self.mean_and_log_variance.bias)
 
     def gaussian(self, c: Encoded) -> DiagonalGaussian:
-        """μ(c) and a bounded log σ²(c); N(0, I) at the start."""
+        """μ(c) and a bounded log σ²(c). N(0, I) at the start of training."""
         mean, log_variance = self.mean_and_log_variance(c.vector).chunk(2, dim=1)
         return DiagonalGaussian(mean, soft_clamp(log_variance, *LOG_VARIANCE))
 
 
 class FixedGaussian(GaussianPrior):
-    """One unit Gaussian per condition with fixed, different means: orthogonal directions while there are enough.
+    """One unit Gaussian per condition with fixed, different means, orthogonal as long as there are enough dimensions.
 
     The mean under a plainly encoded condition lies about `separation` standard deviations from the origin, whatever the
-    schema. Two values of a categorical that is the only attribute lie `separation`·√2 apart, yes and no of a flag that
-    is the only one 2·`separation`; several attributes share that distance.
+    schema. If a categorical is the only attribute, two of its values lie `separation`·√2 apart. If a flag is, yes and
+    no lie 2·`separation` apart. Several attributes share that distance.
     """
 
     means: Tensor
@@ -132,10 +134,10 @@ class FixedGaussian(GaussianPrior):
 class ConditionalFlow(Prior):
     """A small conditional flow, fitted to the latents while they are learned.
 
-    The KL term keeps the encoder near N(0, I), its reference; where the latents of each condition really are, the flow
-    learns (Vahdat et al. 2021 and Rombach et al. 2022, without their second stage). Sampling is one integration of a
-    dense network, `steps` steps of Heun's. Fitting looks at every latent `draws` times, each with its own noise and
-    time: where an encoder is what costs, the flow has its data for nothing.
+    The KL term keeps the encoder near N(0, I), its reference, while the flow learns the actual latents of each
+    condition (Vahdat et al. 2021 and Rombach et al. 2022, without their second stage). Sampling integrates a dense
+    network in `steps` steps of Heun's method. Fitting uses every latent `draws` times, each with its own noise and
+    time. That is cheap beside the encoder.
     """
 
     def __init__(
@@ -162,19 +164,19 @@ class ConditionalFlow(Prior):
         )
 
     def from_noise(self, noise: Float[Tensor, "batch latent"], c: Encoded) -> Float[Tensor, "batch latent"]:
-        """The flow's end, started from noise."""
+        """The end of the flow that starts from this noise."""
         return self.transport.to_data(self.transport.field(c), noise, "heun", self.steps)
 
     def to_noise(self, z: Float[Tensor, "batch latent"], c: Encoded) -> Float[Tensor, "batch latent"]:
-        """The flow's start that ends in z."""
+        """The start of the flow that ends in z."""
         return self.transport.to_noise(self.transport.field(c), z, "heun", self.steps)
 
     def log_prob(self, z: Float[Tensor, "batch latent"], c: Encoded) -> Float[Tensor, " batch"]:
-        """log p(z|c) in nats by change of variables; not differentiable."""
+        """log p(z|c) in nats by change of variables. Not differentiable."""
         return self.transport.log_prob(z, c, "heun", self.steps)
 
     def kl(self, posterior: DiagonalGaussian, z: Float[Tensor, "batch latent"], c: Encoded) -> Float[Tensor, " batch"]:
-        """KL(q(z|x,c) ‖ N(0, I)), the regulariser; that to the flow itself is smaller once it fits."""
+        """KL(q(z|x,c) ‖ N(0, I)), the regulariser. The KL to the flow itself is smaller once the flow fits."""
         return posterior.kl(standard_normal_like(posterior.mean)).sum(1)
 
     def extra_loss(self, z: Float[Tensor, "batch latent"], c: Encoded) -> Terms:

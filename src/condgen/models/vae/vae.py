@@ -1,8 +1,7 @@
-"""Variational autoencoders, unconditional and conditional, and the plain autoencoder they are compared with.
+"""Variational autoencoders, unconditional and conditional, and the plain autoencoder for comparison.
 
 Kingma & Welling 2014 (VAE), Sohn et al. 2015 (CVAE), Higgins et al. 2017 (β), Burda et al. 2016 (importance weighting).
-The encoder is q(z|x,c), the decoder p(x|z,c), the prior p(z|c); leaving c out of one of them is choosing the mechanism
-`none` for it.
+The encoder is q(z|x,c), the decoder p(x|z,c), and the prior p(z|c). Any of them ignores c with the mechanism `none`.
 """
 
 import math
@@ -28,10 +27,11 @@ LOG_VARIANCE = (-12.0, 3.0)  # bounds of the posterior's log-variance
 
 
 class VAE(Model):
-    """An encoder, a decoder, a prior, a likelihood and the weight β of the KL term; conditional or not, by its parts.
+    """An encoder, a decoder, a prior, a likelihood and the weight β of the KL term. Its parts make it conditional or
+    not.
 
-    encoder(x, c) gives [batch, 2 · latent], decoder(z, c) the likelihood's raw outputs. With `condition_dropout`, the
-    loss leaves each attribute of each sample free with that chance, so that a learned null learns what "free" means.
+    encoder(x, c) returns [batch, 2 · latent], and decoder(z, c) the likelihood's raw outputs. With `condition_dropout`,
+    the loss leaves each attribute of each sample free with that probability, which trains the learned nulls.
     """
 
     lossless = False
@@ -64,7 +64,7 @@ class VAE(Model):
         self.realism = realism
 
     def players(self) -> dict[str, list[nn.Parameter]]:
-        """The model and, where its reconstructions have to fool one, the critic."""
+        """The model and, if there is an adversarial term, the critic."""
         if self.realism is None:
             return super().players()
         critic = list(self.realism.parameters())
@@ -73,10 +73,10 @@ class VAE(Model):
         return model | ({"critic": critic} if self.realism.adversarial else {})
 
     def forward(self, x: Batch, condition: Condition, player: str = "model") -> Terms:
-        """The negative evidence lower bound, −E_q log p(x|z,c) + β KL(q(z|x,c) ‖ p(z|c)); terms in nats.
+        """The negative evidence lower bound, −E_q log p(x|z,c) + β KL(q(z|x,c) ‖ p(z|c)), with terms in nats.
 
-        The minimised `loss` is divided by the number of values in x: a matter of step size only, since both terms are.
-        What makes reconstructions look real and what fits the prior come on top.
+        The minimised `loss` is divided by the number of values in x, which changes the step size only. The perceptual
+        loss and the prior's own loss are added.
         """
         if self.training:
             condition = dropped(condition, self.condition_dropout)
@@ -99,7 +99,7 @@ class VAE(Model):
         return {"loss": loss + sum(extra_loss.values()), **terms, **extra_loss}
 
     def _critic_loss(self, x: Batch, condition: Condition) -> Terms:
-        """What the critic of patches minimises on observations and their reconstructions from z ~ q(z|x,c)."""
+        """The loss of the critic of patches on observations and their reconstructions from z ~ q(z|x,c)."""
         assert self.realism is not None
         if not self.realism.learns:
             return self.realism.idle(x)
@@ -110,7 +110,7 @@ class VAE(Model):
         return self.realism.critic_loss(x, y)
 
     def posterior(self, x: Batch, c: Encoded) -> DiagonalGaussian:
-        """q(z|x,c), with a bounded variance; in full precision, as KL terms are differences of large numbers."""
+        """q(z|x,c), with a bounded variance. In full precision, since KL terms are differences of large numbers."""
         mean, log_variance = self.encoder(x, c).float().chunk(2, dim=1)
         return DiagonalGaussian(mean, soft_clamp(log_variance, *LOG_VARIANCE))
 
@@ -119,7 +119,7 @@ class VAE(Model):
         return self.posterior(x, self.condition_encoder(condition))
 
     def decode(self, z: Latent, condition: Condition) -> Batch:
-        """The expected observation of latents under conditions, [batch, *shape]."""
+        """The expected observation for latents under conditions, [batch, *shape]."""
         return self.likelihood.mean(self.decoder(z, self.condition_encoder(condition)))
 
     def reconstruct(self, x: Batch, condition: Condition) -> Batch:
@@ -127,7 +127,7 @@ class VAE(Model):
         return self.decode(self.encode(x, condition).mean, condition)
 
     def sample(self, condition: Condition, rng: Rng) -> Batch:
-        """z ~ p(z|c), then p(x|z,c): its mean for images (pixel noise is no content), a draw for vectors."""
+        """z ~ p(z|c), then p(x|z,c): its mean for images, whose pixel noise is no content, and a draw for vectors."""
         c = self.condition_encoder(condition)
         z = self.prior.from_noise(rng.normal(self.prior.latent, device=self.device), c)
         return self._observed(self.decoder(z, c), rng)
@@ -138,9 +138,9 @@ class VAE(Model):
     def log_likelihood(
         self, x: Batch, condition: Condition, samples: int = 1, generator: torch.Generator | None = None
     ) -> Float[Tensor, " batch"]:
-        """Importance-weighted lower bound of log p(x|c) in nats (Burda et al. 2016, eq. 8), per observation.
+        """The importance-weighted lower bound of log p(x|c) in nats (Burda et al. 2016, eq. 8), per observation.
 
-        One sample gives the evidence lower bound; the bound rises with `samples` towards the likelihood itself.
+        One sample gives the evidence lower bound. The bound rises with `samples` towards the likelihood itself.
         """
         c = self.condition_encoder(condition)
         posterior = self.posterior(x, c)
@@ -157,9 +157,9 @@ class VAE(Model):
 
 
 class ConditionalVAE(VAE):
-    """A VAE that is told the condition, so that what it is told can be changed for a given observation.
+    """A VAE that takes the condition, so that an observation can be shown under another one.
 
-    Raises ValueError for an encoder of conditions that says nothing.
+    Raises ValueError for an encoder of conditions without output.
     """
 
     def __init__(self, schema: Schema, shape: tuple[int, ...], *, condition_encoder: ConditionEncoder, **parts: Any):
@@ -168,9 +168,9 @@ class ConditionalVAE(VAE):
         super().__init__(schema, shape, condition_encoder=condition_encoder, **parts)
 
     def edit(self, x: Batch, source: Condition, target: Condition) -> Batch:
-        """x, encoded under the condition it has and decoded under another; what c does not say about x is kept.
+        """x, encoded under its own condition and decoded under another. Everything that c does not describe is kept.
 
-        Kept is the posterior mean as noise of the prior, so that a prior with a Gaussian per condition moves along.
+        The kept part is the posterior mean as noise of the prior, so a prior with a Gaussian per condition moves along.
         """
         c, c_new = self.condition_encoder(source), self.condition_encoder(target)
         noise = self.prior.to_noise(self.posterior(x, c).mean, c)
@@ -190,9 +190,10 @@ class ConditionalVAE(VAE):
 
 
 class LatentFlow(ConditionalVAE):
-    """A VAE whose prior is a guided flow: near a flow's quality for one cheap integration and a pass of the decoder.
+    """A VAE with a guided flow as its prior. It comes near a flow's quality at the cost of one small integration and a
+    decoding.
 
-    Guidance contrasts what is asked with nothing asked, so the encoder of conditions has learned nulls.
+    Guidance contrasts the request with an empty one, so the encoder of conditions has learned nulls.
     """
 
     one_step = False
@@ -224,7 +225,7 @@ class LatentFlow(ConditionalVAE):
         steps: int | None = None,
         sampler: SamplerName | None = None,
     ) -> Batch:
-        """z carried along the guided velocity, then p(x|z,c): its mean for images, a draw for vectors."""
+        """z integrated along the guided velocity, then p(x|z,c): its mean for images, a draw for vectors."""
         velocity = (guidance or self.guidance).velocity(self.field, condition)
         noise = rng.normal(self.prior.latent, device=self.device)
         z = self.prior.transport.to_data(velocity, noise, sampler or "heun", steps or self.prior.steps)
@@ -232,9 +233,9 @@ class LatentFlow(ConditionalVAE):
 
 
 class Autoencoder(Model):
-    """A plain autoencoder: no prior, no KL term, no condition. Nothing keeps its latent space in order.
+    """A plain autoencoder, without prior, KL term or condition. Nothing keeps its latent space in order.
 
-    To sample it all the same, latents are drawn from the Gaussian that the training latents' moments give.
+    For sampling, latents are drawn from a Gaussian with the moments of the training latents.
     """
 
     conditional = False
@@ -261,7 +262,7 @@ class Autoencoder(Model):
         self.register_buffer("moments", torch.stack([torch.zeros(latent), torch.ones(latent)]))
 
     def forward(self, x: Batch, condition: Condition, player: str = "model") -> Terms:
-        """The reconstruction error −log p(x|z) in nats; the minimised `loss` is divided by the number of values."""
+        """The reconstruction error −log p(x|z) in nats. The minimised `loss` is divided by the number of values."""
         c = self.condition_encoder(condition)
         z = self.encoder(x, c)
         if self.training:
@@ -271,12 +272,12 @@ class Autoencoder(Model):
         return {"loss": reconstruction / math.prod(self.shape), "reconstruction": reconstruction}
 
     def encode(self, x: Batch, condition: Condition) -> DiagonalGaussian:
-        """The latent of x, as a Gaussian of (almost) no variance: [batch, latent]."""
+        """The latent of x, as a Gaussian with (almost) no variance: [batch, latent]."""
         z = self.encoder(x, self.condition_encoder(condition))
         return DiagonalGaussian(z, torch.full_like(z, -math.inf))
 
     def decode(self, z: Latent, condition: Condition) -> Batch:
-        """The expected observation of latents, [batch, *shape]."""
+        """The expected observation for latents, [batch, *shape]."""
         return self.likelihood.mean(self.decoder(z, self.condition_encoder(condition)))
 
     def reconstruct(self, x: Batch, condition: Condition) -> Batch:
@@ -284,7 +285,7 @@ class Autoencoder(Model):
         return self.decode(self.encode(x, condition).mean, condition)
 
     def sample(self, condition: Condition, rng: Rng) -> Batch:
-        """A latent drawn from the training latents' Gaussian moments, decoded."""
+        """A latent drawn from a Gaussian with the training latents' moments, decoded."""
         mean, square = self.moments
         scale = (square - mean.square()).clamp(min=1e-8).sqrt()
         raw = self.decoder(mean + scale * rng.normal(len(mean), device=self.device), self.condition_encoder(condition))
