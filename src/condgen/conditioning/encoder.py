@@ -17,9 +17,9 @@ class Encoded(NamedTuple):
 
     @classmethod
     def of(cls, c: Float[Tensor, "batch *token width"]) -> "Encoded":
-        """A condition that something else encoded: a vector [batch, width], or tokens [batch, token, width].
+        """A condition encoded by other code: a vector [batch, width], or tokens [batch, token, width].
 
-        A vector is its own only token; the vector of tokens is their mean. Raises ValueError for other shapes.
+        A vector is its own single token. The vector of tokens is their mean. Raises ValueError for other shapes.
         """
         if c.dim() not in (2, 3):
             raise ValueError(f"a condition is [batch, width] or [batch, token, width], not {list(c.shape)}")

@@ -40,7 +40,7 @@ class Mechanism(nn.Module):
         return self.layer.weight.shape[0]
 
     def __call__(self, x: Float[Tensor, "batch ..."], c: Encoded | Tensor) -> Tensor:
-        """The layer's output for x under condition c; `forward` always sees an encoded one."""
+        """The layer's output for x under condition c. `forward` always gets an encoded condition."""
         output: Tensor = super().__call__(x, Encoded.of(c) if isinstance(c, Tensor) else c)
         return output
 

@@ -1,4 +1,4 @@
-"""Data loaded again, as its source says."""
+"""Loading data again from its recorded source."""
 
 from condgen.data.dataset import Splits
 from condgen.data.source import DataSource
@@ -7,13 +7,13 @@ from condgen.data.streaming import stream
 from condgen.errors import DataError
 from condgen.progress import Progress
 
-SHARED = ("attributes", "size", "schema", "resize", "broken", "splitting")  # arguments of both
+SHARED = ("attributes", "size", "schema", "resize", "broken", "splitting")  # arguments of both `load` and `stream`
 
 
 def load_source(source: DataSource, progress: Progress | None = None) -> Splits:
-    """The data of a source, loaded again. progress: shown to a person unless given.
+    """The data of a source, loaded again. progress: a bar or log lines by default.
 
-    Raises what `load` and `stream` raise, and DataError for data built in memory.
+    Raises the errors of `load` and `stream`, and DataError for data built in memory.
     """
     if source.address is None:
         raise DataError("Data built in memory has no address that it could be loaded from again.")

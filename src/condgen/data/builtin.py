@@ -1,4 +1,4 @@
-"""Built-in datasets: they need no files and no network."""
+"""Built-in datasets, which need neither files nor network."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,11 +20,11 @@ from condgen.units import parse_count
 
 @dataclass(frozen=True)
 class BuiltIn:
-    """A dataset that condgen brings along."""
+    """A dataset that ships with condgen."""
 
     load: Callable[[], Splits]
     description: str
-    world: Callable[..., World] | None = None  # of a rendered one: takes the size, and draws any number of images
+    world: Callable[..., World] | None = None  # for rendered datasets: takes the size and draws any number of images
 
 
 def digits() -> Splits:
@@ -33,7 +33,7 @@ def digits() -> Splits:
 
 
 def mixture(n: int = 20_000) -> Splits:
-    """Points of the two-dimensional mixture, whose every conditional density is known."""
+    """Points of a two-dimensional mixture with known conditional densities."""
     world = Mixture()
     condition = world.conditions(n, seed=0)
     x = world.sample(condition, torch.Generator().manual_seed(1))
@@ -84,15 +84,15 @@ def is_builtin(source: str) -> bool:
 
 
 def namesake(source: str) -> list[str]:
-    """A note on a folder or file here that is called like the dataset that is meant."""
+    """A note on a local folder or file with the same name as the dataset."""
     here = Path(source).exists()
     return [f"{source} is the dataset that condgen knows by this name; the one here is ./{source}."] if here else []
 
 
 def load_builtin(source: str, size: int | None = None) -> Splits:
-    """The built-in dataset of a name such as digits; of a rendered world also any number of images, as in cars:50k.
+    """The built-in dataset of this name, such as digits. Rendered worlds take any number of images, as in cars:50k.
 
-    size: side of a rendered world's images. Raises RequestError where the number or the size cannot be chosen.
+    size: side of a rendered world's images. Raises RequestError if the number or the size cannot be chosen.
     """
     name, colon, number = source.partition(":")
     world = BUILTIN[name].world

@@ -1,4 +1,4 @@
-"""Coordinates of vectors: what they are called, and in what unit models see them."""
+"""Coordinates of vectors: their names, and their standardisation for models."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,13 +11,13 @@ from torch import Tensor
 
 from condgen.errors import DataError
 
-ODD = 10.0  # spreads and means beyond which, or below whose inverse, coordinates are brought to order one
-INNER = (0.16, 0.84)  # quantiles one standard deviation from the median of a Gaussian
+ODD = 10.0  # coordinates are scaled if a spread or mean is above this, or a spread below its inverse
+INNER = (0.16, 0.84)  # quantiles at one standard deviation from a Gaussian's median
 
 
 @dataclass(frozen=True)
 class Coordinates:
-    """Names of a vector's coordinates, and how each is standardised: (value − center) / scale.
+    """Names of a vector's coordinates and the standardisation of each: (value − center) / scale.
 
     Center and scale are the median and half the distance between the inner quantiles, which outliers do not move.
     """
@@ -28,37 +28,37 @@ class Coordinates:
 
     @classmethod
     def fitted(cls, names: Sequence[str], x: Float[Tensor, "n dimension"]) -> "Coordinates":
-        """The coordinates of data [n, dimension]; data of order one in columns x0, x1, … is left as it is."""
+        """The coordinates of data [n, dimension]. Data of order one in columns x0, x1, … is left unchanged."""
         if _numbered(names) and _of_order_one(x):
             return cls(tuple(names), (0.0,) * len(names), (1.0,) * len(names))
         low, middle, high = x.double().quantile(torch.tensor((INNER[0], 0.5, INNER[1]), dtype=torch.double), dim=0)
-        scale = torch.where(high > low, (high - low) / 2, x.double().std(0))  # where most values are the same
+        scale = torch.where(high > low, (high - low) / 2, x.double().std(0))  # if most values are equal
         scale = torch.where(scale > 0, scale, 1.0)
         return cls(tuple(names), tuple(middle.tolist()), tuple(scale.tolist()))
 
     @property
     def plain(self) -> bool:
-        """Whether values are seen as they are."""
+        """Whether values are left unchanged."""
         return not any(self.center) and all(s == 1 for s in self.scale)
 
     def standardise(self, x: Float[Tensor, "n dimension"]) -> Float[Tensor, "n dimension"]:
-        """Values as models see them."""
+        """Values in the data's own units to values for models."""
         return x if self.plain else ((x.double() - self._of(self.center)) / self._of(self.scale)).float()
 
     def restore(self, x: Float[Tensor, "n dimension"]) -> Float[Tensor, "n dimension"]:
-        """Values in the data's own units, from values as models see them."""
+        """Values for models to values in the data's own units."""
         return x if self.plain else (x.double() * self._of(self.scale) + self._of(self.center)).float()
 
     def _of(self, numbers: tuple[float, ...]) -> Tensor:
         return torch.tensor(numbers, dtype=torch.double)
 
     def dump(self) -> dict[str, Any]:
-        """As JSON, as the header of a run has it."""
+        """The coordinates as JSON, for the header of a run."""
         return asdict(self)
 
     @classmethod
     def read(cls, content: Mapping[str, Any] | None, dimension: int) -> "Coordinates":
-        """The coordinates in a run's header; of one trained before, x0, x1, … as they are. Raises DataError."""
+        """The coordinates in a run's header. Runs of earlier versions have x0, x1, … unchanged. Raises DataError."""
         if content is None:
             return cls.plainly(dimension)
         try:
@@ -68,7 +68,7 @@ class Coordinates:
 
     @classmethod
     def plainly(cls, dimension: int) -> "Coordinates":
-        """Coordinates x0, x1, … whose values are seen as they are."""
+        """Coordinates x0, x1, … with values left unchanged."""
         return cls(tuple(f"x{k}" for k in range(dimension)), (0.0,) * dimension, (1.0,) * dimension)
 
 

@@ -1,4 +1,4 @@
-"""Datasets: observations, in memory or in a memory-mapped file, the condition of each, and their parts."""
+"""Datasets: observations, in memory or in a file, with their conditions, and the splits of a dataset."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -22,8 +22,8 @@ from condgen.schema import Condition, Schema
 class Dataset:
     """Observations and their conditions.
 
-    observations: images, uint8 [n, channel, height, width], or vectors, float32 [n, dimension]; or a view of images
-    in a memory-mapped file, of which parts are views too and only what is asked for comes into memory.
+    observations: images, uint8 [n, channel, height, width], or vectors, float32 [n, dimension]. Images may also be a
+        view of a file (`Mapped`). Parts of it are views too, and only rows that are used come into memory.
     """
 
     observations: Shaped[Tensor, "n ..."] | Mapped
@@ -51,7 +51,7 @@ class Dataset:
 
     @cached_property
     def x(self) -> Shaped[Tensor, "n ..."]:
-        """All observations, in memory from then on: for few only, as is `floats`."""
+        """All observations, kept in memory from then on. Like `floats`, for small data only."""
         return self.observations.take() if isinstance(self.observations, Mapped) else self.observations
 
     def take(self, index: Int[Tensor, " m"]) -> Shaped[Tensor, "m ..."]:
@@ -59,33 +59,33 @@ class Dataset:
         return taken(self.observations, index)
 
     def in_turn(self, batch: int) -> Iterator[tuple[Float[Tensor, "_ ..."], Condition]]:
-        """All observations as a model sees them and their conditions, in order, so many at a time."""
+        """All observations in the form for models, with their conditions, in order and in batches."""
         for k, x in enumerate(in_turn(self.observations, batch)):
             yield as_float(x), self.condition[k * batch : (k + 1) * batch]
 
     @property
     def schema(self) -> Schema:
-        """What the observations are labelled with."""
+        """The schema of the labels."""
         return self.condition.schema
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one observation: (channel, height, width) or (dimension,)."""
+        """The shape of one observation: (channel, height, width) or (dimension,)."""
         return tuple(self.observations.shape[1:])
 
     @property
     def labelled(self) -> Bool[Tensor, " n"]:
-        """Where at least one attribute is known."""
+        """A mask of the observations with at least one known attribute."""
         return self.condition.present.any(1)
 
     @cached_property
     def floats(self) -> Float[Tensor, "n ..."]:
-        """All observations as a model sees them."""
+        """All observations in the form for models."""
         return as_float(self.x)
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of all observations and labels: equal for equal data, whatever it is called."""
+        """A hash of all observations and labels, which is equal for equal data under any name."""
         digest = hashlib.blake2b(self._content(), digest_size=12)
         digest.update(str(self.shape).encode())
         digest.update(self.schema.dumps().encode())
@@ -95,35 +95,36 @@ class Dataset:
         return digest.hexdigest()
 
     def _content(self) -> bytes:
-        """What stands for the observations: all of them, or, of a file, the hash that it was prepared with."""
+        """The bytes of all observations. For a file, the hash with which it was prepared and the rows."""
         if isinstance(self.observations, Mapped):
             return self.observations.content.encode() + self.observations.rows.numpy().tobytes()
         return self.observations.contiguous().numpy().tobytes()
 
     def balanced(self, name: str) -> Balanced:
-        """The order in which an attribute's values come equally often. Raises RequestError where there is none."""
+        """An order in which an attribute's values are equally frequent. Raises RequestError if there is none."""
         return Balanced(self.condition, name)
 
     def select(self, attributes: Sequence[str]) -> "Dataset":
-        """The same observations labelled with only these attributes. Raises RequestError for unknown ones."""
+        """The same observations labelled with these attributes only. Raises RequestError for unknown ones."""
         return Dataset(self.observations, self.condition.select(attributes))
 
     def only_labelled(self) -> "Dataset":
-        """The part that has at least one label."""
+        """The observations that have at least one label."""
         return self if self.labelled.all() else self[self.labelled.nonzero()[:, 0]]
 
     @property
     def epoch(self) -> int | float:
-        """How many observations one pass over the data has; infinite while nobody knows."""
+        """The number of observations in one pass over the data. Infinite as long as it is unknown."""
         return len(self)
 
     def batches(
         self, seed: int, start: int, size: int, balance: str | None = None, share: slice = slice(None)
     ) -> Iterator[tuple[Shaped[Tensor, "batch ..."], Condition]]:
-        """Endless shuffled batches from image number `start` on: the same ones wherever training was interrupted.
+        """Endless shuffled batches from image number `start` on. They do not depend on interruptions of training.
 
-        Epoch e is a permutation drawn from (seed, e); batches may span two epochs. balance: an attribute of which every
-        value is to come equally often, instead. share: the part of every batch that is wanted, of several processes'.
+        Epoch e is a permutation drawn from (seed, e). Batches may span two epochs.
+        balance: an attribute whose values should be equally frequent.
+        share: the part of every batch for this process.
         """
         balanced = self.balanced(balance) if balance else None
         while True:
@@ -134,7 +135,7 @@ class Dataset:
 
 
 def as_float(x: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
-    """What models see: uint8 images as numbers in [0, 1], vectors unchanged."""
+    """Observations in the form for models: uint8 images as numbers in [0, 1], vectors unchanged."""
     return x.float() / 255 if x.dtype == torch.uint8 else x.float()
 
 
@@ -145,11 +146,13 @@ def as_uint8(x: Float[Tensor, "batch ..."]) -> Shaped[Tensor, "batch ..."]:
 
 @dataclass(frozen=True)
 class Splits:
-    """A dataset's training, validation and test part.
+    """The training, validation and test part of a dataset.
 
-    Training and every choice made on the way use the first two; test data is for testing. `notes` say what was guessed
-    or changed when the data was loaded. `held` are combinations held out on request. `source` says how the data can be
-    loaded again: only `load` and `stream` write it, so that parts which somebody put together count as built in memory.
+    Training, and every choice made for it, uses the first two. Test data is for testing.
+    notes: guesses and changes made while loading the data.
+    held: combinations held out on request.
+    source: the way to load the data again. Only `load` and `stream` set it, so parts put together by hand count as
+        built in memory.
     """
 
     train: Dataset
@@ -157,27 +160,27 @@ class Splits:
     test: Dataset
     notes: tuple[str, ...] = ()
     held: Dataset | None = None
-    coordinates: Coordinates | None = None  # of vectors, which are standardised by them
+    coordinates: Coordinates | None = None  # for vectors, which are standardised by them
     source: DataSource = field(default=DataSource(), init=False)
 
     @property
     def schema(self) -> Schema:
-        """What the observations are labelled with."""
+        """The schema of the labels."""
         return self.train.schema
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one observation: (channel, height, width) or (dimension,)."""
+        """The shape of one observation: (channel, height, width) or (dimension,)."""
         return self.train.shape
 
     def loaded_from(self, source: DataSource) -> "Splits":
-        """The same parts with another source: one that gives them when it is loaded."""
+        """The same parts with another source, which must give these parts when it is loaded."""
         same = copy(self)
         object.__setattr__(same, "source", source)
         return same
 
     def measured_in(self, coordinates: Coordinates) -> "Splits":
-        """The same vectors as seen by a model trained with these coordinates. Raises DataError for others."""
+        """The same vectors for a model trained with these coordinates. Raises DataError for other coordinates."""
         own = self.coordinates or Coordinates.plainly(self.shape[0])
         if own.names != coordinates.names:
             raise DataError(
@@ -198,7 +201,7 @@ class Splits:
         return self if own == coordinates else same.loaded_from(self.source)
 
     def select(self, attributes: Sequence[str]) -> "Splits":
-        """The same observations labelled with only these attributes. Raises RequestError for unknown ones."""
+        """The same observations labelled with these attributes only. Raises RequestError for unknown ones."""
         chosen = replace(
             self,
             train=self.train.select(attributes),

@@ -1,4 +1,4 @@
-"""A schema guessed from a table: sane defaults, every guess stated, all of it editable as JSON afterwards."""
+"""Inference of a schema from a table. Every guess is noted and can be edited as JSON."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,9 +16,9 @@ Columns = Mapping[str, Sequence[Any]]
 
 
 def infer_schema(columns: Columns, classes: Sequence[str] = ()) -> tuple[Schema, list[str]]:
-    """The schema of a table's columns, and notes on what was left out and why.
+    """The schema of a table's columns, and notes on columns that were left out.
 
-    classes: columns that are known to name classes, however many and whatever they look like.
+    classes: columns that are known to name classes, whatever their number and form.
     """
     attributes, notes = [], []
     for name, values in columns.items():
@@ -34,7 +34,7 @@ def infer_schema(columns: Columns, classes: Sequence[str] = ()) -> tuple[Schema,
 
 
 def schema_of(attributes: Sequence[Attribute]) -> Schema:
-    """The schema of these attributes. Raises DataError where two have names that requests cannot tell apart."""
+    """The schema of these attributes. Raises DataError if two have names that requests cannot tell apart."""
     try:
         return Schema.model_validate({"attributes": list(attributes)})
     except ValidationError as error:
@@ -45,10 +45,10 @@ def schema_of(attributes: Sequence[Attribute]) -> Schema:
 def infer_attribute(
     name: str, values: Sequence[Any], asked_for: bool = False, classes: bool = False
 ) -> Attribute | str:
-    """The attribute that a column seems to hold, or the reason why it holds none.
+    """The attribute that a column appears to hold, or the reason why it holds none.
 
-    asked_for: a person named the column, so it becomes an attribute even if it looks like an identifier.
-    classes:   its cells are known to be names or numbers of classes.
+    asked_for: the user named the column, so it becomes an attribute even if it looks like an identifier.
+    classes: its cells are known to be names or numbers of classes.
     """
     if bad := FORBIDDEN & set(name):
         return f"The column '{name}' has {' and '.join(map(repr, sorted(bad)))} in its name; rename it to use it."
@@ -62,7 +62,7 @@ def infer_attribute(
 def parse_columns(
     columns: Columns, schema: Schema, source: str, first: int = 0
 ) -> "tuple[dict[str, list[Code]], dict[str, list[bool]]]":
-    """Codes and presence of every attribute for every row. first: rows of the source before these.
+    """Codes and presence of every attribute for every row. first: number of rows of the source before these.
 
     Raises DataError that names the column, the row and the value that does not fit the schema.
     """
@@ -74,7 +74,7 @@ def parse_columns(
                 f"{source} has no column '{a.name}', which the schema asks for; it has {', '.join(columns)}."
             )
         cells = hashable(columns[a.name])
-        known: dict[tuple[type, Any], Code | None] = {}  # the code of every distinct cell, None where it is empty
+        known: dict[tuple[type, Any], Code | None] = {}  # the code of every distinct cell, None if it is empty
         for row, cell in enumerate(cells):
             if cell in known:
                 continue

@@ -1,4 +1,7 @@
-"""In which order images are trained on: functions of the seed and the number of images seen, of nothing else."""
+"""The order in which training visits images.
+
+It depends on the seed and the number of images seen, and on nothing else.
+"""
 
 from functools import lru_cache
 
@@ -10,11 +13,11 @@ from condgen.errors import RequestError
 from condgen.rng import epoch_seed
 from condgen.schema import Condition
 
-BLOCK = 4_096  # images within which every value comes equally often
+BLOCK = 4_096  # number of images within which every value is equally frequent
 
 
 def shuffled(n: int, seed: int, start: int, size: int) -> Int[Tensor, " batch"]:
-    """Indices of the images number start … start + size − 1: epoch e is a permutation drawn from (seed, e)."""
+    """Indices of images number start … start + size − 1. Epoch e is a permutation drawn from (seed, e)."""
     parts = []
     while size > 0:
         epoch, offset = divmod(start, n)
@@ -25,9 +28,9 @@ def shuffled(n: int, seed: int, start: int, size: int) -> Int[Tensor, " batch"]:
 
 
 class Balanced:
-    """An order in which every value of an attribute comes equally often; images that lack it count as one more value.
+    """An order in which every value of an attribute is equally frequent. A missing label counts as one more value.
 
-    The images of one value come in a new permutation whenever they are through, those of rare values therefore often.
+    The images of one value are permuted anew after each pass over them, so images of rare values recur often.
     """
 
     def __init__(self, condition: Condition, name: str):
@@ -38,7 +41,7 @@ class Balanced:
         self.members = [torch.where(codes == code)[0] for code in codes.unique()]
 
     def __call__(self, seed: int, start: int, size: int) -> Int[Tensor, " batch"]:
-        """Indices of the images number start … start + size − 1."""
+        """Indices of images number start … start + size − 1."""
         values, occurrences = self._turns(seed, start, size)
         found = torch.empty(size, dtype=torch.long)
         for value in values.unique().tolist():
@@ -47,7 +50,9 @@ class Balanced:
         return found
 
     def _turns(self, seed: int, start: int, size: int) -> tuple[Int[Tensor, " batch"], Int[Tensor, " batch"]]:
-        """Whose turn it is, and for the how manieth time: blocks are permutations of (value, repetition)."""
+        """The next values, and the number of times that each has come before. Blocks are permutations of (value,
+        repetition).
+        """
         repetitions = -(-BLOCK // len(self.members))
         block = len(self.members) * repetitions
         number = torch.arange(start, start + size)
@@ -57,7 +62,7 @@ class Balanced:
         return picked % len(self.members), number // block * repetitions + picked // len(self.members)
 
     def _nth(self, value: int, occurrences: Int[Tensor, " m"], seed: int) -> Int[Tensor, " m"]:
-        """The images of a value that come as its n-th ones."""
+        """The images at the given occurrences of a value."""
         members = self.members[value]
         found = torch.empty_like(occurrences)
         for epoch in (occurrences // len(members)).unique().tolist():
@@ -78,7 +83,7 @@ def _large_permutation(n: int, seed: int, epoch: int) -> Int[Tensor, " n"]:
 
 
 def _permutation(n: int, seed: int, epoch: int) -> Int[Tensor, " n"]:
-    """The order of an epoch; the last ones are kept, since consecutive batches ask for the same."""
+    """The order of an epoch. The latest are cached, since consecutive batches use the same one."""
     return _small_permutation(n, seed, epoch) if n <= 100_000 else _large_permutation(n, seed, epoch)
 
 

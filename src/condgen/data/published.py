@@ -1,4 +1,4 @@
-"""Published datasets by name: downloaded from their usual home, or read from a local copy."""
+"""Published datasets by name, downloaded from their usual home or read from a local copy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ CELEBA = "hf:flwrlabs/celeba"
 
 @dataclass(frozen=True)
 class Published:
-    """A dataset that others publish. `read` takes the folder of a local copy, or None to download it."""
+    """A dataset published by others. `read` takes the folder of a local copy, or None to download it."""
 
     description: str
     read: Callable[[Path | None], Parts]
@@ -25,16 +25,16 @@ class Published:
 
 @dataclass(frozen=True)
 class Idx:
-    """A dataset in MNIST's four IDX files: where they are, the attribute's name and its values."""
+    """A dataset in MNIST's four IDX files: their address, the attribute's name and its values."""
 
     name: str
     home: str
-    checks: tuple[tuple[str, str, int], ...]  # file, SHA-256, bytes: images and labels to train, then to test
+    checks: tuple[tuple[str, str, int], ...]  # file, SHA-256, bytes: images and labels for training, then for testing
     attribute: str
     values: tuple[str, ...]
 
     def __call__(self, folder: Path | None) -> Parts:
-        """The training and test part. Raises DataError that says where files come from and where they belong."""
+        """The training and test part. Raises DataError that gives the files' address and where they belong."""
         paths = [self._file(Remote(self.home + file, digest, size), folder) for file, digest, size in self.checks]
         images, labels, test_images, test_labels = paths
         return Parts(
@@ -47,7 +47,7 @@ class Idx:
             return _fetched(self.name, remote)
         _must_be_a_folder(folder)
         plain = remote.name.removesuffix(".gz")
-        names = (remote.name, plain, plain.replace("-idx", ".idx"))  # the last is how Kaggle unpacks it
+        names = (remote.name, plain, plain.replace("-idx", ".idx"))  # the last is the name of files unpacked by Kaggle
         for name in names:
             for found in sorted(folder.rglob(name)):
                 if found.is_file():
@@ -56,7 +56,7 @@ class Idx:
 
 
 def cifar10(folder: Path | None) -> Parts:
-    """CIFAR-10's binary version. Raises DataError that says where it comes from and where it belongs."""
+    """CIFAR-10's binary version. Raises DataError that gives its address and where it belongs."""
     if folder is None:
         folder = _fetched("cifar10", CIFAR10).parent
     _must_be_a_folder(folder)
@@ -69,7 +69,7 @@ def cifar10(folder: Path | None) -> Parts:
 
 
 def celeba(folder: Path | None) -> Parts:
-    """CelebA from a local copy, or from the Hub. Raises DataError that says how to get it."""
+    """CelebA from a local copy, or from the Hub. Raises DataError with the way to get it."""
     kept = datasets_folder() / "celeba"
     if folder is None and kept.is_dir() and is_celeba(kept):
         folder = kept

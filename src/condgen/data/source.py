@@ -1,4 +1,4 @@
-"""Data sources: where data comes from and how it is loaded, as a description that can be saved and followed again."""
+"""Data sources: descriptions of the way in which data was loaded, which can be saved and repeated."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -12,11 +12,11 @@ from condgen.schema import Schema
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """How data is split.
+    """Settings of the split.
 
-    how:      random, stratified:ATTRIBUTE (its values in equal shares in every part), or group:COLUMN (rows with the
-              same cell, such as a person, stay together).
-    hold_out: requests such as "color=red, body=Coupe"; what answers one of them neither trains nor validates.
+    how: random, stratified:ATTRIBUTE (equal shares of its values in every part), or group:COLUMN (rows with the same
+        cell, such as a person, stay together).
+    hold_out: requests such as "color=red, body=Coupe". Matching rows are used neither for training nor for validation.
     """
 
     how: str = "random"
@@ -32,21 +32,22 @@ class SplitConfig:
 
     @property
     def group(self) -> str | None:
-        """The column whose rows stay together, if any."""
+        """The column whose equal cells stay together, if any."""
         return self.how.removeprefix("group:") if self.how.startswith("group:") else None
 
     @property
     def stratum(self) -> str | None:
-        """The attribute whose values are shared out equally, if any."""
+        """The attribute by which the split is stratified, if any."""
         return self.how.removeprefix("stratified:") if self.how.startswith("stratified:") else None
 
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """How a stream is read.
+    """Settings of streaming.
 
-    buffer: rows within which images are shuffled. sample: images that are read at once, into memory: what the schema is
-    inferred from, what validates and tests; as many as take 256 MB, at most.
+    buffer: number of rows within which images are shuffled.
+    sample: number of images read into memory at once, at most as many as fit in 256 MB. The schema is inferred from
+        them, and they provide the validation and test parts.
     """
 
     buffer: int = 8_192
@@ -63,12 +64,12 @@ class StreamConfig:
 
 
 def _named(value: Any) -> Any:
-    """A split as runs trained before have it, [how, hold_out], with names."""
+    """A split in the form of earlier runs, [how, hold_out], with names."""
     return dict(zip(("how", "hold_out"), value, strict=True)) if isinstance(value, list) else value
 
 
 def _shown(value: object) -> str:
-    """An argument of loading, for people."""
+    """An argument of loading as text for people."""
     if isinstance(value, Schema):
         return "given"
     return ", ".join(value) if isinstance(value, tuple) else str(value)
@@ -76,13 +77,14 @@ def _shown(value: object) -> str:
 
 @dataclass(frozen=True)
 class DataSource:
-    """How data was loaded and can be loaded again (`load_source`): the arguments of `load` or `stream`, and an address.
+    """The way in which data was loaded, for loading it again (`load_source`): an address and the arguments of `load` or
+    `stream`.
 
-    address:   a name or a path that means the same in every folder; None for data built in memory.
-    streaming: how it is streamed; None where it is loaded as a whole.
-    selected:  the attributes that were kept once it was loaded and split, if not all of them.
+    address: a name, or a path that is valid in every folder. None for data built in memory.
+    streaming: settings of streaming. None for data that is loaded as a whole.
+    selected: attributes that were kept after loading and splitting, if not all.
 
-    Raises RequestError for a local copy (`data_dir`) of data that is streamed.
+    Raises RequestError for a local copy (`data_dir`) of streamed data.
     """
 
     address: Annotated[str | None, Field(alias="source")] = None
@@ -101,19 +103,19 @@ class DataSource:
             raise RequestError("A stream is read where it is; leave out `data_dir` or `stream`.")
 
     def describe(self) -> str:
-        """The address, and what is out of the ordinary about loading from it, in a line."""
+        """The address and any unusual settings, in one line."""
         plain, own = vars(DataSource(self.address)), vars(self)
         said = ", ".join(f"{name}: {_shown(value)}" for name, value in own.items() if value != plain[name])
         return (self.address or "data built in memory") + (f" ({said})" if said else "")
 
     def dump(self) -> dict[str, Any]:
-        """The source as JSON, as the header of a run has it."""
+        """The source as JSON, for the header of a run."""
         content: dict[str, Any] = TypeAdapter(DataSource).dump_python(self, mode="json", by_alias=True)
         return content
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> "DataSource":
-        """The source in a run's header, also of a run trained before; what else stands there is passed over.
+        """The source in a run's header, including runs of earlier versions. Unknown keys are ignored.
 
         Raises DataError that names the key at fault.
         """

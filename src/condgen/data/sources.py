@@ -1,7 +1,7 @@
-"""Where data comes from: folders, tables and built-in sets, all turned into the same thing.
+"""Loading of any source (folders, tables, built-in sets, objects in memory) into the same splits.
 
-Local tables are read by pyarrow itself: it opens them in place, without the copy in a cache that the `datasets` library
-makes first. What that library writes (`image` columns of bytes and path) is understood.
+Local tables are read by pyarrow directly, without the copy in a cache that the `datasets` library makes first. Files
+written by that library (`image` columns of bytes and path) are understood.
 """
 
 import os
@@ -46,18 +46,22 @@ def load(
     splitting: SplitConfig | None = None,
     progress: Progress | None = None,
 ) -> Splits:
-    """A dataset by name or path, or what a program already holds, split for training, validation and testing.
+    """A dataset by name or path, or one in memory, split for training, validation and testing.
 
-    source: a name, a folder, a table, an archive, `hf:owner/name` (see `condgen.datasets()`); or an array or tensor of
-    images or vectors, a data frame, a dataset of torch or of `datasets` (see `readers.memory.read_memory`).
-    labels: of an array, by attribute: `labels={"digit": y}`, a data frame, or one sequence.
-    attributes: the only ones to keep, by name. size: side of the square that images are brought to, by the policy
-    `resize`: crop, pad or squash. schema: to be used instead of the inferred one. data_dir: a local copy of a published
-    dataset, in place of downloading it. broken: share of images that may be unreadable. splitting: how parts are made,
-    what is held out. progress: shown to a person unless given.
+    source: a name, a folder, a table, an archive, or `hf:owner/name` (see `condgen.datasets()`). Or an array or tensor
+        of images or vectors, a data frame, or a dataset of torch or of `datasets` (see `readers.memory.read_memory`).
+    labels: for arrays: by attribute, as in `labels={"digit": y}`, a data frame, or one sequence.
+    attributes: the names of the attributes to keep. All by default.
+    size: side of the square to which images are resized.
+    resize: crop, pad or squash.
+    schema: replaces the inferred one.
+    data_dir: a local copy of a published dataset, which is then not downloaded.
+    broken: the largest share of images that may be unreadable.
+    splitting: the kind of split, and held-out combinations.
+    progress: a bar or log lines by default.
 
     Raises DataError that names the file, row or column at fault, and RequestError for unknown attributes or a size that
-    is no multiple of 4.
+    is not a multiple of 4.
     """
     progress = progress or shown()
     named = os.fspath(source) if isinstance(source, str | os.PathLike) else None
@@ -82,13 +86,13 @@ def load(
 
 
 def _in_memory(source: object, labels: object, how: DataSource, progress: Progress) -> Splits:
-    """The data of an object; nothing of it is kept for the next time."""
+    """The data of an object. Nothing is cached."""
     read = _tables(read_memory(source, labels), how.attributes, how.schema)
     return _split(_opened(read, _options(how), progress), how)
 
 
 def _built_in(source: str, how: DataSource) -> Splits:
-    """A built-in dataset, split as it comes unless something else is asked for."""
+    """A built-in dataset with its own split, or another if one is asked for."""
     if how.schema is not None:
         raise RequestError(f"The built-in dataset {source} has its own schema; give none.")
     splits = load_builtin(source, how.size)
@@ -97,7 +101,7 @@ def _built_in(source: str, how: DataSource) -> Splits:
 
 
 def _read_and_split(source: str, how: DataSource, progress: Progress) -> Splits:
-    """Any other dataset, from what was kept of it or from its beginning."""
+    """Any other dataset, from the cache or read anew."""
     wanted = _options(how)
     shelf = SourceCache.of(str(how.address), _places(source, how.data_dir), wanted)
     opened = shelf.take()
@@ -128,7 +132,7 @@ def _split(opened: LoadedSource, how: DataSource) -> Splits:
 
 
 def _opened(read: list[Table], wanted: LoadOptions, progress: Progress) -> LoadedSource:
-    """Everything that was read, its images prepared; labels come first, since they are quicker to refuse."""
+    """The content of all tables, with prepared images. Labels are read first, because their errors are found sooner."""
     train, test = read[0], read[1] if len(read) > 1 else None
     schema, notes = schema_for(train, test, wanted.attributes, wanted.schema)
     conditions = Condition.cat([condition_of(table, schema) for table in read])
@@ -152,9 +156,10 @@ def tables(
     attributes: Sequence[str] | None = None,
     schema: Schema | None = None,
 ) -> list[Table]:
-    """What there is to train on and, where the source keeps it apart, to test on; nothing is decoded yet.
+    """The table for training and, if the source has one, the table for testing. Nothing is decoded yet.
 
-    attributes, schema: as for `load`; they say which columns of a table of numbers describe. Raises as `load` does.
+    attributes, schema: as for `load`. They decide which columns of a table of numbers are attributes. Raises errors as
+        `load` does.
     """
     _must_need_no_copy(source, data_dir)
     return _tables(_read(source, data_dir), attributes, schema)
@@ -174,21 +179,21 @@ def _must_need_no_copy(source: str, data_dir: str | Path | None) -> None:
 
 
 def _split_again(splits: Splits, splitting: SplitConfig) -> Splits:
-    """A built-in dataset, split otherwise."""
+    """A built-in dataset with another split."""
     parts = (splits.train, splits.validation, splits.test)
     whole = Dataset(torch.cat([part.x for part in parts]), Condition.cat([part.condition for part in parts]))
     return split(whole, None, splits.notes, splitting=splitting)
 
 
 def _groups(train: Table, column: str | None) -> Int[Tensor, " n"] | None:
-    """The group of each row by the column that a group split goes by. Raises RequestError when there is none."""
+    """The group of each row, by the column of a group split. Raises RequestError if there is no such column."""
     if column is not None and column not in train.columns:
         raise unknown("column", column, train.columns)
     return None if column is None else numbered(train.columns[column])
 
 
 def _observations(tables: list[Table], size: int | None, resize: str, broken: float, progress: Progress) -> Prepared:
-    """All tables' images or vectors, one after the other, which rows they are, and notes on what was done to them."""
+    """The images or vectors of all tables, concatenated, with their rows and notes on changes made to them."""
     vectors = [table.content for table in tables if isinstance(table.content, Tensor)]
     if not vectors:
         images = [image for table in tables if isinstance(table.content, list) for image in table.content]
@@ -205,7 +210,7 @@ def _observations(tables: list[Table], size: int | None, resize: str, broken: fl
 
 
 def resolved(source: str) -> str:
-    """A source as it can be named from any folder."""
+    """A source in a form that is valid in every folder."""
     if is_builtin(source) or source in PUBLISHED or (is_address(source) and not _folder_named(source)):
         return source
     if is_address(source):
@@ -215,7 +220,7 @@ def resolved(source: str) -> str:
 
 
 def _absolute(path: str | Path) -> str:
-    """A path from the root; links stay, since their names say what is behind them."""
+    """An absolute path. Links are kept, since their names can be meaningful."""
     return os.path.abspath(Path(path).expanduser())
 
 
@@ -224,7 +229,7 @@ def _folder_named(source: str) -> bool:
 
 
 def _places(source: str, data_dir: str | Path | None) -> list[Path]:
-    """The files and folders that a source consists of; none where that is not known."""
+    """The files and folders of a source, or none if they are unknown."""
     if source in PUBLISHED:
         found = [Path(data_dir or datasets_folder() / source).expanduser()]
     elif is_address(source):
@@ -249,7 +254,7 @@ def _read(source: str, data_dir: str | Path | None) -> Parts:
 def schema_for(
     train: Table, test: Table | None, attributes: Sequence[str] | None, schema: Schema | None
 ) -> tuple[Schema, list[str]]:
-    """The schema to use: the given one, the source's own or the inferred one, reduced to the attributes asked for."""
+    """The schema to use: the one given, the source's own, or the inferred one, reduced to the chosen attributes."""
     both = {n: v + (test.columns.get(n, []) if test else []) for n, v in train.columns.items()}
     chosen = schema if schema is not None else train.schema
     inferred, notes = (chosen, []) if chosen is not None else infer_schema(both, train.classes)
@@ -271,9 +276,9 @@ def schema_for(
 
 
 def condition_of(table: Table, schema: Schema, first: int = 0) -> Condition:
-    """What the rows of a table are labelled with. Raises DataError that names the row and column at fault.
+    """The labels of a table's rows. Raises DataError that names the row and column at fault.
 
-    first: how many rows of the source come before them.
+    first: number of rows of the source before these.
     """
     codes, given = parse_columns(table.columns, schema, table.source, first)
     values = {a.name: torch.tensor(codes[a.name]).reshape(-1, *a.shape) for a in schema}

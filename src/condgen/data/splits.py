@@ -1,4 +1,4 @@
-"""Which observations train, which validate, which test, and which combinations are held out altogether."""
+"""Splits into training, validation and test data, and held-out combinations."""
 
 import random
 from collections.abc import Hashable, Sequence
@@ -25,13 +25,14 @@ def split(
     groups: Sequence[Hashable] | None = None,
     validation: int = 0,
 ) -> Splits:
-    """Fixed splits: 15 % test unless a test set is given, 5 % validation, at most 5,000 each; the rest trains.
+    """A reproducible split: 15 % for testing unless a test set is given, 5 % for validation, at most 5,000 each.
 
-    The same data is always split alike. Probabilities as labels are for training; the other parts take the likelier.
-    groups: the cell of each row in the column that a group split names. validation: where the data brings a validation
-    part of its own, so many of the last rows.
+    The same data is always split the same way. Soft labels are kept for training, and replaced by the more likely value
+    in the other parts.
+    groups: the cell of each row in the column of a group split.
+    validation: the number of last rows that are the data's own validation part.
 
-    Raises RequestError for an unknown attribute, or held-out combinations that nothing or everything answers.
+    Raises RequestError for an unknown attribute, or for held-out combinations that match nothing or everything.
     """
     splitting = splitting or SplitConfig()
     held, held_notes = _held(data, splitting.hold_out)
@@ -52,24 +53,26 @@ def split(
 
 
 def by_row(condition: Condition, first: int = 0) -> Dataset:
-    """Conditions with the numbers of their rows in the place of observations, to be split before these are read."""
+    """Conditions with row numbers in place of observations, so that they can be split before images are read."""
     return Dataset(torch.arange(first, first + len(condition), dtype=torch.float64)[:, None], condition)
 
 
 def row_numbers(part: Dataset) -> Int[Tensor, " n"]:
-    """The numbers of the rows in a part of what `by_row` made."""
+    """The row numbers of a part of a dataset made by `by_row`."""
     return part.x[:, 0].long()
 
 
 def _hard(data: Dataset) -> Dataset:
-    """The same observations, probabilities as labels replaced by the likelier value."""
+    """The same observations, with soft labels replaced by the more likely value."""
     hard = data.condition.hard()
     same = all(codes.equal(data.condition.values[name]) for name, codes in hard.values.items())
     return data if same else Dataset(data.observations, hard)
 
 
 def matches(condition: Condition, request: str) -> Bool[Tensor, " n"]:
-    """Which conditions do what a request asks; a missing label does not. Raises RequestError as `requests` does."""
+    """A mask of the conditions that satisfy a request. A missing label does not. Raises RequestError as `requests`
+    does.
+    """
     found = torch.zeros(len(condition), dtype=torch.bool)
     for asked in parse_requests(request, condition.schema):
         met = torch.ones(len(condition), dtype=torch.bool)
@@ -80,7 +83,7 @@ def matches(condition: Condition, request: str) -> Bool[Tensor, " n"]:
 
 
 def _held(data: Dataset, hold_out: Sequence[str]) -> tuple[Bool[Tensor, " n"], list[str]]:
-    """Which observations are held out, and notes on how many and on what training then lacks."""
+    """A mask of the held-out observations, and notes on their number and on values that training then lacks."""
     held, notes = torch.zeros(len(data), dtype=torch.bool), []
     for request in hold_out:
         met = matches(data.condition, request)
@@ -94,7 +97,7 @@ def _held(data: Dataset, hold_out: Sequence[str]) -> tuple[Bool[Tensor, " n"], l
 
 
 def _lacking(condition: Condition, held: Bool[Tensor, " n"]) -> list[str]:
-    """Values that no training example is left of: nobody learns those."""
+    """Values that have no training example left and cannot be learned."""
     notes = []
     for a in condition.schema.discrete:
         codes = condition.values[a.name][condition.given(a.name) & ~held].unique().tolist()
@@ -107,7 +110,7 @@ def _lacking(condition: Condition, held: Bool[Tensor, " n"]) -> list[str]:
 def _order(
     data: Dataset, rows: Int[Tensor, " m"] | None, splitting: SplitConfig, groups: Sequence[Hashable] | None
 ) -> tuple[Int[Tensor, " m"], Int[Tensor, " cut"] | None]:
-    """The rows in the order in which they are dealt out, and where this may be cut; None is anywhere."""
+    """The rows in the order in which they are split, and the places where a cut is allowed (None for anywhere)."""
     n = len(data) if rows is None else len(rows)
     rows = torch.arange(n) if rows is None else rows
     order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
@@ -124,26 +127,26 @@ def _order(
 
 
 def _stratified(condition: Condition, name: str, order: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
-    """An order of which every beginning has an attribute's values in the shares of the whole."""
+    """A permutation whose every prefix keeps the attribute's overall proportions."""
     attribute = condition.schema[name]
     codes = torch.where(condition.given(name), attribute.bins(condition.values[attribute.name]), torch.inf)[order]
     place = torch.empty(len(order), dtype=torch.double)
     for k, code in enumerate(codes.unique()):
         here = torch.where(codes == code)[0]
-        offset = (k + 1) * 0.618034 % 1  # values with few rows do not all come at once
+        offset = (k + 1) * 0.618034 % 1  # keeps values with few rows from coming all at once
         place[here] = (torch.arange(len(here), dtype=torch.double) + offset) / len(here)
     return order[place.argsort(stable=True)]
 
 
 def numbered(cells: Sequence[Hashable]) -> Int[Tensor, " n"]:
-    """The number of the group of each cell, in the order in which groups first come; a missing cell is its own."""
+    """The group number of each cell, in the order of first occurrence. Each missing cell is a group of its own."""
     numbers: dict[Hashable, int] = {}
     names = ((row,) if cell in (None, "") or cell != cell else str(cell) for row, cell in enumerate(cells))
     return torch.tensor([numbers.setdefault(name, len(numbers)) for name in names], dtype=torch.long)
 
 
 def _grouped(cells: Sequence[Hashable]) -> tuple[Int[Tensor, " n"], Int[Tensor, " cut"]]:
-    """The rows group after group, in random order of the groups, and where groups end."""
+    """The rows, group after group in random order, and the ends of groups."""
     members: dict[int, list[int]] = {}
     for row, number in enumerate(numbered(cells).tolist()):
         members.setdefault(number, []).append(row)
@@ -154,5 +157,5 @@ def _grouped(cells: Sequence[Hashable]) -> tuple[Int[Tensor, " n"], Int[Tensor, 
 
 
 def _cut(at: int, ends: Int[Tensor, " cut"] | None) -> int:
-    """The permitted place of a cut nearest to the one wanted."""
+    """The allowed cut nearest to the wanted one."""
     return at if ends is None else int(ends[(ends - at).abs().argmin()])

@@ -1,4 +1,4 @@
-"""Vectors out of tables: which columns are observed, and which describe what is observed."""
+"""Vectors out of tables: the division of columns into observed coordinates and attributes."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -14,11 +14,11 @@ from condgen.schema.column import missing
 
 
 def with_vectors(tables: Sequence[Table], attributes: Iterable[str] | None) -> list[Table]:
-    """Tables in which the columns of numbers that are no attributes became vectors; others stay as they are.
+    """Tables in which columns of numbers that are not attributes become vectors. Other tables are unchanged.
 
-    attributes: the names of those that were asked for; otherwise a column is one unless it holds measured numbers.
-    Rows without a value in one of these columns are left out, and a note says so. Raises DataError where no column is
-    left.
+    attributes: the names of the chosen ones. By default every column is an attribute unless it holds measured numbers.
+
+    Rows without a value in a coordinate are left out, with a note. Raises DataError if no coordinate is left.
     """
     if not all(isinstance(table.content, Undecided) for table in tables):
         return list(tables)

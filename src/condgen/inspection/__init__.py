@@ -1,6 +1,6 @@
-"""What condgen understands of a dataset before anything is trained: `inspect(source)`.
+"""Inspection of a dataset before training: `inspect(source)`.
 
-Labels are counted in full, pictures by their headers, and only a sample of them is decoded, so a million rows take
+Labels are counted in full, pictures by their headers, and only a sample of them is decoded. A million rows take
 seconds.
 """
 
@@ -36,14 +36,16 @@ __all__ = [
     "material",
 ]
 
-MOST_LISTED = 100  # associations, pairs, unreadable files and groups of copies in the JSON
+MOST_LISTED = 100  # largest number of associations, pairs, unreadable files or groups of copies in the JSON
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """Everything `condgen inspect` shows. Counts are of the training part; duplicates are looked for everywhere.
+    """Everything that `condgen inspect` shows. Counts are of the training part. Duplicates are searched in all parts.
 
-    shape: of an observation in training. problems: what is wrong; advice: what to do; the most useful first.
+    shape: of an observation in training.
+    problems: faults of the data, the most important first.
+    advice: next steps, the most useful first.
     """
 
     material: Material
@@ -63,11 +65,11 @@ class Inspection:
 
     @property
     def examples(self) -> dict[str, int]:
-        """How many rows each split has."""
+        """The number of rows in each split."""
         return {name: len(part) for name, part in self.material.parts.items()}
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data, for JSON."""
+        """The inspection as plain data, for JSON."""
         return {
             "source": self.material.source,
             "shape": list(self.shape),
@@ -96,11 +98,12 @@ def inspect(
     resize: str = "crop",
     schema_file: str | Path | None = None,
 ) -> Inspection:
-    """What condgen understands of a dataset: a built-in name, a path, or splits in memory.
+    """The inspection of a dataset: a built-in name, a path, or splits in memory.
 
-    attributes, size, schema, data_dir, resize: as for `load`. schema_file: where the schema came from, for the
-    command that is suggested. Raises DataError and RequestError as `load` does, except that images which cannot be read
-    are listed instead.
+    attributes, size, schema, data_dir, resize: as for `load`.
+    schema_file: the file of the schema, for the suggested command.
+
+    Raises DataError and RequestError as `load` does, except that unreadable images are listed instead.
     """
     found = material(source, attributes, size, schema, data_dir)
     seen = scan(found)
@@ -128,7 +131,7 @@ def inspect(
 
 
 def _small(seen: Scan, shape: tuple[int, ...], resize: str) -> Counter[tuple[int, int]]:
-    """The sizes of pictures that are too small to be brought to the shape of training, and how many have them."""
+    """The sizes of pictures that are too small for the training shape, and the number of each."""
     if not seen.headers:
         return Counter()
     fit = Fit("RGB", shape[2], shape[1], resize)
@@ -136,7 +139,7 @@ def _small(seen: Scan, shape: tuple[int, ...], resize: str) -> Counter[tuple[int
 
 
 def _balance_entry(b: Balance) -> dict[str, Any]:
-    """What applies to the attribute's kind, and what is known of it."""
+    """The facts that apply to the attribute's kind."""
     always = {"name": b.name, "kind": b.kind, "why": b.why, "missing": b.missing}
     words = {"synonyms": list(b.synonyms), "aliases": dict(b.aliases)}
     if not b.counts:

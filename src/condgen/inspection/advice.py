@@ -1,4 +1,4 @@
-"""Sentences about a dataset: what is wrong with it, and what to do next. The most useful come first."""
+"""Sentences about a dataset: its problems and the next steps, the most useful first."""
 
 import math
 import re
@@ -11,15 +11,15 @@ from condgen.inspection.columns import Column
 from condgen.inspection.scan import Scan
 from condgen.messages import call
 
-RARE = 0.2  # a value is called rare below this share of an even split
+RARE = 0.2  # a value with a smaller share of an even split is rare
 NEAR_CONSTANT = 0.99
-FEW_EXAMPLES = 50  # of a value, below which a model hardly learns it
+FEW_EXAMPLES = 50  # fewer examples of a value hardly teach it
 MOST_ADVISED = 5  # attributes in the suggested command
-REDUNDANT = 0.5  # attributes more strongly associated than this say nearly the same: one of them is suggested
-STRONG = 0.3  # associations from here on are named
-BROKEN = 0.05  # share of unusable images that training leaves out unasked
-HOPELESS = 0.5  # share of unusable images from which on they are to be repaired before anything is trained
-NAMED = 3  # of each kind of finding
+REDUNDANT = 0.5  # of more strongly associated attributes only one is suggested
+STRONG = 0.3  # stronger associations are named
+BROKEN = 0.05  # share of unusable images that training leaves out by default
+HOPELESS = 0.5  # at a larger share of unusable images, repair comes before training
+NAMED = 3  # number of findings of each kind
 MOST_LISTED = 8  # names in one sentence, and sentences of one kind
 
 
@@ -32,7 +32,7 @@ def problems(
     small: Mapping[tuple[int, int], int],
     shape: Sequence[int],
 ) -> Iterator[str]:
-    """What is wrong with the data, the gravest first. small: sizes too small for training, and how many have them."""
+    """The faults of the data, the gravest first. small: sizes too small for training, and the number of each."""
     yield from _unreadable(scan)
     yield from _too_small(small, shape)
     yield from _too_many(scan, sum(small.values()))
@@ -94,7 +94,7 @@ def _copies(scan: Scan) -> Iterator[str]:
 
 
 def _compared(scan: Scan) -> str:
-    """Of how many near-copies were looked for."""
+    """The number of images that were compared for near-copies, as text."""
     if scan.decoded + scan.exact.copies + len(scan.unreadable) >= scan.looked_at:
         return f"{scan.decoded:,} images"
     return f"{scan.decoded:,} images, a sample that was compared,"
@@ -116,7 +116,7 @@ def _near_constant(b: Balance) -> bool:
 
 
 def _uneven(balance: Sequence[Balance]) -> Iterator[str]:
-    """Rare values, of many attributes in one sentence."""
+    """Rare values, with all attributes in one sentence if there are many."""
     uneven = [(b, b.rare(RARE)) for b in balance if not _near_constant(b) and b.rare(RARE)]
     if len(uneven) <= NAMED:
         for b, rare in uneven:
@@ -145,10 +145,12 @@ def advice(
     attributes: int,
     share: float,
 ) -> Iterator[str]:
-    """What to do next: what to train first, what will not be learned, which combinations to balance or hold out.
+    """Next steps: what to train first, values that will not be learned, combinations to balance or hold out.
 
-    options: that training needs beside the attributes. balance: of the attributes to choose from,
-    out of as many as `attributes`; asked: those that a person has chosen already.
+    options: arguments for training besides the attributes.
+    balance: of the attributes to choose from.
+    attributes: the number of all attributes.
+    asked: attributes that the user has chosen.
     share: of unusable images.
     """
     chosen = list(asked) if asked else worth_learning(balance, together.associations)
@@ -163,7 +165,9 @@ def advice(
 
 
 def worth_learning(balance: Sequence[Balance], associations: Sequence[Association]) -> list[str]:
-    """A few attributes to begin with: the best balanced ones with examples of every value, none telling another."""
+    """A few attributes to begin with: the best balanced ones with examples of every value, and no two that say the
+    same.
+    """
     tied = {frozenset((a.first, a.second)) for a in associations if a.strength > REDUNDANT}
     chosen: list[str] = []
     for b in sorted((b for b in balance if _learnable(b)), key=lambda b: -_spread(b)):
@@ -178,12 +182,15 @@ def _learnable(b: Balance) -> bool:
 
 
 def _spread(b: Balance) -> float:
-    """How evenly an attribute is spread, to a twentieth: near equals stay in order. Numbers count as even."""
+    """The evenness of an attribute, rounded to a twentieth so that near equals keep their order.
+
+    Numbers count as even.
+    """
     return 1.0 if not b.counts else round(20 * b.evenness) / 20
 
 
 def command(source: str, options: Mapping[str, object], chosen: Sequence[str], every: bool) -> str:
-    """The call that trains on these attributes; every: whether there are no others."""
+    """The call that trains on these attributes. every: whether these are all attributes."""
     named = {} if every else {"attributes": ",".join(chosen)}
     name = re.sub(r"[^\w-]+", "-", Path(source.partition("?")[0]).stem).strip("-") or "my"
     return call("train", source, **named, **options, seconds=600, out=f"{name}-run")
@@ -197,7 +204,7 @@ def options(
     data_dir: str | Path | None,
     share: float,
 ) -> dict[str, object]:
-    """What else training must be told to understand the data as this inspection does. share: of unusable images."""
+    """Further arguments with which training reads the data as this inspection does. share: of unusable images."""
     told = {
         "size": shape[-1] if resized and len(shape) == 3 and shape[1] == shape[2] else None,
         "resize": resize if resize != "crop" else None,
@@ -237,7 +244,7 @@ def _pairs(n: int) -> str:
 
 
 def _to_hold_out(chosen: Sequence[str], together: CoOccurrence) -> Iterator[str]:
-    """A combination whose parts are learned well without it, so that keeping it out tests composition."""
+    """A combination whose parts are learned well without it, so that holding it out tests composition."""
     for a in sorted(together.associations, key=lambda each: each.strength):
         if a.table and {a.first, a.second} <= set(chosen) and min(map(min, a.table)) >= FEW_EXAMPLES:
             yield (

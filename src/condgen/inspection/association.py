@@ -1,7 +1,7 @@
-"""Which attributes go together: every pair's association, and the pairs of values that are rare or never occur.
+"""Associations between attributes, and pairs of values that are rare or absent.
 
-Everything comes from one matrix of sums, XᵀX, where X has the one-hot values of named attributes and, for numbers,
-presence, value and square. It is added up over blocks of rows, so a million rows take about a second.
+Everything comes from one matrix of sums, XᵀX. X has the one-hot values of named attributes and, for numbers, presence,
+value and square. It is added up over blocks of rows, so a million rows take about a second.
 """
 
 import math
@@ -15,19 +15,19 @@ from torch import Tensor
 
 from condgen.schema import Attribute, Condition
 
-MOST_VALUES = 100  # attributes of more values take no part, as there are too few rows per pair; nor do rows of numbers
-BLOCK = 20_000_000  # numbers of X that are held at once
-RARE = 0.2  # a pair of values is rare below this share of what independence would give
-EXPECTED = 5.0  # pairs of values that independence would give fewer rows are not missed when absent
+MOST_VALUES = 100  # attributes with more values are left out, since there are too few rows per pair; so are vectors
+BLOCK = 20_000_000  # numbers of X in memory at once
+RARE = 0.2  # a pair of values is rare below this share of its expected number
+EXPECTED = 5.0  # pairs with a smaller expected number are not reported as absent
 
 Sums = Float[Tensor, "column column"]
 
 
 @dataclass(frozen=True)
 class Association:
-    """How strongly two attributes go together, from 0 to 1, by which measure, and what that looks like in the data.
+    """The strength of association between two attributes, from 0 to 1, its measure, and an example from the data.
 
-    table: counts by the values of the first (rows) and the second (columns), where both have names.
+    table: counts by the values of the first (rows) and the second (columns), if both have names.
     """
 
     first: str
@@ -40,7 +40,7 @@ class Association:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two values together: how often they occur, and how often they would if the attributes were independent."""
+    """Two values together: their number of occurrences, and the number expected if the attributes were independent."""
 
     request: str
     n: int
@@ -49,7 +49,9 @@ class Pair:
 
 @dataclass(frozen=True)
 class CoOccurrence:
-    """Combinations of all named values: how many could exist and do; pairs: associations, absent and rare values."""
+    """Combinations of all named values: the possible and the present number, associations, and absent and
+    rare pairs.
+    """
 
     possible: int
     present: int
@@ -59,7 +61,7 @@ class CoOccurrence:
 
 
 def co_occurrence(condition: Condition) -> CoOccurrence:
-    """What goes with what, the strongest associations and the most sorely missed pairs of values first."""
+    """Associations and pairs of values, with the strongest associations and the most unexpected absences first."""
     attributes = [a for a in condition.schema if a.limits or 0 < len(a.choices) <= MOST_VALUES]
     sums, place = _sums(condition, attributes)
     found, pairs = [], []
@@ -92,7 +94,7 @@ def _sums(condition: Condition, attributes: Sequence[Attribute]) -> tuple[Sums, 
 
 
 def _columns(a: Attribute, part: Condition) -> Float[Tensor, "n column"]:
-    """One-hot values, or presence, value and square of numbers scaled to [−1, 1]; zero where missing."""
+    """One-hot values, or presence, value and square of numbers scaled to [−1, 1]. Zero if missing."""
     given = part.given(a.name).float()[:, None]
     codes = part.codes(a.name)
     if not a.choices:
@@ -138,7 +140,7 @@ def _together(a: Attribute, b: Attribute, table: Float[Tensor, "row column"]) ->
 
 
 def _ratio(a: Attribute, number: Attribute, block: Float[Tensor, "value 3"]) -> Association:
-    """The correlation ratio η: the share of a number's spread that lies between the values, as a root."""
+    """The correlation ratio η: the square root of the share of a number's variance that lies between the values."""
     n, x, square = block.unbind(1)
     total, mean = n.sum().clamp(min=1), x / n.clamp(min=1)
     centre = x.sum() / total
@@ -160,7 +162,7 @@ def _means(a: Attribute, number: Attribute, n: Tensor, mean: Tensor) -> str:
 
 
 def _rounded(value: float, number: Attribute) -> str:
-    """To a hundredth of the range: 1994 of years, 0.37 of shares."""
+    """A number rounded to a hundredth of the range: 1994 for years, 0.37 for shares."""
     digits = max(0, 2 - math.floor(math.log10(number.span)))
     return f"{value:.{digits}f}".rstrip("0").rstrip(".") if digits else f"{value:.0f}"
 
@@ -175,7 +177,7 @@ def _correlation(block: Float[Tensor, "3 3"]) -> float:
 
 
 def _pairs(a: Attribute, b: Attribute, table: Float[Tensor, "row column"]) -> Iterator[Pair]:
-    """The pairs of values that occur less than a fifth as often as independence says, or never."""
+    """The pairs of values with less than a fifth of the occurrences expected under independence."""
     expected = table.sum(1, keepdim=True) * table.sum(0) / table.sum().clamp(min=1)
     scarce = (expected >= EXPECTED) & (table < RARE * expected)
     for i, j in scarce.nonzero().tolist():
@@ -184,7 +186,7 @@ def _pairs(a: Attribute, b: Attribute, table: Float[Tensor, "row column"]) -> It
 
 
 def _combinations(condition: Condition) -> tuple[int, int]:
-    """How many combinations of named values could exist, and how many do."""
+    """The possible number of combinations of named values, and the number present."""
     named = condition.schema.discrete
     if not named:
         return 0, 0
@@ -193,7 +195,7 @@ def _combinations(condition: Condition) -> tuple[int, int]:
     for a in named:
         possible *= len(a.choices)
         keys = keys * len(a.choices) + condition.values[a.name][complete].long()
-        if (ids := ids * len(a.choices)) > 2**40:  # renumber before the products leave 64 bits
+        if (ids := ids * len(a.choices)) > 2**40:  # renumber before the products overflow 64 bits
             distinct, keys = keys.unique(return_inverse=True)
             ids = len(distinct)
     return possible, len(keys.unique())

@@ -1,4 +1,4 @@
-"""How the labels are spread: counts of named values, quartiles and histograms of numbers."""
+"""The distribution of labels: counts of named values, quartiles and histograms of numbers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,15 +12,16 @@ from condgen.data.dataset import Dataset
 from condgen.schema import Attribute
 
 BINS = 20
-MOST_SORTED = 1_000_000  # numbers beyond this are quartered by a regular sample of them
+MOST_SORTED = 1_000_000  # quartiles of more numbers come from a regular sample
 
 
 @dataclass(frozen=True)
 class Balance:
-    """An attribute and how its values are spread over the training part.
+    """An attribute and the distribution of its values in the training part.
 
-    counts: per named value, in the order of their codes; empty for what is measured. quartiles: of numbers, five from
-    the least to the greatest. histogram: counts of numbers in bins of equal width over the attribute's range.
+    counts: per named value, in the order of their codes. Empty for measured attributes.
+    quartiles: of numbers, five from the smallest to the largest.
+    histogram: counts of numbers in bins of equal width over the attribute's range.
     """
 
     name: str
@@ -38,19 +39,19 @@ class Balance:
 
     @property
     def evenness(self) -> float:
-        """The entropy of the named values, as a share of that of an even split: 0 for a constant, 1 for even."""
+        """The entropy of the named values relative to an even split: 0 for a constant, 1 for an even split."""
         n = torch.tensor(list(self.counts.values()), dtype=torch.float64)
         if len(n) < 2 or not n.sum():
             return 0.0
         return float(torch.special.entr(n / n.sum()).sum() / torch.tensor(len(n), dtype=torch.float64).log())
 
     def rare(self, share: float) -> dict[str, int]:
-        """The values below this share of what an even split would give them."""
+        """The values below this share of their number in an even split."""
         return {v: n for v, n in self.counts.items() if n < share * self.known / len(self.counts)}
 
 
 def balances(data: Dataset, why: Mapping[str, str]) -> tuple[Balance, ...]:
-    """Every attribute's balance; `why` says by name what it was taken for."""
+    """Every attribute's balance. why: by name, the reason for its kind."""
     return tuple(_balance(a, data, why.get(a.name, "")) for a in data.schema)
 
 

@@ -1,4 +1,4 @@
-"""The source's columns: what each was taken for, and why."""
+"""The source's columns: the role of each, and the reason."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,8 @@ from condgen.schema import Attribute, Schema
 from condgen.schema.column import missing
 from condgen.schema.kinds import NAMES
 
-WORDS = 3  # texts of more words than this, on average, are prose and no names of values
-LIKE_AN_IDENTIFIER = 0.9  # share of distinct values from which a column of whole numbers is suspected to name the rows
+WORDS = 3  # texts with more words than this, on average, are prose
+LIKE_AN_IDENTIFIER = 0.9  # whole numbers with a larger share of distinct values may be row identifiers
 UNASKED = "not among the attributes chosen"
 DOUBT = "nearly all differ, as an identifier's would"
 
@@ -20,7 +20,8 @@ DOUBT = "nearly all differ, as an identifier's would"
 class Column:
     """A column of the source.
 
-    role: the attribute's kind, or "identifier", "text", "constant", "left out". examples: a few of its values.
+    role: the attribute's kind, or "identifier", "text", "constant", "left out".
+    examples: a few of its values.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Column:
 def describe_columns(
     columns: Mapping[str, Sequence[Any]], schema: Schema, notes: Sequence[str], given: bool
 ) -> tuple[Column, ...]:
-    """Every column of the source in order, with what became of it."""
+    """Every column of the source in order, with its role."""
     return tuple(_described(name, values, schema, notes, given) for name, values in columns.items())
 
 
@@ -62,7 +63,7 @@ def _described(name: str, values: Sequence[Any], schema: Schema, notes: Sequence
 
 
 def value_counts(values: Sequence[Any]) -> dict[Any, int]:
-    """How often each value occurs, counted by Arrow; values of mixed types are counted as texts."""
+    """The number of occurrences of each value, counted by Arrow. Values of mixed types are counted as text."""
     import pyarrow as pa
 
     try:

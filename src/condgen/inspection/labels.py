@@ -1,8 +1,8 @@
-"""How many labels are wrong, and which: confident learning (Northcutt, Jiang and Chuang 2021).
+"""Detection of wrong labels by confident learning (Northcutt, Jiang and Chuang 2021).
 
-Small judges, each trained on the other folds, say how likely every value is for examples they never saw. A label is
-suspect where another value is at least as likely as it usually is among examples that carry that label. The simple form
-of the method is short enough to be read here; a library for it would bring a data frame along.
+Small judges, each trained on the other folds, estimate the probability of every value for unseen examples. A label is
+suspect if another value is at least as likely as it usually is among examples with that label. The method's simple form
+is short enough for this file, whereas a library for it would require a data frame.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,20 +27,20 @@ from condgen.progress import Progress, shown
 from condgen.schema import Condition
 
 FOLDS = 4
-VIEWS = 12  # times that a judge sees each example: few, since longer training would learn wrong labels by heart
+VIEWS = 12  # passes of a judge over the examples; more would memorise wrong labels
 LEAST_SEEN = 12_000
-MOST_CHECKED = 10_000  # examples of an inspected dataset that are checked
-LEAST_CHECKED = 40  # below which there is nothing to learn from
-LARGEST = 48  # pixels: the side at which judges look
-VISIBLE = 0.2  # share of the labels beyond chance that judges must read for an estimate to mean anything
+MOST_CHECKED = 10_000  # largest number of checked examples
+LEAST_CHECKED = 40  # smallest number of examples to learn from
+LARGEST = 48  # side of a judge's images in pixels
+VISIBLE = 0.2  # smallest share of labels beyond chance that judges must read for an estimate
 LISTED = 200  # suspects kept per attribute
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """An example whose label is probably wrong: its row in the checked data, its label, and what a judge reads instead.
+    """An example whose label is probably wrong: its row in the checked data, its label, and the judge's reading.
 
-    doubt: how much likelier the judge finds its own reading, as a difference of probabilities, 0 to 1.
+    doubt: the difference of probabilities between the judge's reading and the label, 0 to 1.
     """
 
     row: int
@@ -51,10 +51,11 @@ class Suspect:
 
 @dataclass(frozen=True)
 class LabelCheck:
-    """What is believed of one attribute's labels.
+    """The result for one attribute's labels.
 
-    wrong: the estimated share of wrong labels. agreement: how often judges read the label on examples they had not
-    seen; where it is low, the attribute is hard to see and the estimate is not to be relied on.
+    wrong: estimated share of wrong labels.
+    agreement: share of labels that judges read correctly on unseen examples. If it is low, the attribute is hard to see
+        and the estimate is unreliable.
     noise: estimated share of each true value (rows) that carries each label (columns).
     suspects: the most doubtful labels first.
     """
@@ -71,7 +72,7 @@ class LabelCheck:
 
     @property
     def readable(self) -> bool:
-        """Whether judges see the attribute at all; of others nothing can be said about the labels."""
+        """Whether judges see the attribute at all. Labels of other attributes cannot be checked."""
         return self.agreement - self.chance > VISIBLE * (1 - self.chance)
 
 
@@ -80,8 +81,10 @@ def check_labels(
 ) -> tuple[LabelCheck, ...]:
     """The labels of every named attribute, checked by judges that have not seen them. Numbers are not checked.
 
-    progress: shown to a person unless given. arguments: of `train_judge`. Takes as long as training `folds` small
-    judges.
+    progress: a bar or log lines by default.
+    arguments: of `train_judge`.
+
+    Takes as long as training `folds` small judges.
     """
     read = held_out_probabilities(data, folds=folds, seed=seed, progress=progress, **arguments)
     return tuple(_check(data, name, p) for name, p in read.items())
@@ -90,7 +93,7 @@ def check_labels(
 def held_out_probabilities(
     data: Dataset, *, folds: int = FOLDS, seed: int = 0, progress: Progress | None = None, **arguments: Any
 ) -> dict[str, Float[Tensor, "n value"]]:
-    """Per named attribute, the probability of every value by a judge trained on the other folds."""
+    """For each named attribute, the probability of every value by a judge trained on the other folds."""
     named = [a.name for a in data.schema.discrete]
     if not named:
         return {}
@@ -137,10 +140,10 @@ def _check(data: Dataset, name: str, p: Float[Tensor, "n value"]) -> LabelCheck:
 def confident_joint(
     labels: Int[Tensor, " n"], p: Float[Tensor, "n value"]
 ) -> tuple[Float[Tensor, "value value"], Int[Tensor, " n"]]:
-    """Counts of (label, true value), estimated; and each example's confident value, −1 where it has none.
+    """Estimated counts of (label, true value), and each example's confident value, −1 if it has none.
 
-    A value is confident where its probability reaches the mean it has among the examples so labelled; of several, the
-    likeliest (eq. 1). Rows are then scaled to the counts of the labels (eq. 3).
+    A value is confident if its probability reaches its mean among the examples with that label. Of several, the most
+    likely counts (eq. 1). Rows are then scaled to the counts of the labels (eq. 3).
     """
     values = p.shape[1]
     counts = torch.bincount(labels, minlength=values).double()
@@ -159,7 +162,7 @@ def confident_joint(
 def _suspects(
     labels: Int[Tensor, " n"], p: Float[Tensor, "n value"], confident: Int[Tensor, " n"]
 ) -> list[tuple[int, int, float]]:
-    """(example, value read, doubt) where another value is confident, the most doubtful first."""
+    """(example, value read, doubt) for examples with another confident value, the most doubtful first."""
     wrong: Bool[Tensor, " n"] = (confident >= 0) & (confident != labels)
     index = wrong.nonzero()[:, 0]
     doubt = p[index, confident[index]] - p[index, labels[index]]
@@ -168,7 +171,7 @@ def _suspects(
 
 
 def sentences(checks: Sequence[LabelCheck]) -> Iterator[str]:
-    """What is worth saying about the labels, the noisiest attribute first."""
+    """Sentences about the labels, the noisiest attribute first."""
     for check in sorted((c for c in checks if c.readable and c.wrong >= 0.01), key=lambda c: -c.wrong):
         about = f"{check.name}: about {100 * check.wrong:.0f} % of the labels are probably wrong"
         hard = ", or the attribute is a matter of taste" if check.agreement < 0.9 else ""
@@ -181,9 +184,9 @@ def sentences(checks: Sequence[LabelCheck]) -> Iterator[str]:
 
 
 def check_inspected(found: Inspection, progress: Progress | None = None) -> tuple[LabelCheck, ...]:
-    """The labels of an inspected dataset, of up to 10,000 examples spread over all its splits.
+    """The labels of an inspected dataset, for up to 10,000 examples from all its splits.
 
-    Suspects are named by their row in the source. Pictures that cannot be read are passed over.
+    Suspects are named by their row in the source. Unreadable pictures are skipped.
     """
     sample, rows = _sample(found)
     checks = check_labels(sample, progress=progress) if len(sample) >= LEAST_CHECKED else ()
@@ -193,7 +196,7 @@ def check_inspected(found: Inspection, progress: Progress | None = None) -> tupl
 
 
 def _sample(found: Inspection) -> tuple[Dataset, list[int]]:
-    """Examples as a judge sees them, and their rows in the source."""
+    """Examples in the form for a judge, and their rows in the source."""
     parts = found.material.parts.values()
     numbers = torch.cat([row_numbers(part) for part in parts])
     chosen = torch.tensor(spread(len(numbers), MOST_CHECKED), dtype=torch.long)
@@ -209,7 +212,7 @@ def _sample(found: Inspection) -> tuple[Dataset, list[int]]:
 
 
 def _seen(content: Encoded, row: int, shape: tuple[int, ...]) -> Shaped[Tensor, "channel height width"] | None:
-    """A picture at most as large as a judge needs, uint8, or None where it cannot be read."""
+    """A picture at most as large as a judge needs, uint8. None if it cannot be read."""
     channels, height, width = shape
     scale = min(1.0, LARGEST / max(height, width))
     size = max(4, round(width * scale)), max(4, round(height * scale))

@@ -1,4 +1,4 @@
-"""What is inspected: the rows of a dataset as they come, before any picture is decoded."""
+"""The material of an inspection: the rows of a dataset, with pictures still encoded."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -22,12 +22,12 @@ from condgen.data.storage.prepare import target
 from condgen.errors import DataError, RequestError
 from condgen.schema import Schema
 
-DIGEST = 16  # bytes: two different pictures of a million share one with a chance of 10⁻²⁷
+DIGEST = 16  # bytes; among a million pictures two share a hash with probability 10⁻²⁷
 
 
 @dataclass(frozen=True)
 class Header:
-    """What an image file says of itself before its pixels are decoded: width and height, and Pillow's mode."""
+    """The facts in an image's header: width and height, and Pillow's mode."""
 
     size: tuple[int, int]
     mode: str
@@ -35,7 +35,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Pictures as files or bytes, decoded when asked for."""
+    """Pictures as files or bytes, decoded on request."""
 
     images: Sequence[EncodedImage]
     visible = True
@@ -44,11 +44,11 @@ class Encoded:
         return len(self.images)
 
     def name(self, row: int) -> str:
-        """What to call the picture of a row in messages."""
+        """The name of the picture of a row, for messages."""
         return self.images[row].name
 
     def header(self, row: int) -> Header:
-        """The header alone. Raises DataError that says why it cannot be read."""
+        """The header alone. Raises DataError with the reason why it cannot be read."""
         try:
             with opened(self.images[row]) as image:
                 return Header(image.size, image.mode)
@@ -60,13 +60,13 @@ class Encoded:
         return decode(self.images[row])
 
     def digest(self, row: int) -> bytes:
-        """A hash of the encoded bytes. Raises OSError for a file that is not there."""
+        """A hash of the encoded bytes. Raises OSError for a missing file."""
         return _digest(self.images[row].read())
 
 
 @dataclass(frozen=True)
 class Stored:
-    """Observations that are decoded already, uint8 images or vectors, in consecutive parts."""
+    """Decoded observations, uint8 images or vectors, in consecutive parts."""
 
     parts: tuple[Tensor | Mapped, ...]
 
@@ -86,7 +86,7 @@ class Stored:
         return len(self.parts[0].shape) == 4
 
     def name(self, row: int) -> str:
-        """What to call the observation of a row in messages."""
+        """The name of the observation of a row, for messages."""
         return f"number {row + 1}"
 
     def header(self, row: int) -> Header:
@@ -110,12 +110,12 @@ def _digest(content: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Material:
-    """The rows of a dataset: their labels and splits, their pictures, and the columns they were described by.
+    """The rows of a dataset: labels, splits and pictures, and the columns that described them.
 
-    rows:    the splits, with row numbers [n, 1] in the place of observations.
-    columns: the source's own columns, training rows before test rows; empty for data that came labelled.
-    given:   whether a person, or the source itself, said what the schema is.
-    separate: whether the source brought its own test set.
+    rows: the splits, with row numbers [n, 1] in place of observations.
+    columns: the source's own columns, training rows before test rows. Empty for data without a table.
+    given: whether the user or the source provided the schema.
+    separate: whether the source has its own test set.
     """
 
     source: str
@@ -128,7 +128,7 @@ class Material:
 
     @property
     def schema(self) -> Schema:
-        """What the rows are labelled with."""
+        """The schema of the labels."""
         return self.rows.schema
 
     @property
@@ -144,9 +144,9 @@ def material(
     schema: Schema | None = None,
     data_dir: str | Path | None = None,
 ) -> Material:
-    """The rows of a built-in dataset, a path or splits in memory; pictures of a path stay encoded.
+    """The rows of a built-in dataset, a path, or splits in memory. Pictures of a path stay encoded.
 
-    Raises DataError and RequestError as `load` does, except for pictures: broken ones are found by inspection.
+    Raises DataError and RequestError as `load` does, except for broken pictures, which inspection lists.
     """
     if isinstance(source, Splits):
         return _stored(source.select(attributes) if attributes else source)
@@ -194,7 +194,7 @@ def _content(tables: Sequence[Table]) -> Encoded | Stored:
 def shape_of(
     headers: Sequence[Header], content: Encoded | Stored, size: int | None, resize: str = "crop"
 ) -> tuple[tuple[int, ...], list[str]]:
-    """The shape that training will see, (channel, height, width) or (dimension,), and notes on what is resized."""
+    """The shape in training, (channel, height, width) or (dimension,), and notes on resizing."""
     if not content.visible:
         if size is not None:
             raise RequestError("The data holds vectors; a size is for images.")

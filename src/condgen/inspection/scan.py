@@ -1,4 +1,4 @@
-"""What the pictures themselves show: sizes, modes, unreadable files, duplicates, leakage between splits."""
+"""Facts from the pictures themselves: sizes, modes, unreadable files, duplicates, leakage between splits."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,11 +15,11 @@ from condgen.data.splits import row_numbers
 from condgen.errors import DataError
 from condgen.inspection.material import Encoded, Header, Material, Stored
 
-MOST_HEADERS = 200_000  # headers and hashes looked at: every file must be opened for them
-MOST_DECODED = 20_000  # pictures decoded, for near-duplicates and damage that a header does not tell
-SIDE = 16  # of the miniatures that are compared
-NEAR = 0.1  # distance of miniatures of length one below which they are near-duplicates: a correlation of 0.995
-COARSE = 12  # principal components that candidates are searched in
+MOST_HEADERS = 200_000  # largest number of headers and hashes, for which every file is opened
+MOST_DECODED = 20_000  # largest number of decoded pictures, for near-duplicates and hidden damage
+SIDE = 16  # side of the compared miniatures
+NEAR = 0.1  # largest distance of near-duplicates' unit miniatures: a correlation of 0.995
+COARSE = 12  # principal components for the search of candidates
 
 Miniatures = Float[np.ndarray, "n feature"]
 Found = TypeVar("Found")
@@ -27,7 +27,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A picture that cannot be read, and why."""
+    """A picture that cannot be read, and the reason."""
 
     row: int
     name: str
@@ -36,10 +36,11 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Groups of rows that show the same, the largest first, and how they lie.
+    """Groups of rows with equal pictures, the largest first.
 
-    copies: rows beyond the first of each group. leaked: test rows that training rows repeat. contradictions: groups
-    whose labels differ.
+    copies: rows beyond the first of each group.
+    leaked: test rows that repeat training rows.
+    contradictions: groups with different labels.
     """
 
     groups: tuple[tuple[int, ...], ...]
@@ -50,10 +51,12 @@ class Duplicates:
 
 @dataclass(frozen=True)
 class Scan:
-    """What was found in the pictures.
+    """The results of scanning the pictures.
 
-    looked_at, decoded: how many headers were read and how many pictures decoded. sizes: "width×height" → how many;
-    modes: Pillow's mode → how many; headers: all that were read.
+    looked_at, decoded: number of headers read and of pictures decoded.
+    sizes: "width×height" → count.
+    modes: Pillow's mode → count.
+    headers: all that were read.
     """
 
     looked_at: int
@@ -67,14 +70,15 @@ class Scan:
 
 
 def scan(material: Material) -> Scan:
-    """Look at headers and hashes of all observations, up to 200,000, and decode up to 20,000 different ones."""
+    """Read headers and hashes of up to 200,000 observations, and decode up to 20,000 different ones."""
     content = material.content
     looked = spread(len(content), MOST_HEADERS)
     headers, broken = _headers(content, looked) if content.visible else ({}, [])
     bad = {each.row for each in broken}
     exact = _groups_of_equals(content, [row for row in looked if row not in bad])
     near: list[tuple[int, ...]] = []
-    known = bad | {row for group in exact for row in group[1:]}  # a copy would only pair with what its first does
+    # A copy has the same neighbours as the first of its group.
+    known = bad | {row for group in exact for row in group[1:]}
     different = [row for row in range(len(content)) if row not in known] if content.visible else []
     rows = [different[k] for k in spread(len(different), MOST_DECODED)]
     if rows:
@@ -120,7 +124,7 @@ def _headers(content: Encoded | Stored, rows: Sequence[int]) -> tuple[dict[int, 
 
 
 def _groups_of_equals(content: Encoded | Stored, rows: Sequence[int]) -> list[tuple[int, ...]]:
-    """Rows whose bytes are equal, in groups of two and more."""
+    """Rows with equal bytes, in groups of two and more."""
     groups = defaultdict(list)
     for row, digest in zip(rows, _each(content.digest, rows), strict=True):
         groups[digest].append(row)
@@ -143,22 +147,23 @@ def _miniatures(content: Encoded | Stored, rows: Sequence[int]) -> tuple[dict[in
 def _with_copies(
     damaged: Sequence[Unreadable], groups: Sequence[tuple[int, ...]], content: Encoded | Stored
 ) -> list[Unreadable]:
-    """Damaged pictures and the copies of them, of which only the first was decoded."""
+    """Damaged pictures and their copies. Only the first of each group was decoded."""
     copies = {group[0]: group[1:] for group in groups}
     again = [Unreadable(row, content.name(row), d.reason) for d in damaged for row in copies.get(d.row, ())]
     return [*damaged, *again]
 
 
 def _reason(message: str) -> str:
-    """Why, out of the sentence that `decode` makes of it."""
+    """The reason in an error message of `decode`."""
     return message.partition(" cannot be read: ")[2].removesuffix(" Repair it or take it out.").rstrip(".") or message
 
 
 def near_duplicates(miniatures: Mapping[int, Miniatures]) -> list[tuple[int, ...]]:
-    """Groups of rows whose miniatures [1, feature] are nearly the same, up to contrast; found by row.
+    """Groups of rows with nearly equal miniatures [1, feature], up to contrast.
 
-    Compared about the mean miniature, so that a background which all share does not make twins of all. Candidates are
-    near in the first principal components: a projection only shortens distances, so none is lost.
+    Miniatures are compared after subtracting their mean, so that a common background does not make all pictures
+    near-duplicates. Candidates are near in the first principal components. Projections only shorten distances, so none
+    is missed.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -170,7 +175,7 @@ def near_duplicates(miniatures: Mapping[int, Miniatures]) -> list[tuple[int, ...
     x = np.concatenate(list(miniatures.values()))
     x = x - x.mean(0)
     length = np.linalg.norm(x, axis=1)
-    seen = length > 1e-3 * x.shape[1] ** 0.5  # what is the mean picture itself looks like nothing in particular
+    seen = length > 1e-3 * x.shape[1] ** 0.5  # a picture equal to the mean has no direction to compare
     rows, x = rows[seen], x[seen] / length[seen, None]
     if len(rows) < 2:
         return []
@@ -186,7 +191,7 @@ def near_duplicates(miniatures: Mapping[int, Miniatures]) -> list[tuple[int, ...
 
 
 def _placed(groups: Sequence[tuple[int, ...]], material: Material) -> Duplicates:
-    """Duplicates with what they do: leak from training into test data, or contradict each other's labels."""
+    """Duplicates with their effects: leakage from training into test data, and contradictory labels."""
     wanted = {row for group in groups for row in group}
     part, labels = _whereabouts(material, wanted)
     leaked = sum(

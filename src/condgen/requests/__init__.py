@@ -1,4 +1,4 @@
-"""Requests in terms and words, turned into constraints on attributes."""
+"""Requests, in terms or words, parsed into constraints on attributes."""
 
 from condgen.requests.phrase import Understood, understand
 from condgen.requests.request import Request, Requestable, parse_requests

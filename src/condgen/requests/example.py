@@ -1,6 +1,6 @@
-"""Requests by example: `emb=FILE#row` asks for the value that a row of a table has.
+"""Requests by example: `emb=FILE#row` asks for the value in a row of a table.
 
-Rows are counted from 1, as in error messages; a header is no row. The column is the attribute's, by its name.
+Rows are counted from 1, without the header, as in error messages. The column has the attribute's name.
 """
 
 import csv
@@ -18,14 +18,14 @@ _EXAMPLE = re.compile(r"(?P<file>.+\.(?:csv|tsv|jsonl|ndjson|parquet))#(?P<row>\
 
 
 def is_example(value: object) -> bool:
-    """Whether a request's value is a row of a table."""
+    """Whether a request's value names a row of a table."""
     return isinstance(value, str) and _EXAMPLE.fullmatch(value) is not None
 
 
 def exemplified(attribute: Attribute, value: str) -> Any:
-    """The cell of the attribute in the row that a value names.
+    """The attribute's cell in the row that a value names.
 
-    Raises RequestError where the file, the row, the column or a value in it is missing.
+    Raises RequestError if the file, the row, the column or a value in it is missing.
     """
     found = _EXAMPLE.fullmatch(value)
     assert found
@@ -54,7 +54,7 @@ def _row(path: Path, number: int) -> Mapping[str, Sequence[Any]]:
 
 
 def _text(path: Path, number: int) -> list[dict[str, Any]]:
-    """The row of a CSV, TSV or JSON Lines file; none where the file is shorter."""
+    """The row of a CSV, TSV or JSON Lines file. Empty if the file is shorter."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         if path.suffix.casefold() in (".jsonl", ".ndjson"):
             lines = (line for line in file if line.strip())

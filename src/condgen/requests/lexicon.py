@@ -1,4 +1,6 @@
-"""What words mean under a schema: its own names, values, synonyms and aliases first, then the packaged vocabulary."""
+"""The meaning of words under a schema: its own names, values, synonyms and aliases first, then the packaged
+vocabulary.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,26 +10,26 @@ from condgen.requests.text import Key, is_filler, role, stem, stems, tokens, voc
 from condgen.schema import Attribute, Constraint, Schema
 
 OWN, GENERAL = 0, 1
-SHOWN = 8  # most attributes that an error lists
-SLACK = 3  # most fillers within a phrase that is known without them: `the hair is a red one`
+SHOWN = 8  # largest number of attributes in an error
+SLACK = 3  # largest number of fillers within a known phrase: `the hair is a red one`
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a phrase asks of an attribute; nothing yet (None) if it is only the attribute's name."""
+    """The constraint that a phrase puts on an attribute. None if the phrase is only the attribute's name."""
 
     attribute: Attribute
     constraint: Constraint | None
 
     @property
     def text(self) -> str:
-        """As one would ask precisely: `color=red`."""
+        """The meaning as a precise request: `color=red`."""
         return self.attribute.name if self.constraint is None else self.constraint.text(self.attribute)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A phrase, who knows it (OWN or GENERAL), and what it means."""
+    """A phrase, its origin (OWN or GENERAL), and its meaning."""
 
     phrase: str
     layer: int
@@ -36,14 +38,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Words such as `over` and `younger than`: whether they ask for more, and of which attributes alone (None: any)."""
+    """Words such as `over` and `younger than`: whether they ask for more, and the attributes they apply to
+    (None: any).
+    """
 
     more: bool
     attributes: frozenset[str] | None = None
 
 
 class Lexicon:
-    """Every phrase that means something under a schema."""
+    """All phrases that have a meaning under a schema."""
 
     def __init__(self, schema: Schema):
         self.schema = schema
@@ -62,7 +66,7 @@ class Lexicon:
                 self.entries.setdefault(form, []).append(entry)
 
     def find(self, words: list[str], start: int) -> tuple[list[Meaning], int]:
-        """The meanings of the longest known phrase from a position on, and its length; no meanings where none is."""
+        """The meanings of the longest known phrase at a position, and its length. Empty if none is known."""
         for length in range(min(self.longest + SLACK, len(words) - start), 0, -1):
             span = words[start : start + length]
             key = tuple(map(stem, span))
@@ -75,7 +79,7 @@ class Lexicon:
 
     @cached_property
     def phrases(self) -> dict[str, Meaning]:
-        """Every phrase that means just one thing, for finding near ones."""
+        """All phrases with exactly one meaning, for finding near ones."""
         unique = {key: _best(entries, []) for key, entries in self.entries.items()}
         return {
             e.phrase: m[0] for key, m in unique.items() if len(m) == 1 and m[0].constraint for e in self.entries[key]
@@ -83,7 +87,7 @@ class Lexicon:
 
     @property
     def known(self) -> str:
-        """What can be asked for, in short."""
+        """A short text of everything that can be asked for."""
         several = [f"{a.name}: {_ways(a)}" for a in self.schema]
         rest = f"; … ({len(several)} attributes in all)" if len(several) > SHOWN else ""
         return "; ".join(several[:SHOWN]) + rest or "nothing"
@@ -95,12 +99,12 @@ def _cached(schema_json: str) -> Lexicon:
 
 
 def lexicon(schema: Schema) -> Lexicon:
-    """The lexicon of a schema; the last few are kept."""
+    """The lexicon of a schema. The latest ones are cached."""
     return _cached(schema.dumps())
 
 
 def _best(entries: list[Entry], span: list[str]) -> list[Meaning]:
-    """The meanings of the entries that fit best: the schema's own before the vocabulary's, exact before inflected."""
+    """The meanings of the best entries: the schema's own before the vocabulary's, exact before inflected."""
 
     def rank(entry: Entry) -> tuple[bool, int]:
         return tokens(entry.phrase) != span, entry.layer
@@ -125,7 +129,7 @@ def _general(schema: Schema) -> Iterator[tuple[str, Meaning]]:
 
 
 def _units(schema: Schema) -> dict[Key, set[str]]:
-    """Phrases beside a number that say which attribute it is of: `age`, `years old`."""
+    """Phrases beside a number that name its attribute: `age`, `years old`."""
     found: dict[Key, set[str]] = {}
     for a in schema:
         for word in a.units(vocabulary()):
@@ -134,7 +138,7 @@ def _units(schema: Schema) -> dict[Key, set[str]]:
 
 
 def _comparisons(schema: Schema) -> dict[Key, list[Comparison]]:
-    """Phrases before a number that ask for more or less than it; some mean one attribute alone."""
+    """Phrases before a number that ask for more or less than it. Some apply to one attribute only."""
     found: dict[Key, list[Comparison]] = {}
     for side in ("more", "less"):
         for word in vocabulary()[side]:
@@ -146,6 +150,6 @@ def _comparisons(schema: Schema) -> dict[Key, list[Comparison]]:
 
 
 def _ways(attribute: Attribute) -> str:
-    """A few words that ask something of an attribute."""
+    """A few words that ask for values of an attribute."""
     words = attribute.ways(vocabulary())
     return ", ".join(words[:6]) + (", …" if len(words) > 6 else "")

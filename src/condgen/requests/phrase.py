@@ -1,7 +1,7 @@
-"""A phrase, such as `an old man without glasses`, read from left to right into constraints.
+"""Parsing of phrases such as `an old man without glasses` into constraints, from left to right.
 
-The longest phrase that the lexicon knows wins at every position. A negation turns the next meaning around, `or` joins
-values of one attribute, fillers are skipped; words that say how much are noted, and all others are errors.
+At every position the longest phrase in the lexicon wins. A negation reverses the next meaning, `or` joins values of one
+attribute, and fillers are skipped. Words of degree are noted. All other words are errors.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,12 +16,12 @@ from condgen.requests.text import bounds, is_filler, role, stem, tokens
 from condgen.schema import Attribute, Constraint, Schema
 
 T = TypeVar("T")
-SPELLING = 0.8  # similarity of letters from which on an unknown word is taken for a misspelt one
+SPELLING = 0.8  # smallest similarity at which an unknown word counts as misspelt
 
 
 @dataclass(frozen=True)
 class Understood:
-    """What a phrase asks for, by attribute name, and what was guessed or left out on the way."""
+    """The constraints of a phrase by attribute name, and notes on words that were guessed or left out."""
 
     constraints: dict[str, Constraint]
     notes: tuple[str, ...] = ()
@@ -30,8 +30,8 @@ class Understood:
 def understand(text: str, schema: Schema, extrapolate: bool = False) -> Understood:
     """The constraints that a phrase stands for under a schema.
 
-    Raises RequestError for words that mean nothing here (with near ones and what the schema knows) or several things,
-    contradictions, negations of nothing, and numbers out of the data's range unless `extrapolate`.
+    Raises RequestError for unknown words (with near ones and the schema's own), ambiguous words, contradictions,
+    negations of nothing, and numbers out of the data's range unless `extrapolate` is set.
     """
     reader = _Reader(text, tokens(text), lexicon(schema), extrapolate)
     reader.read()
@@ -40,16 +40,16 @@ def understand(text: str, schema: Schema, extrapolate: bool = False) -> Understo
 
 @dataclass
 class _Reader:
-    """A phrase that is being read: where it stands, and what it has understood so far."""
+    """The state of parsing a phrase: the position, and the constraints found so far."""
 
     text: str
     words: list[str]
     lexicon: Lexicon
     extrapolate: bool
     at: int = 0
-    negated: bool = False  # whether the next meaning is turned around
+    negated: bool = False  # whether the next meaning is negated
     joined: bool = False  # whether the next meaning is an alternative to the last
-    last: tuple[str, bool] | None = None  # the attribute understood last, and whether it was negated
+    last: tuple[str, bool] | None = None  # the last attribute, and whether it was negated
     constraints: dict[str, Constraint] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
@@ -66,7 +66,7 @@ class _Reader:
             raise RequestError(f"'{self.text}' asks for nothing. Valid: {self.lexicon.known}.")
 
     def _next(self) -> None:
-        """Understand what stands here, and go behind it."""
+        """Read the phrase at the current position and move behind it."""
         meanings, length = self.lexicon.find(self.words, self.at)
         number = _number(self.words, self.at, self.lexicon)
         if number and (number.length > length or number.certain):
@@ -79,7 +79,7 @@ class _Reader:
         self.at += length
 
     def _without_meaning(self) -> int:
-        """Pass over words that ask for nothing by themselves; how many."""
+        """Skip words without a meaning of their own, and return their number."""
         word = (stem(self.words[self.at]),)
         pair = tuple(map(stem, self.words[self.at : self.at + 2]))
         if word in role("negations") or word in role("alternatives"):
@@ -95,7 +95,9 @@ class _Reader:
         return 1
 
     def _guess(self) -> int:
-        """Take the unknown words from here on for their nearest meaning, or remember them as unknown; how many."""
+        """Replace the unknown words from here on by their nearest meaning, or record them as unknown. Returns their
+        number.
+        """
         end = self.at + 1
         while end < len(self.words) and _means_nothing(self.words, end, self.lexicon):
             end += 1
@@ -109,11 +111,11 @@ class _Reader:
         return end - self.at
 
     def _misspelt(self, word: str) -> list[str]:
-        """Known phrases that are spelt nearly like a word."""
+        """Known phrases with nearly the same spelling."""
         return get_close_matches(word, {p.casefold() for p in self.lexicon.phrases}, n=3, cutoff=SPELLING)
 
     def _only(self, meanings: list[Meaning], length: int) -> Meaning:
-        """The one meaning of some words. Raises RequestError where they have several, or lack a value."""
+        """The single meaning of some words. Raises RequestError if they have several, or lack a value."""
         said = " ".join(self.words[self.at : self.at + length])
         if len(meanings) > 1:
             choices = " or ".join(m.text for m in meanings)
@@ -123,7 +125,7 @@ class _Reader:
         return meanings[0]
 
     def _of(self, number: "_Number") -> Meaning:
-        """The attribute that a number is of, and the range that it asks for."""
+        """The attribute of a number, and the range that it asks for."""
         said = " ".join(self.words[self.at : self.at + number.length])
         meanings = []
         for name, low, high in number.readings:
@@ -135,7 +137,7 @@ class _Reader:
         return self._only(meanings, number.length)
 
     def _take(self, meaning: Meaning) -> None:
-        """Add a meaning to what is asked for, as an alternative or another condition, perhaps turned around."""
+        """Add a meaning to the constraints, as an alternative or a further condition, reversed if it was negated."""
         a, constraint = meaning.attribute, meaning.constraint
         assert constraint is not None
         alternative, self.joined = self.joined and self.last is not None, False
@@ -157,7 +159,7 @@ class _Reader:
         self.last, self.negated = (a.name, negated), False
 
     def _not_understood(self) -> RequestError:
-        """The error that names every unknown word, with near ones, and says what is known."""
+        """The error that names every unknown word, with near ones and the known words."""
         if self.unknown == [self.text.strip().casefold()]:
             return unknown("request", self.text, self.lexicon.phrases, embedding.advice())
         named = [_hinted(word, self._misspelt(word)) for word in dict.fromkeys(self.unknown)]
@@ -172,7 +174,7 @@ def _hinted(word: str, near: list[str]) -> str:
 
 
 def _means_nothing(words: list[str], at: int, lexicon: Lexicon) -> bool:
-    """Whether the word at a position is neither known nor of any use in a phrase."""
+    """Whether the word at a position is neither known nor has a role in a phrase."""
     word = (stem(words[at]),)
     useful = any(word in role(kind) for kind in ("negations", "alternatives", "degrees", "function", "nouns"))
     return not useful and not lexicon.find(words, at)[1] and _number(words, at, lexicon) is None
@@ -180,9 +182,9 @@ def _means_nothing(words: list[str], at: int, lexicon: Lexicon) -> bool:
 
 @dataclass(frozen=True)
 class _Number:
-    """A number among words: how many it takes up, and per attribute the range that it may mean.
+    """A number among words: its length in words, and per attribute the range that it may mean.
 
-    certain: words beside it say that it is one, or of what.
+    certain: words beside it confirm that it is a number, or name its attribute.
     """
 
     length: int
@@ -228,7 +230,7 @@ def _longest(words: list[str], at: int, known: Mapping[tuple[str, ...], T]) -> t
 def _readings(
     names: list[str], ends: tuple[float, float], comparisons: list[Comparison]
 ) -> Iterable[tuple[str, float, float]]:
-    """Per attribute, the range that a number means after words such as `over`."""
+    """The range that a number means for each attribute, after words such as `over`."""
     if not comparisons:
         return [(name, *ends) for name in names]
     return [
@@ -240,7 +242,7 @@ def _readings(
 
 
 def _turned(attribute: Attribute, constraint: Constraint, text: str) -> Constraint:
-    """The opposite of a constraint. Raises RequestError where it has none."""
+    """The opposite of a constraint. Raises RequestError if it has none."""
     try:
         return attribute.opposite(constraint)
     except RequestError as error:

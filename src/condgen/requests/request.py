@@ -1,11 +1,11 @@
-"""What a person types or passes, turned into conditions, with errors that help.
+"""Requests: the user's text or mapping, parsed into constraints, with helpful errors.
 
 digit=7                      a value            age=20..30      a range
 color!=red                   any other value    digit=3|5       one of several
 Male=yes, Young=no           several at once    digit=*         one request per value
-7, Eyeglasses                a value or a flag whose name alone says which attribute is meant
-emb=faces.parquet#3          by example: the value that the third row of a table has
-an old man with glasses      words, as far as the schema and the vocabulary know them; see condgen.words
+7, Eyeglasses                a value or a flag whose name alone identifies the attribute
+emb=faces.parquet#3          by example: the value in the third row of a table
+an old man with glasses      words known to the schema or the vocabulary (see condgen.words)
 """
 
 import re
@@ -27,32 +27,32 @@ _SEPARATOR = re.compile(r"[,;\n]+")
 
 @dataclass(frozen=True)
 class Request:
-    """One thing asked for: constraints by attribute name. Attributes without one are free."""
+    """One request: constraints by attribute name. Attributes without one are free."""
 
     constraints: Mapping[str, Constraint]
     text: str
-    asked: str = ""  # the words that it was understood from, where it was not asked precisely
-    notes: tuple[str, ...] = ()  # what was guessed or left out in understanding them
+    asked: str = ""  # the original words, if it was asked in words
+    notes: tuple[str, ...] = ()  # notes on words that were guessed or left out
 
     @property
     def understood(self) -> str:
-        """What was asked and how it was understood: `"an old man" → Young=no, Male=yes`."""
+        """The text of the request and its interpretation: `"an old man" → Young=no, Male=yes`."""
         return "; ".join([f'"{self.asked}" → {self.text}' if self.asked else self.text, *self.notes])
 
     def draw(self, joint: LabelDistribution, rng: Rng, fill: bool = True) -> Condition:
-        """One condition per stream of `rng` that satisfies the request; see Joint.draw."""
+        """One condition per stream of `rng` that satisfies the request (see LabelDistribution.draw)."""
         return joint.draw(self.constraints, rng, fill)
 
     def asked_of(self, condition: Condition) -> Condition:
-        """What of conditions this request asked for; what it left free is free again."""
+        """The conditions reduced to the attributes that this request constrains. The others are left free."""
         return condition.about(self.constraints)
 
 
 def parse_requests(asked: Requestable, schema: Schema, extrapolate: bool = False) -> list[Request]:
-    """The requests that a text or a mapping of names to values stands for; more than one where a value is `*`.
+    """The requests that a text or a mapping of names to values stands for. A value of `*` gives several.
 
     Raises RequestError for an unknown attribute or value (with the nearest valid ones), an empty range, a number out of
-    the data's range unless `extrapolate`, or an attribute asked for twice.
+    the data's range unless `extrapolate` is set, or an attribute that is given twice.
     """
     terms = _terms(asked, schema) if isinstance(asked, str) else [(n, "=", v) for n, v in asked.items()]
     alternatives: dict[str, list[Constraint]] = {}
@@ -76,7 +76,7 @@ def parse_requests(asked: Requestable, schema: Schema, extrapolate: bool = False
 def _meant(
     name: str, operator: str, value: Any, schema: Schema, extrapolate: bool
 ) -> tuple[dict[str, list[Constraint]], Sequence[str]]:
-    """The constraints of a term by attribute, one per request, and notes; None as a value asks for nothing."""
+    """The constraints of a term by attribute, one per request, and notes. A value of None gives no constraint."""
     if operator:
         attribute = schema[name]
         if value is None:
@@ -91,7 +91,7 @@ def _meant(
 
 
 def _terms(text: str, schema: Schema) -> list[tuple[str, str, Any]]:
-    """Split `a=1, b!=2 c=3` into (name, operator, value); a bare word has the empty operator."""
+    """The parts (name, operator, value) of a text `a=1, b!=2 c=3`. A bare word has the empty operator."""
     term = _term(schema)
     found: list[tuple[str, str, Any]] = []
     for part in _SEPARATOR.split(text):
@@ -104,16 +104,18 @@ def _terms(text: str, schema: Schema) -> list[tuple[str, str, Any]]:
 
 
 def _term(schema: Schema) -> re.Pattern[str]:
-    """How a term starts: a name of the schema, which may hold spaces, or any single word, and then = or !=."""
+    """A pattern for the start of a term: a name of the schema, which may contain spaces, or any single word, and = or
+    !=.
+    """
     names = sorted((n for a in schema for n in a.names), key=len, reverse=True)
     known = "".join(r"[\s_-]+".join(map(re.escape, re.split(r"[\s_-]+", n))) + "|" for n in names)
     return re.compile(rf"(?:^|(?<=\s))\s*(?P<name>{known}[^\s=!]+)\s*(?P<operator>!?=)", re.IGNORECASE)
 
 
 def _resolve(word: str, schema: Schema) -> tuple[Attribute, str] | None:
-    """The attribute and value that a bare word means, such as a flag's name or a value of just one attribute.
+    """The attribute and value of a bare word, such as a flag's name or a value of exactly one attribute.
 
-    None for what the schema does not hold in these words.
+    None for words that the schema does not contain.
     """
     meanings = [(a, value) for a in schema if (value := a.bare(word)) is not None]
     if len(meanings) == 1:
@@ -128,5 +130,5 @@ def _resolve(word: str, schema: Schema) -> tuple[Attribute, str] | None:
 
 
 def _text(constraints: Mapping[str, Constraint], schema: Schema, examples: Mapping[str, str]) -> str:
-    """The constraints as precise requests; as they were asked where that was by example."""
+    """The constraints as precise requests. Requests by example keep their text."""
     return ", ".join(examples.get(n) or c.text(schema[n]) for n, c in constraints.items()) or "anything"

@@ -1,4 +1,4 @@
-"""From what a person types to words that can be compared: tokens, their stems, and the packaged vocabulary."""
+"""Normalisation of text for comparison: tokens, their stems, and the packaged vocabulary."""
 
 import json
 import re
@@ -24,12 +24,12 @@ _REWRITTEN = [
 
 @cache
 def vocabulary() -> dict[str, Any]:
-    """The words for common attributes and values that condgen brings along, from `vocabulary.json`."""
+    """The packaged words for common attributes and values, from `vocabulary.json`."""
     return json.loads((files("condgen.requests") / "vocabulary.json").read_text(encoding="utf-8"))
 
 
 def tokens(text: str) -> list[str]:
-    """The words and numbers of a text, without case and accents; `in their thirties` holds the range `30..39`."""
+    """The words and numbers of a text, without case and accents. `in their thirties` contains the range `30..39`."""
     text = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
     for pattern, replacement in _REWRITTEN:
         text = pattern.sub(replacement, text)
@@ -37,7 +37,7 @@ def tokens(text: str) -> list[str]:
 
 
 def bounds(token: str) -> tuple[float, float] | None:
-    """The number or range that a token is, as its two ends; None for a word."""
+    """The two ends of a number or range. None for a word."""
     try:
         low, *high = map(float, token.split(".."))
     except ValueError:
@@ -47,7 +47,7 @@ def bounds(token: str) -> tuple[float, float] | None:
 
 @cache
 def stem(word: str) -> str:
-    """The form that `smile`, `smiles` and `smiling` share. It errs on the side of leaving words as they are."""
+    """The common form of `smile`, `smiles` and `smiling`. In doubt a word is left as it is."""
     word = _spelled(_singular(_spelled(word)))
     if word.endswith("ss"):
         return word
@@ -82,5 +82,5 @@ def role(kind: str) -> frozenset[Key]:
 
 
 def is_filler(word: str) -> bool:
-    """Whether a word's stem says nothing about what is asked for, such as an article."""
+    """Whether a word's stem adds nothing to a request, such as an article."""
     return (word,) in role("function") or (word,) in role("nouns")

@@ -1,1 +1,1 @@
-"""Trained models: made, opened, asked for samples and edits, saved."""
+"""Trained models: training, opening, sampling, editing and saving them."""

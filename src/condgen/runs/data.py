@@ -1,4 +1,4 @@
-"""The data of a run, loaded again: from where it came, or from where a person says that it is now."""
+"""The data of a run, loaded again from its source or from a new place."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,19 +13,19 @@ from condgen.training.checkpoint import Info
 
 
 def source_of(info: Info) -> DataSource:
-    """How the data of a run was loaded."""
+    """The source of a run's data."""
     return DataSource.read(info.data)
 
 
 def coordinates_of(info: Info) -> Coordinates | None:
-    """The coordinates of the vectors that a run generates; None for images."""
+    """The coordinates of the vectors that a run generates. None for images."""
     return Coordinates.read(info.data.get("coordinates"), info.shape[0]) if len(info.shape) == 1 else None
 
 
 def load_again(path: Path, info: Info, address: str | None = None, progress: Progress | None = None) -> Splits:
-    """The data of the run in a folder. address: of other data like it, or of the same where it is now.
+    """The data of the run in a folder. address: other data of the same form, or the new place of the same data.
 
-    Raises RunError when the data cannot be found again or has changed, and what loading raises.
+    Raises RunError if the data cannot be found or has changed, and the errors of loading.
     """
     if address is not None:
         return _named(path, info, address, progress)
@@ -59,12 +59,12 @@ def _named(path: Path, info: Info, address: str, progress: Progress | None) -> S
 
 
 def elsewhere(info: Info, address: str) -> DataSource:
-    """The source at another address that is loaded as the run's own was: its attributes, size and splits."""
+    """The source at another address, with the attributes, size and splits of the run's own."""
     own, schema = source_of(info), Schema.model_validate(info.schema)
     found = replace(own, address=resolved(address), data_dir=None)
-    if is_builtin(address):  # which comes as a whole, with a schema of its own
+    if is_builtin(address):  # built-in data has its own schema
         return replace(found, attributes=None, schema=None, streaming=None, selected=tuple(schema.names))
-    if own.selected is not None:  # the schema that was loaded has more attributes than the run's
+    if own.selected is not None:  # the loaded schema had more attributes than the run's
         return found
     return replace(found, attributes=None, schema=schema)
 

@@ -1,4 +1,4 @@
-"""How an edit is made: decoded under another condition, or only what that changes put onto the original."""
+"""Edits of observations: decoded under another condition, or the change of decoding added to the original."""
 
 import math
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from condgen.models import Model
 from condgen.models.protocols import Edits, Encodes
 from condgen.schema import Condition
 
-STRENGTH = 1.5  # found best by benchmarks/edits.py
+STRENGTH = 1.5  # best in benchmarks/edits.py
 
 
 @dataclass(frozen=True, kw_only=True)
 class EditOptions:
-    """How an edit is made of e, the model's own: x encoded under the condition it has, decoded under another.
+    """Settings of an edit, in terms of e, the model's own: x encoded under its condition and decoded under another.
 
-    decoded:  the edit is e(target): nothing is left but what the model encodes, which for small latents is a blur.
-              Otherwise it is x + strength · (e(target) − e(source)): what the model cannot encode stays as it is, and
-              an edit that changes nothing gives x itself.
-    strength: above 1, the change is exaggerated.
+    decoded: the edit is e(target), which keeps only what the model encodes. For small latents that is a blur. Otherwise
+        it is x + strength · (e(target) − e(source)), which keeps details that the model cannot encode. An edit without
+        a change then gives x itself.
+    strength: values above 1 exaggerate the change.
 
-    Raises RequestError for a strength that is no positive number, and for one that `decoded` would not use.
+    Raises RequestError for a strength that is not a positive number, and for one that `decoded` would not use.
     """
 
     decoded: bool = False
@@ -41,13 +41,13 @@ class EditOptions:
 
     @classmethod
     def suited(cls, model: Model) -> "EditOptions":
-        """The best way for a model: one that loses nothing in encoding needs nothing put back."""
+        """The best settings for a model. A lossless one needs no details added back."""
         return cls(decoded=isinstance(model, Encodes) and model.lossless)
 
     def __call__(
         self, model: Model, x: Float[Tensor, "n ..."], source: Condition, target: Condition
     ) -> Float[Tensor, "n ..."]:
-        """Each x, of condition `source`, as it looks under `target`; all on the model's device."""
+        """Each x, with condition `source`, changed to `target`, all on the model's device."""
         assert isinstance(model, Edits), "a model that cannot edit is refused before"
         edited = model.edit(x, source, target)
         if self.decoded:
@@ -64,7 +64,7 @@ def edited(
     how: EditOptions | None = None,
     batch: int = 500,
 ) -> Float[Tensor, "n ..."]:
-    """The edits of any number of observations in batches, on the CPU. how: `Editing.suited` unless given."""
+    """The edits of any number of observations in batches, on the CPU. how: `EditOptions.suited` by default."""
     how = how or EditOptions.suited(model)
     parts = zip(x.split(batch), _split(source, batch), _split(target, batch), strict=True)
     with torch.inference_mode():

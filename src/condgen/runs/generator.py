@@ -1,4 +1,4 @@
-"""Whatever answers requests with samples; all that interfaces need to know to ask for some."""
+"""The interface of everything that answers requests with samples."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,11 +13,11 @@ from condgen.schema import Schema
 
 @runtime_checkable
 class Generator(Protocol):
-    """Answers requests with samples: a run, and whatever stands for one."""
+    """Answers requests with samples. A run is one."""
 
     @property
     def schema(self) -> Schema:
-        """What can be asked for."""
+        """The attributes that can be asked for."""
 
     def requests(self, asked: Requestable | Sequence[Requestable] = (), extrapolate: bool = False) -> list[Request]:
         """The requests that texts or mappings stand for. Raises RequestError for wrong ones."""
@@ -30,9 +30,9 @@ class Generator(Protocol):
         batch: int = BATCH,
         sampling: SamplingOptions | None = None,
     ) -> Iterator[Samples]:
-        """n samples of every request in batches, in order; sample k of each has the seed `seed + k`."""
+        """n samples of every request, in batches and in order. Sample k of each request has the seed `seed + k`."""
 
 
 def open_generator(path: str | Path) -> Generator:
-    """The generator at a path: the run in a folder. Raises RunError when there is none."""
+    """The generator at a path: the run in a folder. Raises RunError if there is none."""
     return Run.open(path)

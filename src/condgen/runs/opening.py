@@ -1,4 +1,4 @@
-"""A checkpoint becomes a model again, on the best device at hand."""
+"""Opening a checkpoint as a model on the best available device."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +16,9 @@ from condgen.training.checkpoint import Info
 
 
 def opened(path: Path, device: str | torch.device | None = None) -> tuple[Model, LabelDistribution, Info]:
-    """The model of the run in a folder, with its averaged weights, and the distribution of what can be asked of it.
+    """The model of the run in a folder, with averaged weights, and the distribution of its attributes.
 
-    Raises RunError when the folder holds no readable run.
+    Raises RunError if the folder holds no readable run.
     """
     info, tensors = checkpoint.load(path / checkpoint.FILE)
     model = rebuild(info)
@@ -29,14 +29,17 @@ def opened(path: Path, device: str | torch.device | None = None) -> tuple[Model,
 
 
 def best_device() -> torch.device:
-    """CUDA, MPS or the CPU, whichever is at hand first."""
+    """The first available of CUDA, MPS and the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def rebuild(info: Info) -> Model:
-    """The model of a checkpoint, its weights still random. Raises RunError when this condgen does not know it."""
+    """The model of a checkpoint, with random weights.
+
+    Raises RunError for a model unknown to this version of condgen.
+    """
     try:
         schema = Schema.model_validate(info.schema)
         return models.rebuild(info.recipe, schema, tuple(info.shape))
@@ -48,7 +51,7 @@ def rebuild(info: Info) -> Model:
 
 @contextmanager
 def explain_mismatch(path: Path, info: Info) -> Iterator[None]:
-    """Turns the errors of tensors that are missing or of another shape into one paragraph."""
+    """Turn errors about missing tensors or other shapes into one paragraph."""
     try:
         yield
     except (RuntimeError, KeyError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Reading a condition from an observation by the model's own likelihood."""
+"""Reading of an observation's condition by the model's own likelihood."""
 
 import torch
 from jaxtyping import Float
@@ -16,10 +16,12 @@ BATCH = 500
 def likeliest(
     model: Model, joint: LabelDistribution, x: Float[Tensor, "n ..."], samples: int = 8, most: int = 64
 ) -> Condition:
-    """The condition under which a model finds each x most likely: argmax over c of log p(x|c) + log p(c).
+    """The most likely condition of each x under the model: argmax over c of log p(x|c) + log p(c).
 
-    Candidates are the `most` commonest complete combinations of the joint distribution. samples: of the likelihood's
-    estimate. Raises RequestError for a model without a likelihood, and a distribution without a complete combination.
+    Candidates are the `most` most frequent complete combinations of the joint distribution.
+    samples: number of samples for the estimate of the likelihood.
+
+    Raises RequestError for a model without a likelihood, or a distribution without a complete combination.
     """
     if not isinstance(model, HasLikelihood):
         raise RequestError(
@@ -39,7 +41,7 @@ def likeliest(
 
 
 def _commonest(joint: LabelDistribution, most: int) -> tuple[Condition, Float[Tensor, " candidate"]]:
-    """The commonest complete combinations and the logarithms of how often they occur."""
+    """The most frequent complete combinations, and the logarithms of their frequencies."""
     complete = joint.rows.present.all(1)
     if not complete.any():
         raise RequestError(

@@ -1,4 +1,4 @@
-"""A trained run: open it, ask it for samples, let it edit."""
+"""A trained run: opening, sampling, editing."""
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ from condgen.runs.sampling import SamplingOptions
 from condgen.schema import Condition, LabelDistribution, Schema, fold
 from condgen.training.checkpoint import Info
 
-BATCH = 500  # samples that are generated at once
+BATCH = 500  # samples generated at once
 
 
 class Run:
@@ -43,9 +43,9 @@ class Run:
 
     @classmethod
     def open(cls, path: str | Path, device: str | torch.device | None = None) -> "Run":
-        """The run in a folder, with its averaged weights, on the best device at hand.
+        """The run in a folder, with averaged weights, on the best available device.
 
-        Raises RunError when the folder holds no readable run.
+        Raises RunError if the folder holds no readable run.
         """
         path = Path(path)
         return cls(*opened(path, device), path)
@@ -60,23 +60,23 @@ class Run:
 
     @property
     def schema(self) -> Schema:
-        """What can be asked for."""
+        """The attributes that can be asked for."""
         return self.model.schema
 
     @property
     def source(self) -> DataSource:
-        """How the data was loaded that the run was trained on."""
+        """The source of the training data."""
         return source_of(self.info)
 
     @property
     def coordinates(self) -> Coordinates | None:
-        """The coordinates of the vectors that it generates; None for images."""
+        """The coordinates of the generated vectors. None for images."""
         return coordinates_of(self.info)
 
     def data(self, address: str | None = None, progress: Progress | None = None) -> Splits:
-        """The data that the run was trained on, or what is at an address, loaded alike.
+        """The training data, or the data at an address, loaded in the same way.
 
-        Raises RunError when it cannot be loaded again or has changed.
+        Raises RunError if it cannot be loaded again or has changed.
         """
         return load_again(self.path, self.info, address, progress)
 
@@ -96,13 +96,14 @@ class Run:
         free: bool = False,
         **attributes: Any,
     ) -> Samples:
-        """n samples for each request; without one, n samples of attributes drawn from the data.
+        """n samples for each request. Without a request, n samples of attributes drawn from the data.
 
-        asked:       in words or terms, `"an old man"` or `"digit=3|5, color!=red"`, as a mapping, or several of these.
-        seed:        of sample 0 of every request; sample k has `seed + k`, whatever else is asked.
+        asked: in words or terms, `"an old man"` or `"digit=3|5, color!=red"`, as a mapping, or several of these.
+        seed: seed of sample 0 of every request. Sample k has `seed + k`, whatever else is asked.
         extrapolate: allow numbers beyond the range of the training data.
-        guidance …:  see `SamplingOptions`; for models that are guided. guide: a weaker run or its model.
-        attributes:  a request by keywords: `run.sample(digit=7, n=16)`.
+        guidance …: see `SamplingOptions`. For guided models.
+        guide: a weaker run, or its model.
+        attributes: a request by keywords, as in `run.sample(digit=7, n=16)`.
 
         Words that were guessed or left out give a UserWarning. Raises RequestError for a wrong request.
         """
@@ -122,7 +123,7 @@ class Run:
     def _by_keywords(
         self, asked: Requestable | Sequence[Requestable], attributes: Mapping[str, Any]
     ) -> Requestable | Sequence[Requestable]:
-        """The request that keywords make, where there are any. Raises RequestError for names of nothing."""
+        """The request made by keywords, if there are any. Raises RequestError for unknown names."""
         if not attributes:
             return asked
         for name in attributes:
@@ -158,7 +159,7 @@ class Run:
     ) -> Iterator[Samples]:
         """The samples of `sample` in batches, in order.
 
-        Raises RequestError at once for a wrong number or seed, before anything is generated.
+        Raises RequestError for a wrong number or seed before anything is generated.
         """
         if n < 1:
             raise RequestError(f"The number of samples must be at least 1, not {n}.")
@@ -191,15 +192,15 @@ class Run:
     ) -> Float[Tensor, "batch ..."]:
         """One observation per condition, each with the noise of its seed, [batch, *shape] on the CPU.
 
-        What every way of sampling comes down to. A model that does not know free attributes needs complete conditions.
+        Every way of sampling uses this. A model that cannot handle free attributes needs complete conditions.
         """
         arguments = (sampling or SamplingOptions()).arguments(self.model, unwanted)
         x = self.model.sample(condition.to(self.model.device), Rng(seeds.tolist()), **arguments)
         x = x.float().cpu().contiguous()
-        return x.clamp(0, 1) if x.dim() == 4 else x  # a Gaussian's mean may lie beyond
+        return x.clamp(0, 1) if x.dim() == 4 else x  # a Gaussian's mean may lie outside
 
     def _unwanted(self, request: Request, seeds: Int[Tensor, " batch"]) -> Condition | None:
-        """Values that a request excludes (`color!=red`), one per sample, for guidance to move away from."""
+        """Values that a request excludes (`color!=red`), one per sample. Guidance moves away from them."""
         excluded = {
             name: unwanted
             for name, constraint in request.constraints.items()
@@ -210,10 +211,12 @@ class Run:
         return self.joint.draw(excluded, Stream.EXCLUDED.rng(seeds), fill=False).to(self.model.device)
 
     def _draw(self, request: Request, seeds: Int[Tensor, " batch"], fill: bool) -> Condition:
-        """The conditions of a request's samples; from streams of their own, so that the noise does not depend on it.
+        """The conditions of a request's samples. They have random streams of their own, so that the noise does not
+        depend on them.
 
-        What a request leaves free comes, if `fill`, from the data's rows that fit it: training sees few requests for
-        three of forty attributes, but whole rows all the time. A request for nothing means: as in the data.
+        If `fill` is set, free attributes come from the data's rows that match the request. Training sees whole rows all
+        the time, but few conditions with three of forty attributes. An empty request means the distribution of the
+        data.
         """
         whole = self.model.conditional and (fill or not request.constraints)
         return request.draw(self.joint, Stream.CONDITION.rng(seeds), fill=whole)
@@ -226,10 +229,10 @@ class Run:
         seed: int = 0,
         editing: EditOptions | None = None,
     ) -> Samples:
-        """Each x, of condition `source`, with the attributes changed that are asked for and the rest kept.
+        """Each x, with condition `source`, with the requested attributes changed and the rest kept.
 
-        editing: how; what suits the model unless given. Raises RequestError for a wrong request, or a model that cannot
-        encode.
+        editing: settings of the edit, by default those that suit the model. Raises RequestError for a wrong request, or
+            a model that cannot encode.
         """
         self.must_edit()
         asked = [change] if isinstance(change, Request) else self.requests(change)
@@ -243,16 +246,16 @@ class Run:
         return Samples(changed, target, seeds, torch.zeros_like(seeds), self.coordinates)
 
     def must_edit(self) -> None:
-        """Raises RequestError unless the model can encode an image and decode it under another condition."""
+        """Raise RequestError unless the model can encode an image and decode it under another condition."""
         if not isinstance(self.model, Edits):
             raise RequestError(
                 f"The model {self.info.recipe['model']} cannot edit; train one that can ({that_can(Edits)})."
             )
 
     def read(self, x: Float[Tensor, "n ..."], samples: int = 8, most: int = 64) -> Condition:
-        """The condition under which the model finds each x most likely, among the `most` commonest; see `reading`.
+        """The most likely condition of each x under the model, among the `most` most frequent (see `reading`).
 
-        Raises RequestError when the model has no likelihood, or the training data no complete combination.
+        Raises RequestError if the model has no likelihood, or the training data no complete combination.
         """
         try:
             return likeliest(self.model, self.joint, x, samples, most)
@@ -261,7 +264,7 @@ class Run:
 
 
 def _tell(asked: Sequence[Request]) -> None:
-    """Warn where words were guessed or left out in understanding a request."""
+    """Warn about words of a request that were guessed or left out."""
     for request in asked:
         if request.notes:
             warnings.warn(request.understood, stacklevel=3)

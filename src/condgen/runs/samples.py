@@ -1,4 +1,4 @@
-"""Samples with what they were generated from, in memory and on disk."""
+"""Samples with their conditions and seeds, in memory and on disk."""
 
 import base64
 import csv
@@ -25,17 +25,19 @@ from condgen.schema import Condition, Schema
 if TYPE_CHECKING:
     import pandas
 
-SHOWN = 4  # different requests in a text
-SHOWN_ROWS = 10  # of a table in a notebook
+SHOWN = 4  # number of different requests in a text
+SHOWN_ROWS = 10  # rows of a table in a notebook
 
 
 @dataclass(frozen=True, repr=False)
 class Samples:
-    """Samples with what they were generated from; they show themselves in a notebook.
+    """Samples with their conditions and seeds. They display themselves in a notebook.
 
-    x: [n, *shape], images in [0, 1], vectors as models see them. condition: what each shows; where an attribute is
-    free, the model left it open. seeds: of each sample. request: the index of the request each answers. coordinates: of
-    vectors; `values` has these in the data's own units.
+    x: [n, *shape], images in [0, 1] or vectors in the form for models.
+    condition: of each sample. Free attributes were left to the model.
+    seeds: of each sample.
+    request: the index of the request that each sample answers.
+    coordinates: of vectors. `values` gives them in the data's own units.
     """
 
     x: Float[Tensor, "n ..."]
@@ -62,7 +64,7 @@ class Samples:
         )
 
     def __iter__(self) -> Iterator["Samples"]:
-        """One sample after the other, each as `Samples` of one."""
+        """One sample after the other, each as `Samples` of length one."""
         return (self[k] for k in range(len(self)))
 
     def __repr__(self) -> str:
@@ -87,7 +89,7 @@ class Samples:
 
     @property
     def values(self) -> Float[Tensor, "n ..."]:
-        """Images in [0, 1]; vectors in the data's own units."""
+        """Images in [0, 1], or vectors in the data's own units."""
         return self.x if self.coordinates is None else self.coordinates.restore(self.x)
 
     @property
@@ -106,7 +108,10 @@ class Samples:
         return [pil_image(x) for x in self.x]
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """One row a sample: its attributes and seed, and a vector's coordinates. Raises RequestError without pandas."""
+        """One row per sample: its attributes and seed, and a vector's coordinates.
+
+        Raises RequestError without pandas.
+        """
         try:
             import pandas
         except ImportError:
@@ -116,7 +121,7 @@ class Samples:
         return pandas.concat([pandas.DataFrame(columns | {"seed": self.seeds.numpy()}), labels], axis=1)
 
     def grid(self, columns: int = 10, labels: bool = True) -> Image.Image:
-        """One picture of all images, with `labels` a row per request. Raises RequestError for vectors."""
+        """One picture of all images, with one row per request if `labels` is set. Raises RequestError for vectors."""
         self._must_be_images("to_pandas()")
         if not labels or len(self.request.unique()) < 2:
             return grid(self.x, min(columns, max(len(self), 1)))
@@ -124,7 +129,7 @@ class Samples:
         return rows_of([row.x[:columns] for row in rows], [shared(row.condition) for row in rows])
 
     def save(self, folder: str | Path) -> Path:
-        """Write the samples into a new folder as a dataset that `load` reads; see `save_samples`."""
+        """Write the samples into a new folder as a dataset that `load` reads (see `save_samples`)."""
         rows = [self[self.request == k].condition for k in self.request.unique()]
         save_samples(iter([self]), self.condition.schema, [shared(row) for row in rows], Path(folder))
         return Path(folder)
@@ -135,7 +140,7 @@ class Samples:
 
     @classmethod
     def cat(cls, parts: Sequence["Samples"]) -> "Samples":
-        """Batches of samples, one after the other."""
+        """Several batches of samples, concatenated."""
         return cls(
             torch.cat([p.x for p in parts]),
             Condition.cat([p.condition for p in parts]),
@@ -153,12 +158,13 @@ def shared(condition: Condition) -> str:
 
 
 def save_samples(parts: Iterator[Samples], schema: Schema, labels: Sequence[str], folder: Path) -> Path:
-    """Write samples into a new folder as a dataset: images (vectors: columns), metadata.csv, schema.json, grid.png.
+    """Write samples into a new folder as a dataset: images (or columns of vectors), metadata.csv, schema.json,
+    grid.png.
 
     labels: the text of each request, for the grid.
 
-    Returns the path of the grid for images, of metadata.csv for vectors. Raises RequestError when the folder holds
-    something, RunError when it cannot be written.
+    Returns the path of the grid for images, and of metadata.csv for vectors. Raises RequestError if the folder is not
+    empty, and RunError if it cannot be written.
     """
     new_folder(folder, "the samples")
     try:
@@ -167,7 +173,7 @@ def save_samples(parts: Iterator[Samples], schema: Schema, labels: Sequence[str]
         raise RunError(f"The samples cannot be written to {folder}: {error.strerror or error}.") from None
 
 
-AHEAD = 8  # half batches that may wait to be written
+AHEAD = 8  # number of half batches that may wait to be written
 
 
 class _Writer:
@@ -180,7 +186,7 @@ class _Writer:
         self.shown: dict[int, list[Tensor]] = {}
 
     def write(self, parts: Iterator[Samples]) -> Path:
-        """Images are written by two threads while the next batch is generated."""
+        """Write images by two threads while the next batch is generated."""
         write_text(self.folder / "schema.json", self.schema.dumps() + "\n")
         with (
             (self.folder / "metadata.csv").open("w", newline="", encoding="utf-8") as file,
@@ -226,7 +232,7 @@ class _Writer:
 
 
 def rows_of(rows: Sequence[Float[Tensor, "_ channel height width"]], labels: Sequence[str]) -> Image.Image:
-    """A grid with one labelled row per batch of images, short ones filled up with white."""
+    """A grid with one labelled row per batch of images. Short rows are filled with white."""
     columns, blank = max(map(len, rows)), torch.ones_like(rows[0][:1])
     full = [torch.cat([row, blank.expand(columns - len(row), -1, -1, -1)]) for row in rows]
     return grid(torch.cat(full), columns, labels)

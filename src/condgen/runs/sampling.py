@@ -1,4 +1,4 @@
-"""How a run is asked to sample: what becomes of free attributes, and what only guided models know."""
+"""Settings of sampling: the treatment of free attributes, and settings of guided models."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,15 +15,17 @@ from condgen.schema import Condition
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingOptions:
-    """How a model is sampled; None is as it was trained to be sampled. All but `free` is for guided models.
+    """Settings of sampling. None is the model's own default. All but `free` are for guided models.
 
-    guidance: a weight for the whole request or one per attribute: 1 is plain conditional, 0 unconditional, −1 away
-              from what is asked. Where a request excludes a value (`color!=red`), that value is what to move away from.
-    interval: the times at which guidance acts, where noise is at 0 and data at 1.
-    steps, sampler: of the integration; a sampler is euler, heun, dpm (DPM-Solver++), dopri (adaptive) or a package's.
-    guide:    a weaker model, for autoguidance: what to move away from is its prediction.
-    compose:  predict each attribute alone and add up, for combinations never seen together; nothing else is filled in.
-    free:     leave what is not asked for to the model, instead of drawing it from the data's rows that fit.
+    guidance: a weight for the whole request or one per attribute. 1 is plain conditional, 0 unconditional, −1 moves
+        away from the request. If a request excludes a value (`color!=red`), guidance moves away from that value.
+    interval: times at which guidance acts. Noise is at 0 and data at 1.
+    steps, sampler: of the integration. A sampler is euler, heun, dpm (DPM-Solver++), dopri (adaptive) or one of another
+        package.
+    guide: a weaker model for autoguidance. Its prediction is the contrast.
+    compose: predict each attribute alone and add the results, for combinations never seen together. Free attributes are
+        not filled in.
+    free: leave free attributes to the model, instead of drawing them from matching rows of the data.
     """
 
     guidance: Weights | str | None = None
@@ -36,11 +38,11 @@ class SamplingOptions:
 
     @property
     def weights(self) -> Weights | None:
-        """The guidance, read from text if need be."""
+        """The guidance, parsed if it is text."""
         return parse_weights(self.guidance) if isinstance(self.guidance, str) else self.guidance
 
     def validate_for(self, model: Model) -> None:
-        """Raises RequestError for what the model does not know, and for values that cannot be meant."""
+        """Raise RequestError for settings that the model does not have, and for invalid values."""
         if self.free and not model.handles_missing:
             raise RequestError(
                 f"The model {model.recipe.get('model')} has no encoding for a free attribute, so what is not asked for "
@@ -69,7 +71,7 @@ class SamplingOptions:
             )
 
     def _must_guide(self, weights: Mapping[str, float]) -> None:
-        """Raises RequestError for what only guidance would use, where the attributes' weights make none."""
+        """Raise RequestError for settings of guidance if the weights of the attributes give no guidance."""
         if self.compose or any(w != 1 for w in weights.values()):
             return
         for name in ("interval", "guide"):
@@ -80,7 +82,7 @@ class SamplingOptions:
                 )
 
     def arguments(self, model: Model, unwanted: Condition | None) -> dict[str, Any]:
-        """The keyword arguments of the model's `sample`."""
+        """The keyword arguments for the model's `sample`."""
         if not isinstance(model, Guided):
             return {}
         guidance = model.guidance.replace(

@@ -1,4 +1,4 @@
-"""New runs: trained, distilled, resumed."""
+"""New runs: training, distillation, resumption."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -34,13 +34,13 @@ def train(
     progress: Progress | None = None,
     **arguments: Any,
 ) -> Run:
-    """Train a new model, by name, into a new folder and open the result.
+    """Train a new model, by name, in a new folder and open the result.
 
-    data:      what `load` returns, or anything that it takes.
-    progress:  shown to a person unless given; `condgen.progress.SILENT` shows nothing.
-    arguments: of the model's builder (`mechanism`, `latent`, …) and fields of Training (`images`, `seconds`, …).
+    data: the result of `load`, or anything that it takes.
+    progress: a bar or log lines by default. `condgen.progress.SILENT` shows nothing.
+    arguments: of the model's builder (`mechanism`, `latent`, …) and of TrainingConfig (`images`, `seconds`, …).
 
-    Raises RequestError for a wrong argument or a folder that is in use, RunError when the folder cannot be written or
+    Raises RequestError for a wrong argument or a folder in use, and RunError if the folder cannot be written or
     training diverges.
     """
     progress = progress or shown()
@@ -57,7 +57,9 @@ def _trained_into(
     progress: Progress,
     prepare: Callable[[Model], None] = lambda model: None,
 ) -> Run:
-    """Train a new model into a new folder; `prepare` is called on it first. origin: what else the run keeps of it."""
+    """Train a new model in a new folder. prepare: called on the model first. origin: further facts to keep
+    in the run.
+    """
     for_model, for_training = split_arguments(model, arguments, data)
     settings = TrainingConfig(**for_training)
     if settings.images is None and settings.seconds is None:
@@ -86,13 +88,13 @@ def distill(
     progress: Progress | None = None,
     **arguments: Any,
 ) -> Run:
-    """Train a model that does in one step what a guided one does in many, guidance included, and open it.
+    """Train a model that samples in one step, guidance included, from a guided model of many steps, and open it.
 
-    guidance:  what is learned; the teacher's own unless given.
-    progress:  as for `train`.
-    arguments: of the student's builder (`share`, `steps`), and fields of Training.
+    guidance: the guidance to learn, by default the teacher's own.
+    progress: as for `train`.
+    arguments: of the student's builder (`share`, `steps`) and of TrainingConfig.
 
-    Raises RequestError when the teacher cannot be distilled, or an argument is wrong; RunError as `train` does.
+    Raises RequestError if the teacher cannot be distilled or an argument is wrong, and RunError as `train` does.
     """
     flow = teacher.model
     if not isinstance(flow, Teaches):
@@ -121,12 +123,12 @@ def distill(
 
 
 def _student() -> tuple[str, Family]:
-    """The family that is distilled into."""
+    """The family of distilled models."""
     return next((name, family) for name, family in FAMILIES.items() if family.as_student is not None)
 
 
 def _taught(model: Model, origin: Mapping[str, Any], start: bool = False) -> None:
-    """Give a model the teacher that its run names, if any; at the start of training also the teacher's weights."""
+    """Give a model the teacher named in its run, if any, and at the start of training also the teacher's weights."""
     if not origin.get("teacher"):
         return
     teacher = Run.open(origin["teacher"]["path"]).model
@@ -139,7 +141,7 @@ def _taught(model: Model, origin: Mapping[str, Any], start: bool = False) -> Non
 
 
 def _say_what_is_not_used(name: str, model: Model, progress: Progress) -> None:
-    """Labels that a family ignores by design are not ignored silently."""
+    """Report labels that a family ignores by design."""
     if isinstance(model, Discovers):
         asked = ", ".join(model.schema.names)
         progress.note(f"The model {name} ignores these attributes by design and discovers its own: {asked}.")
@@ -153,11 +155,11 @@ def _obeys(model: Model) -> bool:
 
 
 def _usable(name: str, model: Model, data: Splits) -> tuple[Splits, str]:
-    """The data that a model learns from, and a note on what is left out: unlabelled rows, where they would do harm.
+    """The data that a model learns from, and a note on unlabelled rows that were left out.
 
-    Some models learn from them what all data has in common, an unconditional one needs no labels. Others would learn
-    from them to ignore their condition: an encoder can put into the latent what the label does not say, and a label
-    drawn from all data is wrong. Raises DataError when nothing is left.
+    Some models learn from unlabelled rows what all data has in common, and an unconditional one needs no labels. Others
+    would learn to ignore their condition, because an encoder can put the missing label into the latent, and a label
+    drawn from all data is wrong. Raises DataError if nothing is left.
     """
     labelled = data.train.labelled
     harmed = model.conditional and not model.uses_unlabelled
@@ -173,7 +175,7 @@ def _usable(name: str, model: Model, data: Splits) -> tuple[Splits, str]:
 
 
 def _bounded_once(training: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a run; earlier versions took a time beside a number of images, which counted alone."""
+    """The settings of a run. Earlier versions accepted a time beside a number of images, and ignored it."""
     return {**training, "seconds": None} if training.get("images") is not None else dict(training)
 
 
@@ -184,9 +186,9 @@ def _preview(model: Model, data: Splits) -> Preview:
 def split_arguments(
     model: str, arguments: Mapping[str, Any], data: Splits | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The given arguments of a model's builder, converted, and all of TrainingConfig.
+    """The arguments of a model's builder, converted, and those of TrainingConfig.
 
-    Raises RequestError for what fits neither, and for what would change nothing, on this data if it is given.
+    Raises RequestError for arguments of neither, and for arguments that would change nothing (on this data, if given).
     """
     family, known = FAMILIES[model], None if data is None else (data.schema, data.shape)
     of_model, of_training = keyword_arguments(family.builder), keyword_arguments(TrainingConfig)
@@ -204,9 +206,9 @@ def split_arguments(
 
 
 def overridden(recipe: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """A recipe with options in the place of its entries, and the entries left out since they count no more beside them.
+    """A recipe with options in place of its entries, and the names of entries that lose their effect by them.
 
-    A time takes the place of a number of images, and the other way round. Raises RequestError for a wrong model.
+    A time replaces a number of images, and the other way round. Raises RequestError for a wrong model.
     """
     bounds = {"images", "seconds"}
     start = {k: v for k, v in recipe.items() if k not in bounds} if bounds & options.keys() else dict(recipe)
@@ -226,10 +228,10 @@ def settings_of_training(model: str) -> list[Described]:
 def resume(path: str | Path, data: Splits | str | None = None, progress: Progress | None = None) -> Run:
     """Continue an interrupted run, bit for bit as if it had not been interrupted (on the same machine).
 
-    data: what the run was trained on, or where that is now; loaded from where it came unless given. progress: as for
-    `train`.
+    data: the run's training data, or its new place. By default it is loaded from its source.
+    progress: as for `train`.
 
-    Raises RunError when there is nothing to continue, or the data is not what the run was trained on.
+    Raises RunError if there is nothing to continue, or if the data differs from the run's.
     """
     folder, progress = Path(path), progress or shown()
     info, tensors = checkpoint.load(folder / checkpoint.FILE)

@@ -1,4 +1,4 @@
-"""The training loop, its checkpoints and what is seen of it."""
+"""The training loop, its checkpoints, and the observation of its progress."""
 
 from condgen.training.checkpoint import Info
 from condgen.training.probe import condition_effect

@@ -1,4 +1,4 @@
-"""Flips and translations of training images, where they change nothing that can be asked for."""
+"""Flips and translations of training images, for data whose attributes they do not change."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from condgen.shifting import shifted
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Mirrors every second image, moves each by up to `shift` pixels; what comes in repeats the border.
+    """Mirrors every second image and moves each by up to `shift` pixels. The border is repeated outwards.
 
     Random numbers come from torch's global generator, on the CPU.
     """
@@ -23,7 +23,7 @@ class Augmentation:
     shift: int
 
     def __call__(self, x: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch c h w"]:
-        """The images, each changed in its own way."""
+        """The images, each with its own random changes."""
         if self.flip:
             mirrored = (torch.rand(len(x)) < 0.5).to(x.device)[:, None, None, None]
             x = torch.where(mirrored, x.flip(3), x)
@@ -36,7 +36,7 @@ class Augmentation:
 def augmentation(
     schema: Schema, shape: tuple[int, ...], *, flip: bool, shift: int
 ) -> Callable[[Tensor], Tensor] | None:
-    """The augmentation asked for, if any. Raises RequestError where an attribute declares it unsafe."""
+    """The augmentation, or None. Raises RequestError if an attribute declares it unsafe."""
     asked = [name for name, wanted in (("flip", flip), ("shift", shift > 0)) if wanted]
     for name in asked:
         if len(shape) != 3:

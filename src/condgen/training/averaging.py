@@ -1,4 +1,4 @@
-"""Averaged weights: what a run samples with."""
+"""Averaged weights, which a run uses for sampling."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,16 +10,16 @@ from condgen.models import Model
 
 
 def kept_share(batch: int, ema: int, images: int) -> float:
-    """The share of the average that an update of `batch` images keeps, after `images` seen.
+    """The share of the average that is kept by an update of `batch` images, after `images` seen.
 
-    An exponential moving average with a half-life of `ema` images, or of a tenth of those seen while these are few.
+    An exponential moving average with a half-life of `ema` images, or of a tenth of the images seen if that is less.
     """
     half_life = max(min(ema, images / 10), 1)
     return float(0.5 ** (batch / half_life))
 
 
 def averaged(model: Model, kept: Callable[[], float]) -> AveragedModel:
-    """A copy of a model that follows its weights; kept: the share of the average that the next update keeps."""
+    """A copy of a model that averages its weights. kept: the share of the average that the next update keeps."""
 
     def average(averages: Any, currents: Any, updates: Any) -> None:
         if averages[0].is_floating_point():

@@ -1,6 +1,6 @@
-"""Checkpoints: one safetensors file, with everything that is not a tensor as JSON in its header. No pickle.
+"""Checkpoints: one safetensors file with all other content as JSON in its header. No pickle.
 
-A checkpoint is either the old one or the new one, whenever the process dies; see `condgen.files.writing`.
+Whenever the process dies, the file is either the old checkpoint or the new one (see `condgen.files.writing`).
 """
 
 import json
@@ -26,9 +26,13 @@ FILE = "checkpoint.safetensors"
 class Info:
     """Everything about a run that is not a tensor.
 
-    recipe:    the model's name and arguments. shape: of one observation. schema: what can be asked for.
-    training:  the trainer's arguments. data: where the training data came from, and its fingerprint.
-    images:    seen so far. total: to be seen in all, None until a time budget has been measured.
+    recipe: the model's name and arguments.
+    shape: of one observation.
+    schema: the attributes that can be asked for.
+    training: the trainer's arguments.
+    data: the source of the training data, and its fingerprint.
+    images: number of images seen so far.
+    total: number to be seen in all. None until a time budget has been measured.
     """
 
     recipe: dict[str, Any]
@@ -44,7 +48,7 @@ class Info:
 
 
 def save(path: Path, info: Info, tensors: Mapping[str, Tensor]) -> None:
-    """Write a checkpoint atomically. Raises RunError; then what was there before is still there."""
+    """Write a checkpoint atomically. Raises RunError, in which case the previous one is intact."""
     contents = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     try:
         with writing(path) as partial:
@@ -56,7 +60,7 @@ def save(path: Path, info: Info, tensors: Mapping[str, Tensor]) -> None:
 
 
 def load(path: Path) -> tuple[Info, dict[str, Tensor]]:
-    """The checkpoint in a file. Raises RunError when there is none, it is damaged, or not one of condgen's."""
+    """The checkpoint in a file. Raises RunError if there is none, if it is damaged, or if it is not from condgen."""
     if not path.is_file():
         raise RunError(f"There is no checkpoint at {path}. Is this the folder of a run?")
     try:
@@ -74,7 +78,7 @@ def _info(path: Path, text: str) -> Info:
     try:
         content = json.loads(text)
         written = content.get("format", FORMAT) if isinstance(content, dict) else FORMAT
-        if isinstance(written, int) and written > FORMAT:  # whatever else it says may mean something else there
+        if isinstance(written, int) and written > FORMAT:  # its other content may have another meaning
             raise RunError(f"{path} was written by a newer condgen (format {written}); update condgen to open it.")
         return TypeAdapter(Info).validate_python(content)
     except ValidationError as error:
@@ -86,7 +90,7 @@ def _info(path: Path, text: str) -> Info:
 
 
 def group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names begin with `prefix/`, without it."""
+    """The tensors whose names begin with `prefix/`, without the prefix."""
     return {name.removeprefix(f"{prefix}/"): t for name, t in tensors.items() if name.startswith(f"{prefix}/")}
 
 
@@ -101,5 +105,5 @@ def distribution_tensors(joint: LabelDistribution) -> dict[str, Tensor]:
 
 
 def restore_distribution(schema: Schema, tensors: Mapping[str, Tensor]) -> LabelDistribution:
-    """The inverse of `joint_tensors`."""
+    """The inverse of `distribution_tensors`."""
     return LabelDistribution(Condition(schema, group(tensors, "values"), tensors["present"]), tensors["counts"])

@@ -1,6 +1,6 @@
-"""Watching for failure while a model trains: does it heed its condition, and does one condition give many samples?
+"""Detection of failures during training: ignored conditions, and lack of diversity within a condition.
 
-Asked of any family through `sample` alone; what a family can say about its players itself, `Model.complaints` says.
+It uses `sample` alone, so it works for any family. `Model.complaints` adds a family's own checks of its players.
 """
 
 from dataclasses import dataclass
@@ -15,32 +15,32 @@ from condgen.rng import Rng
 from condgen.schema import Condition, LabelDistribution
 from condgen.training.probe import IGNORED, condition_effect
 
-COLLAPSED = 0.3  # within-condition diversity, relative to real data, below which samples count as copies of each other
+COLLAPSED = 0.3  # smaller diversity within conditions, relative to real data, counts as collapse
 MATURE = 0.5  # share of a run after which a model should have learned to heed its condition
 
 
 @dataclass(frozen=True)
 class Health:
-    """What a look at a model's samples says.
+    """The measurements of a model's samples.
 
-    diversity: how much samples of one condition differ, relative to real observations of (nearly) one condition.
-    effect:    how much samples change with the condition; see `condition_effect`. None for unconditional models.
+    diversity: difference between samples of one condition, relative to real observations of (nearly) one condition.
+    effect: change of samples with the condition (see `condition_effect`). None for unconditional models.
     """
 
     diversity: float
     effect: float | None
 
     def values(self) -> dict[str, float]:
-        """For the log."""
+        """The measurements by name, for the log."""
         return {"diversity": self.diversity} | ({} if self.effect is None else {"condition_effect": self.effect})
 
     @property
     def sound(self) -> bool:
-        """Whether neither looks wrong, however early in the run."""
+        """Whether both measurements look right, at any stage of the run."""
         return self.diversity >= COLLAPSED and (self.effect is None or self.effect >= IGNORED)
 
     def trouble(self, best: float, done: float) -> str:
-        """What is wrong, in a sentence; empty if nothing is. best: diversity so far; done: share of the run."""
+        """The problem in a sentence, or an empty text. best: highest diversity so far. done: share of the run."""
         if self.diversity < COLLAPSED and (self.diversity < best / 2 or done >= MATURE):
             return (
                 f"samples of one condition hardly differ (diversity {self.diversity:.2f} of real data's; it was "
@@ -55,9 +55,10 @@ class Health:
 
 
 def examine(model: Model, joint: LabelDistribution, real: float) -> Health:
-    """A look at a model; `real` is the diversity of the data it learns from.
+    """The health of a model. real: the diversity of its training data.
 
-    Where data of one condition is all alike, samples have nothing to vary in: their diversity counts as the data's.
+    If the data of one condition is all alike, samples cannot vary either, and their diversity counts as that of the
+    data.
     """
     effect = condition_effect(model, joint) if model.conditional else None
     return Health(sample_diversity(model, joint) / real if real > 1e-6 else 1.0, effect)
@@ -72,9 +73,9 @@ def sample_diversity(model: Model, joint: LabelDistribution, n: int = 128, seed:
 
 
 def real_diversity(data: Dataset, n: int = 256, most: int = 4_096) -> float:
-    """Root mean square difference of two observations under the same condition, or as nearly so as the data has.
+    """Root mean square difference of two observations under the same condition, or under the most similar conditions.
 
-    Observations without any label say nothing about that, unless there are no others.
+    Observations without any label are left out, unless there are no others.
     """
     data = data[data.labelled.nonzero()[:, 0]] if data.labelled.any() else data
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:most]
@@ -82,14 +83,14 @@ def real_diversity(data: Dataset, n: int = 256, most: int = 4_096) -> float:
     first = pool[:n]
     distance = torch.cdist(_coordinates(first.condition), _coordinates(pool.condition))
     distance[torch.arange(len(first)), torch.arange(len(first))] = torch.inf
-    # Among equally near ones any will do, but not always the same: a little noise decides.
+    # A little noise decides among equally near ones, so that it is not always the same one.
     noise = torch.rand(distance.shape, generator=torch.Generator().manual_seed(1))
     partner = (distance + 1e-3 * noise).argmin(1)
     return _rms(first.floats - pool[partner].floats)
 
 
 def _coordinates(condition: Condition) -> Float[Tensor, "n width"]:
-    """Conditions as points: near means similar."""
+    """Conditions as points, such that near points are similar conditions."""
     encoded = [a.encode(condition.values[a.name]) * condition.given(a.name)[:, None] for a in condition.schema]
     return torch.cat([torch.zeros(len(condition), 1), *encoded], dim=1)
 

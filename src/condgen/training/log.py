@@ -1,4 +1,4 @@
-"""The log of a run: log.jsonl, TensorBoard."""
+"""The log of a run: log.jsonl and TensorBoard."""
 
 import math
 from pathlib import Path
@@ -8,10 +8,10 @@ from condgen.progress import Values
 
 
 class Log:
-    """log.jsonl (one JSON object a line) and TensorBoard event files in a run folder.
+    """log.jsonl (one JSON object per line) and TensorBoard event files in a run folder.
 
-    Counted in images seen. When training resumes, what was logged beyond that point is taken back first, and what was
-    logged at that point is not logged again.
+    Time is counted in images seen. When training resumes, later entries are removed first, and entries at that point
+    are not repeated.
     """
 
     def __init__(self, folder: Path, images: int):

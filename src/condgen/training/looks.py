@@ -1,6 +1,6 @@
-"""Looks at a run while it trains: losses on validation data, a picture, whether it is failing.
+"""Periodic checks of a run during training: losses on validation data, a picture, and signs of failure.
 
-A model that fails at the end gives way to the last of its averaged weights that looked healthy.
+A model that fails at the end is replaced by its last averaged weights that looked healthy.
 """
 
 from collections.abc import Callable
@@ -20,19 +20,20 @@ from condgen.training.health import examine
 from condgen.training.log import Log
 
 Preview = Callable[[Model, Path], None]
-HEALTHY = "healthy.safetensors"  # averaged weights of the last look that found nothing wrong
+HEALTHY = "healthy.safetensors"  # averaged weights of the last check without a problem
 
 
 @dataclass(frozen=True)
 class Looks:
-    """Looks at the averaged model of a run.
+    """Checks of the averaged model of a run.
 
-    validation: data to measure losses on. labels: of the training data, to fill in what is missing.
-    joint:      the distribution of what can be asked of the model.
-    real:       the diversity of the training data; see `health.real_diversity`.
-    complaints: of the model in training, about the last means of its players' loss terms.
-    preview:    called with the model and a path without suffix, to leave a picture there.
-    writes:     whether this process writes files; of several, one does.
+    validation: data on which losses are measured.
+    labels: distribution of the training labels, which fills in missing ones.
+    joint: distribution of the attributes that can be asked for.
+    real: diversity of the training data (see `health.real_diversity`).
+    complaints: advice of the model in training, from the latest means of its players' loss terms.
+    preview: called with the model and a path without suffix, to write a picture there.
+    writes: whether this process writes files. Exactly one of several processes does.
     """
 
     model: Model
@@ -48,12 +49,12 @@ class Looks:
     writes: bool
 
     def take(self, info: Info, values: Values) -> None:
-        """One look in the middle of a run; values: the last means of the loss terms."""
+        """A check in the middle of a run. values: the latest means of the loss terms."""
         self.show(info)
         self.examine(info, values)
 
     def show(self, info: Info) -> None:
-        """Log the losses on validation data, leave a picture of samples."""
+        """Log the losses on validation data and write a picture of samples."""
         self.model.eval()
         if values := validation_losses(self.model, self.validation[:1_000], self.labels):
             self.log.write(info.images, values)
@@ -62,7 +63,9 @@ class Looks:
             self.preview(self.model, self.folder / "samples" / f"{info.images:010d}")
 
     def examine(self, info: Info, values: Values) -> str:
-        """Look for failure: what is going wrong, if anything. Weights that look healthy are kept for the time being."""
+        """Look for failure and return the problem, or an empty text. Weights that look healthy are kept until the run
+        ends.
+        """
         health = examine(self.model.eval(), self.joint, self.real)
         self.log.write(info.images, health.values())
         trouble = health.trouble(self.log.best, info.images / info.total if info.total else 0.0)
@@ -76,7 +79,7 @@ class Looks:
         return trouble
 
     def last(self, info: Info, values: Values, show: bool) -> None:
-        """The look at the end of a run: a failing model gives way to its last healthy weights, if there are any."""
+        """The check at the end of a run. A failing model is replaced by its last healthy weights, if there are any."""
         if show:
             self.show(info)
         trouble, kept = self.examine(info, values), self.folder / HEALTHY
@@ -91,14 +94,14 @@ class Looks:
             )
 
     def forget(self) -> None:
-        """Healthy weights are not needed any more, once the run's checkpoint holds what it ends with."""
+        """Remove the healthy weights, once the run's checkpoint holds its final state."""
         if self.writes:
             (self.folder / HEALTHY).unlink(missing_ok=True)
 
 
 @torch.no_grad()
 def validation_losses(model: Model, part: Dataset, labels: LabelDistribution) -> Values:
-    """A model's loss terms on data, named `validation/player/term`; nothing of no data."""
+    """A model's loss terms on data, named `validation/player/term`. Empty for empty data."""
     if not len(part):
         return {}
     condition = part.condition
@@ -117,5 +120,5 @@ def validation_losses(model: Model, part: Dataset, labels: LabelDistribution) ->
 
 
 def prefix(player: str, players: int) -> str:
-    """The beginning of the names of a player's terms, where there is more than one player."""
+    """The prefix of a player's terms. Empty for a single player."""
     return "" if players == 1 else f"{player}/"

@@ -1,4 +1,4 @@
-"""The loss terms of the last steps: their means, and whether they have exploded."""
+"""The loss terms of the latest steps: their means, and detection of divergence."""
 
 import math
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ from condgen.messages import setting
 from condgen.progress import Values
 
 STEPS = 20  # optimisation steps between looks at the losses
-EXPLODED = 10.0  # times the loss of the first steps
+EXPLODED = 10.0  # multiple of the loss of the first steps
 
 
 class Losses:
-    """The loss terms since the last look at them. lr, folder: of the run, for the error that says it has diverged."""
+    """The loss terms since the last look at them. lr, folder: of the run, for the error about divergence."""
 
     def __init__(self, lr: float, folder: Path):
         self.lr = lr
@@ -26,23 +26,23 @@ class Losses:
         self._first: float | None = None
 
     def add(self, terms: Mapping[str, Tensor]) -> None:
-        """Note the terms of a step."""
+        """Record the terms of a step."""
         self._window.append(terms)
 
     @property
     def waiting(self) -> bool:
-        """Whether there was a step since the last look."""
+        """Whether a step has been recorded since the last look."""
         return bool(self._window)
 
     @property
     def due(self) -> bool:
-        """Whether there are enough of them for a look."""
+        """Whether enough steps have been recorded for a look."""
         return len(self._window) >= STEPS
 
     def look(self, images: int) -> Values:
-        """The means since the last look; those before where there was no step since.
+        """The means since the last look, or the previous means if there was no step.
 
-        Raises RunError when they are not finite or have exploded.
+        Raises RunError if they are not finite or have exploded.
         """
         if self._window:
             window = self._window

@@ -1,4 +1,4 @@
-"""The machine that trains: its device, its processes, and the precision of its arithmetic."""
+"""The machine: its device, its processes, and the precision of its arithmetic."""
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
@@ -8,29 +8,33 @@ from condgen.errors import RequestError
 
 
 def accelerator_for(precision: str, several_players: bool = False) -> Accelerator:
-    """Accelerate's view of the machine; it keeps one precision per process, but a later run may want another.
+    """Accelerate's view of the machine. It keeps one precision per process, so it is reset for a run with another one.
 
     Raises RequestError for a precision that the device lacks.
     """
     chosen = ("bf16" if quick_at_bf16() else "no") if precision == "auto" else precision
     if AcceleratorState._shared_state.get("_mixed_precision", chosen) != chosen:
         AcceleratorState._reset_state()
-    unused = DistributedDataParallelKwargs(find_unused_parameters=several_players)  # a player's loss needs not all
+    # A player's loss does not use all parameters.
+    unused = DistributedDataParallelKwargs(find_unused_parameters=several_players)
     accelerator = Accelerator(mixed_precision=chosen, kwargs_handlers=[unused])
-    if chosen != "no" and not accelerator.native_amp:  # else it would quietly compute in float32
+    if chosen != "no" and not accelerator.native_amp:  # otherwise it would silently compute in float32
         raise RequestError(f"The precision {chosen} cannot be used on {accelerator.device.type}; choose bf16 or no.")
     return accelerator
 
 
 def quick_at_bf16() -> bool:
-    """Whether this machine has units for bf16: tensor cores, or a CPU's matrix extensions; not merely knows it."""
+    """Whether this machine has units for bf16: tensor cores, or a CPU's matrix extensions.
+
+    Plain support is not enough.
+    """
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 
 def versions() -> dict[str, str]:
-    """The versions of condgen and PyTorch, as runs and reports keep them."""
+    """The versions of condgen and PyTorch, for runs and reports."""
     from importlib.metadata import version
 
     return {"condgen": version("condgen"), "torch": torch.__version__}

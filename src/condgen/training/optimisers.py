@@ -28,7 +28,7 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """The inverse of `optimiser_tensors`.
 
-    Every tensor gets the memory layout of its parameter: fused optimisers walk through both side by side.
+    Every tensor gets the memory layout of its parameter, because fused optimisers iterate over both in parallel.
     """
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}

@@ -1,4 +1,4 @@
-"""The next batch is made ready while the current one trains."""
+"""Preparation of the next batch while the current one trains."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -10,9 +10,9 @@ _END = object()
 
 
 def ahead(items: Iterable[Item], ready: int = 2) -> Iterator[Item]:
-    """The same items in the same order, of which a thread makes the next `ready` ones ready.
+    """The same items in the same order. A thread prepares the next `ready` ones.
 
-    Whatever making them raises, asking for that item raises. Work ends with the iterator.
+    An error in preparing an item is raised when that item is requested. Work ends with the iterator.
     """
     source = iter(items)
     with ThreadPoolExecutor(1, thread_name_prefix="next batch") as pool:

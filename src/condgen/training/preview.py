@@ -1,4 +1,4 @@
-"""A look at a model while it trains."""
+"""A picture of a model's samples during training."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from condgen.schema import LabelDistribution
 
 
 class Preview:
-    """Leaves a grid of samples: one row per value of the first attribute that has names, the same seeds in each."""
+    """Writes a grid of samples, with one row per value of the first named attribute and the same seeds in every row."""
 
     def __init__(self, joint: LabelDistribution, columns: int = 10):
         self.joint = joint
@@ -20,7 +20,7 @@ class Preview:
 
     @torch.inference_mode()
     def __call__(self, model: Model, path: Path) -> None:
-        """Write `path`.png; nothing for vectors."""
+        """Write `path`.png. Does nothing for vectors."""
         if len(model.shape) != 3:
             return
         rows = self._rows(model)

@@ -1,4 +1,4 @@
-"""Does the condition make a difference? Asked of any model through `sample` alone."""
+"""A measurement of the condition's effect on samples, for any model, by `sample` alone."""
 
 import torch
 
@@ -9,10 +9,11 @@ from condgen.schema import LabelDistribution
 
 @torch.inference_mode()
 def condition_effect(model: Model, joint: LabelDistribution, n: int = 64, seed: int = 0) -> float:
-    """How much samples change with the condition, relative to how much they change with the noise.
+    """The change of samples with the condition, relative to their change with the noise.
 
-    Root mean square difference between samples of equal noise under two independently drawn conditions, divided by that
-    between samples of different noise and condition. 0: the condition is ignored. 1: it matters as much as everything.
+    The root mean square difference between samples of equal noise under two independently drawn conditions, divided by
+    that between samples of different noise and condition. At 0 the condition is ignored. At 1 it matters as much as
+    everything.
     """
     first, second = (joint.draw({}, Rng(range(s, s + n))) for s in (seed + n, seed + 2 * n))
     noise, other = range(seed, seed + n), range(seed + 3 * n, seed + 4 * n)
@@ -25,4 +26,4 @@ def condition_effect(model: Model, joint: LabelDistribution, n: int = 64, seed: 
     return float((a - b).square().mean().sqrt() / total.clamp(min=1e-12))
 
 
-IGNORED = 0.02  # a condition effect below this is called "ignored"
+IGNORED = 0.02  # a smaller condition effect counts as "ignored"

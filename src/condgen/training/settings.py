@@ -1,4 +1,4 @@
-"""How to train: the settings of training, and the learning rate over time."""
+"""Settings of training, and the learning rate over time."""
 
 import math
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 def _written(parse: Callable[[str], Any]) -> BeforeValidator:
-    """Lets a number also be given as people write it; what cannot be read is left to the type's own complaint."""
+    """Accept a number as people write it too. Unreadable text is left to the type's own error."""
 
     def read(value: Any) -> Any:
         try:
@@ -32,9 +32,9 @@ def _written(parse: Callable[[str], Any]) -> BeforeValidator:
 
 @dataclass(kw_only=True)
 class TrainingConfig:
-    """How to train: either `images` or `seconds` bounds the run, and the learning rate falls to zero over it.
+    """Settings of training. Either `images` or `seconds` bounds the run, and the learning rate falls to zero over it.
 
-    Raises RequestError when both are given.
+    Raises RequestError if both are given.
     """
 
     label: ClassVar[str] = "training"
@@ -81,7 +81,7 @@ class TrainingConfig:
 
 
 def learning_rate(peak: float, images: int, total: int | None, warmup: int) -> float:
-    """Linear warm-up, constant for the first 30 % of the run, then a half cosine to zero."""
+    """A linear warm-up, a constant rate for the first 30 % of the run, then a half cosine to zero."""
     rate = peak * min(1.0, (images + 1) / (min(warmup, total / 10) if total else warmup))
     if not total:
         return rate

@@ -1,4 +1,4 @@
-"""Ctrl-C and termination while a model trains: noted, so that the current step ends and everything is saved."""
+"""Ctrl-C and termination during training: the current step ends and everything is saved."""
 
 import signal
 from types import FrameType, TracebackType
@@ -13,7 +13,7 @@ class Interrupted(CondgenError):  # noqa: N818 (an interruption is no error)
 
 
 class Signals:
-    """Notes the first Ctrl-C or termination of the process in `received`; a second one stops it at once."""
+    """Records the first Ctrl-C or termination of the process in `received`. A second one stops it at once."""
 
     def __init__(self) -> None:
         self.received: str | None = None
@@ -26,7 +26,7 @@ class Signals:
             self._before = {number: signal.getsignal(number) for number in numbers}
             for number in numbers:
                 signal.signal(number, self._note)
-        except ValueError:  # not in the main thread, where signals do not arrive
+        except ValueError:  # outside the main thread, which receives no signals
             self._before = {}
         return self
 

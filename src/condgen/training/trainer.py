@@ -1,6 +1,6 @@
-"""The one training loop: batches in, players' losses out. It knows nothing of families.
+"""The training loop: batches in, players' losses out. It knows nothing of families.
 
-Time is counted in images seen. Everything random is a function of the seed and that count, so a resumed run repeats an
+Time is counted in images seen. All randomness is a function of the seed and that count, so a resumed run repeats an
 uninterrupted one bit for bit on the same machine.
 """
 
@@ -34,15 +34,15 @@ from condgen.training.prefetch import ahead
 from condgen.training.settings import TrainingConfig, learning_rate
 from condgen.training.signals import Interrupted, Signals
 
-MEASURE = 0.05  # share of a time budget after which its number of images is fixed
+MEASURE = 0.05  # share of a time budget after which the number of images is fixed
 
 
 class Trainer:
-    """Trains a model on data, into a run folder.
+    """Trains a model on data, in a run folder.
 
-    preview: called with the averaged model and a path without suffix, to leave a picture there.
-    augment: applied to every training batch [batch, *shape]; random numbers from torch's global generator. Without it,
-             `flip` and `shift` of the settings.
+    preview: called with the averaged model and a path without suffix, to write a picture there.
+    augment: applied to every training batch [batch, *shape], with torch's global generator. By default `flip` and
+        `shift` of the settings.
 
     Raises RequestError for a balance or augmentation that the data's attributes do not allow.
     """
@@ -66,7 +66,7 @@ class Trainer:
         self.preview = preview
         self.augment = augment or augmentation(data.schema, data.shape, flip=settings.flip, shift=settings.shift)
         if settings.balance:
-            data.train.balanced(settings.balance)  # refuses what cannot be balanced
+            data.train.balanced(settings.balance)  # raises for data that cannot be balanced
         self.labels = LabelDistribution.of(data.train.condition)
         self.joint = model.joint(self.labels)
         self.real_diversity = real_diversity(data.train)
@@ -82,7 +82,7 @@ class Trainer:
         self.signals = Signals()
 
     def _prepare(self, model: Model) -> None:
-        """Bring the model onto the machine: `raw` is the model itself, `model` the one that processes share."""
+        """Move the model to the machine: `raw` is the model itself, and `model` the one that processes share."""
         players = model.players()
         self.accelerator = accelerator_for(self.settings.precision, several_players=len(players) > 1)
         self.memory_format = torch.channels_last if len(self.data.shape) == 3 else torch.contiguous_format
@@ -96,8 +96,8 @@ class Trainer:
     def run(self) -> None:
         """Train to the end of the budget.
 
-        Raises Interrupted after a signal (everything is saved first) and RunError when the loss explodes (the last good
-        checkpoint is kept).
+        Raises Interrupted after a signal, once everything is saved, and RunError if the loss explodes, with the last
+        good checkpoint kept.
         """
         self.save()
         with closing(Log(self.folder, self.info.images)) as log, self._task() as task:
@@ -129,7 +129,7 @@ class Trainer:
         )
 
     def _loop(self, log: Log, looks: Looks, task: Task) -> Values:
-        """Train until the budget is spent; the last means of the loss terms."""
+        """Train until the budget is spent, and return the last means of the loss terms."""
         info, s = self.info, self.settings
         losses = Losses(s.lr, self.folder)
         started = saved = time.monotonic()
@@ -139,7 +139,7 @@ class Trainer:
                 break
             losses.add(self._step(x, condition))
             info.images += s.batch
-            now, stop = time.monotonic(), self.signals.received  # a signal from here on waits for the next step
+            now, stop = time.monotonic(), self.signals.received  # a later signal waits for the next step
             look_due = self._look_due()
             save_due = now - saved > s.checkpoint_seconds or stop is not None or look_due
             if losses.due or save_due:
@@ -171,7 +171,7 @@ class Trainer:
         return max(steps * self.settings.batch, self.info.images)
 
     def _look_due(self) -> bool:
-        """Whether the last step crossed one of the points at which the run is looked at."""
+        """Whether the last step crossed one of the points at which the run is checked."""
         info, s = self.info, self.settings
         if not s.previews or not info.total or info.images >= info.total:
             return False
@@ -179,7 +179,7 @@ class Trainer:
         return info.images // every > (info.images - s.batch) // every
 
     def _batches(self) -> Iterator[tuple[Float[Tensor, "batch ..."], Condition]]:
-        """Batches from where the run stands, for this process, on its device, with free attributes filled in."""
+        """Batches from the current position on, for this process, on its device, with free attributes filled in."""
         s, accelerator = self.settings, self.accelerator
         mine = slice(accelerator.process_index, None, accelerator.num_processes)
         images = self.info.images
@@ -193,7 +193,7 @@ class Trainer:
             yield x, condition.to(accelerator.device)
 
     def _step(self, x: Float[Tensor, "batch ..."], condition: Condition) -> dict[str, Tensor]:
-        """One update of every player; their loss terms and gradient norms."""
+        """Update every player once, and return their loss terms and gradient norms."""
         s, images = self.settings, self.info.images
         torch.manual_seed(step_seed(s.seed, images, self.accelerator.process_index))
         x = self.augment(x) if self.augment else x
@@ -206,14 +206,14 @@ class Trainer:
         return seen
 
     def _update(self, player: str, x: Float[Tensor, "batch ..."], condition: Condition, lr: float) -> dict[str, Tensor]:
-        """One update of a player; its loss terms and gradient norm."""
+        """Update one player, and return its loss terms and gradient norm."""
         optimiser = self.optimisers[player]
         self.model.train()
         with self.accelerator.autocast():
             terms = self.model(x, condition, player)
         optimiser.zero_grad()
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
-        # Alone, the others' gradients need not be computed; several processes wait for one another's gradients.
+        # A single process skips the other players' gradients. Several processes wait for one another's.
         self.accelerator.backward(terms["loss"], inputs=parameters if self.accelerator.num_processes == 1 else None)
         norm = self.accelerator.clip_grad_norm_(parameters, self.settings.clip)
         for group in optimiser.param_groups:
@@ -222,7 +222,9 @@ class Trainer:
         return {name: value.detach() for name, value in terms.items()} | {"gradient": norm}
 
     def save(self) -> None:
-        """Write the checkpoint: weights, averaged weights, optimisers, the data's joint distribution, the position."""
+        """Write the checkpoint: weights, averaged weights, optimisers, the data's joint distribution and
+        the position.
+        """
         if not self.accelerator.is_main_process:
             return
         tensors = {
@@ -237,7 +239,7 @@ class Trainer:
         checkpoint.save(self.folder / checkpoint.FILE, self.info, tensors)
 
     def restore(self, info: Info, tensors: dict[str, Tensor]) -> None:
-        """Continue where a checkpoint stands."""
+        """Restore the state of a checkpoint."""
         self.raw.load_state_dict(checkpoint.group(tensors, "model"))
         self.ema.module.load_state_dict(checkpoint.group(tensors, "ema"))
         self.ema.n_averaged.copy_(tensors["ema_updates"])

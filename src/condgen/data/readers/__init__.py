@@ -1,4 +1,4 @@
-"""Readers, one per kind of source behind one registry; each turns what it reads into tables."""
+"""Readers: one per kind of source, behind one registry. Each returns tables."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ __all__ = ["READERS", "Parts", "Reader", "Shard", "Shards", "Table", "is_address
 
 @dataclass(frozen=True)
 class Reader:
-    """A kind of source: what it is, how a path is recognised as one, what reads it, and what cuts it into shards."""
+    """A kind of source: its description, a test for paths, and functions that read it and cut it into shards."""
 
     description: str
     recognises: Callable[[Path], bool]
@@ -41,7 +41,7 @@ class Reader:
     shards: Callable[[Path], Shards] | None = None
 
 
-READERS: Registry[Reader] = Registry(  # the first that recognises a path reads it; packages' own are asked before
+READERS: Registry[Reader] = Registry(  # the first that recognises a path reads it
     "reader",
     "condgen.readers",
     {
@@ -85,13 +85,13 @@ READERS: Registry[Reader] = Registry(  # the first that recognises a path reads 
 
 
 def reader_of(path: Path) -> Reader | None:
-    """The reader of a path: of the readers that recognise it, the first, those of other packages before condgen's."""
+    """The first reader that recognises a path. Those of other packages are asked before condgen's own."""
     readers = [*READERS.others.values(), *READERS.values()]
     return next((reader for reader in readers if reader.recognises(path)), None)
 
 
 def is_address(source: str) -> bool:
-    """Whether a source is no path but the name of a dataset on the Hub."""
+    """Whether a source is the name of a dataset on the Hub and not a path."""
     return source.startswith(PREFIX)
 
 
@@ -111,9 +111,9 @@ def read(source: str) -> Parts:
 
 
 def shards(source: str) -> Shards:
-    """The shards of a source, of which nothing but the beginning of some has been read.
+    """The shards of a source. Only the beginning of some is read.
 
-    Raises RequestError for a source that does not come in pieces, DataError for one that is not there.
+    Raises RequestError for a source that has no shards, and DataError for one that does not exist.
     """
     if is_address(source):
         return stream_hub(source)

@@ -1,4 +1,4 @@
-"""Images stored as bare numbers: the IDX files of MNIST and its kin, and CIFAR's binary version."""
+"""Images stored as bare numbers: the IDX files of MNIST and similar sets, and CIFAR's binary version."""
 
 import gzip
 import tarfile
@@ -16,14 +16,14 @@ from condgen.errors import DataError
 from condgen.schema import Categorical, Schema
 
 Bytes = npt.NDArray[np.uint8]
-_SIDE = 32  # of CIFAR's images
+_SIDE = 32  # side of CIFAR's images
 
 
 def read_idx(path: Path) -> Bytes:
-    """The array of unsigned bytes in an IDX file, possibly compressed by gzip. Raises DataError that names the file.
+    """The array of unsigned bytes in an IDX file, possibly gzip-compressed. Raises DataError that names the file.
 
-    Format: two zero bytes, the type (8: unsigned byte), the number of dimensions, each as a big-endian 32-bit number,
-    the values (LeCun, Cortes and Burges, The MNIST database).
+    Format: two zero bytes, the type (8: unsigned byte), the number of dimensions, each dimension as a big-endian 32-bit
+    number, then the values (LeCun, Cortes and Burges, The MNIST database).
     """
     content = _unzipped(path)
     rank = content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
@@ -45,7 +45,7 @@ def _unzipped(path: Path) -> bytes:
 
 
 def idx_table(images: Path, labels: Path, attribute: str, names: Sequence[str]) -> Table:
-    """The table of two IDX files: grey images [n, height, width], and their classes [n]."""
+    """The table of two IDX files: grey images [n, height, width] and their classes [n]."""
     pictures, classes = read_idx(images), read_idx(labels)
     if pictures.ndim != 3 or classes.shape != pictures.shape[:1]:
         raise DataError(
@@ -55,7 +55,10 @@ def idx_table(images: Path, labels: Path, attribute: str, names: Sequence[str]) 
 
 
 def cifar_table(files: Sequence[tuple[str, bytes]], attribute: str, names: Sequence[str]) -> Table:
-    """The table of CIFAR-10's binary files: per image one byte for the class, then its red, green and blue plane."""
+    """The table of CIFAR-10's binary files.
+
+    Each image is one byte for the class, then its red, green and blue plane.
+    """
     record = 1 + 3 * _SIDE * _SIDE
     for name, content in files:
         if not content or len(content) % record:
@@ -66,7 +69,7 @@ def cifar_table(files: Sequence[tuple[str, bytes]], attribute: str, names: Seque
 
 
 def cifar_files(folder: Path, wanted: Sequence[str]) -> list[tuple[str, bytes]]:
-    """CIFAR's binary files by name, unpacked or still in their archive. Raises DataError where one is missing."""
+    """CIFAR's binary files by name, unpacked or in their archive. Raises DataError if one is missing."""
     found = {file.name: file for file in sorted(folder.rglob("*.bin"))}
     if set(wanted) <= set(found):
         return [(str(found[name]), found[name].read_bytes()) for name in wanted]
@@ -82,7 +85,7 @@ def cifar_files(folder: Path, wanted: Sequence[str]) -> list[tuple[str, bytes]]:
 
 
 def _labelled(source: str, pictures: Bytes, classes: Bytes, attribute: str, names: Sequence[str]) -> Table:
-    """The table of bare images [n, height, width, channel] and the numbers of their classes."""
+    """The table of bare images [n, height, width, channel] and their class numbers."""
     if len(classes) and classes.max() >= len(names):
         raise DataError(f"{source} has the class {classes.max()}, but there are only {len(names)}.")
     images = [EncodedImage(f"number {k} of {source}", netpbm(image)) for k, image in enumerate(pictures)]

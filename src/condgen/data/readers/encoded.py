@@ -1,4 +1,4 @@
-"""Columns of encoded images stay in their Parquet files, which may be larger than memory, until each is needed."""
+"""Columns of encoded images that stay in their Parquet files, which may exceed memory, until a cell is needed."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,9 @@ from condgen.data.storage.archives import Cell
 
 @dataclass(frozen=True)
 class Cells:
-    """The cells of a column in a file: how many, about how many bytes each has; each read when it is needed."""
+    """The cells of a column in a file: their number, and the approximate bytes of each. A cell is read when it is
+    needed.
+    """
 
     file: Path
     path: str
@@ -22,16 +24,16 @@ class Cells:
 
 
 def in_all(files: Sequence[Mapping[str, Cells]]) -> dict[str, list[Cell]]:
-    """The columns that stay in every one of these files, one file after the other."""
+    """The columns that stay in their file in every one of these files, with cells in the order of the files."""
     common = [name for name in files[0] if all(name in columns for columns in files)]
     return {name: [cell for columns in files for cell in columns[name]] for name in common}
 
 
 def encoded_in(file: Path) -> dict[str, Cells]:
-    """The columns of a Parquet file of which every cell holds bytes, by name.
+    """The columns of a Parquet file whose cells all hold bytes, by name.
 
-    It is what the file's own statistics say; columns that lack them, or a cell, are not among these. Raises as pyarrow
-    does for a damaged file.
+    Decided by the file's own statistics. Columns without statistics, or with an empty cell, are not included. Raises
+    pyarrow's errors for a damaged file.
     """
     import pyarrow.parquet as pq
 

@@ -1,4 +1,4 @@
-"""Two collections of faces as they are published: CelebA and UTKFace."""
+"""CelebA and UTKFace, as published."""
 
 import re
 from collections.abc import Iterator
@@ -28,14 +28,14 @@ _PARTS = {"0": "train", "1": "validation", "2": "test"}
 
 
 def is_celeba(path: Path) -> bool:
-    """Whether a path is CelebA's list of attributes, or a folder with it."""
+    """Whether a path is CelebA's list of attributes, or a folder that contains it."""
     return path.name in _ATTRIBUTES if path.is_file() else _first_file(path, _ATTRIBUTES) is not None
 
 
 def read_celeba(path: Path) -> Parts:
-    """CelebA as it is published, or as Kaggle has it: 40 attributes, and the published parts where these are listed.
+    """CelebA as published, or as on Kaggle: 40 attributes, and the published splits if they are listed.
 
-    Raises DataError that names the file and line at fault, or says where images were looked for.
+    Raises DataError that names the file and line at fault, or the places where images were looked for.
     """
     folder = path.parent if path.is_file() else path
     listing = path if path.is_file() else _first_file(path, _ATTRIBUTES)
@@ -63,7 +63,7 @@ def read_celeba(path: Path) -> Parts:
 
 
 def _first_file(folder: Path, names: tuple[str, ...]) -> Path | None:
-    """The first of these files in a folder, or in those that CelebA keeps its lists in."""
+    """The first of these files in a folder, or in the subfolders in which CelebA keeps its lists."""
     places = (folder, folder / "Anno", folder / "Eval")
     return next((p / name for p in places for name in names if (p / name).is_file()), None)
 
@@ -96,7 +96,7 @@ def _celeba_attributes(listing: Path) -> tuple[list[str], dict[str, list[Any]], 
 
 
 def _lines(path: Path) -> Iterator[list[str]]:
-    """The words of every line that has any."""
+    """The words of every non-empty line."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             yield from filter(None, map(str.split, file))
@@ -105,13 +105,13 @@ def _lines(path: Path) -> Iterator[list[str]]:
 
 
 def _celeba_parts(partition: Path) -> dict[str, str]:
-    """The part of every file: 0 trains, 1 validates, 2 tests."""
+    """The split of every file: 0 for training, 1 for validation, 2 for testing."""
     rows = ([word.strip() for word in " ".join(row).replace(",", " ").split()] for row in _lines(partition))
     return {row[0]: _PARTS[row[1]] for row in rows if len(row) == 2 and row[1] in _PARTS}
 
 
 def _celeba_images(folder: Path, names: list[str]) -> list[EncodedImage]:
-    """The images by name, in one of the folders that they come in, or still in their archive."""
+    """The images by name, from one of the folders in which they are published, or from their archive."""
     roots = (folder, folder.parent) if folder.name == "Anno" else (folder,)
     for place in (root / name for root in roots for name in _IMAGES):
         if any((place / name).is_file() for name in islice(names, 100)):
@@ -131,11 +131,11 @@ def _celeba_images(folder: Path, names: list[str]) -> list[EncodedImage]:
 _GENDERS = ("male", "female")
 _RACES = ("White", "Black", "Asian", "Indian", "Others")
 _UTKFACE = re.compile(r"(?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_\d+\b")
-_AGED = re.compile(r"(?P<age>\d{1,3})_\d")  # some published files lack a label; which one cannot be told
+_AGED = re.compile(r"(?P<age>\d{1,3})_\d")  # some published files lack an unknown one of the labels
 
 
 def is_utkface(path: Path) -> bool:
-    """Whether nearly all of the first files of a folder are named as UTKFace names them."""
+    """Whether nearly all of a folder's first files have names in UTKFace's format."""
     if not path.is_dir():
         return False
     names = [file.name for file in islice(_some_files(path), 100)]
@@ -147,7 +147,7 @@ def _some_files(path: Path) -> Iterator[Path]:
 
 
 def read_utkface(path: Path) -> Parts:
-    """UTKFace's images, [age]_[gender]_[race]_[date].jpg: what they show stands in their names."""
+    """UTKFace's images. The labels are in the file names: [age]_[gender]_[race]_[date].jpg."""
     files = images_below(path)
     found = [_UTKFACE.match(file.name) or _AGED.match(file.name) for file in files]
     kept = [(file, match.groupdict()) for file, match in zip(files, found, strict=True) if match]
@@ -169,7 +169,7 @@ def _named(names: tuple[str, ...], number: str | None) -> str | None:
 
 
 def _utkface_schema(columns: dict[str, list[Any]]) -> Schema | None:
-    """Age as a number, gender and race by their published names, as far as the images differ in them."""
+    """Age as a number, and gender and race by their published names. Attributes without variation are left out."""
     ages = columns["age"]
     found: list[Attribute] = [Continuous(name="age", low=min(ages), high=max(ages))] if len(set(ages)) > 1 else []
     for name, names in (("gender", _GENDERS), ("race", _RACES)):

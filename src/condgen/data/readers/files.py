@@ -1,4 +1,4 @@
-"""Tables in one file: CSV and its relatives, JSON Lines, Parquet."""
+"""Tables in a single file: CSV and similar formats, JSON Lines, Parquet."""
 
 import codecs
 import io
@@ -65,7 +65,7 @@ def parquet(paths: list[Path]) -> Table:
 
 
 def _of_parquet(path: Path, read: Callable[[Path], Any]) -> Any:
-    """What is read of a file. Raises DataError where pyarrow cannot read it."""
+    """The result of reading a Parquet file. Raises DataError if pyarrow cannot read it."""
     import pyarrow as pa
 
     try:
@@ -75,7 +75,7 @@ def _of_parquet(path: Path, read: Callable[[Path], Any]) -> Any:
 
 
 def parquet_shards(paths: list[Path]) -> tuple[Shard, ...]:
-    """The row groups of Parquet files, each of which can be read without the others."""
+    """The row groups of Parquet files. Each can be read without the others."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -94,12 +94,13 @@ def parquet_shards(paths: list[Path]) -> tuple[Shard, ...]:
 
 
 def _row_group(path: Path, group: int, first: int) -> Iterator[Table]:
-    """A row group, a few rows at a time. first: rows of the file before it."""
+    """A row group, a few rows at a time. first: number of rows of the file before it."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:  # else all of it comes into memory
+        # Without these settings the whole file comes into memory.
+        with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
             names = _class_names(file.schema_arrow.metadata or {})
             for batch in file.iter_batches(READ, row_groups=[group], use_threads=False):
                 columns, _ = columns_of(path, pa.Table.from_batches([batch]))
@@ -111,7 +112,7 @@ def _row_group(path: Path, group: int, first: int) -> Iterator[Table]:
 
 
 def named(columns: dict[str, list[Any]], names: Mapping[str, list[str]]) -> dict[str, list[Any]]:
-    """The columns with class numbers replaced by the names of the classes; −1 stands for a missing label."""
+    """The columns with class numbers replaced by class names. −1 stands for a missing label."""
 
     def name(classes: list[str], k: Any) -> Any:
         return classes[k] if isinstance(k, int) and 0 <= k < len(classes) else None
@@ -120,7 +121,7 @@ def named(columns: dict[str, list[Any]], names: Mapping[str, list[str]]) -> dict
 
 
 def _class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
-    """The names that the `datasets` library keeps for columns of class numbers."""
+    """The names that the `datasets` library stores for columns of class numbers."""
     try:
         features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
         return {
@@ -131,7 +132,7 @@ def _class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
 
 
 def delimited(path: Path) -> tuple[dict[str, list[Any]], list[str]]:
-    """The columns of a CSV file: its delimiter is that of its first line, its text UTF-8, or UTF-16 with a mark."""
+    """The columns of a CSV file. The delimiter is that of its first line. The text is UTF-8, or UTF-16 with a mark."""
     import pyarrow as pa
     import pyarrow.csv as pacsv
 
@@ -153,7 +154,7 @@ def delimited(path: Path) -> tuple[dict[str, list[Any]], list[str]]:
 
 
 def _from_utf_16(path: Path) -> tuple[io.BytesIO, bytes]:
-    """The file as UTF-8, and how that begins."""
+    """The file as UTF-8, and its first bytes."""
     try:
         content = path.read_bytes().decode("utf-16").encode()
     except UnicodeError:
@@ -162,7 +163,7 @@ def _from_utf_16(path: Path) -> tuple[io.BytesIO, bytes]:
 
 
 def _delimiter(path: Path, head: bytes) -> str:
-    """The delimiter that is most frequent in the first line, outside quotes. Raises DataError where there is none."""
+    """The most frequent delimiter in the first line, outside quotes. Raises DataError if there is none."""
     try:
         text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)
     except UnicodeDecodeError:
@@ -177,7 +178,7 @@ def _delimiter(path: Path, head: bytes) -> str:
 
 
 def json_lines(path: Path) -> tuple[dict[str, list[Any]], list[str]]:
-    """The columns of a file with one JSON object per line; a key that a row lacks is missing there."""
+    """The columns of a file with one JSON object per line. A key that a row lacks is missing there."""
     rows: list[dict[str, Any]] = []
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -198,7 +199,10 @@ def _row(path: Path, number: int, line: str) -> dict[str, Any]:
 
 
 def parsed(text: str | bytes) -> Any:
-    """What a JSON text says. Raises ValueError, also for halves of characters, which nothing could write again."""
+    """The content of a JSON text.
+
+    Raises ValueError, also for halves of surrogate pairs, which cannot be written again.
+    """
     found = json.loads(text)
     if "\\u" in (text if isinstance(text, str) else text.decode(errors="replace")):
         try:
@@ -215,7 +219,7 @@ def columns_of_rows(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
 
 
 def columns_of(path: Path, table: Any) -> tuple[dict[str, list[Any]], list[str]]:
-    """The columns of an Arrow table as lists, by name, and notes on those left out because they are nested."""
+    """The columns of an Arrow table as lists, by name, and notes on nested columns that were left out."""
     names = [name.strip() for name in table.column_names]
     for name in names:
         if names.count(name) > 1:
@@ -237,5 +241,5 @@ def _is_single(kind: Any) -> bool:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of what an error says, at most 300 characters."""
+    """The first line of an error's message, at most 300 characters."""
     return (str(error).splitlines() or ["no reason given"])[0][:300]

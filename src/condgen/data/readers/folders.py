@@ -1,4 +1,4 @@
-"""Folders: of classes, of images with a table, of Parquet files."""
+"""Folders of class subfolders, of images with a table, or of Parquet files."""
 
 import os
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ from condgen.errors import DataError
 from condgen.schema import Categorical
 
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
-_BEGINNINGS = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")  # of files of images
+_BEGINNINGS = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")  # of image files
 
 
 def has_metadata(path: Path) -> bool:
-    """Whether a folder holds a table of its images."""
+    """Whether a folder contains a table of its images."""
     return any((path / name).is_file() for name in METADATA)
 
 
@@ -27,7 +27,7 @@ def read_metadata(path: Path) -> Parts:
 
 
 def parquet_parts(path: Path) -> dict[str, list[Path]]:
-    """Parquet files by the part they belong to: train.parquet, or train-00000-of-00002.parquet and so on."""
+    """Parquet files by split: train.parquet, or train-00000-of-00002.parquet and so on."""
     found = {}
     for part, names in PART_NAMES.items():
         for folder in (path, path / "data"):
@@ -42,17 +42,17 @@ def _shards(folder: Path, name: str) -> Iterator[Path]:
 
 
 def has_parquet(path: Path) -> bool:
-    """Whether a folder holds Parquet files of a training part."""
+    """Whether a folder contains Parquet files for training."""
     return path.is_dir() and "train" in parquet_parts(path)
 
 
 def read_parquet(path: Path) -> Parts:
-    """A folder's Parquet files, those for testing apart."""
+    """A folder's Parquet files, by split."""
     return Parts(**{part: parquet(files) for part, files in parquet_parts(path).items()})
 
 
 def stream_parquet(path: Path) -> Shards:
-    """The row groups of a Parquet file, or of a folder's files, those for testing apart."""
+    """The row groups of a Parquet file, or of a folder's files, with those for testing apart."""
     parts = {"train": [path]} if path.is_file() else parquet_parts(path)
     return Shards(
         parquet_shards([*parts["train"], *parts.get("validation", [])]), parquet_shards(parts.get("test", []))
@@ -88,7 +88,7 @@ def read_classes(path: Path) -> Parts:
 
 
 def images_below(folder: Path) -> list[Path]:
-    """All files of images in a folder and those in it, sorted; links are followed, in circles only once."""
+    """All image files in a folder and its subfolders, sorted. Links are followed, and circular ones only once."""
     found, seen = [], set()
     for here, folders, files in os.walk(folder, followlinks=True):
         known = os.stat(here)
@@ -102,7 +102,7 @@ def images_below(folder: Path) -> list[Path]:
 
 
 def is_image_file(file: Path) -> bool:
-    """Whether a file is one of an image by its extension or, where it has none, by how it begins."""
+    """Whether a file is an image by its extension or, if it has none, by its first bytes."""
     if file.name.startswith(".") or not file.is_file():
         return False
     return file.suffix.casefold() in IMAGE_FILES or (not file.suffix and _begins_like_an_image(file))

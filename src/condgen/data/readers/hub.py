@@ -24,10 +24,13 @@ _OPTIONS = ("config", "split", "revision", "streaming", "rows")
 
 @dataclass(frozen=True)
 class Address:
-    """What `hf:name?config=…&split=…&revision=…&streaming=yes&rows=N` says.
+    """The parts of an address `hf:name?config=…&split=…&revision=…&streaming=yes&rows=N`.
 
-    name: on the Hub, or a local folder. config: where a dataset has several. split: the only one to read.
-    streaming: read rows as they arrive, with nothing kept on disk. rows: at most so many of each part.
+    name: on the Hub, or a local folder.
+    config: for datasets with several.
+    split: the only one to read.
+    streaming: read rows as they arrive, without storing them on disk.
+    rows: the largest number of rows per split.
     """
 
     name: str
@@ -39,7 +42,7 @@ class Address:
 
     @classmethod
     def of(cls, source: str) -> "Address":
-        """The address in a source. Raises RequestError for an option that there is not."""
+        """The address in a source. Raises RequestError for an unknown option."""
         name, _, query = source.removeprefix(PREFIX).partition("?")
         if not name:
             raise RequestError("Name a dataset of the Hub, as in hf:owner/name.")
@@ -55,9 +58,9 @@ class Address:
 
 
 def read_hub(source: str) -> Parts:
-    """The dataset at an address of the Hub or in a local folder that `datasets` reads; class names are kept.
+    """The dataset at an address of the Hub, or in a local folder that `datasets` reads. Class names are kept.
 
-    Raises DataError when it cannot be had, RequestError when the `datasets` library is not installed.
+    Raises DataError if it cannot be loaded, and RequestError if the `datasets` library is not installed.
     """
     address = Address.of(source)
     with _apologising(source, address):
@@ -66,12 +69,12 @@ def read_hub(source: str) -> Parts:
 
 
 def parts_of(source: str, splits: Mapping[str, Any]) -> Parts:
-    """The tables of datasets of the `datasets` library that are loaded already, by the name of their split."""
+    """The tables of loaded datasets of the `datasets` library, given by the name of their split."""
     return _in_parts(source, {n: _table(f"{source} ({n})", part, Address(source)) for n, part in splits.items()})
 
 
 def stream_hub(source: str) -> Shards:
-    """The same dataset in the shards that it is kept in, to be fetched bit by bit. Raises as `read_hub` does."""
+    """The same dataset in its published shards, fetched piece by piece. Raises errors as `read_hub` does."""
     address = replace(Address.of(source), streaming=True)
     if address.rows is not None:
         raise RequestError("A stream is read to its end; leave out rows=… or `stream`.")
@@ -86,7 +89,7 @@ def stream_hub(source: str) -> Shards:
 
 @contextmanager
 def _apologising(source: str, address: Address) -> Iterator[None]:
-    """Turns whatever the library raises, from errors of the network to those of a script, into one paragraph."""
+    """Turn any error of the library, from the network to a script, into a DataError of one paragraph."""
     try:
         import datasets  # noqa: F401
     except ImportError:
@@ -108,7 +111,7 @@ def _splits(address: Address) -> dict[str, Any]:
 
 
 def _shards(address: Address, name: str, part: Any) -> tuple[Shard, ...]:
-    """The shards of a split; what lies in a local folder as a whole is cut into pieces."""
+    """The shards of a split. A dataset in one piece in a local folder is cut into shards."""
     whole = part if hasattr(part, "num_shards") else part.to_iterable_dataset(max(1, len(part) // 1_000))
     whole, names = _encoded(whole)
     n = whole.num_shards
@@ -121,7 +124,7 @@ def _shards(address: Address, name: str, part: Any) -> tuple[Shard, ...]:
 
 
 def _tables(source: str, address: Address, shard: Any, names: Mapping[str, list[str]]) -> Iterator[Table]:
-    """A shard's rows, some at a time."""
+    """A shard's rows, in tables of a few rows each."""
     with _apologising(source, address):
         rows, first = iter(shard), 0
         while some := [_fetched(row) for row in islice(rows, READ)]:
@@ -132,7 +135,7 @@ def _tables(source: str, address: Address, shard: Any, names: Mapping[str, list[
 
 
 def _loaded(address: Address) -> Any:
-    """A dataset, or several by the name of their split, images not decoded."""
+    """A dataset, or several by the name of their split, with images left encoded."""
     from datasets import load_dataset, load_from_disk
 
     folder = Path(address.name).expanduser()
@@ -156,7 +159,7 @@ def _table(source: str, part: Any, address: Address) -> Table:
 
 
 def _encoded(part: Any) -> tuple[Any, dict[str, list[str]]]:
-    """A split whose images stay as they are encoded, and the names of its classes by column."""
+    """A split with images left encoded, and the names of its classes by column."""
     from datasets import ClassLabel, Image
 
     features = part.features or {}
@@ -174,7 +177,7 @@ def _columns(source: str, part: Any, address: Address) -> tuple[dict[str, list[A
 
 
 def _fetched(row: dict[str, Any]) -> dict[str, Any]:
-    """A streamed row with the bytes of images that are only named, by an address or a place in an archive."""
+    """A streamed row with the bytes of images that are given by an address or a place in an archive."""
     from datasets.utils.file_utils import xopen
 
     for name, cell in row.items():
@@ -185,7 +188,7 @@ def _fetched(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _in_parts(source: str, tables: dict[str, Table]) -> Parts:
-    """The tables by what they are for; others are left out, and that is noted."""
+    """The tables by purpose. Others are left out, with a note."""
     by = _names_by_part(tables)
     found = {part: tables[by[part]] if part in by else None for part in PART_NAMES}
     if len(tables) == 1:
@@ -199,7 +202,7 @@ def _in_parts(source: str, tables: dict[str, Table]) -> Parts:
 
 
 def _names_by_part(splits: Iterable[str]) -> dict[str, str]:
-    """Which split is for training, which for validation, which for testing."""
+    """The name of the split for training, validation and testing."""
     splits = list(splits)
     known = {part: [split for split in splits if split.casefold() in names] for part, names in PART_NAMES.items()}
     return {part: found[0] for part, found in known.items() if found}

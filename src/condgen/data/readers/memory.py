@@ -1,4 +1,4 @@
-"""Data that a Python program already holds: arrays, tensors, data frames, datasets of torch or of Hugging Face."""
+"""Data in memory: arrays, tensors, data frames, and datasets of torch or Hugging Face."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,19 +16,19 @@ from condgen.errors import DataError, RequestError
 
 Labels = Mapping[str, Sequence[Any]]
 CHANNELS = (1, 3, 4)
-LABEL = "label"  # an attribute that came without a name
+LABEL = "label"  # the name of an attribute that came without one
 
 
 def read_memory(source: object, labels: object = None) -> Parts:
     """The tables of an object.
 
-    source: images or vectors as an array or tensor (see `table_of_arrays`), a data frame (one column per attribute,
-            images as paths, bytes or PIL images), a dataset or DatasetDict of `datasets`, or a map-style dataset of
-            torch whose items are (observation, label) or mappings.
-    labels: of arrays, one sequence per attribute by name, a data frame, or a single sequence, which is called `label`.
+    source: images or vectors as an array or tensor (see `table_of_arrays`). Or a data frame, with one column per
+        attribute and images as paths, bytes or PIL images. Or a dataset or DatasetDict of `datasets`. Or a map-style
+        dataset of torch with items (observation, label) or mappings.
+    labels: for arrays: one sequence per attribute by name, a data frame, or a single sequence, which is called `label`.
 
-    Raises RequestError for an object of another kind, or labels where the object holds its own; DataError for content
-    that cannot be used.
+    Raises RequestError for an object of another kind, or for labels if the object holds its own. Raises DataError for
+    content that cannot be used.
     """
     if hasattr(source, "features") and hasattr(source, "column_names"):
         _must_be_alone(source, labels)
@@ -53,10 +53,10 @@ def read_memory(source: object, labels: object = None) -> Parts:
 def table_of_arrays(x: Any, labels: object) -> Table:
     """The table of observations and their labels.
 
-    x: images [n, height, width], [n, height, width, channel] or [n, channel, height, width] with 1, 3 or 4 channels,
-    as uint8 or as floats in [0, 1]; a list of PIL images; or vectors [n, dimension].
+    x: images [n, height, width], [n, height, width, channel] or [n, channel, height, width] with 1, 3 or 4 channels, as
+        uint8 or as floats in [0, 1]. Or a list of PIL images, or vectors [n, dimension].
 
-    Raises DataError for other shapes and values, RequestError where there are no labels.
+    Raises DataError for other shapes and values, and RequestError if there are no labels.
     """
     columns = _labels(labels)
     if isinstance(x, list):
@@ -71,7 +71,7 @@ def table_of_arrays(x: Any, labels: object) -> Table:
 
 
 def encoded(image: Image.Image) -> bytes:
-    """A PIL image as bytes that keep every pixel."""
+    """A PIL image as lossless bytes."""
     return netpbm(np.asarray(image if image.mode == "L" else image.convert("RGB")))
 
 
@@ -89,7 +89,7 @@ def _images(array: Any) -> list[EncodedImage]:
 
 
 def _channels_last(array: Any) -> Any:
-    """Images [n, height, width, channel] of 1 or 3 channels; transparency is left out."""
+    """Images [n, height, width, channel] with 1 or 3 channels. Transparency is dropped."""
     if array.ndim == 3:
         return array[..., None]
     if array.ndim == 4 and array.shape[3] not in CHANNELS and array.shape[1] in CHANNELS:
@@ -103,7 +103,7 @@ def _channels_last(array: Any) -> Any:
 
 
 def _as_uint8(array: Any) -> Any:
-    """Values in [0, 255] as bytes. Raises DataError for floats outside of [0, 1] and for wider integers."""
+    """Images as bytes in [0, 255]. Raises DataError for floats outside of [0, 1] and for wider integers."""
     if array.dtype == np.uint8:
         return array
     if array.dtype == bool:
@@ -129,7 +129,7 @@ def _labels(labels: object) -> dict[str, list[Any]]:
 
 
 def _columns(frame: Any) -> dict[str, list[Any]]:
-    """A data frame's columns by name, whichever library it is of."""
+    """A data frame's columns by name, for data frames of any library."""
     return {str(name): _cells(frame[name]) for name in frame.columns}
 
 
@@ -140,7 +140,7 @@ def _cells(values: Any) -> list[Any]:
 
 
 def _with_encoded(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """The same columns, PIL images as bytes."""
+    """The same columns with PIL images as bytes."""
     return {name: [encoded(c) if isinstance(c, Image.Image) else c for c in cells] for name, cells in columns.items()}
 
 
@@ -149,7 +149,7 @@ def _is_list_of_images(source: object) -> bool:
 
 
 def _table_of_items(source: Any) -> Table:
-    """The table of a map-style dataset: items are (observation, label) or mappings of names to values."""
+    """The table of a map-style dataset with items (observation, label) or mappings of names to values."""
     items = [source[k] for k in range(len(source))]
     if not items:
         raise DataError("The dataset is empty.")
@@ -167,7 +167,7 @@ def _table_of_items(source: Any) -> Table:
 
 
 def _item_labels(labels: list[Any], source: Any) -> dict[str, list[Any]]:
-    """Labels by name; numbers of classes by the dataset's own names of them, where it has some."""
+    """Labels by name. Class numbers become class names if the dataset has them."""
     if isinstance(labels[0], Mapping):
         return {str(n): [_cell(label[n]) for label in labels] for n in labels[0]}
     cells, classes = [_cell(label) for label in labels], getattr(source, "classes", None)

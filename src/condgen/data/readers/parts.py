@@ -1,4 +1,4 @@
-"""Which rows of one table train, which validate, which test, where a column of it says so."""
+"""Splits given by a column of a table."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,7 +19,7 @@ _PARTS = {name: part for part, names in PART_NAMES.items() for name in names}
 
 
 def parted(table: Table) -> Parts:
-    """A table's parts as its column `split` tells them, or all of it to be split by condgen; a note says which."""
+    """A table's splits by its column `split`, with a note, or the whole table if it has none."""
     column = next((name for name in table.columns if name.strip().casefold() == COLUMN), None)
     if column is None:
         return Parts(table)
@@ -37,7 +37,7 @@ def parted(table: Table) -> Parts:
 
 
 def _rows(table: Table, rows: Sequence[int], which: str) -> Table:
-    """Some of a table's rows, called so in messages."""
+    """Some of a table's rows. `which` names them in messages."""
     content: Any
     if isinstance(table.content, Tensor):
         content = table.content[torch.tensor(rows)]

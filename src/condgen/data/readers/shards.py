@@ -1,4 +1,4 @@
-"""WebDataset: tar files in which files of one key, 000.jpg and 000.json, make one example."""
+"""WebDataset: tar files in which files with one key, such as 000.jpg and 000.json, form one example."""
 
 import json
 import re
@@ -18,12 +18,12 @@ from condgen.errors import DataError
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)$")
-_TEXTS = (".cls", ".txt")  # beside .json, what an example's labels are read from
+_TEXTS = (".cls", ".txt")  # files with labels, besides .json
 CLASS_NAMES = "classnames.txt"
 
 
 def is_shards(path: Path) -> bool:
-    """Whether a path is a tar file, or a folder with some."""
+    """Whether a path is a tar file, or a folder that contains some."""
     if path.is_file():
         return ".tar" in [s.casefold() for s in path.suffixes[-2:]] or path.suffix.casefold() == ".tgz"
     return any(_tars(path)) and not any(p.is_dir() and not p.name.startswith(".") for p in path.iterdir())
@@ -36,7 +36,7 @@ def is_pattern(source: str) -> bool:
 
 def expand(pattern: str) -> list[Path]:
     """The files that a pattern with braces names: {000..009} counts, {a,b} lists."""
-    pieces = _BRACES.split(pattern)  # text and braces' content in turn
+    pieces = _BRACES.split(pattern)  # text and content of braces in turn
     choices = [_choices(piece) if k % 2 else [piece] for k, piece in enumerate(pieces)]
     return [Path("".join(chosen)).expanduser() for chosen in product(*choices)]
 
@@ -50,18 +50,18 @@ def _choices(text: str) -> list[str]:
 
 
 def read_shards(path: Path) -> Parts:
-    """One shard, or a folder of shards; those called train…, val… and test… are kept apart."""
+    """One shard, or a folder of shards. Shards named train…, val… and test… are separate splits."""
     return Parts(**{part: _table(files) for part, files in _by_part(path).items()})
 
 
 def stream_shards(path: Path) -> Shards:
-    """The same shards, to be read bit by bit."""
+    """The same shards, to be read piece by piece."""
     parts = _by_part(path)
     return Shards(_streamed([*parts["train"], *parts.get("validation", [])]), _streamed(parts.get("test", [])))
 
 
 def _by_part(path: Path) -> dict[str, list[Path]]:
-    """The shards of each part that there is; of a single one, or where none is called train…, all are for training."""
+    """The shards of each split. A single shard, or a folder without any named train…, is for training."""
     if path.is_file():
         return {"train": [path]}
     tars = sorted(_tars(path))
@@ -70,12 +70,12 @@ def _by_part(path: Path) -> dict[str, list[Path]]:
 
 
 def read_pattern(pattern: str) -> Parts:
-    """The shards that a pattern names. Raises DataError that names those that are not there."""
+    """The shards that a pattern names. Raises DataError that names missing ones."""
     return Parts(_table(_present(pattern)))
 
 
 def stream_pattern(pattern: str) -> Shards:
-    """The shards that a pattern names, to be read bit by bit. Raises DataError as `read_pattern` does."""
+    """The shards that a pattern names, to be read piece by piece. Raises DataError as `read_pattern` does."""
     return Shards(_streamed(_present(pattern)))
 
 
@@ -95,7 +95,7 @@ def _streamed(paths: list[Path]) -> tuple[Shard, ...]:
 
 
 def _tables(shard: Path) -> Iterator[Table]:
-    """A shard's examples that have an image, some at a time."""
+    """A shard's examples that have an image, in tables of a few rows each."""
     examples = ((files, picture) for _, files in _examples(shard) if (picture := _picture(files)))
     while some := list(islice(examples, READ)):
         images = [EncodedImage(f"{picture.name} in {shard}", picture) for _, picture in some]
@@ -109,7 +109,7 @@ def _tars(folder: Path) -> Iterator[Path]:
 
 
 def _table(shards: list[Path]) -> Table:
-    """All examples in the order in which they lie in the shards."""
+    """All examples, in the order of the shards."""
     images, rows, ignored = [], [], dict[str, int]()
     for shard in shards:
         for key, files in _examples(shard):
@@ -130,12 +130,12 @@ def _table(shards: list[Path]) -> Table:
 
 
 def _picture(files: dict[str, Member]) -> Member | None:
-    """The first image of an example's files."""
+    """The first image among an example's files."""
     return next((member for extension, member in files.items() if _last(extension) in IMAGE_FILES), None)
 
 
 def _examples(shard: Path) -> Iterator[tuple[str, dict[str, Member]]]:
-    """Keys and the files of each by extension, as they follow each other in a shard."""
+    """The examples of a shard in order: key, and files by extension."""
     current, files = "", dict[str, Member]()
     for member in _members(shard):
         path = PurePosixPath(member.name)
@@ -151,7 +151,7 @@ def _examples(shard: Path) -> Iterator[tuple[str, dict[str, Member]]]:
 
 
 def _members(shard: Path) -> Iterator[Member]:
-    """The files of a tar with the places where they lie."""
+    """The files of a tar, with their places in it."""
     try:
         with tarfile.open(shard, "r:") as tar:
             for info in tar:
@@ -166,7 +166,7 @@ def _members(shard: Path) -> Iterator[Member]:
 
 
 def _labels(files: dict[str, Member]) -> dict[str, Any]:
-    """What the files beside an image say about it: fields of key.json, `label` from key.cls, `text` from key.txt."""
+    """The labels beside an image: fields of key.json, `label` from key.cls, `text` from key.txt."""
     found: dict[str, Any] = {}
     for extension, member in files.items():
         last = _last(extension)
@@ -193,12 +193,12 @@ def _text(member: Member) -> str:
 
 
 def _last(extension: str) -> str:
-    """`.jpg` of `.seg.jpg`."""
+    """The last extension: `.jpg` of `.seg.jpg`."""
     return f".{extension.rpartition('.')[2]}"
 
 
 def _name_classes(columns: dict[str, list[Any]], folder: Path) -> None:
-    """Class numbers get the names that a classnames.txt beside the shards lists, one a line."""
+    """Replace class numbers by the names in a classnames.txt beside the shards, one per line."""
     file = folder / CLASS_NAMES
     if "label" not in columns or not file.is_file():
         return

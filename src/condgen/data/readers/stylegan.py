@@ -15,14 +15,14 @@ FILE = "dataset.json"
 
 
 def is_stylegan(path: Path) -> bool:
-    """Whether a path is a ZIP, or a folder with a dataset.json."""
+    """Whether a path is a ZIP, or a folder that contains a dataset.json."""
     return path.suffix.casefold() == ".zip" if path.is_file() else (path / FILE).is_file()
 
 
 def read_stylegan(path: Path) -> Parts:
-    """The images that dataset.json labels: with a class each, or with a vector of labels.
+    """The images labelled in dataset.json, by class or by a vector of labels.
 
-    Raises DataError that says what is wrong with the archive or its labels.
+    Raises DataError with the fault of the archive or its labels.
     """
     content, images = _zipped(path) if path.is_file() else _unpacked(path)
     listing = f"{path}/{FILE}"
@@ -70,7 +70,7 @@ def _zipped(path: Path) -> tuple[bytes, dict[str, EncodedImage]]:
 
 
 def _labels(listing: str, content: bytes) -> dict[str, Any]:
-    """Label by file name."""
+    """Labels by file name."""
     try:
         pairs = parsed(content)["labels"]
         labels = {str(name).replace("\\", "/"): label for name, label in pairs or []}
@@ -84,7 +84,7 @@ def _labels(listing: str, content: bytes) -> dict[str, Any]:
 
 
 def _columns(listing: str, labels: dict[str, Any]) -> dict[str, list[Any]]:
-    """One class per image as the column `label`, vectors as the columns label0, label1, …"""
+    """The column `label` for classes, or the columns label0, label1, … for vectors."""
     given = list(labels.values())
     if all(isinstance(label, int | str) for label in given):
         return {"label": given}

@@ -1,4 +1,4 @@
-"""What every reader returns: images or vectors, and the columns that describe them."""
+"""The result of every reader: images or vectors, and the columns that describe them."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,15 +19,15 @@ from condgen.schema.column import missing
 
 IMAGE_FILES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 _IMAGE_COLUMNS = ("image", "file_name", "filename", "path", "image_path", "file", "img", "image_id")
-_LOOKED_AT = 100  # so many files are looked for before a table is believed
-READ = 128  # rows of a shard that are read at once
+_LOOKED_AT = 100  # number of files whose existence is checked
+READ = 128  # rows of a shard read at once
 
 Columns = Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True)
 class Undecided(Sequence[None]):
-    """The content of a table of plain columns: which of them are observed, and which describe, is yet to be decided."""
+    """The content of a table whose columns are not yet divided into observations and descriptions."""
 
     rows: int
 
@@ -49,32 +49,34 @@ class Table:
     content: list[EncodedImage] | Float[Tensor, "n dimension"] | Undecided
     columns: dict[str, list[Any]]
     notes: list[str] = field(default_factory=list)
-    schema: Schema | None = None  # when the source brings its own
-    classes: tuple[str, ...] = ()  # columns that name classes, even where they look like numbers or identifiers
-    validation: int = 0  # so many of the last rows are the source's own validation part
+    schema: Schema | None = None  # if the source has its own
+    classes: tuple[str, ...] = ()  # columns that name classes, even if they look like numbers or identifiers
+    validation: int = 0  # the number of last rows that are the source's own validation part
     names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Parts:
-    """A source's tables: one, or those that it keeps apart for training, validation and testing."""
+    """A source's tables: a single one, or one each for training, validation and testing."""
 
     train: Table
     test: Table | None = None
     validation: Table | None = None
 
     def for_training(self) -> Table:
-        """What is not for testing: the training part, and behind it the source's own validation part, if any."""
+        """The training part, followed by the source's own validation part if it has one."""
         return self.train if self.validation is None else _joined(self.train, self.validation)
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A piece of a source that is too large to be read as a whole: its rows come in order, a few at a time.
+    """A piece of a source that is too large to be read as a whole. Its rows come in order, a few at a time.
 
-    name: to call it by in messages. stamp: what a copy of it has in common with it. changed: when it was written, if
-    that is known. tables: reads it from its beginning, in tables of at most READ rows. first: how many rows of what
-    `name` names come before it.
+    name: for messages.
+    stamp: identical for copies of the same shard.
+    changed: the time it was written, if known.
+    tables: reads it from its beginning, in tables of at most READ rows.
+    first: number of rows that come before it in the file that `name` names.
     """
 
     name: str
@@ -86,14 +88,14 @@ class Shard:
 
 @dataclass(frozen=True)
 class Shards:
-    """A source in shards, those for testing apart where it keeps them apart."""
+    """A source in shards. Those for testing are apart if the source separates them."""
 
     train: tuple[Shard, ...]
     test: tuple[Shard, ...] = ()
 
 
 def stamped(path: Path) -> tuple[str, int]:
-    """A file's name and size, and when it was changed."""
+    """A file's name and size, and the time of its last change."""
     found = path.stat()
     return f"{path.name} {found.st_size}", found.st_mtime_ns
 
@@ -121,11 +123,12 @@ def described(
     folder: Path | None = None,
     first: int = 0,
 ) -> Table:
-    """The table of a file, its column of images, or its columns x0, x1, … of a vector, set apart.
+    """The table of a file, with its column of images, or its columns x0, x1, … of a vector, set apart.
 
-    folder: where its paths start from; that of the file unless given. first: rows of the file before these.
+    folder: the start of its relative paths, by default the file's folder.
+    first: number of rows of the file before these.
 
-    Raises DataError that says what is missing.
+    Raises DataError that names missing content.
     """
     folder = path.parent if folder is None else folder
     if not columns or not next(iter(columns.values())):
@@ -148,7 +151,9 @@ def described(
 
 
 def plain(columns: Columns) -> tuple[dict[str, list[Any]], list[str]]:
-    """The columns that a kind of attribute may hold, spelt alike, and notes on what was left out or respelt."""
+    """The columns that a kind of attribute may hold, with uniform spelling, and notes on columns left out
+    or respelt.
+    """
     for kind in KINDS:
         columns = kind.gathered(columns)
     kept, notes = {}, []
@@ -165,12 +170,12 @@ def plain(columns: Columns) -> tuple[dict[str, list[Any]], list[str]]:
 
 
 def nested(name: str) -> str:
-    """The note on a column of lists and the like that no kind of attribute takes."""
+    """The note on a nested column that no kind of attribute can hold."""
     return f"The column '{name}' holds lists or nested values, not one value per row; it was left out."
 
 
 def _spelt_alike(name: str, values: list[Any]) -> tuple[list[Any], list[str]]:
-    """A column in which 1, "1", 1.0 and True stand side by side, as numbers."""
+    """A column that mixes 1, "1", 1.0 and True, as numbers."""
     kinds = {float if kind is int else kind for kind in set(map(type, values))} - {type(None)}
     if len(kinds) < 2 and str not in kinds:
         return values, []
@@ -198,7 +203,7 @@ def _as_number(value: Any) -> float | None:
 
 
 def _with_vectors(path: Path, columns: Columns, notes: Sequence[str], classes: Sequence[str]) -> Table:
-    """The table of a file whose columns x0, x1, … are the coordinates of vectors."""
+    """The table of a file with vectors in its columns x0, x1, …."""
     names = list(takewhile(columns.__contains__, (f"x{k}" for k in range(len(columns)))))
     vectors = torch.stack([_coordinates(path, name, columns[name]) for name in names], dim=1)
     rest, told = plain({name: values for name, values in columns.items() if name not in names})
@@ -206,7 +211,7 @@ def _with_vectors(path: Path, columns: Columns, notes: Sequence[str], classes: S
 
 
 def _coordinates(path: Path, name: str, cells: Sequence[Any]) -> Float[Tensor, " n"]:
-    """One coordinate of all vectors. Raises DataError that names the first row whose cell is no finite number."""
+    """One coordinate of all vectors. Raises DataError that names the first row without a finite number."""
     try:
         found = torch.tensor([float(cell) for cell in cells])
     except (TypeError, ValueError, OverflowError):
@@ -222,7 +227,7 @@ def _coordinates(path: Path, name: str, cells: Sequence[Any]) -> Float[Tensor, "
 
 
 def schema_in(folder: Path) -> Schema | None:
-    """The schema.json of a folder, if it has one. Raises DataError when it cannot be read."""
+    """The schema.json of a folder, if there is one. Raises DataError if it cannot be read."""
     file = folder / "schema.json"
     return Schema.load(file) if file.is_file() else None
 
@@ -237,18 +242,18 @@ def _image_columns(columns: Columns, folder: Path) -> list[str]:
 
 def _is_image(cell: Any) -> bool:
     if isinstance(cell, str):
-        return os.path.splitext(cell)[1].casefold() in IMAGE_FILES  # without a Path, for tables of millions of rows
+        return os.path.splitext(cell)[1].casefold() in IMAGE_FILES  # faster than Path, for tables of millions of rows
     return isinstance(cell, bytes | Cell) or (isinstance(cell, dict) and {"bytes", "path"} <= set(cell))
 
 
 def _name_files(cells: Sequence[Any], folder: Path) -> bool:
-    """Whether some of the first cells name files, though none has an image's extension."""
+    """Whether some of the first cells name existing files without an image's extension."""
     texts = (cell for cell in cells[:_LOOKED_AT] if isinstance(cell, str) and not missing(cell))
     return any((folder / cell).is_file() for cell in texts)
 
 
 def _paths(cells: Sequence[Any], folder: Path) -> tuple[list[Any], list[str]]:
-    """A column of images with paths as this system writes them, and notes on what is unusual about them."""
+    """A column of images with paths in this system's form, and notes on unusual ones."""
     windows = [k for k, c in enumerate(cells) if isinstance(c, str) and "\\" in c and not (folder / c).exists()]
     respelt = list(cells)
     for k in windows:
@@ -263,14 +268,14 @@ def _paths(cells: Sequence[Any], folder: Path) -> tuple[list[Any], list[str]]:
 
 
 def _encoded(table: Path, folder: Path, row: int, cell: Any) -> EncodedImage:
-    """A table's cell as an encoded image; paths are relative to the folder."""
+    """A table's cell as an encoded image. Paths are relative to the folder."""
     where = f"in row {row + 1} of {table}"
     if isinstance(cell, dict):
         cell = cell["bytes"] if cell["bytes"] is not None else cell["path"]
     if isinstance(cell, bytes | Cell):
         return EncodedImage(where, cell)
     if missing(cell):
-        return EncodedImage(where, b"")  # which is listed with what else cannot be read
+        return EncodedImage(where, b"")  # listed among the unreadable images
     if "\0" in str(cell):
         raise DataError(f"The path {where} holds a zero byte; repair it.")
     file = folder / str(cell)
@@ -278,7 +283,7 @@ def _encoded(table: Path, folder: Path, row: int, cell: Any) -> EncodedImage:
 
 
 def _must_exist(path: Path, folder: Path, images: Sequence[EncodedImage]) -> None:
-    """Raises DataError when none of the files that a table names is there: then its paths start elsewhere."""
+    """Raise DataError if none of a table's files exists, which means that its paths start elsewhere."""
     if len(images) < 2:
         return
     step = max(1, len(images) // _LOOKED_AT)

@@ -1,1 +1,1 @@
-"""Data on disk: archives, downloads, prepared images and what is remembered of them."""
+"""Data on disk: archives, downloads, prepared images and the cache of sources."""

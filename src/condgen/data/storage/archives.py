@@ -1,4 +1,4 @@
-"""Files inside archives and tables, read when they are needed and not before."""
+"""Files inside archives and tables, read only when they are needed."""
 
 import os
 import threading
@@ -11,16 +11,16 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-AT_ONCE = 128  # rows of a Parquet file that are read together
-BUFFER = 2**20  # bytes of it that are; without a limit, pyarrow reads a whole row group, which may be the whole file
+AT_ONCE = 128  # rows of a Parquet file read together
+BUFFER = 2**20  # bytes read together; without a limit, pyarrow reads a whole row group, which may be the whole file
 _NONE: Any = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file inside an archive: of a tar it is known where its bytes lie, of a ZIP its name.
+    """A file inside an archive, located by its bytes in a tar and by its name in a ZIP.
 
-    span: offset and length of its bytes in the archive, in bytes; None in a ZIP.
+    span: offset and length of its bytes in the archive. None in a ZIP.
     """
 
     archive: Path
@@ -28,7 +28,7 @@ class Member:
     span: tuple[int, int] | None = None
 
     def read(self) -> bytes:
-        """The file's content. Raises OSError or zipfile.BadZipFile where the archive is damaged or gone."""
+        """The file's content. Raises OSError or zipfile.BadZipFile if the archive is damaged or gone."""
         if self.span is None:
             try:
                 return _zip(self.archive, *_identity(self.archive)).read(self.name)
@@ -44,7 +44,9 @@ class Member:
 class Cell:
     """A file in a column of bytes of a Parquet file.
 
-    column: its path there, such as image.bytes. row: counted from 0. length: about how many bytes it has.
+    column: its path there, such as image.bytes.
+    row: counted from 0.
+    length: its approximate number of bytes.
     """
 
     archive: Path
@@ -53,12 +55,12 @@ class Cell:
     length: int
 
     def read(self) -> bytes:
-        """The file's content. Raises OSError or pyarrow's ArrowException where the table is damaged or gone."""
+        """The file's content. Raises OSError or pyarrow's ArrowException if the table is damaged or gone."""
         return _column(self.archive, self.column, *_identity(self.archive)).cell(self.row)
 
 
 def _identity(archive: Path) -> tuple[int, int, int]:
-    """Which archive this is, and which process reads it: those that share a file share the place where they read it."""
+    """An identity of archive and process. Readers of one process share an open file."""
     found = os.stat(archive)
     return found.st_size, found.st_mtime_ns, os.getpid()
 
@@ -74,7 +76,7 @@ def _column(archive: Path, column: str, size: int, changed: int, process: int) -
 
 
 class _Column:
-    """A column of a Parquet file, read forward, a few rows at a time; going back begins at a row group again."""
+    """A column of a Parquet file, read forward a few rows at a time. Going back starts again at a row group."""
 
     def __init__(self, archive: Path, column: str):
         import pyarrow.parquet as pq
@@ -83,13 +85,13 @@ class _Column:
         self._file = pq.ParquetFile(archive, buffer_size=BUFFER, pre_buffer=False)
         groups = (self._file.metadata.row_group(k).num_rows for k in range(self._file.num_row_groups))
         self._starts = [0, *accumulate(groups)]
-        self._lost: dict[int, int] = {}  # row groups that are damaged, and the row from which on they are
+        self._lost: dict[int, int] = {}  # damaged row groups, and the first damaged row of each
         self._lock = threading.Lock()
         self._first, self._cells = 0, _NONE
         self._batches = self._from(0)
 
     def cell(self, row: int) -> bytes:
-        """The content of a row; of rows that follow each other, each is read once."""
+        """The content of a row. Consecutive rows are read once each."""
         with self._lock:
             group, here = self._group(row), self._group(self._first)
             if row >= self._lost.get(group, row + 1):
@@ -117,7 +119,7 @@ class _Column:
         self._batches = self._from(group)
 
     def _from(self, group: int) -> Iterator[Any]:
-        for k in range(group, self._file.num_row_groups):  # one by one: damage to one is not to cost another
+        for k in range(group, self._file.num_row_groups):  # one by one, so that damage to one does not affect another
             for batch in self._file.iter_batches(AT_ONCE, [k], [self._column], use_threads=False):
                 cells = batch.column(0)
-                yield cells.field(0) if cells.type.num_fields else cells  # of images written by `datasets`, the bytes
+                yield cells.field(0) if cells.type.num_fields else cells  # the bytes of images written by `datasets`

@@ -1,4 +1,4 @@
-"""Where condgen keeps what it can make, or fetch, again."""
+"""The folder for files that condgen can make or fetch again."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Files of published datasets, fetched once: resumed where they stopped, verified, moved into place as a whole."""
+"""Downloads of published datasets: resumed where they stopped, verified, and published as a whole."""
 
 import hashlib
 import http.client
@@ -20,7 +20,7 @@ _PATIENCE = 30.0  # seconds without a byte before giving up
 
 @dataclass(frozen=True)
 class Remote:
-    """A file somewhere else: its address, what its content must be (SHA-256, hexadecimal), its size in bytes."""
+    """A file on a server: its address, the SHA-256 of its content (hexadecimal), and its size in bytes."""
 
     url: str
     sha256: str
@@ -33,14 +33,14 @@ class Remote:
 
 
 def datasets_folder() -> Path:
-    """Where downloads are kept."""
+    """The folder for downloads."""
     return cache_folder() / "datasets"
 
 
 def fetch(remote: Remote, folder: Path) -> Path:
-    """The file in a folder, downloaded unless it is there; an interrupted download goes on where it stopped.
+    """The file in a folder, downloaded unless it exists. An interrupted download is resumed.
 
-    Raises DataError that names the address when it cannot be reached, or sends something else than it should.
+    Raises DataError that names the address if it cannot be reached, or sends other content than expected.
     """
     target = folder / remote.name
     if target.is_file():
@@ -56,7 +56,7 @@ def fetch(remote: Remote, folder: Path) -> Path:
 
 
 def _download(remote: Remote, partial: Path) -> None:
-    """Fetch what is still missing of a file."""
+    """Fetch the part of a file that is still missing."""
     start = partial.stat().st_size if partial.exists() else 0
     if start >= remote.size:
         return
@@ -76,12 +76,12 @@ def _download(remote: Remote, partial: Path) -> None:
     except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
         reason = getattr(error, "reason", None) or error
         if isinstance(error, urllib.error.HTTPError):
-            error.close()  # it holds the answer, and with it the connection
+            error.close()  # it holds the response and its connection
         raise DataError(f"{remote.url} could not be downloaded: {reason}.") from None
 
 
 def _must_announce(remote: Remote, length: str | None, start: int) -> None:
-    """Raises DataError where an answer is of another length, before any of it is taken for a part of the file."""
+    """Raise DataError if a response has another length than expected, before any of it is stored."""
     if length is not None and start + int(length) != remote.size:
         raise DataError(
             f"{remote.url} would send {start + int(length):,} bytes, but the file that was published has "
@@ -90,7 +90,7 @@ def _must_announce(remote: Remote, length: str | None, start: int) -> None:
 
 
 def _verify(remote: Remote, partial: Path) -> None:
-    """Raises DataError, and removes the file if it is no beginning of the right one, unless it is the right one."""
+    """Raise DataError unless the file is complete and correct. A wrong file is removed."""
     size = partial.stat().st_size
     if size < remote.size:
         raise DataError(

@@ -1,4 +1,4 @@
-"""One encoded image to uint8 pixels: decoding, orientation, channels, size."""
+"""From one encoded image to uint8 pixels: decoding, orientation, channels, size."""
 
 import hashlib
 import io
@@ -21,13 +21,15 @@ from condgen.errors import DataError
 RESIZE = ("crop", "pad", "squash")
 Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 
-ENLARGED = 8  # times that an image may be enlarged; beyond, its pixels say nothing
+ENLARGED = 8  # largest factor by which an image may be enlarged
 ORIENTATION = 0x0112  # the EXIF tag
 GREY = {"1", "L", "LA", "I;16", "I;16B", "I;16L", "I"}
 
 
 def netpbm(pixels: Pixels) -> bytes:
-    """Bytes [height, width] or [height, width, channel] as PGM (1 channel) or PPM (3): bare values behind one line."""
+    """Bytes [height, width] or [height, width, channel] as PGM (1 channel) or PPM (3): one header line and the bare
+    values.
+    """
     height, width, *channels = pixels.shape
     kind = 6 if channels == [3] else 5
     return f"P{kind} {width} {height} 255\n".encode() + pixels.tobytes()
@@ -35,21 +37,21 @@ def netpbm(pixels: Pixels) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class EncodedImage:
-    """An encoded image, as bytes, as a file or inside an archive or a table, and the name to call it by in messages."""
+    """An encoded image, as bytes, as a file, or inside an archive or table, and its name for messages."""
 
     name: str
     content: bytes | Path | Member | Cell
 
     def read(self) -> bytes:
-        """Its bytes. Raises OSError for a file that is not there, anything else for a damaged archive."""
+        """The encoded bytes. Raises OSError for a missing file, and other errors for a damaged archive."""
         if isinstance(self.content, bytes):
             return self.content
         return self.content.read_bytes() if isinstance(self.content, Path) else self.content.read()
 
     def stamp(self) -> bytes:
-        """What changes when the image does: a hash of its bytes, or its file's path, size and time of change.
+        """A stamp that changes with the image: a hash of its bytes, or its file's path, size and time of change.
 
-        Of an image in an archive or a table also its place there.
+        For an image in an archive or table it includes the place there.
         """
         if isinstance(self.content, bytes):
             return hashlib.blake2b(self.content, digest_size=16).digest()
@@ -61,12 +63,12 @@ class EncodedImage:
 
     @property
     def file(self) -> Path:
-        """The file that holds it, alone or with others."""
+        """The file that holds the image, alone or with others."""
         assert not isinstance(self.content, bytes)
         return self.content if isinstance(self.content, Path) else self.content.archive
 
     def encoded_size(self) -> int:
-        """Bytes it takes as it is; 0 for a file that is not there."""
+        """The encoded size in bytes. 0 for a missing file."""
         if isinstance(self.content, bytes):
             return len(self.content)
         if isinstance(self.content, Cell):
@@ -78,9 +80,10 @@ class EncodedImage:
 
 @dataclass(frozen=True)
 class Fit:
-    """What every image becomes: its mode (L or RGB), size in pixels, and how it gets there.
+    """The target form of all images: mode (L or RGB), size in pixels, and the way of resizing.
 
-    resize: crop (the centre in the target's proportions), pad (all of it, on black), squash (proportions are not kept).
+    resize: crop (the centre in the target's proportions), pad (the whole image on black), or squash (changes the
+        proportions).
     """
 
     mode: str
@@ -95,14 +98,14 @@ class Fit:
 
     @property
     def bytes(self) -> int:
-        """Of one image."""
+        """The size of one image in bytes."""
         channels, height, width = self.shape
         return channels * height * width
 
 
 @dataclass(frozen=True)
 class Header:
-    """What the first bytes of an image say: whether it is grey, and its upright (width, height)."""
+    """The facts in an image's first bytes: whether it is grey, and its upright (width, height)."""
 
     grey: bool
     size: tuple[int, int]
@@ -110,7 +113,7 @@ class Header:
 
 @contextmanager
 def strict_decoder() -> Iterator[None]:
-    """Decompression bombs are errors, and odd metadata, of which decoders warn, is no matter."""
+    """Treat decompression bombs as errors, and ignore warnings about odd metadata."""
     with catch_warnings():
         simplefilter("ignore")
         filterwarnings("error", category=Image.DecompressionBombWarning)
@@ -118,7 +121,7 @@ def strict_decoder() -> Iterator[None]:
 
 
 def header(image: EncodedImage) -> Header | None:
-    """What an image's header says, without decoding it; None if it cannot be read."""
+    """The facts in an image's header, without decoding it. None if it cannot be read."""
     try:
         with opened(image) as found:
             width, height = found.size
@@ -129,7 +132,7 @@ def header(image: EncodedImage) -> Header | None:
 
 
 def fitted(image: EncodedImage, fit: Fit) -> tuple[Pixels, bool]:
-    """The image as uint8 [channel, height, width], whether its size had to change. Raises DataError."""
+    """The image as uint8 [channel, height, width], and whether its size had to change. Raises DataError."""
     with _readable(image):
         upright = _upright(image, 2 * max(fit.width, fit.height))
         array = np.asarray(_resized(upright.convert(fit.mode), fit), dtype=np.uint8)
@@ -144,7 +147,7 @@ def decode(image: EncodedImage) -> Image.Image:
 
 @contextmanager
 def _readable(image: EncodedImage) -> Iterator[None]:
-    """What goes wrong with an image becomes a DataError that names it."""
+    """Turn any error of reading an image into a DataError that names it."""
     try:
         yield
     except FileNotFoundError:
@@ -154,13 +157,13 @@ def _readable(image: EncodedImage) -> Iterator[None]:
 
 
 def pixels(images: Sequence[EncodedImage], fit: Fit) -> UInt8[Tensor, "n channel height width"]:
-    """A few images that must all be readable. Raises DataError that names the first that is not."""
+    """The pixels of a few images. Raises DataError that names the first unreadable one."""
     with strict_decoder():
         return torch.from_numpy(np.stack([fitted(image, fit)[0] for image in images]))
 
 
 def reason(error: Exception) -> str:
-    """Why an image cannot be read, in a few words, out of what its decoder or the system raised."""
+    """The reason why an image cannot be read, in a few words, from the error of its decoder or the system."""
     if isinstance(error, FileNotFoundError):
         return "it does not exist"
     if isinstance(error, OSError) and error.strerror:
@@ -173,7 +176,7 @@ def reason(error: Exception) -> str:
 
 
 def opened(image: EncodedImage) -> Image.Image:
-    """The image, its header read and nothing decoded."""
+    """The image with its header read and nothing decoded."""
     content = image.content if isinstance(image.content, Path) else image.read()
     if not (content.stat().st_size if isinstance(content, Path) else content):
         raise ValueError("it is empty")
@@ -181,16 +184,16 @@ def opened(image: EncodedImage) -> Image.Image:
 
 
 def _upright(image: EncodedImage, longest: int | None) -> Image.Image:
-    """The decoded image, upright, grey or colour; its sides may be reduced as long as one has `longest` pixels."""
+    """The decoded image, upright, grey or colour. Its sides may be reduced as long as one keeps `longest` pixels."""
     with opened(image) as found:
         if longest is not None:
-            found.draft(None, (longest, longest))  # a JPEG much larger than needed is decoded at a fraction of its size
+            found.draft(None, (longest, longest))  # decodes a much larger JPEG at a fraction of its size
         turned = found.getexif().get(ORIENTATION, 1) != 1
         return _eight_bits(ImageOps.exif_transpose(found) if turned else found)
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Grey (mode L) or colour (mode RGB). Raises ValueError for a range of brightness that the file does not tell."""
+    """The image in grey (mode L) or colour (mode RGB). Raises ValueError if its range of brightness is unknown."""
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         return Image.fromarray((np.asarray(image).astype(np.uint16) / 257).round().astype(np.uint8))
     if image.mode in ("I", "F"):
@@ -205,13 +208,13 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def too_small(size: tuple[int, int], fit: Fit) -> bool:
-    """Whether hardly any pixel would be an image's own, were it brought to another size from its (width, height)."""
+    """Whether resizing from (width, height) would leave hardly any original pixel."""
     scales = fit.width / size[0], fit.height / size[1]
     return min(size) * min(scales) < 1 if fit.resize == "pad" else max(scales) > ENLARGED
 
 
 def _resized(image: Image.Image, fit: Fit) -> Image.Image:
-    """The image at the target's size, antialiased. Raises ValueError where hardly any pixel would be its own."""
+    """The image at the target's size, antialiased. Raises ValueError if it is too small for it."""
     target = (fit.width, fit.height)
     if image.size == target:
         return image

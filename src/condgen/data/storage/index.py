@@ -1,8 +1,8 @@
-"""What a source was found to hold, kept: opened again, no table is read and no image looked at.
+"""Cache of opened sources, so that a source is reopened without reading its tables or images.
 
-The attribute table lies beside the pixels in the cache. It is found under a hash of the options and of the source's
-state: the path, size and time of change of every file. What is written anew, added, taken away or renamed is noticed;
-what keeps its size and gets its old time of change back is not.
+The attribute table lies beside the pixels in the cache, under a hash of the options and of the source's state: the
+path, size and time of change of every file. New, changed, removed or renamed files are noticed. A file that keeps its
+size and gets its old time of change back is not.
 """
 
 import hashlib
@@ -26,15 +26,15 @@ from condgen.data.storage.prepare import PIXELS, complete, prepared_folder
 from condgen.files import writing
 from condgen.schema import Condition, Schema
 
-FORMAT = 1  # of what is kept; a new one reads every source anew
-BESIDE = {".json", ".txt", ".csv"}  # files that readers look for beside one that is named: a schema, class names, parts
+FORMAT = 1  # version of the cache; a new one reads every source anew
+BESIDE = {".json", ".txt", ".csv"}  # files beside a source that readers use: a schema, class names, parts
 
 State = str  # a hash that changes with what is in files and folders
 
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """What is wanted of a source: the arguments of `load` that decide on what it is found to hold."""
+    """The arguments of `load` that determine the content of a source."""
 
     attributes: Sequence[str] | None
     size: int | None
@@ -46,11 +46,11 @@ class LoadOptions:
 
 @dataclass(frozen=True)
 class LoadedSource:
-    """Everything that a source holds, before it is split.
+    """The content of a source, before it is split.
 
-    training: so many rows, the first ones, are for training; the others are a test set that came apart, if `tested`.
-    validation: so many of those for training, the last ones, came as a validation part of their own.
-    groups: the number of the group that each row for training belongs to, where it is split by groups.
+    training: the number of first rows for training. The others are a separate test set, if `tested`.
+    validation: the number of last training rows that are a validation part of their own.
+    groups: the group number of each training row, for a split by groups.
     coordinates: of vectors.
     """
 
@@ -67,7 +67,9 @@ class LoadedSource:
 
 
 def state(places: Iterable[Path], deep: bool = True) -> State:
-    """Changes with every file in these folders (and those below, if `deep`), with these files and the texts beside."""
+    """A hash that changes with every file in these places, with subfolders if `deep`, and with texts beside these
+    files.
+    """
     digest = hashlib.blake2b(digest_size=16)
     for place in places:
         for text in _listings(str(place), deep) if place.is_dir() else [_beside(place)]:
@@ -76,7 +78,7 @@ def state(places: Iterable[Path], deep: bool = True) -> State:
 
 
 def _listings(folder: str, deep: bool) -> Iterator[str]:
-    """What lies in a folder, then in each below it; links are followed, in circles only once."""
+    """Listings of a folder and of each below it. Links are followed, and circular ones only once."""
     waiting, seen = [folder], set()
     while waiting:
         here = waiting.pop()
@@ -124,9 +126,10 @@ def _line(entry: "os.DirEntry[str]") -> str:
 
 @dataclass(frozen=True)
 class SourceCache:
-    """The place in the cache for one source, in its present state, with what is wanted of it.
+    """The place in the cache for one source, in its present state and with its options.
 
-    places: the files and folders that the source consists of. path: None where nothing can be kept.
+    places: the files and folders of the source.
+    path: None if nothing can be cached.
     """
 
     places: Sequence[Path]
@@ -134,7 +137,7 @@ class SourceCache:
 
     @classmethod
     def of(cls, source: str, places: Sequence[Path], wanted: LoadOptions) -> "SourceCache":
-        """The place for what is in these files and folders; without any, nothing is kept."""
+        """The cache for a source at these places. Without any place, nothing is cached."""
         if not places:
             return cls((), None)
         said = repr((FORMAT, version("condgen"), source, [*map(str, places)], state(places), wanted))
@@ -142,7 +145,7 @@ class SourceCache:
         return cls(places, prepared_folder() / f"{key}.table")
 
     def holders(self, images: Iterable[EncodedImage]) -> dict[str, State]:
-        """The archives, and the folders of images, that a source refers to outside its own places; their state now."""
+        """The archives and image folders outside the source's own places, with their present state."""
         if self.path is None:
             return {}
         files = (image.content for image in images if not isinstance(image.content, bytes))
@@ -151,7 +154,7 @@ class SourceCache:
         return {name: _there(name) for name in named if not any(Path(name).resolve().is_relative_to(p) for p in own)}
 
     def take(self) -> LoadedSource | None:
-        """What is kept here; nothing, if images elsewhere have changed or the pixels are gone."""
+        """The cached content, or None if images elsewhere have changed or the pixels are gone."""
         if self.path is None:
             return None
         try:
@@ -177,10 +180,10 @@ class SourceCache:
         )
 
     def keep(self, opened: LoadedSource, elsewhere: Mapping[str, State]) -> None:
-        """Keep what was opened. elsewhere: the state of the holders of its images before these were prepared."""
+        """Cache a source. elsewhere: the state of outside archives and folders before their images were prepared."""
         images, labels = opened.data.observations, opened.data.condition
         if self.path is None or not isinstance(images, Mapped):
-            return  # small data are read again, in no time
+            return  # small data is read again quickly
         info = {
             "pixels": images.store.path.parent.name,
             "shape": images.store.shape,
@@ -200,5 +203,5 @@ class SourceCache:
 
 
 def _there(name: str) -> State:
-    """The state of a folder or an archive of images; what lies in a folder below is none of the source's."""
+    """The state of an image folder without its subfolders, or of an archive."""
     return state([Path(name)], deep=False)

@@ -1,7 +1,7 @@
-"""Images in one file of pixels: opened in an instant whatever their number, read by index when they are needed.
+"""Images in one file of pixels, opened at once whatever their number and read by index.
 
-Read, not mapped into memory: what was read stays in the system's cache and leaves this process with the batch, while
-pages of a mapped file would count as its own, whole stretches around each image that is touched.
+The file is read, not mapped into memory. Read bytes stay in the system's cache and leave this process with the batch.
+Pages of a mapped file would count as the process's own memory, in whole stretches around each image.
 """
 
 import math
@@ -20,7 +20,7 @@ from condgen.errors import DataError
 
 
 class Store:
-    """All images of a file of raw bytes, uint8 [n, channel, height, width]; read-only, from any thread."""
+    """All images of a file of raw bytes, uint8 [n, channel, height, width]. Read-only, from any thread."""
 
     def __init__(self, path: Path, shape: tuple[int, int, int, int]):
         self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
@@ -30,7 +30,7 @@ class Store:
         self.shape = shape
 
     def take(self, rows: Int[Tensor, " batch"]) -> UInt8[Tensor, "batch channel height width"]:
-        """Copies of the images in these rows. Raises DataError where the file has been cut short."""
+        """Copies of the images in these rows. Raises DataError if the file has been truncated."""
         taken = torch.empty((len(rows), *self.shape[1:]), dtype=torch.uint8)
         size, pixels = math.prod(self.shape[1:]), taken.view(-1).numpy().data
         for k, row in enumerate(rows.tolist()):
@@ -38,7 +38,7 @@ class Store:
         return taken
 
     def _read(self, into: memoryview, start: int) -> None:
-        """Fill a buffer with the bytes of the file from there on."""
+        """Fill a buffer with the bytes of the file from `start` on."""
         if hasattr(os, "preadv"):
             found = os.preadv(self._file, [into], start)
         else:  # Windows: a position that threads share
@@ -53,7 +53,7 @@ class Store:
 
 @dataclass(frozen=True)
 class Mapped:
-    """Some images of a store, by row: a view, of which nothing is in memory. content: a hash of the whole store."""
+    """A view of some images of a store, by row, with nothing in memory. content: a hash of the whole store."""
 
     store: Store
     rows: Int[Tensor, " n"]
@@ -63,7 +63,7 @@ class Mapped:
         return len(self.rows)
 
     def __getitem__(self, index: slice | Tensor) -> "Mapped":
-        """The view of the part at a slice, index tensor or mask."""
+        """The view of the rows at a slice, index tensor or mask."""
         return Mapped(self.store, self.rows[index], self.content)
 
     @property
@@ -72,7 +72,7 @@ class Mapped:
         return (len(self.rows), *self.store.shape[1:])
 
     def take(self, index: slice | Tensor = slice(None)) -> UInt8[Tensor, "n channel height width"]:
-        """The images at an index (all of them without one), in memory."""
+        """The images at an index, or all of them, in memory."""
         return self.store.take(self.rows[index])
 
 
@@ -82,5 +82,5 @@ def taken(x: Shaped[Tensor, "n ..."] | Mapped, index: slice | Tensor) -> Shaped[
 
 
 def in_turn(x: Shaped[Tensor, "n ..."] | Mapped, batch: int) -> Iterator[Shaped[Tensor, "_ ..."]]:
-    """All observations, a batch at a time; of mapped ones no more than that is in memory. Without any, one of none."""
+    """All observations in batches. For mapped ones, one batch at a time is in memory. Without any, one empty batch."""
     return (taken(x, slice(start, start + batch)) for start in range(0, max(len(x), 1), batch))

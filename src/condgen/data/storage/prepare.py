@@ -1,8 +1,8 @@
-"""Preparation, once: many encoded images to one memory-mapped file of pixels in the cache.
+"""Preparation of many encoded images into one file of pixels in the cache, once.
 
-The file is cut into chunks, which processes decode and write in place; a chunk that is done is noted with a hash of its
-pixels. So preparation may be killed at any moment and goes on where it stood, and a folder appears under its final name
-only when it is complete.
+The file is cut into chunks, which processes decode and write in place. A finished chunk is recorded with a hash of its
+pixels. Preparation can therefore be killed at any moment and continue later. A folder gets its final name only when it
+is complete.
 """
 
 import csv
@@ -33,17 +33,17 @@ from condgen.errors import DataError, RequestError, unknown
 from condgen.files import publish, writing
 from condgen.progress import SILENT, Progress, Task
 
-VERSION = 1  # of what preparation makes of an image; a new one prepares everything anew
-SMALL = 50 * 2**20  # bytes, encoded and decoded, up to which images stay in memory
-LARGEST_GUESS = 64  # side that images of different sizes get when none is asked for
-SURVEYED = 4_096  # images whose headers decide on the size
-CHUNK = 12 * 2**20  # bytes of pixels
+VERSION = 1  # version of preparation; a new one prepares everything anew
+SMALL = 50 * 2**20  # largest number of bytes, encoded and decoded, kept in memory
+LARGEST_GUESS = 64  # largest default side for images of different sizes
+SURVEYED = 4_096  # number of images whose headers decide the size
+CHUNK = 12 * 2**20  # bytes of pixels per chunk
 PIXELS, FACTS, DONE = "images.u8", "prepared.json", "done.jsonl"
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Images (or vectors and their coordinates), which of those given they are, and notes on what was done to them."""
+    """Images (or vectors and their coordinates), their rows among those given, and notes on changes made to them."""
 
     images: Shaped[Tensor, "n ..."] | Mapped
     rows: Int[Tensor, " n"]
@@ -53,7 +53,9 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Chunk:
-    """What became of the images number `start` … : broken ones with reasons, how many changed size, a pixel hash."""
+    """The result for images number `start` …: broken ones with reasons, the number resized, and a hash of
+    the pixels.
+    """
 
     start: int
     count: int
@@ -70,13 +72,13 @@ def prepare(
     broken: float = 0.05,
     progress: Progress = SILENT,
 ) -> Prepared:
-    """All images as pixels of one size; what is small stays in memory, the rest is prepared in the cache, once.
+    """All images as pixels of one size. Small data stays in memory, and the rest is prepared in the cache once.
 
-    size: the side of the square that every image is brought to, by the policy `resize` (see Fit). Without it, images of
-    one size stay as they are, unless a side is not divisible by 4; images of different sizes become squares.
-    broken: the share of images that may be unreadable; they are left out and listed.
+    size: side of the square to which every image is resized, by the policy `resize` (see Fit). Without it, images of
+        one size keep it unless a side is not divisible by 4, and images of different sizes become squares.
+    broken: the largest share of unreadable images. They are left out and listed.
 
-    Raises DataError for more broken images, or too little room on the disk; RequestError for an impossible size.
+    Raises DataError for more broken images or a full disk, and RequestError for an impossible size.
     """
     fit, notes = plan(images, size, resize)
     folder = prepared_folder()
@@ -97,7 +99,7 @@ def prepare(
 
 
 def prepared_folder() -> Path:
-    """Where prepared images are kept, each set in a folder of its own."""
+    """The folder for prepared images, with one subfolder per set."""
     return cache_folder() / "prepared"
 
 
@@ -105,9 +107,9 @@ def prepared_folder() -> Path:
 
 
 def plan(images: Sequence[EncodedImage], size: int | None, resize: str) -> tuple[Fit, list[str]]:
-    """The common mode and size, from headers: grey only if all images are grey; and notes on them.
+    """The common mode and size, from headers, and notes on them. Grey only if all images are grey.
 
-    Raises RequestError for an impossible size or way to get there.
+    Raises RequestError for an impossible size or way of resizing.
     """
     if resize not in RESIZE:
         raise unknown("way to resize", resize, RESIZE)
@@ -128,7 +130,7 @@ def _headers(images: Sequence[EncodedImage]) -> list[Header]:
 
 
 def target(sizes: list[tuple[int, int]], size: int | None, resize: str) -> tuple[tuple[int, int], list[str]]:
-    """The common (width, height), and a note if it is not simply that of the images."""
+    """The common (width, height), and a note if it differs from that of the images."""
     if size is not None or not sizes:
         return (size or 4, size or 4), []
     did = {"crop": "cropped and resized", "pad": "padded and resized", "squash": "squashed"}[resize]
@@ -145,7 +147,7 @@ def target(sizes: list[tuple[int, int]], size: int | None, resize: str) -> tuple
 
 
 def _key(images: Sequence[EncodedImage], fit: Fit) -> str:
-    """Changes with the images, their order, and what is made of them."""
+    """A key that changes with the images, their order, and their target form."""
     digest = hashlib.blake2b(f"{VERSION} {fit}".encode(), digest_size=16)
     for image in images:
         stamp = image.stamp()
@@ -154,7 +156,7 @@ def _key(images: Sequence[EncodedImage], fit: Fit) -> str:
 
 
 def fit_all(start: int, images: Sequence[EncodedImage], fit: Fit) -> tuple[Pixels, Chunk]:
-    """Pixels uint8 [n, channel, height, width] of images number `start` …, zero where one is broken."""
+    """Pixels uint8 [n, channel, height, width] of images number `start` …. Broken images are zero."""
     pixels = np.zeros((len(images), *fit.shape), dtype=np.uint8)
     broken, resized = [], 0
     with strict_decoder():
@@ -175,7 +177,7 @@ def _digest(content: bytes) -> str:
 
 
 def _prepared(images: Sequence[EncodedImage], fit: Fit, folder: Path, broken: float, progress: Progress) -> list[Chunk]:
-    """The chunks of a folder that is prepared already, or is now; another process doing the same is waited for."""
+    """The chunks of a folder, prepared now unless it is complete. Waits for another process that prepares it."""
     from filelock import FileLock
 
     shape = (len(images), *fit.shape)
@@ -196,13 +198,13 @@ def _prepared(images: Sequence[EncodedImage], fit: Fit, folder: Path, broken: fl
 
 
 def complete(folder: Path, shape: Sequence[int]) -> bool:
-    """Whether a folder holds images of this shape, prepared to the last one."""
+    """Whether a folder holds all images of this shape."""
     pixels = folder / PIXELS
     return (folder / FACTS).is_file() and pixels.is_file() and pixels.stat().st_size == math.prod(shape)
 
 
 def _make(images: Sequence[EncodedImage], fit: Fit, folder: Path, size: int, broken: float, task: Task) -> None:
-    """Prepare what an earlier attempt has not, then publish all of it at once."""
+    """Prepare the chunks that an earlier attempt has not, then publish the whole folder."""
     partial = folder.with_suffix(".partial")
     partial.mkdir(exist_ok=True)
     pixels = partial / PIXELS
@@ -228,7 +230,7 @@ def _make(images: Sequence[EncodedImage], fit: Fit, folder: Path, size: int, bro
 
 
 def _make_room(pixels: Path, size: int) -> None:
-    """The file at its full size. Raises DataError when the disk has no room for it."""
+    """Create the file at its full size. Raises DataError if the disk is too full."""
     taken = pixels.stat().st_blocks * 512 if pixels.exists() and hasattr(os.stat_result, "st_blocks") else 0
     free = shutil.disk_usage(pixels.parent).free
     if free < size - taken + 64 * 2**20:
@@ -241,13 +243,13 @@ def _make_room(pixels: Path, size: int) -> None:
 
 
 def _sound_chunks(partial: Path, fit: Fit) -> list[Chunk]:
-    """Chunks that an earlier attempt finished, and whose pixels are on the disk as they were noted."""
+    """Chunks that an earlier attempt finished and whose pixels on disk match the recorded hash."""
     if not (partial / DONE).is_file():
         return []
     lines = (partial / DONE).read_text().splitlines()
     try:
         found = _chunks(map(json.loads, lines))
-    except (ValueError, TypeError):  # killed in the middle of a line: all but the last are whole
+    except (ValueError, TypeError):  # killed in the middle of the last line
         found = _chunks(map(json.loads, lines[:-1]))
     with (partial / PIXELS).open("rb") as file:
 
@@ -263,12 +265,12 @@ def _chunks(found: Any) -> list[Chunk]:
 
 
 def _working(images: Sequence[EncodedImage], fit: Fit, pixels: Path, done: set[int]) -> Iterator[Chunk]:
-    """Chunks as processes finish them. joblib's need no `if __name__ == "__main__"` in a person's script."""
+    """Chunks as processes finish them. joblib's processes need no `if __name__ == "__main__"` in the user's script."""
     from concurrent.futures.process import BrokenProcessPool
 
     from joblib import Parallel, delayed
 
-    count = max(16, min(1_024, CHUNK // fit.bytes))  # a small loss when killed, a small part of the whole
+    count = max(16, min(1_024, CHUNK // fit.bytes))  # little is lost if the process is killed
     starts = [start for start in range(0, len(images), count) if start not in done]
     jobs = (delayed(_write)(pixels, start, list(images[start : start + count]), fit) for start in starts)
     together = Parallel(n_jobs=-1, return_as="generator_unordered", initializer=_end_with, initargs=(os.getpid(),))
@@ -282,7 +284,7 @@ def _working(images: Sequence[EncodedImage], fit: Fit, pixels: Path, done: set[i
 
 
 def _end_with(parent: int) -> None:
-    """Let this process end soon after the one that it works for, even if that one is killed before it gives work."""
+    """Make this process end soon after its parent, even if the parent is killed before it assigns work."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -293,7 +295,7 @@ def _end_with(parent: int) -> None:
 
 
 def _write(pixels: Path, start: int, images: list[EncodedImage], fit: Fit) -> Chunk:
-    """Decode a chunk into its place. Whoever else does it too writes the same bytes."""
+    """Decode a chunk into its place. Another process that does the same writes the same bytes."""
     array, chunk = fit_all(start, images, fit)
     with pixels.open("rb+") as file:
         file.seek(start * fit.bytes)
@@ -305,7 +307,7 @@ def _write(pixels: Path, start: int, images: list[EncodedImage], fit: Fit) -> Ch
 
 
 def _check_share(chunks: Sequence[Chunk], n: int, allowed: float) -> None:
-    """Raises DataError when more than the allowed share of images is broken."""
+    """Raise DataError if more than the allowed share of images is broken."""
     reasons = [why for chunk in chunks for _, why in chunk.broken]
     if len(reasons) > allowed * n or len(reasons) == n:
         more = f" (and {len(reasons) - 3:,} more)" if len(reasons) > 3 else ""
@@ -324,7 +326,7 @@ def _without_broken(
     allowed: float,
     folder: Path,
 ) -> Prepared:
-    """The images that could be read, and a note on those that could not."""
+    """The readable images, and a note on the others."""
     n = len(images)
     _check_share(chunks, n, allowed)
     broken = [each for chunk in chunks for each in chunk.broken]
@@ -342,7 +344,7 @@ def _without_broken(
 
 
 def _quarantine(path: Path, images: Sequence[EncodedImage], broken: Sequence[tuple[int, str]]) -> None:
-    """List the images that are left out, with reasons."""
+    """Write the list of images that are left out, with reasons."""
     with (
         writing(path) as partial,
         partial.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,

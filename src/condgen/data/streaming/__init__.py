@@ -1,4 +1,4 @@
-"""Training from shards as they are, with nothing prepared on disk: for data that is larger than it."""
+"""Streaming: training directly from shards without preparing anything, for data larger than the disk."""
 
 from condgen.data.streaming.dataset import Streamed
 from condgen.data.streaming.load import stream

@@ -1,4 +1,4 @@
-"""A dataset of which a sample is in memory and the rest is read from its shards as training goes on."""
+"""A dataset with a sample in memory. The rest is read from shards during training."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ from condgen.schema import Condition
 
 @dataclass(frozen=True)
 class Stream:
-    """Shards, which of their rows train, what their images become, and the rows within which they are shuffled."""
+    """Shards, the choice of rows that train, the images' target form, and the size of the shuffle buffer."""
 
     shards: tuple[Shard, ...]
     choice: Choice
@@ -36,13 +36,13 @@ class Stream:
 
     @cached_property
     def order(self) -> Order:
-        """In which order the rows come."""
+        """The order of the rows."""
         counts = Counts(len(self.shards), cache_folder() / "streams" / f"{self._key}.json")
         return Order(len(self.shards), self._rows, counts, self.buffer)
 
     @property
     def identity(self) -> str:
-        """What the shards are, up to copying, and what is made of their rows."""
+        """The identity of the shards, equal for copies, and the treatment of their rows."""
         return "\n".join([f"{self.fit} {self.buffer}", *(shard.stamp for shard in self.shards)])
 
     def _rows(self, shard: int) -> Iterator[Row]:
@@ -50,7 +50,7 @@ class Stream:
 
     @property
     def _key(self) -> str:
-        """Of what decides on the number of rows."""
+        """A key that changes with everything that decides the number of rows."""
         chosen = self.choice
         facts = [chosen.schema.dumps(), sorted(chosen.apart), chosen.hold_out, chosen.labelled, chosen.selected]
         facts += [shard.changed for shard in self.shards]
@@ -59,45 +59,45 @@ class Stream:
 
 @dataclass(frozen=True)
 class Streamed(Dataset):
-    """A sample in memory, which is what this dataset is to whoever looks at it, and batches from the whole stream."""
+    """Behaves like an in-memory sample, while `batches` reads the whole stream."""
 
     stream: Stream
 
     def balanced(self, name: str) -> Balanced:
-        """Raises RequestError: who has not seen all data does not know what is rare."""
+        """Raise RequestError, because the frequency of values in a stream is unknown."""
         raise RequestError(f"A stream cannot be balanced by '{name}'; prepare the data instead, without `stream`.")
 
     def select(self, attributes: Sequence[str]) -> "Streamed":
-        """The same sample and stream labelled with only these attributes. Raises RequestError for unknown ones."""
+        """The same sample and stream labelled with these attributes only. Raises RequestError for unknown ones."""
         sample = super().select(attributes)
         choice = replace(self.stream.choice, selected=tuple(sample.schema.names))
         return Streamed(sample.observations, sample.condition, replace(self.stream, choice=choice))
 
     def only_labelled(self) -> "Streamed":
-        """The sample's labelled part, and the stream without the rows that have no label."""
+        """The labelled part of the sample, and the stream without unlabelled rows."""
         labelled = super().only_labelled()
         stream = replace(self.stream, choice=replace(self.stream.choice, labelled=True))
         return Streamed(labelled.observations, labelled.condition, stream)
 
     @property
     def epoch(self) -> int | float:
-        """How many rows train; infinite until all shards were read to their ends."""
+        """The number of training rows. Infinite until all shards have been read to the end."""
         total = self.stream.order.counts.total
         return float("inf") if total is None else total
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the sample, the shards' names and sizes, and what is made of their rows."""
+        """A hash of the sample, of the shards' names and sizes, and of the treatment of their rows."""
         content = f"{Dataset(self.observations, self.condition).fingerprint} {self.stream.identity}"
         return hashlib.blake2b(content.encode(), digest_size=12).hexdigest()
 
     def batches(
         self, seed: int, start: int, size: int, balance: str | None = None, share: slice = slice(None)
     ) -> Iterator[tuple[Shaped[Tensor, "batch ..."], Condition]]:
-        """Endless shuffled batches from image number `start` on; only this share of each is decoded.
+        """Endless shuffled batches from image number `start` on. Only this process's share of each is decoded.
 
-        In the place of an image that is broken comes one of the sample. Raises DataError when too many are, and for a
-        label that the schema does not know; RequestError for a balance.
+        A broken image is replaced by one of the sample. Raises DataError if too many are broken, or for a label that
+        the schema lacks. Raises RequestError for a balance.
         """
         if balance:
             self.balanced(balance)
@@ -109,7 +109,9 @@ class Streamed(Dataset):
             start += size
 
     def _batch(self, found: list[Decoded], start: int) -> tuple[Shaped[Tensor, "batch ..."], Condition]:
-        """Images and their conditions. start: the number of the first, which decides on what replaces broken ones."""
+        """Images and their conditions. start: the number of the first, which determines the replacements of broken
+        images.
+        """
         codes, present = (torch.stack([getattr(row, n) for row, _ in found]) for n in ("codes", "present"))
         condition = Condition.of_matrix(self.schema, codes, present)
         nothing = np.zeros(self.shape, dtype=np.uint8)

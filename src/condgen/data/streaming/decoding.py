@@ -1,4 +1,4 @@
-"""Rows to pixels, by threads: decoders let each other run, and a few images wait to be used."""
+"""Decoding of rows by threads. Decoders release the interpreter's lock, and a few decoded images wait in a queue."""
 
 import os
 from collections import deque
@@ -11,12 +11,12 @@ from condgen.data.streaming.ledger import Quarantine
 from condgen.data.streaming.rows import Row
 from condgen.errors import DataError
 
-AT_ONCE = 16  # images that a thread decodes before it asks for more
-Decoded = tuple[Row, Pixels | None]  # None where the image is broken
+AT_ONCE = 16  # images that a thread decodes at a time
+Decoded = tuple[Row, Pixels | None]  # None if the image is broken
 
 
 def decoded(rows: Iterable[Row], fit: Fit, quarantine: Quarantine) -> Iterator[Decoded]:
-    """Rows in their order with their pixels. Raises DataError when too many are broken. Work ends with the iterator."""
+    """Rows with their pixels, in order. Raises DataError if too many are broken. Work ends with the iterator."""
     rows, workers = iter(rows), _workers()
     with ThreadPoolExecutor(workers, thread_name_prefix="decoding") as pool:
         waiting: deque[Future[list[tuple[Row, Pixels | str]]]] = deque()
@@ -39,7 +39,7 @@ def _decode(rows: list[Row], fit: Fit) -> list[tuple[Row, Pixels | str]]:
 
 
 def _pixels(row: Row, fit: Fit) -> Pixels | str:
-    """The pixels of an image, or why there are none."""
+    """The pixels of an image, or the reason why there are none."""
     try:
         return fitted(row.image, fit)[0]
     except DataError as error:
@@ -47,6 +47,6 @@ def _pixels(row: Row, fit: Fit) -> Pixels | str:
 
 
 def _workers() -> int:
-    """As many threads as there are processors for this process; others that train with it have their own."""
+    """One thread per processor available to this process, shared with other training processes."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, available // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))

@@ -1,4 +1,4 @@
-"""What reading a stream finds out: how many rows each shard has, and which images are broken."""
+"""Facts found while reading a stream: the number of rows of each shard, and broken images."""
 
 import csv
 import json
@@ -10,13 +10,13 @@ from condgen.data.streaming.rows import Place
 from condgen.errors import DataError
 from condgen.files import write_text
 
-SURE = 1_000  # images of which a share of broken ones is taken, at least
+SURE = 1_000  # smallest number of images for a share of broken ones
 
 
 class Counts:
-    """How many rows of each shard train; kept in a file, so that a resumed run need not count them again.
+    """The number of training rows of each shard, kept in a file so that a resumed run need not count again.
 
-    Nothing depends on it but speed: whoever does not know a number reads the shard, without decoding it.
+    Only speed depends on it. If a number is unknown, the shard is read without decoding.
     """
 
     def __init__(self, shards: int, path: Path | None = None):
@@ -24,17 +24,17 @@ class Counts:
         self._known: dict[int, int] = _read(path) if path else {}
 
     def of(self, shards: list[int]) -> int | None:
-        """Of these shards together, if it is known."""
+        """The total for these shards, if known."""
         found = [self._known.get(shard) for shard in shards]
         return sum(n for n in found if n is not None) if None not in found else None
 
     @property
     def total(self) -> int | None:
-        """Of all shards, if it is known."""
+        """The total for all shards, if known."""
         return self.of(list(range(self.shards)))
 
     def note(self, shard: int, rows: int) -> None:
-        """A shard has been read to its end."""
+        """Record that a shard has been read to its end."""
         if self._known.get(shard) == rows:
             return
         self._known[shard] = rows
@@ -45,12 +45,12 @@ class Counts:
 def _read(path: Path) -> dict[int, int]:
     try:
         return {int(shard): int(rows) for shard, rows in json.loads(path.read_text()).items()}
-    except (OSError, ValueError, AttributeError):  # not there yet, or damaged: then it is counted again
+    except (OSError, ValueError, AttributeError):  # missing or damaged: counted again
         return {}
 
 
 class Quarantine:
-    """Broken images: listed in a file, each once, and counted. allowed: the share that may be broken."""
+    """Broken images, listed in a file once each, and counted. allowed: the largest share that may be broken."""
 
     def __init__(self, path: Path, allowed: float):
         self.path, self.allowed = path, allowed
@@ -60,7 +60,10 @@ class Quarantine:
         self._lock = threading.Lock()
 
     def note(self, place: Place, image: EncodedImage, reason: str | None) -> None:
-        """An image was decoded, or could not be. Raises DataError when more than the allowed share could not."""
+        """Record that an image was decoded or could not be.
+
+        Raises DataError if more than the allowed share could not.
+        """
         with self._lock:
             self.seen += 1
             if reason is None:
@@ -72,7 +75,7 @@ class Quarantine:
         self.check(SURE)
 
     def check(self, at_least: int = 1) -> None:
-        """Raises DataError when more than the allowed share is broken, of at least so many images."""
+        """Raise DataError if more than the allowed share is broken, of at least this number of images."""
         if self.broken > self.allowed * max(self.seen, at_least) or (self.broken == self.seen >= at_least):
             raise DataError(
                 f"{self.broken:,} of {self.seen:,} images are unusable, and a share of at most {self.allowed:.2g} may "
@@ -92,7 +95,7 @@ class Quarantine:
 
 
 def _places(path: Path) -> set[Place]:
-    """What a list names already."""
+    """The images that a list already contains."""
     if not path.is_file():
         return set()
     with path.open(newline="", encoding="utf-8") as file:

@@ -1,4 +1,6 @@
-"""A source as a stream: a sample of it says what there is, validates and tests; the rest trains as it is read."""
+"""Opening a source as a stream. A sample gives the schema and the validation and test parts. The rest trains as it is
+read.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -36,13 +38,13 @@ def stream(
     streaming: StreamConfig | None = None,
     progress: Progress | None = None,
 ) -> Splits:
-    """Data that is trained on as it is read, from WebDataset shards, Parquet files or `hf:owner/name`.
+    """Data that is read during training, from WebDataset shards, Parquet files or `hf:owner/name`.
 
-    Nothing is prepared on disk. The training part is a sample, whose `batches` come from all shards; validation and
-    test parts are set aside from that sample, and do not train. The arguments are those of `load`; `broken` is the
-    share of unreadable images among those read so far, of at least 1,000.
+    Nothing is prepared on disk. The training part is a sample, with `batches` from all shards. Validation and test
+    parts are taken from that sample and are not trained on. The arguments are those of `load`, except that `broken` is
+    the share of unreadable images among those read so far, of at least 1,000.
 
-    Raises what `load` raises, and RequestError for a source that does not come in shards or for a split by groups.
+    Raises the errors of `load`, and RequestError for a source without shards or a split by groups.
     """
     how, splitting, progress = streaming or StreamConfig(), splitting or SplitConfig(), progress or shown()
     _must_be_shards(source, splitting)
@@ -75,7 +77,7 @@ def stream(
 
 
 def _split(sample: Sample, test: Dataset | None, splitting: SplitConfig) -> tuple[Splits, frozenset[Place]]:
-    """The parts of a sample, and the places of what does not train. Rows stand in for images while they are dealt."""
+    """The parts of a sample, and the places of rows that are not trained on. Row numbers stand in for images."""
     x, condition = sample.data.x, sample.data.condition
     try:
         parts = split(by_row(condition), test, splitting=splitting)
@@ -116,7 +118,7 @@ def _advice(sample: int) -> str:
 
 
 def _list_of(parts: Sequence[Shard], fit: Fit) -> Path:
-    """Where the broken images of these shards are listed."""
+    """The file that lists the broken images of these shards."""
     facts = [fit, *((shard.stamp, shard.changed) for shard in parts)]
     key = hashlib.blake2b(str(facts).encode(), digest_size=16).hexdigest()
     return cache_folder() / "streams" / f"{key}.quarantine.csv"

@@ -1,7 +1,7 @@
-"""In which order a stream is trained on: a function of the seed and the number of images seen.
+"""The order in which training visits a stream, as a function of the seed and the number of images seen.
 
-An epoch visits the shards in an order of its own, OPEN at a time, whose rows come in turn. They pass a buffer: so many
-consecutive rows come in random order, and as each leaves, one of the next so many takes its place in memory.
+An epoch visits the shards in random order, OPEN of them at a time, and takes a row of each in turn. The rows pass
+through a shuffle buffer: consecutive rows fill it, come out in random order, and are replaced by the next ones.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,12 +14,12 @@ from condgen.data.streaming.ledger import Counts
 from condgen.data.streaming.rows import Row, in_turn
 from condgen.errors import DataError
 
-OPEN = 8  # shards that are read side by side
+OPEN = 8  # number of shards read side by side
 
 
 @dataclass(frozen=True)
 class Order:
-    """The order of all rows. rows: reads those of a shard. buffer: rows within which they are shuffled."""
+    """The order of all rows. rows: reads those of a shard. buffer: number of rows within which they are shuffled."""
 
     shards: int
     rows: Callable[[int], Iterator[Row]]
@@ -27,9 +27,9 @@ class Order:
     buffer: int
 
     def rows_from(self, seed: int, start: int) -> Iterator[Row]:
-        """Endless rows from image number `start` on; what comes before is skipped without decoding it.
+        """Endless rows from image number `start` on. Earlier rows are skipped without decoding.
 
-        Raises DataError when no row trains.
+        Raises DataError if there is no row to train on.
         """
         while (total := self.counts.total) != 0:
             epoch, skipped = divmod(start, total) if total else (0, start)
@@ -39,7 +39,7 @@ class Order:
         raise DataError("The stream has no images to train on: all are held out, without labels, or in the sample.")
 
     def _epoch(self, seed: int, epoch: int, skipped: int) -> Iterator[Row]:
-        """An epoch but for the first rows of its order."""
+        """An epoch without the first `skipped` rows of its order."""
         number, offset = divmod(skipped, self.buffer)
         rows = self._unshuffled(seed, epoch, number * self.buffer)
         block: list[Row | None] = list(islice(rows, self.buffer))
@@ -54,7 +54,7 @@ class Order:
             block, number, offset = following, number + 1, 0
 
     def _unshuffled(self, seed: int, epoch: int, skipped: int) -> Iterator[Row]:
-        """An epoch's rows in the order in which they are read."""
+        """An epoch's rows in the order of reading."""
         order = _permutation(self.shards, seed, epoch, 0)
         for first in range(0, self.shards, OPEN):
             group = order[first : first + OPEN]

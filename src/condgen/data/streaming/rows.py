@@ -1,4 +1,4 @@
-"""The rows of shards, in order: which image, which labels. Nothing is decoded."""
+"""The rows of shards, in order: encoded images and labels. Nothing is decoded."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ Place = tuple[int, int]  # the number of a shard, and of a row in it
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An image that is still encoded, and its labels: a row of `Condition.matrix` and presence."""
+    """An encoded image and its labels: a row of `Condition.matrix` and presence."""
 
     place: Place
     image: EncodedImage
@@ -31,11 +31,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which rows train.
+    """The choice of rows that train.
 
-    apart: rows that validate or test. hold_out: requests; what answers one of them does not train. labelled: whether
-    rows without any label are left out. advice: what to do about a label that the schema does not know. selected: the
-    attributes that rows are labelled with, once it is known who trains; all unless given.
+    apart: rows for validation or testing.
+    hold_out: requests. Matching rows are not trained on.
+    labelled: whether rows without any label are left out.
+    advice: a hint for a label that the schema lacks.
+    selected: the attributes of the rows, once the model is known. All by default.
     """
 
     schema: Schema
@@ -46,7 +48,7 @@ class Choice:
     selected: tuple[str, ...] | None = None
 
     def rows(self, number: int, shard: Shard) -> Iterator[Row]:
-        """Those of a shard. Raises DataError that names the row whose label does not fit the schema."""
+        """The training rows of a shard. Raises DataError that names the row whose label does not fit the schema."""
         first = 0
         for table in shard.tables():
             condition = labels(table, self.schema, shard.first + first, self.advice)
@@ -66,7 +68,7 @@ class Choice:
 
 
 def labels(table: Table, schema: Schema, first: int, advice: str = "") -> Condition:
-    """What a table's rows are labelled with; a column that only other shards have is missing in all of them."""
+    """The labels of a table's rows. A column that only other shards have is missing in all of them."""
     absent = {name: [None] * len(table.content) for name in schema.names if name not in table.columns}
     try:
         return condition_of(replace(table, columns=table.columns | absent), schema, first)
@@ -84,7 +86,7 @@ def images_of(table: Table) -> list[EncodedImage]:
 
 
 def in_turn(sources: Iterable[Iterator[Item]]) -> Iterator[Item]:
-    """One item of each, again and again; those that have no more drop out."""
+    """One item of each source in turn, until all are exhausted."""
     alive = list(sources)
     while alive:
         for source in list(alive):

@@ -1,4 +1,4 @@
-"""The sample that stands for a stream: the first rows of shards that are spread over all of it, in turn."""
+"""The sample of a stream: the first rows of shards spread over the whole source, in turn."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,13 +20,13 @@ from condgen.errors import DataError
 from condgen.progress import Progress
 from condgen.schema import Condition, Schema
 
-LOOKED_INTO = 64  # shards that are read side by side
+LOOKED_INTO = 64  # number of shards read side by side
 MOST = 256 * 2**20  # bytes of pixels
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Images in memory, their labels, and where in the shards they lie."""
+    """Images in memory, their labels, and their places in the shards."""
 
     data: Dataset
     places: list[Place]
@@ -34,9 +34,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Taken:
-    """Rows of a source's shards, still encoded.
+    """Encoded rows of a source's shards.
 
-    shards: by number. table: images and columns of all rows, in the order of `places`.
+    shards: by number.
+    table: images and columns of all rows, in the order of `places`.
     """
 
     shards: Mapping[int, Shard]
@@ -45,9 +46,9 @@ class Taken:
 
     @classmethod
     def of(cls, shards: Sequence[Shard], n: int, first: int = 0) -> "Taken":
-        """At most n rows, as many of each shard as of any other. first: the number of the first shard.
+        """At most n rows, the same number from each shard. first: the number of the first shard.
 
-        Raises DataError when there are none.
+        Raises DataError if there are none.
         """
         by_number = dict(enumerate(shards, first))
         order = np.random.default_rng(0).permutation(list(by_number)).tolist()
@@ -62,7 +63,7 @@ class Taken:
         return cls(by_number, [place for place, _, _, _ in rows], table)
 
     def decoded(self, choice: Choice, fit: Fit, quarantine: Quarantine, progress: Progress) -> Sample:
-        """The images that can be read, as many as take 256 MB. Raises DataError when too many cannot."""
+        """The readable images, at most 256 MB of them. Raises DataError if too many are broken."""
         images = images_of(self.table)[: max(1, MOST // fit.bytes)]
         condition = self._condition(choice.schema, choice.advice)
         rows = map(Row, self.places, images, condition.matrix(), condition.present)
@@ -79,7 +80,7 @@ class Taken:
         return Sample(data, [self.places[k] for k in kept])
 
     def _condition(self, schema: Schema, advice: str) -> Condition:
-        """The labels, shard by shard, so that what is wrong is told with its row there."""
+        """The labels, shard by shard, so that errors name the row in the shard."""
         free = Condition.free(schema, len(self.places))
         codes, present = free.matrix(), free.present
         members: dict[int, list[int]] = defaultdict(list)
@@ -94,7 +95,7 @@ class Taken:
 
 
 def _cells(number: int, shard: Shard) -> Iterator[tuple[Place, EncodedImage, dict[str, Any], Table]]:
-    """A shard's rows one by one: where each lies, its image, its cells, and the table it comes in."""
+    """A shard's rows one by one: place, image, cells, and the table they come from."""
     first = 0
     for table in shard.tables():
         for k, image in enumerate(images_of(table)):

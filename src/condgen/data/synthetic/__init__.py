@@ -1,4 +1,4 @@
-"""Rendered worlds: images of exactly known attributes, in unlimited supply, without a download."""
+"""Rendered worlds: unlimited images with exactly known attributes, without a download."""
 
 from condgen.data.synthetic.cars import Cars
 from condgen.data.synthetic.digits import ColoredDigits

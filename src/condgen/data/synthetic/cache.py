@@ -1,4 +1,4 @@
-"""Pictures that take a while to draw are kept: `$CONDGEN_CACHE/worlds`, or `~/.cache/condgen/worlds`."""
+"""Cache of pictures that are slow to draw: `$CONDGEN_CACHE/worlds`, or `~/.cache/condgen/worlds`."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,7 +15,7 @@ Images = UInt8[Tensor, "n channel height width"]
 
 
 def kept(key: str, draw: Callable[[], Images]) -> Images:
-    """The images kept under a key, or else drawn and kept; a cache that cannot be written is done without."""
+    """The images cached under a key, or drawn and cached. A cache that cannot be written is skipped."""
     file = cache_folder() / "worlds" / f"{key}.safetensors"
     with suppress(OSError, SafetensorError, KeyError):
         return load_file(file)["x"]

@@ -1,8 +1,8 @@
-"""Cars from the side, drawn of simple parts.
+"""Cars from the side, drawn from simple parts.
 
-Every part lies between two profiles, heights above the ground along the picture, so its coverage of each pixel is exact
-but for the few columns a pixel is cut into. Lengths are in pixels of a picture of 64, places along a car in shares of
-its length from the front.
+Every part lies between two profiles, which are heights above the ground along the picture. Its coverage of each pixel
+is exact, except that a pixel is cut into a few columns. Lengths are in pixels of a picture of side 64. Places along a
+car are shares of its length from the front.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from condgen.data.synthetic.world import Link, World
 from condgen.schema import Categorical, Condition, Flag, Schema
 
 _COLORS = ("red", "orange", "yellow", "green", "blue", "purple", "brown", "black", "silver", "white")
-_CUTS = 4  # columns that a pixel is cut into
+_CUTS = 4  # columns per pixel
 _SCENES = torch.tensor(  # sky and ground
     [
         [[0.62, 0.80, 0.95], [0.52, 0.53, 0.55]],  # day, road
@@ -34,10 +34,12 @@ Profile = Float[Tensor, "n cut size"]
 
 @dataclass(frozen=True)
 class Body:
-    """The build of a car, facing left: where its outline bends, (place, height) each.
+    """The outline of a car that faces left, as knots (place, height).
 
-    hull: the lower body, seven knots. roof: five knots, the first and last at the hull. glass: where windows begin and
-    end. pillars: what parts the windows.
+    hull: the lower body, seven knots.
+    roof: five knots, the first and last at the hull.
+    glass: beginning and end of the windows.
+    pillars: the places between windows.
     """
 
     length: int | float
@@ -113,7 +115,7 @@ def _table(field: str) -> Float[Tensor, "body ..."]:
 
 
 class Cars(World):
-    """A car on a plain road; its proportions, wheels, glass and surroundings vary freely."""
+    """A car on a plain road. Its proportions, wheels, glass and surroundings vary freely."""
 
     name = "cars"
     slow = True
@@ -146,13 +148,13 @@ class _Car:
         self.body = body
         self.length = gathered(_table("length"), body) * draws.between(0.95, 1.03)
         self.start = (64 - self.length) / 2 + draws.between(-1.5, 1.5)
-        self.ground = draws.between(12, 17)  # of the picture's bottom edge, where the wheels stand
+        self.ground = draws.between(12, 17)  # height of the ground above the picture's bottom edge
         self.tall = draws.between(0.95, 1.05)
         self.wheel = gathered(_table("wheel"), body) * draws.between(0.93, 1.05)
         self.clearance = gathered(_table("clearance"), body)
         cuts = (torch.arange(_CUTS) + 0.5) / _CUTS
         self.x = (torch.arange(size)[None, :] + cuts[:, None]) / self.unit  # [cut, size]
-        self.y = 64 - torch.arange(size + 1) / self.unit  # rows' edges, above the picture's bottom edge
+        self.y = 64 - torch.arange(size + 1) / self.unit  # edges of rows, above the picture's bottom edge
 
     def painted(self, codes: Mapping[str, Tensor], draws: Draws) -> UInt8[Tensor, "n 3 size size"]:
         """The cars in their surroundings, facing left."""
@@ -174,7 +176,7 @@ class _Car:
         canvas.paint(ground * 0.55, self._between(*self._disc(self._place(0.5), 0.5, self.length * 0.5, flatness=0.05)))
 
     def _beam(self, canvas: Canvas, lights: Float[Tensor, " n"]) -> None:
-        """Light before the car where its headlights are on."""
+        """Light in front of cars with headlights on."""
         near, far = self._place(0.03), self._place(0.03) - 14
         share = (near[:, None, None] - self.x) / 14
         lit = (share >= 0) & (self.x > far[:, None, None])
@@ -184,7 +186,9 @@ class _Car:
         canvas.paint(_one_colour(lights, 1.0, 0.97, 0.55), self._between(bottom, top).where(lights * 0.85))
 
     def _shell(self, canvas: Canvas, paint: Float[Tensor, "n 3"], draws: Draws) -> None:
-        """Hull and roof in the car's colour, darker towards the ground; glass; seats where there is no roof."""
+        """Hull and roof in the car's colour, darker towards the ground, with glass, and with seats if there
+        is no roof.
+        """
         hull, roof = self._profile("hull"), self._profile("roof")
         floor = self.clearance[:, None, None].expand_as(hull)
         open_top = (self.body == list(BODIES).index("Convertible")).float()
@@ -219,7 +223,7 @@ class _Car:
         return glazed
 
     def _trim(self, canvas: Canvas, paint: Float[Tensor, "n 3"], codes: Mapping[str, Tensor]) -> None:
-        """Lamps at both ends, and the stripe along the side where there is one."""
+        """Lamps at both ends, and the stripe along the side if there is one."""
         level = gathered(_table("hull"), self.body)[:, 1, 1] - 0.5
         on = codes["lights"][:, None]
         along = (self.x - self.start[:, None, None]) / self.length[:, None, None]
@@ -242,11 +246,11 @@ class _Car:
                 canvas.paint(tone[:, None].expand(-1, 3), self._between(bottom.clamp(min=0), top))
 
     def _place(self, share: Float[Tensor, " n"] | int | float) -> Float[Tensor, " n"]:
-        """Where along the picture a place along the car is."""
+        """The position in the picture of a place along the car."""
         return self.start + share * self.length
 
     def _profile(self, part: str) -> Profile:
-        """Heights of the upper edge of a part of the body, its corners rounded."""
+        """Heights of the upper edge of a part of the body, with rounded corners."""
         knots = gathered(_table(part), self.body)
         x = self.start[:, None] + knots[:, :, 0] * self.length[:, None]
         height = knots[:, :, 1] * self.tall[:, None]
@@ -259,7 +263,7 @@ class _Car:
         radius: Float[Tensor, " n"],
         flatness: int | float = 1.0,
     ) -> tuple[Profile, Profile]:
-        """Lower and upper edge of a disc; an ellipse when flatness is not one."""
+        """Lower and upper edge of a disc, or of an ellipse if flatness is not one."""
         level = (y + 0 * x)[:, None, None]
         apart = self.x - x[:, None, None]
         half = (radius[:, None, None].square() - apart * apart).clamp(min=0).sqrt() * flatness
@@ -273,7 +277,7 @@ class _Car:
         return self._between(low, torch.where(columns, top[:, None, None], low))
 
     def _between(self, bottom: Profile, top: Profile) -> Region:
-        """How much of each pixel lies between two profiles, which are heights above the ground."""
+        """The share of each pixel between two profiles, which are heights above the ground."""
         bottom, top = (p + self.ground[:, None, None] for p in (bottom, top))
         rows, columns = self._extent(bottom, top)
         below, above = (edge[rows, None] for edge in (self.y[1:], self.y[:-1]))
@@ -283,7 +287,7 @@ class _Car:
         return Region(total * (self.unit / _CUTS), rows, columns)
 
     def _extent(self, bottom: Profile, top: Profile) -> tuple[slice, slice]:
-        """The rows and columns outside of which no image of the batch has anything between the profiles."""
+        """The rows and columns that contain everything between the profiles, for all images of the batch."""
         thick = top > bottom
         columns = thick.any(1).any(0).nonzero()[:, 0].tolist()
         if not columns:
@@ -294,7 +298,7 @@ class _Car:
 
 
 def _heights(at: Float[Tensor, "cut size"], x: Float[Tensor, "n knot"], height: Float[Tensor, "n knot"]) -> Profile:
-    """Piecewise linear heights between knots; zero before the first and after the last."""
+    """Piecewise linear heights between knots. Zero before the first and after the last."""
     out = height[:, :1, None] + torch.zeros_like(at)
     for k in range(x.shape[1] - 1):
         step = x[:, k + 1] - x[:, k]
@@ -306,5 +310,5 @@ def _heights(at: Float[Tensor, "cut size"], x: Float[Tensor, "n knot"], height: 
 
 
 def _one_colour(like: Float[Tensor, " n"], red: float, green: float, blue: float) -> Float[Tensor, "n 3"]:
-    """One colour for all."""
+    """The same colour for all images."""
     return torch.tensor([red, green, blue]).expand(len(like), 3)

@@ -1,4 +1,4 @@
-"""Handwritten digits in colour: the usual test of whether a model composes what it never saw together."""
+"""Handwritten digits in colour, the usual test of composition of unseen combinations."""
 
 from functools import lru_cache
 from typing import Literal
@@ -32,9 +32,10 @@ def handwritten() -> Dataset:
 class ColoredDigits(World):
     """scikit-learn's handwritten digits, each in one of ten colours on black.
 
-    support: `full`, every digit in every colour, or `diagonal`, digit k in colours k and k + 1 only, which leaves 80 of
-    the 100 combinations to be composed (Gaudi et al. 2025, "CoInD: Enabling logical compositions in diffusion models").
-    `render` draws any combination whatever the support. handwriting: the digits to colour, all of them by default.
+    support: `full`, every digit in every colour, or `diagonal`, digit k in colours k and k + 1 only. The diagonal
+        leaves 80 of the 100 combinations unseen (Gaudi et al. 2025, "CoInD: Enabling logical compositions in diffusion
+        models"). `render` draws any combination in either case.
+    handwriting: the digits to colour, all of them by default.
     """
 
     name = "colored-digits"
@@ -52,7 +53,7 @@ class ColoredDigits(World):
         self._by_digit = [torch.where(digits == k)[0] for k in range(10)]
 
     def conditions(self, n: int, seed: int = 0, correlation: int | float = 0.0) -> Condition:
-        """n conditions within the support; see World."""
+        """n conditions within the support (see World)."""
         condition = super().conditions(n, seed, correlation)
         if self.support == "full":
             return condition
@@ -60,7 +61,7 @@ class ColoredDigits(World):
         return condition.with_codes("color", (codes["digit"] + codes["color"] % 2) % 10)
 
     def splits(self, n: int = IMAGES) -> Splits:
-        """n images; those for validating and testing are of other handwriting than those for training."""
+        """n images. Those for validation and testing have other handwriting than those for training."""
         parts = split(self.handwriting)
         tested, checked = int(TEST * n), int(VALIDATION * n)
 

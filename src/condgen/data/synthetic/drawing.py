@@ -1,7 +1,7 @@
 """Drawing in batches: regions with exact or signed-distance coverage, painted one over the other.
 
-Only operations that round alike everywhere are applied to pixels (no sines, no fused sums), so that an image does not
-depend on its neighbours in the batch.
+Pixels are computed only with operations that round identically in every batch (no sines, no fused sums), so that an
+image does not depend on its neighbours.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ COLORS: Mapping[str, tuple[float, float, float]] = {
 
 
 class Draws:
-    """Uniform numbers of each image's own, one column after the other."""
+    """Uniform random numbers per image, drawn column by column."""
 
     def __init__(self, numbers: Float[Tensor, "n draw"]):
         self._columns = iter(numbers.unbind(1))
@@ -40,31 +40,31 @@ class Draws:
         return next(self._columns) * (high - low) + low
 
     def among(self, count: int) -> Float[Tensor, " n"]:
-        """Codes 0 … count − 1."""
+        """Random codes 0 … count − 1."""
         return (next(self._columns) * count).floor().clamp(max=count - 1)
 
 
 @dataclass(frozen=True)
 class Region:
-    """What part of each pixel something covers, in a rectangle of the picture; nothing outside of it."""
+    """The covered share of each pixel within a rectangle of the picture. Nothing is covered outside."""
 
     coverage: Float[Tensor, "n row column"]
     rows: slice
     columns: slice
 
     def where(self, share: Float[Tensor, " n"]) -> "Region":
-        """The region in a share, 0 to 1, of its strength, image by image."""
+        """The region with its coverage scaled, per image, by a share from 0 to 1."""
         return Region(self.coverage * share[:, None, None], self.rows, self.columns)
 
 
 class Canvas:
-    """Square images [n, 3, size, size] that are painted region by region."""
+    """Square images [n, 3, size, size], painted region by region."""
 
     def __init__(self, background: Float[Tensor, "n 3"], size: int):
         self.x = background[:, :, None, None].repeat(1, 1, size, size)
 
     def paint(self, color: Float[Tensor, "n 3"], region: Region) -> None:
-        """Lay a colour over a region."""
+        """Paint a colour over a region."""
         below = self.x[:, :, region.rows, region.columns]
         below += (color[:, :, None, None] - below).mul_(region.coverage[:, None])
 
@@ -79,17 +79,17 @@ def palette(names: Sequence[str]) -> Float[Tensor, "color 3"]:
 
 
 def shades(colors: Float[Tensor, "n 3"], draws: Draws, hue: float = 0.04, light: float = 0.12) -> Float[Tensor, "n 3"]:
-    """Variations of colours that keep their names: another tint, a little less light."""
+    """Variations of colours that keep their names: another tint, slightly less light."""
     tint = torch.stack([draws.between(-hue, hue) for _ in range(3)], dim=1)
     return (colors * draws.between(1 - light, 1)[:, None] + tint).clamp(0, 1)
 
 
 def gathered(table: Float[Tensor, "code ..."], codes: Float[Tensor, " n"]) -> Float[Tensor, "n ..."]:
-    """The row of a table that belongs to each code."""
+    """The row of a table for each code."""
     return table[codes.long()]
 
 
 def inside(distance: Float[Tensor, "n size size"], pixel: Float[Tensor, " n"]) -> Region:
-    """Where a signed distance is negative, anti-aliased; `pixel` is a pixel's side in its units."""
+    """The region with negative signed distance, antialiased. `pixel` is a pixel's side in the distance's unit."""
     coverage = (0.5 - distance / pixel[:, None, None]).clamp(0, 1)
     return Region(coverage, slice(None), slice(None))

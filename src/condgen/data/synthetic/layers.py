@@ -1,7 +1,7 @@
-"""Layers of avatars: the parts of the style "Pixel Art" by DiceBear (CC0 1.0), rasterised once each.
+"""Layers of avatars: the parts of the style "Pixel Art" by DiceBear (CC0 1.0), each rasterised once.
 
-A part's pixels are linear in its colour, so two renderings, in black and in white, say what it looks like in any:
-laying thousands of avatars together is then a matter of sums.
+A part's pixels are linear in its colour, so renderings in black and in white give its pixels in any colour. Thousands
+of avatars are then assembled by sums.
 """
 
 import io
@@ -26,10 +26,11 @@ Element = Mapping[str, Any]
 
 
 class Layer:
-    """The variants of one part: what each adds to a picture, and what it hides.
+    """The variants of one part.
 
-    base: what it adds whatever its colour, [variant, 3, 16, 16]. gain: what it adds per unit of colour. hidden: the
-    share of what lies below that it hides, [variant, 1, 16, 16].
+    base: the picture without colour, [variant, 3, 16, 16].
+    gain: the picture per unit of colour.
+    hidden: the share of the background that it hides, [variant, 1, 16, 16].
     """
 
     def __init__(
@@ -48,15 +49,15 @@ class Layer:
         return below * (1 - self.hidden[k]) + self.base[k] + self.gain[k] * color[:, :, None, None]
 
     def of(self, *names: str) -> Float[Tensor, " name"]:
-        """The numbers of the variants of these names."""
+        """The numbers of the named variants."""
         return torch.tensor([float(self.names.index(name)) for name in names])
 
 
 @lru_cache(maxsize=1)
 def layers() -> Mapping[str, Layer]:
-    """Every part of the style by name, and the head as the part `skin`; rasterised on first use.
+    """Every part of the style by name, and the head as the part `skin`. Rasterised on first use.
 
-    Raises RequestError when the packages that this needs are not installed.
+    Raises RequestError if the packages for this are not installed.
     """
     style = _style()
     canvas = style["canvas"]["elements"]
@@ -109,7 +110,7 @@ def _raster(elements: list[Element], transform: str, color: str) -> Float[Tensor
 
 
 def _svg(element: Element, color: str) -> str:
-    """An element of a definition as SVG. Masks are drawn white: they say where, not in which colour."""
+    """An element of a definition as SVG. Masks are drawn white, since they give a place and no colour."""
     inner = "#ffffff" if element["name"] == "mask" else color
     attributes = {
         key: color if isinstance(value, Mapping) else str(value) for key, value in element.get("attributes", {}).items()

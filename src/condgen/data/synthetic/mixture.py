@@ -1,6 +1,6 @@
-"""A two-dimensional world with one attribute of every kind and known conditional densities, for tests and teaching.
+"""A two-dimensional world with known conditional densities and one attribute of every kind, for tests and teaching.
 
-Under every condition x is an even mixture of two round Gaussians: two modes a good model must both find.
+Under every condition x is an even mixture of two round Gaussians. A good model must find both modes.
 """
 
 import math
@@ -17,8 +17,8 @@ SIDES = ("east", "north", "west", "south")
 class Mixture:
     """p(x|c) = ½ N(m + δ, s²I) + ½ N(m − δ, s²I), [2] each.
 
-    m lies in the direction of `side`, at distance 2, or 4 if `far`; δ, of length 0.6, points across it, turned by
-    `angle` degrees. All attributes are independent: side and far uniform, angle uniform in [−60, 60].
+    m lies in the direction of `side`, at distance 2, or 4 if `far`. δ, of length 0.6, points across it, rotated by
+    `angle` degrees. All attributes are independent. Side and far are uniform, and angle is uniform in [−60, 60].
     """
 
     scale = 0.2

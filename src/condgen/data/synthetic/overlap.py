@@ -1,4 +1,4 @@
-"""Two overlapping one-dimensional Gaussians, one per value of a flag: where AC-GAN's bias shows in seconds."""
+"""Two overlapping one-dimensional Gaussians, one per value of a flag. They show AC-GAN's bias within seconds."""
 
 import math
 
@@ -10,7 +10,7 @@ from condgen.schema import Condition, Flag, Schema
 
 
 class Overlap:
-    """p(x|right=no) = N(−1, 1), p(x|right=yes) = N(1, 1), both equally often; the class boundary is x = 0."""
+    """p(x|right=no) = N(−1, 1) and p(x|right=yes) = N(1, 1), equally frequent. The class boundary is x = 0."""
 
     mean = 1.0
     scale = 1.0
@@ -32,7 +32,9 @@ class Overlap:
         return -0.5 * (z.square() + math.log(2 * math.pi * self.scale**2))
 
     def margin(self, x: Float[Tensor, "batch 1"], condition: Condition) -> Float[Tensor, " batch"]:
-        """Signed distance from the class boundary, positive on the side of the condition. Its truth is N(1, 1)."""
+        """Signed distance from the class boundary, positive on the side of the condition. Its true distribution is N(1,
+        1).
+        """
         return x[:, 0] * condition.values["right"].mul(2).sub(1)
 
     def _centre(self, condition: Condition) -> Float[Tensor, "batch 1"]:

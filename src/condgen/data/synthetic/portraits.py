@@ -1,4 +1,4 @@
-"""Portraits, put together from the parts of an openly licensed avatar style (layers.py)."""
+"""Portraits, assembled from the parts of an openly licensed avatar style (layers.py)."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ _SKIN = {"fair": (0.99, 0.87, 0.76), "tan": (0.86, 0.67, 0.47), "brown": (0.61, 
 _COLORFUL = torch.tensor([[0.85, 0.25, 0.25], [0.2, 0.45, 0.75], [0.2, 0.6, 0.4], [0.9, 0.7, 0.2], [0.5, 0.35, 0.65]])
 _FIXED = {"mouth": (0.72, 0.16, 0.2), "eyes": (0.35, 0.45, 0.5), "glasses": (0.13, 0.13, 0.15)}
 
-# Only parts that show what they stand for, and hair that is still to be seen under every hat.
+# Only parts that are recognisable, and hair that is visible under every hat.
 _LONG = ("long01", "long02", "long03", "long04", "long07", "long08", "long09", "long12", "long13", "long17", "long20")
 _SHORT = ("short01", "short11", "short13", "short14", "short15", "short17")
 _SMILES = ("happy06", "happy07", "happy08", "happy09")
@@ -37,9 +37,9 @@ _GLASSES = tuple(f"{kind}0{k}" for kind in ("dark", "light") for k in (1, 2, 3, 
 
 
 class Portraits(World):
-    """A face from the front; the shape of every part, clothes, place and light vary freely.
+    """A face from the front. The shape of every part, clothes, place and light vary freely.
 
-    The parts are of the style "Pixel Art" by DiceBear, CC0 1.0. Needs the packages of condgen[worlds].
+    The parts are from the style "Pixel Art" by DiceBear, CC0 1.0. Needs the packages of condgen[worlds].
     """
 
     name = "portraits"
@@ -80,7 +80,7 @@ class Portraits(World):
         return (self._placed(x, draws) * 255).round().clamp(0, 255).to(torch.uint8)
 
     def _placed(self, x: Float[Tensor, "n 3 16 16"], draws: Draws) -> Float[Tensor, "n 3 size size"]:
-        """The pictures enlarged, moved a little, every other one mirrored; their edges go on outwards."""
+        """The pictures enlarged, moved a little, every other one mirrored. Their edges are extended outwards."""
         zoom = self.size // SIDE
         line = torch.arange(self.size)
 
@@ -95,13 +95,13 @@ class Portraits(World):
 
 
 class _Painter:
-    """Lays parts over pictures, which variant of them drawn for each image."""
+    """Lays parts over pictures, with a random variant per image."""
 
     def __init__(self, draws: Draws):
         self.draws = draws
 
     def one(self, below: Picture, part: str, names: Sequence[str], color: Color) -> Picture:
-        """A variant out of some."""
+        """A random variant of the part, out of those named."""
         return layers()[part].over(below, self._variant(part, names), color)
 
     def either(
@@ -113,7 +113,7 @@ class _Painter:
         no: Sequence[str],
         color: Color,
     ) -> Picture:
-        """A variant out of one list where the flag is set, else out of the other."""
+        """A variant from one list if the flag is set, else from the other."""
         variant = torch.where(flag > 0.5, self._variant(part, yes), self._variant(part, no))
         return layers()[part].over(below, variant, color)
 

@@ -1,7 +1,7 @@
 """Coloured shapes, drawn from signed distance functions.
 
-The distances are those of Inigo Quilez, "2D distance functions" (https://iquilezles.org/articles/distfunctions2d/),
-for shapes that reach one unit far from their centre; `u` points right and `v` down.
+The distances are those of Inigo Quilez, "2D distance functions" (https://iquilezles.org/articles/distfunctions2d/), for
+shapes that reach one unit from their centre. `u` points right and `v` down.
 """
 
 import math
@@ -38,17 +38,17 @@ def square(u: Field, v: Field) -> Field:
 
 
 def triangle(u: Field, v: Field) -> Field:
-    """Distance to a triangle of equal sides that points up."""
+    """Distance to an equilateral triangle that points up."""
     return torch.maximum(u.abs() * math.cos(math.pi / 6) - v * 0.5, v) - 0.5
 
 
 def hexagon(u: Field, v: Field) -> Field:
-    """Distance to a hexagon of equal sides."""
+    """Distance to a regular hexagon."""
     return torch.maximum(u.abs() * math.cos(math.pi / 6) + v.abs() * 0.5, v.abs()) - 0.8
 
 
 def star(u: Field, v: Field) -> Field:
-    """Distance to a star of five points: the plane is folded at its axes, one edge remains."""
+    """Distance to a star of five points: the plane is folded at its axes until one edge remains."""
     cos, sin = math.cos(math.pi / 5), math.sin(math.pi / 5)
     x, y = u.abs(), -v
     for side in (1, -1):
@@ -94,7 +94,7 @@ SHAPES: Mapping[str, Distance] = {
 
 
 class Shapes(World):
-    """One coloured shape on a plain background; rotation, tint and light vary freely.
+    """One coloured shape on a plain background. Rotation, tint and light vary freely.
 
     `size` is the shape's diameter and `x`, `y` its centre, as shares of the picture's side from the top left.
     """
@@ -131,7 +131,7 @@ class Shapes(World):
         return canvas.finished()
 
     def _frame(self, codes: Mapping[str, Tensor], angle: Float[Tensor, " n"]) -> tuple[Field, Field]:
-        """Each pixel's coordinates in the turned frame of its image's shape, whose radius is one."""
+        """Each pixel's coordinates in the rotated frame of its image's shape, which has radius one."""
         line = (torch.arange(self.size) + 0.5) / self.size
         dx = ((line - codes["x"][:, None]) / (codes["size"][:, None] / 2))[:, None, :]
         dy = ((line - codes["y"][:, None]) / (codes["size"][:, None] / 2))[:, :, None]

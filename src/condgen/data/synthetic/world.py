@@ -1,4 +1,4 @@
-"""A rendered world: a schema, a distribution of attributes, and a renderer that knows the exact truth."""
+"""Rendered worlds: a schema, a distribution of attributes, and a renderer with exact ground truth."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -17,9 +17,9 @@ from condgen.errors import RequestError
 from condgen.rng import Rng
 from condgen.schema import Condition, Schema
 
-IMAGES = 10_000  # that a world is loaded with unless another number is asked for
-_DRAWS, _CHUNK = 40, 32  # numbers that vary an image; images drawn at a time, few enough for the processor's cache
-_CONDITIONS, _PICTURES = 0, 1  # the streams that conditions and images are drawn from
+IMAGES = 10_000  # the default number of images of a world
+_DRAWS, _CHUNK = 40, 32  # random numbers per image; images drawn at a time, to fit the processor's cache
+_CONDITIONS, _PICTURES = 0, 1  # the random streams of conditions and of images
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,11 @@ class Link:
 
 
 class World(ABC):
-    """Images of exactly known attributes, as many as are asked for.
+    """Images with exactly known attributes, in any number.
 
-    name: what `load` calls it. version: of what it draws; part of the name it is cached under. size: side of an image
-    in pixels, a multiple of 4.
+    name: the name for `load`.
+    version: the version of its pictures, part of the name of its cache.
+    size: side of an image in pixels, a multiple of 4.
 
     Raises RequestError for a size that cannot be drawn.
     """
@@ -44,9 +45,9 @@ class World(ABC):
     version: ClassVar[int] = 1
     schema: ClassVar[Schema]
     links: ClassVar[Sequence[Link]] = ()
-    smallest: ClassVar[int] = 16  # size that shows what it should
-    step: ClassVar[int] = 4  # what sizes are multiples of
-    slow: ClassVar[bool] = False  # slower to draw than to read: what `splits` draws is kept
+    smallest: ClassVar[int] = 16  # smallest size that is recognisable
+    step: ClassVar[int] = 4  # sizes are multiples of this
+    slow: ClassVar[bool] = False  # slower to draw than to read, so images of `splits` are cached
 
     def __init__(self, size: int):
         if size < self.smallest or size % self.step:
@@ -57,10 +58,10 @@ class World(ABC):
         self.size = size
 
     def conditions(self, n: int, seed: int = 0, correlation: int | float = 0.0) -> Condition:
-        """n conditions: every value equally likely, and independent unless `correlation` says otherwise.
+        """n conditions with all values equally likely, and independent unless `correlation` is set.
 
-        correlation: the chance, 0 to 1, that an attribute follows the one it is linked to. Condition k depends on the
-        seed and k alone.
+        correlation: the probability that an attribute follows the one it is linked to. Condition k depends on the seed
+            and k alone.
         """
         if not 0 <= correlation <= 1:
             raise RequestError(f"A correlation is a chance from 0 to 1, not {correlation}.")
@@ -71,7 +72,7 @@ class World(ABC):
         return Condition(self.schema, values, torch.ones(n, len(self.schema), dtype=torch.bool))
 
     def _followed(self, link: Link, values: Mapping[str, Tensor], follows: Tensor) -> Tensor:
-        """The follower's codes, replaced where they follow the leader's."""
+        """The follower's codes, replaced by those linked to the leader's where it follows."""
         leader, follower = self.schema[link.leader], self.schema[link.follower]
         codes = values[link.follower]
         for value, other in link.values.items():
@@ -80,7 +81,7 @@ class World(ABC):
         return codes
 
     def render(self, condition: Condition, rng: Rng) -> UInt8[Tensor, "n channel height width"]:
-        """One image per condition; image k depends on condition k and stream k alone.
+        """One image per condition. Image k depends on condition k and stream k alone.
 
         Raises RequestError for conditions that leave an attribute free.
         """
@@ -95,12 +96,15 @@ class World(ABC):
         """The images of a few complete conditions."""
 
     def dataset(self, n: int = IMAGES, seed: int = 0, correlation: int | float = 0.0) -> Dataset:
-        """n images and their conditions; more of them begin with the same ones, another seed gives all others."""
+        """n images and their conditions.
+
+        A larger n begins with the same images, and another seed gives different ones.
+        """
         condition = self.conditions(n, seed, correlation)
         return Dataset(self.render(condition, Rng(_seeds(n, seed, _PICTURES))), condition)
 
     def splits(self, n: int = IMAGES) -> Splits:
-        """n images, split for training, validating and testing."""
+        """n images, split for training, validation and testing."""
         if not self.slow:
             return split(self.dataset(n))
         x = kept(f"{self.name}-{self.version}-{self.size}-{n}", lambda: self.dataset(n).x)
@@ -108,6 +112,6 @@ class World(ABC):
 
 
 def _seeds(n: int, seed: int, stream: int) -> range:
-    """A seed of each image's own: different seeds and streams have none in common."""
+    """One seed per image. Different seeds and streams share none."""
     first = (2 * seed + stream) << 32
     return range(first, first + n)

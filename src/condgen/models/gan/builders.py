@@ -196,8 +196,7 @@ ADCGAN = entry(adcgan, variants=LEARNED_NULLS)
 REACGAN = entry(
     reacgan,
     variants=LEARNED_NULLS,
-    practice=replace(
-        PRACTICE, arguments={"margin": 1.0}
-    ),  # with a smaller margin the easy world of the tests leaves nothing to learn
+    # With a smaller margin the easy world of the tests leaves nothing to learn.
+    practice=replace(PRACTICE, arguments={"margin": 1.0}),
 )
 PROJECTION = entry(projection, variants=LEARNED_NULLS)

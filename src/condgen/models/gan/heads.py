@@ -43,9 +43,8 @@ class Head(nn.Module):
     def __init__(self, schema: Schema, features: int):
         super().__init__()
         self.schema = schema
-        self.real = nn.Linear(
-            features, 1, bias=False
-        )  # no bias: a constant cancels in pairs, and the trunk can make one
+        # No bias: a constant cancels in pairs, and the trunk can make one.
+        self.real = nn.Linear(features, 1, bias=False)
 
     def score(self, h: Features, condition: Condition) -> Scores:
         """The score, [batch]. Higher means more real."""
