@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from condgen.errors import DataError
-from condgen.schema import KINDS, Attribute, Schema
+from condgen.schema import KINDS, Attribute, Schema, same
 from condgen.schema.attributes import FORBIDDEN, Code
 from condgen.schema.column import Column, hashable
 
@@ -69,11 +69,12 @@ def parse_columns(
     codes: dict[str, list[Code]] = {}
     present: dict[str, list[bool]] = {}
     for a in schema:
-        if a.name not in columns:
+        column = same(a.name, columns)
+        if column is None:
             raise DataError(
                 f"{source} has no column '{a.name}', which the schema asks for; it has {', '.join(columns)}."
             )
-        cells = hashable(columns[a.name])
+        cells = hashable(columns[column])
         known: dict[tuple[type, Any], Code | None] = {}  # the code of every distinct cell, None if it is empty
         for row, cell in enumerate(cells):
             if cell in known:
@@ -81,7 +82,7 @@ def parse_columns(
             try:
                 known[cell] = a.cell(cell[1])
             except ValueError as error:
-                raise DataError(f"{source}, row {first + row + 1}, column '{a.name}': {error}") from None
+                raise DataError(f"{source}, row {first + row + 1}, column '{column}': {error}") from None
         found = [known[cell] for cell in cells]
         present[a.name] = [code is not None for code in found]
         codes[a.name] = [a.blank if code is None else code for code in found]

@@ -30,7 +30,7 @@ from condgen.data.storage.prepare import Prepared, prepare
 from condgen.data.vectors import with_vectors
 from condgen.errors import DataError, RequestError, unknown
 from condgen.progress import Progress, shown
-from condgen.schema import Condition, Schema
+from condgen.schema import Condition, Schema, same
 
 
 def load(
@@ -187,9 +187,12 @@ def _split_again(splits: Splits, splitting: SplitConfig) -> Splits:
 
 def _groups(train: Table, column: str | None) -> Int[Tensor, " n"] | None:
     """The group of each row, by the column of a group split. Raises RequestError if there is no such column."""
-    if column is not None and column not in train.columns:
+    if column is None:
+        return None
+    named = same(column, train.columns)
+    if named is None:
         raise unknown("column", column, train.columns)
-    return None if column is None else numbered(train.columns[column])
+    return numbered(train.columns[named])
 
 
 def _observations(tables: list[Table], size: int | None, resize: str, broken: float, progress: Progress) -> Prepared:
@@ -259,8 +262,9 @@ def schema_for(
     chosen = schema if schema is not None else train.schema
     inferred, notes = (chosen, []) if chosen is not None else infer_schema(both, train.classes)
     for name in attributes or []:
-        if name in both and name not in inferred.names:
-            guess = infer_attribute(name, both[name], asked_for=True)
+        column = same(name, both)
+        if column is not None and same(name, inferred.names) is None:
+            guess = infer_attribute(column, both[column], asked_for=True)
             if isinstance(guess, str):
                 raise DataError(f"{train.source}: {guess}")
             inferred = schema_of([*inferred, guess])

@@ -9,7 +9,7 @@ import torch
 from condgen.data.infer import NO_ATTRIBUTES, infer_attribute
 from condgen.data.readers.table import Table, Undecided
 from condgen.errors import DataError
-from condgen.schema import Attribute
+from condgen.schema import Attribute, same
 from condgen.schema.column import missing
 
 
@@ -23,7 +23,7 @@ def with_vectors(tables: Sequence[Table], attributes: Iterable[str] | None) -> l
     if not all(isinstance(table.content, Undecided) for table in tables):
         return list(tables)
     first, both = tables[0], {n: [c for t in tables for c in t.columns.get(n, ())] for n in tables[0].columns}
-    wanted = None if attributes is None else set(attributes)
+    wanted = None if attributes is None else {same(name, first.columns) for name in attributes}
     names = [n for n, cells in both.items() if _is_coordinate(n, cells, wanted)]
     if not names:
         raise DataError(
@@ -35,7 +35,7 @@ def with_vectors(tables: Sequence[Table], attributes: Iterable[str] | None) -> l
     return [replace(first, notes=[*first.notes, note]), *others]
 
 
-def _is_coordinate(name: str, cells: Sequence[Any], wanted: set[str] | None) -> bool:
+def _is_coordinate(name: str, cells: Sequence[Any], wanted: set[str | None] | None) -> bool:
     if name.strip().casefold() in NO_ATTRIBUTES or (wanted is not None and name in wanted):
         return False
     if wanted is not None:

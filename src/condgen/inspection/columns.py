@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from condgen.data.infer import NO_ATTRIBUTES
-from condgen.schema import Attribute, Schema
+from condgen.schema import Attribute, Schema, same
 from condgen.schema.column import missing
 from condgen.schema.kinds import NAMES
 
@@ -55,8 +55,8 @@ def _described(name: str, values: Sequence[Any], schema: Schema, notes: Sequence
     absent = sum(counts.values()) - sum(present.values())
     examples = tuple(str(v).strip() for v in list(present)[:4])
     what = f"{len(present):,} distinct {_sort_of(present)}"
-    if name in schema.names:
-        role, why = _kept(schema[name], what, given, len(values), present)
+    if (attribute := same(name, schema.names)) is not None:
+        role, why = _kept(schema[attribute], what, given, len(values), present)
     else:
         role, why = _left_out(name, what, present, notes, given)
     return Column(name, role, why, len(present), absent, examples)

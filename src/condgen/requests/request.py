@@ -23,6 +23,7 @@ from condgen.schema import Attribute, Condition, Constraint, LabelDistribution, 
 Requestable = str | Mapping[str, Any]
 
 _SEPARATOR = re.compile(r"[,;\n]+")
+_IN_NAMES = r"[\s_\-./'’]+"  # what may stand between the words of a name, any of it for any other
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _term(schema: Schema) -> re.Pattern[str]:
     !=.
     """
     names = sorted((n for a in schema for n in a.names), key=len, reverse=True)
-    known = "".join(r"[\s_-]+".join(map(re.escape, re.split(r"[\s_-]+", n))) + "|" for n in names)
+    known = "".join(_IN_NAMES.join(map(re.escape, re.split(_IN_NAMES, n))) + "|" for n in names)
     return re.compile(rf"(?:^|(?<=\s))\s*(?P<name>{known}[^\s=!]+)\s*(?P<operator>!?=)", re.IGNORECASE)
 
 

@@ -1,6 +1,6 @@
 """Attributes, the schema that orders them, batches of requests, and how labels are distributed in data."""
 
-from condgen.schema.attributes import Attribute, fold
+from condgen.schema.attributes import Attribute, fold, same
 from condgen.schema.categorical import Categorical
 from condgen.schema.condition import Condition
 from condgen.schema.constraints import Between, Constraint, OneOf
@@ -26,4 +26,5 @@ __all__ = [
     "Schema",
     "Vector",
     "fold",
+    "same",
 ]

@@ -20,7 +20,8 @@ from condgen.schema.constraints import Constraint
 from condgen.schema.density import Density
 
 FORBIDDEN = set("=!,;|\n\r")
-_BETWEEN_WORDS = re.compile(r"_|(?<=\w)-|-(?!\d)")  # the minus of -1 is not a hyphen
+# Underscores, hyphens (but not the minus of -1), and what joins words, as in `o'clock` (but not the point of 1.5).
+_BETWEEN_WORDS = re.compile(r"_|(?<=\w)-|-(?!\d)|(?<=[^\W\d])[./'’](?=\w)|(?<=\w)[./'’](?=[^\W\d])")
 
 Code = float | tuple[float, ...]
 Codes = Float[Tensor, "batch ..."]
@@ -31,6 +32,12 @@ Vocabulary = Mapping[str, Any]
 def fold(text: object) -> str:
     """The form in which names and values are compared: case, underscores, hyphens and spaces are ignored."""
     return " ".join(_BETWEEN_WORDS.sub(" ", str(text).casefold()).split()) or str(text)
+
+
+def same(name: str, names: Iterable[str]) -> str | None:
+    """The one of some names that a person's spelling of it means; None where there is none."""
+    names = list(names)
+    return name if name in names else next((known for known in names if fold(known) == fold(name)), None)
 
 
 class Attribute(BaseModel):

@@ -13,7 +13,7 @@ from condgen.data.sources import condition_of
 from condgen.data.splits import matches
 from condgen.data.storage.images import EncodedImage
 from condgen.errors import DataError
-from condgen.schema import Condition, Schema
+from condgen.schema import Condition, Schema, same
 
 Item = TypeVar("Item")
 Place = tuple[int, int]  # the number of a shard, and of a row in it
@@ -69,7 +69,7 @@ class Choice:
 
 def labels(table: Table, schema: Schema, first: int, advice: str = "") -> Condition:
     """The labels of a table's rows. A column that only other shards have is missing in all of them."""
-    absent = {name: [None] * len(table.content) for name in schema.names if name not in table.columns}
+    absent = {name: [None] * len(table.content) for name in schema.names if same(name, table.columns) is None}
     try:
         return condition_of(replace(table, columns=table.columns | absent), schema, first)
     except DataError as error:
