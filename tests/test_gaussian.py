@@ -35,7 +35,7 @@ def test_kl_to_the_standard_normal_has_the_papers_sign() -> None:
 
 @pytest.mark.parametrize("spread", [1e-7, 1e-5, 1e-4, 1e-3, 1e-2, 1.0, 3.0])
 def test_kl_is_never_negative(spread: float) -> None:
-    # FIELD_DEFECTS 8; rounding near zero included
+    # guards against a KL with the wrong sign, also by rounding near zero
     q = some(10_000, spread)
     narrow = DiagonalGaussian(torch.zeros_like(q.mean), q.log_variance)
     for gaussian in (q, narrow):
@@ -86,7 +86,7 @@ def test_soft_clamp_hardly_bends_what_is_well_inside() -> None:
 
 @pytest.mark.parametrize("huge", [1e3, -1e3, 1e9, -1e9])
 def test_huge_log_variances_stay_finite_once_clamped(huge: float) -> None:
-    # FIELD_DEFECTS 16
+    # guards against an unbounded log-variance, whose KL explodes on unusual data
     raw = torch.full((2, 3), huge, requires_grad=True)
     q = DiagonalGaussian(torch.zeros(2, 3), soft_clamp(raw, -12.0, 3.0))
     kl = q.kl(standard_normal_like(q.mean)).sum()

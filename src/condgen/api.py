@@ -1,12 +1,12 @@
-"""Everything that the command line does after training, in Python: one call each, with results that show themselves.
+"""Python counterparts of the commands after training: one call each, with results that display themselves.
 
-    report = condgen.evaluate(run)      # how well requests are obeyed, how real and varied samples are
-    condgen.doctor(run)                 # what is wrong, and what to try first
+    report = condgen.evaluate(run)      # obedience to requests, realism and variety of samples
+    condgen.doctor(run)                 # faults, and the first thing to try
     condgen.compare(run, other)         # side by side
-    condgen.gallery(run)                # what it makes, as one page
-    condgen.inspect(data)               # what was understood of data, before training
+    condgen.gallery(run)                # samples and edits as one page
+    condgen.inspect(data)               # the reading of data, before training
 
-Runs are given opened or by their folder, data as `load` takes it. Progress is shown to a person unless it is given:
+Runs are given opened or by their folder, and data as `load` takes it. Progress is shown by default.
 `progress=condgen.progress.SILENT` shows nothing.
 """
 
@@ -46,14 +46,14 @@ if TYPE_CHECKING:
 
 AnyRun = Run | str | Path
 Result = TypeVar("Result")
-HEIGHT = 600  # pixels of a page in a notebook
+HEIGHT = 600  # height in pixels of a page in a notebook
 
 
 @dataclass(frozen=True, repr=False)
 class Shown(Generic[Result]):
-    """A result that shows itself: two lines as text, its page in a notebook, its files in a folder.
+    """A result that displays itself: two lines as text, its page in a notebook, its files in a folder.
 
-    result: what was found; its attributes are this object's too.
+    result: the result. Its attributes are also attributes of this object.
     """
 
     result: Result
@@ -74,7 +74,7 @@ class Shown(Generic[Result]):
         return f'<iframe srcdoc="{page}" style="width: 100%; height: {HEIGHT}px; border: 0"></iframe>'
 
     def save(self, folder: str | Path) -> Path:
-        """Write the page and the numbers into a folder; the path of the folder. Raises RunError."""
+        """Write the page and the numbers into a folder, and return its path. Raises RunError."""
         self.write(Path(folder))
         return Path(folder)
 
@@ -91,10 +91,11 @@ def evaluate(
 ) -> Shown[Report]:
     """Measure a run on data that it was not trained on: obedience, fidelity, memorisation and all other metrics.
 
-    data:     the run's own unless given. guidance, sampler, steps: of guided runs.
-    config:   fields of `EvaluationConfig`, such as `samples=2000` or `ask=("an old man",)`.
+    data: by default the run's own.
+    guidance, sampler, steps: of guided runs.
+    config: fields of `EvaluationConfig`, such as `samples=2000` or `ask=("an old man",)`.
 
-    Raises RequestError for what cannot be measured, RunError when the run's data is not at hand.
+    Raises RequestError for settings that cannot be measured, and RunError if the run's data is not available.
     """
     return _shown(_measured(opened(run), data, EvaluationConfig(**config), progress, guidance, sampler, steps))
 
@@ -125,7 +126,7 @@ def _shown(evaluation: Evaluation) -> Shown[Report]:
 
 @dataclass(frozen=True, repr=False)
 class Diagnosis(Sequence[Finding]):
-    """The findings about a run, the gravest first; empty where nothing is wrong as far as can be measured."""
+    """The findings about a run, the gravest first. Empty if no fault was found."""
 
     findings: tuple[Finding, ...]
 
@@ -142,10 +143,10 @@ class Diagnosis(Sequence[Finding]):
 
 
 def doctor(run: AnyRun, data: object = None, *, progress: Progress | None = None, **config: Any) -> Diagnosis:
-    """What is wrong with a run, each finding with its evidence and the one thing to try first.
+    """The faults of a run, each with its evidence and the first thing to try.
 
-    A report that was saved of the run's present weights is used; otherwise the run is measured now. data, config: as
-    for `evaluate`; they ask for a new measurement.
+    A saved report of the run's present weights is used if there is one. Otherwise the run is measured now. data,
+    config: as for `evaluate`. They require a new measurement.
     """
     opened_run = opened(run)
     kept = kept_report(opened_run) if data is None and not config else None
@@ -154,7 +155,7 @@ def doctor(run: AnyRun, data: object = None, *, progress: Progress | None = None
 
 
 def compare(*runs: AnyRun, data: object = None, progress: Progress | None = None, **config: Any) -> Shown[Comparison]:
-    """Several runs side by side; those that differ in their seed only are one row, mean ± standard deviation.
+    """Several runs side by side. Those that differ in their seed only form one row, with mean ± standard deviation.
 
     Runs without a report of their present weights are measured first. data, config: as for `evaluate`.
 
@@ -176,9 +177,9 @@ def _compared(reports: Sequence[Report]) -> Shown[Comparison]:
 
 
 def report_for(run: Run, data: object, config: EvaluationConfig, progress: Progress | None = None) -> Report:
-    """The report of a run: the one in its folder if it is of these weights, else a new one, which is kept there.
+    """The report of a run: the one in its folder if it is of these weights, else a new one, which is saved there.
 
-    data: measured on that instead, and not kept.
+    data: measure on this data instead, without saving.
     """
     kept = kept_report(run) if data is None else None
     if kept is not None:
@@ -203,9 +204,11 @@ def gallery(
     steps: int | None = None,
     progress: Progress | None = None,
 ) -> Shown[Gallery]:
-    """What a run makes, as one page: samples, sweeps, interpolations, edits of photographs, nearest training images.
+    """A run's gallery as one page: samples, sweeps, interpolations, edits of photographs, nearest training images.
 
-    asked: what to show; what the data has unless given. only: names of sections. n: samples per request.
+    asked: the requests to show, by default those in the data.
+    only: names of sections.
+    n: samples per request.
 
     Raises RequestError for a wrong request or section, or a run of vectors.
     """
@@ -221,9 +224,9 @@ def gallery(
 def with_data(
     context: GalleryContext, data: Any, loaded: "Callable[[Run, Any], Splits] | None" = None
 ) -> GalleryContext:
-    """A gallery's context with the data and its judge, where they are at hand; without, what needs them says so.
+    """A gallery's context with the data and its judge, if they are available. Otherwise it contains the reason.
 
-    loaded: loads what is named; `data_for` unless given.
+    loaded: loads the named data, by default `data_for`.
     """
     try:
         splits = (loaded or data_for)(context.run, data)
@@ -236,9 +239,10 @@ def with_data(
 
 
 def inspect(data: object, **how: Any) -> Shown[Inspection]:
-    """What condgen understands of data before anything is trained: attributes, balance, problems, what to do.
+    """The inspection of data before training: attributes, balance, problems, and what to do next.
 
-    data: a name, a path, or what `load` takes. how: `attributes`, `size`, `schema`, … as for `load`.
+    data: a name, a path, or anything that `load` takes.
+    how: `attributes`, `size`, `schema`, … as for `load`.
 
     Raises DataError and RequestError as `load` does.
     """
@@ -255,12 +259,12 @@ def inspect(data: object, **how: Any) -> Shown[Inspection]:
 
 
 def opened(run: AnyRun) -> Run:
-    """A run, opened if it is a folder's name. Raises RunError."""
+    """A run, opened if it is given by its folder. Raises RunError."""
     return run if isinstance(run, Run) else Run.open(run)
 
 
 def data_for(run: Run, data: object) -> Splits:
-    """The data of a run, unless other data is given: an address is loaded as the run's own was. Raises RunError."""
+    """The data of a run, or other data, which is loaded from its address as the run's own was. Raises RunError."""
     if data is None or isinstance(data, str | os.PathLike):
         return run.data(None if data is None else os.fspath(data))
     splits = data if isinstance(data, Splits) else load(data)

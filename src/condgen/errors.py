@@ -1,4 +1,4 @@
-"""Errors that a person can act on: one paragraph that names the culprit and says what to do."""
+"""Errors that the user can act on: one paragraph that names the culprit and says what to do."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -7,19 +7,19 @@ from condgen.glossary import answer
 
 
 class CondgenError(Exception):
-    """Something went wrong that the message explains; the command line exits with status 1."""
+    """An error that its message explains. The command line exits with status 1."""
 
     exit_status = 1
 
 
 class RequestError(CondgenError, ValueError):
-    """A wrong request or option; the message names the nearest valid ones, the command line exits with status 2."""
+    """A wrong request or option. The message names the nearest valid ones, and the command line exits with status 2."""
 
     exit_status = 2
 
 
 class DataError(CondgenError, ValueError):
-    """Data that cannot be used as it is; the message names the file or column."""
+    """Data that cannot be used as it is. The message names the file or column."""
 
 
 class RunError(CondgenError):
@@ -27,9 +27,9 @@ class RunError(CondgenError):
 
 
 def unknown(what: str, given: object, valid: Iterable[str], advice: str = "") -> RequestError:
-    """The error for a name that does not exist; then the advice.
+    """The error for an unknown name, followed by the advice.
 
-    It says what condgen calls a thing that is known elsewhere by that name, or which valid names are nearest, or all.
+    It gives condgen's name for a thing known elsewhere by this name, or the nearest valid names, or all of them.
     """
     valid = [str(v) for v in valid]
     if ours := answer(what, given, valid):

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their final name, brought onto the disk, then moved into place."""
+"""Atomic writing of files: written beside their final name, flushed to disk, then moved into place."""
 
 import json
 import os
@@ -15,24 +15,24 @@ from uuid import uuid4
 
 from condgen.errors import RequestError, RunError
 
-STALE = 3600.0  # seconds after which what another machine was writing counts as left behind
+STALE = 3600.0  # seconds after which another machine's unfinished file counts as a leftover
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """A path to write a file to; afterwards it stands at `path`. Folders are made where they are missing.
+    """A path to write a file to, which is then moved to `path`. Missing folders are created.
 
-    Until then, and whenever writing fails or the process dies, the older file stays. Several processes may write the
-    same file at once: one of them wins. What dead processes left behind is cleared.
+    Until then the older file stays, also if writing fails or the process dies. Several processes may write the same
+    file at once, and one of them wins. Leftovers of dead processes are removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _clear(path)
     mark = f"{uuid4().hex[:8]}-{os.getpid()}-{gethostname()}"
-    folder = path.with_name(f".{path.name}.{mark}.partial")  # a folder: some writers leave files beside
+    folder = path.with_name(f".{path.name}.{mark}.partial")  # a folder, because some writers create further files
     try:
         folder.mkdir()
         yield folder / path.name
-        (folder / path.name).chmod(folder.stat().st_mode & 0o666)  # some writers let nobody else read what they write
+        (folder / path.name).chmod(folder.stat().st_mode & 0o666)  # some writers restrict the permissions
         publish(folder / path.name, path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -46,19 +46,19 @@ def _clear(path: Path) -> None:
 
 
 def _ended(partial: Path) -> bool:
-    """Whether the process that was writing here is known to have ended; of other machines nothing is known."""
+    """Whether the process that was writing here has ended. False if it belongs to another machine."""
     mark = re.search(r"\.[0-9a-f]{8}-(\d+)-(.+)\.partial$", partial.name)
     if os.name != "posix" or mark is None or mark[2] != gethostname():
         return False
     try:
-        os.kill(int(mark[1]), 0)  # asks, and sends nothing
-    except OSError as error:  # of another kind where the process is another person's
+        os.kill(int(mark[1]), 0)  # only checks that the process exists
+    except OSError as error:  # another user's process gives another error
         return isinstance(error, ProcessLookupError)
     return False
 
 
 def publish(partial: Path, path: Path) -> None:
-    """Bring a finished file, or a folder of finished files, onto the disk and give it its final name."""
+    """Flush a finished file, or a folder of finished files, to disk and give it its final name."""
     for file in [partial] if partial.is_file() else [f for f in partial.iterdir() if f.is_file()]:
         with file.open("rb+") as opened:
             os.fsync(opened.fileno())
@@ -72,7 +72,7 @@ def publish(partial: Path, path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a text file. Raises RunError when it cannot be written; then the older one is intact."""
+    """Write a text file. Raises RunError if it cannot be written, in which case the older one is intact."""
     try:
         with writing(path) as partial:
             partial.write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -82,14 +82,14 @@ def write_text(path: Path, text: str) -> Path:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The JSON objects in a file, one a line; none without the file. Lines that a crash cut short are dropped."""
+    """The JSON objects in a file, one per line. Empty if there is no file. Truncated lines are skipped."""
     if not path.exists():
         return []
     return [e for e in map(_object, path.read_text(encoding="utf-8", errors="replace").splitlines()) if e is not None]
 
 
 def log_line(entry: Mapping[str, Any]) -> str:
-    """A line of such a file."""
+    """An entry as a line of such a file."""
     return json.dumps(entry) + "\n"
 
 
@@ -102,7 +102,10 @@ def _object(line: str) -> dict[str, Any] | None:
 
 
 def new_folder(path: Path, what: str) -> Path:
-    """An empty folder, made if need be. Raises RequestError when it holds something, RunError when it cannot be."""
+    """An empty folder, created if needed.
+
+    Raises RequestError if it is not empty, and RunError if it cannot be created.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
         if any(path.iterdir()):

@@ -12,10 +12,10 @@ LOG_2PI = math.log(2 * math.pi)
 
 
 def soft_clamp(x: Float[Tensor, "..."], low: float, high: float) -> Float[Tensor, "..."]:
-    """x, bent smoothly into (low, high): the gradient fades but never jumps to zero.
+    """x, bent smoothly into (low, high), with a gradient that fades but never jumps to zero.
 
-    low + softplus(x − low) − softplus(x − high), symmetric about the middle, where it is x itself; nested, so that
-    nothing cancels however large x is.
+    low + softplus(x − low) − softplus(x − high), which is symmetric about the middle and equals x there. It is written
+    nested, so that nothing cancels for large x.
     """
     return high - softplus(math.log(math.expm1(high - low)) - softplus(x - low))
 

@@ -1,7 +1,7 @@
-"""Names that people know from other libraries and papers, and condgen's for the same thing.
+"""Names from other libraries and papers, with condgen's names for the same things.
 
-A table lists names from elsewhere by condgen's own, or by one sentence where there is more to say. Sentences mention
-settings as messages.py has it.
+A table maps condgen's own names to names from elsewhere. A sentence takes the place of a name if more is to be said.
+Sentences mention settings in the form of messages.py.
 """
 
 from collections.abc import Container, Mapping
@@ -22,7 +22,7 @@ LATENT_DIFFUSION = "Diffusion in a latent space is `model='cvae', prior='flow', 
 
 
 def _by_foreign_name(table: Mapping[str, str]) -> dict[str, str]:
-    """The table the other way round: condgen's name, or the sentence, by each name from elsewhere."""
+    """The inverse table: condgen's name, or the sentence, by each name from elsewhere."""
     return {foreign: ours for ours, names in table.items() for foreign in names.split()}
 
 
@@ -128,9 +128,9 @@ KINDS = {"setting": SETTINGS, "argument": SETTINGS, "model": MODELS, "preset": P
 
 
 def answer(what: str, name: object, valid: Container[str]) -> str:
-    """What condgen calls a thing that is known elsewhere by this name; empty when there is nothing to say.
+    """A sentence with condgen's name for a thing that has this name elsewhere, or an empty text.
 
-    what: a kind of name, and perhaps of what: "setting of cvae", "model", "preset".
+    what: a kind of name, possibly with its owner: "setting of cvae", "model", "preset".
     """
     ours = KINDS.get(what.split()[0], {}).get(_folded(str(name)), "")
     if not ours or " " in ours:

@@ -1,4 +1,4 @@
-"""Settings and calls that a message mentions, written as Python in backquotes; every interface spells them its own way.
+"""Settings and calls in messages, written as Python in backquotes. Every interface spells them its own way.
 
     in a message                        on the command line
     `lr=0.002`                          --set lr=0.002
@@ -6,7 +6,7 @@
     leave out `stream`                  leave out --stream
     `condgen.resume('digits-run')`      condgen resume digits-run
 
-A message reads well as it is, in a notebook and in a file. An interface with another spelling passes it through
+A message reads well unchanged, in a notebook and in a file. An interface with another spelling passes it through
 `spelled`.
 """
 
@@ -20,11 +20,11 @@ QUOTED = re.compile(r"`([^`\n]+)`")
 
 @dataclass(frozen=True)
 class Mention:
-    """Settings, or a call, that a message mentions.
+    """Settings, or a call, mentioned in a message.
 
-    verb:      the function of `condgen.verb(…)`; empty for settings alone.
-    arguments: of the call; without a verb, names of settings that are mentioned without a value.
-    settings:  values by name.
+    verb: the function of `condgen.verb(…)`. Empty for settings alone.
+    arguments: of the call. Without a verb, names of settings that are mentioned without a value.
+    settings: values by name.
     """
 
     verb: str
@@ -43,7 +43,9 @@ def call(verb: str, *arguments: object, **settings: object) -> str:
 
 
 def spelled(text: str, spelling: Callable[[Mention], str | None]) -> str:
-    """A message whose mentions are spelled in an interface's way; what it does not know (None) stays as it is."""
+    """A message with its mentions in an interface's spelling. Mentions for which `spelling` returns None stay
+    unchanged.
+    """
 
     def respelled(match: re.Match[str]) -> str:
         mention = _parsed(match[1])
@@ -67,7 +69,7 @@ def _quoted(code: str) -> str:
 
 
 def _parsed(code: str) -> Mention | None:
-    """The mention in a piece of Python; None where it is something else."""
+    """The mention in a piece of Python, or None for anything else."""
     try:
         parsed = ast.parse(code if code.startswith("condgen.") else f"_({code})", mode="eval").body
         if not isinstance(parsed, ast.Call):
@@ -80,5 +82,5 @@ def _parsed(code: str) -> Mention | None:
 
 
 def _value(node: ast.expr) -> object:
-    """A constant; a name (RUN, DATA) stands for itself."""
+    """The value of a constant. A name (RUN, DATA) stands for itself."""
     return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)

@@ -1,11 +1,11 @@
-"""Keyword arguments as configuration: described where they are declared, checked, saved as JSON, used to call again.
+"""Keyword arguments as configuration: described at their declaration, validated, saved as JSON, and used to call again.
 
-A setting is a keyword-only argument. Its annotation says everything about it:
+A setting is a keyword-only argument. Its annotation describes it:
 
     width: Annotated[Count, Setting("Width of the flow's hidden layers.", name="prior_width"), Needs(prior="flow")]
 
-A part is a class or function that declares settings of its own. A function that takes parts is made flat by `composed`:
-it is called with the settings of its parts, and hands each part over ready made.
+A part is a class or function with settings of its own. A function that takes parts is flattened by `composed`: it is
+called with the settings of its parts, and passes each finished part on.
 """
 
 import inspect
@@ -21,22 +21,23 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from condgen.errors import RequestError, unknown
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-Data = tuple[Any, tuple[int, ...]]  # the schema and the shape of what is learned
+Data = tuple[Any, tuple[int, ...]]  # the schema, and the shape of one observation
 
 
 def _parts(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-Listed = BeforeValidator(_parts)  # marks an argument of several values, which a text separates by commas
+Listed = BeforeValidator(_parts)  # marks an argument of several values, given as comma-separated text
 
 
 @dataclass(frozen=True)
 class Setting:
     """Describes an argument, in its annotation.
 
-    sentence: one plain sentence. name: of the setting, where a part calls it otherwise. part: what it belongs to; the
-    parameter that takes the part, unless given.
+    sentence: one plain sentence.
+    name: of the setting, if it differs from the argument's.
+    part: the part it belongs to, by default the parameter that takes the part.
     """
 
     sentence: str
@@ -45,26 +46,26 @@ class Setting:
 
 
 class Needs:
-    """Marks an argument that counts only where another has a certain value; any one of several will do.
+    """Marks an argument that has an effect only if another argument has a certain value. One of several is enough.
 
-    A text is the value itself: `Needs(prior="flow")`. Anything else stands for any value but zero or nothing, and is
-    what the error suggests: `Needs(embedding=64)`. None stands for an argument that is left out. Several marks must all
-    be met.
+    A text is the value itself: `Needs(prior="flow")`. Any other value stands for all values except zero and None, and
+    appears in the error: `Needs(embedding=64)`. None stands for an argument that is left out. If there are several
+    marks, all must be met.
     """
 
     def __init__(self, **others: Any):
         self.others = others
 
     def met(self, arguments: Mapping[str, Any], data: Data | None) -> bool:
-        """Whether an argument counts beside these."""
+        """Whether an argument has an effect beside these."""
         return any(self._has(arguments.get(name), wanted) for name, wanted in self.others.items())
 
     def wanted(self) -> str:
-        """What is needed, in a few words."""
+        """The requirement, in a few words."""
         return " or ".join(self._wanted(name, wanted) for name, wanted in self.others.items())
 
     def unmet(self, arguments: Mapping[str, Any]) -> str:
-        """Why an argument does not count, and what would make it count."""
+        """The reason why an argument has no effect, and the remedy."""
         there = " and ".join(f"{name}={_shown(arguments.get(name))}" for name in self.others)
         ways = [f"leave out `{n}`" if v is None else f"set `{n}={v!r}`" for n, v in self.others.items()]
         return f"counts only with {self.wanted()}, and here {there}; {' or '.join(ways)}, or"
@@ -82,35 +83,37 @@ class Needs:
 
 @dataclass(frozen=True)
 class OfData:
-    """Marks an argument that counts only for some data: `what` there must be, `lacking` says that there is none."""
+    """Marks an argument that has an effect only for some data. what: that data. lacking: the statement that it is
+    absent.
+    """
 
     what: str
     lacking: str
     has: Callable[[Any, tuple[int, ...]], bool]
 
     def met(self, arguments: Mapping[str, Any], data: Data | None) -> bool:
-        """Whether the data is of that kind; as long as none is known, it may be."""
+        """Whether the data is of that kind. True as long as no data is known."""
         return data is None or self.has(*data)
 
     def wanted(self) -> str:
-        """What is needed, in a few words."""
+        """The requirement, in a few words."""
         return self.what
 
     def unmet(self, arguments: Mapping[str, Any]) -> str:
-        """Why an argument does not count."""
+        """The reason why an argument has no effect."""
         return f"is for {self.what}, and {self.lacking};"
 
 
 @dataclass(frozen=True)
 class Part:
-    """Marks a parameter that is handed a part with its settings filled in, to be called with what is left."""
+    """Marks a parameter that gets a part with its settings filled in, to be called with the remaining arguments."""
 
     of: Callable[..., Any]
 
 
 @dataclass(frozen=True)
 class Described:
-    """A setting of a function, for people: its name, part, default, the values it takes, its sentence, its needs."""
+    """A description of a setting: its name, part, default, values, sentence and requirements."""
 
     name: str
     part: str
@@ -124,15 +127,15 @@ class Described:
 
 
 def keyword_arguments(function: Callable[..., Any]) -> dict[str, Any]:
-    """The names and defaults of a function's keyword-only arguments: what may be configured."""
+    """The names and defaults of a function's keyword-only arguments, which are its settings."""
     return {name: parameter.default for name, parameter in _keyword_only(function).items()}
 
 
 def validated(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """All keyword-only arguments of a function: the given ones converted to their types, defaults for the rest.
+    """All keyword-only arguments of a function: the given ones converted to their types, and defaults for the rest.
 
-    Raises RequestError for an unknown name (with the nearest valid ones), a value that does not fit, or an argument
-    that is missing and has no default.
+    Raises RequestError for an unknown name (with the nearest valid ones), a value that does not fit, or a missing
+    argument without a default.
     """
     accepted = _keyword_only(function)
     for name in given:
@@ -152,10 +155,10 @@ def validated(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[st
 def used(
     function: Callable[..., Any], given: Mapping[str, Any], data: Data | None = None, *, strict: bool = True
 ) -> dict[str, Any]:
-    """The arguments of `validated` that count, on this data if it is known.
+    """The arguments of `validated` that have an effect, on this data if it is known.
 
-    Raises RequestError for a given argument that would change nothing, with what would make it count; unless `strict`,
-    it is dropped. None stands for an argument that was not given.
+    Raises RequestError for a given argument without effect, with the remedy. Without `strict` such arguments are
+    dropped. None stands for an argument that was not given.
     """
     complete, accepted = validated(function, given), _keyword_only(function)
     counting = {}
@@ -196,7 +199,7 @@ def _converted(function: Callable[..., Any], parameter: inspect.Parameter, value
         name = ".".join(str(part) for part in (parameter.name, *first["loc"]))
         if first["type"] == "literal_error":
             raise unknown(f"{name}:", value, re.findall(r"'([^']*)'", first["ctx"]["expected"])) from None
-        if isinstance(reason := first.get("ctx", {}).get("error"), RequestError):  # which says what to do itself
+        if isinstance(reason := first.get("ctx", {}).get("error"), RequestError):  # it already contains the remedy
             raise RequestError(f"{name}: {reason}") from None
         raise RequestError(
             f"The argument {name}={first['input']!r} of {_called(function)} is wrong: {first['msg']}."
@@ -208,14 +211,14 @@ def _converted(function: Callable[..., Any], parameter: inspect.Parameter, value
 
 @dataclass(frozen=True)
 class _Owned:
-    """A part that a parameter takes: whether ready made or to be called, and its settings by their names."""
+    """A part that a parameter takes: whether it is passed as an instance or as a callable, and its settings by name."""
 
     make: Callable[..., Any]
     ready: bool
     settings: dict[str, inspect.Parameter]
 
     def made(self, settings: dict[str, Any]) -> Any:
-        """The part with its settings, which are taken out of those of the whole."""
+        """The part with its settings, which are removed from those of the whole."""
         chosen = {p.name: settings.pop(name) for name, p in self.settings.items()}
         return self.make(**chosen) if self.ready else partial(self.make, **chosen)
 
@@ -223,11 +226,13 @@ class _Owned:
 def composed(
     name: str = "", summary: str = "", parts: Mapping[str, Callable[..., Any]] | None = None, **defaults: Any
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Turns a function of parts into one of their settings, flat and keyword-only.
+    """Turn a function of parts into a function of their settings, flat and keyword-only.
 
-    A parameter takes a part when its annotation is a class with settings (it is handed an instance) or is marked `Part`
-    (it is handed the part to be called). parts: for parameters that are to take another part, to be called. defaults:
-    of settings, where they differ from the part's own. name, summary: of the function, if not its own.
+    A parameter takes a part if its annotation is a class with settings (it gets an instance) or is marked `Part` (it
+    gets the part as a callable).
+    parts: other parts for some parameters, passed as callables.
+    defaults: of settings, if they differ from the part's own.
+    name, summary: of the function, if they differ from its own.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -254,7 +259,7 @@ def settings_of(part: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """The described parameters of a part, by the names of their settings."""
     try:
         parameters = inspect.signature(part, eval_str=True).parameters.values()
-    except (TypeError, ValueError):  # what has no signature has no settings
+    except (TypeError, ValueError):  # without a signature there are no settings
         return {}
     found = {p.name: (p, _setting(p)) for p in parameters}
     return {s.name or name: p for name, (p, s) in found.items() if s is not None}
@@ -263,7 +268,7 @@ def settings_of(part: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 def _divided(
     function: Callable[..., Any], chosen: Mapping[str, Callable[..., Any]]
 ) -> tuple[dict[str, _Owned], list[inspect.Parameter]]:
-    """The parts that a function takes, and its parameters with theirs in their places."""
+    """The parts that a function takes, and its parameters with those of the parts in their places."""
     owned: dict[str, _Owned] = {}
     flat: list[inspect.Parameter] = []
     for parameter in inspect.signature(function, eval_str=True).parameters.values():
@@ -298,7 +303,7 @@ def _flat(parameter: inspect.Parameter, name: str, part: str) -> inspect.Paramet
 
 
 def _setting(parameter: inspect.Parameter) -> Setting | None:
-    """How an argument is described, if it is; what is said last counts."""
+    """The description of an argument, if it has one. The last one counts."""
     marks = [mark for mark in _marks(parameter.annotation) if isinstance(mark, Setting)]
     return marks[-1] if marks else None
 
@@ -321,7 +326,7 @@ def _described(parameter: inspect.Parameter, otherwise: str) -> Described:
 
 
 def values_of(annotation: Any) -> str:
-    """The values that a type takes, in a few words: its choices, or its kind and range."""
+    """The values of a type, in a few words: its choices, or its kind and range."""
     for mark in _marks(annotation):
         if (registry := getattr(mark, "registry", None)) is not None:
             return ", ".join(registry)
@@ -332,7 +337,7 @@ def values_of(annotation: Any) -> str:
 
 
 def _values(schema: Mapping[str, Any]) -> str:
-    """The values that a JSON schema allows."""
+    """The values that a JSON schema allows, in a few words."""
     if "enum" in schema or "const" in schema:
         return ", ".join(schema.get("enum", [schema.get("const")]))
     if "prefixItems" in schema:
@@ -343,7 +348,7 @@ def _values(schema: Mapping[str, Any]) -> str:
 
 
 def _range(schema: Mapping[str, Any]) -> str:
-    """The range of a number."""
+    """The range of a number, in a few words."""
     kind = "a whole number" if schema["type"] == "integer" else "a number"
     words = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
     bounds = [f"{word} {schema[key]:,}" for key, word in words.items() if key in schema]
@@ -351,7 +356,7 @@ def _range(schema: Mapping[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value as a person would write it."""
+    """A value as text for people."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):

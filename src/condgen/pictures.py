@@ -12,7 +12,7 @@ from condgen.data import as_uint8
 from condgen.errors import RunError
 from condgen.files import writing
 
-CELL = 56  # smallest side in pixels at which an image is shown in a grid
+CELL = 56  # smallest side in pixels of an image in a grid
 
 
 def pil_image(x: Float[Tensor, "channel height width"]) -> Image.Image:
@@ -24,9 +24,10 @@ def pil_image(x: Float[Tensor, "channel height width"]) -> Image.Image:
 def grid(
     x: Float[Tensor, "n channel height width"], columns: int, labels: Sequence[str] = (), heads: Sequence[str] = ()
 ) -> Image.Image:
-    """Images row by row, small ones enlarged without smoothing.
+    """Images row by row. Small ones are enlarged without smoothing.
 
-    labels: written before the rows. heads: written above the columns, cut where they are wider.
+    labels: written in front of the rows.
+    heads: written above the columns, and cut if they are wider.
     """
     height, width = x.shape[2:]
     zoom = max(1, -(-CELL // min(height, width)))
@@ -49,14 +50,14 @@ def grid(
 
 
 def _cut(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """As much of a text's end as fits: what differs between neighbours stands there."""
+    """The end of a text, as much as fits. Neighbouring texts differ at their end."""
     while len(text) > 1 and font.getlength(text) > width:
         text = text[1:]
     return text
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:
-    """Write a PNG. Raises RunError when the path cannot be written."""
+    """Write a PNG. Raises RunError if the path cannot be written."""
     try:
         with writing(path) as partial:
             picture.save(partial, compress_level=1)

@@ -1,7 +1,7 @@
-"""Named recipes: a plain dict each, with the result and the time to expect.
+"""Presets: named settings as plain dicts, each with its expected result and time.
 
-`model` names the family; the other entries are its arguments and the fields of Training. Options on the command line
-win over them. `expect` says what was measured, and how.
+`model` names the family. The other entries are its arguments and the fields of TrainingConfig. Options on the command
+line override them. `expect` gives the measured result and the way of measuring.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ UNMEASURED = f"for one GPU, where it has not been measured yet ({BY_REQUESTS})"
 
 
 def larger(recipe: Recipe, sizes: Recipe) -> Recipe:
-    """The same for one GPU: wider, deeper, longer."""
+    """The same preset for one GPU: wider, deeper, longer."""
     kept = {key: value for key, value in recipe.items() if key != "seconds"}
     return kept | sizes | {"precision": "bf16", "expect": UNMEASURED}
 
@@ -284,7 +284,7 @@ PRESETS: dict[str, Recipe] = OTHERS | DIGITS | FACES | CARS | LARGE
 
 
 def preset(name: str) -> dict[str, Any]:
-    """The recipe of that name, without what it promises. Raises RequestError with the nearest valid names."""
+    """The preset of that name, without `expect`. Raises RequestError with the nearest valid names."""
     if name not in PRESETS:
         raise unknown("preset", name, PRESETS)
     return {key: value for key, value in PRESETS[name].items() if key != "expect"}

@@ -1,12 +1,11 @@
-"""Registries: named things of one kind, condgen's own and those that other installed packages bring.
+"""Registries: named things of one kind, both condgen's own and those of other installed packages.
 
-A package brings an entry by an entry point in its `pyproject.toml`, under the registry's group:
+A package adds an entry by an entry point in its `pyproject.toml`, under the registry's group:
 
     [project.entry-points."condgen.families"]
     ring = "my_package.ring:RING"
 
-Entries of condgen itself may be written in the same way, as `module:attribute`, so that a list of names costs no
-imports.
+Entries of condgen itself may be written in the same way, as `module:attribute`, so that listing names needs no imports.
 """
 
 import warnings
@@ -20,19 +19,20 @@ Entry = TypeVar("Entry")
 
 
 class PluginWarning(UserWarning):
-    """A package's entry that cannot be used; everything else works."""
+    """A package's entry that cannot be used. Everything else works."""
 
 
 class Registry(Generic[Entry]):
     """The entries of one kind by name, those of condgen first.
 
-    what:    the kind, as messages name it: "model", "mechanism".
-    group:   the entry-point group that other packages add to.
-    own:     condgen's entries, or where they are (`module:attribute`).
-    accepts: whether a package's object is an entry of this kind; `wanted` says in words what that takes.
+    what: the kind in messages: "model", "mechanism".
+    group: the entry-point group for other packages.
+    own: condgen's entries, or their places (`module:attribute`).
+    accepts: whether a package's object is an entry of this kind.
+    wanted: the requirement in words.
 
-    A package's entry is loaded when the names are first looked through. One that cannot be loaded, is of another kind
-    or takes a name that is in use gives a PluginWarning once, and is left out.
+    A package's entry is loaded when the names are first listed. An entry that cannot be loaded, is of another kind, or
+    has a name already in use gives a PluginWarning once and is left out.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Registry(Generic[Entry]):
         self.wanted = wanted
         self._own = dict(own)
         self._others: dict[str, Entry] | None = None
-        self.broken: dict[str, str] = {}  # by name: why it cannot be used, and what to do
+        self.broken: dict[str, str] = {}  # by name: the reason why it cannot be used, and the remedy
 
     def __getitem__(self, name: str) -> Entry:
         """The entry of that name. Raises RequestError for an unknown name, with the nearest, and for a broken entry."""
@@ -72,7 +72,7 @@ class Registry(Generic[Entry]):
 
     @property
     def names(self) -> list[str]:
-        """All names, for help texts: nothing is imported, so one of them may turn out to be broken."""
+        """All names, for help texts. Nothing is imported, so one of them may turn out to be broken."""
         return [*self._own, *(name for name in sorted(self._points()) if name not in self._own)]
 
     def values(self) -> list[Entry]:
@@ -91,7 +91,7 @@ class Registry(Generic[Entry]):
 
     @property
     def others(self) -> dict[str, Entry]:
-        """The entries of other packages that can be used."""
+        """The usable entries of other packages."""
         if self._others is None:
             self._others = {}
             for point in sorted(entry_points(group=self.group), key=lambda point: point.name):
@@ -102,7 +102,7 @@ class Registry(Generic[Entry]):
         return entry_points(group=self.group).names
 
     def _resolved(self, name: str) -> Entry:
-        """One of condgen's own, imported when it is first asked for."""
+        """One of condgen's own entries, imported when it is first requested."""
         entry = self._own[name]
         if isinstance(entry, str):
             entry = self._own[name] = EntryPoint(name, entry, self.group).load()
@@ -112,7 +112,7 @@ class Registry(Generic[Entry]):
         """Another package's entry, or the reason why it cannot be used."""
         try:
             reason, found = "", point.load()
-        except Exception as error:  # whatever somebody else's package raises
+        except Exception as error:  # another package may raise anything
             reason, found = f"importing {point.value} raised {type(error).__name__}: {error}", None
         if point.name in self:
             reason = f"the name {point.name} is in use already"

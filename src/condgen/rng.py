@@ -1,4 +1,4 @@
-"""Named random streams, one per sample: image k is the same whatever the batch size or the number of workers."""
+"""Named random streams, one per sample. Image k is the same for every batch size and number of workers."""
 
 from collections.abc import Iterable
 from enum import IntEnum
@@ -9,15 +9,15 @@ from torch import Tensor
 
 
 def _mixed(seed: int) -> int:
-    """A seed of 32 bits as it is; of a longer one all bits count, where PyTorch would use only the lowest 32."""
+    """A seed of up to 32 bits unchanged. All bits of a longer one are used, whereas PyTorch would use the lowest 32."""
     return (seed ^ (seed >> 32) * 0x9E3779B1) & 0xFFFFFFFF
 
 
 class Rng:
     """A batch of independent random streams, one per seed.
 
-    Successive draws continue each stream. Numbers are drawn on the CPU and moved, so that they are the same on every
-    device.
+    Successive draws continue each stream. Numbers are drawn on the CPU and then moved, so that they are the same on
+    every device.
     """
 
     def __init__(self, seeds: Iterable[int]):
@@ -43,13 +43,14 @@ class Rng:
 
 
 class Stream(IntEnum):
-    """The first seeds of a run's random streams: sample k draws from the seed + k of each, and they never meet.
+    """The first seeds of a run's random streams. Sample k uses the seed + k of each stream, and the streams never
+    overlap.
 
-    NOISE:     the samples' own; people choose seeds below 2^40.
-    AGAIN:     other noise for the same conditions, where an evaluation looks at how much that changes.
-    FILLED:    attributes that an evaluation's conditions leave free.
-    CONDITION: attributes that requests leave free; apart from the noise, so that this does not depend on the request.
-    EXCLUDED:  values that requests exclude.
+    NOISE: the samples' noise. Users choose seeds below 2^40.
+    AGAIN: other noise for the same conditions, with which an evaluation measures the effect of noise.
+    FILLED: attributes that an evaluation's conditions leave free.
+    CONDITION: attributes that requests leave free, separate from the noise so that it does not depend on the request.
+    EXCLUDED: values that requests exclude.
     """
 
     NOISE = 0
@@ -59,15 +60,15 @@ class Stream(IntEnum):
     EXCLUDED = 2**41
 
     def rng(self, seeds: Iterable[int] | Int[Tensor, " n"]) -> Rng:
-        """This stream of samples with these seeds."""
+        """This stream for samples with these seeds."""
         return Rng(int(self) + int(seed) for seed in seeds)
 
 
-SPREAD = 1_000_003  # a prime: the seeds of one run's epochs and steps are not those of another's
+SPREAD = 1_000_003  # a prime, so that runs do not share the seeds of epochs and steps
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
-    """The seed of the order in which a run sees its data in an epoch."""
+    """The seed of the order of the data in an epoch."""
     return seed * SPREAD + epoch
 
 

@@ -1,4 +1,4 @@
-"""Images moved by whole pixels, for every augmentation that moves them."""
+"""Images moved by whole pixels, for all augmentations."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -9,7 +9,7 @@ Pixels = Int[Tensor, " batch"]
 
 
 def shifted(x: Images, down: Pixels, right: Pixels) -> Images:
-    """Every image moved by its own numbers of pixels; what comes in repeats the border."""
+    """Every image moved by its own numbers of pixels. The border is repeated outwards."""
     height, width = x.shape[2:]
     rows = _origin(height, down).clamp(0, height - 1)[:, :, None]
     columns = _origin(width, right).clamp(0, width - 1)[:, None, :]
@@ -18,13 +18,13 @@ def shifted(x: Images, down: Pixels, right: Pixels) -> Images:
 
 
 def seen(x: Images, down: Pixels, right: Pixels) -> Bool[Tensor, "batch 1 height width"]:
-    """The pixels of moved images that were in the image before; the others came in."""
+    """A mask of the pixels of moved images that were in the image before."""
     rows, columns = (_within(size, by) for size, by in zip(x.shape[2:], (down, right), strict=True))
     return rows[:, None, :, None] & columns[:, None, None, :]
 
 
 def _origin(size: int, by: Pixels) -> Int[Tensor, "batch size"]:
-    """The position that each position of moved axes comes from; outside the axis for what comes in."""
+    """The position from which each position of moved axes comes. Outside the axis for new pixels."""
     return torch.arange(size, device=by.device) - by[:, None]
 
 

@@ -22,7 +22,7 @@ def parse_count(text: str) -> int:
 
 
 def percent(share: int | float, digits: int = 1) -> str:
-    """A share in percent, its sign held to the number by a narrow no-break space."""
+    """A share in percent, with the sign attached by a narrow no-break space."""
     return f"{100 * share:.{digits}f}\u202f%"
 
 

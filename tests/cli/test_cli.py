@@ -204,7 +204,7 @@ def test_a_budget_is_measured_and_recorded(command: Command, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("model", ["vae", "autoencoder"])
 def test_a_model_that_ignores_the_labels_says_so(command: Command, tmp_path: Path, model: str) -> None:
-    """FIELD_DEFECTS 12: labels present in the data but unused."""
+    """Labels of the data must not go unused without a word."""
     result = command("train", "digits", "--model", model, "--out", tmp_path / "run", *TINY)
     assert result.status == 0
     assert "ignores these attributes" in result.err

@@ -113,7 +113,7 @@ def test_the_code_of_a_free_attribute_means_nothing(people: Schema, code: float)
 
 
 def test_condition_dropout_is_per_sample_and_per_attribute(people: Schema) -> None:
-    # FIELD_DEFECTS 6
+    # guards against one drop decision for the whole batch
     dropped = (~full(people, 4000).dropout(0.3).present).float()
     torch.testing.assert_close(dropped.mean(0), torch.full((3,), 0.3), atol=0.03, rtol=0)
     correlations = torch.corrcoef(dropped.T) - torch.eye(3)
@@ -137,7 +137,7 @@ def test_close_ages_are_encoded_alike_and_distant_ones_apart() -> None:
 
 @pytest.mark.parametrize("n", [1, 40])
 def test_numbers_do_not_grow_with_the_number_of_attributes(n: int) -> None:
-    # FIELD_DEFECTS 7
+    # guards against scaling that assumes one-hot labels: several flags at once would drown the layer
     schema = flags(n)
     yes = Condition.of(schema, [dict.fromkeys(schema.names, "yes")])
     assert PlainEncoder(schema)(yes).vector.square().mean() == pytest.approx(1)

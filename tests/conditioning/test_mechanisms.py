@@ -293,7 +293,7 @@ def test_the_mechanism_none_is_the_wrapped_layer_and_does_not_see_the_condition(
 @pytest.mark.parametrize("kind", LAYERS)
 @pytest.mark.parametrize("name", MECHANISMS)
 def test_it_can_be_exported(name: str, kind: str) -> None:
-    # FIELD_DEFECTS 19
+    # guards against weights modulated per sample, which cannot be exported
     make, shape = LAYERS[kind]
 
     class Network(nn.Module):
@@ -314,7 +314,7 @@ def test_it_can_be_exported(name: str, kind: str) -> None:
 @pytest.mark.parametrize("kind", LAYERS)
 @pytest.mark.parametrize("wrap", CONDITIONAL)
 def test_forty_flags_disturb_a_layer_no_more_than_one(wrap: type[Mechanism], kind: str) -> None:
-    # FIELD_DEFECTS 7
+    # guards against scaling that assumes one-hot labels
     shape = LAYERS[kind][1]
     make = {"dense": lambda: nn.Linear(6, 256), "convolution": lambda: nn.Conv2d(6, 256, 3, padding=1)}[kind]
     sizes = []

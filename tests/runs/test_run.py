@@ -36,7 +36,7 @@ def complaint(call: Callable[[], object], *parts: str, error: type[Exception] = 
 
 
 def test_a_seed_gives_the_same_image_whatever_the_batch_size(run: Run) -> None:
-    """FIELD_DEFECTS 13."""
+    """The noise belongs to the seed, not to the place in the batch."""
     asked = run.requests(["digit=3", "digit!=3"])
     whole, *others = (condgen.Samples.cat(list(run.stream(asked, 9, seed=5, batch=size))) for size in (9, 4, 1))
     for other in others:
@@ -186,7 +186,7 @@ def test_training_leaves_a_run_that_opens_and_pictures_of_its_samples(run: Run) 
 
 
 def test_names_and_values_survive_the_checkpoint(people: Schema, tmp_path: Path) -> None:
-    """FIELD_DEFECTS 11."""
+    """Names of classes must not be lost after training."""
     rows = [{"color": ["red", "green", "blue"][k % 3], "glasses": k % 2, "age": k % 80} for k in range(60)]
     data = condgen.Dataset(torch.randn(60, 2), Condition.of(people, rows))
     train("cvae", Splits(data, data[:5], data[:5]), tmp_path, **TINY)

@@ -30,7 +30,7 @@ def table(folder: Path) -> list[dict[str, str]]:
 
 
 def test_images_come_with_the_condition_and_seed_of_each(run: Run, tmp_path: Path) -> None:
-    """FIELD_DEFECTS 11: samples saved without their conditions."""
+    """Samples must not be saved without their conditions."""
     shown, samples = save(run, tmp_path, "digit=4", "digit=9")
     assert shown == tmp_path / "grid.png"
     names = [f"{k:06d}.png" for k in range(6)]

@@ -159,7 +159,7 @@ def test_pickle_is_not_read(path: Path) -> None:
 
 
 def test_a_run_holds_weights_averaged_weights_and_optimiser(run: Run) -> None:
-    """FIELD_DEFECTS 14: a checkpoint that holds only the averaged weights cannot be resumed."""
+    """A checkpoint of averaged weights alone could not be resumed."""
     info, tensors = load(run.path / checkpoint.FILE)
     weights = checkpoint.group(tensors, "model")
     assert weights.keys() == checkpoint.group(tensors, "ema").keys() == run.model.state_dict().keys()

@@ -1,4 +1,4 @@
-"""The command line. Everything heavy is imported inside the commands, so that `--help` answers at once."""
+"""The command line. Heavy modules are imported inside the commands, so that `--help` answers at once."""
 
 import sys
 from io import TextIOWrapper
@@ -48,12 +48,12 @@ for _command in COMMANDS:
 
 
 def main() -> None:
-    """Run the command line; every error a person can act on is one paragraph and an exit status."""
+    """Run the command line. Every error that the user can act on is one paragraph and an exit status."""
     from condgen.cli.spelling import spell
     from condgen.errors import CondgenError
 
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold what a terminal cannot show
+        sys.stdout.reconfigure(errors="backslashreplace")  # terminals cannot show every file name
     try:
         app(prog_name="condgen")
     except CondgenError as error:

@@ -1,4 +1,4 @@
-"""The application that the commands of this package are added to."""
+"""The Typer application to which the commands of this package are added."""
 
 import typer
 

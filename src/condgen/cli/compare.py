@@ -75,9 +75,9 @@ def compare(
 ) -> None:
     """Compare several RUNs by their reports, or models trained on DATA under one budget: one table, one page.
 
-    Runs that differ in their seed only are one row, mean ± standard deviation; the best is marked only where the
-    difference is beyond noise. A comparison of DATA goes on where it was interrupted; obedience on combinations that
-    are held out has columns of its own.
+    Runs that differ in their seed only form one row, with mean ± standard deviation. The best row is marked only if the
+    difference is beyond noise. A comparison of DATA continues where it was interrupted. Held-out combinations have
+    columns of their own.
     """
     from condgen.evaluation.comparison.comparison import compare as compared
     from condgen.evaluation.comparison.comparison import dumps
@@ -97,7 +97,7 @@ def compare(
 
 
 def _must_go_together(models: str | None, data: str | None, split: str, hold_out: list[str] | None) -> None:
-    """Raises RequestError where runs are compared as if they were still to be trained, or the other way round."""
+    """Raise RequestError for options of training with finished runs, or the other way round."""
     from condgen.errors import RequestError
 
     if models is not None and data is not None:
@@ -109,7 +109,7 @@ def _must_go_together(models: str | None, data: str | None, split: str, hold_out
 
 
 def _reports(folders: list[str], data: str | None, how: "EvaluationConfig") -> "list[Report]":
-    """The reports of runs; measured now where there is none yet of the run's weights, and on data that is named."""
+    """The reports of runs. A run is measured now if it has no report of its weights, or if data is named."""
     from condgen.errors import RequestError
     from condgen.evaluation.comparison.comparison import must_match
     from condgen.evaluation.measure import evaluate as measure
@@ -124,7 +124,7 @@ def _reports(folders: list[str], data: str | None, how: "EvaluationConfig") -> "
     runs = [Run.open(Path(folder)) for folder in folders]
     kept = [kept_report(run) if data is None else None for run in runs]
     if there := [report for report in kept if report is not None]:
-        must_match(there)  # before hours are spent on the others
+        must_match(there)  # checked before hours of work on the others
     found = []
     for folder, run, report in zip(map(Path, folders), runs, kept, strict=True):
         if report is None:
@@ -151,7 +151,7 @@ def _grid(
     loading: "dict[str, Any]",
     how: "EvaluationConfig",
 ) -> "Comparison":
-    """Train and measure what is asked for, or what is missing of it."""
+    """Train and measure a grid, or the missing part of it."""
     from condgen.errors import RequestError
     from condgen.evaluation.comparison.comparison import compare as compared
     from condgen.evaluation.comparison.grid import Grid, cells

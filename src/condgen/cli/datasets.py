@@ -1,4 +1,4 @@
-"""Commands that list what has a name: datasets and recipes."""
+"""Commands that list names: datasets and presets."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def datasets() -> None:
-    """List the datasets that have a name and what else DATA can be."""
+    """List the datasets that have a name, and the other forms of DATA."""
     from condgen.data import BUILTIN, PUBLISHED
     from condgen.data.readers import READERS
     from condgen.data.readers.hub import USAGE
@@ -26,7 +26,7 @@ def datasets() -> None:
 
 
 def presets() -> None:
-    """List the named recipes, with the result and the time to expect."""
+    """List the presets, with their expected result and time."""
     from condgen.presets import PRESETS
 
     width = max(map(len, PRESETS))

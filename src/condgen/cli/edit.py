@@ -27,9 +27,9 @@ def edit(
         bool, typer.Option("--decoded", help="The image as decoded anew, in place of the change put onto it.")
     ] = False,
 ) -> None:
-    """Change attributes of given IMAGEs and keep the rest; the last argument says what to change.
+    """Change attributes of given IMAGEs and keep the rest. The last argument is the change.
 
-    Only the change is put onto the image, so that what the model cannot encode stays sharp; a flow loses nothing and
+    Only the change is added to the image, so details that the model cannot encode stay sharp. A flow loses nothing and
     decodes the image anew. `condgen evaluate` measures edits of held-out images.
     """
 
@@ -65,7 +65,7 @@ def edit(
 
 
 def _editing(strength: float | None, decoded: bool) -> "EditOptions | None":
-    """How to edit as options say it; None: as suits the model."""
+    """The settings of edits given by options. None for those that suit the model."""
     from condgen.errors import RequestError
     from condgen.runs.editing import EditOptions
 
@@ -77,7 +77,7 @@ def _editing(strength: float | None, decoded: bool) -> "EditOptions | None":
 
 
 def _stated(run: "Run", text: str, n: int) -> "Condition":
-    """The condition that `--from` states, for every image."""
+    """The condition given by `--from`, for every image."""
     from condgen.errors import RequestError
     from condgen.rng import Rng
 

@@ -1,4 +1,4 @@
-"""Commands that measure one run: its report, and what is wrong with it."""
+"""Commands that measure one run: its report, and its faults."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -57,10 +57,10 @@ def evaluate(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure how well RUN obeys, how real and varied its samples are: report.html and report.json.
+    """Measure RUN: obedience to requests, realism and variety of samples. Writes report.html and report.json.
 
-    An independent judge, trained on real data only, reads what samples show; its own skill on held-out real data stands
-    beside every number.
+    An independent judge, trained on real data only, reads the attributes of samples. Its own skill on held-out real
+    data stands beside every number.
     """
     from condgen.evaluation.measure import evaluate as measure
     from condgen.pages.report import save
@@ -87,9 +87,9 @@ def doctor(
     data: OtherData = None,
     as_json: Json = False,
 ) -> None:
-    """Say what is wrong with RUN, with evidence and the one thing to try first.
+    """Say what is wrong with RUN, with the evidence and the first thing to try.
 
-    Uses the report that `condgen evaluate` left, if it is of these weights; else measures the run briefly.
+    Uses the report of `condgen evaluate` if it belongs to the present weights. Otherwise measures the run briefly.
     """
     import json
     from dataclasses import asdict
@@ -112,7 +112,7 @@ def doctor(
 
 
 def _show_report(report: "Report") -> None:
-    """The report in a few lines; the page has the rest."""
+    """Print the report in a few lines. The page has the rest."""
     from condgen.evaluation.metrics.registry import measured
 
     print(report.headline)

@@ -1,4 +1,4 @@
-"""Commands that show what a model does."""
+"""The command that shows a model's samples."""
 
 from pathlib import Path
 from typing import Annotated
@@ -27,10 +27,10 @@ def gallery(
     sampler: Sampler = None,
     steps: Steps = None,
 ) -> None:
-    """Show what RUN makes as one page: samples, sweeps, interpolations, edits of photographs, nearest training images.
+    """Show RUN as one page: samples, sweeps, interpolations, edits of photographs, nearest training images.
 
-    What the model cannot do is said instead of shown. Where a judge of the data is in the cache (`condgen evaluate`
-    trains one), it reads every picture, and what is not as asked is written under it.
+    If the model cannot do something, the page says so. If the cache holds a judge of the data (`condgen evaluate`
+    trains one), it reads every picture, and differences from the request are written under it.
     """
     from condgen.api import with_data
     from condgen.pages.gallery import GalleryContext

@@ -1,4 +1,4 @@
-"""`condgen inspect`: what is understood of data, before anything is trained."""
+"""`condgen inspect`: an inspection of data before training."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from condgen.inspection import Balance, Inspection
     from condgen.inspection.labels import LabelCheck
 
-BAR = 24  # characters of a whole
-MOST_LINES = 12  # values of an attribute in the terminal
+BAR = 24  # characters of a full bar
+MOST_LINES = 12  # largest number of values per attribute in the terminal
 
 
 def inspect(
@@ -52,7 +52,7 @@ def inspect(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show what condgen understands of DATA: attributes, counts, balance, problems, and what to do."""
+    """Show how condgen reads DATA: attributes, counts, balance, problems, and what to do next."""
     from condgen.inspection import inspect as look
     from condgen.inspection.labels import check_inspected
     from condgen.pages.inspection_files import as_json as written
@@ -79,7 +79,7 @@ def _show(found: "Inspection", checks: "tuple[LabelCheck, ...]") -> None:
     from condgen.inspection.columns import UNASKED
     from condgen.inspection.labels import sentences
 
-    console = Console(markup=False, emoji=False, highlight=False)  # names may hold brackets and colons
+    console = Console(markup=False, emoji=False, highlight=False)  # names may contain brackets and colons
     sizes = ", ".join(f"{n:,} {name}" for name, n in found.examples.items())
     console.print(f"{found.material.source}: shape {found.shape}; {sizes}")
     _show_attributes(console, found.attributes)
@@ -119,7 +119,7 @@ def _show_attributes(console: "Console", attributes: "Sequence[Balance]") -> Non
 
 
 def _lines(b: "Balance") -> list[tuple[str, str, str]]:
-    """(value, bar, count) of an attribute, one line per value; numbers need one only, and so do yes and no."""
+    """(value, bar, count) of an attribute, one line per value. Numbers and yes/no take one line."""
     if not b.counts:
         if not b.quartiles:
             return [("", "", f"{b.known:,} known")]
@@ -135,7 +135,7 @@ def _lines(b: "Balance") -> list[tuple[str, str, str]]:
 
 
 def _bar(share: float) -> str:
-    """A bar of up to BAR characters, to an eighth of a character."""
+    """A bar of up to BAR characters, with a resolution of an eighth of a character."""
     eighths = round(share * BAR * 8)
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 

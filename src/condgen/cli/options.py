@@ -1,4 +1,4 @@
-"""What commands share: the types of their arguments, and how these are read."""
+"""Arguments that commands share: their types, and the functions that read them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,7 +34,7 @@ FILES = (
 
 
 def meant_as_folder(out: Path | None) -> Path | None:
-    """The folder of an `--out`. Raises RequestError for the name of a file, unless something of that name is there."""
+    """The folder of an `--out`. Raises RequestError for the name of a file, unless something of that name exists."""
     from condgen.errors import RequestError
 
     if out is not None and out.suffix.casefold() in FILES and not out.exists():
@@ -73,7 +73,7 @@ Sample = Annotated[
 SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A schema.json to use instead of the inferred one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-# of commands that measure or sample
+# Options of commands that measure or sample.
 Samples = Annotated[int, typer.Option(help="How many are generated and judged.")]
 Labels = Annotated[
     str, typer.Option(help="What is asked for: as in the held-out 'data', or every combination alike, 'uniform'.")
@@ -105,12 +105,12 @@ Steps = Annotated[int | None, typer.Option(help="Of a flow's integration.")]
 
 
 def say(text: str) -> None:
-    """Tell a person, beside what the command prints as its result."""
+    """Print a note for the user, apart from the command's result."""
     progress().note(text)
 
 
 def progress() -> "Progress":
-    """How a person sees what goes on, settings spelled as options."""
+    """The progress for the user, with settings spelled as options."""
     from condgen.cli.spelling import spell
     from condgen.progress import shown
 
@@ -130,7 +130,7 @@ def load_data(
     hold_out: list[str] | None = None,
     streaming: "StreamConfig | None" = None,
 ) -> "Splits":
-    """The data that a command names; what was guessed or changed on the way is said."""
+    """The data that a command names. Guesses and changes made while loading are printed."""
     from condgen.data import DataSource, SplitConfig, load_source
     from condgen.schema import Schema
 
@@ -156,7 +156,7 @@ def _say_notes(splits: "Splits") -> None:
 
 
 def streaming(stream: bool, buffer: int | None, sample: int | None) -> "StreamConfig | None":
-    """How a stream is read, if data is to be one. Raises RequestError for numbers that are for streams only."""
+    """The settings of a stream, or None. Raises RequestError for options that need a stream."""
     from condgen.data import StreamConfig
     from condgen.errors import RequestError
 
@@ -167,7 +167,7 @@ def streaming(stream: bool, buffer: int | None, sample: int | None) -> "StreamCo
 
 
 def remark(data: "Splits") -> None:
-    """Tell a person how many images of a stream could not be read."""
+    """Print the number of images of a stream that could not be read."""
     from condgen.data import Streamed
 
     if isinstance(data.train, Streamed) and (found := data.train.stream.quarantine).broken:
@@ -175,7 +175,7 @@ def remark(data: "Splits") -> None:
 
 
 def data_of(run: "Run", data: str | None) -> "Splits":
-    """What a run was trained on, or the data that a person names; what was guessed of that or changed is said."""
+    """The training data of a run, or the data that is named. Guesses and changes made while loading are printed."""
     splits = run.data(data, progress())
     if data is not None:
         _say_notes(splits)
@@ -196,7 +196,7 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
 
 
 def measuring(samples: int, labels: str, features: str, pairs: int, useful: str, seed: int) -> "EvaluationConfig":
-    """How to measure, as options say it."""
+    """The settings of an evaluation given by options."""
     from condgen.evaluation.protocol import EvaluationConfig
     from condgen.units import parse_count
 
@@ -206,7 +206,7 @@ def measuring(samples: int, labels: str, features: str, pairs: int, useful: str,
 
 
 def show_understood(asked: "list[Request]") -> "list[Request]":
-    """Show how words were understood."""
+    """Print the interpretation of words in requests."""
     for request in asked:
         if request.asked:
             print(request.understood)
@@ -214,5 +214,5 @@ def show_understood(asked: "list[Request]") -> "list[Request]":
 
 
 def names(text: str | None) -> list[str]:
-    """The names in a list that commas separate."""
+    """The names in a comma-separated list."""
     return [name.strip() for name in (text or "").split(",") if name.strip()]

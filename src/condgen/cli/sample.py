@@ -1,4 +1,4 @@
-"""`condgen sample`: what was asked for, as a folder that is itself a dataset."""
+"""`condgen sample`: samples for requests, in a folder that is itself a dataset."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -34,11 +34,11 @@ def sample(
         bool, typer.Option("--free", help="Leave to the model what is not asked, instead of drawing it from the data.")
     ] = False,
 ) -> None:
-    """Generate images for each REQUEST (without one: as in the data), with metadata.csv and grid.png.
+    """Generate images for each REQUEST, with metadata.csv and grid.png. Without a request, as in the data.
 
     A request joins terms with commas: name=value, name!=value, name=low..high, name=a|b, name=* (one request per
-    value), or is words, such as "an old man without glasses". Attributes that are not mentioned are
-    drawn from the data's rows that fit the request.
+    value). Or it is in words, such as "an old man without glasses". Attributes you leave out are drawn from the
+    training data, given those you asked for.
     """
     from condgen.runs.generator import open_generator
     from condgen.runs.run import Run

@@ -1,4 +1,4 @@
-"""The command that lists settings: of a family of models, and of training."""
+"""The command that lists settings of a family of models and of training."""
 
 import textwrap
 from collections.abc import Iterable
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from condgen.parameters import Described
 
 WIDTH = 80
-COLUMN = 30  # where the values start
+COLUMN = 30  # column of the values
 
 
 def settings(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help="A family of models, such as cvae.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List the settings of MODEL and of its training, by the part they belong to; without MODEL, the models."""
+    """List the settings of MODEL and of its training, by part. Without MODEL, list the models."""
     if model is None:
         _show_models(as_json)
     else:
@@ -70,7 +70,7 @@ def _show_parts(prefix: str, found: "Iterable[Described]") -> None:
 
 
 def _entry(setting: "Described") -> str:
-    """A setting in a few lines: its name, default and values; then its sentence and what it needs."""
+    """A setting in a few lines: name, default and values, then its description and requirements."""
     default = "" if setting.default in (None, (), []) else f" = {_text(setting.default)}"
     first = f"  {setting.name}{default}".ljust(COLUMN - 2) + "  " + setting.values
     needs = f" Counts only with {' and '.join(setting.needs)}." if setting.needs else ""
@@ -78,7 +78,7 @@ def _entry(setting: "Described") -> str:
 
 
 def _text(value: Any) -> str:
-    """A default as `--set` takes it."""
+    """A default in the form for `--set`."""
     if isinstance(value, bool):
         return str(value).lower()
     return ",".join(map(_text, value)) if isinstance(value, list | tuple) else f"{value}"

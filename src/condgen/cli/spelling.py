@@ -1,4 +1,4 @@
-"""Settings and calls that messages mention, as a person types them: `lr=0.1` is --set lr=0.1."""
+"""Spelling of settings and calls in messages as options and commands: `lr=0.1` becomes --set lr=0.1."""
 
 import shlex
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ def _shown(part: str) -> str:
 
 @cache
 def _options(verb: str) -> dict[str, str]:
-    """The options of a command, then of all others, by their own names and by those of the arguments that they set."""
+    """The options of a command, then of all others, by their own names and by those of their arguments."""
     found = {"seconds": "--budget"}
     for _, command in sorted(_commands().items(), key=lambda named: named[0] != verb):
         for parameter in command.params:

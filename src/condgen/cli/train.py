@@ -1,4 +1,4 @@
-"""Commands that train: a model on data, a run that was interrupted, a quick one from a slow one."""
+"""Commands that train: new runs, interrupted runs, and distilled ones."""
 
 import shlex
 from typing import TYPE_CHECKING, Annotated, Any
@@ -66,14 +66,14 @@ def train(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting of `condgen settings MODEL`.")
     ] = None,
 ) -> None:
-    """Train a model on DATA. Ctrl-C saves first; `condgen resume` goes on from there."""
+    """Train a model on DATA. Ctrl-C saves first, and `condgen resume` continues from there."""
     from condgen.runs.train import split_arguments
     from condgen.runs.train import train as train_run
 
     options = {"model": model, "mechanism": mechanism, "prior": prior, "seed": seed}
     arguments = _recipe(preset, budget, images, options | parse_settings(settings or []))
     name = arguments.pop("model")
-    split_arguments(name, arguments)  # before the data is loaded: a wrong option should not cost minutes
+    split_arguments(name, arguments)  # before the data is loaded, so that a wrong option does not cost minutes
     how: dict[str, Any] = {
         "data_dir": data_dir,
         "resize": resize,
@@ -91,7 +91,7 @@ def train(
 
 
 def _recipe(preset: str | None, budget: str | None, images: str | None, options: dict[str, Any]) -> dict[str, Any]:
-    """What to train, and how: a preset's entries, or five minutes, with the options that are given in their place."""
+    """The model and its settings: a preset's entries, or five minutes, overridden by the given options."""
     from condgen.errors import RequestError
     from condgen.presets import preset as recipe
     from condgen.runs.train import overridden
@@ -110,7 +110,7 @@ def _recipe(preset: str | None, budget: str | None, images: str | None, options:
 
 
 def resume(run: RunFolder, data: OtherData = None) -> None:
-    """Go on with an interrupted RUN, as if it had never stopped."""
+    """Continue an interrupted RUN, as if it had never stopped."""
     from condgen.runs.run import Run
     from condgen.runs.train import resume as resume_run
 
@@ -131,7 +131,7 @@ def distill(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any of the new model or of training.")
     ] = None,
 ) -> None:
-    """Train a model that does in one step what the guided model in RUN does in many, guidance included."""
+    """Train a model that samples in one step, guidance included, from the guided model of many steps in RUN."""
     from condgen.runs.run import Run
     from condgen.runs.train import distill
     from condgen.units import parse_duration

@@ -1,4 +1,6 @@
-"""The proof: judges and what they say about samples, how real and varied these are, reports, comparisons, diagnoses."""
+"""Evaluation of trained models: judges, metrics of obedience, fidelity and diversity, reports, comparisons,
+diagnoses.
+"""
 
 from condgen.evaluation.comparison.comparison import Comparison, compare
 from condgen.evaluation.doctor import diagnose

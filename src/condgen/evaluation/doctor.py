@@ -1,7 +1,7 @@
-"""The doctor: what is wrong with a model, by every metric, by several of them together, and by its training.
+"""The doctor: findings about a model from each metric, from several together, and from its training.
 
-A finding compares a number with what held-out real data scores, or with chance; where the judge itself cannot tell,
-nobody is accused.
+A finding compares a number with that of held-out real data, or with chance. If the judge cannot tell on real data,
+there is no finding.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,12 +12,12 @@ from condgen.evaluation.metrics.obedience import OBEDIENCE, clearer
 from condgen.evaluation.metrics.registry import measured
 from condgen.units import percent
 
-MIN_EPOCHS = 10  # that training saw each example, below which it was short
-MIN_LOOKS = 4  # at the validation loss, to say which way it goes
-MAX_RISE = 0.2  # of all that the validation loss fell, above which it rose again
-MIN_FALL = 0.02  # of all that it fell, between the last two looks, above which it still falls
-MIN_OBEYED = 0.9  # of what the judge finds in real data, below which samples are poor
-MAX_FRECHET = 10  # times the distance of real data, above which samples are poor
+MIN_EPOCHS = 10  # fewer passes over the data count as short training
+MIN_LOOKS = 4  # smallest number of validation losses for a trend
+MAX_RISE = 0.2  # share of its total fall by which a validation loss has risen again
+MIN_FALL = 0.02  # share of its total fall, over the last two looks, at which it still falls
+MIN_OBEYED = 0.9  # samples with a smaller obedience relative to real data are poor
+MAX_FRECHET = 10  # samples farther than this multiple of real data's distance are poor
 
 
 def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
@@ -28,7 +28,9 @@ def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
 
 
 def _boundaries(evidence: Evidence) -> Iterator[Finding]:
-    """Samples that are clearer than life: over-strong guidance, or a generator paid for being easy to classify."""
+    """Samples that are clearer than real data: guidance that is too strong, or a generator rewarded for easy
+    classification.
+    """
     a, fidelity = clearer(OBEDIENCE.of(evidence.results)), FIDELITY.first(evidence.results)
     if a is None or fidelity is None or not narrower(fidelity):
         return
@@ -59,7 +61,7 @@ def _players(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _losses(evidence: Evidence) -> Iterator[Finding]:
-    """Whether the validation loss was still falling when training ended, or had long been rising."""
+    """Whether the validation loss was still falling at the end of training, or had long been rising."""
     series = [float(e["validation/loss"]) for e in evidence.log if "validation/loss" in e]
     series = series if len(series) >= MIN_LOOKS else []
     gained = max(series[0] - min(series), 1e-12) if series else 0.0
@@ -83,7 +85,7 @@ def _losses(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _poor(evidence: Evidence) -> str:
-    """What is poor about the samples, as a sentence to go on from; empty if nothing is."""
+    """A sentence about the fault of the samples, or an empty text."""
     obedience, fidelity = OBEDIENCE.of(evidence.results), FIDELITY.first(evidence.results)
     if obedience and obedience.joint.value < MIN_OBEYED * obedience.joint_real.value:
         return f"Only {percent(obedience.joint.value)} of samples are as asked"

@@ -1,4 +1,4 @@
-"""Findings: what is wrong with a model, and the evidence that a doctor looks at."""
+"""Findings about a model, and the evidence for them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,9 +7,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong with a model, or (not `grave`) worth knowing.
+    """A fault of a model, or (not `grave`) a fact worth knowing.
 
-    name: the field's word for it. evidence: the numbers, in a sentence. advice: the one thing to try first.
+    name: the field's word for it.
+    evidence: the numbers, in a sentence.
+    advice: the first thing to try.
     """
 
     name: str
@@ -20,11 +22,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that findings rest on.
+    """The basis of all findings.
 
-    results:    of every metric, by its name. log: entries of the run's log.
-    complaints: what the model says of its players. guidance: the largest weight in use.
-    epochs:     how often training saw each example. model: arguments of the model.
+    results: of every metric, by its name.
+    log: entries of the run's log.
+    complaints: the model's advice about its players.
+    guidance: the largest weight in use.
+    epochs: number of passes over the training data.
+    model: arguments of the model.
     """
 
     results: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""One measurement of everything: a run and its data in, a report out."""
+"""The evaluation of a run: a run and its data in, a report out."""
 
 import hashlib
 import time
@@ -30,9 +30,13 @@ from condgen.training.machine import versions
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A report and what its numbers are of.
+    """A report, and the objects it was computed from.
 
-    subject: who was measured. judge: by whom. samples: what was judged. config: how. log: the entries of its training.
+    subject: the measured run.
+    judge: its judge.
+    samples: the judged samples.
+    config: the settings.
+    log: the entries of its training.
     """
 
     report: Report
@@ -53,16 +57,17 @@ def evaluate(
 ) -> Evaluation:
     """Measure a run on data that it was not trained on.
 
-    sampling: of guided runs; the run's own way unless given. progress: shown to a person unless given.
+    sampling: of guided runs, by default the run's own.
+    progress: a bar or log lines by default.
 
-    Raises RequestError for data that the run cannot be measured on, and for sampling that it does not know.
+    Raises RequestError for data on which the run cannot be measured, and for options of sampling that it does not have.
     """
     start, config = time.monotonic(), how or EvaluationConfig()
     warnings: list[str] = []
     _must_fit(run, data)
     subject = EvaluatedRun(run, data, sampling or SamplingOptions())
     subject.sampling.validate_for(run.model)
-    run.requests(list(config.ask))  # refuses now what it would refuse in the end
+    run.requests(list(config.ask))  # raises errors of requests before the work
     progress = progress or shown()
     with progress.task("measuring", len(METRICS), unit="metrics") as task:
         case = _case(subject, config, warnings.append, progress)
@@ -88,7 +93,7 @@ def evaluate(
 def _case(
     subject: EvaluatedRun, config: EvaluationConfig, warn: Callable[[str], None], progress: Progress
 ) -> Measurement:
-    """What metrics look at: the judge, and samples of the held-out data's own conditions."""
+    """The input of metrics: the judge, and samples under the held-out data's own conditions."""
     progress.note("The judge: a predictor of the attributes, trained on real data once and then kept …")
     judge = judge_for(subject.data, progress=progress)
     progress.note(f"{config.samples:,} samples …")
@@ -100,7 +105,7 @@ def _case(
 
 
 def _results(case: Measurement, progress: Progress, task: Task) -> tuple[dict[str, Any], dict[str, str]]:
-    """The result of every metric, and why some were not measured."""
+    """The result of every metric, and the reasons why some were not measured."""
     results, skipped = {}, {}
     for k, (name, metric) in enumerate(METRICS.items(), 1):
         if reason := metric.skipped(case):
@@ -113,7 +118,7 @@ def _results(case: Measurement, progress: Progress, task: Task) -> tuple[dict[st
 
 
 def _evidence(subject: EvaluatedRun, results: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> Evidence:
-    """What the doctor looks at."""
+    """The evidence for the doctor."""
     run = subject.run
     return Evidence(
         results=results,
@@ -126,7 +131,7 @@ def _evidence(subject: EvaluatedRun, results: Mapping[str, Any], log: Sequence[M
 
 
 def _must_fit(run: Run, data: Splits) -> None:
-    """Raises RequestError for data that the run cannot be measured on."""
+    """Raise RequestError for data on which the run cannot be measured."""
     if run.model.shape != data.shape:
         raise RequestError(
             f"{run.path} makes observations of shape {run.model.shape}, the data has {data.shape}. Evaluate on data "
@@ -142,7 +147,7 @@ def _must_fit(run: Run, data: Splits) -> None:
 
 
 def _log(run: Run) -> list[dict[str, Any]]:
-    """What training logged; nothing for runs without a log."""
+    """The log of training. Empty for runs without a log."""
     return [_logged_numbers(e) for e in read_log(run.path / "log.jsonl") if "images" in e]
 
 
@@ -152,12 +157,12 @@ def _logged_numbers(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _last(log: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """The last value of every quantity that training logged."""
+    """The last value of every logged quantity."""
     return {k: float(v) for entry in log for k, v in entry.items() if isinstance(v, int | float)}
 
 
 def _guidance(run: Run, how: SamplingOptions) -> float:
-    """The largest guidance weight in use; 1 for models without guidance."""
+    """The largest guidance weight in use. 1 for models without guidance."""
     if not isinstance(run.model, Guided):
         return 1.0
     own = run.model.guidance.weights
@@ -165,7 +170,7 @@ def _guidance(run: Run, how: SamplingOptions) -> float:
 
 
 def _asked_of_sampling(how: SamplingOptions) -> dict[str, Any]:
-    """What was asked of sampling, as JSON; a guide is named, not written out."""
+    """The options of sampling that were set, as JSON. A guide is given by its name."""
     given = {f.name: getattr(how, f.name) for f in fields(how)}
     given["guidance"] = how.weights
     given["guide"] = how.guide.recipe.get("model") if how.guide else None
@@ -173,7 +178,7 @@ def _asked_of_sampling(how: SamplingOptions) -> dict[str, Any]:
 
 
 def _identity(run: Run) -> dict[str, Any]:
-    """What the run is and how it was trained."""
+    """The identity of a run and of its training."""
     info = run.info
     return {
         "path": str(run.path),
@@ -190,7 +195,7 @@ def _identity(run: Run) -> dict[str, Any]:
 
 
 def kept_report(run: Run) -> Report | None:
-    """The report in a run's folder, if it is of the run's present weights. Raises RunError for one that is damaged."""
+    """The report in a run's folder, if it is of the run's present weights. Raises RunError for a damaged one."""
     if not (run.path / FILE).exists():
         return None
     report = Report.load(run.path / FILE)
@@ -198,7 +203,7 @@ def kept_report(run: Run) -> Report | None:
 
 
 def fingerprint(run: Run) -> str:
-    """A hash of a run's weights: a report is of these and no others."""
+    """A hash of a run's weights. A report belongs to exactly these weights."""
     digest = hashlib.blake2b(digest_size=8)
     for tensor in run.model.state_dict().values():
         digest.update(tensor.detach().cpu().flatten().contiguous().view(torch.uint8).numpy().tobytes())
@@ -206,7 +211,7 @@ def fingerprint(run: Run) -> str:
 
 
 def _watch(findings: Sequence[Finding]) -> str:
-    """What to watch, in a sentence or two: the gravest finding, and how many more there are."""
+    """A sentence or two for the headline: the gravest finding, and the number of others."""
     if not findings:
         return ""
     more = f" {len(findings) - 1} more below." if len(findings) > 1 else ""

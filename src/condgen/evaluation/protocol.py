@@ -1,4 +1,4 @@
-"""How a run is measured, and what of that must agree where numbers are compared."""
+"""Settings of an evaluation, and the part of them that must agree for comparing numbers."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,20 +11,23 @@ from condgen.evaluation.judge.judge import VERSION as JUDGE
 from condgen.evaluation.judge.judge import Judge
 
 LABELS = ("data", "uniform")
-MIN_EDITS = 20  # observations with all their labels, below which nothing is said about edits
-MIN_SAMPLES = 100  # in all, below which nothing is worth saying
-BRIEF: dict[str, Any] = {"samples": 2_000, "pairs": 500, "useful": 0, "edits": 0}  # enough to see what is wrong
-VERSION = 1  # of how things are measured: numbers of different versions are not compared
+MIN_EDITS = 20  # smallest number of fully labelled observations for measuring edits
+MIN_SAMPLES = 100  # smallest number of samples for any result
+BRIEF: dict[str, Any] = {"samples": 2_000, "pairs": 500, "useful": 0, "edits": 0}  # enough to find faults
+VERSION = 1  # version of the measurements; numbers of different versions are not compared
 
 
 @dataclass(frozen=True)
 class MeasuringProtocol:
-    """How a report's numbers were measured; reports with different protocols are not compared.
+    """The way in which a report's numbers were measured. Reports with different protocols are not compared.
 
-    samples:   how many were judged. labels: what was asked, `data` as in held-out data or `uniform` over combinations.
-    features:  which the distances were measured on. reference: fingerprint of the held-out data, of size `held_out`.
-    judge:     identity of the judge: the fingerprint of its training data and its version.
-    pairs:     counterfactual samples per attribute. useful: images that the predictors of usefulness were trained on.
+    samples: number of judged samples.
+    labels: the requests, `data` for the held-out data's proportions or `uniform` over combinations.
+    features: the feature spaces of the distances.
+    reference: fingerprint of the held-out data, of size `held_out`.
+    judge: identity of the judge: the fingerprint of its training data and its version.
+    pairs: counterfactual samples per attribute.
+    useful: images for training the predictors of usefulness.
     """
 
     samples: int
@@ -41,19 +44,21 @@ class MeasuringProtocol:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """How a run is measured.
+    """Settings of an evaluation.
 
-    samples:  how many are generated and judged. labels: what they are asked for, in the held-out data's own proportions
-              (`data`) or every combination as often as any other (`uniform`). Distances always use the former.
-    features: what distances are measured on, see `extractor`. pairs: counterfactual samples per attribute.
-    useful:   images that a predictor is trained on to see whether samples can stand in for data; 0 leaves that out.
-    edits:    held-out observations edited per attribute, where a model can; 0 leaves that out.
-    latents:  training observations encoded for probes of the latent, and held-out ones to read, where a model can
-              encode; 0 leaves that out, which a flow in the pixels of photographs would take long over.
-    ask:      requests in a person's words, each measured as a whole, see `ask`.
-    seed:     of sample 0, and of what is asked.
+    samples: number of generated and judged samples.
+    labels: the requests: the held-out data's own proportions (`data`), or every combination equally often (`uniform`).
+        Distances always use the former.
+    features: the feature spaces of distances (see `extractor`).
+    pairs: counterfactual samples per attribute.
+    useful: images for training a predictor that shows whether samples can replace data. 0 switches it off.
+    edits: held-out observations edited per attribute, for models that edit. 0 switches it off.
+    latents: training observations encoded for probes of the latent, for models that encode. 0 switches it off, which
+        saves much time for flows of photographs' pixels.
+    ask: requests in words, each measured as a whole (see `ask`).
+    seed: of sample 0 and of the requests.
 
-    Raises RequestError for numbers and names that cannot be meant.
+    Raises RequestError for invalid numbers and names.
     """
 
     samples: int = 10_000
@@ -83,7 +88,7 @@ class EvaluationConfig:
             must_be_known(name)
 
     def protocol(self, data: Splits, judge: Judge) -> MeasuringProtocol:
-        """The protocol of what is measured like this on this data."""
+        """The protocol of an evaluation with these settings on this data."""
         return MeasuringProtocol(
             samples=self.samples,
             labels=self.labels,

@@ -1,4 +1,4 @@
-"""The report: every number about a trained model, with the protocol that it was measured by."""
+"""The report: every number about a trained model, with the protocol by which it was measured."""
 
 import json
 import math
@@ -26,17 +26,19 @@ from condgen.units import percent
 
 FORMAT = 1
 FILE = "report.json"
-SPELLED = {"protocol": "recipe"}  # fields of a report that its file calls otherwise
+SPELLED = {"protocol": "recipe"}  # fields with another name in the file
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All that is known of a run.
+    """All results about a run.
 
-    headline: how well requests are obeyed, in a sentence. watch: what to watch, in another; empty if nothing.
-    run:      where the run is, what it is and how it was trained. sampling: as asked for; empty: the run's own way.
-    results:  of every metric by its name, see `METRICS`; None where it was not measured, and `skipped` says why.
-    warnings: which numbers are not to be trusted, and why.
+    headline: the obedience to requests, in a sentence.
+    watch: the main finding, in another. Empty if there is none.
+    run: the run's path, identity and training.
+    sampling: the options that were set. Empty for the run's own way.
+    results: of every metric by its name (see `METRICS`). None if it was not measured, and `skipped` gives the reason.
+    warnings: numbers that are not reliable, and why.
 
     In report.json the results stand beside the other fields, each under its metric's name.
     """
@@ -56,7 +58,7 @@ class Report:
 
     @property
     def obedience(self) -> Obedience | None:
-        """How far samples show what was asked; None for a model that cannot be asked for anything."""
+        """The obedience of samples. None for a model that cannot be asked for anything."""
         return OBEDIENCE.of(self.results)
 
     @property
@@ -66,28 +68,28 @@ class Report:
 
     @property
     def fidelity(self) -> tuple[Fidelity, ...]:
-        """What samples are like beside real data, in every kind of features."""
+        """The fidelity of samples to real data, in every feature space."""
         return FIDELITY.of(self.results) or ()
 
     @property
     def memorisation(self) -> Memorisation:
-        """What samples owe to single training observations."""
+        """The dependence of samples on single training observations."""
         result: Memorisation = self.results[MEMORISATION.name]
         return result
 
     @property
     def usefulness(self) -> Usefulness | None:
-        """What can be learned from samples."""
+        """The usefulness of samples for training."""
         return USEFULNESS.of(self.results)
 
     @property
     def edits(self) -> Edits | None:
-        """How well held-out observations are edited."""
+        """The quality of edits of held-out observations."""
         return EDITS.of(self.results)
 
     @property
     def latents(self) -> LatentSummary | None:
-        """What the latent says of an attribute."""
+        """The information in the latent about an attribute."""
         return LATENTS.of(self.results)
 
     def with_results(self, **results: Any) -> "Report":
@@ -100,7 +102,7 @@ class Report:
 
     @classmethod
     def loads(cls, text: str, source: str = "report") -> "Report":
-        """The report in a JSON text. Raises RunError that names the source and what is wrong."""
+        """The report in a JSON text. Raises RunError that names the source and the fault."""
         try:
             content = json.loads(text)
             version = content.get("format") if isinstance(content, dict) else None
@@ -125,18 +127,18 @@ class Report:
             ) from None
 
     def save(self, folder: Path) -> Path:
-        """Write report.json into a folder, in one piece. Raises RunError when it cannot be written."""
+        """Write report.json into a folder atomically. Raises RunError if it cannot be written."""
         return write_text(folder / FILE, self.dumps() + "\n")
 
 
 def _spread(content: dict[str, Any]) -> dict[str, Any]:
-    """A report's fields as its file has them: results beside the others."""
+    """A report's fields in the form of its file: results beside the others."""
     results = content.pop("results")
     return {SPELLED.get(name, name): value for name, value in content.items()} | results
 
 
 def _gathered(content: Any) -> Any:
-    """A file's entries as a report's fields: what is not one of the other fields is a metric's result."""
+    """A file's entries as a report's fields. All entries other than fields are results of metrics."""
     if not isinstance(content, dict):
         return content
     own = {SPELLED.get(f.name, f.name): f.name for f in fields(Report) if f.name != "results"}
@@ -146,7 +148,7 @@ def _gathered(content: Any) -> Any:
 
 
 def _result(name: str, value: Any) -> Any:
-    """A metric's result out of a file; of a metric that is not installed, as it is. Raises ValidationError."""
+    """A metric's result from a file. Unchanged for a metric that is not installed. Raises ValidationError."""
     if value is None or name not in METRICS:
         return value
     kind: Any = GenericAlias(dict, (str, METRICS[name].result))
@@ -154,7 +156,7 @@ def _result(name: str, value: Any) -> Any:
 
 
 def _without_nan(value: Any) -> Any:
-    """JSON knows neither NaN nor infinities: they become words that are read as numbers where a number is expected."""
+    """A value for JSON, which has neither NaN nor infinities. They become words that are read back as numbers."""
     if isinstance(value, dict):
         return {str(k): _without_nan(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -164,11 +166,11 @@ def _without_nan(value: Any) -> Any:
     return value
 
 
-SELDOM = 0.2  # share of real data that shows all attributes at once below which that is no measure
+SELDOM = 0.2  # if the judge finds all attributes in less of real data, the joint share is no measure
 
 
 def headline(obedience: Obedience | None, model: str) -> str:
-    """How well requests are obeyed, in one sentence, with the judge's own skill in it."""
+    """The obedience to requests in one sentence, with the judge's own skill."""
     if obedience is None:
         return f"This model ({model}) cannot be asked for anything; only how real its samples look was measured."
     parts = obedience.attributes
@@ -181,7 +183,7 @@ def headline(obedience: Obedience | None, model: str) -> str:
 
 
 def _verdict(obedience: Obedience) -> str:
-    """Beside real data; attribute by attribute where the judge seldom finds all of them even in that."""
+    """The obedience relative to real data. By attribute, if the judge rarely finds all of them even in real data."""
     ratio = obedience.joint.value / max(obedience.joint_real.value, 1e-9)
     if obedience.joint_real.value < SELDOM:
         ratio = fmean(a.relative for a in obedience.attributes)

@@ -1,4 +1,4 @@
-"""Who is measured: a run as something that answers conditions of the data, and the conditions it is asked."""
+"""The subject of an evaluation: a run as something that answers conditions of the data, and these conditions."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +22,7 @@ from condgen.schema import Condition, LabelDistribution
 class EvaluatedRun:
     """A run that answers conditions of the data's schema, with one way of sampling.
 
-    A model with codes of its own is asked for the code that stands for the label, as `match_codes` finds.
+    A model with codes of its own is asked for the code that stands for the label (see `match_codes`).
     """
 
     run: Run
@@ -36,7 +36,7 @@ class EvaluatedRun:
 
     @cached_property
     def match(self) -> CodeMatch | None:
-        """What the codes of a model that discovers its own stand for: the first attribute with named values."""
+        """The meaning of a discovering model's codes in terms of the first named attribute."""
         named = self.data.schema.discrete
         if not isinstance(self.run.model, Discovers) or not named:
             return None
@@ -49,13 +49,13 @@ class EvaluatedRun:
         return self.match is not None or (model.conditional and model.schema == self.data.schema)
 
     def answer(self, asked: Condition, seeds: Int[Tensor, " n"]) -> Dataset:
-        """What it makes of conditions: images rounded to 8 bits, as they would be saved, beside what was asked."""
+        """Its samples for conditions, with images rounded to 8 bits as in saved files, and the conditions."""
         parts = [self._answer(a, s) for a, s in zip(_split(asked), seeds.split(BATCH), strict=True)]
         x = torch.cat(parts)
         return Dataset(x, self.heeded(asked))
 
     def heeded(self, asked: Condition) -> Condition:
-        """What of a condition it is told: all of it, or only what codes stand for."""
+        """The part of a condition that it is given: all of it, or only the attribute that codes stand for."""
         if self.match is None:
             return asked
         others = torch.tensor([name != self.match.attribute for name in asked.schema.names])
@@ -66,7 +66,7 @@ class EvaluatedRun:
         return as_uint8(x) if x.dim() == 4 else x
 
     def _told(self, asked: Condition, seeds: Int[Tensor, " n"]) -> Condition:
-        """The condition in the model's own terms; complete, for a model that does not know free attributes."""
+        """The condition in the model's own terms, complete for a model that cannot handle free attributes."""
         streams = Stream.FILLED.rng(seeds)
         if self.match is not None:
             return self._coded(asked, self.run.joint.draw({}, streams))
@@ -91,7 +91,7 @@ def _split(condition: Condition) -> list[Condition]:
 
 
 def as_in_data(data: Dataset, n: int, seed: int) -> Condition:
-    """The conditions of n observations, in random order; every observation's as often as any other's, or once more."""
+    """The conditions of n observations, in random order. All observations are equally frequent, up to one."""
     generator = torch.Generator().manual_seed(seed)
     rounds = -(-n // len(data))
     order = torch.cat([torch.randperm(len(data), generator=generator) for _ in range(rounds)])
@@ -99,14 +99,14 @@ def as_in_data(data: Dataset, n: int, seed: int) -> Condition:
 
 
 def uniform(joint: LabelDistribution, n: int, seed: int) -> Condition:
-    """n conditions, every combination of values as likely as any other, seen in training or not."""
+    """n conditions with every combination of values equally likely, whether seen in training or not."""
     generator = torch.Generator().manual_seed(seed)
     values = {a.name: a.uniform(torch.rand(n, *a.shape, generator=generator)) for a in joint.schema}
     return Condition(joint.schema, values, torch.ones(n, len(joint.schema), dtype=torch.bool))
 
 
 def never_seen(joint: LabelDistribution, n: int, seed: int) -> Condition | None:
-    """n conditions of combinations that the training data does not have; None where it has all."""
+    """n conditions of combinations that the training data lacks, or None if it lacks none."""
     absent = absent_combinations(joint)
     if not absent:
         return None
@@ -118,7 +118,7 @@ def never_seen(joint: LabelDistribution, n: int, seed: int) -> Condition | None:
 
 
 def counterfactuals(subject: EvaluatedRun, asked: Condition, seed: int) -> Counterfactuals:
-    """Answers to conditions, again with other noise, and with each attribute asked differently."""
+    """Samples for conditions, again with other noise, and with each attribute requested differently."""
     seeds = torch.arange(seed, seed + len(asked))
     told = subject.heeded(asked)
     named = [name for name in told.schema.names if told.given(name).any()]
@@ -130,6 +130,6 @@ def counterfactuals(subject: EvaluatedRun, asked: Condition, seed: int) -> Count
 
 
 def counterfactual(asked: Condition, name: str, seed: int) -> Condition:
-    """The same conditions but for one attribute, which has a value clearly not the one asked for."""
+    """The same conditions with a clearly different value of one attribute."""
     a, codes = asked.schema[name], asked.values[name]
     return asked.with_codes(name, a.counterfactual(codes, torch.Generator().manual_seed(seed)))

@@ -1,1 +1,1 @@
-"""Everything that is written as HTML: reports, comparisons, inspections, galleries."""
+"""HTML pages: reports, comparisons, inspections, galleries."""

@@ -1,4 +1,4 @@
-"""Where the ticks, lines and points of a chart go; `templates/charts.html` draws them as SVG."""
+"""Layout of charts: the positions of ticks, lines and points. `templates/charts.html` draws them as SVG."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,17 +7,17 @@ from typing import Any
 
 Number = int | float
 
-WIDTH, HEIGHT = 320, 190  # of a chart, in its own units: about pixels on a phone
-LEFT, RIGHT, TOP, BOTTOM = 44, 304, 10, 164  # of the area that lines may fill
-SIDE = 304  # of the calibration's square, and where it ends
-POINTS = 160  # most points of a line; longer series are averaged
+WIDTH, HEIGHT = 320, 190  # size of a chart in its own units, about pixels on a phone
+LEFT, RIGHT, TOP, BOTTOM = 44, 304, 10, 164  # the area of lines
+SIDE = 304  # side of the calibration's square
+POINTS = 160  # largest number of points in a line; longer series are averaged
 VALIDATION = "validation/"
-MAIN = ("loss", "diversity", "condition_effect")  # what to look at first; the other curves are folded away
+MAIN = ("loss", "diversity", "condition_effect")  # the most important curves; the others are folded away
 
 
 @dataclass(frozen=True)
 class Scale:
-    """An axis: maps numbers from `low` to `high` onto `start` to `end`."""
+    """An axis that maps numbers from `low` to `high` to positions from `start` to `end`."""
 
     low: Number
     high: Number
@@ -25,7 +25,7 @@ class Scale:
     end: Number
 
     def __call__(self, value: Number) -> float:
-        """Where a number lies, to a tenth of a unit."""
+        """The position of a number, to a tenth of a unit."""
         share = (value - self.low) / (self.high - self.low)
         return round(self.start + share * (self.end - self.start), 1)
 
@@ -45,7 +45,7 @@ class Scale:
 
 
 def _round_step(least: float) -> float:
-    """The smallest of 1, 2, 5, 10, … times a power of ten that is at least this long."""
+    """The smallest of 1, 2, 5, 10, … times a power of ten that is at least `least`."""
     power = 10.0 ** math.floor(math.log10(least))
     return next(k * power for k in (1, 2, 5, 10) if k * power >= least * (1 - 1e-9))
 
@@ -58,9 +58,9 @@ def _abbreviated(value: Number) -> str:
 
 
 def scale(values: Sequence[Number], start: Number, end: Number, rounded: bool = False) -> Scale:
-    """The axis that holds these numbers; it starts at zero where that costs little room.
+    """The axis for these numbers. It starts at zero if that takes little room.
 
-    rounded: it is lengthened to round numbers.
+    rounded: extend it to round numbers.
     """
     low, high = min(values), max(values)
     if 0 <= low < high / 2:
@@ -88,7 +88,7 @@ class Line:
 
 @dataclass(frozen=True)
 class LineChart:
-    """Series over one axis, and the places on it that deserve a mark."""
+    """Series over one axis, and places on it to mark."""
 
     title: str
     lines: tuple[Line, ...]
@@ -96,7 +96,7 @@ class LineChart:
 
     @property
     def main(self) -> bool:
-        """Whether it belongs to what one looks at first."""
+        """Whether it is among the most important charts."""
         return self.title.rsplit("/")[-1] in MAIN
 
     @property
@@ -115,9 +115,9 @@ class LineChart:
 
 
 def line_charts(log: Sequence[Mapping[str, Any]]) -> list[LineChart]:
-    """A chart for every name in a training log, with its validation beside it and a mark at every warning.
+    """A chart for every name in a training log, with its validation series and a mark at every warning.
 
-    log: entries with "images" and either numbers by name or a "warning". What is not finite cannot be drawn.
+    log: entries with "images" and either numbers by name or a "warning". Numbers that are not finite are left out.
     """
     series: dict[str, dict[str, list[tuple[Number, Number]]]] = {}
     for entry in log:
@@ -134,7 +134,7 @@ def line_charts(log: Sequence[Mapping[str, Any]]) -> list[LineChart]:
 
 
 def _thinned(points: list[tuple[Number, Number]]) -> tuple[tuple[Number, Number], ...]:
-    """At most POINTS of them, each the mean of as many neighbours."""
+    """At most POINTS points, each the mean of a group of neighbours."""
     size = math.ceil(len(points) / POINTS)
     groups = [points[k : k + size] for k in range(0, len(points), size)]
     return tuple((sum(x for x, _ in g) / len(g), sum(y for _, y in g) / len(g)) for g in groups)
@@ -142,13 +142,13 @@ def _thinned(points: list[tuple[Number, Number]]) -> tuple[tuple[Number, Number]
 
 @dataclass(frozen=True)
 class Square:
-    """What was read against what was asked: both axes alike, so that the diagonal is what one wants."""
+    """Readings against requests, with equal axes, so that the diagonal is ideal."""
 
     x: Scale
     y: Scale
 
 
 def square(values: Sequence[Number]) -> Square:
-    """Axes that hold these numbers."""
+    """Axes for these numbers."""
     x = scale(values, LEFT, SIDE, rounded=True)
     return Square(x, Scale(x.low, x.high, SIDE - LEFT + TOP, TOP))

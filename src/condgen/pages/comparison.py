@@ -15,15 +15,15 @@ from condgen.files import write_text
 from condgen.pages.charts import Scale, scale
 from condgen.pages.html import fill
 
-NAME = "comparison"  # of the files
+NAME = "comparison"  # name of the files
 NOTHING = "–"
 Point = tuple[float, float]
 
 
 def save(comparison: Comparison, folder: Path) -> Path:
-    """Write comparison.html, .md and .json into a folder, over those of an earlier comparison; the path of the page.
+    """Write comparison.html, .md and .json into a folder, replacing older ones, and return the path of the page.
 
-    Raises RunError when they cannot be written.
+    Raises RunError if they cannot be written.
     """
     write_text(folder / f"{NAME}.json", dumps(comparison) + "\n")
     write_text(folder / f"{NAME}.md", markdown(comparison))
@@ -31,7 +31,7 @@ def save(comparison: Comparison, folder: Path) -> Path:
 
 
 def table(comparison: Comparison) -> Table:
-    """What fits into a terminal; `captions` belong below it."""
+    """The table for a terminal, without its `captions`."""
     shown = comparison.shown("terminal")
     made = Table("", "seeds", *(q.heading for q in shown), box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in made.columns[1:]:
@@ -68,12 +68,12 @@ def summary(cell: TableCell | None, quantity: Quantity) -> str:
 
 
 def seeds(row: TableRow) -> str:
-    """How many seeds there are, and how many failed."""
+    """The number of seeds, and of failures."""
     return f"{len(row.seeds)}" + (f", {len(row.failed)} failed" if row.failed else "")
 
 
 def captions(comparison: Comparison, where: Place = "page") -> list[str]:
-    """What has to be known to read the table: what bold means, what nobody won, what failed, how it was measured."""
+    """Notes for reading the table: the meaning of bold, undecided columns, failures, and the protocol."""
     found = [
         f"Mean ± standard deviation over seeds. Bold: better than every other row beyond noise (Welch's t-test, p < "
         f"{LEVEL:g} with Holm's correction for the number of rows). ÷ real: 1 is as good as real data."
@@ -94,13 +94,13 @@ def captions(comparison: Comparison, where: Place = "page") -> list[str]:
 
 
 def page(comparison: Comparison) -> str:
-    """The comparison as one HTML file that needs nothing but itself."""
+    """The comparison as one self-contained HTML file."""
     shown = comparison.shown("page")
     return fill(
         "comparison.html",
         comparison=comparison,
         shown=shown,
-        captions=captions(comparison)[:-1],  # the recipe has a place of its own
+        captions=captions(comparison)[:-1],  # the recipe is shown elsewhere
         measured_by=asdict(comparison.protocol),
         scatter=scatter(comparison),
         strips=[strip(comparison.rows, q) for q in shown],
@@ -110,10 +110,10 @@ def page(comparison: Comparison) -> str:
     )
 
 
-WIDTH, HEIGHT = 560, 340  # of the plot, in its own units
-LEFT, BELOW, ABOVE, EDGE = 44, 44, 30, 14  # room for the numbers at its axes, and for marks at its edges
+WIDTH, HEIGHT = 560, 340  # size of the plot in its own units
+LEFT, BELOW, ABOVE, EDGE = 44, 44, 30, 14  # margins for numbers at the axes and marks at the edges
 STRIP = 300  # width of a strip
-INDENT, END = 24, 16  # room for the rows' numbers, and for half a number at its end
+INDENT, END = 24, 16  # margins for the rows' numbers and half a number at the end
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Scatter:
 
 
 def scatter(comparison: Comparison, across: Quantity = FRECHET, up: Quantity = OBEYED) -> Scatter | None:
-    """Obedience against distance from real data; None when no row has both."""
+    """Obedience against distance from real data. None if no row has both."""
     having = [
         (k, row.label, _in_unit(row.cells[across.name], across), _in_unit(row.cells[up.name], up))
         for k, row in enumerate(comparison.rows, 1)
@@ -156,12 +156,12 @@ def scatter(comparison: Comparison, across: Quantity = FRECHET, up: Quantity = O
 
 
 def _in_unit(cell: TableCell, quantity: Quantity) -> TableCell:
-    """A cell's numbers as the axes show them."""
+    """A cell's numbers in the unit of the axes."""
     return TableCell.of([value * quantity.unit for value in cell.values])
 
 
 def _extent(cells: Sequence[TableCell]) -> list[float]:
-    """All numbers that have to be on the axis."""
+    """All numbers that the axis must contain."""
     return list(chain.from_iterable((*_ends(cell), *cell.values) for cell in cells))
 
 
@@ -178,7 +178,7 @@ def _mark(number: int, label: str, across: tuple[Scale, TableCell], up: tuple[Sc
 
 @dataclass(frozen=True)
 class Strip:
-    """One quantity: per row its mean and its seeds on one axis; None and nothing where it was not measured."""
+    """One quantity: per row its mean and its seeds on one axis. None and empty if it was not measured."""
 
     quantity: Quantity
     x: Scale

@@ -1,7 +1,7 @@
-"""Pages made of templates: one HTML file that needs nothing but itself.
+"""Pages from templates: one self-contained HTML file each.
 
-`base.html` is the frame of every page, `parts.html` and `charts.html` are what pages are made of. Here are the pictures
-and the numbers that all of them show.
+`base.html` is the frame of every page, and `parts.html` and `charts.html` are its components. This module provides the
+pictures and numbers that all pages show.
 """
 
 import base64
@@ -20,15 +20,15 @@ from condgen.messages import QUOTED
 
 Number = int | float
 
-SMALL = 64  # pixels: the least side at which a picture is shown; smaller ones are enlarged without smoothing
-LARGE = 224  # pixels: the longest side of a picture in the page; what is larger is scaled down
+SMALL = 64  # smallest side in pixels; smaller pictures are enlarged without smoothing
+LARGE = 224  # largest side in pixels; larger pictures are scaled down
 NOTHING = "–"
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image for the page and what is written under it."""
+    """An image for a page, and its caption."""
 
     image: Image.Image
     caption: str = ""
@@ -36,7 +36,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Sheet:
-    """Pictures in labelled rows under one title; the note says what is to be seen."""
+    """Pictures in labelled rows under one title. The note is a hint for the reader."""
 
     title: str
     note: str
@@ -44,9 +44,10 @@ class Sheet:
 
 
 def fill(template: str, *filters: Callable[..., Any], **context: Any) -> str:
-    """A page as HTML. Whatever comes from data is escaped.
+    """A page as HTML. All text from data is escaped.
 
-    filters: of this template, beside those of all pages. context: what it shows, and the functions that it calls.
+    filters: of this template, besides those of all pages.
+    context: its content, and the functions that it calls.
     """
     env = jinja2.Environment(
         loader=jinja2.PackageLoader("condgen.pages"),
@@ -64,7 +65,7 @@ def fill(template: str, *filters: Callable[..., Any], **context: Any) -> str:
 
 
 def told(text: str) -> Markup:
-    """A message as HTML, escaped: what it mentions in backquotes, such as a setting, is code."""
+    """A message as HTML, escaped, with its parts in backquotes marked as code."""
     return Markup(QUOTED.sub(r"<code>\1</code>", str(escape(text))))
 
 
@@ -104,12 +105,12 @@ def _three_digits(value: Number) -> str:
 
 
 def format_count(n: Number) -> str:
-    """A number of things, in groups of three digits."""
+    """A count in groups of three digits."""
     return f"{round(n):,}".replace(",", "\u202f")
 
 
 def format_duration(seconds: Number) -> str:
-    """A time in the two largest units that it has: 3 min 20 s."""
+    """A time in its two largest units: 3 min 20 s."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -122,7 +123,7 @@ def format_duration(seconds: Number) -> str:
 
 
 def data_uri(image: Image.Image) -> str:
-    """A picture as a PNG inside the page, no larger than it is shown on a sharp screen."""
+    """A picture as a PNG inside the page, no larger than its size on a high-resolution screen."""
     image = image.copy()
     image.thumbnail((LARGE, LARGE), Image.Resampling.LANCZOS)
     file = io.BytesIO()
@@ -131,7 +132,7 @@ def data_uri(image: Image.Image) -> str:
 
 
 def shown_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height in the page: tiny pictures a whole number of times their own, large ones at most LARGE."""
+    """Width and height in the page. Tiny pictures are enlarged by a whole factor, and large ones reduced to LARGE."""
     factor = max(1, -(-SMALL // max(image.size))) if max(image.size) < LARGE else LARGE / max(image.size)
     return round(image.width * factor), round(image.height * factor)
 

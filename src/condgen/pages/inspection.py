@@ -1,4 +1,4 @@
-"""What was found in a dataset as a page: one HTML file that needs nothing but itself, for people."""
+"""The inspection of a dataset as one self-contained HTML file."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,21 +18,21 @@ from condgen.inspection.scan import Duplicates
 from condgen.pages.html import Picture, Sheet, fill
 from condgen.schema import Attribute, Condition
 
-PICTURES = 240  # of values, in all
+PICTURES = 240  # pictures of values, in all
 MOST_PER_VALUE, LEAST_PER_VALUE = 8, 3
-MOST_VALUES = 60  # of an attribute that are shown with pictures
-BANDS = 5  # of a number, each with its pictures
-GROUPS = 12  # of copies shown
-SUSPECTS = 18  # shown per attribute
-MOST_SUSPECTED = 8  # attributes whose suspects are shown
-SIDE = 96  # pixels: pictures that are trained on at a larger size are scaled down
-TABLES, MOST_CELLS = 6, 14  # co-occurrence tables shown, and values in each direction
-MATRIX = 16  # attributes in a matrix of associations that can still be read
+MOST_VALUES = 60  # largest number of values with pictures per attribute
+BANDS = 5  # bands of a number, each with pictures
+GROUPS = 12  # groups of copies shown
+SUSPECTS = 18  # suspects shown per attribute
+MOST_SUSPECTED = 8  # largest number of attributes with suspects
+SIDE = 96  # largest side of a picture in pixels
+TABLES, MOST_CELLS = 6, 14  # number of co-occurrence tables, and of values in each direction
+MATRIX = 16  # largest number of attributes in a matrix of associations
 
 
 @dataclass(frozen=True)
 class Value:
-    """One value of an attribute, or a band of a number: how many have it, as a share, and pictures of some."""
+    """One value of an attribute, or a band of a number: its count, its share, and pictures of some examples."""
 
     name: str
     n: int
@@ -42,7 +42,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Shown:
-    """An attribute and its values as they are shown; left: values that are not."""
+    """An attribute and its shown values. left: the number of other values."""
 
     balance: Balance
     values: tuple[Value, ...]
@@ -50,7 +50,7 @@ class Shown:
 
 
 def inspection_page(found: Inspection, checks: Sequence[LabelCheck] = ()) -> str:
-    """The page as HTML, pictures included. checks: of the labels, their suspects by row of the source."""
+    """The page as HTML, including its pictures. checks: of the labels, with suspects by row of the source."""
     return fill(
         "inspection.html",
         found=found,
@@ -80,7 +80,7 @@ def _shown(found: Inspection) -> Iterator[Shown]:
 
 
 def _values(a: Attribute, condition: Condition) -> Iterator[tuple[str, Bool[Tensor, " n"]]]:
-    """Named values in their order, of very many the most frequent; numbers in bands that hold equally many."""
+    """Named values in order, or the most frequent of very many. Numbers in bands of equal count."""
     given, codes = condition.given(a.name), condition.values[a.name]
     if a.limits:
         yield from _bands(a, codes, given)
@@ -103,7 +103,7 @@ def _bands(a: Attribute, codes: Tensor, given: Tensor) -> Iterator[tuple[str, Bo
 
 
 def _examples(found: Inspection, part: Dataset, mask: Bool[Tensor, " n"], most: int) -> tuple[Picture, ...]:
-    """Pictures of the first rows under a mask that can be read; rows of a split come in random order."""
+    """Pictures of the first readable rows under a mask. Rows of a split are in random order."""
     if not found.material.content.visible:
         return ()
     rows = part.x[mask.nonzero()[: 2 * most, 0], 0].long().tolist()
@@ -113,7 +113,7 @@ def _examples(found: Inspection, part: Dataset, mask: Bool[Tensor, " n"], most: 
 
 
 def _picture(found: Inspection, row: int, caption: str = "") -> Picture | None:
-    """The picture of a row, cropped as training would and small enough for a page; None where it cannot be read."""
+    """The picture of a row, cropped as in training and small enough for a page. None if it cannot be read."""
     try:
         image = found.material.content.image(row)
     except DataError:
@@ -134,7 +134,7 @@ def _readable(a: Association) -> bool:
 
 
 def _matrix(found: Inspection) -> list[tuple[str, list[float | None]]]:
-    """The association of every attribute with every other; empty where there are too many, or only one."""
+    """The association of every attribute with every other. Empty if there are too many attributes or only one."""
     names = found.schema.names
     if not 3 <= len(names) <= MATRIX:
         return []
@@ -178,7 +178,7 @@ def _rows_told(found: Inspection, wanted: set[int]) -> tuple[dict[int, str], dic
 
 
 def _differing(labels: dict[int, dict[str, str | None]], group: Sequence[int], row: int) -> str:
-    """What the labels of a copy say that those of the others do not, three attributes at most."""
+    """The labels of a copy that differ from those of the others, at most three attributes."""
     odd = [name for name in labels[row] if len({labels[other][name] for other in group}) > 1]
     return "".join(f", {name}={labels[row][name]}" for name in odd[:3])
 

@@ -1,4 +1,4 @@
-"""What an inspection leaves behind: schema.json to edit, inspection.html to look at, inspection.json for scripts."""
+"""The files of an inspection: schema.json to edit, inspection.html to view, inspection.json for scripts."""
 
 import json
 from collections.abc import Sequence
@@ -12,16 +12,16 @@ from condgen.pages.inspection import inspection_page
 
 
 def as_json(found: Inspection, checks: Sequence[LabelCheck] = ()) -> str:
-    """The inspection as indented JSON; with checks also `labels`, their suspects by row of the source."""
+    """The inspection as indented JSON. With checks also `labels`, with suspects by row of the source."""
     labels = {"labels": [asdict(check) for check in checks]} if checks else {}
     return json.dumps(found.as_dict() | labels, indent=2) + "\n"
 
 
 def save(found: Inspection, checks: Sequence[LabelCheck], folder: Path) -> list[str]:
-    """Write the three files into a folder, made where it does not exist; what was done, in sentences.
+    """Write the three files into a folder, which is created if needed, and report it in sentences.
 
-    The page and the JSON are replaced; a schema.json that differs may have been edited and is kept. Each file is whole
-    or not there, whenever this is stopped. Raises RunError for a folder that cannot be written.
+    The page and the JSON are replaced. A schema.json that differs may have been edited and is kept. Each file is
+    written atomically. Raises RunError for a folder that cannot be written.
     """
     write_text(folder / "inspection.json", as_json(found, checks))
     page = write_text(folder / "inspection.html", inspection_page(found, checks))

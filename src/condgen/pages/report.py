@@ -1,6 +1,6 @@
-"""The report as a page: one HTML file that needs nothing but itself, for people.
+"""The report as one self-contained HTML file.
 
-What is measured is in the report; here it is only put into words, tables and pictures.
+The numbers are in the report. This module turns them into words, tables and pictures.
 """
 
 import math
@@ -23,22 +23,25 @@ from condgen.pages.html import Number, Sheet, fill, number, percent
 from condgen.pages.sheets import sheets_of
 
 FILE = "report.html"
-PLACED = ("obedience", "asked", "fidelity", "memorisation", "usefulness", "edits", "latents")  # by the template
-MAX_VALUES = 30  # of an attribute, for a confusion matrix that can still be read
-MAX_PAIRS = 20  # of values, listed where there is no such matrix
+# Results with fixed places in the template.
+PLACED = ("obedience", "asked", "fidelity", "memorisation", "usefulness", "edits", "latents")
+MAX_VALUES = 30  # largest number of values for a readable confusion matrix
+MAX_PAIRS = 20  # pairs of values listed instead of a matrix
 
 
 def save(evaluation: Evaluation, folder: Path) -> Path:
-    """Write report.json and report.html into a folder; the path of the page. Raises RunError."""
+    """Write report.json and report.html into a folder, and return the path of the page. Raises RunError."""
     evaluation.report.save(folder)
     return write_text(folder / FILE, render(evaluation.report, sheets_of(evaluation), evaluation.log))
 
 
 def render(report: Report, sheets: Mapping[str, Sheet], curves: Sequence[Mapping[str, Any]]) -> str:
-    """The whole page as HTML, pictures included.
+    """The whole page as HTML, including its pictures.
 
-    sheets: "requests", "mistakes", "traversals" and "nearest" have their places; any others come after the traversals.
-    curves: the entries of the run's log.jsonl. What is empty, or None in the report, is left out.
+    sheets: "requests", "mistakes", "traversals" and "nearest" have fixed places. Others follow the traversals.
+    curves: the entries of the run's log.jsonl.
+
+    Parts that are empty, or None in the report, are left out.
     """
     return fill(
         "report.html",
@@ -60,13 +63,13 @@ def render(report: Report, sheets: Mapping[str, Sheet], curves: Sequence[Mapping
 
 
 def measured(value: Estimate | Number | None, attribute: AttributeObedience | Edited) -> str:
-    """What is said of an attribute: a share, or an error in the attribute's own unit."""
+    """The result of an attribute as text: a share, or an error in the attribute's own unit."""
     return f"off by {number(value)}" if attribute.measured else percent(value)
 
 
 @dataclass(frozen=True)
 class OtherResult:
-    """The result of a metric that has no place of its own on the page: its numbers by name, ready to be shown."""
+    """The result of a metric without a fixed place on the page: its numbers by name."""
 
     name: str
     title: str
@@ -75,7 +78,7 @@ class OtherResult:
 
 
 def other_results(report: Report) -> Iterator[OtherResult]:
-    """Of other packages' metrics; one that is not installed is called what the report calls it."""
+    """The results of other packages' metrics. A metric that is not installed keeps its name in the report."""
     for name, result in asdict(report)["results"].items():
         if name not in PLACED and result is not None:
             title, about = (METRICS[name].title, METRICS[name].about) if name in METRICS else (name, "")
@@ -84,7 +87,7 @@ def other_results(report: Report) -> Iterator[OtherResult]:
 
 
 def _readable(content: Any) -> Any:
-    """Plain data in which estimates are written out."""
+    """The content as plain data, with estimates written out."""
     if isinstance(content, dict):
         whole = content.keys() == {"value", "low", "high"}
         return number(Estimate(**content)) if whole else {name: _readable(part) for name, part in content.items()}
@@ -96,7 +99,7 @@ def _readable(content: Any) -> Any:
 
 @dataclass(frozen=True)
 class Track:
-    """Positions, in percent of the width, of a result with its interval between what is bad (left) and good (right)."""
+    """Positions, in percent of the width, of a result with its interval between bad (left) and good (right)."""
 
     value: float
     low: float
@@ -108,7 +111,7 @@ class Track:
 def track(
     value: Estimate, real: Estimate | None = None, chance: Number | None = None, error: bool = False
 ) -> Track | None:
-    """Shares run from 0 to 1; errors run backwards, from the largest at hand to 0. None where there is no number."""
+    """A track for shares from 0 to 1, or for errors from the largest one down to 0. None if there is no number."""
     numbers = [value.value, value.low, value.high, real.value if real else None, chance]
     known = [n for n in numbers if n is not None and math.isfinite(n)]
     if not math.isfinite(value.value):
@@ -129,7 +132,7 @@ def _clamped(share: Number) -> float:
 
 @dataclass(frozen=True)
 class ConfusionCell:
-    """How often one value was read where another was asked: as a number, as a share of the asked, and in real data."""
+    """Frequency with which one value was read for another: as a count, as a share of the requests, and in real data."""
 
     n: int
     share: float
@@ -137,7 +140,7 @@ class ConfusionCell:
 
 
 def confusion(attribute: AttributeObedience) -> list[tuple[str, int, list[ConfusionCell]]]:
-    """Per value: its name, how often it was asked for, and its row of the confusion matrix."""
+    """For each value its name, the number of requests for it, and its row of the confusion matrix."""
     n = len(attribute.choices)
     real: Sequence[Sequence[float | None]] = [_shares(row) for row in attribute.real_confusion] or [[None] * n] * n
     return [
@@ -151,7 +154,7 @@ def _shares(row: Sequence[int]) -> list[float]:
 
 
 def confused_pairs(attribute: AttributeObedience) -> list[tuple[str, str, ConfusionCell]]:
-    """The values most often read in the place of others: (asked, read, cell)."""
+    """The values most often read instead of others: (asked, read, cell)."""
     pairs = [
         (asked, read, cell)
         for asked, _, cells in confusion(attribute)
@@ -162,9 +165,10 @@ def confused_pairs(attribute: AttributeObedience) -> list[tuple[str, str, Confus
 
 
 def leaks(leakage: Leakage) -> list[tuple[str, list[tuple[float, float, float]]]]:
-    """Per attribute that is asked differently: its name, and (changed, changed in the data, excess) of every attribute.
+    """For each attribute that is requested differently: its name, and (changed, changed in the data, excess) for all
+    attributes.
 
-    The excess of an attribute itself is no leak but the point, so it is 0.
+    The excess of the attribute itself is 0, since its change is intended.
     """
     return [
         (name, [(c, d, 0.0 if k == j else _clamped(c - d)) for j, (c, d) in enumerate(zip(changed, data, strict=True))])

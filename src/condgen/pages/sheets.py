@@ -28,7 +28,7 @@ STEPS = torch.linspace(-2.5, 2.5, 9)  # standard deviations of the prior
 
 
 def sheets_of(evaluation: Evaluation) -> dict[str, Sheet]:
-    """The pictures of what was measured, by the place they have on the page; none for vectors."""
+    """The pictures of an evaluation, by their place on the page. Empty for vectors."""
     run, data, config, made = evaluation.subject.run, evaluation.subject.data, evaluation.config, evaluation.samples
     if len(data.shape) != 3:
         return {}
@@ -48,7 +48,7 @@ def sheets_of(evaluation: Evaluation) -> dict[str, Sheet]:
 
 
 def by_request(made: Dataset) -> Sheet:
-    """Samples by the named values asked for, the commonest combinations first; numbers stand below each."""
+    """Samples by the requested named values, the most frequent combinations first, with numbers as captions."""
     rows = []
     for label, members in _requests(made.condition):
         captions = _measured(made.condition[members])
@@ -57,7 +57,7 @@ def by_request(made: Dataset) -> Sheet:
 
 
 def _requests(asked: Condition) -> Iterator[tuple[str, Int[Tensor, " m"]]]:
-    """The text of a request and the first samples that answer it, of the commonest, in the order of their values."""
+    """The text of a request and its first samples, for the most frequent requests in the order of their values."""
     distinct, inverse, counts = named_codes(asked).unique(dim=0, return_inverse=True, return_counts=True)
     named = [a.name for a in asked.schema.discrete]
     for k in counts.argsort(descending=True, stable=True)[:MAX_ROWS].sort().values.tolist():
@@ -67,13 +67,13 @@ def _requests(asked: Condition) -> Iterator[tuple[str, Int[Tensor, " m"]]]:
 
 
 def _measured(asked: Condition) -> list[str]:
-    """What was asked of measured attributes, per sample."""
+    """The requested values of measured attributes, per sample."""
     numbers = [a.name for a in asked.schema.measured]
     return asked.select(numbers).describe() if numbers else [""] * len(asked)
 
 
 def worst_mistakes(made: Dataset, read: Reading) -> Sheet:
-    """Samples that the judge reads otherwise than asked, the surest first; no rows where there are none."""
+    """Samples that the judge reads differently from the request, the most certain first."""
     told = made.condition
     doubt = torch.stack([-read.log_prob(a.name, told.values[a.name]) * told.given(a.name) for a in told.schema]).sum(0)
     missed = torch.stack([missed_by(read, told, name) for name in told.schema.names], dim=1)
@@ -87,18 +87,20 @@ def worst_mistakes(made: Dataset, read: Reading) -> Sheet:
 
 
 def missed_by(read: Reading, told: Condition, name: str) -> Bool[Tensor, " n"]:
-    """Where an attribute is not as asked; a number, where it is off by more than twice what the judge usually is."""
+    """A mask of samples that missed an attribute. A number is missed if it is off by more than twice the judge's usual
+    error.
+    """
     return (read.errors_of(name, told.values[name]) > 2 * read.errors.get(name, 0.0)) & told.given(name)
 
 
 def _mistake(asked: Mapping[str, str | None], seen: Mapping[str, str | None], missed: list[bool]) -> str:
-    """What was asked and is not read, of the attributes that are missed; a number nearly as asked is no mistake."""
+    """The request and the reading of the attributes that were missed."""
     wrong = [name for name, off in zip(asked, missed, strict=True) if off]
     return "; ".join(f"{name}={asked[name]} reads {seen[name]}" for name in wrong)
 
 
 def nearest_training(made: Dataset, train: Dataset, among: int = 1_000) -> Sheet:
-    """The samples that are nearest to a training image, relative to the next nearest, each beside its neighbours."""
+    """The samples nearest to a training image, relative to the next nearest, each beside its neighbours."""
     distance, index = nearest(made.x[:among], train.observations, 3)
     order = (distance[:, 0] / distance[:, 1].clamp(min=1e-9)).argsort()[:MAX_NEAREST].tolist()
     rows = []
@@ -114,7 +116,9 @@ def nearest_training(made: Dataset, train: Dataset, among: int = 1_000) -> Sheet
 
 @torch.inference_mode()
 def traversals(model: Model, data: Dataset, dimensions: int = 6) -> Sheet:
-    """What single dimensions of the latent stand for: one held-out image, decoded with each moved across the prior."""
+    """The effect of single latent dimensions: one held-out image, decoded with each dimension moved across
+    the prior.
+    """
     one = data[:1]
     kl = kl_per_dimension(model, data[:500])
     use = posterior(model, data[:500]).mean.var(0) if kl is None else kl
@@ -131,7 +135,7 @@ def traversals(model: Model, data: Dataset, dimensions: int = 6) -> Sheet:
 
 
 def _latent(model: Model, noise: Float[Tensor, "n latent"], condition: Condition) -> Float[Tensor, "n latent"]:
-    """The latent that noise of the prior stands for: the inverse of `without_prior`."""
+    """The latent for noise of the prior. The inverse of `without_prior`."""
     return model.prior.from_noise(noise, model.condition_encoder(condition)) if isinstance(model, HasPrior) else noise
 
 
@@ -142,7 +146,7 @@ def _moved(noise: Float[Tensor, "1 latent"], dimension: int) -> Float[Tensor, "s
 
 
 def edits_sheet(run: Run, data: Dataset, rows: int = 8, attributes: int = 6) -> Sheet:
-    """Held-out images, each with its edits, one attribute at a time; of very many attributes the first ones."""
+    """Held-out images with their edits, one attribute at a time, for at most `attributes` attributes."""
     usable = data.condition.present.all(1).nonzero()[: max(rows, MIN_EDITS), 0]
     made = trials(run, Dataset(data.take(usable), data.condition[usable]), len(usable))
     changed = list(made.changed.items())[:attributes]

@@ -1,7 +1,7 @@
-"""Progress of long work, shown to a person: notes, alarms and tasks that advance, whatever the work is.
+"""Progress of long work for people: notes, alarms, and tasks that advance.
 
-Training, preparing, streaming, evaluating, comparing, galleries and label checks report here. A terminal or a notebook
-shows bars; elsewhere, as in a log file, a task prints a line every 30 seconds.
+Training, preparation, streaming, evaluation, comparisons, galleries and label checks report here. A terminal or a
+notebook shows bars. Elsewhere, as in a log file, a task prints a line every 30 seconds.
 """
 
 from condgen.progress.protocol import SILENT, Progress, Silent, Task, Values

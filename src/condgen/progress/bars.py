@@ -13,17 +13,17 @@ from rich.text import Text
 from condgen.progress.pace import Alarms, Pace
 from condgen.progress.protocol import Task
 
-WIDTH = 20  # characters of a bar where there is room
+WIDTH = 20  # characters of a bar if there is room
 
 
 def possible() -> bool:
-    """Whether bars can be shown: in a terminal, and in a notebook with widgets."""
+    """Whether bars can be shown: in a terminal, or in a notebook with widgets."""
     console = Console(stderr=True)
     return console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
 
 
 class Bars:
-    """A bar per task and lines above the bars. Where the line is short, values are cut first."""
+    """A bar per task, and lines above the bars. If a line is too short, values are cut first."""
 
     def __init__(self, spell: Callable[[str], str] = str, clock: Callable[[], float] = time.monotonic) -> None:
         self.console = Console(stderr=True, markup=False, emoji=False, highlight=False)
@@ -38,7 +38,7 @@ class Bars:
         self.console.print(self._spell(text), soft_wrap=True)
 
     def alarm(self, text: str) -> None:
-        """Print a warning above the bars, and mark them for as long as it holds."""
+        """Print a warning above the bars, and mark them as long as it holds."""
         if self._alarms.new(text):
             self.note(f"WARNING: {text}")
         self._failing = bool(text)
@@ -47,7 +47,7 @@ class Bars:
 
     @contextmanager
     def task(self, title: str, total: int | None = None, *, done: int = 0, unit: str = "") -> Iterator[Task]:
-        """A bar; that of the outermost task stays to be read when it ends."""
+        """A bar. That of the outermost task stays visible after its end."""
         outermost = self._shown is None
         bars = self._shown = self._shown or rich.Progress(*_columns(), console=self.console, refresh_per_second=4)
         if outermost:
@@ -76,7 +76,7 @@ class _Bar:
 
 
 class _Words(rich.ProgressColumn):
-    """Words about a task; those that may be cut leave their room to the others."""
+    """Text about a task. Text that may be cut leaves its room to the rest."""
 
     def __init__(self, words: Callable[[rich.Task], str], cut: bool = False) -> None:
         super().__init__(Column(no_wrap=not cut))

@@ -10,7 +10,7 @@ from condgen.progress.protocol import Task
 
 
 class Lines:
-    """Plain lines on standard error: notes, alarms, and one line of the task that moves every 30 seconds."""
+    """Plain lines on standard error: notes, alarms, and a line about the current task every 30 seconds."""
 
     def __init__(self, spell: Callable[[str], str] = str, clock: Callable[[], float] = time.monotonic) -> None:
         self._spell = spell
@@ -29,7 +29,7 @@ class Lines:
 
     @contextmanager
     def task(self, title: str, total: int | None = None, *, done: int = 0, unit: str = "") -> Iterator[Task]:
-        """A task that prints where it stands, if 30 seconds have passed since the last such line."""
+        """A task that prints its state if 30 seconds have passed since the last such line."""
         yield _Line(self, title, Pace(total, done, unit, self._clock))
 
     def due(self) -> bool:

@@ -1,16 +1,16 @@
-"""Where a task stands, in numbers and in words; which alarms are new."""
+"""The state of a task in numbers and words, and the detection of new alarms."""
 
 import re
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 
-EVERY = 30.0  # seconds that a rate is measured over, and those between two lines of a log
-APART = 1.0  # seconds between the moments that are kept to measure a rate
+EVERY = 30.0  # seconds over which a rate is measured, and between two lines of a log
+APART = 1.0  # seconds between the moments that are kept for a rate
 
 
 class Pace:
-    """A task in numbers: units done and to do, the rate of the last 30 seconds, the time left."""
+    """A task in numbers: units done and to do, the rate of the last 30 seconds, and the time left."""
 
     def __init__(self, total: int | None, done: int, unit: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.total = total
@@ -21,7 +21,7 @@ class Pace:
         self._moments = deque([(clock(), done)])
 
     def move(self, done: int, total: int | None, values: Mapping[str, float] | None) -> None:
-        """Note where the task stands."""
+        """Record the state of the task."""
         self.done = done
         self.total = self.total if total is None else total
         self.values = self.values if values is None else values
@@ -34,18 +34,18 @@ class Pace:
 
     @property
     def rate(self) -> float:
-        """Units a second; 0 as long as it is unknown."""
+        """Units per second. 0 as long as it is unknown."""
         (start, before), (end, after) = self._moments[0], self._moments[-1]
         return (after - before) / (end - start) if end > start else 0.0
 
     @property
     def seen(self) -> str:
-        """Units done, and all of them: `500 / 1,000 images`."""
+        """Units done, and their total: `500 / 1,000 images`."""
         return " ".join([f"{self.done:,}", *([f"/ {self.total:,}"] if self.total else []), self.unit]).rstrip()
 
     @property
     def left(self) -> str:
-        """The time left: `0:01:20 left`; empty as long as it is unknown."""
+        """The time left: `0:01:20 left`. Empty as long as it is unknown."""
         if not self.total or not self.rate:
             return ""
         seconds = round(max(self.total - self.done, 0) / self.rate)
@@ -53,12 +53,12 @@ class Pace:
 
     @property
     def share(self) -> str:
-        """The share that is done: `50 %`; empty as long as it is unknown."""
+        """The share that is done: `50 %`. Empty as long as it is unknown."""
         return f"{100 * self.done / self.total:.0f} %" if self.total else ""
 
     @property
     def speed(self) -> str:
-        """The rate in words: `99 images/s`; empty of slow work and of what has no unit."""
+        """The rate in words: `99 images/s`. Empty for slow work and for work without a unit."""
         return f"{self.rate:,.0f} {self.unit}/s" if self.unit and self.rate >= 1 else ""
 
     @property
@@ -68,13 +68,13 @@ class Pace:
 
 
 class Alarms:
-    """Alarms, each told once if only its numbers change."""
+    """Alarms, each reported once while only its numbers change."""
 
     def __init__(self) -> None:
         self._last = ""
 
     def new(self, text: str) -> bool:
-        """Whether an alarm has not been told just before."""
+        """Whether an alarm differs from the last one."""
         kind, before = re.sub(r"[\d.%]+", "", text), self._last
         self._last = kind
         return bool(text) and kind != before

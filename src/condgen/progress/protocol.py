@@ -1,4 +1,4 @@
-"""Progress, tasks, and silence."""
+"""The protocols of progress and tasks, and progress that is not shown."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -9,28 +9,29 @@ Values = dict[str, float]
 
 @runtime_checkable
 class Task(Protocol):
-    """Work that is under way."""
+    """Work in progress."""
 
     def move(self, done: int, total: int | None = None, values: Mapping[str, float] | None = None) -> None:
-        """The task stands at `done`. total: where it is known by now. values: numbers to show beside it."""
+        """The task has reached `done`. total: if it is known by now. values: numbers to show beside it."""
 
 
 @runtime_checkable
 class Progress(Protocol):
-    """Told about work by whoever does it."""
+    """Receives reports about long work."""
 
     def note(self, text: str) -> None:
-        """Something a person should know."""
+        """Report something that the user should know."""
 
     def alarm(self, text: str) -> None:
-        """A failure that holds at the moment; empty when there is none."""
+        """Report a failure that holds at present, or an empty text when it is over."""
 
     def task(
         self, title: str, total: int | None = None, *, done: int = 0, unit: str = ""
     ) -> AbstractContextManager[Task]:
-        """A task, shown until the context ends; tasks may be nested.
+        """A task, shown until the context ends. Tasks may be nested.
 
-        total: how many units of work there are; None while that is unknown. done: units that were done earlier.
+        total: number of units of work, or None if unknown.
+        done: units that were done earlier.
         """
 
 
@@ -38,18 +39,18 @@ class Silent:
     """Progress that is not shown."""
 
     def note(self, text: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def alarm(self, text: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     @contextmanager
     def task(self, title: str, total: int | None = None, *, done: int = 0, unit: str = "") -> Iterator[Task]:
-        """A task that nobody sees."""
+        """A task that is not shown."""
         yield self
 
     def move(self, done: int, total: int | None = None, values: Mapping[str, float] | None = None) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 SILENT = Silent()

@@ -1,4 +1,4 @@
-"""The progress that suits where a program runs."""
+"""The kind of progress that suits the environment."""
 
 import os
 from collections.abc import Callable
@@ -8,10 +8,10 @@ from condgen.progress.protocol import SILENT, Progress
 
 
 def shown(spell: Callable[[str], str] = str) -> Progress:
-    """The progress that a person sees here: bars in a terminal or a notebook, lines elsewhere.
+    """The progress for this environment: bars in a terminal or a notebook, lines elsewhere.
 
-    Of several processes that train together, the first one shows. spell: applied to every note and alarm, for an
-    interface that spells settings its own way; see `condgen.messages`.
+    Of several processes that train together, only the first shows it.
+    spell: applied to every note and alarm, for an interface with its own spelling of settings (see `condgen.messages`).
     """
     if os.environ.get("RANK", "0") != "0":
         return SILENT

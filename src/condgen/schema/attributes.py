@@ -30,12 +30,12 @@ Vocabulary = Mapping[str, Any]
 
 
 def fold(text: object) -> str:
-    """The form in which names and values are compared: case, underscores, hyphens and spaces are ignored."""
+    """The form in which names and values are compared, without case, underscores, hyphens, apostrophes and spaces."""
     return " ".join(_BETWEEN_WORDS.sub(" ", str(text).casefold()).split()) or str(text)
 
 
 def same(name: str, names: Iterable[str]) -> str | None:
-    """The one of some names that a person's spelling of it means; None where there is none."""
+    """The name among these that the user's spelling matches, or None."""
     names = list(names)
     return name if name in names else next((known for known in names if fold(known) == fold(name)), None)
 

@@ -22,7 +22,7 @@ __all__ = ["ATTRIBUTES", "CHECKS", "ConformanceError", "Lesson", "Result", "chec
 
 @dataclass(frozen=True)
 class Result:
-    """The outcome of one check in one tiny world; `message` is empty where the promise is kept."""
+    """The outcome of one check in one tiny world. `message` is empty if the check passed."""
 
     check: str
     world: str
@@ -32,14 +32,14 @@ class Result:
 def check_model(
     family: str | Family | Callable[..., Model], *, kinds: Sequence[str] = ("all",), **arguments: Any
 ) -> list[Result]:
-    """Build, train and check a family in tiny worlds of the sorts it suits; takes seconds to a minute.
+    """Build, train and check a family in tiny worlds of the sorts it suits. Takes seconds to a minute.
 
-    family:    the name of a registered family, a `Family`, or a builder.
-    kinds:     of attributes, keys of `ATTRIBUTES`: one world each.
+    family: the name of a registered family, a `Family`, or a builder.
+    kinds: kinds of attributes, keys of `ATTRIBUTES`, with one world each.
     arguments: of the builder.
 
-    Returns every check that concerns the family, with its outcome. Raises ConformanceError that names all promises
-    broken, with what was expected, what was found and what usually causes it.
+    Returns every check that applies to the family, with its outcome. Raises ConformanceError that names all failed
+    checks, with the expected and the found value and the usual cause.
     """
     name, chosen = _named(family)
     lessons = [Lesson(name, chosen, kind, sort, arguments) for sort in chosen.suits for kind in kinds]
@@ -58,7 +58,7 @@ def _named(family: str | Family | Callable[..., Model]) -> tuple[str, Family]:
 
 
 def _looked_at(lesson: Lesson) -> list[Result]:
-    """The outcomes of all checks that concern a lesson; of building and training it, where that fails."""
+    """The outcomes of all checks that apply to a lesson, or of building and training it if that fails."""
     world = f"{lesson.kind}-{lesson.sort}"
     try:
         concerned = {name: check for name, check in CHECKS.items() if check.concerns(lesson)}

@@ -1,6 +1,6 @@
-"""The promises that every family keeps, each a function that looks at a `Lesson` and says what is wrong.
+"""The checks of every family, each a function of a `Lesson`.
 
-A failed check tells what was expected, what was found, and what usually causes it. All thresholds stand here.
+A failed check reports the expected and the found value and the usual cause. All thresholds are in this file.
 """
 
 from collections.abc import Callable
@@ -15,28 +15,28 @@ from condgen.schema import Condition
 from condgen.testing.lesson import Lesson
 from condgen.training.probe import IGNORED, condition_effect
 
-FALLS_BY = 0.03  # a loss, from its first steps to its last
-AGREEMENT = 0.5  # cosine of how samples move and how the world does
-READABLE = 0.53  # of the best blind guess's error: that of codes read from samples
-ROUNDING = 1e-5  # between a sample alone and in a batch
-DIFFERENT = 1e-4  # between samples of different seeds
+FALLS_BY = 0.03  # smallest fall of a loss from the first steps to the last
+AGREEMENT = 0.5  # smallest cosine between the changes of samples and of the world
+READABLE = 0.53  # largest error of codes read from samples, as a share of the best blind guess's
+ROUNDING = 1e-5  # largest difference between a sample alone and in a batch
+DIFFERENT = 1e-4  # smallest difference between samples of different seeds
 
 
-Compared = list[tuple[float, float]]  # numbers that a statistical check compared; each first is above its second
+Compared = list[tuple[float, float]]  # numbers compared by a statistical check; each first exceeds its second
 
 
 class ConformanceError(AssertionError):
-    """A family that does not keep a promise."""
+    """A family that fails a check."""
 
 
 def require(holds: object, expected: str, found: object, cause: str) -> None:
-    """Raises ConformanceError unless something holds."""
+    """Raise ConformanceError unless something holds."""
     if not holds:
         raise ConformanceError(f"Expected: {expected}. Found: {found}. Usual cause: {cause}.")
 
 
 def shape_and_range(lesson: Lesson) -> None:
-    """Samples have the shape of the data and are finite; images lie in [0, 1]."""
+    """Samples have the shape of the data and are finite. Images lie in [0, 1]."""
     x = lesson.sampled(lesson.asked(5, seed=1), range(5))
     require(
         x.shape == (5, *lesson.shape),
@@ -104,7 +104,7 @@ def loss_falls(lesson: Lesson) -> Compared:
 
 
 def rebuilding(lesson: Lesson) -> None:
-    """Recipe and weights are all that it takes to have the model again."""
+    """Recipe and weights are enough to rebuild the model."""
     model, condition = lesson.model, lesson.asked(4, seed=4)
     twin = lesson.new(**model.recipe["arguments"])
     twin.load_state_dict(model.state_dict())
@@ -118,7 +118,7 @@ def rebuilding(lesson: Lesson) -> None:
 
 
 def attributes_move_what_they_name(lesson: Lesson) -> Compared:
-    """Change one attribute: the samples move towards the world under the new condition, not just somewhere."""
+    """If one attribute changes, the samples move towards the world under the new condition."""
     _, before = lesson.world(64, seed=5)
     compared = []
     for a in before.schema:
@@ -139,7 +139,7 @@ def attributes_move_what_they_name(lesson: Lesson) -> Compared:
 
 
 def obedience(lesson: Lesson) -> Compared:
-    """The condition makes a difference; cut off, it makes none, which the probe that training uses detects."""
+    """The condition has an effect. Cut off it has none, and the probe used in training detects that."""
     effect = condition_effect(lesson.model, lesson.joint)
     require(
         effect > 5 * IGNORED,
@@ -161,7 +161,7 @@ def obedience(lesson: Lesson) -> Compared:
 
 
 def free_attributes(lesson: Lesson) -> None:
-    """What a request leaves free is encoded as free or refused; it is never taken for zero."""
+    """Free attributes are encoded as free or refused, and never taken for zero."""
     free = Condition.free(lesson.model.schema, 3)
     if lesson.model.handles_missing:
         x = lesson.sampled(free, range(3))
@@ -203,7 +203,7 @@ def reconstruction(lesson: Lesson) -> Compared:
 
 
 def readable_codes(lesson: Lesson) -> Compared:
-    """The attributes that a model discovered can be read from what it makes of them."""
+    """The attributes that a model discovered can be read from its samples."""
     wanted = lesson.asked(200, seed=7)
     assert isinstance(lesson.model, Discovers)
     with torch.no_grad():
@@ -230,7 +230,7 @@ def _observed(lesson: Lesson, condition: Condition) -> torch.Tensor:
 
 
 def _severed_effect(lesson: Lesson) -> float:
-    """The effect of the condition when its encoder says nothing."""
+    """The effect of the condition if its encoder returns a constant."""
     assert isinstance(lesson.model, HasConditionEncoder)
     hook = lesson.model.condition_encoder.register_forward_hook(
         lambda module, inputs, c: Encoded(*(torch.zeros_like(part) for part in c))
@@ -242,7 +242,7 @@ def _severed_effect(lesson: Lesson) -> float:
 
 
 class Check(NamedTuple):
-    """A promise: the function that checks it, whom it concerns, and whether its outcome depends on training."""
+    """A check: its function, the lessons it applies to, and whether its outcome depends on training."""
 
     run: Callable[[Lesson], Compared | None]
     concerns: Callable[[Lesson], object] = lambda lesson: True

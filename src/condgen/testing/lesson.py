@@ -1,4 +1,4 @@
-"""A model of a family, small and briefly trained in a tiny world: what the checks look at."""
+"""A small model of a family, briefly trained in a tiny world: the subject of the checks."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,10 +16,10 @@ from condgen.schema import Condition, LabelDistribution, Schema
 from condgen.testing.worlds import SHAPES, conditions, observations
 
 EXAMPLES = 512
-SMALL = {"channels": 16, "latent": 4, "depth": 1}  # where a family has these settings
+SMALL = {"channels": 16, "latent": 4, "depth": 1}  # for families with these settings
 
 
-@torch.enable_grad()  # a check may ask for samples first, and these train the model
+@torch.enable_grad()  # sampling may train the model while gradients are disabled
 def train(
     model: Model,
     x: Tensor,
@@ -30,7 +30,9 @@ def train(
     lr: float = 1e-2,
     momentum: float = 0.9,
 ) -> list[float]:
-    """The shortest training loop: every player in turn on every batch, in the data's order; the last one's losses."""
+    """The shortest training loop: every player in turn on every batch, in the data's order. Returns the last player's
+    losses.
+    """
     optimisers = {
         name: torch.optim.AdamW(parameters, lr=lr, betas=(momentum, 0.99), weight_decay=0.0)
         for name, parameters in model.players().items()
@@ -53,10 +55,10 @@ def train(
 class Lesson:
     """A family in one of the tiny worlds.
 
-    name:      of the family, for its recipe.
-    kind:      of attributes in the world, a key of `worlds.ATTRIBUTES`.
-    sort:      of observations: image or vector.
-    arguments: of the builder, over those of the family's practice.
+    name: of the family, for its recipe.
+    kind: of attributes in the world, a key of `worlds.ATTRIBUTES`.
+    sort: of observations: image or vector.
+    arguments: of the builder, overriding those of the family's practice.
     """
 
     name: str
@@ -67,12 +69,12 @@ class Lesson:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one observation."""
+        """The shape of one observation."""
         return SHAPES[self.sort]
 
     @cached_property
     def schema(self) -> Schema:
-        """What the world's observations are labelled with."""
+        """The schema of the world's labels."""
         return conditions(self.kind, 1).schema
 
     @cached_property
@@ -87,7 +89,7 @@ class Lesson:
 
     @cached_property
     def joint(self) -> LabelDistribution:
-        """The distribution of what the model can be asked for."""
+        """The distribution of the attributes that the model can be asked for."""
         return self.model.joint(LabelDistribution.of(conditions(self.kind, EXAMPLES)))
 
     def new(self, **arguments: Any) -> Model:
@@ -106,7 +108,7 @@ class Lesson:
 
     @torch.no_grad()
     def sampled(self, condition: Condition, seeds: range, model: Model | None = None) -> Tensor:
-        """The trained model's samples, or another's."""
+        """Samples of the trained model, or of another one."""
         return (model or self.model).sample(condition, Rng(seeds))
 
     @cached_property

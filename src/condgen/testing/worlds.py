@@ -1,4 +1,4 @@
-"""Tiny worlds in which one attribute of each kind visibly decides what an observation looks like."""
+"""Tiny worlds in which one attribute of each kind visibly decides the look of an observation."""
 
 import math
 
@@ -29,9 +29,10 @@ def conditions(kind: str, n: int, seed: int = 0) -> Condition:
 
 
 def observations(condition: Condition, space: str) -> Tensor:
-    """A lit pair of rows, brightness of the left edge, tone of the right edge; vectors hold the three numbers.
+    """A lit pair of rows, the brightness of the left edge, and the tone of the right edge. Vectors hold the three
+    numbers.
 
-    Where `edges` are asked for, they are both edges' brightness and tone.
+    If the condition has `edges`, it gives the brightness and tone of both edges.
     """
     n = len(condition)
     row = condition.values.get("row", torch.zeros(n))

@@ -164,7 +164,7 @@ def test_a_step_of_each_player_lowers_its_own_loss(people: Schema, name: str) ->
 @every_conditional_family
 @pytest.mark.parametrize("shape", [IMAGE, VECTOR], ids=["image", "vector"])
 def test_both_players_are_told_the_condition(people: Schema, name: str, shape: tuple[int, ...]) -> None:
-    # FIELD_DEFECTS 12
+    # guards against labels that are in the data but reach no player
     model, (x, c) = small(name, people, shape, vicinity=0.0, embedding=0).eval(), batch(people, shape)
     other = c[torch.arange(len(c)).flip(0)]
     for attribute in people.names:
@@ -347,7 +347,7 @@ def test_evaluation_neither_counts_nor_penalises(people: Schema, penalised: list
 @every_family
 @pytest.mark.parametrize("spectral", [False, True])
 def test_the_state_is_tensors_and_remembers_the_position_in_training(people: Schema, name: str, spectral: bool) -> None:
-    # FIELD_DEFECTS 14
+    # guards against a checkpoint of averaged weights alone, which cannot be resumed
     model, (x, c) = small(name, people, spectral=spectral).train(), batch(people)
     for _ in range(5):
         model(x, c, "critic")
@@ -378,7 +378,7 @@ def test_loading_a_state_restores_the_pace_of_the_penalty(people: Schema, penali
 def test_sampling_repeats_whatever_the_batch_and_uses_no_global_randomness(
     people: Schema, name: str, shape: tuple[int, ...]
 ) -> None:
-    # FIELD_DEFECTS 9 and 13
+    # guards against batch statistics in sampling, and a seed that gives another image in another batch
     model, c = small(name, people, shape), requests(people, 6)
     together = model.eval().sample(c, Rng(range(6)))
     before = torch.random.get_rng_state()
@@ -765,7 +765,7 @@ SPECTRAL = [
 def test_spectral_norm_holds_the_largest_singular_value_of_every_layer_of_the_critic_at_one(
     people: Schema, name: str, shape: tuple[int, ...], critic_mechanism: str | None
 ) -> None:
-    # FIELD_DEFECTS 3
+    # guards against a normalisation that rebinds a local variable and so does nothing
     extra = {"critic_mechanism": critic_mechanism} if critic_mechanism else {}
     model, (x, c) = small(name, people, shape, spectral=True, **extra), batch(people, shape)
     with torch.no_grad():
@@ -788,7 +788,7 @@ def test_without_spectral_norm_singular_values_are_free(people: Schema, name: st
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_a_normalised_weight_is_the_one_that_is_used_and_trained(people: Schema, name: str) -> None:
-    # FIELD_DEFECTS 3
+    # guards against a normalisation that rebinds a local variable and so does nothing
     model, (x, c) = small(name, people, spectral=True), batch(people)
     after_forwards(model, x, c, 40)
     first = model.critic.trunk.get_submodule("hidden.0.layer")

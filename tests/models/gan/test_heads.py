@@ -124,7 +124,7 @@ def test_log_prob_is_computed_in_full_precision_from_mixed(people: Schema, origi
 
 @pytest.mark.parametrize("huge", [1e4, -1e4])
 def test_a_runaway_variance_stays_finite(huge: float) -> None:
-    # FIELD_DEFECTS 16
+    # guards against an unbounded log-variance
     schema = Schema(attributes=(Continuous(name="age", low=0, high=80),))
     posterior, condition = LabelPosterior(schema, FEATURES), requests(schema)
     with torch.no_grad():
@@ -179,7 +179,7 @@ def swapped(condition: Condition) -> Condition:
 @every_classifier
 @pytest.mark.parametrize("values", [2, 4])
 def test_no_softmax_is_applied_twice_so_a_confidently_right_head_loses_nothing(head: type[Head], values: int) -> None:
-    # FIELD_DEFECTS 2: with two softmaxes the cross-entropy never falls below log(1 + (k − 1)/e)
+    # with two softmaxes the cross-entropy never falls below log(1 + (k − 1)/e)
     schema = Schema(attributes=(Categorical(name="a", values=COLORS[:values]),))
     made, condition = head(schema, FEATURES), requests(schema)
     for module in made.modules():
@@ -199,7 +199,7 @@ def test_no_softmax_is_applied_twice_so_a_confidently_right_head_loses_nothing(h
 def test_no_softmax_is_applied_twice_so_confidence_in_a_wrong_label_costs_its_whole_logit(
     origins: int, origin: int
 ) -> None:
-    # FIELD_DEFECTS 2: with two softmaxes no cross-entropy exceeds log k + 1
+    # with two softmaxes no cross-entropy exceeds log k + 1
     schema = Schema(attributes=(Flag(name="a"),))
     posterior, condition = LabelPosterior(schema, FEATURES, origins), Condition.of(schema, [{"a": 1}] * 3)
     show(posterior, "a")
@@ -222,7 +222,7 @@ def blind_to_what_is_generated(head: Head) -> Head:
 
 @judging
 def test_the_critic_judges_each_attribute_by_its_own_codes(head: type[Head]) -> None:
-    # FIELD_DEFECTS 1 and 11
+    # guards against offsets that read every attribute from the column of the first
     made, condition = reading_a(head), requests(TWO, 200)
     real, fake = shown(condition, "a", REAL), shown(condition, "a", FAKE)
 

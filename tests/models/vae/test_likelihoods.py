@@ -89,7 +89,7 @@ def test_logistic_is_the_difference_of_its_distribution_function(centre: float, 
 
 @pytest.mark.parametrize("value", [1e3, -1e3, 1e8, -1e8])
 def test_huge_raw_outputs_stay_finite(likelihood: Likelihood, value: float) -> None:
-    # FIELD_DEFECTS 16
+    # guards against an unbounded log-variance
     raw = torch.full_like(raw_for(likelihood, 2), value, requires_grad=True)
     score = likelihood.log_prob(grey(2), raw)
     score.sum().backward()
@@ -101,7 +101,7 @@ def test_huge_raw_outputs_stay_finite(likelihood: Likelihood, value: float) -> N
 
 
 def test_an_image_of_twice_the_size_has_twice_the_nats(likelihood: Likelihood) -> None:
-    # FIELD_DEFECTS 8
+    # guards against a mean over values, with which β would depend on the size of images
     x, raw = grey(4), raw_for(likelihood, 4)
     once = likelihood.log_prob(x, raw)
     torch.testing.assert_close(likelihood.log_prob(torch.cat([x, x], 3), torch.cat([raw, raw], 3)), 2 * once)

@@ -108,7 +108,7 @@ def test_the_learned_gaussian_learns_mean_and_variance_from_the_first_step() -> 
 
 @pytest.mark.parametrize("huge", [1e4, -1e4])
 def test_a_runaway_variance_stays_finite(huge: float) -> None:
-    # FIELD_DEFECTS 16
+    # guards against an unbounded log-variance
     prior, c = LearnedGaussian(LATENT, WIDTH), encoded(2)
     with torch.no_grad():
         prior.mean_and_log_variance.bias[LATENT:] = huge

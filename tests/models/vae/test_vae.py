@@ -108,7 +108,7 @@ def test_every_parameter_is_trained(people: Schema, name: str, arguments: dict[s
 def test_the_loss_is_reconstruction_plus_beta_times_kl_per_value(
     people: Schema, shape: tuple[int, ...], beta: float
 ) -> None:
-    # FIELD_DEFECTS 8
+    # guards against a KL with the wrong sign, or beside a reconstruction error on another scale
     model = small("cvae", people, shape, beta=beta, prior="gaussian")
     assert isinstance(model, VAE)
     x, condition = observations(6, shape), requests(people, 6)
@@ -204,7 +204,7 @@ def linear() -> tuple[VAE, Tensor, Condition, Tensor]:
 def test_the_likelihood_bound_rises_with_samples_to_the_true_log_likelihood(
     linear: tuple[VAE, Tensor, Condition, Tensor],
 ) -> None:
-    # FIELD_DEFECTS 20
+    # guards against a bound that is reported as the likelihood
     model, x, condition, exact = linear
     bounds = {
         k: model.log_likelihood(x.repeat_interleave(20, 0), condition.repeat(20), k).mean().item() for k in (1, 4, 32)
@@ -260,7 +260,7 @@ def test_interpolating_starts_and_ends_at_the_reconstructions(
 def test_a_sample_depends_on_its_seed_and_request_not_on_the_batch(
     people: Schema, name: str, arguments: dict[str, Any], shape: tuple[int, ...]
 ) -> None:
-    # FIELD_DEFECTS 13
+    # guards against a seed that gives another image in another batch
     model, c = small(name, people, shape, **arguments), requests(people, 6)
     together = model.sample(c, Rng(range(6)))
     alone = [model.sample(c[i : i + 1], Rng([i])) for i in range(6)]
@@ -273,7 +273,7 @@ def test_a_sample_depends_on_its_seed_and_request_not_on_the_batch(
 def test_sampling_uses_no_dropout_and_no_batch_statistics(
     people: Schema, name: str, arguments: dict[str, Any], shape: tuple[int, ...]
 ) -> None:
-    # FIELD_DEFECTS 9
+    # guards against dropout or batch statistics that are active in sampling
     model, c = small(name, people, shape, **arguments), requests(people, 40)
     evaluated = model.sample(c, Rng(range(40)))
     torch.testing.assert_close(model.sample(c, Rng(range(40))), evaluated, rtol=0, atol=0)
@@ -312,7 +312,7 @@ def test_any_likelihood_scores_colour_images(people: Schema, likelihood: str) ->
 def test_extreme_data_keeps_every_term_and_gradient_finite(
     people: Schema, name: str, arguments: dict[str, Any], shape: tuple[int, ...]
 ) -> None:
-    # FIELD_DEFECTS 16
+    # guards against an unbounded log-variance
     model = small(name, people, shape, **arguments)
     huge = torch.full((4, *shape), 1e5)
     terms = model(huge, requests(people, 4))

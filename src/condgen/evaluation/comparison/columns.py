@@ -1,4 +1,4 @@
-"""Columns of comparisons: quantities, which way each is better, and how it is written."""
+"""Columns of comparisons: quantities, their better direction, and their text."""
 
 import math
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Literal
 Better = Literal["higher", "lower", "one", ""]
 Place = Literal["terminal", "page"]
 Where = Literal["terminal", "page", "json"]
-Values = dict["Quantity", int | float]  # what is not known is not a number
+Values = dict["Quantity", int | float]  # unknown values are NaN
 ARROWS: dict[Better, str] = {"higher": " ↑", "lower": " ↓", "one": " → 1", "": ""}
 
 
@@ -15,9 +15,9 @@ ARROWS: dict[Better, str] = {"higher": " ↑", "lower": " ↓", "one": " → 1",
 class Quantity:
     """A column of a comparison.
 
-    better: which way, or "one" for what should be 1, or "" for what is no merit.
-    where:  the smallest place it is shown in; JSON has everything.
-    form:   a share is written in percent, a large count in thousands or millions.
+    better: the better direction, "one" for values that should be 1, or "" for values that are no merit.
+    where: the smallest place in which it is shown. JSON has everything.
+    form: a share is written in percent, and a large count in thousands or millions.
     """
 
     name: str
@@ -28,16 +28,16 @@ class Quantity:
 
     @property
     def heading(self) -> str:
-        """The title with its unit and an arrow to where better is."""
+        """The title with its unit and an arrow in the better direction."""
         return f"{self.title}{' %' * (self.form == 'share')}{ARROWS[self.better]}"
 
     def score(self, value: float) -> float:
-        """The value, or what follows from it, such that higher is better."""
+        """The value, transformed so that higher is better."""
         return {"higher": value, "lower": -value, "one": -abs(value - 1)}[self.better]
 
     @property
     def unit(self) -> int:
-        """What values are multiplied by to be in the heading's unit."""
+        """The factor from a value to the heading's unit."""
         return 100 if self.form == "share" else 1
 
     def text(self, value: float, digits: int = 3) -> str:
@@ -48,7 +48,7 @@ class Quantity:
         return f"{value * self.unit:{form}}"
 
     def summary(self, mean: float, sd: float | None) -> str:
-        """Mean ± standard deviation, where there is one."""
+        """Mean ± standard deviation, or the mean alone for one seed."""
         return self.text(mean) + ("" if sd is None else f" ± {self.text(sd, 2)}")
 
 
@@ -57,5 +57,5 @@ FRECHET = Quantity("frechet_relative", "Fréchet ÷ real", "lower", "terminal")
 
 
 def ratio(value: float, floor: float) -> float:
-    """How many times as far as real data; not a number where real data is no distance away."""
+    """The value relative to that of real data, or NaN if that is zero."""
     return value / floor if floor > 0 else math.nan

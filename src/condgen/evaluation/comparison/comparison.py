@@ -1,6 +1,6 @@
-"""Comparisons: reports in, one table out, with a row per setting and mean ± standard deviation over its seeds.
+"""Comparisons: one table of many reports, with a row per setting and mean ± standard deviation over its seeds.
 
-Only what was measured by one protocol is compared, and a row is called the best only where that is beyond noise.
+Only numbers measured by one protocol are compared. A row is called the best only if the difference is beyond noise.
 """
 
 import json
@@ -20,17 +20,18 @@ from condgen.evaluation.protocol import MeasuringProtocol
 from condgen.evaluation.report import Report
 from condgen.messages import call
 
-LEVEL = 0.05  # a difference is beyond noise when chance would make one like it less often than this
-NO_SETTING = ("seed", "checkpoint_seconds")  # fields of Training that do not make another row
+LEVEL = 0.05  # largest probability of a chance difference that counts as beyond noise
+NO_SETTING = ("seed", "checkpoint_seconds")  # fields of TrainingConfig that do not distinguish rows
 EVERYWHERE = ("model", "mechanism", "prior", "images", "seconds")  # settings that rows of different models share
-BARE = ("model", "mechanism", "prior")  # settings whose values say what they are
-SAMPLED = "sampled with "  # sampling options among the settings
-TOLD = ("samples", "labels", "features", "pairs", "useful", "seed")  # parts of a protocol that evaluating is told
+BARE = ("model", "mechanism", "prior")  # settings shown by their value alone
+SAMPLED = "sampled with "  # prefix of sampling options among the settings
+# Parts of a protocol that are arguments of evaluation.
+TOLD = ("samples", "labels", "features", "pairs", "useful", "seed")
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that has no report: what it was to be, as in `Report.run`, and why it failed."""
+    """A run without a report: its identity, as in `Report.run`, and the reason for its failure."""
 
     run: dict[str, Any]
     reason: str
@@ -39,7 +40,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class TableCell:
-    """A quantity over the seeds of a row. sd: None with one seed. best: better than in every other row beyond noise."""
+    """A quantity over the seeds of a row. sd: None for one seed. best: better than every other row beyond noise."""
 
     values: tuple[float, ...]
     mean: float
@@ -56,7 +57,9 @@ class TableCell:
 class TableRow:
     """Runs that differ in their seeds only.
 
-    seeds, runs: of what was measured. failed: one sentence for each run that was not. cells: by a quantity's name.
+    seeds, runs: of the measured runs.
+    failed: one sentence for each run without a report.
+    cells: by the quantity's name.
     """
 
     label: str
@@ -67,7 +70,7 @@ class TableRow:
     cells: dict[str, TableCell]
 
     def own(self, common: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings that not all rows share."""
+        """The settings that differ between rows."""
         return {name: value for name, value in self.settings.items() if name not in common}
 
 
@@ -82,12 +85,12 @@ class Comparison:
     format: int = 1
 
     def shown(self, where: Place) -> list[Quantity]:
-        """The columns that fit there."""
+        """The columns to show in this place."""
         return [q for q in self.quantities if q.where in ("terminal", where)]
 
     @property
     def undecided(self) -> list[Quantity]:
-        """What several rows have and none is best in."""
+        """The quantities that several rows have and in which none is best."""
         found = []
         for q in self.quantities:
             cells = [row.cells[q.name] for row in self.rows if q.name in row.cells]
@@ -97,10 +100,10 @@ class Comparison:
 
 
 def compare(reports: Sequence[Report], failures: Sequence[Failure] = ()) -> Comparison:
-    """The comparison of runs that were measured alike; runs that differ in their seed only are one row.
+    """The comparison of runs measured by the same protocol. Runs that differ in their seed only form one row.
 
-    Raises RequestError when there is nothing to compare, when protocols differ (see `must_match`), and when two runs
-    are the same one twice.
+    Raises RequestError if there is nothing to compare, if protocols differ (see `must_match`), or if two runs are the
+    same one.
     """
     if not reports:
         raise RequestError(" ".join(["There is no report to compare.", *(_said(f) for f in failures)]))
@@ -116,7 +119,7 @@ def compare(reports: Sequence[Report], failures: Sequence[Failure] = ()) -> Comp
 
 
 def must_match(reports: Sequence[Report]) -> None:
-    """Raises RequestError when protocols differ: what differs, which runs have which value, and how to mend it."""
+    """Raise RequestError if protocols differ, with the difference, the value of each run, and the way to mend it."""
     differing = {f.name: by for f in fields(MeasuringProtocol) if len(by := _by_value(reports, f.name)) > 1}
     if not differing:
         return
@@ -130,7 +133,7 @@ def must_match(reports: Sequence[Report]) -> None:
 
 
 def _by_value(reports: Sequence[Report], name: str) -> dict[str, list[str]]:
-    """Which runs have which value of a part of the protocol."""
+    """The runs, grouped by their value of a part of the protocol."""
     by: dict[str, list[str]] = {}
     for report in reports:
         by.setdefault(text(getattr(report.protocol, name)), []).append(_path(report))
@@ -142,7 +145,7 @@ def _versus(by: Mapping[str, Sequence[str]]) -> str:
 
 
 def _mending(wanted: MeasuringProtocol, differing: Sequence[str], runs: Sequence[str]) -> str:
-    """What to do about differing parts of a protocol."""
+    """Advice about differing parts of a protocol."""
     told = {name: _short(getattr(wanted, name)) for name in TOLD if name in differing}
     advice = call("evaluate", "RUN" if len(runs) > 1 else runs[0], **told)
     advice += f" for each of {', '.join(runs)}" if len(runs) > 1 else ""
@@ -152,7 +155,7 @@ def _mending(wanted: MeasuringProtocol, differing: Sequence[str], runs: Sequence
 
 
 def settings(of: Report | Failure) -> dict[str, Any]:
-    """What makes a run's row: model, arguments, training but for the seed, data, and how it was sampled."""
+    """The settings that define a run's row: model, arguments, training except the seed, data, and sampling."""
     run = of.run
     training = {k: v for k, v in run["training"].items() if k not in NO_SETTING}
     data = {k: run["data"].get(k) for k in ("fingerprint", "teacher") if run["data"].get(k)}
@@ -161,9 +164,9 @@ def settings(of: Report | Failure) -> dict[str, Any]:
 
 
 def labels(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A short name for each row's settings: what differs between rows of its model, and what all models have.
+    """A short name for each row's settings: differences between rows of its model, and settings that all models have.
 
-    With one row, or where nothing else tells a row apart, its model.
+    With one row, or if nothing else identifies a row, its model.
     """
     return [_label(row, rows) for row in rows]
 
@@ -197,7 +200,7 @@ def _common(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _row(label: str, members: Sequence[Report | Failure]) -> TableRow:
-    """The row of runs that differ in their seeds. Raises RequestError when they do not even do that."""
+    """The row of runs that differ in their seeds. Raises RequestError if they do not differ at all."""
     reports = [each for each in members if isinstance(each, Report)]
     _must_be_independent(label, reports)
     values = [{q.name: v for group in groups(each).values() for q, v in group.items()} for each in reports]
@@ -213,7 +216,7 @@ def _row(label: str, members: Sequence[Report | Failure]) -> TableRow:
 
 
 def _must_be_independent(label: str, reports: Sequence[Report]) -> None:
-    """The same run twice would be a spread of nothing, and make any difference look certain."""
+    """Raise RequestError for duplicate runs, whose zero spread would make any difference look certain."""
     runs: dict[int, str] = {}
     for report in reports:
         if (seed := _seed(report)) in runs:
@@ -225,14 +228,14 @@ def _must_be_independent(label: str, reports: Sequence[Report]) -> None:
 
 
 def groups(report: Report) -> dict[str, Values]:
-    """The quantities of a report by the metric that they are of, and what training took; unknown ones are left out."""
+    """The quantities of a report by metric, and the cost of training. Unknown values are left out."""
     found = {metric.name: metric.columns(result, report.results) for metric, result in measured(report.results)}
     found["cost"] = _cost(report.run)
     return {name: {q: float(v) for q, v in group.items() if math.isfinite(v)} for name, group in found.items()}
 
 
 def _cost(run: Mapping[str, Any]) -> Values:
-    """What training took: no merit, but what the rest is to be read by."""
+    """The cost of training, which is not a merit but helps to read the rest."""
     return {
         Quantity("images", "images", "", "terminal", "count"): run["images"],
         Quantity("seconds", "seconds", "", "page", "count"): run["seconds"],
@@ -240,14 +243,14 @@ def _cost(run: Mapping[str, Any]) -> Values:
 
 
 def _quantities(reports: Sequence[Report]) -> tuple[Quantity, ...]:
-    """All that any report holds, metric by metric."""
+    """All quantities of any report, metric by metric."""
     every = [groups(report) for report in reports]
     names = [*METRICS, "cost"]
     return tuple(dict.fromkeys(q for name in names for found in every for q in found.get(name, ())))
 
 
 def _with_best(rows: Sequence[TableRow], quantities: Sequence[Quantity]) -> list[TableRow]:
-    """The rows, with the best cell of every quantity marked where there is one."""
+    """The rows, with the best cell of every quantity marked if there is one."""
     cells = [dict(row.cells) for row in rows]
     for q in quantities:
         having = [row for row in cells if q.name in row]
@@ -258,11 +261,11 @@ def _with_best(rows: Sequence[TableRow], quantities: Sequence[Quantity]) -> list
 
 
 def winner(scores: Sequence[Sequence[float]]) -> int | None:
-    """Which row's scores are higher than those of every other row beyond noise; None if none are.
+    """The row whose scores are higher than those of every other row beyond noise, or None.
 
-    Welch's t-test of the highest mean against each other row, with Holm's correction for their number: all of its
-    hypotheses are rejected when the i-th smallest of m p-values is below level / (m − i + 1) for every i (Holm 1979).
-    Rows of one seed say nothing about noise: then there is no winner.
+    Welch's t-test of the highest mean against each other row, with Holm's correction for their number: all hypotheses
+    are rejected if the i-th smallest of m p-values is below level / (m − i + 1) for every i (Holm 1979). Rows with one
+    seed say nothing about noise, so there is no winner then.
     """
     if len(scores) < 2 or min(map(len, scores)) < 2:
         return None
@@ -272,25 +275,25 @@ def winner(scores: Sequence[Sequence[float]]) -> int | None:
 
 
 def chance(a: Sequence[float], b: Sequence[float]) -> float:
-    """How often chance alone would make samples of one distribution differ so much: Welch's t-test (Welch 1947).
+    """The probability that samples of one distribution differ at least this much, by Welch's t-test (Welch 1947).
 
-    Where neither varies t has no scale, and what remains is how many of all ways to deal the values out separate them.
+    If neither sample varies, t has no scale. Then it is the share of all divisions of the values that separate them.
     """
     if len(set(a)) == len(set(b)) == 1:
         return 1.0 if a[0] == b[0] else 2 / math.comb(len(a) + len(b), len(a))
-    moments = (mean(a), stdev(a), len(a), mean(b), stdev(b), len(b))  # exact ones: equal values have no spread
+    moments = (mean(a), stdev(a), len(a), mean(b), stdev(b), len(b))  # exact moments: equal values have zero spread
     return float(ttest_ind_from_stats(*moments, equal_var=False).pvalue)
 
 
 def dumps(comparison: Comparison) -> str:
-    """JSON with everything: every quantity, the values of every seed, all settings, the protocol as `recipe`."""
+    """JSON with every quantity, the values of every seed, all settings, and the protocol as `recipe`."""
     content = asdict(comparison)
     content = {"recipe": content.pop("protocol")} | content | {"undecided": [q.name for q in comparison.undecided]}
     return json.dumps(content, indent=2, ensure_ascii=False, default=str)
 
 
 def text(value: object) -> str:
-    """A setting as people read it."""
+    """A setting as text for people."""
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else _short(value)
 
 
@@ -307,12 +310,12 @@ def _said(failure: Failure) -> str:
 
 
 def as_saved(value: object) -> str:
-    """Equal for what is equal once it has been through JSON."""
+    """A text that is equal for values that are equal after a round trip through JSON."""
     return json.dumps(value, sort_keys=True, default=str)
 
 
 def _short(value: object) -> str:
-    """A setting without thousands separated, so that it can be given again."""
+    """A setting without thousands separators, so that it can be entered again."""
     if isinstance(value, tuple | list):
         return ",".join(map(_short, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,7 +1,7 @@
-"""Grids: models × mechanisms × priors × seeds, trained under one budget, each in a folder of its own, and measured.
+"""Grids: models × mechanisms × priors × seeds, trained under one budget, each in its own folder, and measured.
 
-A grid is resumable: the same call goes on where the last one stopped. What is trained is not trained again, what is
-measured is not measured again, and nothing is overwritten.
+A grid is resumable: the same call continues where the last one stopped. Finished runs are not trained again, reports
+are not measured again, and nothing is overwritten.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,8 +29,8 @@ from condgen.training.checkpoint import Info
 from condgen.training.looks import HEALTHY
 from condgen.training.signals import Interrupted
 
-LOCK = ".lock"  # in the grid's folder while it is worked on
-OWN = ("model", "mechanism", "prior", "seed", "images", "seconds")  # what a grid has arguments of its own for
+LOCK = ".lock"  # in the grid's folder while it is in use
+OWN = ("model", "mechanism", "prior", "seed", "images", "seconds")  # settings with arguments of their own in a grid
 
 Evaluate = Callable[[Run, Splits], Report]
 
@@ -39,7 +39,8 @@ Evaluate = Callable[[Run, Splits], Report]
 class GridCell:
     """One run of a grid.
 
-    label: what tells its setting from the others'. arguments: of `condgen.train`, with the budget and the seed.
+    label: the part of its settings that distinguishes it from others.
+    arguments: of `condgen.train`, with the budget and the seed.
     """
 
     label: str
@@ -48,11 +49,11 @@ class GridCell:
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """The name of its folder."""
         return f"{self.label}-{self.arguments['seed']}"
 
     def settings(self, data: Splits) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The model's specification and the settings of training on this data, complete, as a checkpoint has them."""
+        """The model's specification and the training settings on this data, complete, in the form of a checkpoint."""
         of_model, of_training = split_arguments(self.model, self.arguments)
         spec = {"model": self.model, "arguments": of_model}
         return {**spec, "arguments": counting(spec, data.schema, data.shape)}, of_training
@@ -69,12 +70,13 @@ def cells(
     seconds: int | float | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> list[GridCell]:
-    """All runs of a grid, the first seed of every setting first.
+    """All runs of a grid, with the first seed of every setting first.
 
-    Without mechanisms or priors every model has its own. images, seconds: the budget, of each run the same; one of
-    them. settings: further arguments, of every model and its training.
+    Without mechanisms or priors every model uses its own.
+    images, seconds: the budget of each run. Exactly one of them.
+    settings: further arguments of every model and its training.
 
-    Raises RequestError when the budget is missing, and, before anything is trained, for all settings that cannot be.
+    Raises RequestError if the budget is missing, and before any training for all impossible settings.
     """
     if (images is None) == (seconds is None):
         raise RequestError(
@@ -98,13 +100,13 @@ def _once(values: Sequence[Any]) -> list[Any]:
 
 
 def _cell(model: str, mechanism: str | None, prior: str | None, settings: Mapping[str, Any]) -> GridCell:
-    """A cell whose seed is still to come."""
+    """A cell without its seed."""
     named = {key: value for key, value in (("mechanism", mechanism), ("prior", prior)) if value is not None}
     return GridCell("-".join([model, *named.values()]), model, {**named, **settings})
 
 
 def _must_be_possible(planned: Sequence[GridCell], data: Splits) -> None:
-    """Build every model once. Raises RequestError that says of each that cannot be built why."""
+    """Build every model once. Raises RequestError that gives the reason for each that cannot be built."""
     reasons: dict[str, list[str]] = {}
     for cell in planned:
         try:
@@ -123,11 +125,11 @@ def _must_be_possible(planned: Sequence[GridCell], data: Splits) -> None:
 
 @dataclass(frozen=True)
 class Grid:
-    """Where and how the runs of a grid are trained and measured.
+    """The folder of a grid, and the way in which its runs are trained and measured.
 
-    evaluate: measures a run, by this protocol and this way of sampling (as in `Report`); its report is kept in the
-              run's folder, and what is there already is not measured again.
-    progress: shown to a person unless given.
+    evaluate: measures a run by this protocol and this way of sampling (as in `Report`). The report is kept in the run's
+        folder and not measured again.
+    progress: a bar or log lines by default.
     """
 
     out: Path
@@ -138,10 +140,10 @@ class Grid:
     progress: Progress = field(default_factory=shown)
 
     def run(self, planned: Sequence[GridCell]) -> tuple[list[Report], list[Failure]]:
-        """Train and measure every cell, or what is missing of it. A cell that fails does not stop the others.
+        """Train and measure every cell, or the missing part of it. A cell that fails does not stop the others.
 
-        Raises RequestError, before anything is trained, when a folder holds another run; RunError when another process
-        is at work in the grid's folder; Interrupted after a signal, when everything is saved.
+        Raises RequestError before any training if a folder holds another run, RunError if another process works in the
+        grid's folder, and Interrupted after a signal, once everything is saved.
         """
         with _alone(self.out):
             for cell in planned:
@@ -161,7 +163,7 @@ class Grid:
         return outcomes
 
     def _outcome(self, cell: GridCell, title: str) -> Report | Failure:
-        """What comes of a cell: its report, or why there is none."""
+        """The report of a cell, or its failure."""
         try:
             run = self._trained(cell, title)
             return self._known(run) or self._measured(run, title)
@@ -173,7 +175,7 @@ class Grid:
             return self._failure(cell, reason)
 
     def _trained(self, cell: GridCell, title: str) -> Run:
-        """The run of a cell: opened if it is trained, resumed if it was begun, new otherwise."""
+        """The run of a cell: opened if it is finished, resumed if it was begun, otherwise new."""
         folder = self.out / cell.name
         info = _begun(folder)
         if info is None:
@@ -200,13 +202,13 @@ class Grid:
         return report if alike else None
 
     def _failure(self, cell: GridCell, reason: str) -> Failure:
-        """The failure of a cell, described as the report of its run would have been."""
+        """The failure of a cell, described as in the report of its run."""
         spec, training = cell.settings(self.data)
         data = {"fingerprint": self.data.train.fingerprint}
         return Failure({"path": cell.name, **spec, "training": training, "data": data}, reason, dict(self.sampling))
 
     def _must_belong(self, cell: GridCell) -> None:
-        """Raises RequestError when the folder of a cell holds a run of other settings or data."""
+        """Raise RequestError if the folder of a cell holds a run of other settings or data."""
         folder = self.out / cell.name
         info = _begun(folder)
         if info is None:
@@ -226,21 +228,21 @@ class Grid:
 
 
 def _begun(folder: Path) -> Info | None:
-    """Where the run in a folder stands; None where there is none yet."""
+    """The state of the run in a folder, or None if there is none yet."""
     file = folder / checkpoint.FILE
     return checkpoint.load(file)[0] if file.exists() else None
 
 
 def _finished(folder: Path, info: Info) -> bool:
-    """Whether nothing is left to be done: a run that was stopped before its last look still keeps healthy weights."""
+    """Whether a run is complete. A run stopped before its last look still keeps healthy weights."""
     return info.total is not None and info.images >= info.total and not (folder / HEALTHY).exists()
 
 
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
-    """Keeps other processes out of a folder. Raises RunError when one is there, or the folder cannot be written.
+    """Keep other processes out of a folder. Raises RunError if one works there, or if the folder cannot be written.
 
-    The lock is the operating system's, so a process that is killed leaves none behind.
+    The lock is the operating system's, so a killed process leaves none behind.
     """
     lock = filelock.FileLock(out / LOCK, timeout=0)
     try:

@@ -1,7 +1,8 @@
-"""Features for fidelity: what distances between samples and real data are measured in.
+"""Feature extractors for distances between samples and real data.
 
-A distance depends on its features, so every extractor has a name that belongs to the recipe of each number: two names,
-two scales. `judge` knows the data's own attributes and little else; the others were trained on photographs.
+A distance depends on its features, so every extractor has a name that is part of the recipe of each number. Numbers
+under different names are on different scales. `judge` knows the data's own attributes and little else. The others were
+trained on photographs.
 """
 
 import hashlib
@@ -32,9 +33,9 @@ NAMES = ("judge", *EFFICIENTNET, "inception")
 class Extractor:
     """A network that turns observations into features.
 
-    name:    its identity, with size and a hash of the weights where the name alone would not say them.
-    network: from what `prepare` returns to features [batch, feature]; lives on `device`.
-    prepare: from observations, as models see them, to what the network expects, on the CPU.
+    name: its identity, with size and a hash of the weights if the name alone does not identify them.
+    network: from the result of `prepare` to features [batch, feature], on `device`.
+    prepare: from observations in the form for models to the network's input, on the CPU.
     """
 
     name: str
@@ -52,27 +53,27 @@ class Extractor:
 
 
 def extract(extractor: Extractor, x: Shaped[Tensor, "n ..."] | Mapped, batch: int = 100) -> Float[Tensor, "n feature"]:
-    """Features of any number of observations, uint8 images too, `batch` at a time."""
+    """Features of any number of observations (uint8 images too), `batch` at a time."""
     return torch.cat([extractor(as_float(part)) for part in in_turn(x, batch)])
 
 
 def must_be_known(name: str) -> None:
-    """Raises RequestError for features that `extractor` does not know, before there is a judge."""
+    """Raise RequestError for features unknown to `extractor`, before a judge is trained."""
     if name not in NAMES and not Path(name).expanduser().is_dir():
         raise unknown("features", name, [*NAMES, "the folder of a Hugging Face vision model"])
 
 
 def extractor(name: str, judge: Judge) -> Extractor:
-    """The extractor of a name, on the judge's device.
+    """The extractor of this name, on the judge's device.
 
-    judge:            what the judge's own heads see; the only one for vectors.
-    efficientnet:     EfficientNet-Lite0 (Tan & Le 2019) trained on ImageNet, of images resized to 96 px, 1280 features.
-    efficientnet-224: the same at the size it was trained at, four to six times as slow.
-    inception:        Inception v3 as torch-fidelity has it, of images resized to 299 px as TensorFlow 1 did, 2048
-                      features. The Fréchet distance in these, and in no others, is what the field calls FID.
-    FOLDER:           a Hugging Face vision model such as DINOv2, as `save_pretrained` or a download leaves it.
+    judge: the input of the judge's heads. The only one for vectors.
+    efficientnet: EfficientNet-Lite0 (Tan & Le 2019) trained on ImageNet, for images resized to 96 px, 1280 features.
+    efficientnet-224: the same at the size of its training, four to six times as slow.
+    inception: Inception v3 from torch-fidelity, for images resized to 299 px as in TensorFlow 1, 2048 features. FID is
+        the Fréchet distance in these features only.
+    FOLDER: a Hugging Face vision model such as DINOv2, as written by `save_pretrained` or a download.
 
-    Raises RequestError for unknown names, and where the package or the weights that a name needs are missing.
+    Raises RequestError for unknown names, and if the package or weights for a name are missing.
     """
     must_be_known(name)
     device = next(judge.parameters()).device
@@ -99,7 +100,7 @@ def _efficientnet(side: int, device: torch.device) -> Extractor:
 
 
 def _pooled_maps(network: nn.Module, x: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch feature"]:
-    """What the classifier sees: the last feature maps, averaged over the image."""
+    """The classifier's input: the last feature maps, averaged over the image."""
     maps: Tensor = network.extract_features(x.contiguous(memory_format=torch.channels_last))  # type: ignore[operator]
     return maps.mean((2, 3))
 
@@ -109,7 +110,7 @@ def _pooled_maps(network: nn.Module, x: Float[Tensor, "batch 3 height width"]) -
 
 def _inception(device: torch.device) -> Extractor:
     source = _needed("torch_fidelity", "inception").feature_extractor_inceptionv3
-    try:  # fetched and checked here, against the hash in its name and as tensors only, since the package does neither
+    try:  # fetched here, checked against the hash in its name, tensors only: the package does neither
         torch.hub.load_state_dict_from_url(
             source.URL_INCEPTION_V3, progress=False, check_hash=True, weights_only=True, map_location="cpu"
         )
@@ -140,15 +141,15 @@ def _pretrained(folder: Path, device: torch.device) -> Extractor:
     missing = sorted(key for key in loaded["missing_keys"] if "pooler" not in key)
     if missing:
         raise RequestError(f"The weights in {folder} are incomplete: {', '.join(missing[:3])} … would be random.")
-    network = getattr(model, "vision_model", model).eval().to(device)  # of a model of images and texts, the former
+    network = getattr(model, "vision_model", model).eval().to(device)  # of a model of images and texts, its image part
     features = partial(_summary, network, pooled=not loaded["missing_keys"])
     return Extractor(f"{folder.resolve().name}-{_hash(folder)}", features, prepare, device)
 
 
 def _summary(network: nn.Module, x: Float[Tensor, "batch 3 height width"], pooled: bool) -> Tensor:
-    """The model's own pooled output, [batch, feature]; where it has none or it was never trained, the class token.
+    """The model's pooled output, [batch, feature], or the class token if it has none or an untrained one.
 
-    For DINOv2 the two are the same.
+    For DINOv2 the two are equal.
     """
     output = network(pixel_values=x)
     summary = getattr(output, "pooler_output", None) if pooled else None
@@ -156,7 +157,7 @@ def _summary(network: nn.Module, x: Float[Tensor, "batch 3 height width"], poole
 
 
 def _preprocessing(config: dict[str, Any]) -> Callable[[Tensor], Tensor]:
-    """What preprocessor_config.json says, but for cropping: whole images are resized to the size that is left of one.
+    """The preprocessing in preprocessor_config.json, without cropping: whole images are resized to the cropped size.
 
     Stein et al. 2023, "Exposing flaws of generative model evaluation metrics", do the same for DINOv2.
     """
@@ -175,7 +176,7 @@ def _preprocessing(config: dict[str, Any]) -> Callable[[Tensor], Tensor]:
 
 
 def _hash(folder: Path) -> str:
-    """Eight digits that change with the weights, and with how the folder says to use them."""
+    """Eight digits that change with the weights and with the folder's preprocessing."""
     total = hashlib.blake2b(digest_size=4)
     for path in (folder / "config.json", folder / "preprocessor_config.json", *sorted(folder.glob("*.safetensors"))):
         with path.open("rb") as file:
@@ -187,7 +188,7 @@ def _hash(folder: Path) -> str:
 
 
 def _needed(module: str, extra: str) -> ModuleType:
-    """An optional package. Raises RequestError, with what to install, where it cannot be imported."""
+    """An optional package. Raises RequestError with the installation command if it cannot be imported."""
     try:
         return import_module(module)
     except ImportError as error:
@@ -202,7 +203,7 @@ def _unchanged(x: Tensor) -> Tensor:
 
 
 def _coloured(x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch 3 height width"]:
-    """Images with three channels; grey ones are repeated."""
+    """Images with three channels. Grey ones are repeated."""
     if x.dim() != 4 or x.shape[1] not in (1, 3):
         raise RequestError(
             f"These features are of images with one or three channels, not of observations {list(x.shape[1:])}. "
@@ -218,6 +219,6 @@ def _sized(
     std: tuple[float, ...],
     mode: str = "bicubic",
 ) -> Float[Tensor, "batch 3 side side"]:
-    """Coloured images, resized with antialiasing as Pillow does, standardised: (x − mean)/std."""
+    """Coloured images, resized with antialiasing as Pillow does, and standardised: (x − mean)/std."""
     x = interpolate(_coloured(x), size=(side, side), mode=mode, antialias=True).clamp(0, 1)
     return (x - torch.tensor(mean).view(1, -1, 1, 1)) / torch.tensor(std).view(1, -1, 1, 1)

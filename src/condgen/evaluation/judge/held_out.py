@@ -1,7 +1,7 @@
-"""Held-out combinations: who may judge them, and beside what.
+"""Judging of held-out combinations.
 
-A judge that never saw a red coupé cannot say whether a picture shows one: like the model, it would be asked to compose.
-So it learns from half of what is held out, and the other half is what it is measured by.
+A judge that never saw a red coupé cannot tell whether a picture shows one. Like the model, it would have to compose. It
+therefore learns from half of the held-out examples, and is measured on the other half.
 """
 
 from dataclasses import replace
@@ -14,9 +14,9 @@ from condgen.schema import Condition
 
 
 def judge_splits(data: Splits) -> Splits:
-    """The data as a judge sees it: half of the held-out examples join its training part, the others stay held out.
+    """The data for a judge: half of the held-out examples join its training part, and the others stay held out.
 
-    Data of which nothing is held out is returned as it is.
+    Data without held-out combinations is returned unchanged.
     """
     if data.held is None:
         return data
@@ -27,7 +27,7 @@ def judge_splits(data: Splits) -> Splits:
 
 
 def joined(first: Dataset, second: Dataset) -> Dataset:
-    """The observations of both; of images in one file still a view."""
+    """The observations of both. Images in one file remain a view."""
     a, b = first.observations, second.observations
     condition = Condition.cat([first.condition, second.condition])
     if isinstance(a, Mapped) and isinstance(b, Mapped) and a.store is b.store:

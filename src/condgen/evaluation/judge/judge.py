@@ -1,7 +1,7 @@
 """The judge: an independent predictor of every attribute, trained on real data only.
 
-It shares no weights with what it judges. Whatever it says about samples is to be read beside what it says about
-held-out real data.
+It shares no weights with the models it judges. Its readings of samples are to be compared with its readings of held-out
+real data.
 """
 
 from collections.abc import Mapping
@@ -24,17 +24,17 @@ from condgen.progress import SILENT, Progress
 from condgen.schema import Condition, Schema
 from condgen.shifting import shifted
 
-VERSION = 2  # of the judge's architecture and training: part of the name it is cached under
+VERSION = 2  # version of architecture and training, part of the name in the cache
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a judge sees in n observations.
+    """A judge's readings of n observations.
 
-    features: what its heads see, [n, feature].
-    outputs:  per attribute, on the CPU: log-probabilities of the values [n, value]; of a measured attribute the code
-              that it reads [n, size], in the attribute's unit.
-    errors:   per measured attribute, the standard deviation of the judge's error on validation data.
+    features: the input of its heads, [n, feature].
+    outputs: per attribute, on the CPU: log-probabilities of the values [n, value]. For a measured attribute, the code
+        that it reads [n, size], in the attribute's unit.
+    errors: per measured attribute, the standard deviation of the judge's error on validation data.
     """
 
     schema: Schema
@@ -50,11 +50,11 @@ class Reading:
         return Condition(self.schema, values, torch.ones(n, len(self.schema), dtype=torch.bool))
 
     def log_prob(self, name: str, codes: Float[Tensor, "n ..."]) -> Float[Tensor, " n"]:
-        """log q(code|x) of an attribute; of a measured one the density of a Gaussian around what is read."""
+        """log q(code|x) of an attribute. For a measured one, the density of a Gaussian around its reading."""
         return self.schema[name].density.log_likelihood(self.outputs[name], codes, self.errors.get(name))
 
     def errors_of(self, name: str, codes: Float[Tensor, "n ..."]) -> Float[Tensor, " n"]:
-        """How wrong each code is by what is read: 0 or 1, or a distance; see `Attribute.error`."""
+        """The error of each code against the reading: 0 or 1, or a distance (see `Attribute.error`)."""
         return self.schema[name].error(self.condition.values[name], codes)
 
     def __getitem__(self, index: Any) -> "Reading":
@@ -66,8 +66,8 @@ class Reading:
 class Judge(nn.Module):
     """Predicts every attribute of a schema from an observation of the given shape.
 
-    temperature: per attribute, what its logits are divided by so that probabilities are honest (Guo et al. 2017); for a
-    measured attribute the standard deviation of the plain encoding's error. One until calibrated.
+    temperature: per attribute, the divisor of its logits that calibrates probabilities (Guo et al. 2017). For a
+        measured attribute, the standard deviation of the error of the plain encoding. One until calibrated.
     """
 
     temperature: Float[Tensor, " attribute"]
@@ -82,11 +82,11 @@ class Judge(nn.Module):
         self.register_buffer("temperature", torch.ones(len(schema)))
 
     def features(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch feature"]:
-        """What the heads see."""
+        """The input of the heads."""
         return self.trunk(_channels_last(x))
 
     def forward(self, x: Float[Tensor, "batch ..."]) -> dict[str, Float[Tensor, "batch output"]]:
-        """Per attribute, a guess of its plain encoding, such as logits of the values; not calibrated."""
+        """A guess of the plain encoding of each attribute, such as logits of its values, before calibration."""
         return self._outputs(self.features(x))
 
     def _outputs(self, features: Float[Tensor, "batch feature"]) -> dict[str, Float[Tensor, "batch output"]]:
@@ -103,7 +103,7 @@ class Judge(nn.Module):
 
     @torch.inference_mode()
     def read(self, x: Shaped[Tensor, "n ..."] | Mapped, batch: int = 512) -> Reading:
-        """What the judge sees in observations (uint8 or floats), in float32 on the CPU."""
+        """The judge's readings of observations (uint8 or floats), in float32 on the CPU."""
         self.eval()
         features = self._all_features(x, batch)
         outputs = self._outputs(features)
@@ -122,7 +122,7 @@ class Judge(nn.Module):
         return self.read(x, batch).condition
 
     def agreement(self, x: Shaped[Tensor, "n ..."] | Mapped, condition: Condition) -> dict[str, float]:
-        """Per attribute, over the observations where it is given: accuracy, or mean error if it is measured."""
+        """Accuracy (or mean error of a measured attribute) per attribute, over the observations where it is given."""
         predicted = self.predict(x)
         result = {}
         for a in self.schema:
@@ -133,7 +133,7 @@ class Judge(nn.Module):
 
     @torch.inference_mode()
     def calibrate(self, data: Dataset) -> "Judge":
-        """Fit the temperatures to data that the judge was not trained on; attributes without labels keep theirs."""
+        """Fit the temperatures to data that the judge was not trained on. Attributes without labels keep theirs."""
         self.eval()
         outputs = {name: out.cpu() for name, out in self._outputs(self._all_features(data.observations)).items()}
         for k, a in enumerate(self.schema):
@@ -157,13 +157,11 @@ def train_judge(
 ) -> Judge:
     """A judge trained on real observations: uint8 images [n, channel, height, width] or float vectors [n, dimension].
 
-    Of images in a memory-mapped file a batch at a time is in memory.
+    images: number of presentations in all. By default 300,000 for vectors, and 15 per image for images, but at least
+        100,000 and at most 300,000.
+    shift: images are moved by up to this many pixels, if they are large enough.
 
-    images: how many are seen in all; unless given 300,000, of images each 15 times, but 100,000 at least and 300,000
-            at most.
-    shift:  images are moved by up to this many pixels, if they are large enough.
-
-    Observations without any label teach it nothing and are left out.
+    Observations without any label are left out. For images in a file, one batch at a time is in memory.
     """
     known = condition.present.any(1)
     if known.any() and not known.all():
@@ -190,11 +188,12 @@ def train_judge(
 
 
 def judge_for(data: Splits, *, progress: Progress = SILENT, **arguments: Any) -> Judge:
-    """The judge of a dataset: trained once on its training part, calibrated on its validation part, then kept.
+    """The judge of a dataset: trained once on its training part, calibrated on its validation part, then cached.
 
-    Of combinations that are held out it knows half of the examples (see `judge_splits`), or it could not judge them. It
-    is kept in the cache under the fingerprint of what it was trained on. arguments: of `train_judge`. The cache is
-    $CONDGEN_CACHE, or `condgen` in the user's cache folder.
+    It learns half of the examples of held-out combinations (see `judge_splits`), because otherwise it could not judge
+    them. It is cached under the fingerprint of its training data.
+    arguments: of `train_judge`.
+    The cache is $CONDGEN_CACHE, or `condgen` in the user's cache folder.
     """
     if kept := kept_judge(data, **arguments):
         return kept
@@ -207,7 +206,7 @@ def judge_for(data: Splits, *, progress: Progress = SILENT, **arguments: Any) ->
 
 
 def kept_judge(data: Splits, **arguments: Any) -> Judge | None:
-    """The judge of a dataset if `judge_for` has trained it before; what cannot be read is removed."""
+    """The judge of a dataset, if `judge_for` has trained it before. An unreadable one is removed."""
     train = judge_splits(data).train
     path = _kept_at(train, arguments)
     if not path.is_file():
@@ -216,7 +215,7 @@ def kept_judge(data: Splits, **arguments: Any) -> Judge | None:
     try:
         judge.load_state_dict(load_file(path))
     except (RuntimeError, safetensors.SafetensorError):
-        path.unlink()  # cut short, or from another version
+        path.unlink()  # truncated, or from another version
         return None
     return judge.eval()
 
@@ -228,12 +227,15 @@ def _kept_at(train: Dataset, arguments: Mapping[str, Any]) -> Path:
 
 
 def _channels_last(x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
-    """Images in the memory layout that convolutions on a CPU are quickest with; vectors as they are."""
+    """Images in the memory layout in which convolutions on a CPU are fastest. Vectors unchanged."""
     return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
 
 
 def _shaken(x: Float[Tensor, "batch ..."], most: int) -> Float[Tensor, "batch ..."]:
-    """The batch's images, moved together by up to `most` pixels each way; vectors and tiny images as they are."""
+    """The batch's images, moved together by up to `most` pixels in each direction.
+
+    Vectors and tiny images unchanged.
+    """
     if x.dim() < 4 or min(x.shape[2:]) < 16:
         return x
     down, right = (most - torch.randint(0, 2 * most + 1, (2,)))[:, None].expand(-1, len(x))
@@ -241,9 +243,10 @@ def _shaken(x: Float[Tensor, "batch ..."], most: int) -> Float[Tensor, "batch ..
 
 
 def _image_trunk(shape: tuple[int, ...], width: int) -> nn.Module:
-    """Convolutions with batch norm, halving the image until a side is below 4; large images start at a low resolution.
+    """Convolutions with batch norm that halve the image until a side is below 4. Large images start at a low
+    resolution.
 
-    The first convolution's stride brings an image to some 16 pixels a side, where the others are quick.
+    The stride of the first convolution reduces an image to about 16 pixels a side, where the others are fast.
     """
     channels, height, side = shape
     layers: list[nn.Module] = []

@@ -1,1 +1,1 @@
-"""Metrics: one file a question."""
+"""Metrics: one file per question."""

@@ -1,4 +1,4 @@
-"""Obedience to one attribute: what the judge reads in samples, beside what was asked and what real data shows."""
+"""Obedience to one attribute: the judge's readings of samples, beside the request and beside real data."""
 
 import math
 from collections.abc import Iterator
@@ -14,19 +14,19 @@ from condgen.evaluation.metrics.estimate import Estimate, mean, share
 from condgen.schema import Attribute, Condition
 from condgen.units import percent
 
-BINS = 10  # of a continuous attribute's calibration
+BINS = 10  # bins of a continuous attribute's calibration
 MIN_PER_BIN = 20
-MIN_SKILL = 0.2  # share of the way from chance to perfection that a judge must go on real data to accuse anyone
-MIN_TOLD_APART = 0.6  # share of swapped pairs, of which half are by chance, below which an attribute is ignored
-MIN_OF_REAL_SKILL = 0.1  # share of the way that real data goes, below which an attribute is ignored
-MIN_PER_VALUE = 20  # samples asked for a value, to say what it comes out as
+MIN_SKILL = 0.2  # smallest skill of the judge on real data for a finding
+MIN_TOLD_APART = 0.6  # at a smaller share of swapped pairs (0.5 by chance) an attribute counts as ignored
+MIN_OF_REAL_SKILL = 0.1  # at a smaller skill relative to real data an attribute counts as ignored
+MIN_PER_VALUE = 20  # smallest number of samples of a value for a finding about it
 
 Counts = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Samples asked for about the same number: the mean asked, mean and standard deviation of what the judge reads."""
+    """Samples asked for about the same number: the mean request, and mean and standard deviation of the readings."""
 
     asked: float
     seen: float
@@ -36,19 +36,19 @@ class Bin:
 
 @dataclass(frozen=True)
 class AttributeObedience:
-    """How far samples show what was asked of one attribute.
+    """The extent to which samples show the requested value of one attribute.
 
-    choices:   names of the values, in the order of the confusions' rows and columns; empty if measured.
-    asked:     share of samples recognised as asked for; mean error if measured.
-    real:      the same of held-out real data under its labels.
-    relative:  asked/real, or real/asked for errors: 1 is as good as real data.
-    chance:    what samples would score that pay no heed to this attribute.
-    swap:      share of pairs, alike but for what is asked of this attribute, that the judge can tell which is which;
-               0.5 by chance. None where it was not tested.
-    confidence, real_confidence: mean log-odds in nats that the judge gives to what was asked; None if measured.
-    confusion, real_confusion:   how often each value (row) was read as each value (column).
-    tolerance: the error up to which a measured attribute counts as obeyed.
-    calibration: what is read against what was asked, for a number.
+    choices: names of the values, in the order of the confusions' rows and columns. Empty if measured.
+    asked: share of samples recognised as requested. Mean error if measured.
+    real: the same for held-out real data under its labels.
+    relative: asked/real, or real/asked for errors. 1 is as good as real data.
+    chance: the score of samples that ignore this attribute.
+    swap: share of pairs, differing only in the request for this attribute, in which the judge can tell which is which.
+        0.5 by chance. None if it was not tested.
+    confidence, real_confidence: mean log-odds, in nats, that the judge gives to the request. None if measured.
+    confusion, real_confusion: frequency with which each value (row) was read as each value (column).
+    tolerance: the largest error of a measured attribute that counts as obeyed.
+    calibration: readings against requests, for a number.
     """
 
     name: str
@@ -68,18 +68,18 @@ class AttributeObedience:
 
     @property
     def measured(self) -> bool:
-        """Whether `asked` and `real` are errors, not shares: of what has no named values."""
+        """Whether `asked` and `real` are errors instead of shares, as for attributes without named values."""
         return not self.choices
 
     @property
     def line(self) -> str:
-        """One readable line."""
+        """The result in one readable line."""
         return f"{self.name}: {self.shown(self.asked.value)} as asked; the judge on held-out real data: " + (
             self.shown(self.real.value)
         )
 
     def shown(self, value: float) -> str:
-        """A value as `asked` and `real` are written."""
+        """A value in the form of `asked` and `real`."""
         if math.isnan(value):
             return "nothing known"
         return f"{value:.2%}" if self.choices else f"off by {value:.3g} on average"
@@ -96,8 +96,10 @@ def attribute_obedience(
 ) -> AttributeObedience:
     """Obedience to an attribute, over the observations where it is given.
 
-    read, asked: what the judge reads in samples, and what was asked. read_real, real: the same of held-out real data.
-    tolerance: the error that counts as obeyed, of a measured attribute. told_apart: by `swap`.
+    read, asked: the judge's readings of samples, and their requests.
+    read_real, real: the same for held-out real data.
+    tolerance: the error of a measured attribute that counts as obeyed.
+    told_apart: the result of `swap`.
     """
     here, there = asked.given(a.name), real.given(a.name)
     read, codes = read[here], asked.values[a.name][here]
@@ -124,15 +126,15 @@ def attribute_obedience(
 
 
 def score(a: Attribute, read: Reading, codes: Float[Tensor, "n ..."]) -> Estimate:
-    """The share of codes that are read as they are; of a measured attribute the mean error."""
+    """The share of codes that are read correctly. For a measured attribute, the mean error."""
     errors = read.errors_of(a.name, codes)
     return share(errors < 0.5) if a.choices else mean(errors)
 
 
 def _chance(a: Attribute, seen: Float[Tensor, "n ..."], asked: Float[Tensor, "n ..."]) -> float:
-    """The score of what is read, were it independent of what is asked: its mean over all pairs of the two."""
+    """The score if readings were independent of requests: the mean over all pairs of the two."""
     if not a.choices:
-        n = 1_000  # pairs of a thousand each are plenty
+        n = 1_000  # all pairs of a thousand each are enough
         every = max(len(seen) // n, 1)
         return float(a.error(seen[::every, None], asked[None, ::every]).mean())
     width = len(a.choices)
@@ -153,7 +155,7 @@ def _confusion(read: Reading, name: str, codes: Float[Tensor, " n"], width: int)
 
 
 def _calibration(seen: Float[Tensor, " n"], asked: Float[Tensor, " n"]) -> tuple[Bin, ...]:
-    """Bins of equal count, in order of what was asked."""
+    """Bins of equal count, in order of the request."""
     order = asked.argsort()
     parts = [part for part in order.tensor_split(min(BINS, max(len(order) // MIN_PER_BIN, 1))) if len(part) > 1]
     return tuple(
@@ -173,17 +175,17 @@ def findings_of(a: AttributeObedience) -> Iterator[Finding]:
 
 
 def telling(a: AttributeObedience) -> bool:
-    """Whether the judge can tell this attribute in real data, so that it may be asked about samples."""
+    """Whether the judge can read this attribute in real data, so that its readings of samples mean something."""
     return _skill(a, a.real.value) >= MIN_SKILL
 
 
 def _skill(a: AttributeObedience, score: float) -> float:
-    """How far a score is on the way from chance to perfection."""
+    """The position of a score between chance (0) and perfection (1)."""
     return (score - a.chance) / (1 - a.chance) if a.choices else 1 - score / a.chance if a.chance else 0.0
 
 
 def ignored(a: AttributeObedience) -> bool:
-    """Whether samples pay no heed to this attribute, by pairs or, without any, by chance."""
+    """Whether samples ignore this attribute, by pairs or, without any, by chance."""
     if a.swap is not None:
         return a.swap.value < MIN_TOLD_APART
     return _skill(a, a.asked.value) < MIN_OF_REAL_SKILL * _skill(a, a.real.value)
@@ -229,6 +231,6 @@ def _confused_values(a: AttributeObedience) -> Iterator[Finding]:
 
 
 def _real_share(a: AttributeObedience, k: int) -> float:
-    """Share of a value's real observations that the judge gets right."""
+    """The share of a value's real observations that the judge reads correctly."""
     row = a.real_confusion[k] if a.real_confusion else ()
     return row[k] / sum(row) if sum(row) else 0.0

@@ -1,4 +1,4 @@
-"""The conditions that observations are told apart by when something is measured within each: cells of real data."""
+"""Cells: the groups of conditions within which observations are compared."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,16 +11,16 @@ from torch import Tensor
 
 from condgen.schema import Attribute, Condition, Schema
 
-BINS_ALONE, BINS_TOGETHER = 5, 3  # of a continuous attribute: the only one, or one among several
-LEAST, MOST = 50, 24  # observations of a combination, and combinations
+BINS_ALONE, BINS_TOGETHER = 5, 3  # bins of a continuous attribute: the only one, or one among several
+LEAST, MOST = 50, 24  # smallest number of observations per combination, and largest number of combinations
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Kinds of condition: a combination of values, where continuous attributes have bins.
+    """Groups of conditions: combinations of values, with continuous attributes cut into bins.
 
-    edges: of a continuous attribute's bins, ends included. parts: of each cell, per attribute the value's code or the
-    bin's number.
+    edges: of a continuous attribute's bins, ends included.
+    parts: of each cell, per attribute the value's code or the bin's number.
     """
 
     schema: Schema
@@ -29,11 +29,11 @@ class Cells:
 
     @classmethod
     def of(cls, real: Condition) -> "Cells":
-        """The cells of real data: of one attribute its values, of several their commonest combinations.
+        """The cells of real data: the values of a single attribute, or the most frequent combinations of several.
 
-        A number is cut into bins of equal count, five if it is the only one, else three. Combinations are
-        those that at least 50 observations have, the 24 commonest of them. Observations with an attribute left free
-        belong to no cell. Rows of numbers take no part.
+        A number is cut into bins of equal count: five if it is the only attribute, else three. Combinations need at
+        least 50 observations, and the 24 most frequent are taken. Observations with a free attribute belong to no cell.
+        Vectors are ignored.
         """
         real = real.select([a.name for a in real.schema if a.choices or a.limits])
         alone = len(real.schema) == 1
@@ -52,14 +52,14 @@ class Cells:
 
     @property
     def names(self) -> list[str]:
-        """Of each cell, as in `digit=7` or `far=yes, angle=-60..-20`."""
+        """The name of each cell, as in `digit=7` or `far=yes, angle=-60..-20`."""
         return [
             ", ".join(f"{a.name}={self._part(a, part)}" for a, part in zip(self.schema, parts, strict=True))
             for parts in self.parts
         ]
 
     def index(self, condition: Condition) -> Int[Tensor, " batch"]:
-        """The number of the cell that each request belongs to, −1 for none. Bins at either end are open."""
+        """The number of each request's cell, −1 for none. The outer bins are open."""
         condition = condition.select(self.schema.names)
         rows, present = _parts(condition, self.edges), condition.present.all(1).cpu()
         result = torch.full((len(condition),), -1)
@@ -74,7 +74,7 @@ class Cells:
 
 
 def _parts(condition: Condition, edges: Mapping[str, Sequence[float]]) -> Int[Tensor, "batch attribute"]:
-    """Of each request, per attribute, the value's code or the bin's number; meaningless where it is left free."""
+    """For each request and attribute, the value's code or the bin's number. Meaningless if it is left free."""
     columns = [
         torch.bucketize(codes.cpu().double(), torch.tensor(edges[name][1:-1]).double(), right=True)
         if name in edges
@@ -85,7 +85,7 @@ def _parts(condition: Condition, edges: Mapping[str, Sequence[float]]) -> Int[Te
 
 
 def _edges(codes: Float[Tensor, " n"], bins: int) -> tuple[float, ...]:
-    """The ends of bins of equal count; fewer bins where many observations share a value."""
+    """The ends of bins of equal count. There are fewer bins if many observations share a value."""
     if not len(codes):
         return (0.0, 0.0)
     ordered = codes.cpu().double().sort().values
@@ -95,7 +95,7 @@ def _edges(codes: Float[Tensor, " n"], bins: int) -> tuple[float, ...]:
 
 
 def _bins(edges: Sequence[float]) -> list[str]:
-    """Each bin by its ends, to about a hundredth of the range."""
+    """The names of bins by their ends, rounded to about a hundredth of the range."""
     span = edges[-1] - edges[0]
     decimals = max(0, 2 - math.floor(math.log10(span))) if span else 0
     shown = [f"{round(edge, decimals) + 0.0:.{decimals}f}" for edge in edges]

@@ -1,4 +1,4 @@
-"""What codes discovered without labels have to do with labels: which code stands for which value, and how often."""
+"""The relation between codes discovered without labels and labels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from condgen.schema import Attribute
 
 @dataclass(frozen=True)
 class CodeMatch:
-    """What the values of a code stand for, in terms of a labelled attribute.
+    """The meaning of a code's values in terms of a labelled attribute.
 
-    names: the label that each value of the code stands for. One to one, as far as values go round; where the code has
-           more values than there are labels, each stands for its commonest label.
+    names: the label for each value of the code, one to one if possible. If the code has more values than there are
+        labels, each stands for its most frequent label.
     error: the share of observations whose code does not stand for their label.
-    table: how often each value of the code (row) was read from observations of each label (column).
+    table: frequency with which each value of the code (row) was read from observations of each label (column).
     """
 
     code: str
@@ -37,8 +37,8 @@ def match_codes(
 ) -> CodeMatch:
     """Read a code from labelled observations and match its values to the labels.
 
-    Labels are looked at only here, never in training. The names come from `data`, error and table from `tested`, where
-    it is given. Raises RequestError for attributes without named values and for models that discover no codes.
+    Labels are used only here, never in training. The names come from `data`. Error and table come from `tested`, if it
+    is given. Raises RequestError for attributes without named values and for models without codes.
     """
     if not isinstance(model, Discovers):
         raise RequestError(f"This model has no codes of its own to match with labels; {that_can(Discovers)} has.")
@@ -55,7 +55,7 @@ def match_codes(
 
 
 def _match(table: Float[Tensor, "value label"]) -> tuple[list[int], list[int]]:
-    """Matched rows and columns: by the Hungarian algorithm, or many to one where there are more rows than columns."""
+    """Matched rows and columns, by the Hungarian algorithm, or many to one if there are more rows than columns."""
     from scipy.optimize import linear_sum_assignment
 
     if len(table) > table.shape[1]:
@@ -65,7 +65,7 @@ def _match(table: Float[Tensor, "value label"]) -> tuple[list[int], list[int]]:
 
 
 def _table(model: Model, data: Dataset, attribute: str, code: str) -> Float[Tensor, "value label"]:
-    """How often each value of the code is read from observations of each label."""
+    """Frequency with which each value of the code is read from observations of each label."""
     of_code, of_label = model.schema[code], data.schema[attribute]
     given = data.condition.given(of_label.name)
     read = read_codes(model, data, of_code.name)[given].long()

@@ -1,4 +1,4 @@
-"""Combinations of named values: which are asked for, which are obeyed, which the training data does not have."""
+"""Combinations of named values: obedience to them, and those that the training data lacks."""
 
 import math
 from dataclasses import dataclass
@@ -10,13 +10,16 @@ from torch import Tensor
 from condgen.evaluation.metrics.estimate import Estimate, share
 from condgen.schema import Condition, LabelDistribution
 
-MIN_SAMPLES = 20  # of a combination, to say something about it
+MIN_SAMPLES = 20  # smallest number of samples of a combination
 MAX_COMBINATIONS = 40
 
 
 @dataclass(frozen=True)
 class Combination:
-    """How often one combination of values was obeyed as a whole; `trained`: whether the training data has it."""
+    """The share of samples that obeyed a combination of values as a whole.
+
+    `trained`: whether the training data has it.
+    """
 
     request: str
     trained: bool
@@ -34,9 +37,11 @@ def named_codes(condition: Condition) -> Int[Tensor, "n attribute"]:
 def combinations(
     asked: Condition, obeyed: Bool[Tensor, " n"], trained: LabelDistribution | None
 ) -> tuple[Combination, ...]:
-    """How often every combination with enough samples was obeyed as a whole, the least obeyed first.
+    """The obedience to every combination with enough samples, the least obeyed first.
 
-    asked: of samples. obeyed: whether each shows all that was asked. trained: the training data's distribution.
+    asked: of samples.
+    obeyed: whether each sample shows everything that was asked for.
+    trained: the training data's distribution.
     """
     named = asked.select([a.name for a in asked.schema.discrete])
     distinct, inverse, counts = named_codes(named).unique(dim=0, return_inverse=True, return_counts=True)
@@ -51,9 +56,9 @@ def combinations(
 
 
 def absent_combinations(trained: LabelDistribution, most: int = 10_000) -> list[tuple[int, ...]]:
-    """Combinations of named values that the training data does not have; none where there are more than `most` in all.
+    """Combinations of named values that the training data lacks. Empty if there are more than `most` in all.
 
-    Codes in the order of the schema's attributes that have named values.
+    Codes are in the order of the schema's named attributes.
     """
     named = trained.schema.discrete
     if not named or math.prod(len(a.choices) for a in named) > most:

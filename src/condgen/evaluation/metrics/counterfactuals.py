@@ -1,6 +1,6 @@
-"""Counterfactuals: samples that differ in one thing only, and what that says about a model.
+"""Counterfactuals: pairs of samples that differ in a single respect.
 
-Does a sample change as its request does (swap test), and does anything else change with it (leakage)?
+They show whether a sample changes with its request (swap test), and whether anything else changes too (leakage).
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -19,8 +19,8 @@ from condgen.messages import setting
 from condgen.schema import Attribute, LabelDistribution
 from condgen.units import percent
 
-FIFTHS = 5  # parts into which a continuous attribute is cut where its values are compared
-MAX_LEAKAGE = 0.1  # change of an attribute that was not asked to, beyond what noise does
+FIFTHS = 5  # parts of a continuous attribute for comparing its values
+MAX_LEAKAGE = 0.1  # largest accepted change of an attribute that was not requested, beyond noise
 
 Table = tuple[tuple[float, ...], ...]
 Weighted = tuple[Float[Tensor, " _"], Float[Tensor, " _"]]  # codes and their weights
@@ -28,11 +28,11 @@ Weighted = tuple[Float[Tensor, " _"], Float[Tensor, " _"]]  # codes and their we
 
 @dataclass(frozen=True)
 class Counterfactuals:
-    """Samples that differ in one thing only.
+    """Samples that differ in a single respect.
 
-    base:    samples of some conditions.
-    again:   of the same conditions, with other noise.
-    changed: per attribute, with the same noise and only this attribute asked differently.
+    base: samples under some conditions.
+    again: under the same conditions, with other noise.
+    changed: per attribute, with the same noise and only this attribute requested differently.
     """
 
     base: Dataset
@@ -42,14 +42,13 @@ class Counterfactuals:
 
 @dataclass(frozen=True)
 class Leakage:
-    """What else changes when one attribute is asked differently and the noise stays; row: asked, column: read.
+    """Changes of other attributes when one is requested differently and the noise stays. Row: requested, column: read.
 
-    changed: share of samples that are read differently; for a continuous attribute the mean change as a share of its
-             range.
-    still:   the same, per attribute, between two samples of one request with different noise: what a reading changes by
-             anyway.
-    data:    how far the attributes depend on each other in the training data: the Wasserstein distance, in the same
-             unit, between the column's distributions under two values of the row, on average over the values.
+    changed: share of samples that are read differently. For a continuous attribute, the mean change as a share of its
+        range.
+    still: the same, per attribute, between two samples of one request with different noise, as a baseline.
+    data: dependence of the attributes in the training data: the Wasserstein distance, in the same unit, between the
+        column's distributions under two values of the row, averaged over the values.
     """
 
     names: tuple[str, ...]
@@ -59,9 +58,9 @@ class Leakage:
 
 
 def swap(judge: Judge, a: Attribute, pairs: Counterfactuals | None) -> Estimate | None:
-    """Share of pairs x, x' of requests c, c' with q(c|x) q(c'|x') > q(c'|x) q(c|x'); ties count half.
+    """The share of pairs x, x' for requests c, c' with q(c|x) q(c'|x') > q(c'|x) q(c|x'). Ties count half.
 
-    Only pairs in which c gives the attribute: one that was free has no value to be told from another.
+    Only pairs in which c gives the attribute are used.
     """
     if pairs is None or a.name not in pairs.changed:
         return None
@@ -75,12 +74,12 @@ def swap(judge: Judge, a: Attribute, pairs: Counterfactuals | None) -> Estimate 
 
 
 def leakage(judge: Judge, pairs: Counterfactuals, trained: LabelDistribution) -> Leakage:
-    """What else changes when one attribute is asked differently, beside how far the data ties attributes together."""
+    """Changes of other attributes when one is requested differently, beside their dependence in the data."""
     base = judge.read(pairs.base.x)
     readings = {name: judge.read(samples.x) for name, samples in pairs.changed.items()}
     again = judge.read(pairs.again.x)
     named = [a for a in judge.schema if a.name in readings]
-    here = {a.name: pairs.base.condition.given(a.name) for a in named}  # where it was asked otherwise, not for once
+    here = {a.name: pairs.base.condition.given(a.name) for a in named}  # pairs in which it was given before
     return Leakage(
         names=tuple(a.name for a in named),
         changed=tuple(
@@ -96,7 +95,7 @@ def _differs(b: Attribute, one: Reading, other: Reading) -> float:
 
 
 def _dependence(joint: LabelDistribution, a: Attribute, b: Attribute) -> float:
-    """The mean Wasserstein distance of b's distributions under two values of a, weighed by how often they meet."""
+    """The mean Wasserstein distance between b's distributions under two values of a, weighted by frequency."""
     parts = list(_by_value(joint, a, b))
     pairs = [(p * q, _wasserstein(b, one, other)) for (p, one), (q, other) in combinations(parts, 2)]
     total = sum(weight for weight, _ in pairs)
@@ -104,9 +103,9 @@ def _dependence(joint: LabelDistribution, a: Attribute, b: Attribute) -> float:
 
 
 def _by_value(joint: LabelDistribution, a: Attribute, b: Attribute) -> Iterator[tuple[float, Weighted]]:
-    """For each value of a how often it occurs, and b's codes and weights there.
+    """For each value of a its frequency, and b's codes and weights there.
 
-    A measured attribute is cut into about fifths; equal numbers stay together.
+    A measured attribute is cut into about fifths. Equal numbers stay together.
     """
     given = joint.rows.given(a.name) & joint.rows.given(b.name)
     rows, weights = joint.rows[given], joint.counts[given]
@@ -119,14 +118,16 @@ def _by_value(joint: LabelDistribution, a: Attribute, b: Attribute) -> Iterator[
 
 
 def _ranks(codes: Float[Tensor, " _"], weights: Float[Tensor, " _"]) -> Float[Tensor, " _"]:
-    """The share of the weight below each number and half of that at it, in (0, 1): equal numbers have equal ranks."""
+    """The share of the weight below each number plus half of that at it, in (0, 1). Equal numbers have equal ranks."""
     place = codes.unique(return_inverse=True)[1]
     at = torch.bincount(place, weights.double())
     return ((at.cumsum(0) - at / 2) / at.sum())[place]
 
 
 def _wasserstein(b: Attribute, one: Weighted, other: Weighted) -> float:
-    """The least mean change that turns one distribution into the other, as a share of the span; 0 or 1 of names."""
+    """The Wasserstein distance of two distributions, as a share of the span. For named values, the total variation
+    distance.
+    """
     if not b.choices:
         from scipy.stats import wasserstein_distance
 
@@ -141,7 +142,7 @@ def _wasserstein(b: Attribute, one: Weighted, other: Weighted) -> float:
 
 
 def as_swapped(a: str, b: str) -> Finding:
-    """Two attributes that were taken for each other."""
+    """The finding that two attributes were exchanged."""
     return Finding(
         "swapped attributes",
         f"Asking for another {a} changes {b}, and asking for another {b} changes {a}; neither changes itself.",
@@ -150,7 +151,7 @@ def as_swapped(a: str, b: str) -> Finding:
 
 
 def swapped(judged: Sequence[str], leakage: Leakage) -> Iterator[tuple[str, str]]:
-    """Pairs of attributes of which each follows what is asked of the other, and hardly what is asked of itself."""
+    """Pairs of attributes that each follow the request for the other, and hardly their own."""
     place = [leakage.names.index(name) for name in judged if name in leakage.names]
     for i, j in combinations(place, 2):
         if _follows_other(leakage, i, j) and _follows_other(leakage, j, i):
@@ -158,7 +159,7 @@ def swapped(judged: Sequence[str], leakage: Leakage) -> Iterator[tuple[str, str]
 
 
 def _follows_other(leakage: Leakage, asked: int, other: int) -> bool:
-    """Whether asking for another value changes another attribute at least twice as often as its own."""
+    """Whether a request for another value changes another attribute at least twice as often as its own."""
     return _excess(leakage, asked, other) > max(MAX_LEAKAGE, 2 * _excess(leakage, asked, asked))
 
 
@@ -167,7 +168,7 @@ def _excess(leakage: Leakage, row: int, column: int) -> float:
 
 
 def leaks(leakage: Leakage, heeded: Collection[str]) -> Iterator[Finding]:
-    """Attributes that change although nobody asked, of those that are heeded."""
+    """Attributes that change although they were not requested to, among those that are obeyed."""
     for (i, a), (j, b) in permutations(enumerate(leakage.names), 2):
         if {a, b} <= set(heeded) and _excess(leakage, i, j) > MAX_LEAKAGE:
             yield Finding(

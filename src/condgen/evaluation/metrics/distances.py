@@ -1,6 +1,6 @@
 """Distances between two sets of features: of samples, and of real observations.
 
-All arithmetic is done on the CPU, in double precision: numbers do not depend on the device.
+All arithmetic is on the CPU in double precision, so that numbers do not depend on the device.
 """
 
 from collections.abc import Callable
@@ -18,22 +18,22 @@ Features = Float[Tensor, "n feature"]
 Others = Float[Tensor, "m feature"]
 Codes = Shaped[Tensor, " n"]
 
-NEIGHBOURS = 3  # of the manifolds of precision and recall, as published
-DENSITY_NEIGHBOURS = 5  # of those of density and coverage, as published
-MAX_POINTS = 5_000  # of a set that neighbours and kernels look at, for time
+NEIGHBOURS = 3  # neighbours for precision and recall, as published
+DENSITY_NEIGHBOURS = 5  # neighbours for density and coverage, as published
+MAX_POINTS = 5_000  # largest number of points for neighbours and kernels, to limit time
 
 
 @dataclass(frozen=True)
 class Distances:
-    """How a set of samples lies to a set of real observations, in one space of features.
+    """Distances between a set of samples and a set of real observations in one feature space.
 
-    n:                 of samples.
-    frechet:           Fréchet distance of the Gaussians with their moments.
-    kernel:            unbiased squared maximum mean discrepancy with the kernel (xᵀy/d + 1)³; about 0 at best.
-    precision, recall: share of samples within the real manifold, of real observations within that of the samples.
-    density:           mean number of real balls a sample lies in, over the number expected; 1 is like real data.
-    coverage:          share of real balls that hold a sample.
-    diversity:         spread of the features relative to the real ones'.
+    n: number of samples.
+    frechet: Fréchet distance of the Gaussians with their moments.
+    kernel: unbiased squared maximum mean discrepancy with the kernel (xᵀy/d + 1)³. About 0 at best.
+    precision, recall: share of samples within the real manifold, and of real observations within that of the samples.
+    density: mean number of real balls that contain a sample, over the expected number. 1 for real data.
+    coverage: share of real balls that contain a sample.
+    diversity: spread of the features relative to the real ones'.
     """
 
     n: int
@@ -51,14 +51,15 @@ def distances(
 ) -> Distances:
     """Every distance between samples and real observations, [n, feature] and [m, feature].
 
-    cells: the conditions that made and real belong to, −1 for none: diversity is the spread within them, else within
-    everything. Neighbours and kernel look at up to 5,000 of each, drawn at random.
+    cells: the cells of made and real observations, −1 for none. Diversity is the spread within them, or over everything
+        without cells.
 
-    Intervals say what another draw of samples and of real observations would give: of the Fréchet and kernel distances
-    to first order, of density by bootstrap over the samples, of shares by Wilson's formula over what is counted. For
-    density and shares the manifolds are fixed, so what another manifold would change is not in them.
+    Neighbours and kernel use up to 5,000 of each, drawn at random. Intervals are for another draw of samples and real
+    observations: to first order for the Fréchet and kernel distances, by bootstrap over the samples for density, and by
+    Wilson's formula for shares. For density and shares the manifolds are fixed, so their own uncertainty is not
+    included.
 
-    Raises RequestError when there are too few observations, DataError when one is not finite.
+    Raises RequestError if there are too few observations, and DataError if one is not finite.
     """
     _check_comparable(made, real)
     made, real = _exact(made), _exact(real)
@@ -80,7 +81,7 @@ def frechet_distance(a: Features, b: Others) -> float:
     """Fréchet distance of the Gaussians with the sets' moments: |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½).
 
     Heusel et al. 2017, eq. 6. tr (Σ₁Σ₂)^½ is the sum of the singular values of Σ₁^½ Σ₂^½, which factors of the centred
-    sets give without a root of a matrix.
+    sets give without a matrix root.
     """
     return frechet(a, b).value
 
@@ -88,9 +89,9 @@ def frechet_distance(a: Features, b: Others) -> float:
 def frechet(a: Features, b: Others) -> Estimate:
     """The Fréchet distance (see `frechet_distance`) and its interval, for new draws of both sets.
 
-    The derivative in the weight of x in the first set is |x − μ₁|² + 2 (x − μ₁)ᵀ(μ₁ − μ₂) − (x − μ₁)ᵀ T (x − μ₁), and
-    alike in the second; T is the linear map that carries the first Gaussian onto the second. Added is the variance of
-    the squared difference of means where the true means are equal, 2 |Σ₁/n + Σ₂/m|².
+    The derivative with respect to the weight of x in the first set is |x − μ₁|² + 2 (x − μ₁)ᵀ(μ₁ − μ₂) − (x − μ₁)ᵀ T (x
+    − μ₁), and correspondingly for the second set. T is the linear map from the first Gaussian to the second. The
+    variance of the squared difference of means for equal true means, 2 |Σ₁/n + Σ₂/m|², is added.
     """
     a, b = _exact(a), _exact(b)
     shift, a, b = a.mean(0) - b.mean(0), a - a.mean(0), b - b.mean(0)
@@ -115,7 +116,7 @@ def _influence(
     map_: Float[Tensor, "rank feature"],
     root: Float[Tensor, " rank"],
 ) -> Float[Tensor, " n"]:
-    """The derivative of the distance in each observation's weight, with T = mapᵀ diag(1/root) map."""
+    """The derivative of the distance with respect to each observation's weight, with T = mapᵀ diag(1/root) map."""
     carried = ((centred @ map_.T).square() / root).sum(1)
     return centred.square().sum(1) + 2 * centred @ shift - carried
 
@@ -123,8 +124,8 @@ def _influence(
 def kernel_distance(a: Features, b: Others) -> Estimate:
     """Unbiased squared maximum mean discrepancy with the kernel k(x, y) = (xᵀy/d + 1)³, and its interval.
 
-    Bińkowski et al. 2018, eq. 4 (of all pairs, not of subsets). The interval is for new draws of both sets: to first
-    order, and to second as between equal distributions (Gretton et al. 2012, appendix B).
+    Bińkowski et al. 2018, eq. 4 (over all pairs, not subsets). The interval is for new draws of both sets: to first
+    order, and to second order as between equal distributions (Gretton et al. 2012, appendix B).
     """
     a, b = _exact(a), _exact(b)
     n, m = len(a), len(b)
@@ -137,13 +138,13 @@ def kernel_distance(a: Features, b: Others) -> Estimate:
 
 @dataclass(frozen=True)
 class _KernelMeans:
-    """Of each x: the mean of k(x, y) over the y of some set, and of its square."""
+    """For each x, the mean over a set of y of k(x, y) and of its square."""
 
     first: Float[Tensor, " n"]
     second: Float[Tensor, " n"]
 
     def centred(self, back: "_KernelMeans") -> float:
-        """The mean square of the kernel less its means over x and over y; back: the same means, of each y over x."""
+        """The mean square of the kernel minus its means over x and over y. back: the same means, of each y over x."""
         means = self.first.var(correction=0) + back.first.var(correction=0)
         return max(float(self.second.mean() - self.first.mean() ** 2 - means), 0.0)
 
@@ -155,13 +156,15 @@ def _kernel_means(a: Features, b: Others, batch: int = 500) -> _KernelMeans:
 
 
 def _kernel(x: Features) -> Float[Tensor, " n"]:
-    """Of each x with itself."""
+    """The kernel of each x with itself."""
     return (x.square().mean(1) + 1).pow(3)
 
 
 def precision_recall(real: Features, made: Others, k: int = NEIGHBOURS) -> tuple[float, float]:
-    """Improved precision and recall (Kynkäänniemi et al. 2019, eq. 1–2): the share of `made` within the real manifold,
-    and of `real` within the made one. A manifold is the balls around its points up to their k-th nearest neighbour.
+    """Improved precision and recall (Kynkäänniemi et al. 2019, eq. 1–2).
+
+    Precision is the share of `made` within the real manifold, and recall the share of `real` within the made one. A
+    manifold is the union of balls around its points, each up to the k-th nearest neighbour.
     """
     return float(covered(made, real, k).float().mean()), float(covered(real, made, k).float().mean())
 
@@ -177,7 +180,7 @@ def _within(x: Features, codes: Codes, measure: Callable[[Features], float]) -> 
 
 
 def _relative_spread(made: Features, real: Others, cells: tuple[Int[Tensor, " n"], Int[Tensor, " m"]] | None) -> float:
-    """Not a number where the real observations have no spread."""
+    """The spread of samples relative to real observations, or NaN if these have no spread."""
     if cells is None or not all((each >= 0).any() for each in cells):
         cells = torch.zeros(len(made), dtype=torch.long), torch.zeros(len(real), dtype=torch.long)
     of_made, of_real = (
@@ -187,17 +190,17 @@ def _relative_spread(made: Features, real: Others, cells: tuple[Int[Tensor, " n"
 
 
 def _exact(x: Features) -> Features:
-    """Double precision, which not every device has."""
+    """The features in double precision on the CPU. Not every device has it."""
     return x.cpu().double()
 
 
 def some(n: int, most: int) -> Int[Tensor, " m"]:
-    """The indices of at most so many of n, drawn at random and always alike, in order."""
+    """The indices of at most `most` of n, in order. The random choice is always the same."""
     return torch.randperm(n, generator=torch.Generator().manual_seed(0))[:most].sort().values
 
 
 def check_finite(x: Features) -> None:
-    """Raises DataError where a feature is not a finite number."""
+    """Raise DataError if a feature is not a finite number."""
     if bad := int((~x.isfinite()).any(1).sum()):
         raise DataError(
             f"{bad} of {len(x)} observations have features that are not finite numbers, so no distance to them exists. "

@@ -1,8 +1,9 @@
-"""Edits of real observations: is the edited attribute as asked, and what else moved?
+"""Edits of real observations: whether the edited attribute is as requested, and what else changed.
 
-Held-out observations are edited one attribute at a time, and once without changing anything. An independent judge reads
-all of them; whatever else it reads differently than in the original has moved with the edit. How far an edit goes from
-its original is said in pixels and in features, and so is whether it is still recognisably an edit of that original.
+Held-out observations are edited one attribute at a time, and once without any change. An independent judge reads all of
+them. Any other attribute that it reads differently from the original has changed with the edit. The distance between
+edit and original is given in pixels and in features, together with the share of edits that are still recognisable as
+their original.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,18 +30,19 @@ from condgen.runs.run import Run
 from condgen.schema import Attribute, Condition
 from condgen.schema.kinds import MEASURED
 
-MIN_SIDE = 32  # pixels: least side of images that features of photographs are used for
-MAX_LINES = 12  # that a terminal shows; the page has all
-MAX_JUDGED = 2_000  # held-out observations that the judge's own skill is measured on
-UPWARDS, DOWNWARDS = "higher", "lower"  # what a number is changed to
+MIN_SIDE = 32  # smallest side in pixels for features of photographs
+MAX_LINES = 12  # lines in a terminal; the page has all
+MAX_JUDGED = 2_000  # held-out observations for measuring the judge's own skill
+UPWARDS, DOWNWARDS = "higher", "lower"  # the targets of edits of a number
 
 
 @dataclass(frozen=True)
 class Trials:
-    """Observations and edits of them, observation k of each from original k.
+    """Observations and their edits, with observation k of each from original k.
 
-    originals: as they are, with their labels. unchanged: edited, but nothing asked differently.
-    changed:   per attribute, edited to another of its values; the condition is what was asked for.
+    originals: unchanged, with their labels.
+    unchanged: edited, with the request equal to the labels.
+    changed: per attribute, edited to another of its values. The condition is the request.
     """
 
     originals: Dataset
@@ -50,13 +52,13 @@ class Trials:
 
 @dataclass(frozen=True)
 class Moved:
-    """How far edits are from their originals.
+    """The change between originals and their edits.
 
-    read:     per attribute that was not asked differently, the share read otherwise than in the original; of a number
-              the mean change as a share of its range.
-    pixels:   root mean square difference; of images on the scale from 0 to 1.
+    read: per attribute that was not requested differently, the share that is read differently from the original. For a
+        number, the mean change as a share of its range.
+    pixels: root mean square difference. For images on the scale from 0 to 1.
     features: mean distance, relative to that between two originals.
-    own:      share of edits that are nearest to their own original, in features, among all originals.
+    own: share of edits whose nearest original, in features, is their own.
     """
 
     read: Mapping[str, Estimate]
@@ -69,10 +71,11 @@ class Moved:
 class Edited:
     """Edits of one attribute to one value, or of a number to higher or lower ones (by half its range).
 
-    obeyed: share read as asked; of a number the mean absolute error in its unit.
-    before: the same of the originals: what no edit at all would score.
-    real:   the same of held-out observations that have this value under their own labels: as good as it can get.
-    moved:  from the original. from_unchanged: the difference in pixels from the edit that changes nothing.
+    obeyed: share read as requested. For a number, the mean absolute error in its unit.
+    before: the same for the originals, which is the score without any edit.
+    real: the same for held-out observations with this value under their own labels, which is the best possible score.
+    moved: change from the original.
+    from_unchanged: difference in pixels from the edit without a change.
     """
 
     attribute: str
@@ -87,22 +90,24 @@ class Edited:
 
     @property
     def also_moved(self) -> list[tuple[str, float]]:
-        """The three attributes that are most often read otherwise though they were not to change."""
+        """The three attributes that are most often read differently although they should not change."""
         shares = {name: estimate.value for name, estimate in self.moved.read.items()}
         return sorted(shares.items(), key=lambda item: -item[1])[:3]
 
     @property
     def measured(self) -> bool:
-        """Whether `obeyed` is an error, not a share: of what has no named values."""
+        """Whether `obeyed` is an error instead of a share, as for attributes without named values."""
         return self.kind in MEASURED
 
 
 @dataclass(frozen=True)
 class Edits:
-    """How well a run edits held-out observations.
+    """The quality of a run's edits of held-out observations.
 
-    editing:  how. n: observations, each edited once per attribute.
-    features: what distances and nearest originals are measured in. unchanged: what an edit moves that asks for nothing.
+    editing: the settings of the edits.
+    n: number of observations, each edited once per attribute.
+    features: the feature space of distances and nearest originals.
+    unchanged: changes made by an edit without a request.
     """
 
     editing: EditOptions
@@ -120,16 +125,16 @@ class Edits:
 
 
 def can_be_measured(run: Run, data: Dataset) -> bool:
-    """Whether a run edits, and there are enough held-out observations with all its labels."""
+    """Whether a run edits, and enough held-out observations have all its labels."""
     can = isinstance(run.model, protocols.Edits) and run.schema == data.schema
     return can and int(data.condition.present.all(1).sum()) >= MIN_EDITS
 
 
 def trials(run: Run, data: Dataset, n: int, seed: int = 0, editing: EditOptions | None = None) -> Trials:
-    """Edits of the first n observations that have all their labels, rounded to 8 bits, as they would be saved.
+    """Edits of the first n observations that have all their labels, rounded to 8 bits, as in saved files.
 
-    editing: what suits the model unless given. Raises RequestError where there are too few such observations, or
-    the run cannot edit.
+    editing: by default the settings that suit the model. Raises RequestError if there are too few such observations, or
+        if the run cannot edit.
     """
     run.must_edit()
     usable = data.condition.present.all(1).nonzero()[:n, 0]
@@ -166,10 +171,10 @@ def edits(
     seed: int = 0,
     editing: EditOptions | None = None,
 ) -> Edits:
-    """How well a run edits held-out observations; see `trials`.
+    """The quality of a run's edits of held-out observations (see `trials`).
 
-    features: see `extractor`; unless given, EfficientNet's where it is installed and images are large enough for it,
-    else pixels. The judge's own would not do: they know little but the attributes, which are what is edited.
+    features: see `extractor`. By default EfficientNet's if it is installed and images are large enough, else pixels.
+        The judge's own features would not do, because they represent little but the edited attributes.
     """
     how = editing or EditOptions.suited(run.model)
     network = recognising(judge) if features is None else extractor(features, judge)
@@ -185,7 +190,7 @@ def recognising(judge: Judge) -> Extractor:
 
 
 def measured(made: Trials, data: Dataset, judge: Judge, network: Extractor, editing: EditOptions) -> Edits:
-    """What the judge and the features say of edits; `data` is what the judge's own skill is measured on."""
+    """The readings of edits by the judge and the features. data: for measuring the judge's own skill."""
     held = data[:MAX_JUDGED]
     look = EditScorer(judge, network, made, Dataset(held.x, held.condition))
     return Edits(
@@ -198,7 +203,7 @@ def measured(made: Trials, data: Dataset, judge: Judge, network: Extractor, edit
 
 
 class EditScorer:
-    """Everything that is read of the originals once, and compared with every edit."""
+    """Readings of the originals, made once, for comparison with every edit."""
 
     def __init__(self, judge: Judge, network: Extractor, made: Trials, held: Dataset):
         self.judge, self.network, self.made, self.held = judge, network, made, held
@@ -232,7 +237,7 @@ class EditScorer:
         )
 
     def moved(self, part: Dataset, index: Tensor, asked: str) -> Moved:
-        """How far edits of the originals at an index are from them; `asked` is the attribute that was to change."""
+        """The change between edits and their originals at an index. asked: the attribute that should change."""
         read, points = self.judge.read(part.x), extract(self.network, part.x)
         return Moved(
             read={b.name: _differs(b, self.before[index], read) for b in self.judge.schema if b.name != asked},
@@ -243,7 +248,7 @@ class EditScorer:
 
 
 def _targets(a: Attribute, before: Condition, asked: Condition) -> Iterator[tuple[str, Tensor]]:
-    """What an attribute was changed to, and in which observations."""
+    """The values that an attribute was changed to, and the observations of each."""
     codes = asked.values[a.name]
     if not a.choices:
         up = a.place(codes) > a.place(before.values[a.name])
@@ -289,19 +294,19 @@ class EditsMetric(Metric[Edits]):
     result = Edits
 
     def skipped(self, case: Measurement) -> str:
-        """Where it was left out, and where there is nothing to edit, or no way to."""
+        """A reason if edits were switched off, or if the model cannot edit the data."""
         if not case.config.edits:
             return "`edits=0` leaves it out"
         return "" if can_be_measured(case.subject.run, case.data.test) else "this model cannot edit this data"
 
     def measure(self, case: Measurement) -> Edits:
-        """In the features asked for other than the judge's, which know little but attributes."""
+        """Edits in the first features other than the judge's, which represent little but attributes."""
         features = next((name for name in case.config.features if name != "judge"), None)
         run, config = case.subject.run, case.config
         return edits(run, case.data.test, case.judge, n=config.edits, features=features, seed=config.seed)
 
     def lines(self, result: Edits) -> list[str]:
-        """A line per attribute and value, the first ones."""
+        """The first lines of the result, one per attribute and value."""
         return [f"edited: {line}" for line in result.lines()[:MAX_LINES]]
 
 

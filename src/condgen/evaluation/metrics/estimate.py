@@ -1,6 +1,6 @@
-"""Numbers with their uncertainty: 95 % confidence intervals.
+"""Numbers with 95 % confidence intervals.
 
-Of shares in closed form, of smooth functions of samples by their derivative, of anything else by bootstrap.
+In closed form for shares, by the derivative for smooth functions of samples, and by bootstrap for anything else.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-Z = 1.959964  # of a 95 % interval of the normal distribution
+Z = 1.959964  # quantile for a 95 % interval of the normal distribution
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Estimate:
 
 
 def share(hits: Bool[Tensor, " n"]) -> Estimate:
-    """The share of hits, with Wilson's interval (Wilson 1927), which never leaves [0, 1] and is honest at its ends.
+    """The share of hits, with Wilson's interval (Wilson 1927), which stays in [0, 1] and is accurate at its ends.
 
-    Not a number, and everything possible, where there is nothing to count.
+    Without observations the value is NaN and the interval is [0, 1].
     """
     n = len(hits)
     if n == 0:
@@ -52,8 +52,9 @@ def bootstrap(
 ) -> Estimate:
     """A statistic of n observations, given their indices, with the interval value ± 1.96 bootstrap standard errors.
 
-    Efron 1979. Not the replicates' quantiles: statistics that grow with every repeated observation, as distances
-    between distributions do, are biased upwards in every replicate, and their quantiles can miss the value itself.
+    Efron 1979. Quantiles of the replicates are not used. Statistics that grow with every repeated observation, such as
+    distances between distributions, are biased upwards in every replicate, and their quantiles can miss the value
+    itself.
     """
     generator = torch.Generator().manual_seed(seed)
     value = statistic(torch.arange(n))
@@ -65,11 +66,11 @@ def bootstrap(
 def linearised(value: float, *influences: Float[Tensor, " _"], more: float = 0.0) -> Estimate:
     """A statistic of independent samples, with the interval value ± 1.96 infinitesimal-jackknife standard errors.
 
-    influences: of each sample, one number per observation, the derivative of the statistic in its weight; for a mean,
-    the observation itself. The variance is the sum of their variances over their counts (Jaeckel 1972; Efron 1982,
-    ch. 6): what the bootstrap gives with ever more replicates, to first order, for the price of none.
-    more: variance of higher order, which is all there is where the derivative vanishes, as that of a distance does
-    between equal distributions.
+    influences: for each sample, one number per observation: the derivative of the statistic with respect to its weight.
+        For a mean, the observation itself. The variance is the sum of their variances over their counts (Jaeckel 1972;
+        Efron 1982, ch. 6). It is the first-order limit of the bootstrap with ever more replicates, without their cost.
+    more: variance of higher order. It is all there is if the derivative vanishes, as for a distance between equal
+        distributions.
     """
     variance = more + sum(float(each.cpu().double().var()) / len(each) for each in influences)
     error = Z * variance**0.5

@@ -1,9 +1,10 @@
-"""Fidelity and diversity: how near samples come to real data, and how much of it they cover, in given features.
+"""Fidelity and diversity: the distance of samples from real data, and the share of it that they cover, in given
+features.
 
-Distances depend on the features and on the number of samples, so each is to be read beside the floor: the same distance
-between real data and as many training observations. Whatever looks right overall can still ignore its condition, so
-everything is measured within each condition too. The features are usually those of condgen's own judge: none of this is
-an FID.
+Distances depend on the features and on the number of samples. Each is therefore given with its floor: the same distance
+between real data and as many training observations. Samples that look right overall can still ignore their condition,
+so everything is measured within each condition too. The features are usually those of condgen's own judge, so none of
+this is an FID.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,16 +31,16 @@ from condgen.runs.samples import Samples
 from condgen.schema import Condition, Schema
 from condgen.units import percent
 
-MIN_PER_CELL = 10  # observations of a condition without which nothing is measured within it
-INTRA = ("frechet", "precision", "recall", "coverage")  # what is averaged over conditions
-MIN_DIVERSITY = 0.6  # relative to real data, below which samples are too alike
-MIN_COVERAGE = 0.7  # of what other real data covers, below which a part is missing
-MIN_RECALL = 0.8  # of what other real data covers, below which samples are clearly less varied
+MIN_PER_CELL = 10  # smallest number of observations for measuring within a condition
+INTRA = ("frechet", "precision", "recall", "coverage")  # quantities averaged over conditions
+MIN_DIVERSITY = 0.6  # samples with a smaller diversity relative to real data are too alike
+MIN_COVERAGE = 0.7  # at a smaller coverage relative to real data a part is missing
+MIN_RECALL = 0.8  # at a smaller recall relative to real data samples are clearly less varied
 
 
 @dataclass(frozen=True)
 class Within:
-    """Distances of what was asked for under one condition, and of as many training observations of that condition."""
+    """Distances of samples of one condition, and of as many training observations of that condition."""
 
     condition: str
     made: Distances
@@ -48,10 +49,11 @@ class Within:
 
 @dataclass(frozen=True)
 class Fidelity:
-    """What samples are like beside held-out real data: overall, within each condition, and on average over conditions.
+    """Distances of samples from held-out real data: overall, within each condition, and averaged over conditions.
 
-    features: of what the distances are. floor: of as many training observations. intra_…: unweighted means over the
-    conditions; not a number where nothing could be measured within any.
+    features: the feature space of the distances.
+    floor: of as many training observations.
+    intra_…: unweighted means over the conditions. NaN if nothing could be measured within any.
     """
 
     features: str
@@ -70,9 +72,9 @@ class Fidelity:
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """Features of observations, and what each was asked to be or is labelled with.
+    """Features of observations, and the request or label of each.
 
-    x: [n, feature]. Raises RequestError when the counts differ, DataError when a feature is not a finite number.
+    x: [n, feature]. Raises RequestError if the counts differ, and DataError if a feature is not a finite number.
     """
 
     x: Features
@@ -97,14 +99,16 @@ class FeatureSet:
 
 
 def fidelity(made: FeatureSet, real: FeatureSet, floor: FeatureSet, name: str = "judge") -> Fidelity:
-    """How near samples come to held-out real data, beside how near training data (`floor`) comes.
+    """The fidelity of samples relative to held-out real data, beside that of training data (`floor`).
 
-    Samples and training observations are compared in equal numbers, drawn at random from the larger set; within a
+    Samples and training observations are compared in equal numbers, drawn at random from the larger set. Within a
     condition there are as many real observations as well. Ask for the samples under the real data's own conditions, so
-    that the distributions of labels agree. name: of the features. Conditions are those of `Cells`; diversity is the
-    spread within them. What has fewer than 10 observations of a condition is not measured within it.
+    that the distributions of labels agree.
+    name: of the features.
+    Conditions are those of `Cells`, and diversity is the spread within them. A condition with fewer than 10
+    observations of any kind is not measured.
 
-    Raises RequestError when the sets' attributes or features differ, or there are too few observations.
+    Raises RequestError if the sets' attributes or features differ, or if there are too few observations.
     """
     _check_alike(made, real, floor)
     cells = Cells.of(real.condition)
@@ -122,7 +126,7 @@ def fidelity(made: FeatureSet, real: FeatureSet, floor: FeatureSet, name: str = 
 
 
 def fidelity_in_judge_features(judge: Judge, samples: Samples, train: Dataset, test: Dataset) -> Fidelity:
-    """The fidelity of samples to test data in the judge's features, with as many training observations for a floor."""
+    """The fidelity of samples to test data in the judge's features, with as many training observations as the floor."""
     part = train[some(len(train), len(samples))]
     made, real, floor = (
         FeatureSet(features(judge, x), condition)
@@ -136,7 +140,7 @@ def fidelity_in_judge_features(judge: Judge, samples: Samples, train: Dataset, t
 
 
 def features(judge: Judge, x: Shaped[Tensor, "n ..."] | Mapped, batch: int = 500) -> Features:
-    """The judge's features of observations, uint8 images too, on the CPU."""
+    """The judge's features of observations (uint8 images too), on the CPU."""
     return judge.read(x, batch).features
 
 
@@ -145,7 +149,7 @@ def _distances_like(cells: Cells, made: FeatureSet, real: FeatureSet) -> Distanc
 
 
 def _within_cells(cells: Cells, *sets: FeatureSet) -> tuple[Within, ...]:
-    """The distances within each condition that every set (made, real, floor) has enough observations of."""
+    """The distances within each condition of which every set (made, real, floor) has enough observations."""
     indices = [cells.index(part.condition) for part in sets]
     found = []
     for k, name in enumerate(cells.names):
@@ -180,7 +184,7 @@ def _check_alike(*sets: FeatureSet) -> None:
 
 
 def too_few(found: Fidelity, real: FeatureSet) -> list[str]:
-    """What in a fidelity rests on too few observations to be trusted: one sentence each, which says what to do.
+    """Sentences about the parts of a fidelity that rest on too few observations, with the remedy.
 
     real: the held-out observations it was measured with.
     """
@@ -238,7 +242,7 @@ def _in_short(names: Sequence[str], most: int = 3) -> str:
 
 
 class FidelityMetric(Metric[tuple[Fidelity, ...]]):
-    """Fidelity and diversity in every kind of features that is asked for."""
+    """Fidelity and diversity in every requested feature space."""
 
     name = "fidelity"
     title = "Fidelity and diversity"
@@ -246,23 +250,23 @@ class FidelityMetric(Metric[tuple[Fidelity, ...]]):
     result = tuple[Fidelity, ...]
 
     def first(self, results: Mapping[str, Any]) -> Fidelity | None:
-        """The result in the first kind of features; None where there is none."""
+        """The result in the first feature space, or None."""
         return next(iter(self.of(results) or ()), None)
 
     def measure(self, case: Measurement) -> tuple[Fidelity, ...]:
-        """One result per kind of features; distances are of what was asked as in the held-out data."""
+        """One result per feature space. Distances are of samples under the held-out data's conditions."""
         return tuple(_measured(case, name) for name in case.config.features)
 
     def lines(self, result: tuple[Fidelity, ...]) -> list[str]:
-        """Two lines per kind of features."""
+        """Two lines per feature space."""
         return [line for each in result for line in _lines(each)]
 
     def findings(self, result: tuple[Fidelity, ...], evidence: Evidence) -> Iterator[Finding]:
-        """Samples that are too alike, and parts of the data that nothing is like, by the first kind of features."""
+        """Samples that are too alike, and parts of the data without similar samples, by the first feature space."""
         return _variety(result[0], evidence)
 
     def columns(self, result: tuple[Fidelity, ...], results: Mapping[str, Any]) -> Values:
-        """Named after the features, except in the first space of features, which terminals have room for."""
+        """Columns named after the features, except for the first feature space, which is shown in terminals."""
         first, *others = result
         return _columns(first) | {
             _of_features(q, each.features): v for each in others for q, v in _columns(each).items()
@@ -273,7 +277,7 @@ FIDELITY = FidelityMetric()
 
 
 def _measured(case: Measurement, name: str) -> Fidelity:
-    """Fidelity in one kind of features, with what of it is not to be trusted."""
+    """Fidelity in one feature space, with warnings about unreliable parts."""
     network = extractor(name, case.judge)
     order = torch.randperm(len(case.data.train), generator=torch.Generator().manual_seed(0))
     parts = (case.samples, case.data.test, case.data.train[order[: len(case.samples)]])
@@ -285,7 +289,7 @@ def _measured(case: Measurement, name: str) -> Fidelity:
 
 
 def _asked(case: Measurement, part: Dataset) -> Condition:
-    """What observations are asked to be; nothing, and so nothing to be within, of a model that cannot be asked."""
+    """The conditions of observations. Empty ones for a model that cannot be asked."""
     return part.condition if case.subject.conditional else Condition.free(Schema(attributes=()), len(part))
 
 
@@ -329,7 +333,7 @@ def _of_features(quantity: Quantity, features: str) -> Quantity:
 
 
 def _variety(f: Fidelity, evidence: Evidence) -> Iterator[Finding]:
-    """Samples that are all alike, and parts of the data that nothing is like."""
+    """Samples that are all alike, and parts of the data without similar samples."""
     missing = [w for w in f.within if _misses(w)]
     if _collapsed(f, MEMORISATION.of(evidence.results)):
         yield _as_collapsed(f, evidence)
@@ -346,17 +350,19 @@ def _variety(f: Fidelity, evidence: Evidence) -> Iterator[Finding]:
 
 
 def _collapsed(f: Fidelity, m: Memorisation | None) -> bool:
-    """Whether samples are hardly ever anything new: too alike to cover even a quarter of what other real data covers.
+    """Whether samples are rarely new: too alike to cover even a quarter of the data that other real data covers.
 
-    Where a part of the data is missing but the rest is there, a mode was dropped; and twins are no collapse where they
-    are copies of the same training observation.
+    If one part of the data is missing but the rest is there, a mode was dropped instead. Twins that are copies of the
+    same training observation are not a collapse.
     """
     alike = f.overall.diversity < MIN_DIVERSITY and not _recalls(f)
     return alike or (m is not None and m.duplicates.low - m.duplicates_real.high > MAX_TWINS and not copied(m))
 
 
 def _recalls(f: Fidelity) -> bool:
-    """Whether samples cover at least a quarter of what other real data covers, within conditions if there are any."""
+    """Whether samples cover at least a quarter of the data that other real data covers, within conditions if there are
+    any.
+    """
     recall, floor = (
         (f.intra_recall, f.intra_recall_floor) if f.within else (f.overall.recall.value, f.floor.recall.value)
     )
@@ -364,7 +370,7 @@ def _recalls(f: Fidelity) -> bool:
 
 
 def _misses(w: Within) -> bool:
-    """Whether samples of a condition are real but leave out a part of it."""
+    """Whether samples of a condition are realistic but leave out a part of it."""
     precise = w.made.precision.value >= 0.8 * w.floor.precision.value
     return precise and w.made.coverage.high < MIN_COVERAGE * w.floor.coverage.value
 

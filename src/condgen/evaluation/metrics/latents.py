@@ -1,6 +1,6 @@
-"""The latent space of a model that encodes: what of the condition is in it, how much of it is used, and in what order.
+"""The latent space of a model that encodes: its information about the condition, the dimensions in use, and its order.
 
-All numbers are about posterior means, encoded under each observation's own condition; where another choice matters, the
+All numbers are about posterior means, encoded under each observation's own condition. If another choice matters, the
 report has both.
 """
 
@@ -27,22 +27,23 @@ from condgen.schema import Condition
 Latents = Float[Tensor, "n latent"]
 Codes = Shaped[Tensor, " n"]
 
-MIN_NATS = 0.1  # that all latent dimensions together carry, below which they carry nothing
+MIN_NATS = 0.1  # latents that carry less in total count as empty
 
 
 @dataclass(frozen=True)
 class LatentReport:
-    """What the latents of held-out observations are like.
+    """Properties of the latents of held-out observations.
 
-    z:              posterior means, [n, latent].
-    noise:          the same with the prior taken out, [n, latent]: what is left to encode when the condition is known.
-    probe:          share of labels that a linear classifier reads off z, from 1/values (none) to 1.
-    drawn_probe:    the same of one draw from every posterior, which is what the decoder gets to see.
-    overlap:        of the labels in z, from 0 (separate) to 1 (mixed as if by chance).
-    noise_probe, noise_overlap: `probe` and `overlap` of `noise`; the same where the prior is one for all conditions.
-    kl:             per dimension in nats, [latent]; None for a model without a KL per dimension.
-    active:         the number of active dimensions of `noise`.
-    scale:          standard deviation of z (the root of the variances' mean over dimensions).
+    z: posterior means, [n, latent].
+    noise: the same with the prior removed, [n, latent]: the information left to encode when the condition is known.
+    probe: share of labels that a linear classifier reads from z, from 1/values (none) to 1.
+    drawn_probe: the same for one draw from every posterior, which is the decoder's input.
+    overlap: of the labels in z, from 0 (separate) to 1 (mixed as if by chance).
+    noise_probe, noise_overlap: `probe` and `overlap` of `noise`. Equal to those if the prior is the same for all
+        conditions.
+    kl: per dimension in nats, [latent]. None for a model without a KL per dimension.
+    active: the number of active dimensions of `noise`.
+    scale: standard deviation of z (the root of the variances' mean over dimensions).
     """
 
     z: Latents
@@ -58,10 +59,10 @@ class LatentReport:
 
 
 def latent_report(model: Model, train: Dataset, test: Dataset, attribute: str) -> LatentReport:
-    """Every number of this file for a model and one attribute with named values; probes are fitted on `train`.
+    """Every number of this file for a model and one named attribute. Probes are fitted on `train`.
 
-    Observations where it is not given are left out. Raises RequestError for a measured attribute and for a model
-    that cannot encode.
+    Observations without a value of it are left out. Raises RequestError for a measured attribute and for a model that
+    cannot encode.
     """
     if not train.schema[attribute].choices:
         raise RequestError(
@@ -100,7 +101,10 @@ def posterior(model: Model, data: Dataset, batch: int = 500) -> DiagonalGaussian
 
 @torch.inference_mode()
 def without_prior(model: Model, z: Latents, condition: Condition) -> Latents:
-    """Latents as noise of the prior under their conditions: what c says about z is taken out. Without a prior, z."""
+    """Latents as noise of the prior under their conditions, which removes the information from c.
+
+    Without a prior, z.
+    """
     if not isinstance(model, HasPrior):
         return z
     c = model.condition_encoder(condition.to(model.device))
@@ -109,9 +113,9 @@ def without_prior(model: Model, z: Latents, condition: Condition) -> Latents:
 
 @torch.inference_mode()
 def kl_per_dimension(model: Model, data: Dataset) -> Float[Tensor, " latent"] | None:
-    """KL(q(z_i|x,c) ‖ p(z_i|c)) in nats, averaged over the data; the sum over i is the KL term of the bound.
+    """KL(q(z_i|x,c) ‖ p(z_i|c)) in nats, averaged over the data. The sum over i is the KL term of the bound.
 
-    None where there is none: for an autoencoder, and for priors whose dimensions depend on each other.
+    None for an autoencoder, and for priors whose dimensions depend on each other.
     """
     if not isinstance(model, HasPrior) or not isinstance(model.prior, GaussianPrior):
         return None
@@ -120,9 +124,10 @@ def kl_per_dimension(model: Model, data: Dataset) -> Float[Tensor, " latent"] | 
 
 
 def active_units(mean: Latents, threshold: float = 0.01) -> int:
-    """How many latent dimensions vary with x: Var_x E_q[z_i] > threshold (Burda et al. 2016, section 5.2).
+    """The number of latent dimensions that vary with x: Var_x E_q[z_i] > threshold (Burda et al. 2016, section 5.2).
 
-    With a prior per condition give it the means without the prior: a mean that moves with c alone says nothing about x.
+    With a prior per condition use means without the prior, because a mean that changes with c alone contains nothing
+    about x.
     """
     return int((mean.var(0) > threshold).sum())
 
@@ -132,26 +137,26 @@ def linear_probe(
 ) -> float:
     """Share of test labels that logistic regression, fitted on training latents, predicts.
 
-    A lower bound of what is in z: what no plane separates goes unseen, which `class_overlap` is there to show.
+    It is a lower bound of the information in z, since only linear separation counts. `class_overlap` covers the rest.
 
     Latents are centred and divided by one number, their overall scale, so that the penalty means the same for every
-    model. Not by one per dimension: that would blow up dimensions which the posterior's noise has long drowned.
+    model. A scale per dimension would inflate dimensions that are drowned in the posterior's noise.
     """
     from sklearn.linear_model import LogisticRegression
 
-    centre, scale = train.mean(0), max(_scale(train), 1e-12)  # even where every latent is the same
+    centre, scale = train.mean(0), max(_scale(train), 1e-12)  # also if all latents are equal
     classifier = LogisticRegression(max_iter=5_000)
     classifier.fit(((train - centre) / scale).numpy(), train_codes.numpy())
     return float(classifier.score(((test - centre) / scale).numpy(), test_codes.numpy()))
 
 
 def class_overlap(z: Latents, codes: Codes, neighbours: int = 10) -> float:
-    """How mixed the labels are: 0 where every neighbourhood has one label, 1 where labels lie as if shuffled.
+    """The degree of mixing of labels: 0 if every neighbourhood has one label, 1 if labels lie as if shuffled.
 
-    The share of other labels among each latent's nearest neighbours, divided by their share among all other latents.
-    It assumes nothing of the classes' shape, unlike the overlap of fitted Gaussians, which also falls towards 0 with
-    every dimension added; and only ranks of distances count, so latents of any scale compare. Compare like with like
-    all the same: with more neighbours, or fewer observations a class, the same latents overlap more.
+    The share of other labels among each latent's nearest neighbours, divided by their share among all other latents. It
+    assumes nothing about the classes' shape, unlike the overlap of fitted Gaussians, which falls towards 0 with every
+    further dimension. Only ranks of distances count, so latents of any scale can be compared. With more neighbours, or
+    fewer observations per class, the same latents overlap more.
     """
     nearest = _nearest(z, neighbours)
     differ = codes[nearest] != codes[:, None]
@@ -180,7 +185,7 @@ def _scale(z: Latents) -> float:
 
 @dataclass(frozen=True)
 class LatentSummary:
-    """The numbers of a `LatentReport` that a report keeps; `chance` is what a probe reads off nothing."""
+    """The numbers of a `LatentReport` that a report keeps. `chance` is the score of a probe without information."""
 
     attribute: str
     probe: float
@@ -194,7 +199,7 @@ class LatentSummary:
 
 
 def latent_summary(model: Model, train: Dataset, test: Dataset, attribute: str) -> LatentSummary:
-    """`latent_report` in numbers. Raises RequestError as it does."""
+    """The numbers of `latent_report`. Raises RequestError as it does."""
     found = latent_report(model, train, test, attribute)
     codes = test.condition.values[attribute][test.condition.given(attribute)]
     return LatentSummary(
@@ -214,7 +219,7 @@ def latent_summary(model: Model, train: Dataset, test: Dataset, attribute: str) 
 
 
 class LatentsMetric(Metric[LatentSummary]):
-    """What the latent still says of the first attribute with named values."""
+    """The information in the latent about the first named attribute."""
 
     name = "latents"
     title = "Latents"
@@ -222,7 +227,7 @@ class LatentsMetric(Metric[LatentSummary]):
     result = LatentSummary
 
     def skipped(self, case: Measurement) -> str:
-        """Where it was left out, and where there are no latents or nothing that they could say."""
+        """A reason if it was switched off, if there are no latents, or if no named attribute is shared."""
         if not case.config.latents:
             return "`latents=0` leaves it out"
         if not isinstance(case.subject.run.model, Encodes):
@@ -230,13 +235,13 @@ class LatentsMetric(Metric[LatentSummary]):
         return "" if _named(case) else "the model knows no attribute of the data with named values"
 
     def measure(self, case: Measurement) -> LatentSummary:
-        """By probes fitted on training data and read on held-out data."""
+        """Probes fitted on training data and read on held-out data."""
         n = case.config.latents
         train, test = (_complete(case, part[:n]) for part in (case.data.train, case.data.test))
         return latent_summary(case.subject.run.model, train, test, _named(case)[0])
 
     def findings(self, result: LatentSummary, evidence: Evidence) -> Iterator[Finding]:
-        """A latent that carries nothing is a fault only where samples lack what it should have carried."""
+        """An empty latent, which is a fault only if samples lack what it should have carried."""
         fidelity, total = FIDELITY.first(evidence.results), sum(result.kl)
         if fidelity is None or not result.kl or (total >= MIN_NATS and result.active):
             return
@@ -261,11 +266,11 @@ LATENTS = LatentsMetric()
 
 
 def _named(case: Measurement) -> list[str]:
-    """The attributes with named values that run and data have in common."""
+    """The named attributes that run and data have in common."""
     schema = case.data.schema
     return [a.name for a in schema.discrete] if case.subject.run.schema == schema else []
 
 
 def _complete(case: Measurement, part: Dataset) -> Dataset:
-    """Observations with all their labels, those that are missing drawn as in the data."""
+    """Observations with all their labels. Missing ones are drawn as in the data."""
     return Dataset(part.observations, case.subject.joint.fill(part.condition, Rng(range(len(part)))))

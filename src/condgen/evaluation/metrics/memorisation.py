@@ -1,7 +1,7 @@
-"""Memorisation: does a model give back its training data, or the same sample again and again?
+"""Memorisation: whether a model reproduces its training data, or the same sample again and again.
 
-All by distances between the observations themselves, images pooled to at most 32 px a side: no features that could be
-blind to what makes a copy.
+All measurements use distances between the observations themselves, with images pooled to at most 32 px a side. Features
+could be blind to the details that make a copy.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,11 +25,11 @@ from condgen.evaluation.protocol import MIN_SAMPLES
 from condgen.units import percent
 
 SIDE = 32  # px; larger images are pooled
-RATIO = 1 / 3  # of the distances to the nearest and second-nearest training observation
-TWIN = 0.05  # of the usual distance between nearest neighbours
-MAX_TWINS = 0.05  # share of samples with a twin, beyond that of real data
-MAX_COPIES = 0.01  # share of samples that are copies, beyond that of held-out data
-MAX_NEARER = 0.6  # share of samples nearer to training data than to others, of which half are by chance
+RATIO = 1 / 3  # ratio of distances to the nearest and second-nearest training observation
+TWIN = 0.05  # share of the usual distance between nearest neighbours
+MAX_TWINS = 0.05  # largest accepted share of samples with a twin, beyond real data
+MAX_COPIES = 0.01  # largest accepted share of copies, beyond held-out data
+MAX_NEARER = 0.6  # largest accepted share of samples nearer to training data (0.5 by chance)
 
 Observations = Shaped[Tensor, "_ ..."] | Mapped
 Neighbours = tuple[Float[Tensor, "n k"], Int[Tensor, "n k"]]  # distance and index, nearest first
@@ -37,12 +37,12 @@ Neighbours = tuple[Float[Tensor, "n k"], Int[Tensor, "n k"]]  # distance and ind
 
 @dataclass(frozen=True)
 class Memorisation:
-    """What nearest neighbours say, each beside what they say of held-out real data.
+    """Results from nearest neighbours, each beside that of held-out real data.
 
-    copies, copies_real:         share of samples (of held-out observations) much nearer to one training observation
-                                 than to any other.
-    nearer:                      share of samples nearer to training data than to as much held-out data; 0.5 if it makes
-                                 no difference what was trained on.
+    copies, copies_real: share of samples (of held-out observations) much nearer to one training observation than to any
+        other.
+    nearer: share of samples nearer to training data than to as much held-out data. 0.5 if training data makes no
+        difference.
     duplicates, duplicates_real: share of samples (of held-out observations) with a twin among themselves.
     """
 
@@ -56,19 +56,19 @@ class Memorisation:
 def memorisation(
     made: Observations, train: Observations, held_out: Observations, most: int = 2_000, seed: int = 0
 ) -> Memorisation:
-    """What samples owe to single training observations.
+    """The dependence of samples on single training observations.
 
     made, train, held_out: images, float in [0, 1] or uint8, [n, channel, height, width], or float vectors [n,
-    dimension]; of those in a memory-mapped file, a batch at a time is in memory. At most `most` samples and as many
-    held-out observations, drawn at random, are looked at, and compared with all of the training data. `held_out` should
-    be drawn as `train` was, best at random from the same data: of writers, cars or places that nobody trained on,
-    samples are rightly further away.
+        dimension]. For images in a file, one batch at a time is in memory. At most `most` samples and as many held-out
+        observations, drawn at random, are compared with all of the training data. `held_out` should be drawn like
+        `train`, best at random from the same data. From other writers, cars or places, samples are rightly further
+        away.
 
-    Copies are d₁ < d₂/3 (Yoon et al. 2023, "Diffusion probabilistic models generalize when they fail to memorize"); in
-    low dimensions that happens by chance, which `copies_real` shows. A copy of one of two training observations that
-    are nearly equal escapes it, but not `nearer`. Equal training observations count as one.
+    Copies are d₁ < d₂/3 (Yoon et al. 2023, "Diffusion probabilistic models generalize when they fail to memorize"). In
+    low dimensions that happens by chance, which `copies_real` shows. A copy of one of two nearly equal training
+    observations is not among them, but counts in `nearer`. Equal training observations count as one.
 
-    Raises DataError where the training data or the held-out data are fewer than two different observations.
+    Raises DataError if the training data or the held-out data have fewer than two different observations.
     """
     train, others = _distinct(train, "training"), _distinct(held_out, "held-out")
     made, held_out = _part(made, most, seed), _part(held_out, most, seed)
@@ -89,12 +89,13 @@ def _copied(distances: Float[Tensor, "n 2"]) -> Bool[Tensor, " n"]:
 
 
 def _nearer(to_train: Neighbours, to_others: Neighbours, train: int, others: int) -> Estimate:
-    """How often training data are nearest, had there been as many of them as of others. Ties are split as by chance.
+    """The share of samples nearest to training data, corrected to equal numbers of training and other data. Ties are
+    split.
 
-    If training made no difference, the nearest of all observations is a training one as often as one drawn from all of
-    them, train/(train + others). Using all of them, instead of as small a part of the training data as there are
-    others, is what makes copies of any training observation count. With equal sets it is the simplest form of the
-    data-copying test of Meehan et al. 2020. What makes samples worse, such as blur, moves them from both alike.
+    If training made no difference, the nearest of all observations would be a training one with probability
+    train/(train + others). All of the training data is used, and not as small a part of it as there are others, so that
+    copies of any training observation count. With equal sets it is the simplest form of the data-copying test of Meehan
+    et al. 2020. Poor quality, such as blur, moves samples away from both sets alike.
     """
     hits = (to_train[0] < to_others[0])[:, 0]
     ties = (to_train[0] == to_others[0])[:, 0].nonzero()[:, 0]
@@ -106,10 +107,10 @@ def _nearer(to_train: Neighbours, to_others: Neighbours, train: int, others: int
 
 
 def _independent(which: Int[Tensor, " n"], observations: int) -> int:
-    """How many independent samples tell as much as these, of which some share their nearest observation.
+    """The effective number of independent samples, given that some share their nearest observation.
 
-    By the design effect Σc²/n − n/observations with c samples at an observation: 1 if they fall on all alike at random,
-    n if all are at one, as after a collapse, which says nothing of where others would be.
+    By the design effect Σc²/n − n/observations with c samples at an observation: 1 if they fall on all at random, n if
+    all are at one, as after a collapse, which says nothing about other places.
     """
     counts = which.bincount(minlength=observations).double()
     effect = float(counts.square().sum()) / len(which) - len(which) / observations
@@ -117,15 +118,15 @@ def _independent(which: Int[Tensor, " n"], observations: int) -> int:
 
 
 def _balanced(p: float, train: int, others: int) -> float:
-    """A share of train against others, as it would be of equal numbers: their rates per observation, compared."""
+    """A share of train against others, converted to equal numbers by comparing rates per observation."""
     return p / train / (p / train + (1 - p) / others)
 
 
 def _neighbour(x: Observations) -> Float[Tensor, " n"]:
-    """Distance of each to its nearest neighbour among the others; infinite where there are none."""
+    """The distance of each to its nearest neighbour among the others. Infinite if there are none."""
     if len(x) < 2:
         return torch.full((len(x),), torch.inf)
-    return nearest(x, x, 2)[0][:, 1]  # the nearest is itself, or its equal
+    return nearest(x, x, 2)[0][:, 1]  # the nearest is the point itself or an equal one
 
 
 # ---- neighbours
@@ -134,10 +135,10 @@ def _neighbour(x: Observations) -> Float[Tensor, " n"]:
 def nearest(made: Observations, train: Observations, k: int = 1, batch: int = 2_000) -> Neighbours:
     """The k training observations nearest to each sample, nearest first: Euclidean distance and index.
 
-    Of pixels in [0, 1], pooled to at most 32 px a side, or of vectors. Memory is that of `batch` distances a sample.
+    For pixels in [0, 1], pooled to at most 32 px a side, or for vectors. Memory holds `batch` distances per sample.
     """
     made = _points(made)
-    centre = _points(taken(train, slice(batch))).mean(0)  # differences of large numbers would lose digits
+    centre = _points(taken(train, slice(batch))).mean(0)  # centring avoids lost digits in differences of large numbers
     best, index = torch.full((len(made), k), torch.inf), torch.zeros(len(made), k, dtype=torch.long)
     for start in range(0, len(train), batch):
         near, which = _closest(made - centre, _points(taken(train, slice(start, start + batch))) - centre, k)
@@ -149,12 +150,15 @@ def nearest(made: Observations, train: Observations, k: int = 1, batch: int = 2_
 
 
 def _closest(a: Float[Tensor, "n dimension"], b: Float[Tensor, "m dimension"], k: int) -> Neighbours:
-    """|b|² − 2 a·b of the k nearest b, or all if fewer: the squared distance but for |a|², which orders nothing."""
+    """|b|² − 2 a·b for the k nearest b, or all if fewer.
+
+    This is the squared distance without |a|², which does not affect the order.
+    """
     return torch.addmm(b.square().sum(1), a, b.T, alpha=-2).topk(min(k, len(b)), largest=False)
 
 
 def _points(x: Observations) -> Float[Tensor, "_ dimension"]:
-    """Observations as points on the CPU: as numbers in [0, 1], large images pooled, flattened."""
+    """Observations as points on the CPU: flattened numbers in [0, 1], with large images pooled."""
     x = as_float((x.take() if isinstance(x, Mapped) else x).cpu())
     if x.dim() == 4 and max(x.shape[2:]) > SIDE:
         x = adaptive_avg_pool2d(x, (min(x.shape[2], SIDE), min(x.shape[3], SIDE)))
@@ -162,12 +166,12 @@ def _points(x: Observations) -> Float[Tensor, "_ dimension"]:
 
 
 def _distinct(x: Observations, what: str) -> Observations:
-    """The observations that differ as points. Raises DataError where there are fewer than two."""
+    """The observations that differ as points. Raises DataError if there are fewer than two."""
     first: dict[bytes, int] = {}
     for start in range(0, len(x), 1_000):
         for k, row in enumerate(
             (_points(taken(x, slice(start, start + 1_000))) + 0.0).numpy()
-        ):  # −0 is 0, in other bytes
+        ):  # −0 and 0 differ in their bytes
             first.setdefault(blake2b(row.tobytes(), digest_size=16).digest(), start + k)
     if len(first) < 2:
         raise DataError(f"The {what} data have fewer than two different observations: there is nothing to compare.")
@@ -175,7 +179,7 @@ def _distinct(x: Observations, what: str) -> Observations:
 
 
 def _part(x: Observations, most: int, seed: int) -> Observations:
-    """At most so many, at random, in random order."""
+    """At most `most` observations, at random and in random order."""
     return x[torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:most]]
 
 
@@ -183,7 +187,7 @@ def _part(x: Observations, most: int, seed: int) -> Observations:
 
 
 class MemorisationMetric(Metric[Memorisation]):
-    """What samples owe to single training observations."""
+    """The dependence of samples on single training observations."""
 
     name = "memorisation"
     title = "Memorisation"
@@ -191,7 +195,7 @@ class MemorisationMetric(Metric[Memorisation]):
     result = Memorisation
 
     def measure(self, case: Measurement) -> Memorisation:
-        """By distances to all training data and to as much as there is of held-out data."""
+        """Distances to all training data and to all available held-out data."""
         return memorisation(case.samples.x, case.data.train.observations, _held_out(case.data).observations)
 
     def findings(self, result: Memorisation, evidence: Evidence) -> Iterator[Finding]:
@@ -223,5 +227,5 @@ def copied(m: Memorisation) -> bool:
 
 
 def _held_out(data: Splits) -> Dataset:
-    """What nobody trained on, drawn as the training data was: for a test set of its own, the validation part is."""
+    """Held-out data drawn like the training data. If the test set is separate, that is the validation part."""
     return data.validation if len(data.validation) >= MIN_SAMPLES else data.test

@@ -1,4 +1,4 @@
-"""Metric: one question about a model, and what the rest of condgen asks about its answer."""
+"""The base class of metrics: one question about a model, and the uses of its answer."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -17,11 +17,13 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Measurement:
-    """All that a metric may look at.
+    """The input of a metric.
 
-    subject: the run, as something that answers conditions of the data. judge: who reads what samples show.
-    samples: what the run made of the held-out data's own conditions. config: how to measure.
-    warn:    is told which numbers are not to be trusted, and why.
+    subject: the run, as something that answers conditions of the data.
+    judge: reads the attributes of samples.
+    samples: the run's samples under the held-out data's own conditions.
+    config: the settings of the evaluation.
+    warn: called with warnings about unreliable numbers.
     """
 
     subject: EvaluatedRun
@@ -37,13 +39,16 @@ class Measurement:
 
 
 class Metric(ABC, Generic[Result]):
-    """One question about a model: how it is measured, and what follows from its result.
+    """One question about a model: its measurement, and the conclusions from its result.
 
-    A metric is a file with such a class, and its entry in `METRICS`; another package adds one by an entry point in the
+    A metric is a file with such a class and an entry in `METRICS`. Another package adds one by an entry point in the
     group `condgen.metrics`. Results are dataclasses of plain values and of `Estimate`.
 
-    name:    of the result in report.json. title: of its section on the page. about: its question, in a sentence.
-    result:  the type of the result, to read report.json by. without: what the report holds where it was not measured.
+    name: of the result in report.json.
+    title: of its section on the page.
+    about: its question, in a sentence.
+    result: the type of the result, for reading report.json.
+    without: the value in the report if it was not measured.
     """
 
     name: str
@@ -53,25 +58,25 @@ class Metric(ABC, Generic[Result]):
     without: Any = None
 
     def skipped(self, case: Measurement) -> str:
-        """Why this is not measured here; empty where it is."""
+        """The reason why this is not measured, or an empty text."""
         return ""
 
     @abstractmethod
     def measure(self, case: Measurement) -> Result:
-        """The answer. Raises RequestError for what cannot be measured as asked."""
+        """The answer. Raises RequestError for settings that cannot be measured."""
 
     def of(self, results: Mapping[str, Any]) -> Result | None:
-        """Its result among others; None where it was not measured."""
+        """Its result among others, or None if it was not measured."""
         return results.get(self.name)
 
     def lines(self, result: Result) -> list[str]:
-        """What a terminal shows, a readable line each."""
+        """Readable lines for a terminal."""
         return []
 
     def findings(self, result: Result, evidence: Evidence) -> Iterator[Finding]:
-        """What is wrong by this result, the gravest first."""
+        """Faults shown by this result, the gravest first."""
         yield from ()
 
     def columns(self, result: Result, results: Mapping[str, Any]) -> Values:
-        """What comparisons show of this result; `results` are those of all metrics."""
+        """The columns of this result in comparisons. `results` are those of all metrics."""
         return {}

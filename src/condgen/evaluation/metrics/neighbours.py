@@ -1,7 +1,8 @@
-"""What nearest neighbours say of two sets of points: which lies within the other, and how densely.
+"""Nearest-neighbour relations of two sets of points: membership in each other's manifold, and density.
 
-A set's manifold is the balls around its points, each up to its k-th nearest neighbour in the set (itself not counted).
-Distances are taken in double precision and in batches: memory grows with the number of points, not with its square.
+A set's manifold is the union of balls around its points, each up to the k-th nearest neighbour in the set (not counting
+itself). Distances are computed in double precision and in batches, so memory grows with the number of points, not with
+its square.
 """
 
 from dataclasses import dataclass
@@ -13,17 +14,17 @@ from torch import Tensor
 Points = Float[Tensor, "n feature"]
 Others = Float[Tensor, "m feature"]
 
-ROUNDING = 1e-7  # of distances, relative to the size of the points: twins are at distance zero all the same
+ROUNDING = 1e-7  # rounding error of distances relative to the size of the points
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """How two sets of points, made and real, lie in each other's manifold.
+    """The relation of two sets of points, made and real, to each other's manifold.
 
-    precise:  whether each made point is in a ball of a real one.
+    precise: whether each made point is in a ball of a real one.
     recalled: whether each real point is in a ball of a made one.
-    balls:    in how many real balls (of `density` neighbours) each made point lies.
-    covered:  whether each real ball (of `density` neighbours) holds a made point.
+    balls: number of real balls (of `density` neighbours) that contain each made point.
+    covered: whether each real ball (of `density` neighbours) contains a made point.
     """
 
     precise: Bool[Tensor, " n"]
@@ -33,10 +34,9 @@ class Overlap:
 
 
 def overlap(made: Points, real: Others, k: int = 3, density: int = 5, batch: int = 500) -> Overlap:
-    """How two sets lie in each other's manifold, of k neighbours and, for balls and cover, of `density` neighbours.
+    """The overlap of two sets' manifolds, with k neighbours, or `density` neighbours for balls and cover.
 
-    Every set must have more points than neighbours are asked for. Kynkäänniemi et al. 2019, eq. 1–2; Naeem et al. 2020,
-    eq. 4–5.
+    Every set must have more points than these numbers. Kynkäänniemi et al. 2019, eq. 1–2; Naeem et al. 2020, eq. 4–5.
     """
     made, real, rounding = _centred(made, real)
     ball_made, near_real = nearest(made, k, batch)[:, -1], nearest(real, max(k, density), batch)
@@ -62,11 +62,11 @@ def covered(points: Points, manifold: Others, k: int, batch: int = 500) -> Bool[
 def nearest(points: Points, most: int, batch: int = 500) -> Float[Tensor, "n most"]:
     """The distances of each point to its nearest neighbours among the others, in ascending order."""
     parts = [torch.cdist(part, points).topk(most + 1, largest=False).values for part in points.split(batch)]
-    return torch.cat(parts)[:, 1:]  # each point comes first itself
+    return torch.cat(parts)[:, 1:]  # the first is the point itself
 
 
 def _centred(a: Points, b: Others) -> tuple[Float[Tensor, "n feature"], Float[Tensor, "m feature"], Float[Tensor, ""]]:
-    """Both sets in double precision about the mean of the second, and what rounding may do to their distances."""
+    """Both sets in double precision, centred on the second's mean, and the possible rounding error of distances."""
     a, b = a.cpu().double(), b.cpu().double()
     a, b = a - b.mean(0), b - b.mean(0)
     return a, b, ROUNDING * b.square().sum(1).mean().sqrt()

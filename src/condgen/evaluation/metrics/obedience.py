@@ -1,6 +1,6 @@
-"""Obedience: do samples show what was asked for, and nothing else that changed?
+"""Obedience: whether samples show what was requested, and whether anything else changed.
 
-Everything is said by a judge whose own skill on held-out real data stands beside it.
+All readings are by a judge whose own skill on held-out real data is given beside them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -40,20 +40,20 @@ from condgen.rng import Rng
 from condgen.runs.samples import Samples
 from condgen.schema import Attribute, Condition, LabelDistribution
 
-TOLERATED = 0.9  # share of the judge's errors on real data that a continuous attribute may make and count as obeyed
-MAX_CLARITY = 1.2  # times the log-odds of real data, from which on samples are clearer than life
-MAX_HELD_OUT = 2_000  # samples of combinations that were held out
-MAX_UNSEEN = 1_000  # samples of combinations that the training data does not have
+TOLERATED = 0.9  # quantile of the judge's errors on real data that is the tolerance of a continuous attribute
+MAX_CLARITY = 1.2  # samples above this multiple of real data's log-odds are too clear
+MAX_HELD_OUT = 2_000  # largest number of samples of held-out combinations
+MAX_UNSEEN = 1_000  # largest number of samples of combinations that the training data lacks
 
 
 @dataclass(frozen=True)
 class Obedience:
-    """How far samples show what was asked.
+    """The extent to which samples show the request.
 
-    joint, joint_real: share in which all attributes are right at once; continuous ones within their tolerance.
-    combinations:      of the named attributes' values, the least obeyed first; empty with one attribute.
-    unseen:            `joint` on combinations that the training data does not have; None where it has all.
-    held:              all of this, of combinations that were held out on request, beside real examples of those.
+    joint, joint_real: share in which all attributes are right at once, with continuous ones within their tolerance.
+    combinations: of the named attributes' values, the least obeyed first. Empty for one attribute.
+    unseen: `joint` on combinations that the training data lacks. None if it lacks none.
+    held: the same numbers for combinations held out on request, beside real examples of them.
     """
 
     attributes: tuple[AttributeObedience, ...]
@@ -65,18 +65,18 @@ class Obedience:
     held: "Obedience | None" = None
 
     def __getitem__(self, name: str) -> AttributeObedience:
-        """What is known of one attribute."""
+        """The result of one attribute."""
         return next(a for a in self.attributes if a.name == name)
 
     def lines(self) -> list[str]:
-        """One readable line per attribute, and one of held-out combinations."""
+        """One readable line per attribute, and one for held-out combinations."""
         return [a.line for a in self.attributes] + (
             [f"held-out combinations, {self.held.summary}"] if self.held else []
         )
 
     @property
     def summary(self) -> str:
-        """All of it in one readable line."""
+        """The result in one readable line."""
         parts = ", ".join(f"{a.name} {a.shown(a.asked.value)}" for a in self.attributes)
         return f"all at once: {self.joint.value:.2%} as asked ({parts}); the judge: {self.joint_real.value:.2%}"
 
@@ -89,11 +89,11 @@ def obedience(
     trained: LabelDistribution | None = None,
     unseen: Dataset | None = None,
 ) -> Obedience:
-    """What the judge says of samples, and of real data that nobody trained on.
+    """The judge's verdict on samples, and on real data that was not trained on.
 
-    pairs: samples that differ in one thing only, for swap test and leakage.
-    trained: the training data's joint distribution, for leakage and combinations. unseen: samples of combinations that
-    it does not have.
+    pairs: samples that differ in a single respect, for swap test and leakage.
+    trained: the training data's joint distribution, for leakage and combinations.
+    unseen: samples of combinations that it lacks.
     """
     read, read_real = judge.read(samples.x), judge.read(real.observations)
     tolerances = {a.name: _tolerance(read_real, a, real.condition) for a in judge.schema.measured}
@@ -127,7 +127,7 @@ def _tolerance(read: Reading, a: Attribute, real: Condition) -> float:
 
 
 def _obeyed(read: Reading, asked: Condition, tolerances: Mapping[str, float]) -> Bool[Tensor, " n"]:
-    """Whether every given attribute is as asked at once."""
+    """Whether all given attributes are as requested at once."""
     right = [
         (read.errors_of(a.name, asked.values[a.name]) <= tolerances.get(a.name, 0.5)) | ~asked.given(a.name)
         for a in read.schema
@@ -139,7 +139,7 @@ def _obeyed(read: Reading, asked: Condition, tolerances: Mapping[str, float]) ->
 
 
 class ObedienceMetric(Metric[Obedience]):
-    """Obedience to what is asked as in the held-out data, or to every combination alike."""
+    """Obedience to requests in the held-out data's proportions, or with every combination equally frequent."""
 
     name = "obedience"
     title = "Obedience"
@@ -147,11 +147,11 @@ class ObedienceMetric(Metric[Obedience]):
     result = Obedience
 
     def skipped(self, case: Measurement) -> str:
-        """Where nothing can be asked for."""
+        """A reason if the model cannot be asked for anything."""
         return "" if case.subject.conditional else "this model cannot be asked for anything in the data"
 
     def measure(self, case: Measurement) -> Obedience:
-        """Obedience on samples, on pairs that differ in one attribute, on unseen and on held-out combinations."""
+        """Obedience of samples, of pairs that differ in one attribute, and of unseen and held-out combinations."""
         found = obedience(
             case.judge,
             _samples(case),
@@ -173,7 +173,7 @@ class ObedienceMetric(Metric[Obedience]):
         return result.lines()
 
     def findings(self, result: Obedience, evidence: Evidence) -> Iterator[Finding]:
-        """Attributes that are ignored, taken for each other or changed unasked, and values that are."""
+        """Attributes that are ignored, exchanged, or changed without a request, and values that are confused."""
         judged = [a for a in result.attributes if telling(a)]
         pairs = list(swapped([a.name for a in judged], result.leakage)) if result.leakage else []
         yield from (as_swapped(*pair) for pair in pairs)
@@ -183,7 +183,7 @@ class ObedienceMetric(Metric[Obedience]):
             yield from leaks(result.leakage, [a.name for a in judged if not ignored(a)])
 
     def columns(self, result: Obedience, results: Mapping[str, Any]) -> Values:
-        """All attributes at once, and each beside real data."""
+        """All attributes at once, and each relative to real data."""
         values: Values = {OBEYED: result.joint.value}
         if result.unseen:
             values[Quantity("obedience_unseen", "obeyed if unseen", "higher", "page", "share")] = result.unseen.value
@@ -219,7 +219,7 @@ def _told_apart(found: Obedience) -> Values:
 
 
 def _samples(case: Measurement) -> Dataset:
-    """What was made as in the data, or of every combination alike."""
+    """Samples in the data's proportions, or with every combination equally frequent."""
     config, subject = case.config, case.subject
     if config.labels == "data":
         return case.samples
@@ -227,7 +227,7 @@ def _samples(case: Measurement) -> Dataset:
 
 
 def _pairs(case: Measurement) -> Counterfactuals | None:
-    """Samples that differ in one attribute; None where none are wanted."""
+    """Samples that differ in one attribute, or None if they are switched off."""
     n, seed = case.config.pairs, case.config.seed
     if not n:
         return None
@@ -236,7 +236,10 @@ def _pairs(case: Measurement) -> Counterfactuals | None:
 
 
 def _unseen(case: Measurement) -> Dataset | None:
-    """Samples of combinations that the training data does not have; None where it has all, or nothing to combine."""
+    """Samples of combinations that the training data lacks.
+
+    None if it lacks none, or if there is nothing to combine.
+    """
     several = len(case.data.schema.discrete) > 1
     n = min(case.config.samples, MAX_UNSEEN)
     asked = never_seen(case.subject.joint, n, case.config.seed) if several else None
@@ -244,7 +247,7 @@ def _unseen(case: Measurement) -> Dataset | None:
 
 
 def _held_out(case: Measurement) -> Obedience | None:
-    """Obedience on the combinations that were held out, where there are any, beside examples the judge did not see."""
+    """Obedience on held-out combinations, if there are any, beside examples that the judge did not see."""
     real = judge_splits(case.data).held
     if real is None:
         return None

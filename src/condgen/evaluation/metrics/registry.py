@@ -1,4 +1,4 @@
-"""The list of metrics that an evaluation walks, in order; other packages add to it."""
+"""The metrics of an evaluation, in order. Other packages can add theirs."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -25,7 +25,7 @@ METRICS: Registry[Metric[Any]] = Registry(
 
 
 def measured(results: Mapping[str, Any]) -> Iterator[tuple[Metric[Any], Any]]:
-    """The metrics that were measured, in their order, each with its result."""
+    """The metrics that were measured, in order, each with its result."""
     for metric in METRICS.values():
         if (result := metric.of(results)) is not None:
             yield metric, result

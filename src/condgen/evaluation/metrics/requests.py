@@ -1,7 +1,7 @@
-"""Requests in a person's words, measured: how many of the samples show all that was asked, beside real data.
+"""Obedience to whole requests in the user's words, beside real data.
 
-A judge misses some of what real images of a combination show too, and more so for rare ones; what it says of samples
-means something only beside what it says of those.
+A judge also misses some attributes of real images, more so for rare combinations. Its verdict on samples is therefore
+compared with that on real images of the same combination.
 """
 
 from collections.abc import Sequence
@@ -19,16 +19,16 @@ from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import Condition
 
-MAX_SAMPLES = 2_000  # of a request
+MAX_SAMPLES = 2_000  # largest number of samples per request
 
 
 @dataclass(frozen=True)
 class RequestObedience:
-    """How far one request was obeyed as a whole; `understood` says what it was taken for.
+    """The obedience to one request as a whole. `understood` is the interpretation of the request.
 
-    obeyed:  share of `samples` samples in which the judge sees everything that was asked, at once.
-    real:    the same of the `real_n` held-out real observations whose labels fit the request.
-    trained: how many training examples fit it.
+    obeyed: share of `samples` samples in which the judge sees everything requested, at once.
+    real: the same for the `real_n` held-out real observations whose labels match the request.
+    trained: number of matching training examples.
     """
 
     understood: str
@@ -40,12 +40,12 @@ class RequestObedience:
 
     @property
     def relative(self) -> float:
-        """How far samples come up to real observations, 1 being as far; not a number where there are none."""
+        """The obedience relative to real observations, where 1 is equal. NaN if there are none."""
         return self.obeyed.value / self.real.value if self.real.value else float("nan")
 
     @property
     def line(self) -> str:
-        """One readable line."""
+        """The result in one readable line."""
         beside = f"{self.real.value:.1%} of {self.real_n:,} held-out real ones" if self.real_n else "nothing held out"
         return f"{self.understood}: {self.obeyed.value:.1%} of {self.samples:,} samples show it; {beside}"
 
@@ -59,11 +59,11 @@ def ask(
     seed: int = 0,
     sampling: SamplingOptions | None = None,
 ) -> list[RequestObedience]:
-    """Samples of requests, judged; one result for each that they stand for (`digit=*` is ten).
+    """The judged samples of requests, with one result for each request (`digit=*` gives ten).
 
     Raises RequestError as `Run.requests` and `Run.stream` do.
     """
-    parts = [part for part in (data.test, data.validation) if len(part)]  # what nobody trained on
+    parts = [part for part in (data.test, data.validation) if len(part)]  # data that was not trained on
     labels = Condition.cat([part.condition for part in parts])
     seen = Condition.cat([judge.predict(part.observations) for part in parts])
 
@@ -86,7 +86,7 @@ def ask(
 
 
 class RequestsMetric(Metric[tuple[RequestObedience, ...]]):
-    """Requests that a person names, each as a whole."""
+    """Requests named by the user, each as a whole."""
 
     name = "asked"
     title = "Requests as a whole"
@@ -95,11 +95,11 @@ class RequestsMetric(Metric[tuple[RequestObedience, ...]]):
     without = ()
 
     def skipped(self, case: Measurement) -> str:
-        """Where nobody names a request."""
+        """A reason if no request is named."""
         return "" if case.config.ask else "no requests were named (`ask`)"
 
     def measure(self, case: Measurement) -> tuple[RequestObedience, ...]:
-        """By samples of each."""
+        """The judged samples of each request."""
         subject, config = case.subject, case.config
         n = min(config.samples, MAX_SAMPLES)
         return tuple(ask(subject.run, case.judge, case.data, list(config.ask), n, config.seed, subject.sampling))

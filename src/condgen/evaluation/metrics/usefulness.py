@@ -1,4 +1,4 @@
-"""Usefulness: can a predictor be trained on samples in the place of real data?"""
+"""Usefulness: whether a predictor can be trained on samples instead of real data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from condgen.runs.samples import Samples
 
 @dataclass(frozen=True)
 class Usefulness:
-    """What predictors learn from samples, and from as many real observations, tested on held-out real data.
+    """The skill of predictors trained on samples, and on as many real observations, tested on held-out real data.
 
-    The classification accuracy score (Ravuri & Vinyals 2019; GAN-train, Shmelkov et al. 2018): it falls when samples
-    do not show what was asked, and when they show too little of its variety.
+    The classification accuracy score (Ravuri & Vinyals 2019; GAN-train, Shmelkov et al. 2018). It falls if samples do
+    not show the request, and if they show too little of its variety.
 
-    n:          how many samples, and how many real observations, were trained on.
+    n: number of samples, and of real observations, in training.
     made, real: per attribute the accuracy, or the mean absolute error in the attribute's unit if continuous.
     """
 
@@ -35,11 +35,11 @@ class Usefulness:
 
 
 def usefulness(made: Samples | Dataset, train: Dataset, test: Dataset, images: int = 60_000) -> Usefulness:
-    """Train one predictor on samples labelled with what was asked, one on as many training observations; test both.
+    """Train one predictor on samples with their requests as labels, one on as many training observations, and test
+    both.
 
-    Both are trained alike, on `images` presentations. What was left free in a sample teaches nothing; attributes that
-    are nowhere given in one of the three sets are left out. Raises RequestError where samples and data are not labelled
-    with the same attributes.
+    Both are trained alike, on `images` presentations. Free attributes of a sample teach nothing. Attributes that one of
+    the three sets never gives are left out. Raises RequestError if samples and data have different attributes.
     """
     if not made.condition.schema == train.schema == test.schema:
         raise RequestError(
@@ -64,7 +64,7 @@ def _part(data: Dataset, n: int) -> Dataset:
 
 
 def _stored(x: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "n ..."]:
-    """Observations as datasets hold them: images with 256 levels, so that finer ones give nothing away."""
+    """Observations as in datasets: images with 256 levels, so that finer ones give no hint."""
     return as_uint8(x.cpu()) if x.dim() == 4 and x.is_floating_point() else x.cpu()
 
 
@@ -72,7 +72,7 @@ def _stored(x: Shaped[Tensor, "n ..."]) -> Shaped[Tensor, "n ..."]:
 
 
 class UsefulnessMetric(Metric[Usefulness]):
-    """What a predictor learns from the samples."""
+    """The skill of a predictor trained on the samples."""
 
     name = "usefulness"
     title = "Usefulness"
@@ -80,17 +80,17 @@ class UsefulnessMetric(Metric[Usefulness]):
     result = Usefulness
 
     def skipped(self, case: Measurement) -> str:
-        """Where it was left out, and where samples have no labels to learn from."""
+        """A reason if it was switched off, or if samples have no labels to learn from."""
         if not case.config.useful:
             return "`useful=0` leaves it out"
         return "" if case.subject.conditional else "samples of this model are not labelled"
 
     def measure(self, case: Measurement) -> Usefulness:
-        """By predictors trained on samples and on real data, both tested on held-out data."""
+        """Predictors trained on samples and on real data, both tested on held-out data."""
         return usefulness(case.samples, case.data.train, case.data.test, images=case.config.useful)
 
     def columns(self, result: Usefulness, results: Mapping[str, Any]) -> Values:
-        """Per attribute how useful samples are beside real data, and the mean of it; a ratio of errors is turned."""
+        """Per attribute the usefulness of samples relative to real data, and the mean. For errors the inverse ratio."""
         obedience = OBEDIENCE.of(results)
         if obedience is None or not result.made:
             return {}

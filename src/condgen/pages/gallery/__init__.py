@@ -1,4 +1,4 @@
-"""A gallery of a run: what it makes of requests, how that changes with them, and what it does to photographs."""
+"""The gallery of a run: samples for requests, their changes with the request, and edits of photographs."""
 
 from condgen.pages.gallery.look import GalleryContext
 from condgen.pages.gallery.page import NEEDING_DATA, SECTIONS, Gallery, gallery

@@ -1,4 +1,4 @@
-"""What to ask of a run when nobody says: every value of every attribute, the commonest and some rare combinations."""
+"""Default requests of a gallery: every value of every attribute, and the most frequent and some rare combinations."""
 
 from collections.abc import Iterator
 
@@ -8,13 +8,13 @@ from condgen.evaluation.metrics.combinations import named_codes
 from condgen.pages.gallery.look import GalleryContext, steps
 from condgen.requests.request import Request, parse_requests
 
-BANDS = 3  # of a number
-PER_ATTRIBUTE = 6  # values shown of each
-COMMON, RARE = 4, 3  # combinations
+BANDS = 3  # bands of a number
+PER_ATTRIBUTE = 6  # largest number of values per attribute
+COMMON, RARE = 4, 3  # numbers of combinations
 
 
 def every_value(look: GalleryContext) -> list[Request]:
-    """One request per value of each attribute that is shown; a number in bands."""
+    """One request per value of each shown attribute. Numbers are shown in bands."""
     found = []
     for a in look.attributes:
         values = [code for _, code in steps(look.joint, a, PER_ATTRIBUTE)]
@@ -24,17 +24,17 @@ def every_value(look: GalleryContext) -> list[Request]:
 
 
 def common(look: GalleryContext) -> list[Request]:
-    """The combinations of named values that the data has most of."""
+    """The most frequent combinations of named values in the data."""
     return [request for request, _ in _combinations(look)][:COMMON]
 
 
 def rare(look: GalleryContext) -> list[Request]:
-    """The combinations that the data has fewest of, the rarest first."""
+    """The least frequent combinations in the data, the rarest first."""
     return [request for request, _ in [*_combinations(look)][COMMON:]][: -RARE - 1 : -1]
 
 
 def _combinations(look: GalleryContext) -> Iterator[tuple[Request, int]]:
-    """The combinations of named values in the data and how often they occur, the commonest first."""
+    """The combinations of named values in the data with their frequencies, the most frequent first."""
     names = [a.name for a in look.attributes if a.choices]
     if len(names) < 2:
         return

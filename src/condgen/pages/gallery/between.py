@@ -1,4 +1,4 @@
-"""Interpolations: between two requests, between two noises, between two photographs."""
+"""Interpolations between two requests, two noises or two photographs."""
 
 import copy
 import math
@@ -21,14 +21,14 @@ from condgen.schema import Condition
 
 M = TypeVar("M", bound=nn.Module)
 
-FAR = 1_000  # from one seed of an interpolation to the other
+FAR = 1_000  # difference of the two seeds of an interpolation
 
 
 class NoiseBetween(Rng):
-    """Random streams part of the way, `share` in [0, 1], from one batch of streams to another.
+    """Random streams that are mixed from two batches of streams, with `share` in [0, 1].
 
-    Noise is mixed along the quarter circle cos θ a + sin θ b, which is standard normal wherever a and b are independent
-    and so; uniform numbers are those of the first.
+    Noise is mixed along the quarter circle cos θ a + sin θ b, which is standard normal if a and b are independent
+    standard normals. Uniform numbers are those of the first batch.
     """
 
     def __init__(self, start: list[int], end: list[int], share: int | float):
@@ -43,9 +43,9 @@ class NoiseBetween(Rng):
 
 
 class EncodedBetween(nn.Module):
-    """An encoder of conditions whose encodings lie part of the way from a condition's to that of another request.
+    """An encoder of conditions that interpolates between a condition's encoding and that of another request.
 
-    What is free in a condition stays free: guidance drops attributes.
+    Free attributes stay free, because guidance drops attributes.
     """
 
     def __init__(self, encoder: ConditionEncoder, end: Condition, share: int | float):
@@ -60,7 +60,7 @@ class EncodedBetween(nn.Module):
 
 
 def with_encoder(model: M, old: nn.Module, new: nn.Module) -> M:
-    """The same model, sharing its weights, but for one of its modules: the encoder of conditions it samples with."""
+    """The same model with shared weights and another encoder of conditions."""
     return _with_part(model, next(path for path, module in model.named_modules() if module is old), new)
 
 
@@ -73,7 +73,7 @@ def _with_part(model: M, path: str, new: nn.Module) -> M:
 
 
 def interpolations(look: GalleryContext) -> Section:
-    """All that can be interpolated."""
+    """All interpolations that the model can make."""
     panels = [*between_requests(look), between_noises(look), *between_photographs(look)]
     note = "Half-way pictures are made, not mixed: a blend of two pictures would show both."
     return Section("interpolations", "Interpolations", note, tuple(panels))
@@ -84,7 +84,7 @@ def interpolations(look: GalleryContext) -> Section:
 
 @torch.inference_mode()
 def between_requests(look: GalleryContext) -> list[Panel]:
-    """From one request to another through their encodings, at fixed noise; nothing where the model has no encodings."""
+    """From one request to another through their encodings, at fixed noise. Empty if the model has no encodings."""
     model, device = look.run.model, look.run.model.device
     if not look.conditional or not isinstance(model, HasConditionEncoder):
         return []
@@ -103,7 +103,10 @@ def between_requests(look: GalleryContext) -> list[Panel]:
 
 
 def _pairs(look: GalleryContext) -> list[tuple[str, Condition, Condition]]:
-    """Neighbouring requests; unless there are two, each attribute from its first value to its last, the rest fixed."""
+    """Neighbouring requests.
+
+    With fewer than two, each attribute from its first value to its last, with the rest fixed.
+    """
     if len(look.asked) > 1:
         streams = [Stream.CONDITION.rng([look.seed]) for _ in look.asked]
         drawn = [r.draw(look.joint, s, fill=True) for r, s in zip(look.asked, streams, strict=True)]
@@ -147,7 +150,10 @@ def _sampled(model: Model, condition: Condition, rng: Rng, sampling: SamplingOpt
 
 @torch.inference_mode()
 def between_photographs(look: GalleryContext) -> list[Panel]:
-    """From one held-out photograph to another, under their own labels; nothing where the model or the data cannot."""
+    """From one held-out photograph to another, under their own labels.
+
+    Empty if the model or the data do not allow it.
+    """
     model = look.run.model
     if look.data is None or not isinstance(model, Edits) or look.data.schema != model.schema:
         return []
@@ -175,6 +181,6 @@ def _heads() -> tuple[str, ...]:
 
 
 def _rows(labels: list[str], frames: list[Tensor]) -> tuple[PanelRow, ...]:
-    """Frames, one per step and a batch of rows each, as rows of steps."""
+    """Frames, one batch of rows per step, as rows of steps."""
     x = torch.stack(frames, 1)
     return tuple(PanelRow(label, row, ("",) * len(frames)) for label, row in zip(labels, x, strict=True))

@@ -1,4 +1,4 @@
-"""A look at a run: who is looked at, what is asked of it, and what the judge says about what comes."""
+"""The context of a gallery: the run, the requests, and the judge's readings of pictures."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -20,19 +20,21 @@ from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import Attribute, Condition, LabelDistribution
 
-MOST_ATTRIBUTES = 6  # that are shown, unless others are asked for
-MOST_VALUES = 10  # of an attribute
-STEPS = 7  # from one end of an interpolation to the other
-ROWS = 4  # of a sweep: noises, each with its own rest of the condition
+MOST_ATTRIBUTES = 6  # largest number of attributes shown by default
+MOST_VALUES = 10  # largest number of values per attribute
+STEPS = 7  # steps of an interpolation
+ROWS = 4  # rows of a sweep: noises, each with its own other attributes
 
 
 @dataclass(frozen=True)
 class GalleryContext:
-    """A run as a gallery sees it.
+    """A run with the settings of its gallery.
 
-    asked:    the requests to show; none: those that show the most. columns: images per request.
-    data:     what the run was trained on; without it, `no_data` says why, and what needs real photographs is left out.
-    judge:    who reads what the pictures show, if there is one.
+    asked: the requests to show. Empty for default requests.
+    columns: images per request.
+    data: the run's training data. Without it, `no_data` gives the reason, and sections with real photographs are left
+        out.
+    judge: reads the attributes of pictures, if there is one.
     """
 
     run: Run
@@ -46,7 +48,7 @@ class GalleryContext:
 
     @property
     def joint(self) -> LabelDistribution:
-        """The distribution of what may be asked for."""
+        """The distribution of the attributes that can be asked for."""
         return self.run.joint
 
     @property
@@ -56,12 +58,12 @@ class GalleryContext:
 
     @property
     def editing(self) -> EditOptions:
-        """How photographs are edited."""
+        """The settings for edits of photographs."""
         return EditOptions.suited(self.run.model)
 
     @cached_property
     def attributes(self) -> list[Attribute]:
-        """The attributes that are varied: those that requests mention, else the first ones."""
+        """The attributes that are varied: those in the requests, or else the first ones."""
         named = dict.fromkeys(name for r in self.asked for name in r.constraints)
         return [self.run.schema[name] for name in named or self.run.schema.names][:MOST_ATTRIBUTES]
 
@@ -70,23 +72,23 @@ class GalleryContext:
         return torch.arange(self.seed, self.seed + n)
 
     def base(self, n: int) -> Condition:
-        """n complete conditions as in the data that answer the first request, if there is one; the same every time."""
+        """n complete conditions from the data that match the first request, if there is one. The same in every call."""
         request = self.asked[0] if self.asked else Request({}, "anything")
         return request.draw(self.joint, Stream.CONDITION.rng(self.seeds(n)), fill=True)
 
     def made(self, condition: Condition, seeds: Int[Tensor, " n"]) -> Float[Tensor, "n ..."]:
-        """What the run makes of complete conditions, each with the noise of its seed."""
+        """The run's samples for complete conditions, each with the noise of its seed."""
         return self.run.answer(condition, seeds, self.sampling)
 
     def shown(self, asked: Condition, *varied: Attribute) -> Condition:
-        """What pictures are to show of complete conditions: what varies, and what was asked for.
+        """The part of complete conditions that pictures should show: the varied attributes and those in requests.
 
-        The rest is an example from the data, and how well the judge reads it is not the point.
+        The other attributes are examples from the data, and the judge's reading of them does not matter.
         """
         return asked.about({a.name for a in varied}.union(*(r.constraints for r in self.asked)))
 
     def command(self, what: str, *requests: str, **options: object) -> str:
-        """A line for the shell about this run, with what it was asked to sample like."""
+        """A shell command about this run, with the gallery's options of sampling."""
         words = ["condgen", what, str(self.run.path), *requests]
         words += [word for name, value in options.items() for word in (_option(name), str(value))]
         return shlex.join([*words, *self._sampling(options)])
@@ -102,7 +104,7 @@ class GalleryContext:
         return [word for name, value in given.items() for word in (_option(name), str(value))]
 
     def row(self, label: str, x: Tensor, asked: Condition, captions: Sequence[str] = ()) -> PanelRow:
-        """Images that answer conditions; where a judge reads something else, that is written under them."""
+        """Images for conditions, with the judge's reading under those where it differs."""
         captions = list(captions) or [""] * len(x)
         if self.judge is None:
             return PanelRow(label, x, tuple(captions))
@@ -115,7 +117,7 @@ class GalleryContext:
 
 
 def _otherwise(seen: Mapping[str, str | None], wrong: Sequence[bool]) -> str:
-    """What the judge reads where that is not what was asked; of very much, the first."""
+    """The judge's readings that differ from the request, at most three of them."""
     read = [f"{name}={value}" for (name, value), off in zip(seen.items(), wrong, strict=True) if off]
     return "reads " + ", ".join(read[:3]) + ", …" * (len(read) > 3) if read else ""
 
@@ -128,7 +130,7 @@ def _option(name: str) -> str:
 
 
 def steps(joint: LabelDistribution, a: Attribute, most: int = MOST_VALUES) -> list[tuple[str, Float[Tensor, "1 ..."]]]:
-    """The values of an attribute to go through, as they are shown, with their codes."""
+    """The values of an attribute to go through, as text and codes."""
     given = joint.rows.given(a.name)
     codes = a.sweep(joint.rows.values[a.name][given], joint.counts[given], most)
     return [(a.show(code.tolist()), code[None]) for code in codes]

@@ -1,4 +1,4 @@
-"""A gallery as one HTML file that needs nothing but itself, and as plain PNG files."""
+"""A gallery as one self-contained HTML file, and as PNG files."""
 
 import base64
 import io
@@ -20,8 +20,8 @@ from condgen.pages.html import LARGE, fill
 from condgen.pictures import save_picture
 from condgen.progress import Progress, shown
 
-QUALITY = 92  # of photographs in the page
-LOSSLESS = 32  # pixels: sides up to which pictures are kept exactly
+QUALITY = 92  # quality of photographs in the page
+LOSSLESS = 32  # largest side in pixels of lossless pictures
 
 SECTIONS: dict[str, Callable[[GalleryContext], Section]] = {
     "requests": by_request,
@@ -42,7 +42,7 @@ class Gallery:
     sections: tuple[Section, ...]
 
     def html(self) -> str:
-        """The page, pictures included."""
+        """The page, including its pictures."""
         facts = [f"{self.look.run.info.images:,} images seen in training", f"seed {self.look.seed}"]
         facts.append("read by a judge" if self.look.judge else "no judge: condgen evaluate trains one")
         run = self.look.run
@@ -50,11 +50,11 @@ class Gallery:
         return fill("gallery.html", webp_uri, sections=self.sections, run=run.path, model=model, facts=facts)
 
     def save(self, path: Path) -> Path:
-        """Write the page, in one piece. Raises RunError when it cannot be written."""
+        """Write the page atomically. Raises RunError if it cannot be written."""
         return write_text(path, self.html())
 
     def save_pictures(self, folder: Path) -> list[Path]:
-        """Write every panel as a PNG file into a new folder. Raises RequestError when the folder holds something."""
+        """Write every panel as a PNG file into a new folder. Raises RequestError if the folder is not empty."""
         new_folder(folder, "the pictures")
         panels = [(s.name, k, panel) for s in self.sections for k, panel in enumerate(s.panels)]
         paths = [folder / f"{name}-{k + 1:02}-{_slug(panel.title)}.png" for name, k, panel in panels]
@@ -64,9 +64,9 @@ class Gallery:
 
 
 def gallery(look: GalleryContext, only: Sequence[str] = (), progress: Progress | None = None) -> Gallery:
-    """A run's gallery. only: names of sections; all unless given. progress: shown to a person unless given.
+    """A run's gallery. only: names of sections, by default all. progress: a bar or log lines by default.
 
-    Raises RequestError for a run of vectors, an unknown section, and wrong sampling.
+    Raises RequestError for a run of vectors, an unknown section, or wrong options of sampling.
     """
     if len(look.run.model.shape) != 3:
         raise RequestError(f"{look.run.path} makes vectors; a gallery shows images.")
@@ -86,7 +86,7 @@ def _sections(look: GalleryContext, names: Sequence[str], progress: Progress) ->
 
 
 def webp_uri(image: Image.Image) -> str:
-    """A picture inside the page: exact where it is small, else compressed as photographs are."""
+    """A picture inside the page: lossless if it is small, else compressed as a photograph."""
     image = image.copy()
     image.thumbnail((LARGE, LARGE), Image.Resampling.LANCZOS)
     file = io.BytesIO()

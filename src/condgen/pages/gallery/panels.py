@@ -1,4 +1,4 @@
-"""What a gallery is made of: pictures in labelled rows, panels of rows, sections of panels."""
+"""The parts of a gallery: pictures in labelled rows, panels of rows, sections of panels."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from condgen.pictures import grid, pil_image
 
 @dataclass(frozen=True)
 class PanelRow:
-    """Images [n, channel, height, width] in [0, 1], what they have in common, and what is written under each."""
+    """Images [n, channel, height, width] in [0, 1], a label for all of them, and a caption for each."""
 
     label: str
     x: Float[Tensor, "n channel height width"]
@@ -28,9 +28,10 @@ class PanelRow:
 
 @dataclass(frozen=True)
 class Panel:
-    """Rows under one title. columns: what the images below each other share; without any, rows may be broken.
+    """Rows under one title. columns: heads of the columns. Without any, rows may be wrapped.
 
-    note: what is to be seen. commands: what makes the same pictures again.
+    note: a hint for the reader.
+    commands: commands that make the same pictures again.
     """
 
     title: str
@@ -40,7 +41,7 @@ class Panel:
     columns: tuple[str, ...] = ()
 
     def picture(self) -> Image.Image:
-        """All of it as one image, rows labelled."""
+        """The panel as one image with labelled rows."""
         width = max(len(row.x) for row in self.rows)
         padded = [torch.cat([row.x, row.x.new_ones(width - len(row.x), *row.x.shape[1:])]) for row in self.rows]
         return grid(torch.cat(padded), width, [row.label for row in self.rows], self.columns)
@@ -48,7 +49,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Section:
-    """Panels that show one thing; `without` says why there are none, where there are none."""
+    """Panels on one subject. `without` gives the reason if there are none."""
 
     name: str
     title: str

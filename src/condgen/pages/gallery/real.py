@@ -17,14 +17,14 @@ from condgen.schema import Condition
 
 PHOTOGRAPHS = 6
 NEAREST = 3
-AMONG = 30_000  # training images that are searched; of more, as many at random
+AMONG = 30_000  # largest number of training images in the search, drawn at random
 
 
 # ---- edits
 
 
 def edits(look: GalleryContext) -> Section:
-    """Held-out photographs, what the model keeps of them, and each of their attributes changed."""
+    """Held-out photographs, their reconstructions, and edits of each attribute."""
     title = "Edits of photographs"
     if not isinstance(look.run.model, Edits):
         return Section("edits", title, "", (), f"This model cannot edit photographs; {that_can(Edits)} can.")
@@ -63,19 +63,19 @@ def _edits(look: GalleryContext, title: str, originals: Dataset, how: EditOption
 
 
 def _targets(look: GalleryContext, source: Condition) -> dict[str, Condition]:
-    """What the photographs are changed to: what was asked, or each attribute to another value."""
+    """The target conditions of the photographs: the requests, or each attribute with another value."""
     if look.asked:
         return {r.text: _changed(look, r, source) for r in look.asked}
     return {a.name: counterfactual(source, a.name, look.seed) for a in look.attributes}
 
 
 def _changed(look: GalleryContext, request: Request, source: Condition) -> Condition:
-    """What the photographs have, but for what a request asks for."""
+    """The photographs' conditions, changed by a request."""
     return source.update(request.draw(look.joint, Rng(look.seeds(len(source)).tolist()), fill=False))
 
 
 def _edited(look: GalleryContext, frames: Tensor, targets: list[Condition], source: Condition) -> PanelRow:
-    """A photograph, its reconstruction and its edits, each with what changed; the judge reads the edits."""
+    """A photograph, its reconstruction and its edits, each with its change and the judge's reading."""
     (before,) = source.rows()
     told = [_difference(before, target.rows()[0]) for target in targets]
     row = look.row("", frames[2:], Condition.cat(targets), told)
@@ -90,7 +90,7 @@ def _difference(before: dict[str, str | None], after: dict[str, str | None]) -> 
 
 
 def neighbours(look: GalleryContext) -> Section:
-    """Samples beside the training images that are nearest to them: does the model give back what it was trained on?"""
+    """Samples beside their nearest training images, to show whether the model reproduces its training data."""
     title = "Nearest training images"
     if look.data is None:
         return Section("neighbours", title, "", (), look.no_data)

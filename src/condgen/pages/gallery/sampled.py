@@ -13,10 +13,10 @@ from condgen.pages.gallery.panels import Panel, PanelRow, Section
 from condgen.requests.request import Request
 from condgen.schema import Attribute, Condition
 
-WEIGHTS = (0, 1, 2, 3, 5, 8)  # of guidance
-GUIDED = 3  # requests whose guidance is swept
-GRIDS = 3  # pairs of attributes
-ACROSS, DOWN = 8, 6  # values of a pair
+WEIGHTS = (0, 1, 2, 3, 5, 8)  # guidance weights
+GUIDED = 3  # number of requests in the sweep of guidance
+GRIDS = 3  # number of pairs of attributes
+ACROSS, DOWN = 8, 6  # values of the two attributes of a pair
 
 
 # ---- samples by request
@@ -52,7 +52,7 @@ def _contact_sheet(look: GalleryContext, title: str, asked: list[Request]) -> Pa
 
 
 def sweeps(look: GalleryContext) -> Section:
-    """One attribute after the other over its values, all else fixed; then two at once."""
+    """One attribute at a time over its values with all else fixed, then two at once."""
     if not look.conditional:
         return Section("sweeps", "One thing changed", "", (), "This model has no attributes that could be varied.")
     panels = [_sweep(look, a) for a in look.attributes]
@@ -62,7 +62,7 @@ def sweeps(look: GalleryContext) -> Section:
 
 
 def _sweep(look: GalleryContext, a: Attribute) -> Panel:
-    """Rows of one noise and one rest of the condition each, columns of one value each."""
+    """Rows with one noise and one set of other attributes each, and columns with one value each."""
     values, base, seeds = steps(look.joint, a), look.base(ROWS), look.seeds(ROWS)
     asked = Condition.cat([base.with_codes(a.name, alike(code, ROWS)) for _, code in values])
     x = look.made(asked, seeds.repeat(len(values)))
@@ -73,7 +73,7 @@ def _sweep(look: GalleryContext, a: Attribute) -> Panel:
 
 
 def _grid(look: GalleryContext, a: Attribute, b: Attribute) -> Panel:
-    """Every value of one attribute (rows) with every value of another (columns), of one noise."""
+    """Every value of one attribute (rows) with every value of another (columns), with one noise."""
     base, down, across = look.base(1), steps(look.joint, a, DOWN), steps(look.joint, b, ACROSS)
     rows, commands = [], []
     for name, code in down:
@@ -89,7 +89,7 @@ def _grid(look: GalleryContext, a: Attribute, b: Attribute) -> Panel:
 
 
 def _rest(condition: Condition, *but: Attribute) -> str:
-    """What a condition says of all other attributes; of very many, of the first ones."""
+    """The other attributes of a condition, at most six of them, as text."""
     names = [name for name in condition.schema.names if name not in {a.name for a in but}]
     text = condition.select(names[:6]).describe()[0] if names else "nothing else asked"
     return text + ", …" * (len(names) > 6)
@@ -103,7 +103,7 @@ def _again(look: GalleryContext, asked: Condition, seed: int) -> str:
 
 
 def guidance(look: GalleryContext) -> Section:
-    """The same noise under more and more guidance."""
+    """The same noise under increasing guidance."""
     title = "Guidance"
     if not isinstance(look.run.model, Guided):
         return Section("guidance", title, "", (), f"This model takes no guidance; {that_can(Guided)} does.")
@@ -133,5 +133,7 @@ def _guided(look: GalleryContext, request: Request) -> Panel:
 
 
 def _without_remarks(rows: tuple[PanelRow, ...]) -> tuple[PanelRow, ...]:
-    """How many of a row are as asked says nothing where some are not asked for it."""
+    """Rows without the count of correct readings, which is meaningless if some pictures are not asked for the
+    attribute.
+    """
     return tuple(replace(row, remark="") for row in rows)
