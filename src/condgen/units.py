@@ -1,4 +1,4 @@
-"""Times, counts and shares as people write them: 90s, 10m, 1.5h; 500k, 2M; 98.4 %."""
+"""Times, counts and shares as people write them: 90s, +10m, 1.5h; 500k, 2M; 98.4 %."""
 
 import math
 import re
@@ -13,6 +13,13 @@ def parse_duration(text: str) -> float:
     """Seconds in a text such as 90s, 10m, 1.5h. Raises RequestError."""
     match = re.fullmatch(r"([\d.]+)\s*([smhd])", text.strip().casefold())
     return _number(text, match, _SECONDS, "a time such as 90s, 10m or 1.5h")
+
+
+def parse_extension(text: str) -> float:
+    """Seconds in a text such as +10m, which adds to a time. Raises RequestError."""
+    if not text.strip().startswith("+"):
+        raise RequestError(f"'{text}' does not say how much time to add, as in `budget='+10m'`.")
+    return parse_duration(text.strip()[1:])
 
 
 def parse_count(text: str) -> int:

@@ -5,11 +5,11 @@ import math
 import os
 import re
 import signal
+import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from itertools import count, pairwise
+from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,6 +27,7 @@ from condgen.runs.run import Run
 from condgen.schema import Categorical, Condition, Flag, Schema
 from condgen.training import Interrupted, Trainer, TrainingConfig, checkpoint, condition_effect, learning_rate
 from condgen.training.looks import HEALTHY
+from condgen.training.plan import Stage
 
 SCHEMA = Schema(attributes=(Categorical(name="sign", values=("minus", "plus")), Flag(name="on")))
 
@@ -125,7 +126,9 @@ def data(n: int = 400, missing: bool = False) -> Splits:
 def trainer(folder: Path, model: Model | None = None, splits: Splits | None = None, **settings: Any) -> Trainer:
     settings = {"images": 3200, "batch": 32, "lr": 0.05, "previews": 0, **settings}
     progress = settings.pop("progress", SILENT)
-    return Trainer(model or Toy(), splits or data(), folder, TrainingConfig(**settings), progress=progress)
+    clock = settings.pop("clock", time.monotonic)
+    config = TrainingConfig(**settings)
+    return Trainer(model or Toy(), splits or data(), folder, config, progress=progress, clock=clock)
 
 
 def entries(folder: Path) -> list[dict[str, Any]]:
@@ -141,7 +144,7 @@ def saved(folder: Path) -> tuple[checkpoint.Info, dict[str, Tensor]]:
 
 def test_the_learning_rate_warms_up_stays_and_falls_to_zero() -> None:
     def at(images: int, warmup: int = 1000) -> float:
-        return learning_rate(2.0, images, 100_000, warmup)
+        return learning_rate(2.0, images, Stage(100_000).share_after, warmup)
 
     assert at(0) == pytest.approx(2.0 / 1000)
     assert at(499) == pytest.approx(1.0)
@@ -153,7 +156,9 @@ def test_the_learning_rate_warms_up_stays_and_falls_to_zero() -> None:
 
 
 def test_the_learning_rate_waits_at_its_peak_until_the_budget_is_measured() -> None:
-    assert [learning_rate(2.0, k, None, 1000) for k in (0, 499, 999, 10**9)] == pytest.approx([2e-3, 1.0, 2.0, 2.0])
+    assert [learning_rate(2.0, k, lambda _: None, 1000) for k in (0, 499, 999, 10**9)] == pytest.approx(
+        [2e-3, 1.0, 2.0, 2.0]
+    )
 
 
 # ---- training
@@ -256,13 +261,21 @@ def test_divergence_stops_with_advice_and_keeps_the_last_good_checkpoint(
     model = Toy()
     model.loss = lambda step, loss: broken(loss) if step > 50 else loss
     with pytest.raises(RunError) as caught:
-        trainer(tmp_path, model, checkpoint_seconds=1e-9).run()
-    for part in (str(tmp_path), "lr=0.0125", "warmup", "1,632 images"):
+        trainer(tmp_path, model, checkpoint_seconds=1e-9, warmup=50, lr=0.02).run()
+    for part in (str(tmp_path), "lr=0.005", "warmup=250", "1,632 images", "that after 1,600 images"):
         assert part in str(caught.value)
     assert "\n" not in str(caught.value)
     info, tensors = saved(tmp_path)
     assert info.images == 50 * 32
     assert all(t.isfinite().all() for t in tensors.values())
+
+
+def test_a_run_that_diverges_at_once_says_that_nothing_is_kept(tmp_path: Path) -> None:
+    model = Toy()
+    model.loss = lambda step, loss: loss * math.nan
+    with pytest.raises(RunError, match=r"Nothing learned is kept: the checkpoint in .* is that of the start"):
+        trainer(tmp_path, model).run()
+    assert saved(tmp_path)[0].images == 0
 
 
 def test_broken_gradients_stop_it_too_before_they_are_saved(tmp_path: Path) -> None:
@@ -273,51 +286,52 @@ def test_broken_gradients_stop_it_too_before_they_are_saved(tmp_path: Path) -> N
     assert all(t.isfinite().all() for t in saved(tmp_path)[1].values())
 
 
-# ---- budgets
-
-
-def ticking(monkeypatch: pytest.MonkeyPatch, tick: float = 0.01) -> None:
-    """A clock that advances by a tick whenever it is read, which the loop does once a step."""
-    clock = count()
-    monkeypatch.setattr("condgen.training.trainer.time", SimpleNamespace(monotonic=lambda: next(clock) * tick))
-
-
-def test_a_time_budget_becomes_a_recorded_number_of_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ticking(monkeypatch)
-    trainer(tmp_path, images=None, seconds=2.0).run()
-    info, _ = saved(tmp_path)
-    assert info.total == info.images == 200 * 32
-    assert info.seconds == pytest.approx(2.0, abs=0.1)
-    assert info.training["seconds"] == 2.0
-
-
-def test_a_measured_budget_is_kept_when_training_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ticking(monkeypatch)
-    first = trainer(tmp_path, images=None, seconds=2.0)
-    first.progress = StopsAt(3200)
-    with pytest.raises(Interrupted):
-        first.run()
-    ticking(monkeypatch, tick=1.0)  # a slower machine
-    second = trainer(tmp_path, images=None, seconds=2.0)
-    second.restore(*saved(tmp_path))
-    second.run()
-    assert saved(tmp_path)[0].images == 200 * 32
-
-
 # ---- signals
 
 
 class StopsAt(Notes):
-    """Presses Ctrl-C while the losses at that many images are shown."""
+    """Presses Ctrl-C, or sends another signal, while the losses at that many images are shown."""
 
-    def __init__(self, images: int):
+    def __init__(self, images: int, number: signal.Signals = signal.SIGINT):
         super().__init__()
         self.images = images
+        self.number = number
 
     def move(self, done: int, total: int | None = None, values: Mapping[str, float] | None = None) -> None:
         if done >= self.images:
             self.images = 10**9
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_an_interruption_has_the_status_of_its_signal(tmp_path: Path, name: str) -> None:
+    number = signal.Signals[name]
+    with pytest.raises(Interrupted, match=f"Stopped by {name} after") as caught:
+        trainer(tmp_path, progress=StopsAt(640, number)).run()
+    assert caught.value.exit_status == 128 + number
+    assert saved(tmp_path)[0].images >= 640
+
+
+def test_a_run_saves_when_it_is_asked_to_and_goes_on(tmp_path: Path) -> None:
+    progress = StopsAt(640, signal.SIGUSR1)
+    trainer(tmp_path, progress=progress).run()
+    (note,) = progress.notes
+    assert re.fullmatch(r"Saved after 6\d\d images\.", note)
+    assert saved(tmp_path)[0].images == 3200
+
+
+class StopsLooking(Notes):
+    """Presses Ctrl-C at the last look."""
+
+    def alarm(self, text: str) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_signal_at_the_last_look_leaves_a_finished_run(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted, match="after 3,200 images; the run is finished, and saved"):
+        trainer(tmp_path, progress=StopsLooking()).run()
+    assert saved(tmp_path)[0].finished
+    assert not (tmp_path / HEALTHY).exists()
 
 
 def test_a_signal_at_any_moment_saves_before_it_stops(tmp_path: Path) -> None:

@@ -109,13 +109,25 @@ def _recipe(preset: str | None, budget: str | None, images: str | None, options:
     return arguments
 
 
-def resume(run: RunFolder, data: OtherData = None) -> None:
-    """Continue an interrupted RUN, as if it had never stopped."""
+def resume(
+    run: RunFolder,
+    data: OtherData = None,
+    budget: Annotated[str | None, typer.Option(metavar="+TIME", help="Time to add: +90s, +10m, +1h.")] = None,
+) -> None:
+    """Continue an interrupted RUN, as if it had never stopped. With --budget, train a finished one longer."""
     from condgen.runs.run import Run
+    from condgen.runs.train import finished
     from condgen.runs.train import resume as resume_run
+    from condgen.units import parse_extension
 
-    splits = data_of(Run.open(run), data)
-    resumed = resume_run(run, splits, progress=progress())
+    if budget is not None:
+        parse_extension(budget)  # before the data is loaded: a wrong option should not cost minutes
+    opened = Run.open(run)
+    if budget is None and finished(opened.path, opened.info):
+        resume_run(run, progress=progress())  # says so
+        return
+    splits = data_of(opened, data)
+    resumed = resume_run(run, splits, progress(), budget=budget)
     remark(splits)
     _trained(resumed)
 

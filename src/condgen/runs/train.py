@@ -11,6 +11,7 @@ import torch
 from condgen.data import Splits, load
 from condgen.errors import DataError, RequestError, RunError, unknown
 from condgen.files import new_folder
+from condgen.messages import call
 from condgen.models import FAMILIES, Family, Model, build
 from condgen.models.flow.guidance import Teaches, Weights
 from condgen.models.protocols import Discovers, LearnsFromTeacher
@@ -23,7 +24,10 @@ from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import LabelDistribution
 from condgen.training import Trainer, TrainingConfig, checkpoint
+from condgen.training.checkpoint import Info
+from condgen.training.looks import HEALTHY
 from condgen.training.preview import Preview
+from condgen.units import parse_extension
 
 
 def train(
@@ -225,24 +229,40 @@ def settings_of_training(model: str) -> list[Described]:
     return [replace(each, default=own.get(each.name, each.default)) for each in described(TrainingConfig)]
 
 
-def resume(path: str | Path, data: Splits | str | None = None, progress: Progress | None = None) -> Run:
+def resume(
+    run: Run | str | Path,
+    data: Splits | str | None = None,
+    progress: Progress | None = None,
+    *,
+    budget: str | None = None,
+) -> Run:
     """Continue an interrupted run, bit for bit as if it had not been interrupted (on the same machine).
 
+    run: opened, or its folder.
     data: the run's training data, or its new place. By default it is loaded from its source.
     progress: as for `train`.
+    budget: time to add, as in "+10m". The learning rate then falls to zero over the longer run. It rises again first
+        if the run had finished.
 
-    Raises RunError if there is nothing to continue, or if the data differs from the run's.
+    Without a budget, a finished run is returned as it is, with a note. Raises RequestError for a wrong budget, and
+    RunError if there is nothing to continue, or if the data differs from the run's.
     """
-    folder, progress = Path(path), progress or shown()
+    folder, progress = run.path if isinstance(run, Run) else Path(run), progress or shown()
+    extra = parse_extension(budget) if budget else None
     info, tensors = checkpoint.load(folder / checkpoint.FILE)
+    if extra is None and finished(folder, info):
+        progress.note(_how_to_go_on(folder, info))
+        return Run.open(folder)
     if not isinstance(data, Splits):
         data = load_again(folder, info, data, progress)
     if not is_the_same(data, info):
-        raise RunError(f"The data is not what {path} was trained on: its images or labels have changed since.")
+        raise RunError(f"The data is not what {folder} was trained on: its images or labels have changed since.")
+    if extra is not None:
+        _extend(info, extra)
     try:
         settings = TrainingConfig(**validated(TrainingConfig, _bounded_once(info.training)))
     except RequestError as error:
-        raise RunError(f"This version of condgen cannot continue {path}: {error}") from None
+        raise RunError(f"This version of condgen cannot continue {folder}: {error}") from None
     model = rebuild(info)
     _taught(model, info.data)
     data, _ = _usable(info.recipe["model"], model, data)
@@ -252,3 +272,23 @@ def resume(path: str | Path, data: Splits | str | None = None, progress: Progres
         trainer.restore(info, tensors)
     trainer.run()
     return Run.open(folder)
+
+
+def finished(folder: Path, info: Info) -> bool:
+    """Whether a run needs nothing more. Weights set aside are left only where its last look was interrupted."""
+    return info.finished and not (folder / HEALTHY).exists()
+
+
+def _how_to_go_on(folder: Path, info: Info) -> str:
+    on = call("resume", folder, budget="+10m")
+    return f"{folder} is finished: {info.images:,} images in {info.seconds:.0f} s. To train it longer: {on}"
+
+
+def _extend(info: Info, extra: float) -> None:
+    """Add seconds to what a run has or, of a number of images, what it takes at its pace; plan for them."""
+    ended, pace = info.finished, info.seconds / max(info.images, 1)
+    bound = _bounded_once(info.training).get("seconds") or pace * (info.total or 0)
+    seconds = (info.seconds if ended else bound) + extra
+    info.training = {**info.training, "images": None, "seconds": seconds}
+    if pace:
+        info.plan_to(max(round(seconds / pace), info.images + 1))

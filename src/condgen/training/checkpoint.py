@@ -17,6 +17,7 @@ from torch import Tensor
 from condgen.errors import RunError
 from condgen.files import writing
 from condgen.schema import Condition, LabelDistribution, Schema
+from condgen.training.plan import Stage, share_after
 
 FORMAT = 1
 FILE = "checkpoint.safetensors"
@@ -33,6 +34,9 @@ class Info:
     data: the source of the training data, and its fingerprint.
     images: number of images seen so far.
     total: number to be seen in all. None until a time budget has been measured.
+    seconds: time of work so far.
+    spent: seconds of preparing and of all steps, of the last look and of the last save.
+    plan: the stages of a time budget. Empty for a number of images.
     """
 
     recipe: dict[str, Any]
@@ -43,8 +47,26 @@ class Info:
     images: int = 0
     total: int | None = None
     seconds: float = 0.0
+    spent: dict[str, float] = field(default_factory=dict)
+    plan: list[Stage] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
+
+    def share(self, images: int | None = None) -> float | None:
+        """The share of the run that is done after so many images (default: those seen). None without a plan."""
+        stages = self.plan or ([] if self.total is None else [Stage(self.total)])
+        return share_after(stages, self.images if images is None else images)
+
+    def plan_to(self, total: int, share: float | None = None) -> None:
+        """A new stage of the plan, to `total` images. share: of the run that is done (default: that of the images)."""
+        share = self.images / max(total, 1) if share is None else share
+        self.plan.append(Stage(total, self.images, share, self.seconds, self.spent.get("steps", 0.0)))
+        self.total = total
+
+    @property
+    def finished(self) -> bool:
+        """Whether as many images were seen as planned."""
+        return self.total is not None and self.images >= self.total
 
 
 def save(path: Path, info: Info, tensors: Mapping[str, Tensor]) -> None:

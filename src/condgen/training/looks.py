@@ -68,7 +68,7 @@ class Looks:
         """
         health = examine(self.model.eval(), self.joint, self.real)
         self.log.write(info.images, health.values())
-        trouble = health.trouble(self.log.best, info.images / info.total if info.total else 0.0)
+        trouble = health.trouble(self.log.best, info.share() or 0.0)
         self.log.best = max(self.log.best, health.diversity)
         warnings = [trouble] * bool(trouble) + self.complaints(values)
         for text in warnings:

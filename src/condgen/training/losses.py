@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -10,17 +9,16 @@ from torch import Tensor
 from condgen.errors import RunError
 from condgen.messages import setting
 from condgen.progress import Values
+from condgen.training.settings import TrainingConfig
 
 STEPS = 20  # optimisation steps between looks at the losses
 EXPLODED = 10.0  # multiple of the loss of the first steps
 
 
 class Losses:
-    """The loss terms since the last look at them. lr, folder: of the run, for the error about divergence."""
+    """The loss terms since the last look at them."""
 
-    def __init__(self, lr: float, folder: Path):
-        self.lr = lr
-        self.folder = folder
+    def __init__(self) -> None:
         self.means: Values = {}
         self._window: list[Mapping[str, Tensor]] = []
         self._first: float | None = None
@@ -42,7 +40,7 @@ class Losses:
     def look(self, images: int) -> Values:
         """The means since the last look, or the previous means if there was no step.
 
-        Raises RunError if they are not finite or have exploded.
+        Raises Diverged if they are not finite or have exploded.
         """
         if self._window:
             window = self._window
@@ -56,9 +54,16 @@ class Losses:
         self._first = max(map(abs, losses)) if self._first is None else self._first
         if all(map(math.isfinite, self.means.values())) and max(losses) <= EXPLODED * (self._first + 1):
             return
-        gentler = setting(lr=self.lr / 4)
-        raise RunError(
-            f"Training diverged after {images:,} images (loss {max(losses):.3g}). The last good checkpoint is kept in "
-            f"{self.folder}. Try a lower learning rate ({gentler}) or a longer warm-up (`warmup=50000`), and look for "
-            "extreme values in the data."
-        )
+        raise Diverged(f"Training diverged after {images:,} images (loss {max(losses):.3g}).")
+
+
+class Diverged(RunError):  # noqa: N818 (it says what happened)
+    """The loss is not finite, or many times that of the first steps."""
+
+
+def gentler(settings: TrainingConfig, total: int | None) -> str:
+    """The settings to try after training diverged; total: images of the run, of which a tenth warms up at most."""
+    lr = setting(lr=min(settings.lr / 4, TrainingConfig.lr))
+    warmup = 5 * settings.warmup
+    longer = f" or a longer warm-up ({setting(warmup=warmup)})" if total is None or warmup <= total / 10 else ""
+    return f"Try a lower learning rate ({lr}){longer}, and look for extreme values in the data."

@@ -12,8 +12,7 @@ from condgen.models.backbones import IMAGES
 from condgen.parameters import Setting
 from condgen.units import parse_count, parse_duration
 
-Positive = Annotated[float, Field(gt=0)]
-
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -45,7 +44,7 @@ class TrainingConfig:
     seconds: Annotated[
         Positive | None,
         _written(parse_duration),
-        Setting("Time instead of images; the first images measure how many fit.", part="budget"),
+        Setting("Time instead of images; how many fit is measured on the way.", part="budget"),
     ] = None
     batch: Annotated[Count, Setting("Images a step, over all processes together.", part="optimiser")] = 128
     lr: Annotated[Positive, Setting("Highest learning rate of AdamW.", part="optimiser")] = 8e-3
@@ -80,10 +79,12 @@ class TrainingConfig:
             raise RequestError("Both images and seconds say how long to train; leave out one of them.")
 
 
-def learning_rate(peak: float, images: int, total: int | None, warmup: int) -> float:
-    """A linear warm-up, a constant rate for the first 30 % of the run, then a half cosine to zero."""
-    rate = peak * min(1.0, (images + 1) / (min(warmup, total / 10) if total else warmup))
-    if not total:
-        return rate
-    done = min(max((images / total - 0.3) / 0.7, 0.0), 1.0)
+def learning_rate(peak: float, images: int, share: Callable[[int], float | None], warmup: int) -> float:
+    """Linear warm-up, constant for the first 30 % of the run, then a half cosine to zero.
+
+    share: of the run that is done after so many images; None as long as it is unknown. The warm-up takes `warmup`
+    images, and at most a tenth of the run.
+    """
+    rate = peak * min(1.0, max((images + 1) / warmup, 10 * (share(images + 1) or 0.0)))
+    done = max(((share(images) or 0.0) - 0.3) / 0.7, 0.0)
     return rate * 0.5 * (1 + math.cos(math.pi * done))

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import broadcast
 from jaxtyping import Float
 from torch import Tensor
 
 from condgen.data import Splits, as_float
+from condgen.errors import RunError
 from condgen.messages import call
 from condgen.models import Model
 from condgen.progress import SILENT, Progress, Task, Values
@@ -23,18 +25,17 @@ from condgen.schema import Condition, LabelDistribution
 from condgen.training import checkpoint
 from condgen.training.augmentation import augmentation
 from condgen.training.averaging import averaged, kept_share
+from condgen.training.budget import Budget, Clock
 from condgen.training.checkpoint import Info
 from condgen.training.health import real_diversity
 from condgen.training.log import Log
 from condgen.training.looks import Looks, Preview, prefix
-from condgen.training.losses import Losses
+from condgen.training.losses import Diverged, Losses, gentler
 from condgen.training.machine import accelerator_for, versions
 from condgen.training.optimisers import adamw, optimiser_tensors, restore_optimiser
 from condgen.training.prefetch import ahead
 from condgen.training.settings import TrainingConfig, learning_rate
 from condgen.training.signals import Interrupted, Signals
-
-MEASURE = 0.05  # share of a time budget after which the number of images is fixed
 
 
 class Trainer:
@@ -43,6 +44,7 @@ class Trainer:
     preview: called with the averaged model and a path without suffix, to write a picture there.
     augment: applied to every training batch [batch, *shape], with torch's global generator. By default `flip` and
         `shift` of the settings.
+    clock: in seconds, for the budget.
 
     Raises RequestError for a balance or augmentation that the data's attributes do not allow.
     """
@@ -58,7 +60,10 @@ class Trainer:
         progress: Progress = SILENT,
         preview: Preview | None = None,
         augment: Callable[[Tensor], Tensor] | None = None,
+        clock: Clock = time.monotonic,
     ):
+        self.clock = clock
+        self.started = clock()
         self.settings = settings
         self.data = data
         self.folder = folder
@@ -99,14 +104,32 @@ class Trainer:
         Raises Interrupted after a signal, once everything is saved, and RunError if the loss explodes, with the last
         good checkpoint kept.
         """
-        self.save()
-        with closing(Log(self.folder, self.info.images)) as log, self._task() as task:
+        budget = Budget(self.info, self.settings, self.clock, self._agreed, since=self.started)
+        budget.lap("preparing")
+        with closing(Log(self.folder, self.info.images)) as log, self._task() as task, self.signals:
+            self._keep(budget)
             looks = self._looks(log)
-            with self.signals:
-                values = self._loop(log, looks, task)
+            try:
+                values = self._loop(budget, log, looks, task)
+            except Diverged as error:
+                raise RunError(f"{error} {self._kept()} {gentler(self.settings, self.info.total)}") from None
             looks.last(self.info, values, show=self.settings.previews > 0)
-            self.save()
+            budget.lap("look")
+            self._keep(budget)
             looks.forget()
+        if self.signals.received:
+            raise Interrupted(self._stopped("the run is finished, and saved."), self.signals.received)
+
+    def _agreed(self, seconds: float) -> float:
+        """The same time in every process, so that all of them plan alike."""
+        if self.accelerator.num_processes == 1:
+            return seconds
+        return float(broadcast(torch.tensor(seconds, dtype=torch.float64, device=self.accelerator.device)))
+
+    def _keep(self, budget: Budget) -> None:
+        """Save, and count the time that it takes."""
+        self.save()
+        budget.lap("save")
 
     def _task(self) -> AbstractContextManager[Task]:
         return self.progress.task("training", self.info.total, done=self.info.images, unit="images")
@@ -128,55 +151,59 @@ class Trainer:
             writes=self.accelerator.is_main_process,
         )
 
-    def _loop(self, log: Log, looks: Looks, task: Task) -> Values:
+    def _loop(self, budget: Budget, log: Log, looks: Looks, task: Task) -> Values:
         """Train until the budget is spent, and return the last means of the loss terms."""
-        info, s = self.info, self.settings
-        losses = Losses(s.lr, self.folder)
-        started = saved = time.monotonic()
-        begun = info.images
+        info, signals, losses = self.info, self.signals, Losses()
         for x, condition in self._batches():
-            if info.total is not None and info.images >= info.total:
+            if info.finished:
                 break
             losses.add(self._step(x, condition))
-            info.images += s.batch
-            now, stop = time.monotonic(), self.signals.received  # a later signal waits for the next step
-            look_due = self._look_due()
-            save_due = now - saved > s.checkpoint_seconds or stop is not None or look_due
-            if losses.due or save_due:
-                log.write(info.images, losses.look(info.images))
-                task.move(info.images, info.total, losses.means)
-            if info.total is None and s.seconds and now - started > MEASURE * s.seconds:
-                info.total = self._measured(info.images - begun, now - started)
-            if look_due:
+            info.images += self.settings.batch
+            budget.lap("steps")
+            budget.replan()
+            stop, asked = signals.received, signals.asked  # a later signal waits for the next step
+            look = self._look_due()
+            save = stop or asked or look or budget.save_due or (losses.due and budget.early_save_due)
+            if losses.due or save:
+                self._tell(log, losses, task)
+            if look:
                 looks.take(info, losses.means)
-            if save_due:
-                info.seconds += now - saved
-                self.save()
-                saved = now
-            if stop:
+                budget.lap("look")
+            if save:
+                self._keep(budget)
+            if asked:
+                signals.answered()
+                self.progress.note(f"Saved after {info.images:,} images.")
+            if stop and not info.finished:
                 raise Interrupted(
-                    f"Stopped by {stop} after {info.images:,} images; everything is saved. Go on with: "
-                    f"{call('resume', self.folder)}"
+                    self._stopped(f"everything is saved. Go on with: {call('resume', self.folder)}"), stop
                 )
         if losses.waiting:
-            log.write(info.images, losses.look(info.images))
-            task.move(info.images, info.total, losses.means)
-        info.seconds += time.monotonic() - saved
+            self._tell(log, losses, task)
         return losses.means
 
-    def _measured(self, images: int, seconds: float) -> int:
-        """The number of images that fit into the time budget, in whole steps."""
-        assert self.settings.seconds is not None
-        steps = round(images / seconds * self.settings.seconds / self.settings.batch)
-        return max(steps * self.settings.batch, self.info.images)
+    def _tell(self, log: Log, losses: Losses, task: Task) -> None:
+        """Log and show the means of the loss terms. Raises Diverged where they have exploded."""
+        log.write(self.info.images, losses.look(self.info.images))
+        task.move(self.info.images, self.info.total, losses.means)
+
+    def _stopped(self, then: str) -> str:
+        return f"Stopped by {self.signals.received} after {self.info.images:,} images; {then}"
+
+    def _kept(self) -> str:
+        """What is left of a run that diverged."""
+        kept = checkpoint.load(self.folder / checkpoint.FILE)[0].images
+        if not kept:
+            return f"Nothing learned is kept: the checkpoint in {self.folder} is that of the start."
+        return f"The last good checkpoint, in {self.folder}, is that after {kept:,} images."
 
     def _look_due(self) -> bool:
         """Whether the last step crossed one of the points at which the run is checked."""
         info, s = self.info, self.settings
-        if not s.previews or not info.total or info.images >= info.total:
+        before, now = info.share(info.images - s.batch), info.share()
+        if before is None or now is None or info.finished:
             return False
-        every = info.total / s.previews
-        return info.images // every > (info.images - s.batch) // every
+        return int(now * s.previews) > int(before * s.previews)
 
     def _batches(self) -> Iterator[tuple[Float[Tensor, "batch ..."], Condition]]:
         """Batches from the current position on, for this process, on its device, with free attributes filled in."""
@@ -197,7 +224,7 @@ class Trainer:
         s, images = self.settings, self.info.images
         torch.manual_seed(step_seed(s.seed, images, self.accelerator.process_index))
         x = self.augment(x) if self.augment else x
-        lr = learning_rate(s.lr, images, self.info.total, s.warmup)
+        lr = learning_rate(s.lr, images, self.info.share, s.warmup)
         seen: dict[str, Tensor] = {}
         for player in self.optimisers:
             terms = self._update(player, x, condition, lr)
