@@ -191,7 +191,7 @@ class Trainer:
         return f"Stopped by {self.signals.received} after {self.info.images:,} images; {then}"
 
     def _kept(self) -> str:
-        """What is left of a run that diverged."""
+        """The checkpoint that a run that diverged leaves behind, in a sentence."""
         kept = checkpoint.load(self.folder / checkpoint.FILE)[0].images
         if not kept:
             return f"Nothing learned is kept: the checkpoint in {self.folder} is that of the start."
