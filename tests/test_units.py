@@ -1,7 +1,9 @@
+import math
+
 import pytest
 
 from condgen.errors import RequestError
-from condgen.units import parse_count, parse_duration
+from condgen.units import number, parse_count, parse_duration, percent
 
 
 @pytest.mark.parametrize(
@@ -12,10 +14,10 @@ def test_times(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "number"), [("20000", 20_000), ("500k", 500_000), ("2M", 2_000_000), ("1.5k", 1500), ("1_000", 1000)]
+    ("text", "count"), [("20000", 20_000), ("500k", 500_000), ("2M", 2_000_000), ("1.5k", 1500), ("1_000", 1000)]
 )
-def test_counts(text: str, number: int) -> None:
-    assert parse_count(text) == number
+def test_counts(text: str, count: int) -> None:
+    assert parse_count(text) == count
 
 
 @pytest.mark.parametrize("text", ["", "10", "m", "-3m", "0s", "1..5m", "10 minutes", "1e3s", "nan s", "9" * 400 + "s"])
@@ -28,3 +30,14 @@ def test_what_is_no_time_is_refused_with_an_example(text: str) -> None:
 def test_what_is_no_number_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(RequestError, match="is not a number such as 20000, 500k or 2M"):
         parse_count(text)
+
+
+def test_numbers_are_said_only_where_they_are_known() -> None:
+    assert [number(value) for value in (math.nan, math.inf, -math.inf)] == ["unknown"] * 3
+    assert [percent(value) for value in (math.nan, -math.inf)] == ["unknown"] * 2
+    assert (number(3.14159), number(-2.5, ".1f"), percent(0.984)) == ("3.14", "-2.5", "98.4\u202f%")
+
+
+def test_nothing_is_said_to_be_minus_zero() -> None:
+    assert (number(-0.0), number(-0.004, ".2f"), number(-1e-9)) == ("0", "0.00", "-1e-09")
+    assert (percent(-0.0), percent(-1e-9)) == ("0.0\u202f%", "0.0\u202f%")

@@ -27,6 +27,7 @@ from condgen.evaluation.measure import Evaluation, kept_report
 from condgen.evaluation.measure import evaluate as measured
 from condgen.evaluation.protocol import BRIEF, EvaluationConfig
 from condgen.evaluation.report import Report
+from condgen.evaluation.verdict import NOTHING_WRONG
 from condgen.inspection import Inspection
 from condgen.inspection import inspect as inspected
 from condgen.pages import comparison as comparison_page
@@ -120,15 +121,21 @@ def _shown(evaluation: Evaluation) -> Shown[Report]:
     def page() -> str:
         return report_page.render(report, sheets_of(evaluation), evaluation.log)
 
-    text = f"{report.headline}\n  {report.watch or 'Nothing is wrong as far as can be measured.'}"
+    text = "\n  ".join(filter(None, [report.headline, report.watch or (NOTHING_WRONG if report.well else "")]))
     return Shown(report, text, page, lambda folder: report_page.save(evaluation, folder))
 
 
 @dataclass(frozen=True, repr=False)
 class Diagnosis(Sequence[Finding]):
-    """The findings about a run, the gravest first. Empty if no fault was found."""
+    """The findings about a run, the gravest first.
+
+    headline: the obedience to requests in one sentence.
+    well: whether no fault was found.
+    """
 
     findings: tuple[Finding, ...]
+    headline: str = ""
+    well: bool = True
 
     def __len__(self) -> int:
         return len(self.findings)
@@ -137,9 +144,9 @@ class Diagnosis(Sequence[Finding]):
         return self.findings[index]
 
     def __repr__(self) -> str:
-        if not self.findings:
-            return "Nothing is wrong as far as can be measured."
-        return "\n".join(f"{f.name}: {f.evidence} {f.advice}" for f in self.findings)
+        well = self.well and not any(f.grave for f in self.findings)
+        lines = [self.headline, NOTHING_WRONG if well else ""]
+        return "\n".join(filter(None, [*lines, *(f"{f.name}: {f.evidence} {f.advice}" for f in self.findings)]))
 
 
 def doctor(run: AnyRun, data: object = None, *, progress: Progress | None = None, **config: Any) -> Diagnosis:
@@ -151,7 +158,7 @@ def doctor(run: AnyRun, data: object = None, *, progress: Progress | None = None
     opened_run = opened(run)
     kept = kept_report(opened_run) if data is None and not config else None
     report = kept or _measured(opened_run, data, EvaluationConfig(**(BRIEF | config)), progress).report
-    return Diagnosis(report.findings)
+    return Diagnosis(report.findings, report.headline, report.well)
 
 
 def compare(*runs: AnyRun, data: object = None, progress: Progress | None = None, **config: Any) -> Shown[Comparison]:

@@ -1,4 +1,4 @@
-"""Times, counts and shares as people write them: 90s, +10m, 1.5h; 500k, 2M; 98.4 %."""
+"""Times, counts, numbers and shares as people write them: 90s, +10m, 1.5h; 500k, 2M; 3.14, unknown; 98.4 %."""
 
 import math
 import re
@@ -7,6 +7,7 @@ from condgen.errors import RequestError
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _COUNTS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
+UNKNOWN = "unknown"
 
 
 def parse_duration(text: str) -> float:
@@ -28,9 +29,17 @@ def parse_count(text: str) -> int:
     return round(_number(text, match, _COUNTS, "a number such as 20000, 500k or 2M"))
 
 
+def number(value: int | float, form: str = ".3g") -> str:
+    """A number in a format: "unknown" for one that is not finite, and never minus zero."""
+    if not math.isfinite(value):
+        return UNKNOWN
+    text = format(value, form)
+    return text if float(text) else text.lstrip("-")
+
+
 def percent(share: int | float, digits: int = 1) -> str:
-    """A share in percent, with the sign attached by a narrow no-break space."""
-    return f"{100 * share:.{digits}f}\u202f%"
+    """A share in percent, with the sign attached by a narrow no-break space. "unknown" as in `number`."""
+    return number(100 * share, f".{digits}f") + "\u202f%" * math.isfinite(share)
 
 
 def _number(text: str, match: re.Match[str] | None, units: dict[str, float], expected: str) -> float:

@@ -38,7 +38,7 @@ def test_evaluate_prints_the_headline_and_leaves_report_and_page(command: Comman
     report = Report.load(measured / "report.json")
     assert result.out.startswith(report.headline)
     assert "digit: " in result.out
-    assert "real against real" in result.out
+    assert "in brackets, other real data" in result.out
     assert str(measured / "report.html") in result.out
     assert report.headline.split(":")[0] in (measured / "report.html").read_text(encoding="utf-8")
     assert report.protocol.samples == 200

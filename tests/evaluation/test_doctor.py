@@ -15,6 +15,7 @@ from condgen.evaluation.metrics.fidelity import Fidelity, Within
 from condgen.evaluation.metrics.latents import LatentSummary
 from condgen.evaluation.metrics.memorisation import Memorisation
 from condgen.evaluation.metrics.obedience import Obedience
+from condgen.evaluation.remedies import TrainedAs
 
 
 def sure(value: float) -> Estimate:
@@ -63,7 +64,7 @@ def case(
         "latents": latents,
     }
     log = [{"images": k, "validation/loss": loss} for k, loss in enumerate((9.0, 5.0, 4.0, 3.99))]
-    return replace(Evidence(results, log=log, epochs=20.0), **changes)
+    return replace(Evidence(results, log=log, epochs=20.0, trained=TrainedAs("flow")), **changes)
 
 
 def named(found: Evidence) -> list[str]:
@@ -144,7 +145,7 @@ def test_over_strong_guidance_is_told_apart_from_paid_classification_and_from_ne
     guided = diagnose(case(obedience=clear, fidelity=narrow, guidance=4.0))
     assert [f.name for f in guided] == ["over-strong guidance"]
     assert "`guidance=2.5`" in guided[0].advice
-    acgan = case(obedience=clear, fidelity=narrow, model={"generator_weight": 1.0})
+    acgan = case(obedience=clear, fidelity=narrow, trained=TrainedAs("acgan"))
     assert named(acgan) == ["samples avoid class boundaries"]
     other = diagnose(case(obedience=clear, fidelity=narrow))
     assert [(f.name, f.grave) for f in other] == [("samples avoid rare cases", False)]
@@ -206,7 +207,7 @@ def test_under_training_needs_poor_samples_and_a_loss_that_still_falls() -> None
     still, done = falling(9.0, 7.0, 5.0, 3.0), falling(9.0, 5.0, 3.001, 3.0)
     assert named(case(obedience=poor, log=still)) == ["under-training"]
     assert named(case(log=still)) == []
-    assert named(case(obedience=poor, log=done)) == []
+    assert named(case(obedience=poor, log=done)) == ["missed requests"]
     assert named(case(obedience=poor, log=[], epochs=2.0)) == ["under-training"]
 
 

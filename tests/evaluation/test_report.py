@@ -14,7 +14,8 @@ from condgen.evaluation.metrics.latents import LatentSummary
 from condgen.evaluation.metrics.memorisation import Memorisation
 from condgen.evaluation.metrics.obedience import Obedience
 from condgen.evaluation.protocol import MeasuringProtocol
-from condgen.evaluation.report import Report, headline
+from condgen.evaluation.report import Report
+from condgen.evaluation.verdict import headline
 from tests.evaluation.test_doctor import attribute, faithful, sure
 
 NAN = Estimate(math.nan, -math.inf, math.inf)

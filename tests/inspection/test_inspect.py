@@ -57,6 +57,18 @@ def said(found: Inspection, *parts: str) -> bool:
 # ---- labels
 
 
+def test_numbers_crowded_by_outliers_are_a_problem(tmp_path: Path) -> None:
+    tables = folder(tmp_path / "prices", price=list(range(100, 160)))
+    for low, high, crowded in ((100, 999_999, True), (100, 160, False)):
+        hand = Schema.loads(
+            json.dumps(
+                {"attributes": [{"kind": "continuous", "name": "price", "low": low, "high": high, "clip": True}]}
+            )
+        )
+        found = inspect(str(tables), schema=hand)
+        assert any("hardly tell them apart" in text for text in found.problems) == crowded
+
+
 def test_it_counts_the_training_part(people: Schema) -> None:
     found = inspect(splits(people, people_rows())).as_dict()
     color, glasses, age = found["attributes"]

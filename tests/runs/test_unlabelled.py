@@ -12,6 +12,7 @@ from condgen.data import Dataset, Splits, load
 from condgen.errors import DataError
 from condgen.progress import Silent
 from condgen.runs.train import resume, train
+from condgen.schema import Continuous, Schema
 from condgen.training.health import real_diversity
 from tests.conftest import FLOW, SMALL
 
@@ -83,3 +84,13 @@ def test_the_diversity_within_a_condition_is_that_of_labelled_rows(digits: Split
     data = hidden(digits, 0.9)
     labelled = data.train[data.train.labelled.nonzero()[:, 0]]
     assert real_diversity(data.train) == real_diversity(labelled)
+
+
+def test_numbers_crowded_by_outliers_are_said_before_training(tmp_path: Path) -> None:
+    prices = torch.tensor([*range(100, 196), *[999_999] * 2]).float()
+    for high in (999_999, 200):
+        schema = Schema(attributes=(Continuous(name="price", low=100, high=high, clip=True),))
+        data = load(torch.rand(len(prices), 1, 8, 8), labels={"price": prices}, schema=schema)
+        progress = Notes()
+        train("cvae", data, tmp_path / str(high), progress=progress, **{**SMALL, "images": 64})
+        assert any("hardly tell them apart" in note for note in progress.notes) == (high > 200)

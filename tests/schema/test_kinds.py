@@ -32,6 +32,7 @@ EXAMPLES: dict[str, list[Attribute]] = {
     "continuous": [
         Continuous(name="thing", low=-3, high=7, aliases={"small": "-3..0"}),
         Continuous(name="thing", low=1e3, high=1e6),
+        Continuous(name="thing", low=1, high=1e4, scale="log"),
     ],
     "vector": [
         Vector(name="thing", mean=(0, 5), scale=(1, 1), aliases={"middle": "0 5"}),
@@ -55,6 +56,13 @@ def conditions(a: Attribute, codes: Tensor) -> Condition:
 
 def column(a: Attribute, codes: Tensor) -> list[str]:
     return [a.format(code) for code in codes.tolist()]
+
+
+def apart(a: Attribute, one: Tensor, other: Tensor) -> Tensor:
+    """How far codes are apart, as a share of all there is: of a number on its scale."""
+    if isinstance(a, Continuous):
+        return (a.place(one) - a.place(other)).abs() / a.reach
+    return a.error(one, other) / a.span
 
 
 def close(a: Attribute, one: Tensor, other: Tensor) -> bool:
@@ -135,8 +143,8 @@ def test_nothing_is_wrong_with_itself_and_everything_with_a_counterfactual(a: At
     assert a.error(codes, codes).tolist() == [0.0] * N
     other = a.counterfactual(codes, torch.Generator().manual_seed(seed))
     assert other.shape == codes.shape
-    assert (a.error(other, codes) > 0.4 * a.span).all()
-    assert (a.error(other, codes) <= 1.01 * a.span).all()
+    assert (apart(a, other, codes) > 0.4).all()
+    assert (apart(a, other, codes) <= 1.01).all()
     assert a.encode(other).isfinite().all()
 
 
@@ -162,7 +170,7 @@ def test_a_classifier_that_fits_the_codes_reads_them(a: Attribute, origins: int)
         optimiser.step()
     read = density.mode(output.detach())
     assert read.shape == codes.shape
-    assert (a.error(read, codes) < 0.1 * a.span).all()
+    assert (apart(a, read, codes) < 0.1).all()
 
 
 @every_kind
@@ -179,13 +187,16 @@ def test_a_judge_that_fits_the_codes_reads_them_and_knows_how_well(a: Attribute)
     scale = density.fitted_scale(noisy, codes)
     reading = density.reading(noisy, scale)
     spread = density.spread(scale)
-    assert (a.error(density.read(reading), codes) < 0.3 * a.span).all()
+    distance = density.distance(reading, codes)
+    assert (apart(a, density.read(reading), codes) < 0.3).all()
     other = a.counterfactual(codes, torch.Generator().manual_seed(0))
     right, wrong = (density.log_likelihood(reading, c, spread) for c in (codes, other))
     assert (right > wrong).all()
     assert (spread is None) == bool(a.choices)
     if spread is not None:
-        assert spread == pytest.approx(a.error(density.read(reading), codes).square().mean().sqrt().item(), rel=0.2)
+        assert spread == pytest.approx(distance.square().mean().sqrt().item(), rel=0.2)
+        width = a.reach if isinstance(a, Continuous) else a.span
+        assert torch.allclose(distance, apart(a, density.read(reading), codes) * width, rtol=1e-3, atol=1e-4 * width)
 
 
 @every_kind
@@ -204,8 +215,8 @@ def test_equal_codes_share_a_place_a_bin_and_a_number(a: Attribute) -> None:
 @every_kind
 def test_vicinity_moves_by_a_share_of_the_span_or_not_at_all(a: Attribute) -> None:
     codes = uniform(a, 2, n=2_000)
-    moved = a.error(a.vicinity(codes, 0.05, torch.randn_like), codes).square().mean().sqrt().item()
-    assert moved == 0 if a.choices else moved == pytest.approx(0.05 * a.span, rel=0.1)
+    moved = apart(a, a.vicinity(codes, 0.05, torch.randn_like), codes).square().mean().sqrt().item()
+    assert moved == 0 if a.choices else moved == pytest.approx(0.05, rel=0.1)
 
 
 @every_kind
@@ -241,7 +252,7 @@ def test_what_is_missing_is_drawn_from_the_rows_that_fit(a: Attribute) -> None:
     codes = uniform(a, 9)
     complete = Condition(schema, {a.name: codes, "row": torch.arange(N).float()}, torch.ones(N, 2).bool())
     drawn = LabelDistribution.of(complete).fill(complete.about([a.name]), Rng(range(N)))
-    assert (a.error(codes[drawn.values["row"].long()], codes) < 0.1 * a.span).all()
+    assert (apart(a, codes[drawn.values["row"].long()], codes) < 0.1).all()
 
 
 @every_kind

@@ -90,3 +90,9 @@ def test_a_range_that_outliers_stretch_is_said() -> None:
     codes = torch.tensor([*PRICES, 999_999.0])
     assert "within 0.0" in stretched.crowding(codes, torch.ones(len(codes)))
     assert Continuous(name="price", low=50, high=600).crowding(codes, torch.ones(len(codes))) == ""
+
+
+def test_a_number_that_most_rows_have_stretches_no_range() -> None:
+    gain = Continuous(name="gain", low=0, high=600)
+    codes, counts = torch.tensor([0.0, *PRICES]), torch.tensor([100.0 * len(PRICES), *[1.0] * len(PRICES)])
+    assert gain.crowding(codes, counts) == ""

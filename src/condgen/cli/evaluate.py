@@ -1,6 +1,5 @@
 """Commands that measure one run: its report, and its faults."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,7 +31,6 @@ from condgen.cli.options import (
 from condgen.cli.spelling import spell
 
 if TYPE_CHECKING:
-    from condgen.evaluation.findings import Finding
     from condgen.evaluation.report import Report
 
 
@@ -106,7 +104,7 @@ def doctor(
         print(json.dumps([asdict(f) for f in report.findings], indent=2, ensure_ascii=False))
     else:
         print(report.headline)
-        _show_findings(report.findings)
+        _show_findings(report)
         for text in report.warnings:
             print(spell(f"Note: {text}"))
 
@@ -119,13 +117,15 @@ def _show_report(report: "Report") -> None:
     for metric, result in measured(report.results):
         for line in metric.lines(result):
             print(f"  {line}")
-    _show_findings(report.findings)
+    _show_findings(report)
     for text in report.warnings:
         print(spell(f"Note: {text}"))
 
 
-def _show_findings(findings: "Sequence[Finding]") -> None:
-    if not any(f.grave for f in findings):
-        print("Nothing is wrong as far as can be measured.")
-    for f in findings:
+def _show_findings(report: "Report") -> None:
+    from condgen.evaluation.verdict import NOTHING_WRONG
+
+    if report.well:
+        print(NOTHING_WRONG)
+    for f in report.findings:
         print(spell(f"{'✗' if f.grave else '·'} {f.name}: {f.evidence}\n  Try first: {f.advice}"))

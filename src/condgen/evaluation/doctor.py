@@ -4,13 +4,17 @@ A finding compares a number with that of held-out real data, or with chance. If 
 there is no finding.
 """
 
+import math
 from collections.abc import Callable, Iterator
 
+from condgen.evaluation.comparison.columns import ratio
 from condgen.evaluation.findings import Evidence, Finding
 from condgen.evaluation.metrics.fidelity import FIDELITY, narrower
 from condgen.evaluation.metrics.obedience import OBEDIENCE, clearer
 from condgen.evaluation.metrics.registry import measured
-from condgen.units import percent
+from condgen.evaluation.remedies import LONGER, less_guidance, sentence
+from condgen.evaluation.verdict import OBEYED, UNKNOWN, comparable, verdict, worst
+from condgen.units import number, percent
 
 MIN_EPOCHS = 10  # fewer passes over the data count as short training
 MIN_LOOKS = 4  # smallest number of validation losses for a trend
@@ -24,7 +28,9 @@ def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
     """All findings, the grave ones first."""
     found = [f for metric, result in measured(evidence.results) for f in metric.findings(result, evidence)]
     found += [finding for look in LOOKS for finding in look(evidence)]
-    return tuple(sorted(found, key=lambda f: not f.grave))
+    if not any(f.grave for f in found):
+        found += _disobeyed(evidence)
+    return tuple(sorted(dict.fromkeys(found), key=lambda f: not f.grave))
 
 
 def _boundaries(evidence: Evidence) -> Iterator[Finding]:
@@ -35,53 +41,66 @@ def _boundaries(evidence: Evidence) -> Iterator[Finding]:
     if a is None or fidelity is None or not narrower(fidelity):
         return
     made, floor = fidelity.overall, fidelity.floor
+    clear, real = a.confidence or 0.0, a.real_confidence or 0.0
     said = (
-        f"Samples are clearer cases of {a.name} than real ones (log-odds {a.confidence:.1f} against "
-        f"{a.real_confidence:.1f}) and cover less of the real data (recall {made.recall.value:.2f} against "
-        f"{floor.recall.value:.2f})."
+        f"Samples are clearer cases of {a.name} than real ones (log-odds {number(clear, '.1f')} against "
+        f"{number(real, '.1f')}) and cover less of the real data (recall {number(made.recall.value, '.2f')} against "
+        f"{number(floor.recall.value, '.2f')})."
     )
-    if evidence.guidance > 1:
-        yield Finding("over-strong guidance", said, f"Try `guidance={1 + (evidence.guidance - 1) / 2:g}`.")
-    elif evidence.model.get("generator_weight"):
-        yield Finding(
-            "samples avoid class boundaries",
-            said,
-            "Lower the weight of the generator's classification term (`generator_weight=0.1`), or use a model with "
-            "another head.",
-        )
+    trained = evidence.trained
+    if evidence.over_guided:
+        yield Finding("over-strong guidance", said, f"Try {less_guidance(evidence.guidance)}.")
+    elif trained.counting.get("generator_weight"):
+        yield Finding("samples avoid class boundaries", said, trained.against_paid_clarity)
     else:
-        yield Finding("samples avoid rare cases", said, "Train longer; for a GAN, try another head.", grave=False)
+        advice = sentence("Train with", [trained.another_head]) or LONGER
+        yield Finding("samples avoid rare cases", said, advice, grave=False)
 
 
 def _players(evidence: Evidence) -> Iterator[Finding]:
+    trained = evidence.trained
     for text in evidence.complaints:
-        name = "critic overpowering" if "overpowers" in text else "classifier collapse"
-        fault, _, advice = text.partition("; try ")
-        yield Finding(name, f"{fault[0].upper()}{fault[1:]}.", f"Try {advice or 'training again'}".rstrip(".") + ".")
+        overpowered = "overpowers" in text
+        fault, _, own = text.partition("; try ")
+        advice = trained.against_an_overpowering_critic if overpowered else trained.against_paid_clarity
+        yield Finding(
+            "critic overpowering" if overpowered else "classifier collapse",
+            f"{fault[0].upper()}{fault[1:].rstrip('.')}.",
+            advice if trained.adversarial else f"Try {own or 'training again'}".rstrip(".") + ".",
+        )
+
+
+def _crowding(evidence: Evidence) -> Iterator[Finding]:
+    """Numbers that a stretched range leaves no room for."""
+    for text in evidence.crowding:
+        said, _, advice = text.rpartition(". ")
+        yield Finding("crowded numbers", f"{said}.", advice)
 
 
 def _losses(evidence: Evidence) -> Iterator[Finding]:
     """Whether the validation loss was still falling at the end of training, or had long been rising."""
     series = [float(e["validation/loss"]) for e in evidence.log if "validation/loss" in e]
+    series = [loss for loss in series if math.isfinite(loss)]
     series = series if len(series) >= MIN_LOOKS else []
     gained = max(series[0] - min(series), 1e-12) if series else 0.0
     if series and series[-1] > min(series) + MAX_RISE * gained:
+        best, last = (number(loss, ".4g") for loss in (min(series), series[-1]))
         yield Finding(
             "over-fitting",
-            f"The validation loss rose from {min(series):.4g} at its best to {series[-1]:.4g} at the end.",
+            f"The validation loss rose from {best} at its best to {last} at the end.",
             "Train for fewer images, or with more data.",
         )
     elif poor := _poor(evidence):
         falling = series and series[-2] - series[-1] > MIN_FALL * gained
         if falling:
             said = (
-                f"and the validation loss was still falling when training ended ({series[-2]:.4g} to {series[-1]:.4g} "
-                "at its last look)"
+                f"and the validation loss was still falling when training ended ({number(series[-2], '.4g')} to "
+                f"{number(series[-1], '.4g')} at its last look)"
             )
         else:
-            said = f"after seeing each training example {evidence.epochs:.1f} times"
+            said = f"after seeing each training example {number(evidence.epochs, '.1f')} times"
         if falling or evidence.epochs < MIN_EPOCHS:
-            yield Finding("under-training", f"{poor}, {said}.", "Train longer (twice the `seconds` or `images`).")
+            yield Finding("under-training", f"{poor}, {said}.", LONGER)
 
 
 def _poor(evidence: Evidence) -> str:
@@ -89,8 +108,19 @@ def _poor(evidence: Evidence) -> str:
     obedience, fidelity = OBEDIENCE.of(evidence.results), FIDELITY.first(evidence.results)
     if obedience and obedience.joint.value < MIN_OBEYED * obedience.joint_real.value:
         return f"Only {percent(obedience.joint.value)} of samples are as asked"
-    made, floor = (fidelity.overall.frechet.value, fidelity.floor.frechet.value) if fidelity else (0.0, 0.0)
-    return f"The Fréchet distance is {made / floor:.0f} times that of real data" if made > MAX_FRECHET * floor else ""
+    times = ratio(fidelity.overall.frechet.value, fidelity.floor.frechet.value) if fidelity else 0.0
+    far = MAX_FRECHET < times < math.inf
+    return f"The Fréchet distance is {number(times, '.0f')} times that of real data" if far else ""
 
 
-LOOKS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (_boundaries, _players, _losses)
+def _disobeyed(evidence: Evidence) -> Iterator[Finding]:
+    """Requests that are not obeyed, where nothing else explains it."""
+    obedience = OBEDIENCE.of(evidence.results)
+    said = verdict(obedience) if obedience else OBEYED
+    if obedience and said not in (OBEYED, UNKNOWN):
+        least = worst(obedience) if comparable(obedience) else None
+        which = f"; the least obeyed attribute is {least.name}" if least and len(obedience.attributes) > 1 else ""
+        yield Finding("missed requests", f"{said}{which}.", evidence.trained.against_an_idle_condition)
+
+
+LOOKS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (_boundaries, _players, _losses, _crowding)

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from condgen.evaluation.remedies import TrainedAs
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -29,7 +31,8 @@ class Evidence:
     complaints: the model's advice about its players.
     guidance: the largest weight in use.
     epochs: number of passes over the training data.
-    model: arguments of the model.
+    trained: the family and its arguments.
+    crowding: sentences on attributes whose values can hardly be told apart. The last sentence of each is the advice.
     """
 
     results: Mapping[str, Any]
@@ -37,4 +40,10 @@ class Evidence:
     complaints: Sequence[str] = ()
     guidance: float = 1.0
     epochs: float = float("inf")
-    model: Mapping[str, Any] = field(default_factory=dict)
+    trained: TrainedAs = field(default_factory=TrainedAs)
+    crowding: Sequence[str] = ()
+
+    @property
+    def over_guided(self) -> bool:
+        """Whether samples are guided, so that less guidance may help."""
+        return self.guidance > 1 and self.trained.guided

@@ -17,8 +17,10 @@ from condgen.evaluation.metrics.metric import Measurement
 from condgen.evaluation.metrics.obedience import OBEDIENCE
 from condgen.evaluation.metrics.registry import METRICS
 from condgen.evaluation.protocol import EvaluationConfig
-from condgen.evaluation.report import FILE, Report, headline
+from condgen.evaluation.remedies import TrainedAs
+from condgen.evaluation.report import FILE, Report
 from condgen.evaluation.subject import EvaluatedRun, as_in_data
+from condgen.evaluation.verdict import headline
 from condgen.files import read_log
 from condgen.models.flow.guidance import named_weights
 from condgen.models.protocols import Discovers, Guided
@@ -126,7 +128,8 @@ def _evidence(subject: EvaluatedRun, results: Mapping[str, Any], log: Sequence[M
         complaints=run.model.complaints(_last(log)),
         guidance=_guidance(run, subject.sampling),
         epochs=run.info.images / subject.data.train.epoch,
-        model=run.info.recipe.get("arguments", {}),
+        trained=TrainedAs.of(run.info.recipe),
+        crowding=run.joint.crowding() if subject.conditional else (),
     )
 
 

@@ -4,7 +4,6 @@ import json
 import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from statistics import fmean
 from types import GenericAlias
 from typing import Any
 
@@ -21,8 +20,8 @@ from condgen.evaluation.metrics.registry import METRICS
 from condgen.evaluation.metrics.requests import REQUESTS, RequestObedience
 from condgen.evaluation.metrics.usefulness import USEFULNESS, Usefulness
 from condgen.evaluation.protocol import MeasuringProtocol
+from condgen.evaluation.verdict import OBEYED, verdict
 from condgen.files import write_text
-from condgen.units import percent
 
 FORMAT = 1
 FILE = "report.json"
@@ -55,6 +54,12 @@ class Report:
     versions: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing is wrong as far as can be measured: requests are obeyed, if any can be, and nothing grave."""
+        obeyed = self.obedience is None or verdict(self.obedience) == OBEYED
+        return obeyed and not any(f.grave for f in self.findings)
 
     @property
     def obedience(self) -> Obedience | None:
@@ -164,34 +169,3 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
     return value
-
-
-SELDOM = 0.2  # if the judge finds all attributes in less of real data, the joint share is no measure
-
-
-def headline(obedience: Obedience | None, model: str) -> str:
-    """The obedience to requests in one sentence, with the judge's own skill."""
-    if obedience is None:
-        return f"This model ({model}) cannot be asked for anything; only how real its samples look was measured."
-    parts = obedience.attributes
-    joint, real = obedience.joint, percent(obedience.joint_real.value)
-    what = parts[0].name if len(parts) == 1 else f"all {len(parts)} attributes at once"
-    return (
-        f"{_verdict(obedience)}: {percent(joint.value)} of samples show {what} as asked (95\u202f% interval "
-        f"{100 * joint.low:.1f}–{100 * joint.high:.1f}), by a judge who finds {real} of held-out real data as labelled."
-    )
-
-
-def _verdict(obedience: Obedience) -> str:
-    """The obedience relative to real data. By attribute, if the judge rarely finds all of them even in real data."""
-    ratio = obedience.joint.value / max(obedience.joint_real.value, 1e-9)
-    if obedience.joint_real.value < SELDOM:
-        ratio = fmean(a.relative for a in obedience.attributes)
-    for least, words in (
-        (0.98, "Requests are obeyed"),
-        (0.9, "Requests are mostly obeyed"),
-        (0.6, "Requests are often missed"),
-    ):
-        if ratio >= least:
-            return words
-    return "Requests are not obeyed"

@@ -18,7 +18,7 @@ from condgen.inspection.balance import Balance, balances
 from condgen.inspection.columns import Column, describe_columns
 from condgen.inspection.material import Header, Material, material, shape_of
 from condgen.inspection.scan import Duplicates, Scan, Unreadable, scan
-from condgen.schema import Schema
+from condgen.schema import LabelDistribution, Schema
 
 __all__ = [
     "Association",
@@ -113,6 +113,7 @@ def inspect(
     columns = describe_columns(found.columns, found.schema, found.notes, found.given)
     balance = balances(train, {c.name: c.why for c in columns})
     together = co_occurrence(train.condition)
+    crowding = LabelDistribution.of(train.condition).crowding()
     doubtful = {c.name for c in columns if c.suspicious}
     share = unusable(seen, sum(small.values()))
     needed = options(shape, bool(resized) or size is not None, resize, schema_file, data_dir, share)
@@ -124,7 +125,7 @@ def inspect(
         columns=columns,
         together=together,
         scan=seen,
-        problems=tuple(problems(balance, columns, seen, len(train), found.separate, small, shape)),
+        problems=tuple(problems(balance, columns, seen, len(train), found.separate, small, shape, crowding)),
         advice=tuple(advice(found.source, needed, fit, together, attributes, len(balance), share)),
         notes=(*found.notes, *resized),
     )

@@ -31,8 +31,12 @@ def problems(
     separate: bool,
     small: Mapping[tuple[int, int], int],
     shape: Sequence[int],
+    crowding: Sequence[str] = (),
 ) -> Iterator[str]:
-    """The faults of the data, the gravest first. small: sizes too small for training, and the number of each."""
+    """The faults of the data, the gravest first.
+
+    small: sizes too small for training, and the number of each. crowding: sentences on numbers in a stretched range.
+    """
     yield from _unreadable(scan)
     yield from _too_small(small, shape)
     yield from _too_many(scan, sum(small.values()))
@@ -41,6 +45,7 @@ def problems(
     for column in columns:
         if column.suspicious:
             yield f"{column.name} looks like an identifier ({column.why}); leave it out (`attributes`)."
+    yield from crowding
     yield from _missing(balance, rows)
     yield from _constant(balance)
     yield from _uneven(balance)

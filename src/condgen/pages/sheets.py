@@ -90,7 +90,7 @@ def missed_by(read: Reading, told: Condition, name: str) -> Bool[Tensor, " n"]:
     """A mask of samples that missed an attribute. A number is missed if it is off by more than twice the judge's usual
     error.
     """
-    return (read.errors_of(name, told.values[name]) > 2 * read.errors.get(name, 0.0)) & told.given(name)
+    return read.misread(name, told.values[name]) & told.given(name)
 
 
 def _mistake(asked: Mapping[str, str | None], seen: Mapping[str, str | None], missed: list[bool]) -> str:

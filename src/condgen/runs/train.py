@@ -76,6 +76,9 @@ def _trained_into(
     used, note = _usable(model, built, data)
     if note:
         progress.note(note)
+    if built.conditional:
+        for text in LabelDistribution.of(used.train.condition).crowding():
+            progress.note(text)
     folder = new_folder(Path(out), "the run")
     kept = {**data.source.dump(), **origin, "fingerprint": data.train.fingerprint}
     kept |= {"coordinates": data.coordinates.dump()} if data.coordinates else {}

@@ -301,7 +301,7 @@ class Attribute(BaseModel):
     def crowding(self, codes: Codes, counts: Float[Tensor, " batch"]) -> str:
         """A sentence about values that the encoding can hardly tell apart. Empty if there are none.
 
-        counts: how often each code occurs.
+        The last sentence says what to do. counts: how often each code occurs.
         """
         return ""
 

@@ -145,8 +145,8 @@ class Continuous(Attribute):
 
     @property
     def density(self) -> GaussianDensity:
-        """A Gaussian over the plain encoding."""
-        return GaussianDensity(self.encode, self.decode, unit=self.span / 2)
+        """A Gaussian over the plain encoding, its errors on the scale: of a logarithmic one, those of logarithms."""
+        return GaussianDensity(self.encode, self.decode, unit=self.reach / 2)
 
     @property
     def span(self) -> float:

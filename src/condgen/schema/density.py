@@ -55,8 +55,12 @@ class Density(ABC):
         """The most likely codes given a reading."""
 
     def spread(self, scale: float) -> float | None:
-        """The standard deviation of a reading's error, in the unit of `Attribute.error`. None for named values."""
+        """The standard deviation of a reading's `distance` from the code. None for named values."""
         return None
+
+    @abstractmethod
+    def distance(self, reading: Reading, codes: Codes) -> Float[Tensor, " batch"]:
+        """How far a reading is from the code, on the scale where its spread is the same everywhere."""
 
     @abstractmethod
     def log_likelihood(self, reading: Reading, codes: Codes, spread: float | None) -> Float[Tensor, " batch"]:
@@ -111,6 +115,10 @@ class ChoiceDensity(Density):
         """The most likely value."""
         return reading.argmax(1).float()
 
+    def distance(self, reading: Reading, codes: Codes) -> Float[Tensor, " batch"]:
+        """0 if the value is the most likely one, else 1."""
+        return (self.read(reading) != codes.round()).float()
+
     def log_likelihood(self, reading: Reading, codes: Codes, spread: float | None) -> Float[Tensor, " batch"]:
         """The value's log-probability."""
         return reading.gather(1, codes.round().long()[:, None])[:, 0]
@@ -124,7 +132,8 @@ class GaussianDensity(Density):
 
     encode, decode: from codes to the plain encoding [batch, width], and back.
     limit: readings are clamped to [−limit, limit].
-    unit: the factor from an encoding's error to that of `Attribute.error`.
+    unit: the factor from an encoding's error to `distance`: the unit of `Attribute.error`, or of the logarithm on a
+        logarithmic scale, where no other error is constant.
     """
 
     def __init__(
@@ -178,8 +187,14 @@ class GaussianDensity(Density):
         """The standard deviation of the error."""
         return scale * self.unit
 
+    def distance(self, reading: Reading, codes: Codes) -> Float[Tensor, " batch"]:
+        """The root mean square difference of the plain encodings, in `unit`."""
+        return self._apart(reading, codes).square().mean(1).sqrt()
+
+    def _apart(self, reading: Reading, codes: Codes) -> Float[Tensor, "batch width"]:
+        return self.unit * (self.encode(self.read(reading)) - self.encode(codes))
+
     def log_likelihood(self, reading: Reading, codes: Codes, spread: float | None) -> Float[Tensor, " batch"]:
         """The density of a Gaussian around the code that was read, per unit of error."""
         assert spread is not None
-        apart = self.unit * (self.encode(self.read(reading)) - self.encode(codes))
-        return -(0.5 * (apart / spread).square() + math.log(spread) + 0.5 * LOG_2PI).sum(1)
+        return -(0.5 * (self._apart(reading, codes) / spread).square() + math.log(spread) + 0.5 * LOG_2PI).sum(1)

@@ -38,6 +38,12 @@ class LabelDistribution:
         """The attributes of the distribution."""
         return self.rows.schema
 
+    def crowding(self) -> list[str]:
+        """Sentences on attributes whose values the encoding can hardly tell apart; see `Attribute.crowding`."""
+        given = [(a, self.rows.given(a.name)) for a in self.schema]
+        found = [a.crowding(self.rows.values[a.name][here], self.counts[here]) for a, here in given]
+        return [text for text in found if text]
+
     def draw(self, constraints: Mapping[str, Constraint], rng: Rng, fill: bool = True) -> Condition:
         """One condition per stream of `rng`, distributed as the data's rows given the constraints.
 

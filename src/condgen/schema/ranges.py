@@ -55,13 +55,16 @@ def _without_a_ruling_value(values: np.ndarray, weights: np.ndarray) -> tuple[np
 
 
 def crowded(counts: Mapping[float, int], low: float, high: float, scale: ScaleName) -> float:
-    """The share of a range, on the given scale, that the inner 95 % of the numbers fill."""
+    """The share of a range, on the given scale, that the inner 95 % of the numbers fill.
+
+    A number that most rows have does not count.
+    """
     values = np.array(sorted(counts))
     weights = np.array([counts[v] for v in values.tolist()])
     ends = np.array([low, high])
     if scale == "log":
         values, ends = np.log(values), np.log(ends)
-    first, _, last = _quantiles(values, weights)
+    first, _, last = _quantiles(*_without_a_ruling_value(values, weights))
     return float((last - first) / (ends[1] - ends[0]))
 
 

@@ -99,7 +99,7 @@ def test_attributes_that_are_not_given_count_for_nothing(judge: Judge, real: Dat
     wrong = asked.with_codes("side", (asked.values["side"] + 1) % 4)
     found = obedience(judge, claimed(free, wrong), real)
     assert math.isnan(found["side"].asked.value)
-    assert found["side"].line.startswith("side: nothing known as asked")
+    assert found["side"].line.startswith("side: unknown as asked")
     assert found.joint.value == found["far"].asked.value > 0.97
 
 

@@ -75,7 +75,7 @@ def test_beside_it_stand_the_real_images_that_fit(data: Splits) -> None:
     (found,) = ask(Half(), Reader(), data, "old, glasses", samples=10)
     assert (found.real_n, found.real.value) == (2, 0.5)
     assert found.relative == 1.0
-    assert "50.0% of 10 samples show it; 50.0% of 2 held-out real ones" in found.line
+    assert "50.0\u202f% of 10 samples show it; 50.0\u202f% of 2 held-out real ones" in found.line
 
 
 def test_requests_that_no_real_image_fits_are_measured_all_the_same(data: Splits) -> None:

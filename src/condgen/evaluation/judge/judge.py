@@ -11,7 +11,7 @@ from typing import Any
 
 import safetensors
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -34,7 +34,7 @@ class Reading:
     features: the input of its heads, [n, feature].
     outputs: per attribute, on the CPU: log-probabilities of the values [n, value]. For a measured attribute, the code
         that it reads [n, size], in the attribute's unit.
-    errors: per measured attribute, the standard deviation of the judge's error on validation data.
+    errors: per measured attribute, the standard deviation of the judge's error on validation data, on its scale.
     """
 
     schema: Schema
@@ -56,6 +56,11 @@ class Reading:
     def errors_of(self, name: str, codes: Float[Tensor, "n ..."]) -> Float[Tensor, " n"]:
         """The error of each code against the reading: 0 or 1, or a distance (see `Attribute.error`)."""
         return self.schema[name].error(self.condition.values[name], codes)
+
+    def misread(self, name: str, codes: Float[Tensor, "n ..."], most: float = 2.0) -> Bool[Tensor, " n"]:
+        """Where a code is not the value that is read, or `most` standard deviations of the judge's error off it."""
+        distance = self.schema[name].density.distance(self.outputs[name], codes)
+        return distance > most * self.errors.get(name, 0.0)
 
     def __getitem__(self, index: Any) -> "Reading":
         """The reading of the observations at an index tensor, slice or boolean mask."""

@@ -11,8 +11,9 @@ from torch import Tensor
 from condgen.evaluation.findings import Finding
 from condgen.evaluation.judge.judge import Reading
 from condgen.evaluation.metrics.estimate import Estimate, mean, share
+from condgen.evaluation.remedies import TrainedAs
 from condgen.schema import Attribute, Condition
-from condgen.units import percent
+from condgen.units import number, percent
 
 BINS = 10  # bins of a continuous attribute's calibration
 MIN_PER_BIN = 20
@@ -80,9 +81,9 @@ class AttributeObedience:
 
     def shown(self, value: float) -> str:
         """A value in the form of `asked` and `real`."""
-        if math.isnan(value):
-            return "nothing known"
-        return f"{value:.2%}" if self.choices else f"off by {value:.3g} on average"
+        if self.measured and math.isfinite(value):
+            return f"off by {number(value)} on average"
+        return percent(value)
 
 
 def attribute_obedience(
@@ -166,54 +167,62 @@ def _calibration(seen: Float[Tensor, " n"], asked: Float[Tensor, " n"]) -> tuple
 # ---- findings
 
 
-def findings_of(a: AttributeObedience) -> Iterator[Finding]:
+def findings_of(a: AttributeObedience, trained: TrainedAs) -> Iterator[Finding]:
     """An attribute that is ignored, or values that come out as others."""
     if ignored(a):
-        yield _as_ignored(a)
+        yield _as_ignored(a, trained)
     else:
         yield from _confused_values(a)
 
 
 def telling(a: AttributeObedience) -> bool:
     """Whether the judge can read this attribute in real data, so that its readings of samples mean something."""
-    return _skill(a, a.real.value) >= MIN_SKILL
+    known = all(map(math.isfinite, (a.asked.value, a.real.value, a.chance)))
+    return known and _skill(a, a.real.value) >= MIN_SKILL
 
 
 def _skill(a: AttributeObedience, score: float) -> float:
     """The position of a score between chance (0) and perfection (1)."""
+    if a.choices and a.chance >= 1:
+        return 0.0  # one value alone: there is nothing to read
     return (score - a.chance) / (1 - a.chance) if a.choices else 1 - score / a.chance if a.chance else 0.0
 
 
 def ignored(a: AttributeObedience) -> bool:
     """Whether samples ignore this attribute, by pairs or, without any, by chance."""
-    if a.swap is not None:
+    if a.swap is not None and math.isfinite(a.swap.value):
         return a.swap.value < MIN_TOLD_APART
     return _skill(a, a.asked.value) < MIN_OF_REAL_SKILL * _skill(a, a.real.value)
 
 
-def _as_ignored(a: AttributeObedience) -> Finding:
+def _as_ignored(a: AttributeObedience, trained: TrainedAs) -> Finding:
     pairs = (
-        "" if a.swap is None else f"of pairs that differ in it alone, {percent(a.swap.value, 0)} can be told apart; "
+        ""
+        if a.swap is None or not math.isfinite(a.swap.value)
+        else f"of pairs that differ in it alone, {percent(a.swap.value, 0)} can be told apart; "
     )
     return Finding(
         "ignored condition",
         f"Samples do not heed {a.name}: {pairs}it is as asked in {_scored(a, a.asked.value)}, where "
         f"{_scored(a, a.chance)} is chance and real data has {_scored(a, a.real.value)}.",
-        "Train with another mechanism (`mechanism='film'`) or more embedding (`embedding=64`); for a GAN, a "
-        "model with another head.",
+        trained.against_an_idle_condition,
     )
 
 
 def _scored(a: AttributeObedience, value: float) -> str:
-    return f"{percent(value)}" if a.choices else f"an error of {value:.3g}"
+    return percent(value) if a.choices else f"an error of {number(value)}"
 
 
-def _confused_values(a: AttributeObedience) -> Iterator[Finding]:
-    """Values that come out as another one more often than as themselves."""
+def confused(a: AttributeObedience) -> dict[int, int]:
+    """Values, by their places, that come out as another one more often than as themselves, and as which."""
     mostly = {
         k: max(range(len(row)), key=row.__getitem__) for k, row in enumerate(a.confusion) if sum(row) >= MIN_PER_VALUE
     }
-    wrong = {k: seen for k, seen in mostly.items() if seen != k and _real_share(a, k) > 0.5}
+    return {k: seen for k, seen in mostly.items() if seen != k and _real_share(a, k) > 0.5}
+
+
+def _confused_values(a: AttributeObedience) -> Iterator[Finding]:
+    wrong = confused(a)
     if not wrong:
         return
     told = ", ".join(

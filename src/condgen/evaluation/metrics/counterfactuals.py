@@ -3,6 +3,7 @@
 They show whether a sample changes with its request (swap test), and whether anything else changes too (leakage).
 """
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
@@ -12,12 +13,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from condgen.data import Dataset
-from condgen.evaluation.findings import Finding
+from condgen.evaluation.findings import Evidence, Finding
 from condgen.evaluation.judge.judge import Judge, Reading
 from condgen.evaluation.metrics.estimate import Estimate, mean
 from condgen.messages import setting
 from condgen.schema import Attribute, LabelDistribution
-from condgen.units import percent
+from condgen.units import number, percent
 
 FIFTHS = 5  # parts of a continuous attribute for comparing its values
 MAX_LEAKAGE = 0.1  # largest accepted change of an attribute that was not requested, beyond noise
@@ -167,15 +168,25 @@ def _excess(leakage: Leakage, row: int, column: int) -> float:
     return leakage.changed[row][column] - leakage.still[column]
 
 
-def leaks(leakage: Leakage, heeded: Collection[str]) -> Iterator[Finding]:
+def leaks(leakage: Leakage, heeded: Collection[str], evidence: Evidence) -> Iterator[Finding]:
     """Attributes that change although they were not requested to, among those that are obeyed."""
     for (i, a), (j, b) in permutations(enumerate(leakage.names), 2):
         if {a, b} <= set(heeded) and _excess(leakage, i, j) > MAX_LEAKAGE:
             yield Finding(
                 "leakage",
                 f"Asking for another {a} also changes {b} in {percent(leakage.changed[i][j], 0)} of samples (other "
-                f"noise: {percent(leakage.still[j], 0)}; in the data {b} depends on {a} by "
-                f"{percent(leakage.data[i][j], 0)}).",
-                "Balance the combinations in the training data, or ask with a weight per attribute "
-                f"({setting(guidance=f'{b}=2')}).",
+                f"noise: {percent(leakage.still[j], 0)}{_tied(leakage, i, j)}).",
+                f"Balance the combinations in the training data{_weighed(b, evidence)}.",
             )
+
+
+def _tied(leakage: Leakage, row: int, column: int) -> str:
+    """How far the data ties two attributes together, where that is known."""
+    known, (a, b) = leakage.data[row][column], (leakage.names[row], leakage.names[column])
+    return f"; in the data {b} depends on {a} by {percent(known, 0)}" if math.isfinite(known) else ""
+
+
+def _weighed(name: str, evidence: Evidence) -> str:
+    """A larger weight of an attribute, where samples can be guided."""
+    weight = setting(guidance=f"{name}={number(evidence.guidance + 1, 'g')}")
+    return f", or ask with a weight per attribute ({weight})" if evidence.trained.guided else ""

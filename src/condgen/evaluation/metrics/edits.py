@@ -29,6 +29,7 @@ from condgen.runs.editing import EditOptions, edited
 from condgen.runs.run import Run
 from condgen.schema import Attribute, Condition
 from condgen.schema.kinds import MEASURED
+from condgen.units import number, percent
 
 MIN_SIDE = 32  # smallest side in pixels for features of photographs
 MAX_LINES = 12  # lines in a terminal; the page has all
@@ -272,12 +273,12 @@ def _apart(one: Shaped[Tensor, "n ..."], other: Shaped[Tensor, "n ..."]) -> Floa
 
 def _line(edit: Edited) -> str:
     def shown(e: Estimate) -> str:
-        return f"off by {e.value:.3g}" if edit.measured else f"{e.value:.1%}"
+        return f"off by {number(e.value)}" if edit.measured else percent(e.value)
 
-    else_moved = ", ".join(f"{name} {share:.1%}" for name, share in edit.also_moved)
+    else_moved = ", ".join(f"{name} {percent(share)}" for name, share in edit.also_moved)
     return (
         f"{edit.attribute} to {edit.to} ({edit.n}): {shown(edit.obeyed)} as asked (before {shown(edit.before)}, real "
-        f"{shown(edit.real)}); nearest to its own original {edit.moved.own.value:.1%}"
+        f"{shown(edit.real)}); nearest to its own original {percent(edit.moved.own.value)}"
         + (f"; also moved: {else_moved}" if else_moved else "")
     )
 

@@ -3,12 +3,15 @@
 In closed form for shares, by the derivative for smooth functions of samples, and by bootstrap for anything else.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from condgen.units import number
 
 Z = 1.959964  # quantile for a 95 % interval of the normal distribution
 
@@ -21,8 +24,14 @@ class Estimate:
     low: float
     high: float
 
+    @property
+    def known(self) -> bool:
+        """Whether there was anything to estimate it from."""
+        return math.isfinite(self.value)
+
     def __str__(self) -> str:
-        return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
+        value, low, high = (number(each, ".4g") for each in (self.value, self.low, self.high))
+        return f"{value} [{low}, {high}]" if self.known else value
 
 
 def share(hits: Bool[Tensor, " n"]) -> Estimate:

@@ -7,6 +7,7 @@ so everything is measured within each condition too. The features are usually th
 this is an FID.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,9 +28,10 @@ from condgen.evaluation.metrics.distances import Distances, Features, check_fini
 from condgen.evaluation.metrics.memorisation import MAX_TWINS, MEMORISATION, Memorisation, copied
 from condgen.evaluation.metrics.metric import Measurement, Metric
 from condgen.evaluation.metrics.obedience import OBEDIENCE, clearer
+from condgen.evaluation.remedies import less_guidance
 from condgen.runs.samples import Samples
 from condgen.schema import Condition, Schema
-from condgen.units import percent
+from condgen.units import number, percent
 
 MIN_PER_CELL = 10  # smallest number of observations for measuring within a condition
 INTRA = ("frechet", "precision", "recall", "coverage")  # quantities averaged over conditions
@@ -294,14 +296,21 @@ def _asked(case: Measurement, part: Dataset) -> Condition:
 
 
 def _lines(f: Fidelity) -> list[str]:
-    made, floor = f.overall, f.floor
+    def beside(made: float, floor: float, form: str) -> str:
+        return f"{number(made, form)} ({number(floor, form)})"
+
+    within = f"; within conditions {beside(f.intra_frechet, f.intra_frechet_floor, '.3g')}" if f.within else ""
+    shares = (f"{what} {beside(*_pair(f, what), '.2f')}" for what in ("precision", "recall", "coverage"))
     return [
-        f"Fréchet distance ({f.features} features): {made.frechet.value:.3g}, real against real "
-        f"{floor.frechet.value:.3g}; within conditions {f.intra_frechet:.3g}, {f.intra_frechet_floor:.3g}",
-        f"precision {made.precision.value:.2f} ({floor.precision.value:.2f}), recall {made.recall.value:.2f} "
-        f"({floor.recall.value:.2f}), coverage {made.coverage.value:.2f} ({floor.coverage.value:.2f}); in brackets, "
-        "other real data",
+        f"Fréchet distance ({f.features} features) {beside(*_pair(f, 'frechet'), '.3g')}{within}; in brackets, other "
+        "real data",
+        ", ".join(shares),
     ]
+
+
+def _pair(f: Fidelity, what: str) -> tuple[float, float]:
+    """A distance of samples, and of other real data."""
+    return getattr(f.overall, what).value, getattr(f.floor, what).value
 
 
 def _columns(f: Fidelity) -> Values:
@@ -372,26 +381,41 @@ def _recalls(f: Fidelity) -> bool:
 def _misses(w: Within) -> bool:
     """Whether samples of a condition are realistic but leave out a part of it."""
     precise = w.made.precision.value >= 0.8 * w.floor.precision.value
-    return precise and w.made.coverage.high < MIN_COVERAGE * w.floor.coverage.value
+    known = w.made.coverage.known and w.floor.coverage.known
+    return known and precise and w.made.coverage.high < MIN_COVERAGE * w.floor.coverage.value
 
 
 def narrower(f: Fidelity) -> bool:
     """Whether samples cover clearly less of the real data than other real data does."""
-    return f.overall.recall.high < MIN_RECALL * f.floor.recall.value
+    known = f.overall.recall.known and f.floor.recall.known
+    return known and f.overall.recall.high < MIN_RECALL * f.floor.recall.value
 
 
 def _as_collapsed(f: Fidelity, evidence: Evidence) -> Finding:
-    m = MEMORISATION.of(evidence.results)
-    twins = m and f", and {percent(m.duplicates.value)} have a twin (real data: {percent(m.duplicates_real.value)})"
+    twins = _twins(MEMORISATION.of(evidence.results))
     return Finding(
         "mode collapse",
-        f"Samples of one condition differ {f.overall.diversity:.2f} times as much as real data{twins or ''}.",
+        f"Samples {_differ(f)}{twins}.",
         _against_collapse(evidence),
     )
 
 
+def _twins(m: Memorisation | None) -> str:
+    if m is None or not (m.duplicates.known and m.duplicates_real.known):
+        return ""
+    return f", and {percent(m.duplicates.value)} have a twin (real data: {percent(m.duplicates_real.value)})"
+
+
+def _differ(f: Fidelity) -> str:
+    known, often = (
+        math.isfinite(f.overall.diversity),
+        f"{number(f.overall.diversity, '.2f')} times as much as real data",
+    )
+    return f"of one condition differ {often}" if known else "are too alike"
+
+
 def _as_dropped_mode(f: Fidelity, missing: Sequence[Within], evidence: Evidence) -> Finding:
-    worst = min(missing, key=lambda w: w.made.coverage.value / w.floor.coverage.value)
+    worst = min(missing, key=lambda w: w.made.coverage.value / max(w.floor.coverage.value, 1e-9))
     return Finding(
         "dropped mode",
         f"{len(missing)} of {len(f.within)} conditions lack a part of their real data; most of all {worst.condition}, "
@@ -403,10 +427,6 @@ def _as_dropped_mode(f: Fidelity, missing: Sequence[Within], evidence: Evidence)
 
 
 def _against_collapse(evidence: Evidence) -> str:
-    if evidence.guidance > 1:
-        return f"Sample with less guidance (`guidance={1 + (evidence.guidance - 1) / 2:g}`)."
-    if any(str(key).startswith("critic/") for entry in evidence.log for key in entry):
-        return "Train with augmentation (`augment='translation'`) and a stronger penalty (`r1=1`)."
-    if evidence.model.get("prior") not in (None, "flow"):
-        return "Train with an expressive prior (`prior='flow', embedding=64`)."
-    return "Train longer (twice the `seconds` or `images`)."
+    if evidence.over_guided:
+        return f"Sample with less guidance ({less_guidance(evidence.guidance)})."
+    return evidence.trained.against_alike_samples

@@ -4,6 +4,7 @@ All numbers are about posterior means, encoded under each observation's own cond
 report has both.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ from condgen.models.registry import that_can
 from condgen.models.vae.priors import GaussianPrior
 from condgen.rng import Rng
 from condgen.schema import Condition
+from condgen.units import number
 
 Latents = Float[Tensor, "n latent"]
 Codes = Shaped[Tensor, " n"]
@@ -245,18 +247,18 @@ class LatentsMetric(Metric[LatentSummary]):
         fidelity, total = FIDELITY.first(evidence.results), sum(result.kl)
         if fidelity is None or not result.kl or (total >= MIN_NATS and result.active):
             return
-        carries = f"The latent carries {total:.2f} nats in {result.active} active of {result.dimensions} dimensions"
-        diversity = fidelity.overall.diversity
-        if diversity < MIN_DIVERSITY:
+        nats, diversity = (number(value, ".2f") for value in (total, fidelity.overall.diversity))
+        carries = f"The latent carries {nats} nats in {result.active} active of {result.dimensions} dimensions"
+        if fidelity.overall.diversity < MIN_DIVERSITY:
             yield Finding(
                 "posterior collapse",
-                f"{carries}, and samples differ only {diversity:.2f} times as much as real data.",
-                "Weigh the KL term less (`beta=0.2`).",
+                f"{carries}, and samples differ only {diversity} times as much as real data.",
+                evidence.trained.against_posterior_collapse,
             )
-        else:
+        elif math.isfinite(fidelity.overall.diversity):
             yield Finding(
                 "healthy low KL",
-                f"{carries}, yet samples are as varied as real data ({diversity:.2f}): nothing was left to encode.",
+                f"{carries}, yet samples are as varied as real data ({diversity}): nothing was left to encode.",
                 "Nothing needs to be done.",
                 grave=False,
             )

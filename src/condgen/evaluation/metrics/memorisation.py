@@ -223,7 +223,8 @@ MEMORISATION = MemorisationMetric()
 
 def copied(m: Memorisation) -> bool:
     """Whether samples are copies of training observations more often than held-out data is by chance."""
-    return m.copies.low > m.copies_real.high + MAX_COPIES or m.nearer.low > MAX_NEARER
+    known = all(each.known for each in (m.copies, m.copies_real, m.nearer))
+    return known and (m.copies.low > m.copies_real.high + MAX_COPIES or m.nearer.low > MAX_NEARER)
 
 
 def _held_out(data: Splits) -> Dataset:

@@ -3,6 +3,7 @@
 All readings are by a judge whose own skill on held-out real data is given beside them.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -39,9 +40,11 @@ from condgen.evaluation.subject import as_in_data, counterfactuals, never_seen, 
 from condgen.rng import Rng
 from condgen.runs.samples import Samples
 from condgen.schema import Attribute, Condition, LabelDistribution
+from condgen.units import percent
 
 TOLERATED = 0.9  # quantile of the judge's errors on real data that is the tolerance of a continuous attribute
 MAX_CLARITY = 1.2  # samples above this multiple of real data's log-odds are too clear
+MIN_CLEARER = 0.5  # nats by which they must exceed them as well
 MAX_HELD_OUT = 2_000  # largest number of samples of held-out combinations
 MAX_UNSEEN = 1_000  # largest number of samples of combinations that the training data lacks
 
@@ -78,7 +81,8 @@ class Obedience:
     def summary(self) -> str:
         """The result in one readable line."""
         parts = ", ".join(f"{a.name} {a.shown(a.asked.value)}" for a in self.attributes)
-        return f"all at once: {self.joint.value:.2%} as asked ({parts}); the judge: {self.joint_real.value:.2%}"
+        joint, real = (percent(each.value) for each in (self.joint, self.joint_real))
+        return f"all at once: {joint} as asked ({parts}); the judge: {real}"
 
 
 def obedience(
@@ -178,9 +182,9 @@ class ObedienceMetric(Metric[Obedience]):
         pairs = list(swapped([a.name for a in judged], result.leakage)) if result.leakage else []
         yield from (as_swapped(*pair) for pair in pairs)
         named = {name for pair in pairs for name in pair}
-        yield from (finding for a in judged if a.name not in named for finding in findings_of(a))
+        yield from (finding for a in judged if a.name not in named for finding in findings_of(a, evidence.trained))
         if result.leakage:
-            yield from leaks(result.leakage, [a.name for a in judged if not ignored(a)])
+            yield from leaks(result.leakage, [a.name for a in judged if not ignored(a)], evidence)
 
     def columns(self, result: Obedience, results: Mapping[str, Any]) -> Values:
         """All attributes at once, and each relative to real data."""
@@ -201,7 +205,11 @@ OBEDIENCE = ObedienceMetric()
 def clearer(found: Obedience | None) -> AttributeObedience | None:
     """The first attribute that samples show more clearly than real data does."""
     for a in found.attributes if found else ():
-        if a.confidence is not None and a.real_confidence and a.confidence > MAX_CLARITY * a.real_confidence:
+        if a.confidence is None or a.real_confidence is None or not math.isfinite(a.confidence):
+            continue
+        if a.real_confidence > 0 and a.confidence > max(
+            MAX_CLARITY * a.real_confidence, a.real_confidence + MIN_CLEARER
+        ):
             return a
     return None
 

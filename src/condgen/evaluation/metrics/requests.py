@@ -18,6 +18,7 @@ from condgen.requests.request import Request, Requestable
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import Condition
+from condgen.units import percent
 
 MAX_SAMPLES = 2_000  # largest number of samples per request
 
@@ -46,8 +47,9 @@ class RequestObedience:
     @property
     def line(self) -> str:
         """The result in one readable line."""
-        beside = f"{self.real.value:.1%} of {self.real_n:,} held-out real ones" if self.real_n else "nothing held out"
-        return f"{self.understood}: {self.obeyed.value:.1%} of {self.samples:,} samples show it; {beside}"
+        real = f"{percent(self.real.value)} of {self.real_n:,} held-out real ones"
+        beside = real if self.real_n else "nothing held out"
+        return f"{self.understood}: {percent(self.obeyed.value)} of {self.samples:,} samples show it; {beside}"
 
 
 def ask(

@@ -1,0 +1,78 @@
+"""The verdict on a run's obedience, and the headline that states it."""
+
+import math
+from statistics import fmean
+
+from condgen.evaluation.metrics.attribute_obedience import AttributeObedience, confused, ignored, telling
+from condgen.evaluation.metrics.obedience import Obedience
+from condgen.units import number, percent
+
+SELDOM = 0.2  # share of real data that shows all attributes at once below which that is no measure
+POOR = 0.9  # of what real data scores, below which one attribute of many is an exception
+OBEYED = "Requests are obeyed"
+MOSTLY = "Requests are mostly obeyed"
+UNKNOWN = "Whether requests are obeyed cannot be told"
+VERDICTS = ((0.98, OBEYED), (0.9, MOSTLY), (0.6, "Requests are often missed"), (-math.inf, "Requests are not obeyed"))
+NOTHING_WRONG = "Nothing is wrong as far as can be measured."
+
+
+def headline(obedience: Obedience | None, model: str) -> str:
+    """How well requests are obeyed, in one sentence, with the judge's own skill in it."""
+    if obedience is None:
+        return f"This model ({model}) cannot be asked for anything; only how real its samples look was measured."
+    said = verdict(obedience)
+    if said == UNKNOWN:
+        return f"{said}: the judge can hardly tell the attributes in held-out real data itself."
+    return f"{said}: {_on_average(obedience) if one_by_one(obedience) else _at_once(obedience)}"
+
+
+def verdict(obedience: Obedience) -> str:
+    """Samples beside real data, of the attributes that the judge can tell."""
+    told = [a for a in obedience.attributes if telling(a)]
+    if not told or not math.isfinite(ratio := _ratio(obedience)):
+        return UNKNOWN
+    said = next(words for least, words in VERDICTS if ratio >= least)
+    poor = one_by_one(obedience) and worst(obedience).relative < POOR
+    exceptions = poor or any(ignored(a) or confused(a) for a in told)
+    return MOSTLY if said == OBEYED and exceptions else said
+
+
+def one_by_one(obedience: Obedience) -> bool:
+    """Whether the judge seldom finds all attributes at once even in real data, so that each is looked at alone."""
+    return not obedience.joint_real.value >= SELDOM
+
+
+def worst(obedience: Obedience) -> AttributeObedience:
+    """The attribute that comes up to real data the least, of those that the judge can tell."""
+    return min(comparable(obedience), key=lambda a: a.relative)
+
+
+def comparable(obedience: Obedience) -> list[AttributeObedience]:
+    """The attributes that the judge can tell and that can be set beside real data."""
+    return [a for a in obedience.attributes if telling(a) and math.isfinite(a.relative)]
+
+
+def _ratio(obedience: Obedience) -> float:
+    if not one_by_one(obedience):
+        return obedience.joint.value / obedience.joint_real.value
+    parts = [min(a.relative, 1.0) for a in comparable(obedience)]  # what exceeds real data makes up for nothing
+    return fmean(parts) if parts else math.nan
+
+
+def _at_once(obedience: Obedience) -> str:
+    parts, joint = obedience.attributes, obedience.joint
+    what = parts[0].name if len(parts) == 1 else f"all {len(parts)} attributes at once"
+    low, high = (number(100 * min(max(end, 0.0), 1.0), ".1f") for end in (joint.low, joint.high))
+    return (
+        f"{percent(joint.value)} of samples show {what} as asked (95\u202f% interval {low}–{high}), "
+        f"by a judge who finds {percent(obedience.joint_real.value)} of held-out real data as labelled."
+    )
+
+
+def _on_average(obedience: Obedience) -> str:
+    parts, least = comparable(obedience), worst(obedience)
+    return (
+        f"attribute by attribute, samples come up to {percent(_ratio(obedience))} of what the judge finds in held-out "
+        f"real data, on average over {len(parts)}; the least to it comes {least.name}, to {percent(least.relative)} "
+        f"({least.shown(least.asked.value)}; real data: {least.shown(least.real.value)})."
+    )
