@@ -26,6 +26,7 @@ from condgen.data import Splits, load
 from condgen.runs.run import Run
 from condgen.runs.train import train
 from condgen.schema import Categorical, Continuous, Flag, Schema
+from tests.unchecked import unchecked
 
 pytest_plugins = ["tests.robust.plugin"]
 
@@ -93,7 +94,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
     folder.mkdir(exist_ok=True)
 
     def get(name: str, make: Callable[[Path], object]) -> Path:
-        with FileLock(folder / f"{name}.lock"):
+        with FileLock(folder / f"{name}.lock"), unchecked():
             if not (folder / f"{name}.made").exists():
                 make(folder / name)
                 (folder / f"{name}.made").touch()

@@ -13,6 +13,7 @@ from condgen.models import Model, build
 from condgen.models.protocols import HasLikelihood
 from condgen.rng import Rng
 from condgen.schema import Condition
+from tests.unchecked import unchecked
 
 pytestmark = pytest.mark.statistical
 
@@ -21,6 +22,7 @@ DENSE = {"channels": 32, "depth": 2, "latent": 2}
 
 
 @cache
+@unchecked()
 def trained(mechanism: str) -> Model:
     torch.manual_seed(0)
     data = mixture().train

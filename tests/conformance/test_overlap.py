@@ -12,6 +12,7 @@ from condgen.data.builtin import overlap
 from condgen.models import build
 from condgen.rng import Rng
 from condgen.testing.lesson import train
+from tests.unchecked import unchecked
 
 pytestmark = pytest.mark.statistical
 
@@ -20,6 +21,7 @@ TRUE_BEYOND = 0.159  # share of a class on the other side of the boundary
 
 
 @cache
+@unchecked()
 def margins(name: str, **arguments: Any) -> Tensor:
     torch.manual_seed(0)
     data = overlap(10_000).train

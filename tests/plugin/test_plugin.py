@@ -49,6 +49,7 @@ def test_what_a_package_adds_is_listed(python: Python) -> None:
     assert "CSV" in listed.stdout
 
 
+@pytest.mark.slow
 def test_its_family_and_world_are_trained_sampled_and_measured(python: Python, tmp_path: Path) -> None:
     cli, out = ("-m", "condgen.cli"), str(tmp_path / "run")
     python(*cli, "train", "coin", "--model", "blob", "--out", out, "--images", "2k", "--set", "previews=0")
@@ -60,6 +61,7 @@ def test_its_family_and_world_are_trained_sampled_and_measured(python: Python, t
     assert "from the data on average" in told
 
 
+@pytest.mark.slow
 def test_its_mechanism_and_reader_serve_condgens_own_families(python: Python, tmp_path: Path) -> None:
     data, out = tmp_path / "coins.points", str(tmp_path / "run")
     data.write_text("".join(f"{k % 2} {k % 7 / 7} {('left', 'right')[k % 2]}\n" for k in range(200)), encoding="utf-8")
@@ -68,6 +70,7 @@ def test_its_mechanism_and_reader_serve_condgens_own_families(python: Python, tm
     assert "Trained cvae" in python(*cli, "--mechanism", "shift").stdout
 
 
+@pytest.mark.slow
 def test_its_family_keeps_every_promise(python: Python) -> None:
     code = "from condgen.testing import check_model; print(len(check_model('blob')))"
     assert int(python("-c", code).stdout) >= 14

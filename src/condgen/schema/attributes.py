@@ -7,6 +7,7 @@ No other module asks which kind an attribute is. A new kind is a subclass in a f
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
 import torch
@@ -31,7 +32,12 @@ Vocabulary = Mapping[str, Any]
 
 def fold(text: object) -> str:
     """The form in which names and values are compared, without case, underscores, hyphens, apostrophes and spaces."""
-    return " ".join(_BETWEEN_WORDS.sub(" ", str(text).casefold()).split()) or str(text)
+    return _folded(str(text))
+
+
+@lru_cache(maxsize=100_000)  # the names of a schema are looked up at every step of training
+def _folded(text: str) -> str:
+    return " ".join(_BETWEEN_WORDS.sub(" ", text.casefold()).split()) or text
 
 
 def same(name: str, names: Iterable[str]) -> str | None:

@@ -18,6 +18,7 @@ from condgen.rng import Rng
 from condgen.schema import Categorical, Condition, Schema
 from condgen.testing.lesson import train
 from condgen.testing.worlds import SHAPES, conditions, observations
+from tests.unchecked import unchecked
 
 SIDE = Schema(attributes=(Categorical(name="side", values=("left", "right")),))
 
@@ -27,6 +28,7 @@ def sides(n: int) -> Condition:
 
 
 @cache
+@unchecked()
 def trained() -> Flow:
     """x ~ N(±3, 0.5² I) in two dimensions."""
     torch.manual_seed(0)

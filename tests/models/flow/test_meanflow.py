@@ -13,6 +13,7 @@ from condgen.models.flow.paths import PATHS, Path, expand_like
 from condgen.rng import Rng
 from condgen.schema import Categorical, Condition, Schema
 from condgen.testing.lesson import train
+from tests.unchecked import unchecked
 
 SIDE = Schema(attributes=(Categorical(name="side", values=("left", "right")),))
 SMALL = {"channels": 8, "depth": 2, "embedding": 8}
@@ -107,6 +108,7 @@ def test_the_loss_divides_each_error_by_itself_so_that_none_decides_alone() -> N
 
 
 @cache
+@unchecked()
 @torch.enable_grad()
 def trained(guidance: float = 1.0) -> MeanFlow:
     """x ~ N(±2, I) in two dimensions: the spread, which the longest steps learn last, is half of what there is."""

@@ -17,6 +17,7 @@ from condgen.models.vae.priors import (
     StandardNormal,
 )
 from condgen.schema import Categorical, Condition, Continuous, Flag, Schema
+from tests.unchecked import unchecked
 
 LATENT, WIDTH = 4, 3
 GAUSSIAN = [name for name, prior in PRIORS.items() if issubclass(prior, GaussianPrior)]
@@ -174,6 +175,7 @@ def of_kinds(n: int) -> tuple[Encoded, Independent]:
 
 
 @cache
+@unchecked()
 @torch.enable_grad()
 def fitted() -> ConditionalFlow:
     """A flow after nothing but `fitting` on latents of two conditions, a Gaussian each."""

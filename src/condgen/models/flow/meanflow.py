@@ -240,7 +240,7 @@ MEANFLOW = Family(
     training={"lr": 2e-3, "weight_decay": 0.0},
     as_student={"share": 0.75, "steps": 1},  # a student knows velocities already and learns mostly steps
     practice=Practice(
-        steps=500,
+        steps=300,
         lr=3e-3,  # it learns from its own derivative, which grows at high rates
         falls=False,  # most of the loss is the scatter of observations, which stays
     ),
