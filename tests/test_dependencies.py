@@ -43,8 +43,11 @@ def imported(body: list[ast.stmt], inside: bool = False) -> Iterator[tuple[str, 
             yield from imported(handler.body, within)
 
 
+PACKAGES = packages_distributions()
+
+
 def distributions(package: str) -> set[str]:
-    return {canonical(name) for name in packages_distributions().get(package, [package])}
+    return {canonical(name) for name in PACKAGES.get(package, [package])}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT / "src")))
