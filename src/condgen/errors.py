@@ -12,6 +12,10 @@ class CondgenError(Exception):
     exit_status = 1
 
 
+class CondgenWarning(UserWarning):
+    """Something worth knowing that stops nothing; the command line prints it as one line."""
+
+
 class RequestError(CondgenError, ValueError):
     """A wrong request or option. The message names the nearest valid ones, and the command line exits with status 2."""
 

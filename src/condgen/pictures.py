@@ -1,17 +1,22 @@
 """Pictures: tensors as images, grids of them with a label per row."""
 
+import unicodedata
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from condgen.data import as_uint8
-from condgen.errors import RunError
+from condgen.errors import CondgenWarning, RunError
 from condgen.files import writing
+from condgen.fonts import Font, font_for, own_font
 
+SIGNS = str.maketrans({"→": "->", "…": "...", "−": "-", "–": "-", "×": "x"})  # in letters that every font has
+MOST_TOLD = 8  # labels that cannot be drawn and are listed
 CELL = 56  # smallest side in pixels of an image in a grid
 
 
@@ -28,11 +33,14 @@ def grid(
 
     labels: written in front of the rows.
     heads: written above the columns, and cut if they are wider.
+
+    A text that no font of this machine can draw is replaced by the number of its row or column, and a CondgenWarning
+    says which.
     """
     height, width = x.shape[2:]
     zoom = max(1, -(-CELL // min(height, width)))
-    font, small = ImageFont.load_default(size=15), ImageFont.load_default(size=11)
-    margin = 0 if not labels else int(max(font.getlength(label) for label in labels)) + 20
+    before, above = _lettered(labels, 15, "row"), _lettered(heads, 11, "column")
+    margin = 0 if not labels else int(max(font.getlength(label) for label, font in before)) + 20
     rows, gap, top = -(-len(x) // columns), 2, 20 if heads else 0
     size = (margin + columns * (width * zoom + gap), top + rows * (height * zoom + gap))
     sheet = Image.new("RGB", size, "white")
@@ -41,15 +49,36 @@ def grid(
         row, column = divmod(k, columns)
         corner = margin + column * (width * zoom + gap), top + row * (height * zoom + gap)
         sheet.paste(pil_image(image).resize((width * zoom, height * zoom), Image.Resampling.NEAREST), corner)
-    for row, label in enumerate(labels):
+    for row, (label, font) in enumerate(before):
         draw.text((10, top + row * (height * zoom + gap) + height * zoom / 2), label, "black", font, anchor="lm")
-    for column, head in enumerate(heads):
+    for column, (head, font) in enumerate(above):
         place = margin + column * (width * zoom + gap) + width * zoom / 2, top / 2
-        draw.text(place, _cut(head, width * zoom, small), "black", small, anchor="mm")
+        draw.text(place, _cut(head, width * zoom, font), "black", font, anchor="mm")
     return sheet
 
 
-def _cut(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+def _lettered(texts: Sequence[str], size: int, kind: str) -> list[tuple[str, Font]]:
+    """Each text with a font that draws it; in place of one that no font draws, its number."""
+    composed = [unicodedata.normalize("NFC", text).translate(SIGNS) for text in texts]
+    fonts = [font_for(text, size) for text in composed]
+    numbers = {f"{kind} {k}": text for k, (text, font) in enumerate(zip(texts, fonts, strict=True), 1) if font is None}
+    if numbers:
+        first = [f"{number} is {text}" for number, text in numbers.items()][:MOST_TOLD]
+        shown = "; ".join([*first, *(["…"] if len(numbers) > len(first) else [])])
+        warnings.warn(
+            f"No font on this machine has all letters of some labels, so the picture shows their numbers: {shown}. "
+            "Install a font for that script, such as one of the Noto fonts; for letters with accents, Greek, Cyrillic, "
+            "Arabic, Hebrew and signs, `pip install 'condgen[plots]'` is enough.",
+            CondgenWarning,
+            stacklevel=3,
+        )
+    numbered = [(f"{kind} {k}", own_font(size)) for k in range(1, len(texts) + 1)]
+    return [
+        number if font is None else (text, font) for number, text, font in zip(numbered, composed, fonts, strict=True)
+    ]
+
+
+def _cut(text: str, width: int, font: Font) -> str:
     """The end of a text, as much as fits. Neighbouring texts differ at their end."""
     while len(text) > 1 and font.getlength(text) > width:
         text = text[1:]

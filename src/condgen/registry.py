@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
-from condgen.errors import RequestError, unknown
+from condgen.errors import CondgenWarning, RequestError, unknown
 
 Entry = TypeVar("Entry")
 
 
-class PluginWarning(UserWarning):
+class PluginWarning(CondgenWarning):
     """A package's entry that cannot be used. Everything else works."""
 
 

@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from condgen.data import BUILTIN, Splits
+from condgen.errors import CondgenWarning
 from condgen.pictures import pil_image
 from condgen.presets import PRESETS
 from condgen.runs.run import Run
@@ -657,3 +659,16 @@ def test_sample_and_edit_show_how_words_were_understood(command: Command, run: R
     ]
     wrong = command("sample", run.path, "two kittens", "--out", tmp_path / "none")
     assert (wrong.status, "'kittens'" in wrong.err) == (2, True)
+
+
+def test_warnings_are_one_line_without_the_code_that_gave_them(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def warn(prog_name: str) -> None:
+        warnings.warn("Something worth knowing.", CondgenWarning, stacklevel=1)
+        warnings.warn("Something of others.", stacklevel=1)
+
+    monkeypatch.setattr("condgen.cli.app", warn)
+    with pytest.warns(UserWarning, match="Something of others") as others:
+        assert command("presets").err == "Note: Something worth knowing.\n"
+    assert len(others) == 1

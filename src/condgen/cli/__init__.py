@@ -1,8 +1,12 @@
 """The command line. Heavy modules are imported inside the commands, so that `--help` answers at once."""
 
 import sys
+import warnings
+from collections.abc import Callable
+from functools import partial
 from io import TextIOWrapper
-from typing import Annotated
+from typing import Annotated, Any
+from warnings import catch_warnings
 
 import typer
 
@@ -16,6 +20,7 @@ from condgen.cli.inspect import inspect
 from condgen.cli.sample import sample
 from condgen.cli.settings import settings
 from condgen.cli.train import distill, resume, train
+from condgen.errors import CondgenError, CondgenWarning
 
 
 @app.callback(invoke_without_command=True)
@@ -47,15 +52,24 @@ for _command in COMMANDS:
     app.command()(_command)
 
 
+def _tell(otherwise: Callable[..., object], message: Warning | str, category: type[Warning], *where: Any) -> None:
+    """Print condgen's own warnings as one line, without the line of code that gave them."""
+    if not issubclass(category, CondgenWarning):
+        otherwise(message, category, *where)
+    else:
+        print(f"Note: {message}", file=sys.stderr)
+
+
 def main() -> None:
     """Run the command line. Every error that the user can act on is one paragraph and an exit status."""
     from condgen.cli.spelling import spell
-    from condgen.errors import CondgenError
 
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # terminals cannot show every file name
     try:
-        app(prog_name="condgen")
+        with catch_warnings():
+            warnings.showwarning = partial(_tell, warnings.showwarning)
+            app(prog_name="condgen")
     except CondgenError as error:
         print(f"Error: {spell(str(error))}", file=sys.stderr)
         sys.exit(error.exit_status)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from condgen.data import DataSource, Splits
 from condgen.data.coordinates import Coordinates
-from condgen.errors import RequestError, unknown
+from condgen.errors import CondgenWarning, RequestError, unknown
 from condgen.models import Model
 from condgen.models.flow.guidance import Weights
 from condgen.models.protocols import Edits
@@ -267,4 +267,4 @@ def _tell(asked: Sequence[Request]) -> None:
     """Warn about words of a request that were guessed or left out."""
     for request in asked:
         if request.notes:
-            warnings.warn(request.understood, stacklevel=3)
+            warnings.warn(request.understood, CondgenWarning, stacklevel=3)
