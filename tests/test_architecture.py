@@ -17,6 +17,7 @@ ORDER = (  # a room imports only from those before it
 BESIDE = {  # rooms beside that order, and all that each may import
     "data": ("schema", "requests"),
     "inspection": ("schema", "requests", "data", "evaluation"),
+    "export": ("schema", "requests", "conditioning", "networks", "models", "training", "runs", "data"),
 }
 JUDGE = "condgen.evaluation.judge"  # the only part of evaluation/ that inspection/ knows
 

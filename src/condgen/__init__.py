@@ -12,7 +12,7 @@ Names are imported on first use, so that `import condgen` costs nothing.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from condgen.api import compare, doctor, evaluate, gallery, inspect
+    from condgen.api import compare, doctor, evaluate, gallery, inspect, open  # noqa: A004 (condgen.open)
     from condgen.data import Dataset, DataSource, Splits, load, stream
     from condgen.models import Model, build
     from condgen.requests.request import parse_requests
@@ -44,6 +44,7 @@ _HOME = {
     "build": "models",
     "distill": "runs.train",
     "load": "data",
+    "open": "api",
     "parse_requests": "requests",
     "resume": "runs.train",
     "save_samples": "runs.samples",
@@ -73,6 +74,7 @@ __all__ = [
     "gallery",
     "inspect",
     "load",
+    "open",
     "parse_requests",
     "resume",
     "save_samples",

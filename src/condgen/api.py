@@ -43,6 +43,8 @@ from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 
 if TYPE_CHECKING:
+    import torch
+
     from condgen.models.flow.guidance import Weights
 
 AnyRun = Run | str | Path
@@ -192,10 +194,11 @@ def report_for(run: Run, data: object, config: EvaluationConfig, progress: Progr
     if kept is not None:
         return kept
     progress = progress or shown()
+    folder = run.folder if data is None else None
     progress.note(f"{run.path}: measuring")
     evaluation = _measured(run, data, config, progress)
-    if data is None:
-        report_page.save(evaluation, run.path)
+    if folder is not None:
+        report_page.save(evaluation, folder)
     return evaluation.report
 
 
@@ -263,6 +266,11 @@ def inspect(data: object, **how: Any) -> Shown[Inspection]:
         lambda: inspection_page(found),
         lambda folder: inspection_files.save(found, (), folder),
     )
+
+
+def open(path: str | Path, device: "str | torch.device | None" = None) -> Run:  # noqa: A001 (condgen.open)
+    """The run in a folder, or in a file of exported weights; see `Run.open`. Raises RunError."""
+    return Run.open(path, device)
 
 
 def opened(run: AnyRun) -> Run:

@@ -15,6 +15,7 @@ from condgen.cli.compare import compare
 from condgen.cli.datasets import datasets, presets
 from condgen.cli.edit import edit
 from condgen.cli.evaluate import doctor, evaluate
+from condgen.cli.export import export
 from condgen.cli.gallery import gallery
 from condgen.cli.inspect import inspect
 from condgen.cli.sample import sample
@@ -44,6 +45,7 @@ COMMANDS = (
     compare,
     doctor,
     distill,
+    export,
     datasets,
     presets,
     settings,

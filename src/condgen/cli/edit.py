@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from condgen.cli.options import Out, RunFolder, show_understood
+from condgen.cli.options import Out, RunOrFile, show_understood
 
 if TYPE_CHECKING:
     from condgen.runs.editing import EditOptions
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def edit(
-    run: RunFolder,
+    run: RunOrFile,
     images: Annotated[list[str], typer.Argument(metavar="IMAGE … REQUEST", help="Images, then what to change.")],
     out: Out,
     source: Annotated[

@@ -17,7 +17,7 @@ from condgen.cli.options import (
     MeasureSeed,
     OtherData,
     Pairs,
-    RunFolder,
+    RunOrFile,
     Sampler,
     Samples,
     Steps,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    run: RunFolder,
+    run: RunOrFile,
     data: OtherData = None,
     samples: Samples = 10_000,
     labels: Labels = "data",
@@ -68,11 +68,12 @@ def evaluate(
     how = measuring(samples, labels, features, pairs, useful, seed)
     how = replace(how, edits=edited, latents=latents, ask=tuple(asked or ()))
     opened = Run.open(run)
+    folder = out or opened.folder
     sampling = SamplingOptions(guidance=guidance, sampler=sampler, steps=steps)
     sampling.validate_for(opened.model)
     found = measure(opened, data_of(opened, data), how, sampling=sampling, progress=progress())
     say("The pictures …")
-    page = save(found, out or run)
+    page = save(found, folder)
     if as_json:
         print(found.report.dumps())
     else:
@@ -81,7 +82,7 @@ def evaluate(
 
 
 def doctor(
-    run: RunFolder,
+    run: RunOrFile,
     data: OtherData = None,
     as_json: Json = False,
 ) -> None:

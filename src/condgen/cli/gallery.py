@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from condgen.cli.options import Guidance, OtherData, RunFolder, Sampler, Steps, data_of, progress
+from condgen.cli.options import Guidance, OtherData, RunOrFile, Sampler, Steps, data_of, progress
 
 SECTION_NAMES = "requests, sweeps, guidance, interpolations, edits, neighbours"
 
 
 def gallery(
-    run: RunFolder,
+    run: RunOrFile,
     request: Annotated[
         list[str] | None, typer.Argument(metavar="REQUEST", help="What to show; without it, what the data has.")
     ] = None,

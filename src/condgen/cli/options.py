@@ -47,6 +47,9 @@ def meant_as_folder(out: Path | None) -> Path | None:
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A name, a folder, a table, …: see `condgen datasets`.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `condgen train --out` wrote.")]
+RunOrFile = Annotated[
+    Path, typer.Argument(metavar="RUN", help="The folder of a run, or a file that `condgen export` wrote.")
+]
 OtherData = Annotated[
     str | None,
     typer.Option("--data", metavar="DATA", help="Where RUN's data is now, or other data, labelled alike."),

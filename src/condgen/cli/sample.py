@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from condgen.cli.options import Out, RunFolder, show_understood
+from condgen.cli.options import Out, RunOrFile, show_understood
 
 if TYPE_CHECKING:
     pass
 
 
 def sample(
-    run: RunFolder,
+    run: RunOrFile,
     out: Out,
     request: Annotated[
         list[str] | None, typer.Argument(metavar="REQUEST", help="digit=7, 'a=yes, b!=c', x=1..2, 'an old man'")

@@ -116,13 +116,13 @@ def resume(
 ) -> None:
     """Continue an interrupted RUN, as if it had never stopped. With --budget, train a finished one longer."""
     from condgen.runs.run import Run
-    from condgen.runs.train import finished
+    from condgen.runs.train import finished, resumable
     from condgen.runs.train import resume as resume_run
     from condgen.units import parse_extension
 
     if budget is not None:
         parse_extension(budget)  # before the data is loaded: a wrong option should not cost minutes
-    opened = Run.open(run)
+    opened = Run.open(resumable(run))
     if budget is None and finished(opened.path, opened.info):
         resume_run(run, progress=progress())  # says so
         return

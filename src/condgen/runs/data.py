@@ -9,7 +9,7 @@ from condgen.data.coordinates import Coordinates
 from condgen.errors import DataError, RequestError, RunError
 from condgen.progress import Progress
 from condgen.schema import Schema
-from condgen.training.checkpoint import Info
+from condgen.training.checkpoint import WEIGHTS_ALONE, Info
 
 
 def source_of(info: Info) -> DataSource:
@@ -30,6 +30,11 @@ def load_again(path: Path, info: Info, address: str | None = None, progress: Pro
     if address is not None:
         return _named(path, info, address, progress)
     source = source_of(info)
+    if info.holds == WEIGHTS_ALONE:
+        raise RunError(
+            f"{path} holds exported weights, which do not say where the data is. Name data of the same attributes "
+            "(`data=DATA`)."
+        )
     if source.address is None:
         raise RunError(
             f"{path} was trained on data built in memory, which cannot be loaded again. Name data that is the same or "

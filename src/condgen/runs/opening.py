@@ -16,16 +16,22 @@ from condgen.training.checkpoint import Info
 
 
 def opened(path: Path, device: str | torch.device | None = None) -> tuple[Model, LabelDistribution, Info]:
-    """The model of the run in a folder, with averaged weights, and the distribution of its attributes.
+    """The model of the run in a folder, or of exported weights, and the distribution of its attributes.
 
-    Raises RunError if the folder holds no readable run.
+    The weights are the averaged ones. Raises RunError if there is no readable run.
     """
-    info, tensors = checkpoint.load(path / checkpoint.FILE)
+    info, tensors = checkpoint.load(path if path.is_file() else path / checkpoint.FILE)
     model = rebuild(info)
     with explain_mismatch(path, info):
         model.load_state_dict(checkpoint.group(tensors, "ema"))
         joint = checkpoint.restore_distribution(model.schema, checkpoint.group(tensors, "joint"))
     return model.to(device or best_device()), joint, info
+
+
+def home(path: str | Path) -> Path:
+    """The folder of a run, given by itself or by its checkpoint; of exported weights, the file."""
+    path = Path(path)
+    return path.parent if path.is_file() and path.name == checkpoint.FILE else path
 
 
 def best_device() -> torch.device:

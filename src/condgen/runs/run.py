@@ -22,12 +22,13 @@ from condgen.requests.request import Request, Requestable, parse_requests
 from condgen.rng import Rng, Stream
 from condgen.runs.data import coordinates_of, load_again, source_of
 from condgen.runs.editing import EditOptions, edited
-from condgen.runs.opening import opened
+from condgen.runs.exporting import export
+from condgen.runs.opening import home, opened
 from condgen.runs.reading import likeliest
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import Condition, LabelDistribution, Schema, fold
-from condgen.training.checkpoint import Info
+from condgen.training.checkpoint import WEIGHTS_ALONE, Info
 
 BATCH = 500  # samples generated at once
 
@@ -43,18 +44,19 @@ class Run:
 
     @classmethod
     def open(cls, path: str | Path, device: str | torch.device | None = None) -> "Run":
-        """The run in a folder, with averaged weights, on the best available device.
+        """The run in a folder, or in a file of exported weights, on the best available device.
 
-        Raises RunError if the folder holds no readable run.
+        Its weights are the averaged ones. Raises RunError if there is no readable run.
         """
-        path = Path(path)
+        path = home(path)
         return cls(*opened(path, device), path)
 
     def __repr__(self) -> str:
         info, what = self.info, "images" if len(self.model.shape) == 3 else "examples"
         examples = "; ".join(a.example for a in self.schema) if self.model.conditional else "nothing"
+        kind, of = ("Weights", "") if info.holds == WEIGHTS_ALONE else ("Run", f" of {self.source.describe()}")
         return (
-            f"Run {self.path}: {info.recipe['model']}, trained on {info.images:,} {what} of {self.source.describe()}\n"
+            f"{kind} {self.path}: {info.recipe['model']}, trained on {info.images:,} {what}{of}\n"
             f"  can be asked for {examples}"
         )
 
@@ -72,6 +74,21 @@ class Run:
     def coordinates(self) -> Coordinates | None:
         """The coordinates of the generated vectors. None for images."""
         return coordinates_of(self.info)
+
+    @property
+    def folder(self) -> Path:
+        """The folder in which its reports are kept. Raises RequestError for exported weights, which have none."""
+        if self.path.is_file():
+            raise RequestError(f"{self.path} is a file, so nothing can be kept with it. Name a folder (`out=DIR`).")
+        return self.path
+
+    def export(self, to: str, path: str | Path) -> Path:
+        """Write the run in another form to a new path, which is returned.
+
+        to: "weights" is the one small file that sampling needs, which `Run.open` opens. Other packages bring other
+            forms. Raises RequestError for an unknown form or a path that is in use.
+        """
+        return export(self, to, path)
 
     def data(self, address: str | None = None, progress: Progress | None = None) -> Splits:
         """The training data, or the data at an address, loaded in the same way.

@@ -19,7 +19,7 @@ from condgen.models.registry import that_can
 from condgen.parameters import Described, described, keyword_arguments, used, validated
 from condgen.progress import Progress, shown
 from condgen.runs.data import is_the_same, load_again
-from condgen.runs.opening import explain_mismatch, rebuild
+from condgen.runs.opening import explain_mismatch, home, rebuild
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import LabelDistribution
@@ -250,7 +250,7 @@ def resume(
     Without a budget, a finished run is returned as it is, with a note. Raises RequestError for a wrong budget, and
     RunError if there is nothing to continue, or if the data differs from the run's.
     """
-    folder, progress = run.path if isinstance(run, Run) else Path(run), progress or shown()
+    folder, progress = resumable(run), progress or shown()
     extra = parse_extension(budget) if budget else None
     info, tensors = checkpoint.load(folder / checkpoint.FILE)
     if extra is None and finished(folder, info):
@@ -275,6 +275,17 @@ def resume(
         trainer.restore(info, tensors)
     trainer.run()
     return Run.open(folder)
+
+
+def resumable(run: Run | str | Path) -> Path:
+    """The folder of a run. Raises RunError for exported weights, which lack the state of training."""
+    folder = run.path if isinstance(run, Run) else home(run)
+    if folder.is_file():
+        raise RunError(
+            f"{folder} is no folder of a run. To train on, condgen needs the optimiser's state and the weights in "
+            "training, which are in the folder that it was exported from."
+        )
+    return folder
 
 
 def finished(folder: Path, info: Info) -> bool:

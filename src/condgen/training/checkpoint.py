@@ -21,6 +21,8 @@ from condgen.training.plan import Stage, share_after
 
 FORMAT = 1
 FILE = "checkpoint.safetensors"
+RUN = "run"  # a header's `holds`: all that training goes on from
+WEIGHTS_ALONE = "weights"  # an export: all that sampling needs
 
 
 @dataclass
@@ -37,6 +39,7 @@ class Info:
     seconds: time of work so far.
     spent: seconds of preparing and of all steps, of the last look and of the last save.
     plan: the stages of a time budget. Empty for a number of images.
+    holds: all of a run (`RUN`), or an export for sampling (`WEIGHTS_ALONE`).
     """
 
     recipe: dict[str, Any]
@@ -50,6 +53,7 @@ class Info:
     spent: dict[str, float] = field(default_factory=dict)
     plan: list[Stage] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
+    holds: str = RUN
     format: int = FORMAT
 
     def share(self, images: int | None = None) -> float | None:

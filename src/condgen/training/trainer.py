@@ -27,6 +27,7 @@ from condgen.training.augmentation import augmentation
 from condgen.training.averaging import averaged, kept_share
 from condgen.training.budget import Budget, Clock
 from condgen.training.checkpoint import Info
+from condgen.training.config import write_config
 from condgen.training.health import real_diversity
 from condgen.training.log import Log
 from condgen.training.looks import Looks, Preview, prefix
@@ -264,6 +265,7 @@ class Trainer:
             tensors |= checkpoint.prefixed(f"optimiser/{name}", optimiser_tensors(each))
         self.info.versions = versions()
         checkpoint.save(self.folder / checkpoint.FILE, self.info, tensors)
+        write_config(self.folder, self.info, self.raw.schema)
 
     def restore(self, info: Info, tensors: dict[str, Tensor]) -> None:
         """Restore the state of a checkpoint."""

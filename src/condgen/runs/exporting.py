@@ -1,0 +1,49 @@
+"""The forms in which a run can be exported. Each is one file in `condgen/export/`, or in another package."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from condgen.errors import RequestError
+from condgen.registry import Registry
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """One form.
+
+    sentence: its contents in a few words.
+    suffix: of the file, such as `.onnx`. Empty for a folder.
+    write: called with the opened run and a path where nothing is yet.
+    """
+
+    sentence: str
+    suffix: str
+    write: Callable[[Any, Path], object]
+
+
+EXPORTERS: Registry[Exporter] = Registry(
+    "form of export",
+    "condgen.exporters",
+    {"weights": "condgen.export.weights:WEIGHTS"},
+    accepts=lambda entry: isinstance(entry, Exporter),
+    wanted="condgen.runs.exporting.Exporter",
+)
+
+
+def export(run: Any, to: str, path: str | Path) -> Path:
+    """Export a run in a form, to a new path, which is returned.
+
+    Raises RequestError for an unknown form, another suffix than the form's, or a path that is in use.
+    """
+    exporter, path = EXPORTERS[to], Path(path)
+    if path.suffix.casefold() != exporter.suffix:
+        kind = (
+            f"a file ({path.with_suffix(exporter.suffix)})" if exporter.suffix else f"a folder ({path.with_suffix('')})"
+        )
+        raise RequestError(f"Exporting to {to} writes {kind}, not '{path}'.")
+    if path.exists():
+        raise RequestError(f"{path} is there already; nothing was overwritten. Choose a new name.")
+    exporter.write(run, path)
+    return path
