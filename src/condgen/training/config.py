@@ -19,8 +19,7 @@ def write_config(folder: Path, info: Info, schema: Schema) -> Path:
 def config(info: Info, schema: Schema) -> dict[str, Any]:
     """Model, attributes with an example each, data, settings, position and versions."""
     return {
-        "model": info.recipe["model"],
-        "arguments": info.recipe["arguments"],
+        **info.recipe,
         "shape": list(info.shape),
         "attributes": {attribute.name: attribute.example for attribute in schema},
         "training": info.training,
