@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from condgen.errors import RequestError, RunError
-from condgen.files import STALE, log_line, new_folder, publish, read_log, write_text, writing
+from condgen.files import STALE, keep, log_line, make_folder, new_folder, publish, read_log, write_text, writing
 
 
 def names(folder: Path) -> list[str]:
@@ -101,8 +101,32 @@ def test_everything_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkey
     monkeypatch.setattr("condgen.files.os.fsync", watched)
     publish(tmp_path / "some", tmp_path / "all")
     assert sorted(synced[:2]) == ["a False", "b False"]
-    assert synced[2:] == [f"{tmp_path.name} True"]
+    assert synced[2:] == ["some False", f"{tmp_path.name} True"]  # its names too, then its own
     assert names(tmp_path / "all") == ["a", "b"]
+
+
+def test_folders_that_are_made_are_on_the_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[Path, bool]] = []
+    monkeypatch.setattr("condgen.files.sync", lambda path, deep=True: synced.append((path, deep)))
+    make_folder(tmp_path / "a" / "b")
+    assert sorted(synced) == [(tmp_path, False), (tmp_path / "a", False)]
+    make_folder(tmp_path / "a" / "b")
+    assert len(synced) == 2
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_keeps_a_second_name_when_another_takes_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """Some disks know one name a file only."""
+    if not links:
+        monkeypatch.setattr("condgen.files.Path.hardlink_to", lambda *_: (_ for _ in ()).throw(OSError(1, "no links")))
+    path, older = write_text(tmp_path / "a", "old"), write_text(tmp_path / "b", "older")
+    keep(path, older)
+    assert path.samefile(older) == links
+    write_text(path, "new")
+    assert (path.read_text(), older.read_text()) == ("new", "old")
+    assert names(tmp_path) == ["a", "b"]
 
 
 def test_text_that_cannot_be_written_is_a_paragraph_that_names_the_file(tmp_path: Path) -> None:

@@ -25,10 +25,9 @@ def writing(path: Path) -> Iterator[Path]:
     Until then the older file stays, also if writing fails or the process dies. Several processes may write the same
     file at once, and one of them wins. Leftovers of dead processes are removed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     _clear(path)
-    mark = f"{uuid4().hex[:8]}-{os.getpid()}-{gethostname()}"
-    folder = path.with_name(f".{path.name}.{mark}.partial")  # a folder, because some writers create further files
+    folder = path.with_name(f".{path.name}.{_mark()}.partial")  # a folder, because some writers create further files
     try:
         folder.mkdir()
         yield folder / path.name
@@ -36,6 +35,11 @@ def writing(path: Path) -> Iterator[Path]:
         publish(folder / path.name, path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _mark() -> str:
+    """A unique part of a name, by which other processes know whether this one still runs."""
+    return f"{uuid4().hex[:8]}-{os.getpid()}-{gethostname()}"
 
 
 def _clear(path: Path) -> None:
@@ -59,16 +63,50 @@ def _ended(partial: Path) -> bool:
 
 def publish(partial: Path, path: Path) -> None:
     """Flush a finished file, or a folder of finished files, to disk and give it its final name."""
-    for file in [partial] if partial.is_file() else [f for f in partial.iterdir() if f.is_file()]:
-        with file.open("rb+") as opened:
-            os.fsync(opened.fileno())
+    sync(partial)
     partial.replace(path)
-    if os.name == "posix":  # elsewhere, folders cannot be opened
-        parent = os.open(path.parent, os.O_RDONLY)
+    sync(path.parent, deep=False)
+
+
+def sync(path: Path, deep: bool = True) -> None:
+    """Wait until a file or folder is on the disk. deep: of a folder also its contents, not only its list of names."""
+    if deep and path.is_dir():
+        for inner in path.iterdir():
+            sync(inner)
+    if path.is_file() or os.name == "posix":  # elsewhere, folders cannot be opened
+        opened = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
         try:
-            os.fsync(parent)
+            os.fsync(opened)
         finally:
-            os.close(parent)
+            os.close(opened)
+
+
+def settled(file: Path) -> None:
+    """Bring a file onto the disk and out of the system's cache, so that it is next read from the disk."""
+    sync(file)
+    if hasattr(os, "posix_fadvise"):
+        opened = os.open(file, os.O_RDONLY)
+        try:
+            os.posix_fadvise(opened, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(opened)
+
+
+def keep(path: Path, older: Path) -> None:
+    """Give a file a second name, under which it stays when another file replaces it. An older one there is replaced."""
+    with writing(older) as partial:
+        try:
+            partial.hardlink_to(path)
+        except (OSError, NotImplementedError):  # some disks know one name a file
+            shutil.copyfile(path, partial)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its missing parents so that they survive a power failure."""
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        sync(each.parent, deep=False)
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -107,7 +145,7 @@ def new_folder(path: Path, what: str) -> Path:
     Raises RequestError if it is not empty, and RunError if it cannot be created.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         if any(path.iterdir()):
             raise RequestError(f"The folder {path} is not empty; nothing was overwritten. Choose a new one for {what}.")
         probe = path / ".writable"

@@ -548,7 +548,7 @@ def test_a_run_has_no_pickle(run: Run) -> None:
     files = [p for p in run.path.rglob("*") if p.is_file()]
     assert {p.suffix for p in files if "tensorboard" not in p.parts} == {".safetensors", ".jsonl", ".png"}
     with safe_open(run.path / checkpoint.FILE, "pt") as file:
-        assert set(file.metadata()) == {"condgen"}
+        assert set(file.metadata()) == {"condgen", "digests"}
 
 
 def test_a_foreign_checkpoint_is_refused(tmp_path: Path) -> None:

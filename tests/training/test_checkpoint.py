@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from condgen.errors import RunError
+from condgen.errors import CondgenWarning, RunError
 from condgen.runs.run import Run
 from condgen.schema import Condition, LabelDistribution, Schema
 from condgen.training import checkpoint, optimisers
-from condgen.training.checkpoint import Info, load, save
+from condgen.training.checkpoint import Info, advance, load, save
 
 INFO = Info(
     recipe={"model": "cvae", "arguments": {"latent": 4, "likelihood": None}},
@@ -87,7 +87,7 @@ def interrupted(tensors: Mapping[str, Tensor], where: Path, metadata: dict[str, 
 def test_a_failing_write_leaves_the_old_one_and_nothing_else(
     path: Path, monkeypatch: pytest.MonkeyPatch, failure: Callable[..., None], error: type[BaseException]
 ) -> None:
-    monkeypatch.setattr(checkpoint, "save_file", failure)
+    monkeypatch.setattr("condgen.sealed.save_file", failure)
     with pytest.raises(error) as caught:
         save(path, replace(INFO, images=99), TENSORS)
     assert error is KeyboardInterrupt or "No space left on device" in str(caught.value)
@@ -99,7 +99,7 @@ def test_what_a_killed_process_left_behind_is_cleared_by_the_next_write(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as killed:
-        killed.setattr(checkpoint, "save_file", interrupted)
+        killed.setattr("condgen.sealed.save_file", interrupted)
         killed.setattr("condgen.files.shutil.rmtree", lambda *_, **__: None)
         with pytest.raises(KeyboardInterrupt):
             save(path, INFO, TENSORS)
@@ -108,6 +108,58 @@ def test_what_a_killed_process_left_behind_is_cleared_by_the_next_write(
     save(path, replace(INFO, images=99), TENSORS)
     assert load(path)[0].images == 99
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def flipped(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.unlink()  # it may have a second name, which stays as it was
+    path.write_bytes(content)
+
+
+def test_the_one_before_is_used_where_the_newest_is_damaged_and_says_so(path: Path) -> None:
+    advance(path, replace(INFO, images=99), TENSORS)
+    flipped(path, -1)
+    with pytest.warns(
+        CondgenWarning, match=r"damaged.*not as it was written.*The previous one, after 12 images, is used"
+    ):
+        info, tensors = load(path)
+    assert info == INFO
+    assert torch.equal(tensors["model/a"], TENSORS["model/a"])
+    path.unlink()
+    with pytest.warns(CondgenWarning, match="after 12 images, is used"):
+        load(path)
+
+
+def test_a_damaged_one_does_not_take_the_place_of_the_one_before(path: Path) -> None:
+    advance(path, replace(INFO, images=99), TENSORS)
+    flipped(path, -1)
+    advance(path, replace(INFO, images=200), TENSORS)
+    assert load(path)[0].images == 200
+    assert load(checkpoint.before(path))[0].images == INFO.images
+
+
+def test_a_finished_run_keeps_one_only_if_that_is_sound(path: Path) -> None:
+    advance(path, replace(INFO, images=99), TENSORS)
+    whole = path.read_bytes()
+    flipped(path, -1)
+    checkpoint.settle(path)
+    assert checkpoint.before(path).exists()
+    path.write_bytes(whole)
+    checkpoint.settle(path)
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_where_both_are_damaged_the_newest_is_named(path: Path) -> None:
+    advance(path, INFO, TENSORS)
+    flipped(path, -1)
+    flipped(checkpoint.before(path), -1)
+    paragraph(path, "damaged", "Restore it from a copy")
+
+
+def test_one_written_before_there_were_digests_opens(path: Path) -> None:
+    save_file(TENSORS, path, metadata={"condgen": json.dumps(INFO.__dict__)})
+    assert load(path)[0] == INFO
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

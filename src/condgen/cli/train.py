@@ -67,6 +67,7 @@ def train(
     ] = None,
 ) -> None:
     """Train a model on DATA. Ctrl-C saves first, and `condgen resume` continues from there."""
+    from condgen.locks import held_new
     from condgen.runs.train import split_arguments
     from condgen.runs.train import train as train_run
 
@@ -82,10 +83,11 @@ def train(
         "hold_out": hold_out,
         "streaming": streaming(stream, buffer, sample),
     }
-    splits = load_data(data, attributes, size, schema, **how)
-    kind = "sampled" if stream else "training"
-    say(f"{len(splits.train):,} {kind} examples of shape {splits.shape}, attributes: {', '.join(splits.schema.names)}")
-    run = train_run(name, splits, out, progress=progress(), **arguments)
+    with held_new(out, "the run"):  # before the data is loaded, for the same reason
+        splits = load_data(data, attributes, size, schema, **how)
+        kind, names = "sampled" if stream else "training", ", ".join(splits.schema.names)
+        say(f"{len(splits.train):,} {kind} examples of shape {splits.shape}, attributes: {names}")
+        run = train_run(name, splits, out, progress=progress(), **arguments)
     remark(splits)
     _trained(run)
 
@@ -115,6 +117,7 @@ def resume(
     budget: Annotated[str | None, typer.Option(metavar="+TIME", help="Time to add: +90s, +10m, +1h.")] = None,
 ) -> None:
     """Continue an interrupted RUN, as if it had never stopped. With --budget, train a finished one longer."""
+    from condgen.locks import held
     from condgen.runs.run import Run
     from condgen.runs.train import finished, resumable
     from condgen.runs.train import resume as resume_run
@@ -126,8 +129,9 @@ def resume(
     if budget is None and finished(opened.path, opened.info):
         resume_run(run, progress=progress())  # says so
         return
-    splits = data_of(opened, data)
-    resumed = resume_run(run, splits, progress(), budget=budget)
+    with held(run):
+        splits = data_of(opened, data)
+        resumed = resume_run(run, splits, progress(), budget=budget)
     remark(splits)
     _trained(resumed)
 

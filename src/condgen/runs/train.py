@@ -10,7 +10,7 @@ import torch
 
 from condgen.data import Splits, load
 from condgen.errors import DataError, RequestError, RunError, unknown
-from condgen.files import new_folder
+from condgen.locks import held, held_new
 from condgen.messages import call
 from condgen.models import FAMILIES, Family, Model, build
 from condgen.models.flow.guidance import Teaches, Weights
@@ -44,18 +44,19 @@ def train(
     progress: a bar or log lines by default. `condgen.progress.SILENT` shows nothing.
     arguments: of the model's builder (`mechanism`, `latent`, …) and of TrainingConfig (`images`, `seconds`, …).
 
-    Raises RequestError for a wrong argument or a folder in use, and RunError if the folder cannot be written or
-    training diverges.
+    Raises RequestError for a wrong argument or a folder that is not empty, and RunError if another process writes to
+    the folder, if it cannot be written or training diverges.
     """
     progress = progress or shown()
-    splits = data if isinstance(data, Splits) else load(data, progress=progress)
-    return _trained_into(model, splits, out, arguments, {}, progress)
+    with held_new(Path(out), "the run"):  # before the data is loaded, which may take long
+        splits = data if isinstance(data, Splits) else load(data, progress=progress)
+        return _trained_into(model, splits, Path(out), arguments, {}, progress)
 
 
 def _trained_into(
     model: str,
     data: Splits,
-    out: str | Path,
+    folder: Path,
     arguments: Mapping[str, Any],
     origin: Mapping[str, Any],
     progress: Progress,
@@ -79,10 +80,10 @@ def _trained_into(
     if built.conditional:
         for text in LabelDistribution.of(used.train.condition).crowding():
             progress.note(text)
-    folder = new_folder(Path(out), "the run")
     kept = {**data.source.dump(), **origin, "fingerprint": data.train.fingerprint}
     kept |= {"coordinates": data.coordinates.dump()} if data.coordinates else {}
     Trainer(built, used, folder, settings, source=kept, progress=progress, preview=_preview(built, data)).run()
+    checkpoint.settle(folder / checkpoint.FILE)
     return Run.open(folder)
 
 
@@ -118,15 +119,16 @@ def distill(
     recipe = teacher.info.recipe["arguments"]
     shared = {key: recipe[key] for key in keyword_arguments(student.builder) if key in recipe and key != "guidance"}
     origin = {"teacher": {"path": str(teacher.path.resolve()), "guidance": weights}}
-    return _trained_into(
-        name,
-        data,
-        out,
-        {**shared, **(student.as_student or {}), **arguments},
-        origin,
-        progress or shown(),
-        partial(_taught, origin=origin, start=True),
-    )
+    with held_new(Path(out), "the run"):
+        return _trained_into(
+            name,
+            data,
+            Path(out),
+            {**shared, **(student.as_student or {}), **arguments},
+            origin,
+            progress or shown(),
+            partial(_taught, origin=origin, start=True),
+        )
 
 
 def _student() -> tuple[str, Family]:
@@ -248,10 +250,17 @@ def resume(
         if the run had finished.
 
     Without a budget, a finished run is returned as it is, with a note. Raises RequestError for a wrong budget, and
-    RunError if there is nothing to continue, or if the data differs from the run's.
+    RunError if there is nothing to continue, if another process is continuing the run, or if the data differs from the
+    run's.
     """
-    folder, progress = resumable(run), progress or shown()
-    extra = parse_extension(budget) if budget else None
+    folder, extra = resumable(run), parse_extension(budget) if budget else None
+    checkpoint.must_exist(folder / checkpoint.FILE)
+    with held(folder):
+        return _resumed(folder, data, progress or shown(), extra)
+
+
+def _resumed(folder: Path, data: Splits | str | None, progress: Progress, extra: float | None) -> Run:
+    """Continue a run that only this process writes to."""
     info, tensors = checkpoint.load(folder / checkpoint.FILE)
     if extra is None and finished(folder, info):
         progress.note(_how_to_go_on(folder, info))
@@ -274,6 +283,7 @@ def resume(
     with explain_mismatch(folder, info):
         trainer.restore(info, tensors)
     trainer.run()
+    checkpoint.settle(folder / checkpoint.FILE)
     return Run.open(folder)
 
 

@@ -1,21 +1,25 @@
 """Checkpoints: one safetensors file with all other content as JSON in its header. No pickle.
 
-Whenever the process dies, the file is either the old checkpoint or the new one (see `condgen.files.writing`).
+Whenever the process dies, the file is either the old checkpoint or the new one (see `condgen.files.writing`). Digests
+(see `condgen.sealed`) find every changed bit when it is opened. The previous checkpoint is kept until the run is
+finished, and is opened if the newest is damaged.
 """
 
 import json
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import safetensors
 from pydantic import TypeAdapter, ValidationError
-from safetensors.torch import save_file
+from safetensors import SafetensorError
 from torch import Tensor
 
-from condgen.errors import RunError
-from condgen.files import writing
+from condgen import sealed
+from condgen.errors import CondgenWarning, RunError
+from condgen.files import keep, settled, writing
 from condgen.schema import Condition, LabelDistribution, Schema
 from condgen.training.plan import Stage, share_after
 
@@ -73,31 +77,88 @@ class Info:
         return self.total is not None and self.images >= self.total
 
 
+def advance(path: Path, info: Info, tensors: Mapping[str, Tensor]) -> None:
+    """Write the next checkpoint of a run and keep the previous one, if it is sound, beside it. Raises as `save`."""
+    with _explained(path):
+        if sound(path):
+            keep(path, before(path))
+    save(path, info, tensors)
+
+
 def save(path: Path, info: Info, tensors: Mapping[str, Tensor]) -> None:
     """Write a checkpoint atomically. Raises RunError, in which case the previous one is intact."""
     contents = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    with _explained(path), writing(path) as partial:
+        sealed.write(partial, contents, {"condgen": json.dumps(asdict(info))})
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
     try:
-        with writing(path) as partial:
-            save_file(contents, partial, metadata={"condgen": json.dumps(asdict(info))})
-    except (OSError, safetensors.SafetensorError) as error:
+        yield
+    except (OSError, SafetensorError) as error:
         raise RunError(
             f"The checkpoint {path} cannot be written: {error}. The previous one, if any, is intact."
         ) from None
 
 
-def load(path: Path) -> tuple[Info, dict[str, Tensor]]:
-    """The checkpoint in a file. Raises RunError if there is none, if it is damaged, or if it is not from condgen."""
-    if not path.is_file():
+def before(path: Path) -> Path:
+    """The path of the checkpoint that this one replaced, as long as it is kept."""
+    return path.with_name(f"{path.stem}.before{path.suffix}")
+
+
+def settle(path: Path) -> None:
+    """Read a checkpoint back from the disk and, if it is sound, remove the previous one."""
+    if path.is_file():
+        settled(path)
+    if sound(path):
+        before(path).unlink(missing_ok=True)
+
+
+def must_exist(path: Path) -> None:
+    """Raises RunError if there is no checkpoint."""
+    if not path.is_file() and not before(path).is_file():
         raise RunError(f"There is no checkpoint at {path}. Is this the folder of a run?")
+
+
+def load(path: Path) -> tuple[Info, dict[str, Tensor]]:
+    """The checkpoint in a file or, if it is damaged, the previous one, with a warning that says so.
+
+    Raises RunError if there is none, if both are damaged, or if it is not from condgen.
+    """
+    must_exist(path)
     try:
-        with safetensors.safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            if "condgen" not in metadata:
-                raise RunError(f"{path} was not written by condgen: it holds weights, but no schema and no recipe.")
-            info = _info(path, metadata["condgen"])
-            return info, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise RunError(f"The checkpoint {path} is damaged: {error}. Restore it from a copy, or train again.") from None
+        return _read(path)
+    except _DamagedError as error:
+        with suppress(RunError):
+            found = _read(before(path))
+            text = f"{error} The previous one, after {found[0].images:,} images, is used."
+            warnings.warn(text, CondgenWarning, stacklevel=2)
+            return found
+        raise RunError(f"{error} Restore it from a copy, or train again.") from None
+
+
+class _DamagedError(RunError):
+    """A damaged checkpoint, which the previous one may replace."""
+
+
+def _read(path: Path) -> tuple[Info, dict[str, Tensor]]:
+    try:
+        texts, tensors = sealed.read(path)
+    except (OSError, sealed.DamagedError) as error:
+        raise _DamagedError(f"The checkpoint {path} is damaged: {error}.") from None
+    if "condgen" not in texts:
+        raise RunError(f"{path} was not written by condgen: it holds weights, but no schema and no recipe.")
+    return _info(path, texts["condgen"]), tensors
+
+
+def sound(path: Path) -> bool:
+    """Whether the file is a checkpoint without any damage."""
+    try:
+        sealed.read(path)
+    except (OSError, sealed.DamagedError):
+        return False
+    return True
 
 
 def _info(path: Path, text: str) -> Info:

@@ -264,7 +264,7 @@ class Trainer:
         for name, each in self.optimisers.items():
             tensors |= checkpoint.prefixed(f"optimiser/{name}", optimiser_tensors(each))
         self.info.versions = versions()
-        checkpoint.save(self.folder / checkpoint.FILE, self.info, tensors)
+        checkpoint.advance(self.folder / checkpoint.FILE, self.info, tensors)
         write_config(self.folder, self.info, self.raw.schema)
 
     def restore(self, info: Info, tensors: dict[str, Tensor]) -> None:

@@ -1,0 +1,127 @@
+"""Folders that one process at a time writes to. Readers need no lock.
+
+The operating system holds the lock and releases it when the process ends, however it ends. A file beside it names the
+owner. A disk that several machines share may not pass on locks, so an owner on another machine counts as alive as long
+as it renews that file.
+"""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from socket import gethostname
+from threading import Event, Thread
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from condgen.errors import RequestError, RunError
+from condgen.files import make_folder, write_text
+
+LOCK, OWNER = ".lock", ".owner.json"
+OWNED = {"pid", "host", "command"}  # said of an owner
+PATIENCE = 0.2  # seconds to wait for a process that is just ending
+RANK = "RANK"  # the variable by which torchrun and accelerate number the processes of one training
+RENEWED = 20.0  # seconds between signs of life
+DEAD = 300.0  # seconds without one after which another machine's owner has ended
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Lock an existing folder for writing. The same thread may do so several times.
+
+    Of the processes of one distributed training, the first locks it for all. Raises RunError that names the owner if
+    another process writes to the folder, and if the folder cannot be written.
+    """
+    lock = FileLock(folder / LOCK, timeout=PATIENCE, is_singleton=True)
+    if lock.is_locked or os.environ.get(RANK, "0") != "0":
+        yield
+        return
+    try:
+        lock.acquire()
+    except Timeout:
+        raise _taken(folder) from None
+    except OSError as error:
+        raise RunError(f"The folder {folder} cannot be written: {error.strerror}.") from None
+    try:
+        _must_not_be_elsewhere(folder)
+        with _signed(folder):
+            yield
+    finally:
+        if not (folder / OWNER).exists():
+            (folder / LOCK).unlink(missing_ok=True)  # while it is held: whoever waits for it then opens a new one
+        lock.release()
+
+
+@contextmanager
+def held_new(folder: Path, what: str) -> Iterator[None]:
+    """Make a folder if need be and lock it as `held` does. Raises RequestError if it is not empty."""
+    made = not folder.exists()
+    try:
+        make_folder(folder)
+    except OSError as error:
+        raise RunError(f"The folder {folder} cannot be written: {error.strerror}. Choose another for {what}.") from None
+    try:
+        with held(folder):
+            if any(file.name not in (LOCK, OWNER) for file in folder.iterdir()):
+                raise RequestError(
+                    f"The folder {folder} is not empty; nothing was overwritten. Choose a new one for {what}."
+                )
+            yield
+    finally:
+        if made:
+            with suppress(OSError):
+                folder.rmdir()  # where nothing came into it
+
+
+@contextmanager
+def _signed(folder: Path) -> Iterator[None]:
+    """Name this process as the owner, and renew the file as long as it runs."""
+    owner = {"pid": os.getpid(), "host": gethostname(), "command": shlex.join(sys.argv)}
+    path, ended = write_text(folder / OWNER, json.dumps(owner)), Event()
+    beat = Thread(target=_renew, args=(path, ended), daemon=True)
+    beat.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        beat.join()
+        path.unlink(missing_ok=True)
+
+
+def _renew(path: Path, ended: Event) -> None:
+    while not ended.wait(RENEWED):
+        with suppress(OSError):
+            os.utime(path)
+
+
+def _must_not_be_elsewhere(folder: Path) -> None:
+    """Raises RunError if an owner on another machine, whose lock may not reach this one, seems to be alive."""
+    owner = _owner(folder)
+    if owner.get("host") in (None, gethostname()):
+        return  # nobody, or a process whose lock the system has released
+    os.utime(folder / LOCK)  # by the same clock as the signs of life, whatever the machines' own clocks say
+    silent = (folder / LOCK).stat().st_mtime - (folder / OWNER).stat().st_mtime
+    if silent < DEAD:
+        raise _taken(
+            folder,
+            f"Its last sign of life is {max(silent, 0):.0f} s old. If it has ended, remove {folder / OWNER}, or try "
+            f"again in {DEAD / 60:.0f} minutes.",
+        )
+
+
+def _owner(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / OWNER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _taken(folder: Path, advice: str = "Wait until it has finished, or stop it.") -> RunError:
+    owner = {name: "".join(filter(str.isprintable, str(value)))[:200] for name, value in _owner(folder).items()}
+    who = "process {pid} on {host} ({command})".format_map(owner) if owner.keys() >= OWNED else "another process"
+    return RunError(f"The folder {folder} is being written to by {who}. {advice}")
