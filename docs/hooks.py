@@ -111,7 +111,7 @@ def settings_page(name: str) -> str:
 def _setting(setting: "Described") -> str:
     """One setting as an entry of a definition list."""
     default = "" if setting.default in (None, (), []) else f" = {json.dumps(setting.default)}"
-    needs = f" Counts only with {' and '.join(setting.needs)}." if setting.needs else ""
+    needs = f" Takes effect only with {' and '.join(setting.needs)}." if setting.needs else ""
     return f"`{setting.name}{default}`\n:   {_literal(setting.sentence + needs)} Takes {_literal(setting.values)}."
 
 

@@ -60,7 +60,7 @@ def test_entries_that_options_leave_without_effect_are_left_out_and_named() -> N
 
 def test_options_themselves_are_never_left_out() -> None:
     recipe, _ = overridden(preset("digits-cvae"), {"prior": "gaussian", "guidance": 2.0})
-    with pytest.raises(RequestError, match="guidance of cvae counts only with prior=flow"):
+    with pytest.raises(RequestError, match="guidance of cvae takes effect only with prior=flow"):
         split_arguments(recipe.pop("model"), recipe)
 
 

@@ -68,7 +68,7 @@ class Needs:
         """The reason why an argument has no effect, and the remedy."""
         there = " and ".join(f"{name}={_shown(arguments.get(name))}" for name in self.others)
         ways = [f"leave out `{n}`" if v is None else f"set `{n}={v!r}`" for n, v in self.others.items()]
-        return f"counts only with {self.wanted()}, and here {there}; {' or '.join(ways)}, or"
+        return f"takes effect only with {self.wanted()}, and here {there}; {' or '.join(ways)}, or"
 
     @staticmethod
     def _has(value: Any, wanted: Any) -> bool:

@@ -654,7 +654,7 @@ def test_sample_and_edit_show_how_words_were_understood(command: Command, run: R
     )
     assert edited.status == 0, edited.err
     assert edited.out.splitlines()[:2] == [
-        "\"quite a 3\" → digit=3; 'quite' says how much, which cannot be asked for",
+        "\"quite a 3\" → digit=3; 'quite' is a word of degree, which cannot be asked for",
         '"a 7" → digit=7',
     ]
     wrong = command("sample", run.path, "two kittens", "--out", tmp_path / "none")

@@ -109,7 +109,9 @@ def test_a_setting_that_nothing_would_use_is_refused_even_at_its_default(name: s
     for need in marks(name, setting.name, Needs):
         unmet = {other: UNMET[other] for other in need.others if other in UNMET}
         met = {k: v for k, v in counting(name, setting.name).items() if k not in need.others and k not in SMALL}
-        with pytest.raises(RequestError, match=f"{setting.name} of {name} counts only with {re.escape(need.wanted())}"):
+        with pytest.raises(
+            RequestError, match=f"{setting.name} of {name} takes effect only with {re.escape(need.wanted())}"
+        ):
             build(name, EVERYTHING, SHAPES["image"], **met | unmet | {setting.name: value})
 
 
@@ -143,5 +145,5 @@ def test_a_recipe_of_an_earlier_version_builds_its_model_without_what_does_not_c
     model = rebuild({"model": "cvae", "arguments": whole}, EVERYTHING, SHAPES["image"])
     assert model.recipe["arguments"]["channels"] == 4
     assert "prior_width" not in model.recipe["arguments"]
-    with pytest.raises(RequestError, match="counts only with"):
+    with pytest.raises(RequestError, match="takes effect only with"):
         build("cvae", EVERYTHING, SHAPES["image"], **whole)

@@ -160,7 +160,7 @@ def test_what_was_understood_is_shown() -> None:
 def test_words_that_say_how_much_are_noted() -> None:
     request = one("a very old man", FACES)
     assert request.text == "Young=no, Male=yes"
-    assert request.notes == ("'very' says how much, which cannot be asked for",)
+    assert request.notes == ("'very' is a word of degree, which cannot be asked for",)
     assert one("not very old", FACES).text == "Young=yes"
 
 
@@ -175,7 +175,7 @@ def test_words_that_say_how_much_are_noted() -> None:
         ("a red blue car", CARS, ["two values of 'color'", "'or'"]),
         ("blue, red car", CARS, ["'color' is asked for twice"]),
         ("a man or glasses", FACES, ["'or' must join values of one attribute", "Male and Eyeglasses"]),
-        ("a man not", FACES, ["negation turns nothing around"]),
+        ("a man not", FACES, ["negation has nothing to negate"]),
         ("the", FACES, ["asks for nothing"]),
         ("a photo of a car", CARS, ["asks for nothing", "color: blue"]),
         ("a car of any make", CARS, ["'make' needs a value"]),

@@ -565,7 +565,7 @@ def test_everything_public_can_be_imported_by_name() -> None:
 
 
 def test_words_that_were_left_out_are_warned_of(run: Run) -> None:
-    with pytest.warns(UserWarning, match="\"a very seven\" → digit=7; 'very' says how much"):
+    with pytest.warns(UserWarning, match="\"a very seven\" → digit=7; 'very' is a word of degree"):
         samples = run.sample("a very seven", n=1)
     assert samples.condition.describe() == ["digit=7"]
     assert run.sample("the digit seven", n=1).x.equal(run.sample("digit=7", n=1).x)

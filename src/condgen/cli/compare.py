@@ -47,17 +47,23 @@ def compare(
             "--out",
             "-o",
             callback=meant_as_folder,
-            help="Folder for the table and the page (and the runs, of DATA).",
+            help="Folder for the table and the page, and with DATA for the runs.",
         ),
     ] = None,
-    models: Annotated[str | None, typer.Option(help=f"To train on DATA: {DEFAULT},{FAMILIES.names[-1]}.")] = None,
-    mechanisms: Annotated[str | None, typer.Option(help="With each of these: concat,film,norm,modulate.")] = None,
-    priors: Annotated[str | None, typer.Option(help="And each of these: standard,gaussian,flow.")] = None,
+    models: Annotated[
+        str | None, typer.Option(help=f"Models to train on DATA: {DEFAULT},{FAMILIES.names[-1]}.")
+    ] = None,
+    mechanisms: Annotated[
+        str | None, typer.Option(help="Mechanisms to train each model with: concat,film,norm,modulate.")
+    ] = None,
+    priors: Annotated[str | None, typer.Option(help="Priors to train each model with: standard,gaussian,flow.")] = None,
     seeds: Annotated[int, typer.Option(help="Number of seeds, from 0.")] = 3,
-    budget: Annotated[str | None, typer.Option(help="Time to train each: 90s, 10m.")] = None,
-    images: Annotated[str | None, typer.Option(help="Or images that each sees: 500k.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Training time of each run: 90s, 10m.")] = None,
+    images: Annotated[
+        str | None, typer.Option(help="Number of training images of each run, instead of a time: 500k.")
+    ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any argument of all models or the trainer.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting of all models or of training.")
     ] = None,
     data: OtherData = None,
     size: Size = None,

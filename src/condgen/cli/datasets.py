@@ -22,7 +22,7 @@ def datasets() -> None:
     for reader in READERS.values():
         print(f"  {reader.description};")
     print(f"  {USAGE}.")
-    print("A schema.json beside the data is used in place of guessing.")
+    print("A schema.json beside the data is used instead of an inferred schema.")
 
 
 def presets() -> None:

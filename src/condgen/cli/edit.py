@@ -15,16 +15,19 @@ if TYPE_CHECKING:
 
 def edit(
     run: RunOrFile,
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE … REQUEST", help="Images, then what to change.")],
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE … REQUEST", help="Images, then the attributes to change.")
+    ],
     out: Out,
     source: Annotated[
-        str | None, typer.Option("--from", help="What the images show now; without it, the model reads it from them.")
+        str | None,
+        typer.Option("--from", help="Attributes of the images as they are. By default the model reads them."),
     ] = None,
     strength: Annotated[
-        float | None, typer.Option(help="Of the change that is put onto the image; 1.5 unless given.")
+        float | None, typer.Option(help="Strength of the change that is added to the image. Default 1.5.")
     ] = None,
     decoded: Annotated[
-        bool, typer.Option("--decoded", help="The image as decoded anew, in place of the change put onto it.")
+        bool, typer.Option("--decoded", help="Decode the image anew instead of adding the change to it.")
     ] = False,
 ) -> None:
     """Change attributes of given IMAGEs and keep the rest. The last argument is the change.
@@ -42,7 +45,7 @@ def edit(
     *paths, request = images
     if not paths:
         raise RequestError(
-            "Name at least one image, and then what to change: condgen edit RUN a.png 'digit=7' --out DIR."
+            "Name at least one image, then the attributes to change: condgen edit RUN a.png 'digit=7' --out DIR."
         )
     opened = Run.open(run)
     opened.must_edit()
@@ -70,7 +73,7 @@ def _editing(strength: float | None, decoded: bool) -> "EditOptions | None":
     from condgen.runs.editing import EditOptions
 
     if decoded and strength is not None:
-        raise RequestError("--decoded leaves nothing of the original that a --strength could be put onto; choose one.")
+        raise RequestError("--decoded makes the image anew, so there is no change for --strength to scale. Choose one.")
     if strength is not None:
         return EditOptions(strength=strength)
     return EditOptions(decoded=True) if decoded else None

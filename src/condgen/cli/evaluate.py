@@ -51,7 +51,7 @@ def evaluate(
     steps: Steps = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", callback=meant_as_folder, help="Folder for the report; else the run's own."),
+        typer.Option("--out", "-o", callback=meant_as_folder, help="Folder for the report. By default the run's own."),
     ] = None,
     as_json: Json = False,
 ) -> None:

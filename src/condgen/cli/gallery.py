@@ -13,9 +13,9 @@ SECTION_NAMES = "requests, sweeps, guidance, interpolations, edits, neighbours"
 def gallery(
     run: RunOrFile,
     request: Annotated[
-        list[str] | None, typer.Argument(metavar="REQUEST", help="What to show; without it, what the data has.")
+        list[str] | None, typer.Argument(metavar="REQUEST", help="Requests to show. By default the values in the data.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The page; an older one is replaced.")] = Path(
+    out: Annotated[Path, typer.Option("--out", "-o", help="File of the page. An older one is replaced.")] = Path(
         "gallery.html"
     ),
     png: Annotated[Path | None, typer.Option("--png", help="A new folder for the sheets as PNG files.")] = None,

@@ -39,7 +39,7 @@ def inspect(
     data_dir: DataDir = None,
     resize: Resize = "crop",
     labels: Annotated[
-        bool, typer.Option("--labels", help="Estimate how many labels are wrong, and which; takes a minute.")
+        bool, typer.Option("--labels", help="Estimate which labels are wrong. Takes about a minute.")
     ] = False,
     out: Annotated[
         Path | None,
@@ -47,7 +47,7 @@ def inspect(
             "--out",
             "-o",
             callback=meant_as_folder,
-            help="Write schema.json, inspection.html and inspection.json here.",
+            help="Folder for schema.json, inspection.html and inspection.json.",
         ),
     ] = None,
     as_json: Json = False,

@@ -39,69 +39,73 @@ def meant_as_folder(out: Path | None) -> Path | None:
 
     if out is not None and out.suffix.casefold() in FILES and not out.exists():
         raise RequestError(
-            f"--out takes a folder, into which files are written, and '{out}' is the name of a file. "
+            f"--out takes a folder for several files, but '{out}' is the name of a file. "
             f"Write --out {out.with_suffix('')}."
         )
     return out
 
 
-Data = Annotated[str, typer.Argument(metavar="DATA", help="A name, a folder, a table, …: see `condgen datasets`.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `condgen train --out` wrote.")]
+Data = Annotated[str, typer.Argument(metavar="DATA", help="A name, a folder, a table, … (see `condgen datasets`).")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, written by `condgen train --out`.")]
 RunOrFile = Annotated[
     Path, typer.Argument(metavar="RUN", help="The folder of a run, or a file that `condgen export` wrote.")
 ]
 OtherData = Annotated[
     str | None,
-    typer.Option("--data", metavar="DATA", help="Where RUN's data is now, or other data, labelled alike."),
+    typer.Option("--data", metavar="DATA", help="New place of RUN's data, or other data with the same attributes."),
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", callback=meant_as_folder, help="A new folder for the result.")]
-Attributes = Annotated[str | None, typer.Option(help="The only attributes to use: a,b,c.")]
-Size = Annotated[int | None, typer.Option(help="Side of the square that images are cropped and resized to.")]
+Attributes = Annotated[str | None, typer.Option(help="Attributes to use, all by default: a,b,c.")]
+Size = Annotated[int | None, typer.Option(help="Side of the square to which images are cropped and resized.")]
 DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="A local copy of mnist, celeba, …, in place of downloading it.")
+    Path | None, typer.Option("--data-dir", help="Local copy of mnist, celeba, …, instead of a download.")
 ]
-Resize = Annotated[str, typer.Option(help="How images get their size: crop (the centre), pad, squash.")]
-Broken = Annotated[float, typer.Option(help="Share of images that may be unreadable and are left out.")]
-Split = Annotated[str, typer.Option(help="random, stratified:ATTRIBUTE, or group:COLUMN (its cells stay together).")]
+Resize = Annotated[str, typer.Option(help="Way of resizing images: crop (the centre), pad, squash.")]
+Broken = Annotated[float, typer.Option(help="Largest share of unreadable images, which are left out.")]
+Split = Annotated[str, typer.Option(help="random, stratified:ATTRIBUTE, or group:COLUMN (equal cells stay together).")]
 HoldOut = Annotated[
-    list[str] | None, typer.Option("--hold-out", help='A combination that never trains: "color=red, body=Coupe".')
+    list[str] | None, typer.Option("--hold-out", help='Combination to keep out of training: "color=red, body=Coupe".')
 ]
 Stream = Annotated[
-    bool, typer.Option("--stream", help="Train from shards as they are (WebDataset, Parquet, hf:), preparing nothing.")
+    bool,
+    typer.Option(
+        "--stream", help="Train directly from shards (WebDataset, Parquet, hf:), without preparing data on disk."
+    ),
 ]
-Buffer = Annotated[int | None, typer.Option(help="Images of a stream within which its order is random; default 8192.")]
-Sample = Annotated[
-    int | None, typer.Option(help="Images of a stream that tell its schema, validate and test; default 10000.")
-]
-SchemaFile = Annotated[Path | None, typer.Option("--schema", help="A schema.json to use instead of the inferred one.")]
+Buffer = Annotated[int | None, typer.Option(help="Images of a stream within which the order is random. Default 8192.")]
+Sample = Annotated[int | None, typer.Option(help="Images of a stream for schema, validation and test. Default 10000.")]
+SchemaFile = Annotated[Path | None, typer.Option("--schema", help="schema.json to use instead of the inferred schema.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 # Options of commands that measure or sample.
-Samples = Annotated[int, typer.Option(help="How many are generated and judged.")]
+Samples = Annotated[int, typer.Option(help="Number of samples to generate and judge.")]
 Labels = Annotated[
-    str, typer.Option(help="What is asked for: as in the held-out 'data', or every combination alike, 'uniform'.")
+    str,
+    typer.Option(help="Requests: as in the held-out data ('data'), or every combination equally often ('uniform')."),
 ]
 Features = Annotated[
     str,
-    typer.Option(help="What distances are measured on: judge, efficientnet, inception, a folder of a vision model."),
+    typer.Option(help="Features for distances: judge, efficientnet, inception, or the folder of a vision model."),
 ]
-Pairs = Annotated[int, typer.Option(help="Pairs per attribute that differ in it alone, for swap test and leakage.")]
+Pairs = Annotated[
+    int, typer.Option(help="Pairs per attribute that differ in this attribute only, for swap test and leakage.")
+]
 Useful = Annotated[
-    str, typer.Option(help="Images to train a predictor on samples with, to see what they are worth; 0: leave it out.")
+    str, typer.Option(help="Images for training a predictor on samples, to measure their usefulness. 0 leaves it out.")
 ]
 Edited = Annotated[
-    int, typer.Option("--edits", help="Held-out images edited per attribute, by models that can; 0: none.")
+    int, typer.Option("--edits", help="Held-out images to edit per attribute, for models that edit. 0 leaves it out.")
 ]
 Latents = Annotated[
-    int, typer.Option(help="Observations encoded to see what the latent still knows, by models that can; 0: none.")
+    int, typer.Option(help="Observations to encode for measuring the latent, for models that encode. 0 leaves it out.")
 ]
 Asked = Annotated[
     list[str] | None,
-    typer.Option("--ask", help="A request to measure as a whole, beside real images that fit it; may be repeated."),
+    typer.Option("--ask", help="Request to measure as a whole, beside matching real images. May be repeated."),
 ]
-MeasureSeed = Annotated[int, typer.Option("--measure-seed", help="Seed of the first sample that is judged.")]
+MeasureSeed = Annotated[int, typer.Option("--measure-seed", help="Seed of the first judged sample.")]
 Guidance = Annotated[
-    str | None, typer.Option(help="Of a flow: 2, or one weight per attribute; the run's own if not given.")
+    str | None, typer.Option(help="Guidance weight of a flow: 2, or one per attribute. By default the run's own.")
 ]
 Sampler = Annotated[str | None, typer.Option(help="Of a flow's integration; see `condgen settings`.")]
 Steps = Annotated[int | None, typer.Option(help="Of a flow's integration.")]

@@ -19,19 +19,23 @@ def sample(
     ] = None,
     n: Annotated[int, typer.Option("-n", help="Samples per request.")] = 16,
     seed: Annotated[int, typer.Option(help="Sample k of every request has the seed SEED + k.")] = 0,
-    extrapolate: Annotated[bool, typer.Option(help="Allow numbers beyond the training data's range.")] = False,
+    extrapolate: Annotated[bool, typer.Option(help="Allow numbers beyond the range of the training data.")] = False,
     guidance: Annotated[
-        str | None, typer.Option(help="Of a flow: 2, or one weight per attribute, as in age=3,smiling=1.5. 1 is none.")
+        str | None,
+        typer.Option(help="Guidance weight of a flow: 2, or one per attribute, as in age=3,smiling=1.5. 1 is none."),
     ] = None,
-    interval: Annotated[str | None, typer.Option(help="When guidance acts, noise at 0 and data at 1: 0.2..0.8")] = None,
+    interval: Annotated[
+        str | None, typer.Option(help="Times at which guidance acts, with noise at 0 and data at 1: 0.2..0.8.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Of a flow's integration.")] = None,
     sampler: Annotated[str | None, typer.Option(help="Of a flow's integration; see `condgen settings`.")] = None,
-    guide: Annotated[Path | None, typer.Option(help="A weaker run of a flow, for autoguidance.")] = None,
+    guide: Annotated[Path | None, typer.Option(help="Weaker run of a flow, for autoguidance.")] = None,
     compose: Annotated[
-        bool, typer.Option(help="Predict each attribute alone and add up, for combinations never seen together.")
+        bool,
+        typer.Option(help="Predict each attribute alone and add the results, for combinations never seen together."),
     ] = False,
     free: Annotated[
-        bool, typer.Option("--free", help="Leave to the model what is not asked, instead of drawing it from the data.")
+        bool, typer.Option("--free", help="Leave free attributes to the model, instead of drawing them from the data.")
     ] = False,
 ) -> None:
     """Generate images for each REQUEST, with metadata.csv and grid.png. Without a request, as in the data.

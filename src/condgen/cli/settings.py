@@ -39,7 +39,7 @@ def _show_models(as_json: bool) -> None:
     width = max(map(len, sentences))
     for name, sentence in sentences.items():
         print(_wrapped(f"{name:{width}}  {sentence}", width + 2))
-    print("\nThe settings of one: condgen settings MODEL. They are given with --set KEY=VALUE.")
+    print("\nThe settings of one: condgen settings MODEL. Set one with --set KEY=VALUE.")
 
 
 def _show_settings(model: str, as_json: bool) -> None:
@@ -73,7 +73,7 @@ def _entry(setting: "Described") -> str:
     """A setting in a few lines: name, default and values, then its description and requirements."""
     default = "" if setting.default in (None, (), []) else f" = {_text(setting.default)}"
     first = f"  {setting.name}{default}".ljust(COLUMN - 2) + "  " + setting.values
-    needs = f" Counts only with {' and '.join(setting.needs)}." if setting.needs else ""
+    needs = f" Takes effect only with {' and '.join(setting.needs)}." if setting.needs else ""
     return f"{_wrapped(first, COLUMN)}\n{_wrapped(' ' * 6 + setting.sentence + needs, 6)}"
 
 

@@ -40,14 +40,15 @@ def train(
     out: Out,
     model: Annotated[str | None, typer.Option(help=f"{', '.join(FAMILIES.names)}; default {DEFAULT}.")] = None,
     mechanism: Annotated[
-        str | None, typer.Option(help="How the condition enters a layer; see `condgen settings`. Default film.")
+        str | None,
+        typer.Option(help="Way in which the condition enters a layer (see `condgen settings`). Default film."),
     ] = None,
     prior: Annotated[
-        str | None, typer.Option(help="Where latents are drawn from; see `condgen settings`. Default standard.")
+        str | None, typer.Option(help="Distribution of the latent (see `condgen settings`). Default standard.")
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="A named recipe; see `condgen presets`.")] = None,
-    budget: Annotated[str | None, typer.Option(help="How long to train: 90s, 10m, 1h.")] = None,
-    images: Annotated[str | None, typer.Option(help="How many images to see: 500k, 2M.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Named settings (see `condgen presets`).")] = None,
+    budget: Annotated[str | None, typer.Option(help="Training time: 90s, 10m, 1h.")] = None,
+    images: Annotated[str | None, typer.Option(help="Number of training images, instead of a time: 500k, 2M.")] = None,
     attributes: Attributes = None,
     size: Size = None,
     schema: SchemaFile = None,
@@ -59,11 +60,9 @@ def train(
     stream: Stream = False,
     buffer: Buffer = None,
     sample: Sample = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Of the initial weights, the order of the data and the noise.")
-    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed for weights, data order and noise.")] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting of `condgen settings MODEL`.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting in `condgen settings MODEL`.")
     ] = None,
 ) -> None:
     """Train a model on DATA. Ctrl-C saves first, and `condgen resume` continues from there."""
@@ -107,7 +106,7 @@ def _recipe(preset: str | None, budget: str | None, images: str | None, options:
     start: dict[str, Any] = recipe(preset) if preset else {"model": DEFAULT, "seconds": 300.0}
     arguments, idle = overridden(start, given)
     if idle:
-        say(f"Note: left out of the preset, since other options leave nothing for it to do: {', '.join(idle)}.")
+        say(f"Note: left out of the preset, since other options make it ineffective: {', '.join(idle)}.")
     return arguments
 
 
@@ -140,11 +139,12 @@ def distill(
     run: RunFolder,
     out: Out,
     data: OtherData = None,
-    guidance: Annotated[str | None, typer.Option(help="What is learned; that of RUN unless given.")] = None,
-    budget: Annotated[str, typer.Option(help="Time to train, such as 90s, 3m or 1h.")] = "5m",
-    seed: Annotated[int, typer.Option(help="Seed of everything random in training.")] = 0,
+    guidance: Annotated[str | None, typer.Option(help="Guidance to learn. By default that of RUN.")] = None,
+    budget: Annotated[str, typer.Option(help="Training time: 90s, 3m, 1h.")] = "5m",
+    seed: Annotated[int, typer.Option(help="Random seed for weights, data order and noise.")] = 0,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any of the new model or of training.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any setting of the new model or of training."),
     ] = None,
 ) -> None:
     """Train a model that samples in one step, guidance included, from the guided model of many steps in RUN."""

@@ -16,7 +16,7 @@ def load_source(source: DataSource, progress: Progress | None = None) -> Splits:
     Raises the errors of `load` and `stream`, and DataError for data built in memory.
     """
     if source.address is None:
-        raise DataError("Data built in memory has no address that it could be loaded from again.")
+        raise DataError("Data built in memory has no address from which it could be loaded again.")
     how = {name: getattr(source, name) for name in SHARED}
     if source.streaming is None:
         data = load(source.address, data_dir=source.data_dir, progress=progress, **how)

@@ -86,7 +86,7 @@ def is_builtin(source: str) -> bool:
 def namesake(source: str) -> list[str]:
     """A note on a local folder or file with the same name as the dataset."""
     here = Path(source).exists()
-    return [f"{source} is the dataset that condgen knows by this name; the one here is ./{source}."] if here else []
+    return [f"{source} was read as condgen's dataset of this name. Write ./{source} for the local one."] if here else []
 
 
 def load_builtin(source: str, size: int | None = None) -> Splits:

@@ -56,7 +56,7 @@ def infer_attribute(
     for kind in KINDS:
         if (guess := kind.guess(column)) is not None:
             return guess
-    return f"The column '{name}' holds no values that could be asked for; it was left out."
+    return f"The column '{name}' holds no values that can be asked for. It was left out."
 
 
 def parse_columns(

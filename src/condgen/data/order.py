@@ -36,7 +36,7 @@ class Balanced:
     def __init__(self, condition: Condition, name: str):
         attribute = condition.schema[name]
         if not attribute.choices:
-            raise RequestError(f"'{name}' has no named values to balance; name an attribute that has.")
+            raise RequestError(f"'{name}' has no named values to balance. Name an attribute that has some.")
         codes = torch.where(condition.given(name), condition.values[attribute.name], -1.0)
         self.members = [torch.where(codes == code)[0] for code in codes.unique()]
 

@@ -94,7 +94,7 @@ def _in_memory(source: object, labels: object, how: DataSource, progress: Progre
 def _built_in(source: str, how: DataSource) -> Splits:
     """A built-in dataset with its own split, or another if one is asked for."""
     if how.schema is not None:
-        raise RequestError(f"The built-in dataset {source} has its own schema; give none.")
+        raise RequestError(f"The built-in dataset {source} has its own schema. Leave out the schema.")
     splits = load_builtin(source, how.size)
     splits = splits.select(how.attributes) if how.attributes else splits
     return splits if how.splitting == SplitConfig() else _split_again(splits, how.splitting)

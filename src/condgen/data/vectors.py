@@ -28,7 +28,7 @@ def with_vectors(tables: Sequence[Table], attributes: Iterable[str] | None) -> l
     if not names:
         raise DataError(
             f"{first.source} has no column of images (bytes, or paths such as 'a.png'), and no column of numbers that "
-            f"could be observed beside the attributes; its columns are {', '.join(first.columns)}."
+            f"could be the data besides attributes. Its columns are {', '.join(first.columns)}."
         )
     note = f"Vectors are the columns {', '.join(names)}; the others are attributes (`attributes` chooses them)."
     first, *others = (_with_vectors(table, names) for table in tables)

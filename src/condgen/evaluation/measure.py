@@ -96,7 +96,7 @@ def _case(
     subject: EvaluatedRun, config: EvaluationConfig, warn: Callable[[str], None], progress: Progress
 ) -> Measurement:
     """The input of metrics: the judge, and samples under the held-out data's own conditions."""
-    progress.note("The judge: a predictor of the attributes, trained on real data once and then kept …")
+    progress.note("The judge: a predictor of the attributes, trained on real data once and then cached …")
     judge = judge_for(subject.data, progress=progress)
     progress.note(f"{config.samples:,} samples …")
     if (match := subject.match) is not None:

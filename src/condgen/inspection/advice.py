@@ -107,7 +107,7 @@ def _compared(scan: Scan) -> str:
 
 def _missing(balance: Sequence[Balance], rows: int) -> Iterator[str]:
     for b in _most([b for b in balance if b.missing], key=lambda b: -b.missing):
-        yield f"{b.name}: {b.missing:,} of {rows:,} labels are missing; they train as free."
+        yield f"{b.name}: {b.missing:,} of {rows:,} labels are missing; they are left free in training."
 
 
 def _constant(balance: Sequence[Balance]) -> Iterator[str]:

@@ -100,7 +100,7 @@ def _kept(a: Attribute, what: str, given: bool, rows: int, present: Mapping[Any,
 
 def _left_out(name: str, what: str, present: Mapping[Any, int], notes: Sequence[str], given: bool) -> tuple[str, str]:
     if name.strip().casefold() in NO_ATTRIBUTES or name.startswith("__"):
-        return "identifier", "its name says that it is a file, an identifier or a split"
+        return "identifier", "its name is that of a file, an identifier or a split"
     if len(present) < 2:
         return "constant", f"always '{next(iter(present))}'" if present else "empty"
     if given or not any(f"'{name}'" in note for note in notes):

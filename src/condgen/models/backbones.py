@@ -25,12 +25,12 @@ NUMBERS = OfData(
 
 # ---- settings that several families share, with the part they belong to
 
-EnteringBy = Annotated[MechanismName, Setting("How the condition enters the layers.", part="condition")]
+EnteringBy = Annotated[MechanismName, Setting("Way in which the condition enters the layers.", part="condition")]
 OptionalEmbedding = Annotated[
     int,
     Field(ge=0),
     Setting(
-        "Width of learned embeddings with a learned null for attributes left free; 0 for a plain encoding.",
+        "Width of learned embeddings, with a learned null for free attributes. 0 for a plain encoding.",
         part="condition",
     ),
 ]
@@ -39,14 +39,16 @@ Embedding = Annotated[
 ]
 Additive = Annotated[
     bool,
-    Setting("No attribute changes what another says, for combinations never seen together.", part="condition"),
+    Setting("Encode attributes independently and add them, for combinations never seen together.", part="condition"),
 ]
 ConditionDropout = Annotated[
     float,
     Field(ge=0, lt=1),
-    Setting("Chance that training leaves an attribute free, and as often all or some of them.", part="condition"),
+    Setting(
+        "Probability with which training leaves an attribute free, and as often all or some of them.", part="condition"
+    ),
 ]
-Backbone = Annotated[BackboneName | None, Setting("Network for images; unet unless given.", part="networks"), IMAGES]
+Backbone = Annotated[BackboneName | None, Setting("Network for images. Default unet.", part="networks"), IMAGES]
 LatentSize = Annotated[Count, Setting("Dimensions of the latent.", part="networks")]
 
 
@@ -55,10 +57,10 @@ class Size:
     """The size of networks."""
 
     channels: Annotated[
-        Count, Setting("Channels at the patchified resolution; dense layers are twice as wide.", part="networks")
+        Count, Setting("Channels at the patchified resolution. Dense layers are twice as wide.", part="networks")
     ] = 32
     depth: Annotated[
-        Count, Setting("Blocks a stage of a convolutional network, or number of dense layers.", part="networks")
+        Count, Setting("Blocks per stage of a convolutional network, or number of dense layers.", part="networks")
     ] = 1
 
 

@@ -79,12 +79,12 @@ def captions(comparison: Comparison, where: Place = "page") -> list[str]:
         f"{LEVEL:g} with Holm's correction for the number of rows). ÷ real: 1 is as good as real data."
     ]
     if any(row.settings.get("seconds") for row in comparison.rows):
-        found.append("Trained for a time: how many images that was depends on what else the machine did.")
+        found.append("Trained for a time: the number of images depends on the machine's other work.")
     shown = comparison.shown(where)
     if nobody := ", ".join(q.title for q in comparison.undecided if q in shown):
         found.append(f"No row is the best beyond noise in: {nobody}.")
     if len(comparison.rows) > 1 and (few := [row.label for row in comparison.rows if len(row.seeds) == 1]):
-        found.append(f"One seed says nothing about noise ({', '.join(few)}): train others before calling a winner.")
+        found.append(f"One seed says nothing about noise ({', '.join(few)}). Train more seeds before naming a winner.")
     found += [failure for row in comparison.rows for failure in row.failed]
     recipe = ", ".join(f"{name} {text(value)}" for name, value in asdict(comparison.protocol).items())
     return [*found, f"All measured by one recipe: {recipe}."]

@@ -107,7 +107,7 @@ def nearest_training(made: Dataset, train: Dataset, among: int = 1_000) -> Sheet
     for i in order:
         beside = [_picture(x, f"at {d:.2f}") for x, d in zip(train.take(index[i]), distance[i].tolist(), strict=True)]
         rows.append((made.condition[i : i + 1].describe()[0], (_picture(made.x[i], "sample"), *beside)))
-    note = "Each sample and the three training images nearest to it; first those nearest to a single one."
+    note = "Each sample with its three nearest training images. Possible copies come first."
     return Sheet("Nearest training images", note, tuple(rows))
 
 
@@ -130,7 +130,7 @@ def traversals(model: Model, data: Dataset, dimensions: int = 6) -> Sheet:
         x = model.decode(_latent(model, noise, repeated), repeated).cpu()
         pictures = tuple(_picture(image, f"{step:+.1f}") for image, step in zip(x, STEPS.tolist(), strict=True))
         rows.append((f"dimension {k} ({use[k]:.2f} {'nats' if kl is not None else 'variance'})", pictures))
-    note = "One held-out image under its own condition; each row moves one dimension, in standard deviations."
+    note = "One held-out image under its own condition. Each row moves one dimension, in standard deviations."
     return Sheet("Latent dimensions", note, tuple(rows))
 
 
@@ -158,7 +158,7 @@ def edits_sheet(run: Run, data: Dataset, rows: int = 8, attributes: int = 6) -> 
         )
         for k in range(min(rows, len(usable)))
     )
-    return Sheet("Edits", "Nobody trained on the originals; one attribute is changed at a time.", shown)
+    return Sheet("Edits", "The model was not trained on the originals. One attribute is changed at a time.", shown)
 
 
 def _to(part: Dataset, k: int, name: str) -> str:

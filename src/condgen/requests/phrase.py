@@ -61,7 +61,9 @@ class _Reader:
         if self.unknown:
             raise self._not_understood()
         if self.negated:
-            raise RequestError(f"In '{self.text}', the negation turns nothing around; say what should not be.")
+            raise RequestError(
+                f"In '{self.text}', the negation has nothing to negate. Name the unwanted value after it."
+            )
         if not self.constraints:
             raise RequestError(f"'{self.text}' asks for nothing. Valid: {self.lexicon.known}.")
 
@@ -88,7 +90,7 @@ class _Reader:
         elif pair in role("degrees") or word in role("degrees"):
             length = len(pair) if pair in role("degrees") else 1
             said = " ".join(self.words[self.at : self.at + length])
-            self.notes.append(f"'{said}' says how much, which cannot be asked for")
+            self.notes.append(f"'{said}' is a word of degree, which cannot be asked for")
             return length
         elif not is_filler(word[0]):
             return self._guess()

@@ -77,8 +77,8 @@ class SamplingOptions:
         for name in ("interval", "guide"):
             if getattr(self, name) is not None:
                 raise RequestError(
-                    f"The setting {name} counts only with guidance, and a guidance of 1 is none; set `guidance=2`, or "
-                    f"leave out `{name}`."
+                    f"The setting {name} takes effect only with guidance, and a guidance of 1 is none: set "
+                    f"`guidance=2`, or leave out `{name}`."
                 )
 
     def arguments(self, model: Model, unwanted: Condition | None) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def augmentation(
     asked = [name for name, wanted in (("flip", flip), ("shift", shift > 0)) if wanted]
     for name in asked:
         if len(shape) != 3:
-            raise RequestError(f"There is nothing to {name} in data that is no images; leave {name} out.")
+            raise RequestError(f"`{name}` applies to images only, and this data holds vectors. Leave {name} out.")
         if unsafe := [a.name for a in schema if name in a.unsafe]:
             raise RequestError(
                 f"A {name} would change {', '.join(unsafe)}: the schema declares it unsafe. Leave {name} out, or train "

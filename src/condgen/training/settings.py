@@ -39,40 +39,42 @@ class TrainingConfig:
     label: ClassVar[str] = "training"
 
     images: Annotated[
-        Annotated[int, Field(ge=1)] | None, _written(parse_count), Setting("Images to see: 500k, 2M.", part="budget")
+        Annotated[int, Field(ge=1)] | None,
+        _written(parse_count),
+        Setting("Number of training images: 500k, 2M.", part="budget"),
     ] = None
     seconds: Annotated[
         Positive | None,
         _written(parse_duration),
-        Setting("Time instead of images; how many fit is measured on the way.", part="budget"),
+        Setting("Training time instead of a number of images, which is measured on the way.", part="budget"),
     ] = None
-    batch: Annotated[Count, Setting("Images a step, over all processes together.", part="optimiser")] = 128
+    batch: Annotated[Count, Setting("Images per step, over all processes together.", part="optimiser")] = 128
     lr: Annotated[Positive, Setting("Highest learning rate of AdamW.", part="optimiser")] = 8e-3
-    momentum: Annotated[float, Field(ge=0, lt=1), Setting("Its β₁.", part="optimiser")] = 0.9
-    weight_decay: Annotated[float, Field(ge=0), Setting("Its weight decay.", part="optimiser")] = 0.01
+    momentum: Annotated[float, Field(ge=0, lt=1), Setting("β₁ of AdamW.", part="optimiser")] = 0.9
+    weight_decay: Annotated[float, Field(ge=0), Setting("Weight decay of AdamW.", part="optimiser")] = 0.01
     warmup: Annotated[
-        Count, Setting("Images over which the rate rises; at most a tenth of the run.", part="optimiser")
+        Count, Setting("Images over which the rate rises, at most a tenth of the run.", part="optimiser")
     ] = 10_000
     clip: Annotated[Positive, Setting("Largest gradient norm of a player.", part="optimiser")] = 1.0
     ema: Annotated[
-        Count, Setting("Half-life of the averaged weights in images; at most a tenth of those seen.", part="optimiser")
+        Count, Setting("Half-life of the averaged weights in images, at most a tenth of those seen.", part="optimiser")
     ] = 20_000
     precision: Annotated[
         Literal["no", "auto", "bf16", "fp16"],
-        Setting("Arithmetic: float32 (no), mixed, or bf16 where the machine is quick at it (auto).", part="run"),
+        Setting("Arithmetic: float32 (no), mixed, or bf16 if the machine is fast at it (auto).", part="run"),
     ] = "no"
     seed: Annotated[
         int, Field(ge=0, lt=2**31), Setting("Random seed for weights, data order and noise.", part="run")
     ] = 0
     checkpoint_seconds: Annotated[Positive, Setting("Time between checkpoints.", part="run")] = 30.0
     previews: Annotated[
-        int, Field(ge=0), Setting("How often losses are validated and a picture is made.", part="run")
+        int, Field(ge=0), Setting("Number of times that losses are validated and a picture is made.", part="run")
     ] = 10
     balance: Annotated[
-        str | None, Setting("Attribute whose values are seen equally often, however rare in the data.", part="data")
+        str | None, Setting("Attribute whose values are shown equally often, however rare in the data.", part="data")
     ] = None
-    flip: Annotated[bool, Setting("Images are mirrored at random.", part="data"), IMAGES] = False
-    shift: Annotated[int, Field(ge=0), Setting("Pixels by which images are moved at most.", part="data"), IMAGES] = 0
+    flip: Annotated[bool, Setting("Mirror images at random.", part="data"), IMAGES] = False
+    shift: Annotated[int, Field(ge=0), Setting("Largest random shift of images, in pixels.", part="data"), IMAGES] = 0
 
     def __post_init__(self) -> None:
         if self.images is not None and self.seconds is not None:

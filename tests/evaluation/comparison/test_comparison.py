@@ -134,7 +134,7 @@ def test_images_seen_within_a_time_budget_are_no_setting() -> None:
     found = compare([report(training=timed, images=900), report(seed=1, training=timed, images=1100)])
     assert len(found.rows) == 1
     assert found.rows[0].cells["images"].mean == 1000
-    assert any("what else the machine did" in caption for caption in captions(found))
+    assert any("machine's other work" in caption for caption in captions(found))
 
 
 def test_labels_say_what_rows_differ_in_and_nothing_else() -> None:

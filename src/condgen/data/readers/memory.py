@@ -121,7 +121,7 @@ def _as_uint8(array: Any) -> Any:
 
 def _labels(labels: object) -> dict[str, list[Any]]:
     if labels is None:
-        raise RequestError("Arrays need labels, such as labels={'digit': y}; condgen learns what they mean.")
+        raise RequestError("Arrays need labels to condition on, such as labels={'digit': y}.")
     if hasattr(labels, "columns") and hasattr(labels, "to_dict"):
         return _columns(labels)
     named = labels if isinstance(labels, Mapping) else {LABEL: labels}

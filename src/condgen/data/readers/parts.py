@@ -26,13 +26,13 @@ def parted(table: Table) -> Parts:
     told = [_PARTS.get(str(cell).strip().casefold()) for cell in table.columns[column]]
     if None in told or "train" not in told:
         wrong = table.columns[column][told.index(None)] if None in told else "train in no row"
-        note = f"The column {column} was not used: it would have to say train, validation or test in every row"
-        table.notes.append(f"{note}, but says {wrong!r}.")
+        note = f"The column {column} was not used, since it must hold train, validation or test in every row"
+        table.notes.append(f"{note}, but holds {wrong!r}.")
         return Parts(table)
     rows = {part: [k for k, t in enumerate(told) if t == part] for part in PART_NAMES if part in told}
     sizes = ", ".join(f"{len(chosen):,} {part}" for part, chosen in rows.items())
     parts = {part: _rows(table, chosen, f"{column}={part}") for part, chosen in rows.items()}
-    parts["train"].notes[:] = [*table.notes, f"The column {column} tells the parts ({sizes}); rename it to ignore it."]
+    parts["train"].notes[:] = [*table.notes, f"The column {column} gives the split ({sizes}). Rename it to ignore it."]
     return Parts(**parts)
 
 

@@ -190,7 +190,7 @@ def _spelt_alike(name: str, values: list[Any]) -> tuple[list[Any], list[str]]:
         return values, []
     respelt = [numbers[type(v), v] for v in values]
     shown = ", ".join(sorted({repr(v) for _, v in given})[:4])
-    return respelt, [f"The column '{name}' mixes kinds of values ({shown}); all are read as numbers, yes as 1."]
+    return respelt, [f"The column '{name}' mixes kinds of values ({shown}). All are read as numbers, with yes as 1."]
 
 
 def _as_number(value: Any) -> float | None:

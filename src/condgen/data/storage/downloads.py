@@ -94,7 +94,7 @@ def _verify(remote: Remote, partial: Path) -> None:
     size = partial.stat().st_size
     if size < remote.size:
         raise DataError(
-            f"{remote.url} stopped after {size:,} of {remote.size:,} bytes; try again, and it goes on from there."
+            f"{remote.url} stopped after {size:,} of {remote.size:,} bytes; try again to continue from there."
         )
     with partial.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()

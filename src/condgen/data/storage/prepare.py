@@ -192,8 +192,8 @@ def _prepared(images: Sequence[EncodedImage], fit: Fit, folder: Path, broken: fl
     except OSError as error:
         reason = error.strerror or error
         raise DataError(
-            f"The images cannot be prepared in {folder.parent}: {reason}. Give it room and rights, or name another "
-            "folder in CONDGEN_CACHE."
+            f"The images cannot be prepared in {folder.parent}: {reason}. Free space or fix its permissions, or "
+            "name another folder in CONDGEN_CACHE."
         ) from None
 
 
@@ -332,7 +332,7 @@ def _without_broken(
     broken = [each for chunk in chunks for each in chunk.broken]
     resized = sum(chunk.resized for chunk in chunks)
     if 0 < resized < n - len(broken) and not notes:
-        notes = [f"{resized:,} images of other sizes were brought to {fit.width}×{fit.height} ({fit.resize})."]
+        notes = [f"{resized:,} images of other sizes were resized to {fit.width}×{fit.height} ({fit.resize})."]
     if not broken:
         return Prepared(pixels, torch.arange(n), notes)
     path = folder.with_suffix(".quarantine.csv")

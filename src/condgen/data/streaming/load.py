@@ -102,7 +102,7 @@ def _split(sample: Sample, test: Dataset | None, splitting: SplitConfig) -> tupl
 
 def _must_be_shards(source: str, splitting: SplitConfig) -> None:
     if is_builtin(source) or source in PUBLISHED:
-        raise RequestError(f"{source} comes as a whole; leave out `stream`.")
+        raise RequestError(f"{source} has no shards to stream. Leave out `stream`.")
     if splitting.group is not None:
         raise RequestError(
             f"A stream cannot be split by '{splitting.group}': what comes later may belong to a group of the sample "

@@ -64,7 +64,7 @@ class World(ABC):
             and k alone.
         """
         if not 0 <= correlation <= 1:
-            raise RequestError(f"A correlation is a chance from 0 to 1, not {correlation}.")
+            raise RequestError(f"A correlation is a probability from 0 to 1, not {correlation}.")
         u = Rng(_seeds(n, seed, _CONDITIONS)).uniform(len(self.schema) + len(self.links))
         values = {a.name: a.uniform(column) for a, column in zip(self.schema, u.unbind(1), strict=False)}
         for link, column in zip(self.links, u.unbind(1)[len(self.schema) :], strict=True):

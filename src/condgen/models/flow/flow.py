@@ -212,11 +212,11 @@ def flow(
     path: PathName = "linear",
     matching: Annotated[Callable[..., FlowMatching], Part(FlowMatching)],
     coupling: Annotated[
-        CouplingName, Setting("Which noise belongs to which data: any, or the nearest in a batch.", part="path")
+        CouplingName, Setting("Pairing of noise and data in a batch: random, or nearest.", part="path")
     ] = "independent",
     guidance: GuidanceWeight = 1.0,
-    guidance_from: Annotated[Share, Setting("Time at which guidance starts; noise is at 0.", part="sampling")] = 0.0,
-    guidance_to: Annotated[Share, Setting("Time at which guidance ends; data is at 1.", part="sampling")] = 1.0,
+    guidance_from: Annotated[Share, Setting("Time at which guidance starts. Noise is at 0.", part="sampling")] = 0.0,
+    guidance_to: Annotated[Share, Setting("Time at which guidance ends. Data is at 1.", part="sampling")] = 1.0,
     steps: Annotated[Count, Setting("Steps from noise to data.", part="sampling")] = 16,
     sampler: Annotated[SamplerName, Setting("Method of integration from noise to data.", part="sampling")] = "heun",
 ) -> Flow:

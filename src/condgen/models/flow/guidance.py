@@ -33,7 +33,7 @@ EVERYWHERE = (0.0, 1.0)
 GuidanceWeight = Annotated[
     float,
     Setting(
-        "Weight of the condition in sampling, unless a call says otherwise; 1 is none, more is stricter.",
+        "Default guidance weight in sampling. 1 is none, and more is stricter.",
         part="sampling",
     ),
 ]
@@ -183,7 +183,8 @@ def parse_weights(text: str) -> Weights:
         return {name.strip(): float(value) for name, _, value in pairs}
     except ValueError:
         raise RequestError(
-            f"'{text}' is no guidance: give a number, as in 2, or one per attribute, as in Eyeglasses=3,Male=1.5."
+            f"'{text}' is not a guidance weight. Give a number, as in 2, or one per attribute, as in "
+            "Eyeglasses=3,Male=1.5."
         ) from None
 
 

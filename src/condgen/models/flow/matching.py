@@ -36,10 +36,10 @@ class FlowMatching(nn.Module):
         time_encoder: TimeEncoder,
         path: Path,
         predict: Annotated[
-            PredictionName, Setting("Quantity that the loss compares, which is how it weighs times.", part="path")
+            PredictionName, Setting("Quantity that the loss compares. It sets the weight of each time.", part="path")
         ] = "velocity",
         times: Annotated[
-            TimesName, Setting("Times that training looks at: all alike, or more in the middle.", part="path")
+            TimesName, Setting("Distribution of training times: uniform, or more in the middle.", part="path")
         ] = "uniform",
     ):
         super().__init__()

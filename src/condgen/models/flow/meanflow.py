@@ -215,9 +215,9 @@ def meanflow(
     size: Size,
     path: PathName = "linear",
     guidance: Annotated[
-        float, Setting("Weight of the condition that is learned; sampling cannot change it.", part="steps")
+        float, Setting("Guidance weight that is learned. Sampling cannot change it.", part="steps")
     ] = 1.0,
-    share: Annotated[Share, Setting("Share of a batch that learns steps longer than none.", part="steps")] = 0.5,
+    share: Annotated[Share, Setting("Share of a batch that learns steps of positive length.", part="steps")] = 0.5,
     steps: Annotated[Count, Setting("Steps from noise to data.", part="steps")] = 1,
 ) -> MeanFlow:
     """A flow that samples in one step. Distilled flows are of this family."""

@@ -14,7 +14,7 @@ from condgen.parameters import Setting
 
 PathName = Annotated[
     Literal["linear", "vp"],
-    Setting("Way from noise to data: straight lines, or variance-preserving as in diffusion models.", part="path"),
+    Setting("Path from noise to data: straight lines, or variance-preserving as in diffusion models.", part="path"),
 ]
 Time = Float[Tensor, " batch"]
 PredictionName = Literal["velocity", "noise", "data"]

@@ -85,13 +85,13 @@ class Augment(nn.Module):
         names: Annotated[
             tuple[Literal["translation", "affine", "cutout", "color"], ...],
             Listed,
-            Setting("Random changes of the images that the critic sees, for a few thousand images.", name="augment"),
+            Setting("Random changes of the critic's images, for data sets of a few thousand images.", name="augment"),
             IMAGES,
         ] = (),
         chance: Annotated[
             float,
             Field(ge=0, lt=1),
-            Setting("Chance of each change.", name="augment_chance"),
+            Setting("Probability of each change.", name="augment_chance"),
             Needs(augment=("translation",)),
         ] = 0.7,
     ):

@@ -37,10 +37,10 @@ from condgen.schema import Schema
 
 LossName = Annotated[
     Literal["nonsaturating", "hinge", "wasserstein", "relativistic"],
-    Setting("Game that generator and critic play.", part="game"),
+    Setting("Adversarial loss.", part="game"),
 ]
 Spectral = Annotated[bool, Setting("Spectral normalisation of the critic's layers.", part="game")]
-NoiseSize = Annotated[Count, Setting("Dimensions of the noise that the generator starts from.", part="networks")]
+NoiseSize = Annotated[Count, Setting("Dimensions of the generator's noise.", part="networks")]
 
 
 @composed()
@@ -80,11 +80,9 @@ def conditional_gan(
     mechanism: EnteringBy = "film",
     critic_mechanism: Annotated[
         MechanismName | None,
-        Setting(
-            "How it enters the critic; unless given, by concat where its head does not judge it.", part="condition"
-        ),
+        Setting("Way into the critic. By default concat if the head does not judge the condition.", part="condition"),
     ] = None,
-    input_only: Annotated[bool, Setting("It enters the first layers and no others.", part="condition")] = False,
+    input_only: Annotated[bool, Setting("The condition enters the first layers only.", part="condition")] = False,
     embedding: OptionalEmbedding = 0,
     curriculum: Curriculum,
     vicinity: Vicinity,
@@ -95,7 +93,7 @@ def conditional_gan(
     deviation: Annotated[
         int,
         Field(ge=0),
-        Setting("Observations that the critic sees together, besides each alone; 0 for none.", part="game"),
+        Setting("Observations per group of which the critic sees the deviation. 0 for none.", part="game"),
     ] = 0,
     penalty: Penalty,
     augmentation: Augment,
@@ -136,7 +134,9 @@ tacgan = with_head(
 adcgan = with_head("adcgan", Discriminative, "AC-GAN that tells label and origin together (ADC-GAN, Hou et al. 2022).")
 reacgan = with_head("reacgan", Contrastive, "A conditional GAN that contrasts labels (ReACGAN, Kang et al. 2021).")
 projection = with_head(
-    "projection", Projection, "A conditional GAN with a projection critic (Miyato & Koyama 2018); the best for images."
+    "projection",
+    Projection,
+    "A conditional GAN with a projection critic, the best GAN for images (Miyato & Koyama 2018).",
 )
 
 

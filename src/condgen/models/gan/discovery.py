@@ -159,19 +159,23 @@ class Discovery(nn.Module):
         images: Annotated[
             int,
             Field(ge=0),
-            Setting("Images after which the first code starts from groups that look alike; 0 for never.", "discover"),
+            Setting(
+                "Images after which the first code starts from clusters of similar images. 0 for never.", "discover"
+            ),
         ] = 0,
         contrast: Annotated[
-            Weight, Setting("Weight of telling look-alikes from all others.", "contrast_weight"), DISCOVERING
+            Weight,
+            Setting("Weight of the contrast between similar images and all others.", "contrast_weight"),
+            DISCOVERING,
         ] = 1.0,
         invariance: Annotated[
-            Weight, Setting("Weight of reading the same code from look-alikes.", "invariance_weight"), DISCOVERING
+            Weight, Setting("Weight of reading the same code from similar images.", "invariance_weight"), DISCOVERING
         ] = 1.0,
         temperature: Annotated[
-            float, Field(gt=0), Setting("Temperature τ of the contrast; lower is sharper."), DISCOVERING
+            float, Field(gt=0), Setting("Temperature τ of the contrast. Lower is sharper."), DISCOVERING
         ] = 0.5,
         gallery: Annotated[
-            Count, Setting("Observations seen last, among which look-alikes are looked up."), DISCOVERING
+            Count, Setting("Number of latest observations among which similar ones are searched."), DISCOVERING
         ] = 4096,
     ):
         super().__init__()

@@ -87,7 +87,7 @@ class Penalty:
     r2: Annotated[Weight, Setting("Weight γ of the critic's gradient at generated observations.")] = 0.0
     every: Annotated[
         Count,
-        Setting("Steps from one penalty to the next, which weighs that much more.", name="penalty_every"),
+        Setting("Steps between penalties. Their weight grows by the same factor.", name="penalty_every"),
         Needs(r1=0.1, r2=0.1),
     ] = 8
 
@@ -115,12 +115,14 @@ class Vicinity:
     width: Annotated[
         float,
         Field(ge=0, lt=1),
-        Setting("Share of a number's range within which an observation stands for other labels.", name="vicinity"),
+        Setting(
+            "Vicinity of a label, as a share of the number's range, that an observation stands for.", name="vicinity"
+        ),
         NUMBERS,
     ] = 0.02
     kernel: Annotated[
         Literal["hard", "soft"],
-        Setting("Weight of labels within the vicinity: all alike, or a Gaussian."),
+        Setting("Kernel of the vicinity: uniform, or Gaussian."),
         NUMBERS,
         Needs(vicinity=0.02),
     ] = "hard"
@@ -148,13 +150,13 @@ class Curriculum:
     dropout: Annotated[
         float,
         Field(ge=0, lt=1),
-        Setting("Chance that training leaves an attribute free.", name="condition_dropout"),
+        Setting("Probability with which training leaves an attribute free.", name="condition_dropout"),
         Needs(embedding=64),
     ] = 0.1
     transition: Annotated[
         tuple[int, int],
         Listed,
-        Setting("Images between which training goes from unconditional to conditional."),
+        Setting("First and last image of the transition from unconditional to conditional training."),
         Needs(embedding=64),
     ] = (0, 0)
 

@@ -30,7 +30,7 @@ from condgen.schema.density import REAL
 Features = Float[Tensor, "batch feature"]
 Scores = Float[Tensor, " batch"]
 FAKE = 1  # the origin of generated observations; REAL is that of real ones
-HeadWeight = Annotated[Weight, Setting("Weight of the head's loss beside the adversarial loss.")]
+HeadWeight = Annotated[Weight, Setting("Weight of the head's loss relative to the adversarial loss.")]
 WEIGHTED = Needs(head_weight=1.0)
 NEVER = -1e9  # log-weight of excluded pairs; minus infinity would have no gradient
 
@@ -147,11 +147,9 @@ class Classifier(Head):
         *,
         real_weight: Annotated[Weight, Setting("Weight of classifying real observations, for the critic.")] = 1.0,
         fake_weight: Annotated[Weight, Setting("Weight of classifying generated ones, for the critic.")] = 1.0,
-        generator_weight: Annotated[
-            Weight, Setting("Weight of being classified as what was asked for, for the generator.")
-        ] = 1.0,
+        generator_weight: Annotated[Weight, Setting("Weight of classification as requested, for the generator.")] = 1.0,
         continuous_weight: Annotated[
-            Weight, Setting("Weight of attributes that are numbers, beside 1 of the others."), NUMBERS
+            Weight, Setting("Weight of numeric attributes. That of others is 1."), NUMBERS
         ] = 1.0,
     ):
         super().__init__(schema, features)
@@ -240,16 +238,16 @@ class Contrastive(Head):
         *,
         head_weight: HeadWeight = 1.0,
         temperature: Annotated[
-            float, Field(gt=0), Setting("Temperature τ of the contrast; lower is sharper."), WEIGHTED
+            float, Field(gt=0), Setting("Temperature τ of the contrast. Lower is sharper."), WEIGHTED
         ] = 0.5,
         margin: Annotated[
-            float, Field(gt=0, le=1), Setting("Similarity m_p beyond which an observation is right already."), WEIGHTED
+            float, Field(gt=0, le=1), Setting("Similarity m_p beyond which a pair has no further weight."), WEIGHTED
         ] = 0.98,
-        width: Annotated[Count, Setting("Width of the embeddings that are compared."), WEIGHTED] = 64,
+        width: Annotated[Count, Setting("Width of the compared embeddings."), WEIGHTED] = 64,
         apart: Annotated[
             float,
             Field(gt=0, lt=1),
-            Setting("Share of a number's range from which on two values are different labels."),
+            Setting("Difference, as a share of a number's range, at which two values count as different labels."),
             NUMBERS,
             WEIGHTED,
         ] = 0.1,

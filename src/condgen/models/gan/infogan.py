@@ -119,12 +119,12 @@ def _unasked(codes: Condition) -> Condition:
 class Codes:
     """The number of codes, and the weight of their loss."""
 
-    codes: Annotated[int, Field(ge=0), Setting("Codes with named values.")] = 1
-    values: Annotated[int, Field(ge=2), Setting("Named values of each such code."), Needs(codes=1)] = 10
-    continuous: Annotated[int, Field(ge=0), Setting("Codes that are numbers in [−1, 1].")] = 2
+    codes: Annotated[int, Field(ge=0), Setting("Number of codes with named values.")] = 1
+    values: Annotated[int, Field(ge=2), Setting("Number of values of each named code."), Needs(codes=1)] = 10
+    continuous: Annotated[int, Field(ge=0), Setting("Number of codes in [−1, 1].")] = 2
     info_weight: Annotated[Weight, Setting("Weight λ of the information about codes (eq. 6).")] = 0.1
     continuous_weight: Annotated[
-        Weight, Setting("Weight of codes that are numbers, as a multiple of that."), Needs(continuous=2)
+        Weight, Setting("Weight of numeric codes, as a multiple of λ."), Needs(continuous=2)
     ] = 0.1
 
     def __post_init__(self) -> None:

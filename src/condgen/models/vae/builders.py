@@ -26,7 +26,8 @@ from condgen.parameters import Needs, Part, Setting, composed
 from condgen.schema import Schema
 
 Beta = Annotated[
-    Weight, Setting("Weight of the KL term; above 1 the latent says less, below 1 more.", part="likelihood")
+    Weight,
+    Setting("Weight of the KL term. Above 1 the latent carries less information, below 1 more.", part="likelihood"),
 ]
 LEARNED_NULL = Needs(embedding=64)
 
@@ -86,11 +87,11 @@ def cvae(
     mechanism: Annotated[EnteringBy, Needs(encoder_mechanism=None, decoder_mechanism=None)] = "film",
     encoder_mechanism: Annotated[
         MechanismName | None,
-        Setting("How it enters the encoder, if otherwise; none keeps it out.", part="condition"),
+        Setting("Another way into the encoder. none keeps the condition out.", part="condition"),
     ] = None,
     decoder_mechanism: Annotated[
         MechanismName | None,
-        Setting("How it enters the decoder, if otherwise; none keeps it out.", part="condition"),
+        Setting("Another way into the decoder. none keeps the condition out.", part="condition"),
     ] = None,
     embedding: OptionalEmbedding = 0,
     additive: Annotated[Additive, Needs(embedding=64, prior="flow")] = False,

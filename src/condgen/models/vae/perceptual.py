@@ -151,13 +151,13 @@ class PerceptualWeights:
     """Weights of the perceptual and adversarial losses of reconstructions."""
 
     perceptual: Annotated[
-        Weight, Setting("Weight of reconstructing what a critic of patches sees, besides pixels."), IMAGES
+        Weight, Setting("Weight of reconstructing a patch critic's features, besides pixels."), IMAGES
     ] = 0.0
-    adversarial: Annotated[Weight, Setting("How hard reconstructions try to fool that critic."), IMAGES] = 0.0
+    adversarial: Annotated[Weight, Setting("Strength of the adversarial term of reconstructions."), IMAGES] = 0.0
     adversarial_from: Annotated[
         int,
         Field(ge=0),
-        Setting("Images after which reconstructions try to fool that critic."),
+        Setting("Images after which the adversarial term acts."),
         Needs(adversarial=0.5),
     ] = 0
 

@@ -148,7 +148,9 @@ class ConditionalFlow(Prior):
         hidden: Annotated[Count, Setting("Width of the flow's layers.", "prior_width", "prior"), OF_FLOW] = 256,
         depth: Annotated[Count, Setting("Number of the flow's hidden layers.", "prior_depth", "prior"), OF_FLOW] = 3,
         draws: Annotated[
-            Count, Setting("How often training shows each latent to the flow.", "prior_draws", "prior"), OF_FLOW
+            Count,
+            Setting("Number of times that training shows each latent to the flow.", "prior_draws", "prior"),
+            OF_FLOW,
         ] = 1,
         steps: int = 12,
         additive: bool = False,
@@ -197,7 +199,7 @@ PriorName = Annotated[
     str,
     NameIn(PRIORS),
     Setting(
-        "Distribution of the latent: the same normal for all, a learned or fixed normal per condition, or a flow.",
+        "Distribution of the latent: one normal for all, a learned or fixed normal per condition, or a flow.",
         part="prior",
     ),
 ]

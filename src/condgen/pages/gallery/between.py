@@ -75,7 +75,7 @@ def _with_part(model: M, path: str, new: nn.Module) -> M:
 def interpolations(look: GalleryContext) -> Section:
     """All interpolations that the model can make."""
     panels = [*between_requests(look), between_noises(look), *between_photographs(look)]
-    note = "Half-way pictures are made, not mixed: a blend of two pictures would show both."
+    note = "Intermediate pictures are generated, not blended. A blend would show both ends at once."
     return Section("interpolations", "Interpolations", note, tuple(panels))
 
 
@@ -166,7 +166,7 @@ def between_photographs(look: GalleryContext) -> list[Panel]:
     made = model.interpolate(*ends[0], *ends[1], STEPS)
     x = torch.cat([ends[0][0][:, None], made, ends[1][0][:, None]], dim=1).float().cpu()
     labels = [f"{a} → {b}" for a, b in zip(ends[0][1].describe(), ends[1][1].describe(), strict=True)]
-    note = "Held-out photographs at both ends; what the model makes of them between."
+    note = "Held-out photographs at both ends, and the model's pictures between them."
     heads = ("real", *_heads(), "real")
     rows = _rows(labels, list(x.unbind(1)))
     return [Panel("Between two photographs", note, rows, (look.section("interpolations"),), heads)]

@@ -33,8 +33,8 @@ def edits(look: GalleryContext) -> Section:
     originals = _photographs(look.data.test)
     if not len(originals):
         return Section("edits", title, "", (), "No held-out photograph has all its labels.")
-    note = "Nobody trained on these photographs. All that was not asked to change should be as in the original."
-    ways = {"The change put onto the original": EditOptions(), "All decoded anew": EditOptions(decoded=True)}
+    note = "The model was not trained on these photographs. Only the requested change should differ from the original."
+    ways = {"The change added to the original": EditOptions(), "All decoded anew": EditOptions(decoded=True)}
     suited = look.editing
     panels = [_edits(look, t, originals, how) for t, how in sorted(ways.items(), key=lambda way: way[1] != suited)]
     return Section("edits", title, note, tuple(panels))
@@ -111,12 +111,12 @@ def neighbours(look: GalleryContext) -> Section:
     )
     heads = ("sample", *(f"nearest {k + 1}" for k in range(index.shape[1])))
     among = f"all {len(train):,}" if len(x) == len(train) else f"{len(x):,} of {len(train):,}, drawn at random,"
-    note = f"The first samples, and those of {among} training images that are nearest to them in pixels."
+    note = f"The first samples, each with its nearest among {among} training images, by pixels."
     asked = () if request.text == "anything" else (request.text,)
     command = look.command("sample", *asked, n=PHOTOGRAPHS, seed=look.seed, out="samples")
     panel = Panel(
         "",
-        "A sample that nearly equals one of them is a copy; a new picture resembles several.",
+        "A sample that nearly equals one of them is a copy. A new picture resembles several.",
         rows,
         (command,),
         heads,

@@ -45,7 +45,7 @@ def _contact_sheet(look: GalleryContext, title: str, asked: list[Request]) -> Pa
         rows.append(look.row(request.text, made.x, request.asked_of(made.condition)))
     texts = [r.text for r in asked if r.constraints]
     command = look.command("sample", *texts, n=look.columns, seed=look.seed, out="samples")
-    return Panel(title, "Images below each other share their noise.", tuple(rows), (command,))
+    return Panel(title, "Images in one column have the same noise.", tuple(rows), (command,))
 
 
 # ---- sweeps of attributes
@@ -57,7 +57,7 @@ def sweeps(look: GalleryContext) -> Section:
         return Section("sweeps", "One thing changed", "", (), "This model has no attributes that could be varied.")
     panels = [_sweep(look, a) for a in look.attributes]
     panels += [_grid(look, a, b) for a, b in [*combinations(look.attributes, 2)][:GRIDS]]
-    note = "In a row only one attribute is asked differently; the noise and all other attributes stay."
+    note = "Within a row only one attribute changes. The noise and all other attributes stay."
     return Section("sweeps", "One thing changed", note, tuple(panels))
 
 
