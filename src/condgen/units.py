@@ -1,4 +1,4 @@
-"""Times, counts, numbers and shares as people write them: 90s, +10m, 1.5h; 500k, 2M; 3.14, unknown; 98.4 %."""
+"""Times, counts, numbers and shares as people write them, such as 90s, +10m, 1.5h, 500k, 2M, 3.14, unknown, 98.4 %."""
 
 import math
 import re
@@ -17,7 +17,7 @@ def parse_duration(text: str) -> float:
 
 
 def parse_extension(text: str) -> float:
-    """Seconds in a text such as +10m, which adds to a time. Raises RequestError."""
+    """The seconds in a text such as +10m, which adds to a time. Raises RequestError."""
     if not text.strip().startswith("+"):
         raise RequestError(f"'{text}' does not say how much time to add, as in `budget='+10m'`.")
     return parse_duration(text.strip()[1:])
@@ -30,7 +30,7 @@ def parse_count(text: str) -> int:
 
 
 def number(value: int | float, form: str = ".3g") -> str:
-    """A number in a format: "unknown" for one that is not finite, and never minus zero."""
+    """A number in a format, without minus zero. "unknown" if it is not finite."""
     if not math.isfinite(value):
         return UNKNOWN
     text = format(value, form)

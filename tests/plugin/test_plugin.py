@@ -76,13 +76,6 @@ def test_its_family_keeps_every_promise(python: Python) -> None:
     assert int(python("-c", code).stdout) >= 14
 
 
-def test_the_guide_shows_the_package_as_it_is() -> None:
-    guide = (Path(__file__).parents[2] / "docs" / "guides" / "extending.md").read_text(encoding="utf-8")
-    for name in ("family", "mechanism", "reader", "metric", "world"):
-        code = (PACKAGE / "condgen_blob" / f"{name}.py").read_text(encoding="utf-8")
-        assert f"```python\n{code}```\n" in guide, name
-
-
 def test_an_error_that_recommends_a_family_knows_it(python: Python) -> None:
     code = "from condgen.models.registry import that_can; print(that_can(lambda m: type(m).__name__ == 'Blob'))"
     assert python("-c", code).stdout.strip() == "`model='blob'`"

@@ -123,7 +123,7 @@ def resume(
     from condgen.units import parse_extension
 
     if budget is not None:
-        parse_extension(budget)  # before the data is loaded: a wrong option should not cost minutes
+        parse_extension(budget)  # before the data is loaded, so that a wrong option does not cost minutes
     opened = Run.open(resumable(run))
     if budget is None and finished(opened.path, opened.info):
         resume_run(run, progress=progress())  # says so

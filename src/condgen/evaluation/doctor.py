@@ -71,7 +71,7 @@ def _players(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _crowding(evidence: Evidence) -> Iterator[Finding]:
-    """Numbers that a stretched range leaves no room for."""
+    """Numbers that a stretched range squeezes together."""
     for text in evidence.crowding:
         said, _, advice = text.rpartition(". ")
         yield Finding("crowded numbers", f"{said}.", advice)
@@ -114,7 +114,7 @@ def _poor(evidence: Evidence) -> str:
 
 
 def _disobeyed(evidence: Evidence) -> Iterator[Finding]:
-    """Requests that are not obeyed, where nothing else explains it."""
+    """Requests that are not obeyed, if no other finding explains it."""
     obedience = OBEDIENCE.of(evidence.results)
     said = verdict(obedience) if obedience else OBEYED
     if obedience and said not in (OBEYED, UNKNOWN):

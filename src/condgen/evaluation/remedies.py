@@ -1,4 +1,4 @@
-"""Remedies: the settings that a finding may advise, checked against the run that it is about."""
+"""Remedies: the settings that a finding may advise, checked against its run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,16 +10,16 @@ from condgen.models.registry import FAMILIES
 from condgen.parameters import keyword_arguments, used, validated
 
 LONGER = "Train longer (twice the `seconds` or `images`)."
-EMBEDDING = 64  # numbers of an embedding that is advised
-HEADS = ("projection", "reacgan", "adcgan")  # in the order in which they are advised
+EMBEDDING = 64  # smallest advised width of an embedding
+HEADS = ("projection", "reacgan", "adcgan")  # in the order of advice
 
 
 @dataclass(frozen=True)
 class TrainedAs:
     """A run's family and its arguments, as far as remedies depend on them.
 
-    family:    its name in `FAMILIES`; empty if it is not known, and then no setting is advised.
-    arguments: given to its builder; defaults count for the rest.
+    family: its name in `FAMILIES`. Empty if it is unknown, in which case no setting is advised.
+    arguments: given to its builder. Defaults apply to the rest.
     """
 
     family: str = ""
@@ -27,13 +27,13 @@ class TrainedAs:
 
     @classmethod
     def of(cls, recipe: Mapping[str, Any]) -> "TrainedAs":
-        """A recipe's family, if it is known here, and its arguments."""
+        """The family and arguments of a recipe, if the family is known here."""
         known = recipe["model"] in FAMILIES
         return cls(recipe["model"], recipe.get("arguments", {})) if known else cls()
 
     @property
     def counting(self) -> dict[str, Any]:
-        """All arguments that count in this run, defaults included."""
+        """All arguments that take effect in this run, defaults included."""
         return self._counting({})
 
     def _counting(self, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,7 +44,7 @@ class TrainedAs:
         return used(builder, {**own, **changes}, strict=False)
 
     def accepts(self, **values: Any) -> bool:
-        """Whether a run of this family with these values would differ from this one in every one of them."""
+        """Whether these values are valid for this family, and each differs from the run's own."""
         if not self.family or not values.keys() <= keyword_arguments(FAMILIES[self.family].builder).keys():
             return False
         try:
@@ -54,39 +54,39 @@ class TrainedAs:
         return all(name in changed and changed[name] != present[name] for name in values)
 
     def advise(self, **values: Any) -> str:
-        """The mention of settings; empty where they do not apply."""
+        """The mention of settings, or an empty text if they do not apply."""
         return setting(**values) if self.accepts(**values) else ""
 
     @property
     def guided(self) -> bool:
-        """Whether samples can be asked for with another guidance."""
+        """Whether samples can be generated with another guidance."""
         return "guidance" in self.counting and not {"sampler", "prior"}.isdisjoint(self.counting)
 
     @property
     def adversarial(self) -> bool:
-        """Whether a critic is one of its players."""
+        """Whether one of its players is a critic."""
         return "r1" in self.counting
 
     @property
     def another_head(self) -> str:
-        """A conditional GAN whose critic has another head; empty for other families."""
+        """The mention of a conditional GAN with another head. Empty for other families."""
         conditional = self.adversarial and "kernel" in self.counting
         return next((setting(model=name) for name in HEADS if conditional and name != self.family), "")
 
     @property
     def more_embedding(self) -> str:
-        """An embedding, or a larger one, where the family has any."""
+        """The mention of an embedding, or a larger one, if the family has one."""
         return self.advise(embedding=max(EMBEDDING, 2 * int(self.counting.get("embedding", 0))))
 
     @property
     def against_an_idle_condition(self) -> str:
-        """Another way for the condition into the network."""
+        """Advice for another way of the condition into the network."""
         found = [self.advise(mechanism="film"), self.more_embedding, self.another_head]
         return sentence("Train with", found) or LONGER
 
     @property
     def against_alike_samples(self) -> str:
-        """More variety, by what the family has for it."""
+        """Advice for more variety, by the settings that the family has for it."""
         if self.adversarial:
             return sentence("Train with", [self._augmentation, self.stronger_penalty], "and") or LONGER
         more = {} if self.counting.get("embedding") else {"embedding": EMBEDDING}
@@ -94,7 +94,7 @@ class TrainedAs:
 
     @property
     def stronger_penalty(self) -> str:
-        """A critic's penalty, at least ten times as strong as by default."""
+        """The mention of a critic's penalty at least ten times as strong as the default."""
         return self.advise(r1=max(1.0, 2 * float(self.counting.get("r1", 0.0))))
 
     @property
@@ -103,30 +103,30 @@ class TrainedAs:
 
     @property
     def against_an_overpowering_critic(self) -> str:
-        """A critic that cannot win always."""
+        """Advice against a critic that always wins."""
         return sentence("Train with", [self.stronger_penalty, self._augmentation]) or LONGER
 
     @property
     def against_paid_clarity(self) -> str:
-        """Less pay for samples that are easily classified."""
+        """Advice for a smaller reward of easily classified samples."""
         weight = float(self.counting.get("generator_weight", 0.0))
         found = [self.advise(generator_weight=weight / 10) if weight else "", self.another_head]
         return sentence("Train with", found) or LONGER
 
     @property
     def against_posterior_collapse(self) -> str:
-        """A cheaper latent."""
+        """Advice for a smaller weight of the KL term."""
         cheaper = self.advise(beta=float(self.counting.get("beta", 0.0)) / 5)
         return sentence("Weigh the KL term less:", [cheaper]) or LONGER
 
 
 def sentence(start: str, settings: list[str], last: str = "or") -> str:
-    """A sentence that lists the settings that apply; empty where none does."""
+    """A sentence that lists the settings that apply, or an empty text if none does."""
     *others, final = [each for each in settings if each] or [""]
     listed = f"{', '.join(others)} {last} {final}" if others else final
     return f"{start} {listed}." if listed else ""
 
 
 def less_guidance(weight: float) -> str:
-    """Half as far from none."""
+    """The mention of a guidance half as far from 1."""
     return setting(guidance=1 + (weight - 1) / 2)

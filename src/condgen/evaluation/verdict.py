@@ -7,8 +7,8 @@ from condgen.evaluation.metrics.attribute_obedience import AttributeObedience, c
 from condgen.evaluation.metrics.obedience import Obedience
 from condgen.units import number, percent
 
-SELDOM = 0.2  # share of real data that shows all attributes at once below which that is no measure
-POOR = 0.9  # of what real data scores, below which one attribute of many is an exception
+SELDOM = 0.2  # if the judge finds all attributes in less of real data, the joint share is no measure
+POOR = 0.9  # an attribute with a smaller score relative to real data is an exception among many
 OBEYED = "Requests are obeyed"
 MOSTLY = "Requests are mostly obeyed"
 UNKNOWN = "Whether requests are obeyed cannot be told"
@@ -17,7 +17,7 @@ NOTHING_WRONG = "Nothing is wrong as far as can be measured."
 
 
 def headline(obedience: Obedience | None, model: str) -> str:
-    """How well requests are obeyed, in one sentence, with the judge's own skill in it."""
+    """The obedience to requests in one sentence, with the judge's own skill."""
     if obedience is None:
         return f"This model ({model}) cannot be asked for anything; only how real its samples look was measured."
     said = verdict(obedience)
@@ -27,7 +27,7 @@ def headline(obedience: Obedience | None, model: str) -> str:
 
 
 def verdict(obedience: Obedience) -> str:
-    """Samples beside real data, of the attributes that the judge can tell."""
+    """The obedience relative to real data, over the attributes that the judge can read."""
     told = [a for a in obedience.attributes if telling(a)]
     if not told or not math.isfinite(ratio := _ratio(obedience)):
         return UNKNOWN
@@ -38,24 +38,24 @@ def verdict(obedience: Obedience) -> str:
 
 
 def one_by_one(obedience: Obedience) -> bool:
-    """Whether the judge seldom finds all attributes at once even in real data, so that each is looked at alone."""
+    """Whether the judge rarely finds all attributes at once even in real data, so that each is judged alone."""
     return not obedience.joint_real.value >= SELDOM
 
 
 def worst(obedience: Obedience) -> AttributeObedience:
-    """The attribute that comes up to real data the least, of those that the judge can tell."""
+    """The attribute with the lowest score relative to real data, among those that the judge can read."""
     return min(comparable(obedience), key=lambda a: a.relative)
 
 
 def comparable(obedience: Obedience) -> list[AttributeObedience]:
-    """The attributes that the judge can tell and that can be set beside real data."""
+    """The attributes that the judge can read and that can be compared with real data."""
     return [a for a in obedience.attributes if telling(a) and math.isfinite(a.relative)]
 
 
 def _ratio(obedience: Obedience) -> float:
     if not one_by_one(obedience):
         return obedience.joint.value / obedience.joint_real.value
-    parts = [min(a.relative, 1.0) for a in comparable(obedience)]  # what exceeds real data makes up for nothing
+    parts = [min(a.relative, 1.0) for a in comparable(obedience)]  # scores above real data do not offset others
     return fmean(parts) if parts else math.nan
 
 

@@ -299,7 +299,7 @@ def resumable(run: Run | str | Path) -> Path:
 
 
 def finished(folder: Path, info: Info) -> bool:
-    """Whether a run needs nothing more. Weights set aside are left only where its last look was interrupted."""
+    """Whether a run is complete. Weights set aside remain only if its last look was interrupted."""
     return info.finished and not (folder / HEALTHY).exists()
 
 
@@ -309,7 +309,9 @@ def _how_to_go_on(folder: Path, info: Info) -> str:
 
 
 def _extend(info: Info, extra: float) -> None:
-    """Add seconds to what a run has or, of a number of images, what it takes at its pace; plan for them."""
+    """Add seconds to a run's budget and plan for them. A number of images counts as the time it takes at the run's
+    pace.
+    """
     ended, pace = info.finished, info.seconds / max(info.images, 1)
     bound = _bounded_once(info.training).get("seconds") or pace * (info.total or 0)
     seconds = (info.seconds if ended else bound) + extra

@@ -145,7 +145,9 @@ class Continuous(Attribute):
 
     @property
     def density(self) -> GaussianDensity:
-        """A Gaussian over the plain encoding, its errors on the scale: of a logarithmic one, those of logarithms."""
+        """A Gaussian over the plain encoding. Errors are on the attribute's scale, so those of a log scale are of
+        logarithms.
+        """
         return GaussianDensity(self.encode, self.decode, unit=self.reach / 2)
 
     @property

@@ -60,7 +60,7 @@ class Density(ABC):
 
     @abstractmethod
     def distance(self, reading: Reading, codes: Codes) -> Float[Tensor, " batch"]:
-        """How far a reading is from the code, on the scale where its spread is the same everywhere."""
+        """The distance of a reading from the code, on the scale on which its spread is the same everywhere."""
 
     @abstractmethod
     def log_likelihood(self, reading: Reading, codes: Codes, spread: float | None) -> Float[Tensor, " batch"]:

@@ -39,7 +39,7 @@ class LabelDistribution:
         return self.rows.schema
 
     def crowding(self) -> list[str]:
-        """Sentences on attributes whose values the encoding can hardly tell apart; see `Attribute.crowding`."""
+        """Sentences on attributes whose values the encoding can hardly tell apart (see `Attribute.crowding`)."""
         given = [(a, self.rows.given(a.name)) for a in self.schema]
         found = [a.crowding(self.rows.values[a.name][here], self.counts[here]) for a, here in given]
         return [text for text in found if text]

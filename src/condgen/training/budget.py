@@ -1,4 +1,4 @@
-"""Keeps a run within its time: measures steps, looks and saves, and plans the number of images anew on the way."""
+"""Time budgets: measuring steps, looks and saves, and replanning the number of images on the way."""
 
 import time
 from collections.abc import Callable
@@ -11,21 +11,21 @@ from condgen.training.settings import TrainingConfig
 Kind = Literal["preparing", "steps", "look", "save"]
 Clock = Callable[[], float]
 
-EVERY = 0.05  # share of a budget after which it is planned, and planned anew
-CLOSE = 0.01  # the same share near the end, where a quarter of the time left lies below EVERY
-PAUSE = 300.0  # seconds beyond which a lap may be a pause of the machine, unless a budget is short
-UNLIKE = 20.0  # times the longest lap of its kind, beyond which it is one
-EARLY = 10.0  # times the cost of a save that lie between two of them, at least
+EVERY = 0.05  # share of a budget between two plans
+CLOSE = 0.01  # smallest share between two plans, near the end
+PAUSE = 300.0  # a longer lap, in seconds, may be a pause of the machine, unless the budget is short
+UNLIKE = 20.0  # it is one if it exceeds the longest lap of its kind by this factor
+EARLY = 10.0  # smallest time between early saves, as a multiple of a save's cost
 
 
 class Budget:
     """The time of a run in laps of work, and its plan if the settings bound it by a time.
 
     clock: in seconds.
-    agreed: makes several processes go by one of their measurements.
-    since: the clock's reading when the work began (default: now).
+    agreed: makes several processes use one of their measurements.
+    since: the clock's reading at the beginning of the work (default: now).
 
-    Laps add to `info.seconds`. A lap that takes minutes, and many times longer than any before it, is left out: the
+    Laps add to `info.seconds`. A lap of minutes that is many times longer than any before it is left out, because the
     machine slept.
     """
 
@@ -44,11 +44,11 @@ class Budget:
         self._last = clock() if since is None else since
         self._longest: dict[Kind, float] = {}
         self._begun = self._saved = info.seconds
-        timed = "steps" in info.spent or not info.images  # a run trained before knows not how long its steps took
+        timed = "steps" in info.spent or not info.images  # runs of earlier versions lack the time of their steps
         self._first = Stage(0) if timed else Stage(0, info.images, seconds=info.seconds)
 
     def lap(self, kind: Kind) -> None:
-        """Count the time since the last lap. The sum is kept of steps, the latest one of looks and saves."""
+        """Count the time since the last lap. Steps are summed, and of looks and saves the latest counts."""
         now = self._clock()
         took, self._last = self._agreed(max(now - self._last, 0.0)), now
         if self._paused(kind, took):
@@ -72,17 +72,17 @@ class Budget:
 
     @property
     def early_save_due(self) -> bool:
-        """Whether the checkpoint holds less than half of the work since the start, and a new one costs little."""
+        """Whether the checkpoint holds less than half of the work since the start, and a new one is cheap."""
         half = (self.info.seconds - self._begun) / 2
         return self.info.seconds - self._saved > max(half, EARLY * self.info.spent.get("save", 0.0))
 
     def replan(self) -> None:
-        """Plan anew if it is time to. A run that is bounded by a number of images is never planned."""
+        """Plan anew if it is time to. A run bounded by a number of images is never planned."""
         if self.settings.seconds and self._due(self.settings.seconds):
             self.info.plan_to(self._total(self.settings.seconds), self.info.share())
 
     def _due(self, budget: float) -> bool:
-        """Whether a twentieth of the budget has passed since the last plan; less towards its end."""
+        """Whether a twentieth of the budget has passed since the last plan, or less towards its end."""
         last = self._last_stage
         wait = min(EVERY * budget, max((budget - last.seconds) / 4, CLOSE * budget))
         return self.info.seconds - last.seconds > wait and self.info.images > last.images
@@ -91,7 +91,7 @@ class Budget:
         """The number of images that fit, in whole steps, at the pace since the last plan."""
         info, s, last = self.info, self.settings, self._last_stage
         stepping = info.spent["steps"] - last.steps
-        if not stepping:  # all of it was a pause
+        if not stepping:  # the whole time was a pause
             return info.total or info.images + s.batch
         pace = (info.images - last.images) / stepping
         left = budget - info.seconds - self._other_work()
@@ -99,7 +99,7 @@ class Budget:
         return info.images + max(int(steps * pace / s.batch), 0) * s.batch
 
     def _other_work(self) -> float:
-        """The seconds of all looks to come, each with its save. Every run ends with one."""
+        """The seconds of all remaining looks, each with its save. Every run ends with one."""
         taken = int(self.settings.previews * (self.info.share() or 0.0))
         spent = self.info.spent
         return max(self.settings.previews - taken, 1) * (spent.get("look", 0.0) + spent.get("save", 0.0))

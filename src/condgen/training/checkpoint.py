@@ -61,19 +61,21 @@ class Info:
     format: int = FORMAT
 
     def share(self, images: int | None = None) -> float | None:
-        """The share of the run that is done after so many images (default: those seen). None without a plan."""
+        """The share of the run that is done after `images` (default: those seen so far). None without a plan."""
         stages = self.plan or ([] if self.total is None else [Stage(self.total)])
         return share_after(stages, self.images if images is None else images)
 
     def plan_to(self, total: int, share: float | None = None) -> None:
-        """A new stage of the plan, to `total` images. share: of the run that is done (default: that of the images)."""
+        """Add a stage to the plan, to `total` images. share: of the run that is done, by default the share of the
+        images.
+        """
         share = self.images / max(total, 1) if share is None else share
         self.plan.append(Stage(total, self.images, share, self.seconds, self.spent.get("steps", 0.0)))
         self.total = total
 
     @property
     def finished(self) -> bool:
-        """Whether as many images were seen as planned."""
+        """Whether the planned number of images has been seen."""
         return self.total is not None and self.images >= self.total
 
 

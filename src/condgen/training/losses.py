@@ -62,7 +62,10 @@ class Diverged(RunError):  # noqa: N818 (it says what happened)
 
 
 def gentler(settings: TrainingConfig, total: int | None) -> str:
-    """The settings to try after training diverged; total: images of the run, of which a tenth warms up at most."""
+    """The settings to try after training diverged.
+
+    total: images of the run, of which at most a tenth warm up.
+    """
     lr = setting(lr=min(settings.lr / 4, TrainingConfig.lr))
     warmup = 5 * settings.warmup
     longer = f" or a longer warm-up ({setting(warmup=warmup)})" if total is None or warmup <= total / 10 else ""

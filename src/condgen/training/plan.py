@@ -1,8 +1,8 @@
-"""The plan of a run: how many images it is to see, and the share of the run that is done after so many.
+"""The plan of a run: its total number of images, and the share of the run done after each number.
 
-The learning rate, the looks and the judgement of failure go by that share. A run of so many images has one stage. A run
-of so much time is planned anew on the way; every plan is a stage, and all are in the checkpoint, so that a resumed run
-repeats the same learning rates.
+The learning rate, the looks and the detection of failure depend on that share. A run with a number of images has one
+stage. A run with a time is planned anew on the way. Every plan is a stage, and all stages are in the checkpoint, so
+that a resumed run repeats the same learning rates.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Stage:
-    """A plan to see `total` images, from `images` on.
+    """A plan for `total` images, from `images` on.
 
     share: of the run that was done at its beginning.
     seconds: of work until then.
-    steps: seconds of these that training steps took.
+    steps: seconds of these spent in training steps.
     """
 
     total: int
@@ -33,6 +33,6 @@ class Stage:
 
 
 def share_after(stages: Sequence[Stage], images: int) -> float | None:
-    """The share of a run that is done after `images`, by the stage that held there. None before the first plan."""
+    """The share of a run done after `images`, by the stage that applied then. None before the first plan."""
     held = [stage for stage in stages if stage.images <= images]
     return held[-1].share_after(images) if held else None

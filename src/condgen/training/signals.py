@@ -7,7 +7,7 @@ from condgen.errors import CondgenError
 
 STOP = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C, the end of the process, the end of its terminal
 SAVE = "SIGUSR1"
-PATIENCE = 2  # signals to stop that are noted. The next one has its usual effect
+PATIENCE = 2  # number of recorded stop signals; the next one has its usual effect
 
 
 class Interrupted(CondgenError):  # noqa: N818 (an interruption is no error)
@@ -19,13 +19,13 @@ class Interrupted(CondgenError):  # noqa: N818 (an interruption is no error)
 
 
 class Signals:
-    """Notes signals of the process while a context lasts.
+    """Records signals to the process while a context lasts.
 
     received: the first signal that asks to stop (Ctrl-C, SIGTERM, SIGHUP). A second one changes nothing, since
         everything is being saved. A third has its usual effect, which ends the process at once.
-    asked: whether SIGUSR1 has asked for a checkpoint, until that is `answered`.
+    asked: whether SIGUSR1 has asked for a checkpoint, until `answered` is called.
 
-    A SIGHUP that is ignored, as under `nohup`, stays so.
+    An ignored SIGHUP, as under `nohup`, stays ignored.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Signals:
         self._restore()
 
     def answered(self) -> None:
-        """The checkpoint that was asked for is written."""
+        """Record that the requested checkpoint has been written."""
         self.asked = False
 
     def _note(self, number: int, frame: FrameType | None) -> None:

@@ -122,13 +122,13 @@ class Trainer:
             raise Interrupted(self._stopped("the run is finished, and saved."), self.signals.received)
 
     def _agreed(self, seconds: float) -> float:
-        """The same time in every process, so that all of them plan alike."""
+        """The same time in all processes, so that they plan alike."""
         if self.accelerator.num_processes == 1:
             return seconds
         return float(broadcast(torch.tensor(seconds, dtype=torch.float64, device=self.accelerator.device)))
 
     def _keep(self, budget: Budget) -> None:
-        """Save, and count the time that it takes."""
+        """Save, and count the time of it."""
         self.save()
         budget.lap("save")
 
@@ -184,7 +184,7 @@ class Trainer:
         return losses.means
 
     def _tell(self, log: Log, losses: Losses, task: Task) -> None:
-        """Log and show the means of the loss terms. Raises Diverged where they have exploded."""
+        """Log and show the means of the loss terms. Raises Diverged if they have exploded."""
         log.write(self.info.images, losses.look(self.info.images))
         task.move(self.info.images, self.info.total, losses.means)
 
@@ -192,7 +192,7 @@ class Trainer:
         return f"Stopped by {self.signals.received} after {self.info.images:,} images; {then}"
 
     def _kept(self) -> str:
-        """The checkpoint that a run that diverged leaves behind, in a sentence."""
+        """A sentence about the checkpoint that a diverged run leaves behind."""
         kept = checkpoint.load(self.folder / checkpoint.FILE)[0].images
         if not kept:
             return f"Nothing learned is kept: the checkpoint in {self.folder} is that of the start."

@@ -58,7 +58,9 @@ class Reading:
         return self.schema[name].error(self.condition.values[name], codes)
 
     def misread(self, name: str, codes: Float[Tensor, "n ..."], most: float = 2.0) -> Bool[Tensor, " n"]:
-        """Where a code is not the value that is read, or `most` standard deviations of the judge's error off it."""
+        """A mask of codes that differ from the reading, by `most` standard deviations of the judge's error
+        if measured.
+        """
         distance = self.schema[name].density.distance(self.outputs[name], codes)
         return distance > most * self.errors.get(name, 0.0)
 

@@ -214,7 +214,7 @@ def _scored(a: AttributeObedience, value: float) -> str:
 
 
 def confused(a: AttributeObedience) -> dict[int, int]:
-    """Values, by their places, that come out as another one more often than as themselves, and as which."""
+    """Values that come out as another one more often than as themselves: the code of each, and of the other value."""
     mostly = {
         k: max(range(len(row)), key=row.__getitem__) for k, row in enumerate(a.confusion) if sum(row) >= MIN_PER_VALUE
     }

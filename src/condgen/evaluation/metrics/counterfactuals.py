@@ -181,12 +181,12 @@ def leaks(leakage: Leakage, heeded: Collection[str], evidence: Evidence) -> Iter
 
 
 def _tied(leakage: Leakage, row: int, column: int) -> str:
-    """How far the data ties two attributes together, where that is known."""
+    """The strength of dependence of two attributes in the data, as text. Empty if it is unknown."""
     known, (a, b) = leakage.data[row][column], (leakage.names[row], leakage.names[column])
     return f"; in the data {b} depends on {a} by {percent(known, 0)}" if math.isfinite(known) else ""
 
 
 def _weighed(name: str, evidence: Evidence) -> str:
-    """A larger weight of an attribute, where samples can be guided."""
+    """Advice for a larger weight of an attribute, if samples can be guided."""
     weight = setting(guidance=f"{name}={number(evidence.guidance + 1, 'g')}")
     return f", or ask with a weight per attribute ({weight})" if evidence.trained.guided else ""

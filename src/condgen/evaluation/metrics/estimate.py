@@ -26,7 +26,7 @@ class Estimate:
 
     @property
     def known(self) -> bool:
-        """Whether there was anything to estimate it from."""
+        """Whether there was any observation for the estimate."""
         return math.isfinite(self.value)
 
     def __str__(self) -> str:
