@@ -269,7 +269,7 @@ def inspect(data: object, **how: Any) -> Shown[Inspection]:
 
 
 def open(path: str | Path, device: "str | torch.device | None" = None) -> Run:  # noqa: A001 (condgen.open)
-    """The run in a folder, or in a file of exported weights; see `Run.open`. Raises RunError."""
+    """The run in a folder, or in a file of exported weights (see `Run.open`). Raises RunError."""
     return Run.open(path, device)
 
 

@@ -13,7 +13,7 @@ class CondgenError(Exception):
 
 
 class CondgenWarning(UserWarning):
-    """Something worth knowing that stops nothing; the command line prints it as one line."""
+    """A remark that stops nothing. The command line prints it as one line."""
 
 
 class RequestError(CondgenError, ValueError):

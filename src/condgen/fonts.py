@@ -1,7 +1,7 @@
-"""Fonts that can draw a text: Pillow's own and, for letters that it lacks, those on the machine.
+"""Fonts that can draw a text: Pillow's own and, for letters that it lacks, those of the machine.
 
-Pillow's font has the letters of ASCII. DejaVu Sans, which matplotlib brings along, adds accents, Greek, Cyrillic,
-Hebrew, Arabic, currencies and signs. Chinese, Japanese, Korean, Indian and other scripts need a font of their own.
+Pillow's font has the letters of ASCII. DejaVu Sans, which comes with matplotlib, adds accents, Greek, Cyrillic, Hebrew,
+Arabic, currencies and signs. Chinese, Japanese, Korean, Indian and other scripts need fonts of their own.
 """
 
 import os
@@ -16,17 +16,17 @@ from PIL import ImageFont
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 FILES = {".ttf", ".otf", ".ttc"}
-PLAIN_FIRST = ("DejaVuSans", "NotoSans-Regular", "NotoSansCJK-Regular")  # where they are, they draw most texts
+PLAIN_FIRST = ("DejaVuSans", "NotoSans-Regular", "NotoSansCJK-Regular")  # if present, they draw most texts
 STYLES = ("bold", "italic", "oblique", "mono", "serif", "condensed", "narrow", "thin", "light", "black")
 EMPTY = ("lastresort",)  # fonts whose letters are boxes
-VARIANTS = set(map(chr, range(0xFE00, 0xFE10)))  # say how the letter before them looks
-UNASSIGNED = "\uffff"  # no font has it, so it shows the sign that stands for letters a font lacks
+VARIANTS = set(map(chr, range(0xFE00, 0xFE10)))  # they change the look of the letter before them
+UNASSIGNED = "\uffff"  # no font has it, so it is drawn as the sign for missing letters
 INVISIBLE = {"Cc", "Cf", "Zs"}  # kinds of characters that leave no mark
 
 
 @cache
 def font_for(text: str, size: int) -> Font | None:
-    """A font that has every letter of a text, plain ones first; None where no font of this machine has.
+    """A font that has every letter of a text, plain ones first. None if no font of this machine has them.
 
     size: in pixels.
     """
@@ -52,7 +52,7 @@ def _drawn(font: Font, letter: str) -> bytes:
 
 
 def _opened(path: Path, size: int, text: str) -> Font | None:
-    """The font in a file if it draws a text; None for files that cannot be read, and for fonts of fixed sizes."""
+    """The font in a file if it draws a text. None for unreadable files and for fonts of fixed sizes."""
     try:
         font = ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
         return ImageFont.truetype(path, size) if draws(font, text) else None
@@ -73,7 +73,7 @@ def _rank(file: Path) -> tuple[int, bool, str]:
 
 
 def folders() -> Iterator[Path]:
-    """The folders where this system, and matplotlib, keep fonts, as far as they exist."""
+    """The existing folders in which this system and matplotlib keep fonts."""
     home = Path.home()
     if sys.platform == "win32":
         places = [Path(os.environ.get("WINDIR", "C:/Windows"), "Fonts"), home / "AppData/Local/Microsoft/Windows/Fonts"]

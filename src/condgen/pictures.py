@@ -15,8 +15,8 @@ from condgen.errors import CondgenWarning, RunError
 from condgen.files import writing
 from condgen.fonts import Font, font_for, own_font
 
-SIGNS = str.maketrans({"→": "->", "…": "...", "−": "-", "–": "-", "×": "x"})  # in letters that every font has
-MOST_TOLD = 8  # labels that cannot be drawn and are listed
+SIGNS = str.maketrans({"→": "->", "…": "...", "−": "-", "–": "-", "×": "x"})  # replacements that every font has
+MOST_TOLD = 8  # largest number of listed labels that cannot be drawn
 CELL = 56  # smallest side in pixels of an image in a grid
 
 
@@ -58,7 +58,7 @@ def grid(
 
 
 def _lettered(texts: Sequence[str], size: int, kind: str) -> list[tuple[str, Font]]:
-    """Each text with a font that draws it; in place of one that no font draws, its number."""
+    """Each text with a font that draws it, or its number if no font does."""
     composed = [unicodedata.normalize("NFC", text).translate(SIGNS) for text in texts]
     fonts = [font_for(text, size) for text in composed]
     numbers = {f"{kind} {k}": text for k, (text, font) in enumerate(zip(texts, fonts, strict=True), 1) if font is None}

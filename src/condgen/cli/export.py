@@ -1,4 +1,4 @@
-"""`condgen export`: a run in a form that leaves condgen, or travels light."""
+"""`condgen export`: a run in another form."""
 
 import shlex
 from pathlib import Path
@@ -16,9 +16,9 @@ def export(
 ) -> None:
     """Write RUN in another form.
 
-    weights is the one small file that sampling needs: averaged weights, schema, label distribution and recipe. It says
-    nothing of where the data is. `condgen sample FILE` and `condgen evaluate FILE --data DATA` take it in the place of
-    RUN.
+    weights is the one small file that sampling needs: averaged weights, schema, label distribution and recipe. It does
+        not name the place of the data. `condgen sample FILE` and `condgen evaluate FILE --data DATA` take it instead of
+        RUN.
     """
     from condgen.runs.exporting import EXPORTERS
     from condgen.runs.run import Run

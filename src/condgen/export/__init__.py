@@ -1,1 +1,1 @@
-"""The forms in which a trained model leaves condgen, one file each. `condgen.runs.exporting` lists them."""
+"""The forms of exported models, one file each. `condgen.runs.exporting` lists them."""

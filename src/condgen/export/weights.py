@@ -1,4 +1,4 @@
-"""Export as weights: the one small file that sampling needs, which opens as a run."""
+"""Export of weights: the one small file that sampling needs, which opens as a run."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,7 @@ from condgen.runs.run import Run
 from condgen.training import checkpoint
 from condgen.training.checkpoint import WEIGHTS_ALONE, Info
 
-PLACES = ("source", "data_dir", "teacher")  # on the machine that trained, which are nobody else's business
+PLACES = ("source", "data_dir", "teacher")  # places on the machine that trained, which stay private
 
 
 def write(run: Run, path: Path) -> None:

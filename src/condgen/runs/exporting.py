@@ -1,4 +1,4 @@
-"""The forms in which a run can be exported. Each is one file in `condgen/export/`, or in another package."""
+"""The forms in which a run can be exported, each in one file in `condgen/export/` or in another package."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from condgen.registry import Registry
 
 @dataclass(frozen=True)
 class Exporter:
-    """One form.
+    """A form of exported runs.
 
     sentence: its contents in a few words.
     suffix: of the file, such as `.onnx`. Empty for a folder.
-    write: called with the opened run and a path where nothing is yet.
+    write: called with the opened run and an unused path.
     """
 
     sentence: str
@@ -33,7 +33,7 @@ EXPORTERS: Registry[Exporter] = Registry(
 
 
 def export(run: Any, to: str, path: str | Path) -> Path:
-    """Export a run in a form, to a new path, which is returned.
+    """Export a run in a form, to a new path, and return the path.
 
     Raises RequestError for an unknown form, another suffix than the form's, or a path that is in use.
     """

@@ -29,7 +29,7 @@ def opened(path: Path, device: str | torch.device | None = None) -> tuple[Model,
 
 
 def home(path: str | Path) -> Path:
-    """The folder of a run, given by itself or by its checkpoint; of exported weights, the file."""
+    """The folder of a run, also for the path of its checkpoint. For exported weights, the file."""
     path = Path(path)
     return path.parent if path.is_file() and path.name == checkpoint.FILE else path
 
