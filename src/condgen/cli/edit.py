@@ -38,6 +38,7 @@ def edit(
 
     from condgen.data import as_float
     from condgen.data.storage.images import EncodedImage, Fit, pixels
+    from condgen.data.storage.unusual import Survey
     from condgen.errors import RequestError
     from condgen.runs.run import Run
     from condgen.runs.samples import save_samples
@@ -56,8 +57,12 @@ def edit(
     if len(opened.model.shape) != 3:
         raise RequestError(f"{run} was trained on vectors, not on images; edit those from Python, with Run.edit.")
     channels, height, width = opened.model.shape
-    fit = Fit("L" if channels == 1 else "RGB", width, height)
-    x = as_float(pixels([EncodedImage(p, Path(p)) for p in paths], fit))
+    files = [EncodedImage(p, Path(p)) for p in paths]
+    survey = Survey.of(files)
+    for note in survey.notes:
+        print(note)
+    fit = Fit("L" if channels == 1 else "RGB", width, height, top=survey.white)
+    x = as_float(pixels(files, fit))
     now = _stated(opened, source, len(x)) if source else opened.read(x)
     edited = opened.edit(x, now, change[0], editing=editing)
     shown = save_samples(iter([edited]), opened.schema, [request], out)

@@ -127,7 +127,7 @@ def inspect(
         scan=seen,
         problems=tuple(problems(balance, columns, seen, len(train), found.separate, small, shape, crowding)),
         advice=tuple(advice(found.source, needed, fit, together, attributes, len(balance), share)),
-        notes=(*found.notes, *resized),
+        notes=(*found.notes, *resized, *found.content.remarks),
     )
 
 

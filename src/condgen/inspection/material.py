@@ -19,6 +19,7 @@ from condgen.data.splits import by_row, split
 from condgen.data.storage.images import GREY, EncodedImage, decode, opened, reason
 from condgen.data.storage.mapped import Mapped, taken
 from condgen.data.storage.prepare import target
+from condgen.data.storage.unusual import Survey
 from condgen.errors import DataError, RequestError
 from condgen.schema import Schema
 
@@ -46,6 +47,11 @@ class Encoded:
     def name(self, row: int) -> str:
         """The name of the picture of a row, for messages."""
         return self.images[row].name
+
+    @property
+    def remarks(self) -> list[str]:
+        """Notes on what becomes of unusual pictures, such as transparent ones."""
+        return Survey.of(self.images).notes
 
     def header(self, row: int) -> Header:
         """The header alone. Raises DataError with the reason why it cannot be read."""
@@ -84,6 +90,11 @@ class Stored:
     def visible(self) -> bool:
         """Whether these are images."""
         return len(self.parts[0].shape) == 4
+
+    @property
+    def remarks(self) -> list[str]:
+        """None: these pictures have been decoded."""
+        return []
 
     def name(self, row: int) -> str:
         """The name of the observation of a row, for messages."""

@@ -37,7 +37,11 @@ def shown(content: object) -> np.ndarray:
         (GREY.astype(np.int64), GREY[:, None]),
         (COLOUR, COLOUR.transpose(0, 3, 1, 2)),
         (COLOUR.transpose(0, 3, 1, 2), COLOUR.transpose(0, 3, 1, 2)),
-        (np.concatenate([COLOUR, COLOUR[..., :1]], axis=3), COLOUR.transpose(0, 3, 1, 2)),
+        (np.concatenate([COLOUR, 255 + 0 * COLOUR[..., :1]], axis=3), COLOUR.transpose(0, 3, 1, 2)),
+        (np.concatenate([COLOUR, 0 * COLOUR[..., :1]], axis=3), 255 + 0 * COLOUR.transpose(0, 3, 1, 2)),
+        ([Pillow.fromarray(257 * GREY.astype(np.uint16)[k]) for k in range(6)], GREY[:, None]),
+        ([Pillow.fromarray(image).convert("LA") for image in GREY], GREY[:, None]),
+        ([Pillow.fromarray(image > 127) for image in GREY], 255 * (GREY[:, None] > 127)),
         ([Pillow.fromarray(image) for image in COLOUR], COLOUR.transpose(0, 3, 1, 2)),
     ],
 )

@@ -1,5 +1,6 @@
 """Data in memory: arrays, tensors, data frames, and datasets of torch or Hugging Face."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from condgen.errors import DataError, RequestError
 
 Labels = Mapping[str, Sequence[Any]]
 CHANNELS = (1, 3, 4)
+KEPT_BY_PNG = {"1", "I;16", "LA", "P", "RGBA"}  # modes of PIL images with more to them than pixels of 8 bits
 LABEL = "label"  # the name of an attribute that came without one
 
 
@@ -71,8 +73,14 @@ def table_of_arrays(x: Any, labels: object) -> Table:
 
 
 def encoded(image: Image.Image) -> bytes:
-    """A PIL image as lossless bytes."""
-    return netpbm(np.asarray(image if image.mode == "L" else image.convert("RGB")))
+    """A PIL image as lossless bytes, which are prepared like those of a file. Raises DataError for 32-bit pixels."""
+    if image.mode in ("I", "F"):
+        raise DataError("A PIL image holds 32-bit numbers; convert it to 8 or 16 bits.")
+    if image.mode not in KEPT_BY_PNG:
+        return netpbm(np.asarray(image if image.mode == "L" else image.convert("RGB")))
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=1)
+    return file.getvalue()
 
 
 def _vectors(array: Any) -> torch.Tensor:
@@ -85,11 +93,12 @@ def _vectors(array: Any) -> torch.Tensor:
 
 def _images(array: Any) -> list[EncodedImage]:
     pixels = _as_uint8(_channels_last(array))
-    return [EncodedImage(f"image {k}", netpbm(image)) for k, image in enumerate(pixels)]
+    bytes_of = netpbm if pixels.shape[3] < 4 else lambda image: encoded(Image.fromarray(image))
+    return [EncodedImage(f"image {k}", bytes_of(image)) for k, image in enumerate(pixels)]
 
 
 def _channels_last(array: Any) -> Any:
-    """Images [n, height, width, channel] with 1 or 3 channels. Transparency is dropped."""
+    """Images [n, height, width, channel] with 1, 3 or 4 channels; the fourth is transparency."""
     if array.ndim == 3:
         return array[..., None]
     if array.ndim == 4 and array.shape[3] not in CHANNELS and array.shape[1] in CHANNELS:
@@ -99,7 +108,7 @@ def _channels_last(array: Any) -> Any:
             f"An array of shape {list(array.shape)} holds neither images ([n, height, width], channels last or first) "
             "nor vectors ([n, dimension])."
         )
-    return array[..., :3]
+    return array
 
 
 def _as_uint8(array: Any) -> Any:

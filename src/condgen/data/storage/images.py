@@ -5,7 +5,7 @@ import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from warnings import catch_warnings, filterwarnings, simplefilter
 
@@ -23,6 +23,8 @@ Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 
 ENLARGED = 8  # largest factor by which an image may be enlarged
 ORIENTATION = 0x0112  # the EXIF tag
+DEEPEST = 65_535  # the largest value of a pixel with 16 bits
+TRANSPARENT = {"LA", "La", "PA", "RGBA", "RGBa"}
 GREY = {"1", "L", "LA", "I;16", "I;16B", "I;16L", "I"}
 
 
@@ -84,12 +86,14 @@ class Fit:
 
     resize: crop (the centre in the target's proportions), pad (the whole image on black), or squash (changes the
         proportions).
+    top: the value that becomes white in images of 16 bits.
     """
 
     mode: str
     width: int
     height: int
     resize: str = "crop"
+    top: int = field(default=DEEPEST, repr=False)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -105,10 +109,16 @@ class Fit:
 
 @dataclass(frozen=True)
 class Header:
-    """The facts in an image's first bytes: whether it is grey, and its upright (width, height)."""
+    """The facts in an image's first bytes: whether it is grey, and its upright (width, height).
+
+    transparent, animated: whether it has transparency, several frames or pages. deep: whether it has 16 bits a pixel.
+    """
 
     grey: bool
     size: tuple[int, int]
+    transparent: bool = False
+    animated: bool = False
+    deep: bool = False
 
 
 @contextmanager
@@ -126,7 +136,13 @@ def header(image: EncodedImage) -> Header | None:
         with opened(image) as found:
             width, height = found.size
             turned = found.getexif().get(ORIENTATION, 1) >= 5
-            return Header(found.mode in GREY, (height, width) if turned else (width, height))
+            return Header(
+                found.mode in GREY,
+                (height, width) if turned else (width, height),
+                transparent=_transparent(found),
+                animated=found.format != "MPO" and getattr(found, "is_animated", False),
+                deep=_deep(found),
+            )
     except Exception:  # decoders of damaged files raise anything; decoding will say what
         return None
 
@@ -134,7 +150,7 @@ def header(image: EncodedImage) -> Header | None:
 def fitted(image: EncodedImage, fit: Fit) -> tuple[Pixels, bool]:
     """The image as uint8 [channel, height, width], and whether its size had to change. Raises DataError."""
     with _readable(image):
-        upright = _upright(image, 2 * max(fit.width, fit.height))
+        upright = _upright(image, 2 * max(fit.width, fit.height), fit.top)
         array = np.asarray(_resized(upright.convert(fit.mode), fit), dtype=np.uint8)
         return array.reshape(fit.height, fit.width, -1).transpose(2, 0, 1), upright.size != (fit.width, fit.height)
 
@@ -183,22 +199,48 @@ def opened(image: EncodedImage) -> Image.Image:
     return Image.open(content if isinstance(content, Path) else io.BytesIO(content))
 
 
-def _upright(image: EncodedImage, longest: int | None) -> Image.Image:
+def brightest(image: EncodedImage) -> int:
+    """The largest value of a pixel, before anything is scaled. Raises DataError."""
+    with strict_decoder(), _readable(image), opened(image) as found:
+        return int(np.asarray(found).max())
+
+
+def _upright(image: EncodedImage, longest: int | None, top: int = DEEPEST) -> Image.Image:
     """The decoded image, upright, grey or colour. Its sides may be reduced as long as one keeps `longest` pixels."""
     with opened(image) as found:
         if longest is not None:
             found.draft(None, (longest, longest))  # decodes a much larger JPEG at a fraction of its size
         turned = found.getexif().get(ORIENTATION, 1) != 1
-        return _eight_bits(ImageOps.exif_transpose(found) if turned else found)
+        deep = _deep(found)  # asked first, since a turned image forgets its format
+        upright = ImageOps.exif_transpose(found) if turned else found
+        return _scaled(upright, top) if deep else _eight_bits(upright)
+
+
+def _deep(image: Image.Image) -> bool:
+    """Whether an image has 16 bits a pixel."""
+    return image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")
+
+
+def _transparent(image: Image.Image) -> bool:
+    return image.mode in TRANSPARENT or "transparency" in image.info
+
+
+def _scaled(image: Image.Image, top: int) -> Image.Image:
+    """An image of 16 bits with 8, where `top` becomes white. Raises ValueError for brighter pixels."""
+    values = np.asarray(image).astype(np.uint16)
+    if (most := int(values.max())) > top:
+        raise ValueError(
+            f"it has values up to {most:,}, and the images looked at first none above {top:,}, so that they were taken "
+            "for white; save all with 8 bits"
+        )
+    return Image.fromarray((values / (top / 255)).round().astype(np.uint8))
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """The image in grey (mode L) or colour (mode RGB). Raises ValueError if its range of brightness is unknown."""
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
-        return Image.fromarray((np.asarray(image).astype(np.uint16) / 257).round().astype(np.uint8))
     if image.mode in ("I", "F"):
         raise ValueError("its pixels are 32-bit numbers; save it with 8 or 16 bits")
-    if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
+    if _transparent(image):
         return _on_white(image.convert("RGBA")).convert("L" if image.mode in GREY else "RGB")
     return image.convert("L" if image.mode in GREY else "RGB")
 

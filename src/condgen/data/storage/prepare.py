@@ -27,8 +27,9 @@ from torch import Tensor
 
 from condgen.data.coordinates import Coordinates
 from condgen.data.storage.cache import cache_folder
-from condgen.data.storage.images import RESIZE, EncodedImage, Fit, Header, Pixels, fitted, header, strict_decoder
+from condgen.data.storage.images import DEEPEST, RESIZE, EncodedImage, Fit, Pixels, fitted, strict_decoder
 from condgen.data.storage.mapped import Mapped, Store
+from condgen.data.storage.unusual import SURVEYED, Survey, headers
 from condgen.errors import DataError, RequestError, unknown
 from condgen.files import publish, writing
 from condgen.progress import SILENT, Progress, Task
@@ -36,7 +37,6 @@ from condgen.progress import SILENT, Progress, Task
 VERSION = 1  # version of preparation; a new one prepares everything anew
 SMALL = 50 * 2**20  # largest number of bytes, encoded and decoded, kept in memory
 LARGEST_GUESS = 64  # largest default side for images of different sizes
-SURVEYED = 4_096  # number of images whose headers decide the size
 CHUNK = 12 * 2**20  # bytes of pixels per chunk
 PIXELS, FACTS, DONE = "images.u8", "prepared.json", "done.jsonl"
 
@@ -115,18 +115,13 @@ def plan(images: Sequence[EncodedImage], size: int | None, resize: str) -> tuple
         raise unknown("way to resize", resize, RESIZE)
     if size is not None and (size < 4 or size % 4):
         raise RequestError(f"The size {size} is not a positive multiple of 4.")
-    some = [images[k] for k in np.linspace(0, len(images) - 1, min(len(images), SURVEYED)).astype(int)]
-    seen = _headers(some)
+    survey = Survey.of(images)
+    seen = survey.headers
     grey = bool(seen) and all(h.grey for h in seen)
-    if grey and len(some) < len(images):
-        grey = all(h.grey for h in _headers(images))
+    if grey and len(images) > SURVEYED:
+        grey = all(h.grey for h in headers(images) if h)
     (width, height), notes = target([h.size for h in seen], size, resize)
-    return Fit("L" if grey else "RGB", width, height, resize), notes
-
-
-def _headers(images: Sequence[EncodedImage]) -> list[Header]:
-    with strict_decoder():
-        return [found for image in images if (found := header(image))]
+    return Fit("L" if grey else "RGB", width, height, resize, survey.white), [*notes, *survey.notes]
 
 
 def target(sizes: list[tuple[int, int]], size: int | None, resize: str) -> tuple[tuple[int, int], list[str]]:
@@ -148,7 +143,7 @@ def target(sizes: list[tuple[int, int]], size: int | None, resize: str) -> tuple
 
 def _key(images: Sequence[EncodedImage], fit: Fit) -> str:
     """A key that changes with the images, their order, and their target form."""
-    digest = hashlib.blake2b(f"{VERSION} {fit}".encode(), digest_size=16)
+    digest = hashlib.blake2b(f"{VERSION} {fit}{'' if fit.top == DEEPEST else fit.top}".encode(), digest_size=16)
     for image in images:
         stamp = image.stamp()
         digest.update(len(stamp).to_bytes(4, "little") + stamp)
@@ -331,8 +326,8 @@ def _without_broken(
     _check_share(chunks, n, allowed)
     broken = [each for chunk in chunks for each in chunk.broken]
     resized = sum(chunk.resized for chunk in chunks)
-    if 0 < resized < n - len(broken) and not notes:
-        notes = [f"{resized:,} images of other sizes were resized to {fit.width}×{fit.height} ({fit.resize})."]
+    if 0 < resized < n - len(broken) and not any(f"{fit.width}×{fit.height}" in note for note in notes):
+        notes = [*notes, f"{resized:,} images of other sizes were resized to {fit.width}×{fit.height} ({fit.resize})."]
     if not broken:
         return Prepared(pixels, torch.arange(n), notes)
     path = folder.with_suffix(".quarantine.csv")
