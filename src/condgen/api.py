@@ -90,17 +90,19 @@ def evaluate(
     sampler: str | None = None,
     steps: int | None = None,
     progress: Progress | None = None,
+    trust: bool = False,
     **config: Any,
 ) -> Shown[Report]:
     """Measure a run on data that it was not trained on: obedience, fidelity, memorisation and all other metrics.
 
     data: by default the run's own.
     guidance, sampler, steps: of guided runs.
+    trust: the run may name any place as its data, also one that was not used here before.
     config: fields of `EvaluationConfig`, such as `samples=2000` or `ask=("an old man",)`.
 
     Raises RequestError for settings that cannot be measured, and RunError if the run's data is not available.
     """
-    return _shown(_measured(opened(run), data, EvaluationConfig(**config), progress, guidance, sampler, steps))
+    return _shown(_measured(opened(run, trust), data, EvaluationConfig(**config), progress, guidance, sampler, steps))
 
 
 def _measured(
@@ -151,28 +153,32 @@ class Diagnosis(Sequence[Finding]):
         return "\n".join(filter(None, [*lines, *(f"{f.name}: {f.evidence} {f.advice}" for f in self.findings)]))
 
 
-def doctor(run: AnyRun, data: object = None, *, progress: Progress | None = None, **config: Any) -> Diagnosis:
+def doctor(
+    run: AnyRun, data: object = None, *, progress: Progress | None = None, trust: bool = False, **config: Any
+) -> Diagnosis:
     """The faults of a run, each with its evidence and the first thing to try.
 
-    A saved report of the run's present weights is used if there is one. Otherwise the run is measured now. data,
+    A saved report of the run's present weights is used if there is one. Otherwise the run is measured now. data, trust,
     config: as for `evaluate`. They require a new measurement.
     """
-    opened_run = opened(run)
+    opened_run = opened(run, trust)
     kept = kept_report(opened_run) if data is None and not config else None
     report = kept or _measured(opened_run, data, EvaluationConfig(**(BRIEF | config)), progress).report
     return Diagnosis(report.findings, report.headline, report.well)
 
 
-def compare(*runs: AnyRun, data: object = None, progress: Progress | None = None, **config: Any) -> Shown[Comparison]:
+def compare(
+    *runs: AnyRun, data: object = None, progress: Progress | None = None, trust: bool = False, **config: Any
+) -> Shown[Comparison]:
     """Several runs side by side. Those that differ in their seed only form one row, with mean ± standard deviation.
 
-    Runs without a report of their present weights are measured first. data, config: as for `evaluate`.
+    Runs without a report of their present weights are measured first. data, trust, config: as for `evaluate`.
 
     Raises RequestError for fewer than two runs, or reports that were measured differently.
     """
     if len(runs) < 2:
         raise RequestError("Name at least two runs to compare.")
-    return _compared([report_for(opened(run), data, EvaluationConfig(**config), progress) for run in runs])
+    return _compared([report_for(opened(run, trust), data, EvaluationConfig(**config), progress) for run in runs])
 
 
 def _compared(reports: Sequence[Report]) -> Shown[Comparison]:
@@ -213,16 +219,18 @@ def gallery(
     sampler: str | None = None,
     steps: int | None = None,
     progress: Progress | None = None,
+    trust: bool = False,
 ) -> Shown[Gallery]:
     """A run's gallery as one page: samples, sweeps, interpolations, edits of photographs, nearest training images.
 
     asked: the requests to show, by default those in the data.
     only: names of sections.
     n: samples per request.
+    trust: as for `evaluate`.
 
     Raises RequestError for a wrong request or section, or a run of vectors.
     """
-    opened_run = opened(run)
+    opened_run = opened(run, trust)
     sampling = SamplingOptions(guidance=guidance, sampler=sampler, steps=steps)
     requests = tuple(opened_run.requests(list(asked))) if asked else ()
     context = with_data(GalleryContext(opened_run, requests, seed=seed, columns=n, sampling=sampling), data)
@@ -268,14 +276,16 @@ def inspect(data: object, **how: Any) -> Shown[Inspection]:
     )
 
 
-def open(path: str | Path, device: "str | torch.device | None" = None) -> Run:  # noqa: A001 (condgen.open)
+def open(path: str | Path, device: "str | torch.device | None" = None, trust: bool = False) -> Run:  # noqa: A001
     """The run in a folder, or in a file of exported weights (see `Run.open`). Raises RunError."""
-    return Run.open(path, device)
+    return Run.open(path, device, trust)
 
 
-def opened(run: AnyRun) -> Run:
+def opened(run: AnyRun, trust: bool = False) -> Run:
     """A run, opened if it is given by its folder. Raises RunError."""
-    return run if isinstance(run, Run) else Run.open(run)
+    found = run if isinstance(run, Run) else Run.open(run)
+    found.trust = found.trust or trust
+    return found
 
 
 def data_for(run: Run, data: object) -> Splits:

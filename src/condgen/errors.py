@@ -35,7 +35,7 @@ def unknown(what: str, given: object, valid: Iterable[str], advice: str = "") ->
 
     It gives condgen's name for a thing known elsewhere by this name, or the nearest valid names, or all of them.
     """
-    valid = [str(v) for v in valid]
+    valid, given = [str(v) for v in valid], shorten(str(given), 200)
     if ours := answer(what, given, valid):
         return RequestError(f"Unknown {what} '{given}'. {ours}{advice}")
     folded = {v.casefold(): v for v in valid}
@@ -43,3 +43,9 @@ def unknown(what: str, given: object, valid: Iterable[str], advice: str = "") ->
     shown = ", ".join(valid[:20]) + (f", … ({len(valid)} in all)" if len(valid) > 20 else "")
     hint = f"Did you mean {' or '.join(near)}?" if near else f"Valid: {shown or 'none'}."
     return RequestError(f"Unknown {what} '{given}'. {hint}{advice}")
+
+
+def shorten(text: str, most: int) -> str:
+    """A text in one line of at most so many characters, without what a terminal would take for a command."""
+    line = "".join(c for c in " ".join(text.split()) if c.isprintable())
+    return line if len(line) <= most else f"{line[: most - 1]}…"

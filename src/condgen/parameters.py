@@ -16,10 +16,11 @@ from functools import partial
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BeforeValidator, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
-from condgen.errors import RequestError, unknown
+from condgen.errors import RequestError, shorten, unknown
 
+FINITE = ConfigDict(allow_inf_nan=False)
 Function = TypeVar("Function", bound=Callable[..., Any])
 Data = tuple[Any, tuple[int, ...]]  # the schema, and the shape of one observation
 
@@ -193,7 +194,7 @@ def _marks(annotation: Any) -> Sequence[Any]:
 def _converted(function: Callable[..., Any], parameter: inspect.Parameter, value: Any) -> Any:
     """A value as its parameter's annotated type."""
     try:
-        return TypeAdapter(parameter.annotation).validate_python(value)
+        return TypeAdapter(parameter.annotation, config=FINITE).validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in (parameter.name, *first["loc"]))
@@ -202,7 +203,7 @@ def _converted(function: Callable[..., Any], parameter: inspect.Parameter, value
         if isinstance(reason := first.get("ctx", {}).get("error"), RequestError):  # it already contains the remedy
             raise RequestError(f"{name}: {reason}") from None
         raise RequestError(
-            f"The argument {name}={first['input']!r} of {_called(function)} is wrong: {first['msg']}."
+            f"The argument {name}={shorten(repr(first['input']), 80)} of {_called(function)} is wrong: {first['msg']}."
         ) from None
 
 

@@ -76,7 +76,7 @@ def _seal(texts: dict[str, str]) -> dict[str, str] | None:
         return None
     try:
         return dict(json.loads(text))
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         raise DamagedError("its digests cannot be read") from None
 
 

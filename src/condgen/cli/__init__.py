@@ -59,7 +59,12 @@ def _tell(otherwise: Callable[..., object], message: Warning | str, category: ty
     if not issubclass(category, CondgenWarning):
         otherwise(message, category, *where)
     else:
-        print(f"Note: {message}", file=sys.stderr)
+        print(f"Note: {_plain(str(message))}", file=sys.stderr)
+
+
+def _plain(text: str) -> str:
+    """A text without what a terminal would take for a command: names may come from anybody's files."""
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
 
 def main() -> None:
@@ -73,7 +78,7 @@ def main() -> None:
             warnings.showwarning = partial(_tell, warnings.showwarning)
             app(prog_name="condgen")
     except CondgenError as error:
-        print(f"Error: {spell(str(error))}", file=sys.stderr)
+        print(f"Error: {_plain(spell(str(error)))}", file=sys.stderr)
         sys.exit(error.exit_status)
     except OSError as error:
         print(f"Error: {error.filename or 'the system'}: {error.strerror or error}.", file=sys.stderr)

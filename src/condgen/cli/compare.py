@@ -18,6 +18,7 @@ from condgen.cli.options import (
     Samples,
     Size,
     Split,
+    Trust,
     Useful,
     data_of,
     load_data,
@@ -66,6 +67,7 @@ def compare(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting of all models or of training.")
     ] = None,
     data: OtherData = None,
+    trust: Trust = False,
     size: Size = None,
     data_dir: DataDir = None,
     resize: Resize = "crop",
@@ -92,7 +94,7 @@ def compare(
     how = measuring(samples, labels, features, pairs, useful, seed)
     _must_go_together(models, data, split, hold_out)
     if models is None:
-        found = compared(_reports(what, data, how))
+        found = compared(_reports(what, data, how, trust))
     else:
         how_loaded = {"data_dir": data_dir, "resize": resize, "split": split, "hold_out": hold_out}
         found = _grid(what, out, models, mechanisms, priors, seeds, budget, images, settings, size, how_loaded, how)
@@ -114,7 +116,7 @@ def _must_go_together(models: str | None, data: str | None, split: str, hold_out
         )
 
 
-def _reports(folders: list[str], data: str | None, how: "EvaluationConfig") -> "list[Report]":
+def _reports(folders: list[str], data: str | None, how: "EvaluationConfig", trust: bool) -> "list[Report]":
     """The reports of runs. A run is measured now if it has no report of its weights, or if data is named."""
     from condgen.errors import RequestError
     from condgen.evaluation.comparison.comparison import must_match
@@ -127,7 +129,7 @@ def _reports(folders: list[str], data: str | None, how: "EvaluationConfig") -> "
         raise RequestError(
             "Name at least two runs, or data and what to train on it: condgen compare DATA --models cvae,gan --out DIR."
         )
-    runs = [Run.open(Path(folder)) for folder in folders]
+    runs = [Run.open(Path(folder), trust=trust) for folder in folders]
     kept = [kept_report(run) if data is None else None for run in runs]
     if there := [report for report in kept if report is not None]:
         must_match(there)  # checked before hours of work on the others

@@ -21,6 +21,7 @@ from condgen.cli.options import (
     Sampler,
     Samples,
     Steps,
+    Trust,
     Useful,
     data_of,
     meant_as_folder,
@@ -53,6 +54,7 @@ def evaluate(
         Path | None,
         typer.Option("--out", "-o", callback=meant_as_folder, help="Folder for the report. By default the run's own."),
     ] = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Measure RUN: obedience to requests, realism and variety of samples. Writes report.html and report.json.
@@ -67,7 +69,7 @@ def evaluate(
 
     how = measuring(samples, labels, features, pairs, useful, seed)
     how = replace(how, edits=edited, latents=latents, ask=tuple(asked or ()))
-    opened = Run.open(run)
+    opened = Run.open(run, trust=trust)
     folder = out or opened.folder
     sampling = SamplingOptions(guidance=guidance, sampler=sampler, steps=steps)
     sampling.validate_for(opened.model)
@@ -84,6 +86,7 @@ def evaluate(
 def doctor(
     run: RunOrFile,
     data: OtherData = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Say what is wrong with RUN, with the evidence and the first thing to try.
@@ -98,7 +101,7 @@ def doctor(
     from condgen.evaluation.protocol import BRIEF, EvaluationConfig
     from condgen.runs.run import Run
 
-    opened = Run.open(run)
+    opened = Run.open(run, trust=trust)
     report = kept_report(opened) if data is None else None
     report = report or measure(opened, data_of(opened, data), EvaluationConfig(**BRIEF), progress=progress()).report
     if as_json:

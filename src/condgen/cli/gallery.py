@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from condgen.cli.options import Guidance, OtherData, RunOrFile, Sampler, Steps, data_of, progress
+from condgen.cli.options import Guidance, OtherData, RunOrFile, Sampler, Steps, Trust, data_of, progress
 
 SECTION_NAMES = "requests, sweeps, guidance, interpolations, edits, neighbours"
 
@@ -26,6 +26,7 @@ def gallery(
     guidance: Guidance = None,
     sampler: Sampler = None,
     steps: Steps = None,
+    trust: Trust = False,
 ) -> None:
     """Show RUN as one page: samples, sweeps, interpolations, edits of photographs, nearest training images.
 
@@ -38,7 +39,7 @@ def gallery(
     from condgen.runs.run import Run
     from condgen.runs.sampling import SamplingOptions
 
-    opened = Run.open(run)
+    opened = Run.open(run, trust=trust)
     look = GalleryContext(
         opened,
         tuple(opened.requests(request) if request else ()),

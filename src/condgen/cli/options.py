@@ -54,6 +54,9 @@ OtherData = Annotated[
     str | None,
     typer.Option("--data", metavar="DATA", help="New place of RUN's data, or other data with the same attributes."),
 ]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="RUN may name any place as its data, also one that was not used here before.")
+]
 Out = Annotated[Path, typer.Option("--out", "-o", callback=meant_as_folder, help="A new folder for the result.")]
 Attributes = Annotated[str | None, typer.Option(help="Attributes to use, all by default: a,b,c.")]
 Size = Annotated[int | None, typer.Option(help="Side of the square to which images are cropped and resized.")]
@@ -182,11 +185,32 @@ def remark(data: "Splits") -> None:
 
 
 def data_of(run: "Run", data: str | None) -> "Splits":
-    """The training data of a run, or the data that is named. Guesses and changes made while loading are printed."""
-    splits = run.data(data, progress())
+    """The training data of a run, or the data that is named. Guesses and changes made while loading are printed.
+
+    In a terminal, a person is asked about places that only the run names.
+    """
+    from condgen.runs.trust import UntrustedError
+
+    try:
+        splits = run.data(data, progress())
+    except UntrustedError as error:
+        if not _agreed(error):
+            raise
+        run.trust = True
+        splits = run.data(data, progress())
     if data is not None:
         _say_notes(splits)
     return splits
+
+
+def _agreed(error: Exception) -> bool:
+    """Whether a person at a terminal lets the run read what it names."""
+    import sys
+
+    from condgen.cli.spelling import spell
+
+    there = sys.stdin.isatty() and sys.stderr.isatty()
+    return there and typer.confirm(f"{spell(str(error))}\nLet it read that?", err=True)
 
 
 def parse_settings(pairs: list[str]) -> dict[str, Any]:

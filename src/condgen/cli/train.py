@@ -21,6 +21,7 @@ from condgen.cli.options import (
     Size,
     Split,
     Stream,
+    Trust,
     data_of,
     load_data,
     parse_settings,
@@ -114,6 +115,7 @@ def resume(
     run: RunFolder,
     data: OtherData = None,
     budget: Annotated[str | None, typer.Option(metavar="+TIME", help="Time to add: +90s, +10m, +1h.")] = None,
+    trust: Trust = False,
 ) -> None:
     """Continue an interrupted RUN, as if it had never stopped. With --budget, train a finished one longer."""
     from condgen.locks import held
@@ -124,13 +126,13 @@ def resume(
 
     if budget is not None:
         parse_extension(budget)  # before the data is loaded, so that a wrong option does not cost minutes
-    opened = Run.open(resumable(run))
+    opened = Run.open(resumable(run), trust=trust)
     if budget is None and finished(opened.path, opened.info):
         resume_run(run, progress=progress())  # says so
         return
     with held(run):
         splits = data_of(opened, data)
-        resumed = resume_run(run, splits, progress(), budget=budget)
+        resumed = resume_run(run, splits, progress(), budget=budget, trust=trust)
     remark(splits)
     _trained(resumed)
 
@@ -146,13 +148,14 @@ def distill(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Any setting of the new model or of training."),
     ] = None,
+    trust: Trust = False,
 ) -> None:
     """Train a model that samples in one step, guidance included, from the guided model of many steps in RUN."""
     from condgen.runs.run import Run
     from condgen.runs.train import distill
     from condgen.units import parse_duration
 
-    teacher = Run.open(run)
+    teacher = Run.open(run, trust=trust)
     splits = data_of(teacher, data)
     given = {"seed": seed, **parse_settings(settings or [])}
     given |= {} if "images" in given else {"seconds": parse_duration(budget)}

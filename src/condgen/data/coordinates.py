@@ -1,6 +1,7 @@
 """Coordinates of vectors: their names, and their standardisation for models."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -57,14 +58,19 @@ class Coordinates:
         return asdict(self)
 
     @classmethod
-    def read(cls, content: Mapping[str, Any] | None, dimension: int) -> "Coordinates":
+    def read(cls, content: Any, dimension: int) -> "Coordinates":
         """The coordinates in a run's header. Runs of earlier versions have x0, x1, … unchanged. Raises DataError."""
         if content is None:
             return cls.plainly(dimension)
         try:
-            return TypeAdapter(cls).validate_python(content)
+            found = TypeAdapter(cls).validate_python(content)
         except ValidationError as error:
             raise DataError(f"The vectors' coordinates cannot be read: {error.errors()[0]['msg']}.") from None
+        if {len(found.names), len(found.center), len(found.scale)} != {dimension}:
+            raise DataError(f"The vectors' coordinates cannot be read: each of {dimension} needs a name and its unit.")
+        if not all(map(math.isfinite, (*found.center, *found.scale))) or not all(found.scale):
+            raise DataError("The vectors' coordinates cannot be read: their units must be finite, and no scale 0.")
+        return found
 
     @classmethod
     def plainly(cls, dimension: int) -> "Coordinates":

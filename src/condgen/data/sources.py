@@ -26,6 +26,7 @@ from condgen.data.splits import numbered, split
 from condgen.data.storage.downloads import datasets_folder
 from condgen.data.storage.images import EncodedImage
 from condgen.data.storage.index import LoadedSource, LoadOptions, SourceCache
+from condgen.data.storage.places import places_of, remember
 from condgen.data.storage.prepare import Prepared, prepare
 from condgen.data.vectors import with_vectors
 from condgen.errors import DataError, RequestError, unknown
@@ -82,6 +83,7 @@ def load(
         found = _in_memory(source, labels, origin, progress)
     else:
         found = _built_in(named, origin) if is_builtin(named) else _read_and_split(named, origin, progress)
+    remember(places_of(origin))
     return found.loaded_from(origin)
 
 

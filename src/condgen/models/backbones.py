@@ -7,13 +7,16 @@ from pydantic import Field
 from torch import nn
 
 from condgen.conditioning import MECHANISMS, ConditionEncoder, EmbeddingEncoder, Mechanism, MechanismName, PlainEncoder
+from condgen.models.flow.samplers import MOST_STEPS
 from condgen.networks import MLP, ConvDecoder, ConvEncoder, Transformer, UNet
 from condgen.networks.conv import ImageShape
 from condgen.parameters import OfData, Setting
 from condgen.schema import Schema
 
 BackboneName = Literal["unet", "transformer"]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Depth = Annotated[int, Field(ge=1, le=1_000)]
+StepCount = Annotated[int, Field(ge=1, le=MOST_STEPS)]
 Weight = Annotated[float, Field(ge=0)]
 
 IMAGES = OfData("images", "the data holds vectors", lambda schema, shape: len(shape) == 3)
@@ -28,7 +31,7 @@ NUMBERS = OfData(
 EnteringBy = Annotated[MechanismName, Setting("Way in which the condition enters the layers.", part="condition")]
 OptionalEmbedding = Annotated[
     int,
-    Field(ge=0),
+    Field(ge=0, le=1_000_000),
     Setting(
         "Width of learned embeddings, with a learned null for free attributes. 0 for a plain encoding.",
         part="condition",
@@ -60,7 +63,7 @@ class Size:
         Count, Setting("Channels at the patchified resolution. Dense layers are twice as wide.", part="networks")
     ] = 32
     depth: Annotated[
-        Count, Setting("Blocks per stage of a convolutional network, or number of dense layers.", part="networks")
+        Depth, Setting("Blocks per stage of a convolutional network, or number of dense layers.", part="networks")
     ] = 1
 
 

@@ -5,27 +5,25 @@ from pathlib import Path
 
 from condgen.data import DataSource, Splits, load_source, resolved
 from condgen.data.builtin import is_builtin
-from condgen.data.coordinates import Coordinates
+from condgen.data.storage.places import places_of
 from condgen.errors import DataError, RequestError, RunError
-from condgen.progress import Progress
+from condgen.progress import Progress, shown
+from condgen.runs.header import coordinates_of, source_of
+from condgen.runs.trust import must_be_trusted
 from condgen.schema import Schema
 from condgen.training.checkpoint import WEIGHTS_ALONE, Info
 
 
-def source_of(info: Info) -> DataSource:
-    """The source of a run's data."""
-    return DataSource.read(info.data)
+def load_again(
+    path: Path, info: Info, address: str | None = None, progress: Progress | None = None, trust: bool = False
+) -> Splits:
+    """The data of the run in a folder.
 
+    address: other data of the same form, or the new place of the same data.
+    trust: the run may name any place.
 
-def coordinates_of(info: Info) -> Coordinates | None:
-    """The coordinates of the vectors that a run generates. None for images."""
-    return Coordinates.read(info.data.get("coordinates"), info.shape[0]) if len(info.shape) == 1 else None
-
-
-def load_again(path: Path, info: Info, address: str | None = None, progress: Progress | None = None) -> Splits:
-    """The data of the run in a folder. address: other data of the same form, or the new place of the same data.
-
-    Raises RunError if the data cannot be found or has changed, and the errors of loading.
+    Raises RunError if the data cannot be found or has changed, UntrustedError for a place that the run may not choose,
+    and the errors of loading.
     """
     if address is not None:
         return _named(path, info, address, progress)
@@ -40,6 +38,7 @@ def load_again(path: Path, info: Info, address: str | None = None, progress: Pro
             f"{path} was trained on data built in memory, which cannot be loaded again. Name data that is the same or "
             f"like it (`data=DATA`), or give it from Python, as in condgen.resume('{path}', data)."
         )
+    must_be_trusted(path, places_of(source), trust, progress or shown())
     try:
         data = load_source(source, progress)
     except (DataError, RequestError) as error:

@@ -20,9 +20,10 @@ from condgen.parameters import keyword_arguments
 from condgen.progress import Progress
 from condgen.requests.request import Request, Requestable, parse_requests
 from condgen.rng import Rng, Stream
-from condgen.runs.data import coordinates_of, load_again, source_of
+from condgen.runs.data import load_again
 from condgen.runs.editing import EditOptions, edited
 from condgen.runs.exporting import export
+from condgen.runs.header import coordinates_of, source_of
 from condgen.runs.opening import home, opened
 from condgen.runs.reading import likeliest
 from condgen.runs.samples import Samples
@@ -36,20 +37,23 @@ BATCH = 500  # samples generated at once
 class Run:
     """A trained model with its schema and the data's joint distribution of attributes."""
 
-    def __init__(self, model: Model, joint: LabelDistribution, info: Info, path: Path):
+    def __init__(self, model: Model, joint: LabelDistribution, info: Info, path: Path, trust: bool = False):
         self.model = model.eval()
         self.joint = joint
         self.info = info
         self.path = path
+        self.trust = trust
 
     @classmethod
-    def open(cls, path: str | Path, device: str | torch.device | None = None) -> "Run":
+    def open(cls, path: str | Path, device: str | torch.device | None = None, trust: bool = False) -> "Run":
         """The run in a folder, or in a file of exported weights, on the best available device.
+
+        trust: the run may name any place as its data, also one that was not used here before (docs/security.md).
 
         Its weights are the averaged ones. Raises RunError if there is no readable run.
         """
         path = home(path)
-        return cls(*opened(path, device), path)
+        return cls(*opened(path, device), path, trust)
 
     def __repr__(self) -> str:
         info, what = self.info, "images" if len(self.model.shape) == 3 else "examples"
@@ -95,7 +99,7 @@ class Run:
 
         Raises RunError if it cannot be loaded again or has changed.
         """
-        return load_again(self.path, self.info, address, progress)
+        return load_again(self.path, self.info, address, progress, self.trust)
 
     def sample(
         self,

@@ -7,7 +7,7 @@ from typing import Any
 from condgen.errors import RequestError
 from condgen.models import Model
 from condgen.models.flow.guidance import Weights, named_weights, parse_weights
-from condgen.models.flow.samplers import SAMPLERS
+from condgen.models.flow.samplers import MOST_STEPS, SAMPLERS
 from condgen.models.protocols import Guided
 from condgen.models.registry import that_can
 from condgen.schema import Condition
@@ -60,6 +60,8 @@ class SamplingOptions:
             SAMPLERS.check(self.sampler)
         if self.steps is not None and self.steps < 1:
             raise RequestError(f"The number of steps must be at least 1, not {self.steps}.")
+        if self.steps is not None and self.steps > MOST_STEPS:
+            raise RequestError(f"The number of steps must be at most {MOST_STEPS:,}, not {self.steps:,} (`steps=50`).")
         if self.interval is not None and not 0 <= self.interval[0] < self.interval[1] <= 1:
             raise RequestError(f"Guidance acts in an interval within 0..1, such as 0.2..0.8, not {self.interval}.")
         self._must_guide(weights)

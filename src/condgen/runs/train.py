@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from condgen.data import Splits, load
+from condgen.data.storage.places import remember
 from condgen.errors import DataError, RequestError, RunError, unknown
 from condgen.locks import held, held_new
 from condgen.messages import call
@@ -18,10 +19,12 @@ from condgen.models.protocols import Discovers, LearnsFromTeacher
 from condgen.models.registry import that_can
 from condgen.parameters import Described, described, keyword_arguments, used, validated
 from condgen.progress import Progress, shown
+from condgen.runs.costs import must_have_room_for, must_have_room_to_train
 from condgen.runs.data import is_the_same, load_again
-from condgen.runs.opening import explain_mismatch, home, rebuild
+from condgen.runs.opening import explain_mismatch, home, must_make_sense, rebuild
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
+from condgen.runs.trust import must_be_trusted, of_teacher
 from condgen.schema import LabelDistribution
 from condgen.training import Trainer, TrainingConfig, checkpoint
 from condgen.training.checkpoint import Info
@@ -69,6 +72,7 @@ def _trained_into(
     settings = TrainingConfig(**for_training)
     if settings.images is None and settings.seconds is None:
         raise RequestError("Say how long to train: a time (`seconds=180`) or a number of images (`images=500_000`).")
+    must_have_room_for(model, data.schema, data.shape, for_model)
     torch.manual_seed(settings.seed)
     built = build(model, data.schema, data.shape, **for_model)
     prepare(built)
@@ -80,6 +84,8 @@ def _trained_into(
     if built.conditional:
         for text in LabelDistribution.of(used.train.condition).crowding():
             progress.note(text)
+    must_have_room_to_train(built, used, settings)
+    remember([origin["teacher"]["path"]] if origin else [])
     kept = {**data.source.dump(), **origin, "fingerprint": data.train.fingerprint}
     kept |= {"coordinates": data.coordinates.dump()} if data.coordinates else {}
     Trainer(built, used, folder, settings, source=kept, progress=progress, preview=_preview(built, data)).run()
@@ -141,8 +147,8 @@ def _taught(model: Model, origin: Mapping[str, Any], start: bool = False) -> Non
     if not origin.get("teacher"):
         return
     teacher = Run.open(origin["teacher"]["path"]).model
-    assert isinstance(model, LearnsFromTeacher)
-    assert isinstance(teacher, Teaches)
+    if not isinstance(model, LearnsFromTeacher) or not isinstance(teacher, Teaches):
+        raise RunError(f"{origin['teacher']['path']} cannot teach a {model.recipe.get('model')}.")
     if start:
         model.start_from(teacher)
     teacher.guidance = teacher.guidance.replace(weights=origin["teacher"]["guidance"])
@@ -240,6 +246,7 @@ def resume(
     progress: Progress | None = None,
     *,
     budget: str | None = None,
+    trust: bool = False,
 ) -> Run:
     """Continue an interrupted run, bit for bit as if it had not been interrupted (on the same machine).
 
@@ -248,6 +255,7 @@ def resume(
     progress: as for `train`.
     budget: time to add, as in "+10m". The learning rate then falls to zero over the longer run. It rises again first
         if the run had finished.
+    trust: the run may name any place of data and of a teacher (see docs/security.md).
 
     Without a budget, a finished run is returned as it is, with a note. Raises RequestError for a wrong budget, and
     RunError if there is nothing to continue, if another process is continuing the run, or if the data differs from the
@@ -256,17 +264,18 @@ def resume(
     folder, extra = resumable(run), parse_extension(budget) if budget else None
     checkpoint.must_exist(folder / checkpoint.FILE)
     with held(folder):
-        return _resumed(folder, data, progress or shown(), extra)
+        return _resumed(folder, data, progress or shown(), extra, trust)
 
 
-def _resumed(folder: Path, data: Splits | str | None, progress: Progress, extra: float | None) -> Run:
+def _resumed(folder: Path, data: Splits | str | None, progress: Progress, extra: float | None, trust: bool) -> Run:
     """Continue a run that only this process writes to."""
     info, tensors = checkpoint.load(folder / checkpoint.FILE)
+    must_make_sense(folder, info)
     if extra is None and finished(folder, info):
         progress.note(_how_to_go_on(folder, info))
         return Run.open(folder)
     if not isinstance(data, Splits):
-        data = load_again(folder, info, data, progress)
+        data = load_again(folder, info, data, progress, trust)
     if not is_the_same(data, info):
         raise RunError(f"The data is not what {folder} was trained on: its images or labels have changed since.")
     if extra is not None:
@@ -275,9 +284,11 @@ def _resumed(folder: Path, data: Splits | str | None, progress: Progress, extra:
         settings = TrainingConfig(**validated(TrainingConfig, _bounded_once(info.training)))
     except RequestError as error:
         raise RunError(f"This version of condgen cannot continue {folder}: {error}") from None
-    model = rebuild(info)
+    model = rebuild(folder, info, checkpoint.shapes(checkpoint.group(tensors, "model")))
+    must_be_trusted(folder, of_teacher(info), trust, progress)
     _taught(model, info.data)
     data, _ = _usable(info.recipe["model"], model, data)
+    must_have_room_to_train(model, data, settings)
     preview = _preview(model, data)
     trainer = Trainer(model, data, folder, settings, source=info.data, progress=progress, preview=preview)
     with explain_mismatch(folder, info):

@@ -11,15 +11,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+import torch
+from pydantic import Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
 
 from condgen import sealed
 from condgen.errors import CondgenWarning, RunError
 from condgen.files import keep, settled, writing
+from condgen.room import memory
 from condgen.schema import Condition, LabelDistribution, Schema
 from condgen.training.plan import Stage, share_after
 
@@ -27,6 +29,12 @@ FORMAT = 1
 FILE = "checkpoint.safetensors"
 RUN = "run"  # a header's `holds`: all that training goes on from
 WEIGHTS_ALONE = "weights"  # an export: all that sampling needs
+LONGEST = 32 * 2**20  # characters of a header: an honest one has some thousand
+
+Each = TypeVar("Each")
+Side = Annotated[int, Field(ge=1, le=2**20)]
+Images = Annotated[int, Field(ge=0, le=2**50)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass
@@ -47,14 +55,14 @@ class Info:
     """
 
     recipe: dict[str, Any]
-    shape: tuple[int, ...]
+    shape: Annotated[tuple[Side, ...], Field(min_length=1, max_length=3)]
     schema: dict[str, Any]
     training: dict[str, Any]
     data: dict[str, Any]
-    images: int = 0
-    total: int | None = None
-    seconds: float = 0.0
-    spent: dict[str, float] = field(default_factory=dict)
+    images: Images = 0
+    total: Images | None = None
+    seconds: Seconds = 0.0
+    spent: dict[str, Seconds] = field(default_factory=dict)
     plan: list[Stage] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     holds: str = RUN
@@ -146,6 +154,7 @@ class _DamagedError(RunError):
 
 def _read(path: Path) -> tuple[Info, dict[str, Tensor]]:
     try:
+        memory().must_hold(path.stat().st_size, f"The checkpoint {path}", "Close other programs first.", RunError)
         texts, tensors = sealed.read(path)
     except (OSError, sealed.DamagedError) as error:
         raise _DamagedError(f"The checkpoint {path} is damaged: {error}.") from None
@@ -164,6 +173,8 @@ def sound(path: Path) -> bool:
 
 
 def _info(path: Path, text: str) -> Info:
+    if len(text) > LONGEST:
+        raise RunError(f"{path} has a header of {len(text):,} characters; condgen reads at most {LONGEST:,}.")
     try:
         content = json.loads(text)
         written = content.get("format", FORMAT) if isinstance(content, dict) else FORMAT
@@ -174,12 +185,17 @@ def _info(path: Path, text: str) -> Info:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "all of it"
         raise RunError(f"{path} has a header that condgen cannot read: {first['msg']} ({where}).") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise RunError(f"{path} has a header that condgen cannot read: it is not JSON.") from None
 
 
-def group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names begin with `prefix/`, without the prefix."""
+def shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """The shapes of tensors, by their names."""
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def group(tensors: Mapping[str, Each], prefix: str) -> dict[str, Each]:
+    """The tensors (or their shapes) whose names begin with `prefix/`, without the prefix."""
     return {name.removeprefix(f"{prefix}/"): t for name, t in tensors.items() if name.startswith(f"{prefix}/")}
 
 
@@ -194,5 +210,17 @@ def distribution_tensors(joint: LabelDistribution) -> dict[str, Tensor]:
 
 
 def restore_distribution(schema: Schema, tensors: Mapping[str, Tensor]) -> LabelDistribution:
-    """The inverse of `distribution_tensors`."""
-    return LabelDistribution(Condition(schema, group(tensors, "values"), tensors["present"]), tensors["counts"])
+    """The inverse of `distribution_tensors`. Raises ValueError or KeyError if they are no such distribution."""
+    counts, present, values = tensors["counts"], tensors["present"], group(tensors, "values")
+    rows = len(counts) if counts.dim() else 0
+    if not rows or not ((counts > 0) & counts.isfinite()).all() or counts.shape != (rows,):
+        raise ValueError("the rows of the joint distribution do not say how often each occurs")
+    if present.dtype != torch.bool or present.shape != (rows, len(schema)):
+        raise ValueError("the joint distribution does not say which attributes its rows have")
+    for a in schema:
+        codes = values[a.name]
+        if codes.shape != (rows, *a.shape) or not codes.is_floating_point() or not codes.isfinite().all():
+            raise ValueError(f"the joint distribution has no numbers of the attribute '{a.name}'")
+        if a.choices and not ((codes >= 0) & (codes <= len(a.choices) - 1)).all():
+            raise ValueError(f"the joint distribution has values of '{a.name}' that there are not")
+    return LabelDistribution(Condition(schema, {a.name: values[a.name] for a in schema}, present), counts)

@@ -14,7 +14,7 @@ from condgen.units import parse_count, parse_duration
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=2**50)]
 
 
 def _written(parse: Callable[[str], Any]) -> BeforeValidator:
@@ -39,7 +39,7 @@ class TrainingConfig:
     label: ClassVar[str] = "training"
 
     images: Annotated[
-        Annotated[int, Field(ge=1)] | None,
+        Count | None,
         _written(parse_count),
         Setting("Number of training images: 500k, 2M.", part="budget"),
     ] = None
@@ -48,7 +48,9 @@ class TrainingConfig:
         _written(parse_duration),
         Setting("Training time instead of a number of images, which is measured on the way.", part="budget"),
     ] = None
-    batch: Annotated[Count, Setting("Images per step, over all processes together.", part="optimiser")] = 128
+    batch: Annotated[
+        int, Field(ge=1, le=2**24), Setting("Images per step, over all processes together.", part="optimiser")
+    ] = 128
     lr: Annotated[Positive, Setting("Highest learning rate of AdamW.", part="optimiser")] = 8e-3
     momentum: Annotated[float, Field(ge=0, lt=1), Setting("β₁ of AdamW.", part="optimiser")] = 0.9
     weight_decay: Annotated[float, Field(ge=0), Setting("Weight decay of AdamW.", part="optimiser")] = 0.01
@@ -74,7 +76,9 @@ class TrainingConfig:
         str | None, Setting("Attribute whose values are shown equally often, however rare in the data.", part="data")
     ] = None
     flip: Annotated[bool, Setting("Mirror images at random.", part="data"), IMAGES] = False
-    shift: Annotated[int, Field(ge=0), Setting("Largest random shift of images, in pixels.", part="data"), IMAGES] = 0
+    shift: Annotated[
+        int, Field(ge=0, le=1_000), Setting("Largest random shift of images, in pixels.", part="data"), IMAGES
+    ] = 0
 
     def __post_init__(self) -> None:
         if self.images is not None and self.seconds is not None:

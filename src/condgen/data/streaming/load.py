@@ -16,6 +16,7 @@ from condgen.data.sources import resolved, schema_for
 from condgen.data.splits import by_row, row_numbers, split
 from condgen.data.storage.cache import cache_folder
 from condgen.data.storage.images import Fit
+from condgen.data.storage.places import places_of, remember
 from condgen.data.storage.prepare import plan
 from condgen.data.streaming.dataset import Stream, Streamed
 from condgen.data.streaming.ledger import Quarantine
@@ -73,6 +74,7 @@ def stream(
         splitting=splitting,
         streaming=how,
     )
+    remember(places_of(origin))
     return replace(parts, train=train, notes=said).loaded_from(origin)
 
 

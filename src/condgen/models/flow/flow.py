@@ -19,10 +19,10 @@ from condgen.models.backbones import (
     Backbone,
     Backbones,
     ConditionDropout,
-    Count,
     Embedding,
     EnteringBy,
     Size,
+    StepCount,
 )
 from condgen.models.base import Batch, Model, Terms
 from condgen.models.flow.guidance import PLAIN, Guidance, GuidanceWeight, dropped
@@ -217,7 +217,7 @@ def flow(
     guidance: GuidanceWeight = 1.0,
     guidance_from: Annotated[Share, Setting("Time at which guidance starts. Noise is at 0.", part="sampling")] = 0.0,
     guidance_to: Annotated[Share, Setting("Time at which guidance ends. Data is at 1.", part="sampling")] = 1.0,
-    steps: Annotated[Count, Setting("Steps from noise to data.", part="sampling")] = 16,
+    steps: Annotated[StepCount, Setting("Steps from noise to data.", part="sampling")] = 16,
     sampler: Annotated[SamplerName, Setting("Method of integration from noise to data.", part="sampling")] = "heun",
 ) -> Flow:
     """A conditional flow: a velocity carries noise to data, in many steps, with guidance and exact likelihoods."""

@@ -22,7 +22,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from condgen.conditioning import EmbeddingEncoder, Encoded, TimeEncoder
-from condgen.models.backbones import Backbone, Backbones, ConditionDropout, Count, Embedding, EnteringBy, Size
+from condgen.models.backbones import Backbone, Backbones, ConditionDropout, Embedding, EnteringBy, Size, StepCount
 from condgen.models.base import Batch, Model, Terms
 from condgen.models.flow.flow import Share
 from condgen.models.flow.guidance import Teaches, dropped
@@ -218,7 +218,7 @@ def meanflow(
         float, Setting("Guidance weight that is learned. Sampling cannot change it.", part="steps")
     ] = 1.0,
     share: Annotated[Share, Setting("Share of a batch that learns steps of positive length.", part="steps")] = 0.5,
-    steps: Annotated[Count, Setting("Steps from noise to data.", part="steps")] = 1,
+    steps: Annotated[StepCount, Setting("Steps from noise to data.", part="steps")] = 1,
 ) -> MeanFlow:
     """A flow that samples in one step. Distilled flows are of this family."""
     return MeanFlow(

@@ -20,6 +20,7 @@ State = Float[Tensor, "batch ..."]
 Velocity = Callable[[State, Time], State]
 Sampler = Callable[..., State]
 
+MOST_STEPS = 10_000  # beyond a hundred, samples hardly change
 DOPRI_NODES = (0.0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0, 1.0)
 DOPRI_STAGES = (
     (),

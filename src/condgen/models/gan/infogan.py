@@ -119,9 +119,9 @@ def _unasked(codes: Condition) -> Condition:
 class Codes:
     """The number of codes, and the weight of their loss."""
 
-    codes: Annotated[int, Field(ge=0), Setting("Number of codes with named values.")] = 1
-    values: Annotated[int, Field(ge=2), Setting("Number of values of each named code."), Needs(codes=1)] = 10
-    continuous: Annotated[int, Field(ge=0), Setting("Number of codes in [−1, 1].")] = 2
+    codes: Annotated[int, Field(ge=0, le=1_000), Setting("Number of codes with named values.")] = 1
+    values: Annotated[int, Field(ge=2, le=10_000), Setting("Number of values of each named code."), Needs(codes=1)] = 10
+    continuous: Annotated[int, Field(ge=0, le=1_000), Setting("Number of codes in [−1, 1].")] = 2
     info_weight: Annotated[Weight, Setting("Weight λ of the information about codes (eq. 6).")] = 0.1
     continuous_weight: Annotated[
         Weight, Setting("Weight of numeric codes, as a multiple of λ."), Needs(continuous=2)

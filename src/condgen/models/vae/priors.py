@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from condgen.conditioning import Encoded, FiLM, TimeEncoder
 from condgen.gaussian import DiagonalGaussian, soft_clamp, standard_normal_like
-from condgen.models.backbones import Count
+from condgen.models.backbones import Count, Depth
 from condgen.models.base import Terms
 from condgen.models.flow.matching import FlowMatching
 from condgen.models.flow.paths import Linear
@@ -146,7 +146,7 @@ class ConditionalFlow(Prior):
         condition_width: int,
         *,
         hidden: Annotated[Count, Setting("Width of the flow's layers.", "prior_width", "prior"), OF_FLOW] = 256,
-        depth: Annotated[Count, Setting("Number of the flow's hidden layers.", "prior_depth", "prior"), OF_FLOW] = 3,
+        depth: Annotated[Depth, Setting("Number of the flow's hidden layers.", "prior_depth", "prior"), OF_FLOW] = 3,
         draws: Annotated[
             Count,
             Setting("Number of times that training shows each latent to the flow.", "prior_draws", "prior"),

@@ -1,0 +1,57 @@
+"""A model before it exists: built on PyTorch's meta device, where tensors have shapes and take no memory."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_parameter_registration_hook,
+)
+
+Shape = tuple[int, ...]
+
+
+class TooLarge(Exception):  # noqa: N818 (it says what the model is)
+    """A model that has more tensors, or more numbers in them, than it may have."""
+
+
+def blueprint(
+    make: Callable[[], nn.Module], numbers: int | float = math.inf, tensors: int | float = math.inf
+) -> dict[str, Shape] | None:
+    """The names and shapes of a model's tensors; None for one that cannot be built without numbers in its tensors.
+
+    Building stops, with TooLarge, as soon as the model has more tensors or more numbers than it may have: however large
+    it was meant to be, that takes little time and memory.
+    """
+    try:
+        with torch.device("meta"), _counted(numbers, tensors):
+            model = make()
+    except (NotImplementedError, RuntimeError) as error:
+        if "meta" not in str(error):
+            raise
+        return None
+    return {name: tuple(t.shape) for name, t in model.state_dict().items() if t.is_meta}
+
+
+@contextmanager
+def _counted(numbers: int | float, tensors: int | float) -> Iterator[None]:
+    """Raises TooLarge within, where modules are given more than these."""
+    left: list[int | float] = [numbers, tensors]
+
+    def count(module: nn.Module, name: str, tensor: Any) -> None:
+        if isinstance(tensor, Tensor):
+            left[0] -= tensor.numel()
+            left[1] -= 1
+        if min(left) < 0:
+            raise TooLarge
+
+    hooks = (register_module_parameter_registration_hook(count), register_module_buffer_registration_hook(count))
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

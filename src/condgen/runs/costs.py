@@ -1,0 +1,94 @@
+"""Whether a model and its training fit into memory, before any of it is allocated."""
+
+import math
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+
+from condgen.data import Splits, as_float
+from condgen.errors import RequestError
+from condgen.messages import setting
+from condgen.models import Model, build
+from condgen.models.blueprint import TooLarge, blueprint
+from condgen.rng import Rng
+from condgen.room import Room, memory, size
+from condgen.runs.opening import best_device
+from condgen.schema import Condition, LabelDistribution, Schema
+from condgen.training import TrainingConfig
+
+COPIES = 5 * 4  # bytes a number of a model in training: itself, gradient, AdamW's two moments, running average
+FEW = 8  # examples, and twice as many, that the cost of one is measured on
+
+
+def must_have_room_for(model: str, schema: Schema, shape: tuple[int, ...], arguments: Mapping[str, Any]) -> None:
+    """Raises RequestError for a model that memory cannot hold, with the setting at fault and a value that fits."""
+    room = memory(best_device())
+    if _has_room(room, model, schema, shape, arguments):
+        return
+    what = f"A {model} for data of this shape {shape} would take more than {size(room.free)} to train, which is all "
+    name = max((n for n, v in arguments.items() if type(v) is int), key=arguments.__getitem__, default="")
+    value = arguments.get(name, 0) // 2
+    while value and not _has_room(room, model, schema, shape, {**arguments, name: value}):
+        value //= 2
+    advice = f"{setting(**{name: value})} fits." if value else "Choose a smaller model, or smaller images (`size`)."
+    raise RequestError(f"{what}that {room.name} has free. {advice}")
+
+
+def _has_room(room: Room, model: str, schema: Schema, shape: tuple[int, ...], arguments: Mapping[str, Any]) -> bool:
+    try:
+        blueprint(lambda: build(model, schema, shape, **arguments), numbers=room.free // COPIES)
+    except (TooLarge, OverflowError):
+        return False
+    except RuntimeError as error:
+        if "overflow" not in str(error):  # of the number of bytes in a tensor
+            raise
+        return False
+    return True
+
+
+def must_have_room_to_train(model: Model, data: Splits, settings: TrainingConfig) -> None:
+    """Raises RequestError for batches that memory cannot hold, with the largest one that it can."""
+    room = memory(best_device())
+    weights = COPIES * sum(p.numel() for p in model.parameters())
+    each = bytes_per_example(model, data) + 2 * 4 * math.prod(data.shape)
+    if weights + settings.batch * each <= room.free:
+        return
+    fits = int(max(room.free - weights, 0) / each)
+    advice = f"At most {setting(batch=2 ** (fits.bit_length() - 1))} fits." if fits else "Choose a smaller model."
+    room.must_hold(weights + settings.batch * each, f"Training in batches of {settings.batch:,}", advice)
+
+
+def bytes_per_example(model: Model, data: Splits) -> float:
+    """Bytes that a step of training keeps of each example until gradients are computed, of the hungriest player.
+
+    Measured by steps of a copy on a few examples; torch's random numbers stay where they were.
+    """
+    index = torch.arange(2 * FEW) % len(data.train)
+    x, condition = as_float(data.train.take(index)), data.train.condition[index]
+    if not model.handles_missing and not condition.complete:
+        condition = LabelDistribution.of(condition).fill(condition, Rng(range(len(index))))
+    with torch.random.fork_rng():
+        few, more = (_kept(model, x[:n], condition[:n]) for n in (FEW, 2 * FEW))
+    return max(more - few, 0) / FEW
+
+
+def _kept(model: Model, x: Tensor, condition: Condition) -> int:
+    """Bytes that the losses of the hungriest player keep for its gradients, at a first step."""
+    twin = deepcopy(model).cpu().train()
+    return max(_kept_by(twin, player, x, condition) for player in twin.players())
+
+
+def _kept_by(model: Model, player: str, x: Tensor, condition: Condition) -> int:
+    kept: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with saved_tensors_hooks(note, lambda tensor: tensor):
+        model(x, condition, player)
+    return sum(kept.values())

@@ -1,0 +1,41 @@
+"""The part of a run's header that says where its data, its vectors' coordinates and its teacher are."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from condgen.data import DataSource
+from condgen.data.coordinates import Coordinates
+from condgen.errors import RunError
+from condgen.training.checkpoint import Info
+
+Weight = Annotated[float, Field(allow_inf_nan=False)]
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """The run that a distilled one learns from, and the guidance that it learns."""
+
+    path: str
+    guidance: Weight | dict[str, Weight]
+
+
+def source_of(info: Info) -> DataSource:
+    """The source of a run's data. Raises DataError for a header that does not say it."""
+    return DataSource.read(info.data)
+
+
+def coordinates_of(info: Info) -> Coordinates | None:
+    """The coordinates of the vectors that a run generates; None for images. Raises DataError."""
+    return Coordinates.read(info.data.get("coordinates"), info.shape[0]) if len(info.shape) == 1 else None
+
+
+def teacher_of(info: Info) -> Teacher | None:
+    """The teacher of a distilled run; None for any other. Raises RunError for a header that does not say it."""
+    if not (content := info.data.get("teacher")):
+        return None
+    try:
+        return TypeAdapter(Teacher).validate_python(content)
+    except ValidationError as error:
+        raise RunError(f"The teacher of the run cannot be read: {error.errors()[0]['msg']}.") from None

@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from condgen.data import Splits, as_float
+from condgen.errors import RequestError
+from condgen.models.registry import build
+from condgen.progress import SILENT
+from condgen.room import Room
+from condgen.runs import costs
+from condgen.runs.train import train
+
+
+@pytest.fixture(autouse=True)
+def _little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "memory", lambda device: Room("the memory", 100 * 2**20))
+
+
+def refusal(digits: Splits, out: Path, **arguments: object) -> str:
+    with pytest.raises(RequestError) as caught:
+        train("cvae", digits, out, images=1000, progress=SILENT, **arguments)
+    assert not out.exists()
+    return str(caught.value)
+
+
+def test_a_model_that_cannot_fit_is_refused_with_a_size_that_does(digits: Splits, tmp_path: Path) -> None:
+    told = refusal(digits, tmp_path / "run", latent=1_000_000, channels=8)
+    assert "more than 104.9 MB" in told
+    fits = int(told.rpartition("`latent=")[2].partition("`")[0])
+    costs.must_have_room_for("cvae", digits.schema, digits.shape, {"latent": fits, "channels": 8})
+    with pytest.raises(RequestError):
+        costs.must_have_room_for("cvae", digits.schema, digits.shape, {"latent": 2 * fits + 1, "channels": 8})
+
+
+def test_a_batch_that_cannot_fit_is_refused_with_the_largest_power_of_two_that_does(
+    digits: Splits, tmp_path: Path
+) -> None:
+    told = refusal(digits, tmp_path / "run", batch=1_000_000)
+    assert "batches of 1,000,000 would take" in told
+    fits = int(told.rpartition("`batch=")[2].partition("`")[0])
+    assert fits & (fits - 1) == 0
+    assert 256 <= fits <= 100 * 2**20 // costs.bytes_per_example(build("cvae", digits.schema, digits.shape), digits)
+
+
+@pytest.mark.parametrize("model", ["cvae", "cgan", "flow"])
+def test_the_memory_of_an_example_is_that_of_the_batch_and_nothing_is_changed(model: str, digits: Splits) -> None:
+    built = build(model, digits.schema, digits.shape)
+    before = {n: t.clone() for n, t in built.state_dict().items()}
+    state = torch.random.get_rng_state()
+    each = costs.bytes_per_example(built, digits)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert all(torch.equal(t, before[n]) for n, t in built.state_dict().items())
+    x, condition = as_float(digits.train.take(torch.arange(64))), digits.train.condition[:64]
+    assert 0.8 < costs._kept(built, x, condition) / (64 * each) < 2
