@@ -38,7 +38,7 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
         files.append(File.generated(config, f"commands/{name}.md", content=command_page(name)))
     for name in families():
         files.append(File.generated(config, f"settings/{name}.md", content=settings_page(name)))
-    files.append(File.generated(config, "commands/recipes.md", content=presets_page()))
+    files.append(File.generated(config, "commands/all-presets.md", content=presets_page()))
     return files
 
 
@@ -116,19 +116,19 @@ def _setting(setting: "Described") -> str:
 
 
 def presets_page() -> str:
-    """The named recipes, with the result and the time to expect."""
+    """The page of presets, with the expected result and time of each."""
     return "\n\n".join(["# Presets", PRESETS_LEAD, *_presets()]) + "\n"
 
 
 PRESETS_LEAD = (
-    "A preset is a named recipe: `condgen train DATA --preset digits --out RUN`. Options that you give win over its "
-    "entries. “Measured” says what a recipe reached, and which benchmark printed the figure."
+    "A preset is a set of settings with a name: `condgen train DATA --preset digits --out RUN`. Your options override "
+    "its entries. “Measured” is the result of a preset, with the benchmark that printed the figure."
 )
 
 
 def _presets() -> Iterator[str]:
     from condgen.presets import PRESETS
 
-    for name, recipe in PRESETS.items():
-        settings = " ".join(f"{k}={v}" for k, v in recipe.items() if k not in ("model", "expect"))
-        yield f"## {name}\n\nModel: `{recipe['model']}`. Measured: {_literal(str(recipe['expect']))}.\n\n`{settings}`"
+    for name, preset in PRESETS.items():
+        settings = " ".join(f"{k}={v}" for k, v in preset.items() if k not in ("model", "expect"))
+        yield f"## {name}\n\nModel: `{preset['model']}`. Measured: {_literal(str(preset['expect']))}.\n\n`{settings}`"

@@ -34,7 +34,7 @@ from condgen.pages import comparison as comparison_page
 from condgen.pages import inspection_files
 from condgen.pages import report as report_page
 from condgen.pages.gallery import Gallery, GalleryContext
-from condgen.pages.gallery import gallery as hung
+from condgen.pages.gallery import gallery as gallery_of
 from condgen.pages.inspection import inspection_page
 from condgen.pages.sheets import sheets_of
 from condgen.progress import Progress, shown
@@ -234,7 +234,7 @@ def gallery(
     sampling = SamplingOptions(guidance=guidance, sampler=sampler, steps=steps)
     requests = tuple(opened_run.requests(list(asked))) if asked else ()
     context = with_data(GalleryContext(opened_run, requests, seed=seed, columns=n, sampling=sampling), data)
-    found = hung(context, only, progress)
+    found = gallery_of(context, only, progress)
     text = f"Gallery of {opened_run.path}\n  {', '.join(section.name for section in found.sections)}"
     return Shown(found, text, found.html, lambda folder: found.save(folder / "gallery.html"))
 

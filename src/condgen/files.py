@@ -69,7 +69,7 @@ def publish(partial: Path, path: Path) -> None:
 
 
 def sync(path: Path, deep: bool = True) -> None:
-    """Wait until a file or folder is on the disk. deep: of a folder also its contents, not only its list of names."""
+    """Wait until a file or folder is on the disk. deep: for a folder also its contents, not only its list of names."""
     if deep and path.is_dir():
         for inner in path.iterdir():
             sync(inner)
@@ -82,7 +82,7 @@ def sync(path: Path, deep: bool = True) -> None:
 
 
 def settled(file: Path) -> None:
-    """Bring a file onto the disk and out of the system's cache, so that it is next read from the disk."""
+    """Flush a file to disk and drop it from the system's cache, so that it is next read from the disk."""
     sync(file)
     if hasattr(os, "posix_fadvise"):
         opened = os.open(file, os.O_RDONLY)
@@ -93,16 +93,18 @@ def settled(file: Path) -> None:
 
 
 def keep(path: Path, older: Path) -> None:
-    """Give a file a second name, under which it stays when another file replaces it. An older one there is replaced."""
+    """Give a file a second name, under which it remains when another file replaces it. Replaces an older file of that
+    name.
+    """
     with writing(older) as partial:
         try:
             partial.hardlink_to(path)
-        except (OSError, NotImplementedError):  # some disks know one name a file
+        except (OSError, NotImplementedError):  # some disks allow one name per file only
             shutil.copyfile(path, partial)
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and its missing parents so that they survive a power failure."""
+    """Make a folder and its missing parents such that they survive a power failure."""
     missing = [each for each in (path, *path.parents) if not each.exists()]
     path.mkdir(parents=True, exist_ok=True)
     for each in missing:

@@ -1,8 +1,8 @@
-"""Folders that one process at a time writes to. Readers need no lock.
+"""Locks on folders that one process at a time writes to. Readers need no lock.
 
-The operating system holds the lock and releases it when the process ends, however it ends. A file beside it names the
-owner. A disk that several machines share may not pass on locks, so an owner on another machine counts as alive as long
-as it renews that file.
+The operating system holds the lock and releases it when the process ends in any way. A file beside it names the owner.
+A disk shared by several machines may not pass on locks, so an owner on another machine counts as alive as long as it
+renews that file.
 """
 
 import json
@@ -22,11 +22,11 @@ from condgen.errors import RequestError, RunError
 from condgen.files import make_folder, write_text
 
 LOCK, OWNER = ".lock", ".owner.json"
-OWNED = {"pid", "host", "command"}  # said of an owner
+OWNED = {"pid", "host", "command"}  # the facts about an owner
 PATIENCE = 0.2  # seconds to wait for a process that is just ending
-RANK = "RANK"  # the variable by which torchrun and accelerate number the processes of one training
+RANK = "RANK"  # the variable with the number of a process in distributed training
 RENEWED = 20.0  # seconds between signs of life
-DEAD = 300.0  # seconds without one after which another machine's owner has ended
+DEAD = 300.0  # seconds without a sign of life after which another machine's owner counts as ended
 
 
 @contextmanager
@@ -52,13 +52,13 @@ def held(folder: Path) -> Iterator[None]:
             yield
     finally:
         if not (folder / OWNER).exists():
-            (folder / LOCK).unlink(missing_ok=True)  # while it is held: whoever waits for it then opens a new one
+            (folder / LOCK).unlink(missing_ok=True)  # while it is held, so that a waiting process opens a new one
         lock.release()
 
 
 @contextmanager
 def held_new(folder: Path, what: str) -> Iterator[None]:
-    """Make a folder if need be and lock it as `held` does. Raises RequestError if it is not empty."""
+    """Make a folder if needed and lock it as `held` does. Raises RequestError if it is not empty."""
     made = not folder.exists()
     try:
         make_folder(folder)
@@ -74,7 +74,7 @@ def held_new(folder: Path, what: str) -> Iterator[None]:
     finally:
         if made:
             with suppress(OSError):
-                folder.rmdir()  # where nothing came into it
+                folder.rmdir()  # succeeds only if it is empty
 
 
 @contextmanager
@@ -99,11 +99,11 @@ def _renew(path: Path, ended: Event) -> None:
 
 
 def _must_not_be_elsewhere(folder: Path) -> None:
-    """Raises RunError if an owner on another machine, whose lock may not reach this one, seems to be alive."""
+    """Raise RunError if an owner on another machine, whose lock may not reach this one, seems to be alive."""
     owner = _owner(folder)
     if owner.get("host") in (None, gethostname()):
-        return  # nobody, or a process whose lock the system has released
-    os.utime(folder / LOCK)  # by the same clock as the signs of life, whatever the machines' own clocks say
+        return  # no owner, or one whose lock the system has released
+    os.utime(folder / LOCK)  # uses the same clock as the signs of life, not the machines' own
     silent = (folder / LOCK).stat().st_mtime - (folder / OWNER).stat().st_mtime
     if silent < DEAD:
         raise _taken(

@@ -8,25 +8,25 @@ from typing import Any
 
 from condgen.errors import unknown
 
-Recipe = dict[str, Any]
+Preset = dict[str, Any]
 BY_REQUESTS = "benchmarks/requests.py, docs/results.md"
 UNMEASURED = f"for one GPU, where it has not been measured yet ({BY_REQUESTS})"
 
 
-def larger(recipe: Recipe, sizes: Recipe) -> Recipe:
+def larger(preset: Preset, sizes: Preset) -> Preset:
     """The same preset for one GPU: wider, deeper, longer."""
-    kept = {key: value for key, value in recipe.items() if key != "seconds"}
+    kept = {key: value for key, value in preset.items() if key != "seconds"}
     return kept | sizes | {"precision": "bf16", "expect": UNMEASURED}
 
 
-# ---- parts that recipes share
+# ---- parts that presets share
 
 # Adversaries of small images; the families differ in how the critic judges the condition and in nothing else.
-ADVERSARIAL: Recipe = {"mechanism": "film", "loss": "relativistic", "r1": 0.1, "precision": "auto"}
+ADVERSARIAL: Preset = {"mechanism": "film", "loss": "relativistic", "r1": 0.1, "precision": "auto"}
 
 # Photographs of 64 pixels, a few thousand of them, in three ways. Reconstructions, of what a network of patches sees
 # besides the pixels, with a flow in their latents, which carries obedience and variety;
-PHOTOGRAPHS: Recipe = {
+PHOTOGRAPHS: Preset = {
     "model": "cvae",
     "mechanism": "film",
     "prior": "flow",
@@ -47,7 +47,7 @@ PHOTOGRAPHS: Recipe = {
     "previews": 5,
 }
 # adversaries, held by both gradient penalties;
-PHOTOGRAPHS_GAN: Recipe = {
+PHOTOGRAPHS_GAN: Preset = {
     "model": "projection",
     "mechanism": "film",
     "latent": 128,
@@ -63,7 +63,7 @@ PHOTOGRAPHS_GAN: Recipe = {
     "precision": "auto",
 }
 # and a flow in the pixels themselves.
-PIXELS: Recipe = {
+PIXELS: Preset = {
     "model": "flow",
     "mechanism": "film",
     "channels": 64,
@@ -72,7 +72,7 @@ PIXELS: Recipe = {
     "steps": 16,
     "precision": "auto",
 }
-PHOTOGRAPHS_FLOW: Recipe = PIXELS | {
+PHOTOGRAPHS_FLOW: Preset = PIXELS | {
     "embedding": 128,
     "times": "logit-normal",
     "flip": True,
@@ -81,7 +81,7 @@ PHOTOGRAPHS_FLOW: Recipe = PIXELS | {
     "previews": 5,
 }
 
-LARGER: Recipe = {
+LARGER: Preset = {
     "channels": 128,
     "depth": 4,
     "prior_width": 2048,
@@ -90,8 +90,8 @@ LARGER: Recipe = {
     "lr": 2e-3,
     "images": 10_000_000,
 }
-LARGER_GAN: Recipe = {"channels": 128, "depth": 2, "batch": 64, "lr": 5e-4, "images": 10_000_000}
-LARGER_FLOW: Recipe = {
+LARGER_GAN: Preset = {"channels": 128, "depth": 2, "batch": 64, "lr": 5e-4, "images": 10_000_000}
+LARGER_FLOW: Preset = {
     "backbone": "transformer",
     "channels": 512,
     "depth": 12,
@@ -105,7 +105,7 @@ LARGER_FLOW: Recipe = {
 
 # ---- by request
 
-DIGITS: dict[str, Recipe] = {
+DIGITS: dict[str, Preset] = {
     # The best: wider and deeper, with both gradient penalties, strong ones, without which rarer ways to write a digit
     # get lost. (`deviation=8` brought it nearer still to real digits in four runs, and lost its critic in a fifth.)
     "digits": ADVERSARIAL
@@ -189,7 +189,7 @@ DIGITS: dict[str, Recipe] = {
         "expect": "MNIST: the code is wrong about 1.6 % of test digits, median of 5 seeds (benchmarks/infogan.py)",
     },
 }
-FACES: dict[str, Recipe] = {
+FACES: dict[str, Preset] = {
     "faces": PHOTOGRAPHS
     | {
         "guidance": 2.0,
@@ -211,7 +211,7 @@ FACES: dict[str, Recipe] = {
         f"floor; 20 minutes are not enough for it ({BY_REQUESTS})",
     },
 }
-CARS: dict[str, Recipe] = {
+CARS: dict[str, Preset] = {
     "cars": PHOTOGRAPHS
     | {
         "guidance": 3.0,
@@ -231,10 +231,10 @@ CARS: dict[str, Recipe] = {
     | {
         "guidance": 3.0,
         "seconds": 1200.0,
-        "expect": "20 minutes on one core; the recipe of faces-flow, not measured on cars yet",
+        "expect": "20 minutes on one core; the settings of faces-flow, not measured on cars yet",
     },
 }
-LARGE: dict[str, Recipe] = {
+LARGE: dict[str, Preset] = {
     "digits-large": larger(DIGITS["digits"], LARGER_GAN),
     "digits-cvae-large": larger(DIGITS["digits-cvae"], LARGER),
     "digits-flow-large": larger(DIGITS["digits-flow"], LARGER_FLOW),
@@ -245,7 +245,7 @@ LARGE: dict[str, Recipe] = {
     "cars-gan-large": larger(CARS["cars-gan"], LARGER_GAN),
     "cars-flow-large": larger(CARS["cars-flow"], LARGER_FLOW),
 }
-OTHERS: dict[str, Recipe] = {
+OTHERS: dict[str, Preset] = {
     # scikit-learn's digits: a variance learned from the data keeps the writing styles apart that Bernoulli would blur.
     "demo": {
         "model": "cvae",
@@ -280,7 +280,7 @@ OTHERS: dict[str, Recipe] = {
         "expect": "mixture: within 0.04 nats of the true density (benchmarks/known_truth.py)",
     },
 }
-PRESETS: dict[str, Recipe] = OTHERS | DIGITS | FACES | CARS | LARGE
+PRESETS: dict[str, Preset] = OTHERS | DIGITS | FACES | CARS | LARGE
 
 
 def preset(name: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""safetensors files with a digest of every tensor and text, so that opening one finds any damage.
+"""safetensors files with a digest of every tensor and text, so that opening a file detects any damage.
 
-The digests are XXH3 (Y. Collet, 64 bits). They find accidental changes by disks, memory and networks. They are no
-signature: a person who changes a file on purpose can change its digests too.
+The digests are XXH3 (Y. Collet, 64 bits). They detect accidental changes by disks, memory and networks. They are not
+signatures: someone who changes a file on purpose can change its digests too.
 """
 
 import json
@@ -24,16 +24,16 @@ class DamagedError(CondgenError):
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], texts: Mapping[str, str]) -> None:
-    """Write tensors, and texts into the header. Raises OSError or SafetensorError."""
+    """Write tensors, and texts in the header. Raises OSError or SafetensorError."""
     contents = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     save_file(contents, path, metadata={**texts, DIGESTS: json.dumps(_digests(contents, texts))})
 
 
 def read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """The texts in the header of a file and its tensors, checked against their digests.
+    """The texts in a file's header and its tensors, checked against their digests.
 
-    A file without digests, from another program or an earlier version, is taken as it is. Raises DamagedError for what
-    differs from its digest, and OSError if the file cannot be read.
+    A file without digests, from another program or an earlier version, is accepted. Raises DamagedError for parts that
+    differ from their digest, and OSError if the file cannot be read.
     """
     while True:
         opened = _state(path)
@@ -48,7 +48,9 @@ def read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 
 def _state(path: Path) -> tuple[int, int, int]:
-    """Changes when another file takes the name: safetensors opens a file by its name twice, for header and tensors."""
+    """A stamp that changes when another file takes the name. safetensors opens a file by its name twice, for header and
+    tensors.
+    """
     found = path.stat()
     return found.st_ino, found.st_size, found.st_mtime_ns
 
@@ -68,10 +70,10 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 
 def _seal(texts: dict[str, str]) -> dict[str, str] | None:
-    """Remove the digests from a header's texts and return them; None if there are none."""
+    """Remove the digests from a header's texts and return them, or None if there are none."""
     text = texts.pop(DIGESTS, None)
     if text is None:
-        if any(other.startswith(BEGINS) for other in texts.values()):  # one bit makes another name
+        if any(other.startswith(BEGINS) for other in texts.values()):  # a changed bit in the name
             raise DamagedError("its digests have lost their name")
         return None
     try:
@@ -102,7 +104,7 @@ def _of_text(text: str) -> str:
 
 
 def _of_tensor(tensor: Tensor) -> str:
-    """Over dtype, shape and bytes: a damaged header may give the same bytes another dtype or shape."""
+    """A digest of dtype, shape and bytes, since a damaged header may give the same bytes another dtype or shape."""
     digest = xxhash.xxh3_64(f"{tensor.dtype} {tuple(tensor.shape)} ".encode())
     digest.update(tensor.reshape(-1).view(uint8).numpy().data)
     return digest.hexdigest()

@@ -30,6 +30,6 @@ def presets() -> None:
     from condgen.presets import PRESETS
 
     width = max(map(len, PRESETS))
-    for name, recipe in PRESETS.items():
-        settings = ", ".join(f"{k}={v}" for k, v in recipe.items() if k not in ("model", "expect"))
-        print(f"{name:{width}} {recipe['model']}: {settings}\n{'':{width}} {recipe['expect']}")
+    for name, preset in PRESETS.items():
+        settings = ", ".join(f"{k}={v}" for k, v in preset.items() if k not in ("model", "expect"))
+        print(f"{name:{width}} {preset['model']}: {settings}\n{'':{width}} {preset['expect']}")

@@ -11,8 +11,8 @@ from condgen.cli.options import RunFolder
 
 def export(
     run: RunFolder,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="A new file, such as digits.safetensors.")],
-    to: Annotated[str, typer.Option(help="The form: weights.")] = "weights",
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="New file, such as digits.safetensors.")],
+    to: Annotated[str, typer.Option(help="Form of the export: weights.")] = "weights",
 ) -> None:
     """Write RUN in another form.
 

@@ -21,7 +21,7 @@ def gallery(
     png: Annotated[Path | None, typer.Option("--png", help="A new folder for the sheets as PNG files.")] = None,
     only: Annotated[str | None, typer.Option(help=f"Some sections: {SECTION_NAMES}.")] = None,
     n: Annotated[int, typer.Option("-n", help="Samples per request.")] = 10,
-    seed: Annotated[int, typer.Option(help="Sample k of every request has the seed SEED + k.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the first sample of every request. Sample k has SEED + k.")] = 0,
     data: OtherData = None,
     guidance: Guidance = None,
     sampler: Sampler = None,

@@ -48,7 +48,7 @@ def meant_as_folder(out: Path | None) -> Path | None:
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A name, a folder, a table, … (see `condgen datasets`).")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, written by `condgen train --out`.")]
 RunOrFile = Annotated[
-    Path, typer.Argument(metavar="RUN", help="The folder of a run, or a file that `condgen export` wrote.")
+    Path, typer.Argument(metavar="RUN", help="Folder of a run, or a file written by `condgen export`.")
 ]
 OtherData = Annotated[
     str | None,
@@ -57,7 +57,7 @@ OtherData = Annotated[
 Trust = Annotated[
     bool, typer.Option("--trust", help="RUN may name any place as its data, also one that was not used here before.")
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", callback=meant_as_folder, help="A new folder for the result.")]
+Out = Annotated[Path, typer.Option("--out", "-o", callback=meant_as_folder, help="New folder for the result.")]
 Attributes = Annotated[str | None, typer.Option(help="Attributes to use, all by default: a,b,c.")]
 Size = Annotated[int | None, typer.Option(help="Side of the square to which images are cropped and resized.")]
 DataDir = Annotated[
@@ -110,8 +110,8 @@ MeasureSeed = Annotated[int, typer.Option("--measure-seed", help="Seed of the fi
 Guidance = Annotated[
     str | None, typer.Option(help="Guidance weight of a flow: 2, or one per attribute. By default the run's own.")
 ]
-Sampler = Annotated[str | None, typer.Option(help="Of a flow's integration; see `condgen settings`.")]
-Steps = Annotated[int | None, typer.Option(help="Of a flow's integration.")]
+Sampler = Annotated[str | None, typer.Option(help="Integration method of a flow (see `condgen settings`).")]
+Steps = Annotated[int | None, typer.Option(help="Number of integration steps of a flow.")]
 
 
 def say(text: str) -> None:

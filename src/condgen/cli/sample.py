@@ -18,7 +18,7 @@ def sample(
         list[str] | None, typer.Argument(metavar="REQUEST", help="digit=7, 'a=yes, b!=c', x=1..2, 'an old man'")
     ] = None,
     n: Annotated[int, typer.Option("-n", help="Samples per request.")] = 16,
-    seed: Annotated[int, typer.Option(help="Sample k of every request has the seed SEED + k.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the first sample of every request. Sample k has SEED + k.")] = 0,
     extrapolate: Annotated[bool, typer.Option(help="Allow numbers beyond the range of the training data.")] = False,
     guidance: Annotated[
         str | None,
@@ -27,8 +27,8 @@ def sample(
     interval: Annotated[
         str | None, typer.Option(help="Times at which guidance acts, with noise at 0 and data at 1: 0.2..0.8.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Of a flow's integration.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="Of a flow's integration; see `condgen settings`.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Number of integration steps of a flow.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="Integration method of a flow (see `condgen settings`).")] = None,
     guide: Annotated[Path | None, typer.Option(help="Weaker run of a flow, for autoguidance.")] = None,
     compose: Annotated[
         bool,

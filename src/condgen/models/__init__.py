@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from condgen.models.flow.meanflow import MeanFlow
     from condgen.models.gan.gan import GAN
     from condgen.models.gan.infogan import InfoGAN
-    from condgen.models.registry import FAMILIES, Family, Practice, build, counting, rebuild
+    from condgen.models.registry import FAMILIES, Family, Practice, build, rebuild, used_arguments
     from condgen.models.vae.vae import VAE, Autoencoder
 
 _HOME = {
@@ -23,7 +23,7 @@ _HOME = {
     "Model": "base",
     "Practice": "registry",
     "build": "registry",
-    "counting": "registry",
+    "used_arguments": "registry",
     "rebuild": "registry",
 }
 
@@ -39,8 +39,8 @@ __all__ = [
     "Model",
     "Practice",
     "build",
-    "counting",
     "rebuild",
+    "used_arguments",
 ]
 
 

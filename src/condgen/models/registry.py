@@ -97,7 +97,7 @@ def build(name: str, schema: "Schema", shape: tuple[int, ...], **arguments: Any)
     return base.build(FAMILIES[name].builder, name, schema, shape, **arguments)
 
 
-def counting(recipe: Mapping[str, Any], schema: "Schema", shape: tuple[int, ...]) -> dict[str, Any]:
+def used_arguments(recipe: Mapping[str, Any], schema: "Schema", shape: tuple[int, ...]) -> dict[str, Any]:
     """All arguments of a recipe that are in use, defaults included. Arguments without effect are left out.
 
     Recipes of earlier versions contain such arguments.
@@ -109,7 +109,7 @@ def counting(recipe: Mapping[str, Any], schema: "Schema", shape: tuple[int, ...]
 
 def rebuild(recipe: Mapping[str, Any], schema: "Schema", shape: tuple[int, ...]) -> "Model":
     """The model of a recipe, with new weights."""
-    return build(recipe["model"], schema, shape, **counting(recipe, schema, shape))
+    return build(recipe["model"], schema, shape, **used_arguments(recipe, schema, shape))
 
 
 def that_can(ability: type | Callable[["Model"], object], most: int = 3) -> str:

@@ -86,8 +86,8 @@ def captions(comparison: Comparison, where: Place = "page") -> list[str]:
     if len(comparison.rows) > 1 and (few := [row.label for row in comparison.rows if len(row.seeds) == 1]):
         found.append(f"One seed says nothing about noise ({', '.join(few)}). Train more seeds before naming a winner.")
     found += [failure for row in comparison.rows for failure in row.failed]
-    recipe = ", ".join(f"{name} {text(value)}" for name, value in asdict(comparison.protocol).items())
-    return [*found, f"All measured by one recipe: {recipe}."]
+    protocol = ", ".join(f"{name} {text(value)}" for name, value in asdict(comparison.protocol).items())
+    return [*found, f"All measured by one protocol: {protocol}."]
 
 
 # ---- the page
@@ -100,7 +100,7 @@ def page(comparison: Comparison) -> str:
         "comparison.html",
         comparison=comparison,
         shown=shown,
-        captions=captions(comparison)[:-1],  # the recipe is shown elsewhere
+        captions=captions(comparison)[:-1],  # the protocol is shown elsewhere
         measured_by=asdict(comparison.protocol),
         scatter=scatter(comparison),
         strips=[strip(comparison.rows, q) for q in shown],

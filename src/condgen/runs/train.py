@@ -220,13 +220,13 @@ def split_arguments(
     )
 
 
-def overridden(recipe: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """A recipe with options in place of its entries, and the names of entries that lose their effect by them.
+def overridden(preset: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A preset with options in place of its entries, and the names of entries that lose their effect by them.
 
     A time replaces a number of images, and the other way round. Raises RequestError for a wrong model.
     """
     bounds = {"images", "seconds"}
-    start = {k: v for k, v in recipe.items() if k not in bounds} if bounds & options.keys() else dict(recipe)
+    start = {k: v for k, v in preset.items() if k not in bounds} if bounds & options.keys() else dict(preset)
     whole = start | dict(options)
     builder = FAMILIES[whole["model"]].builder
     of_model = {k: v for k, v in whole.items() if k in keyword_arguments(builder)}

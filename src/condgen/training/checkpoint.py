@@ -27,8 +27,8 @@ from condgen.training.plan import Stage, share_after
 
 FORMAT = 1
 FILE = "checkpoint.safetensors"
-RUN = "run"  # a header's `holds`: all that training goes on from
-WEIGHTS_ALONE = "weights"  # an export: all that sampling needs
+RUN = "run"  # a header's `holds`: everything needed to continue training
+WEIGHTS_ALONE = "weights"  # an export: everything needed for sampling
 LONGEST = 32 * 2**20  # characters of a header: an honest one has some thousand
 
 Each = TypeVar("Each")
@@ -88,7 +88,7 @@ class Info:
 
 
 def advance(path: Path, info: Info, tensors: Mapping[str, Tensor]) -> None:
-    """Write the next checkpoint of a run and keep the previous one, if it is sound, beside it. Raises as `save`."""
+    """Write the next checkpoint of a run, and keep the previous one beside it if it is sound. Raises as `save`."""
     with _explained(path):
         if sound(path):
             keep(path, before(path))
@@ -113,7 +113,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def before(path: Path) -> Path:
-    """The path of the checkpoint that this one replaced, as long as it is kept."""
+    """The path of the checkpoint that this one replaced, while it is kept."""
     return path.with_name(f"{path.stem}.before{path.suffix}")
 
 
@@ -126,13 +126,13 @@ def settle(path: Path) -> None:
 
 
 def must_exist(path: Path) -> None:
-    """Raises RunError if there is no checkpoint."""
+    """Raise RunError if there is no checkpoint."""
     if not path.is_file() and not before(path).is_file():
         raise RunError(f"There is no checkpoint at {path}. Is this the folder of a run?")
 
 
 def load(path: Path) -> tuple[Info, dict[str, Tensor]]:
-    """The checkpoint in a file or, if it is damaged, the previous one, with a warning that says so.
+    """The checkpoint in a file or, if it is damaged, the previous one with a warning.
 
     Raises RunError if there is none, if both are damaged, or if it is not from condgen.
     """
@@ -149,7 +149,7 @@ def load(path: Path) -> tuple[Info, dict[str, Tensor]]:
 
 
 class _DamagedError(RunError):
-    """A damaged checkpoint, which the previous one may replace."""
+    """A damaged checkpoint. The previous one may replace it."""
 
 
 def _read(path: Path) -> tuple[Info, dict[str, Tensor]]:
@@ -164,7 +164,7 @@ def _read(path: Path) -> tuple[Info, dict[str, Tensor]]:
 
 
 def sound(path: Path) -> bool:
-    """Whether the file is a checkpoint without any damage."""
+    """Whether the file is an undamaged checkpoint."""
     try:
         sealed.read(path)
     except (OSError, sealed.DamagedError):

@@ -127,7 +127,7 @@ def must_match(reports: Sequence[Report]) -> None:
     wanted = reports[0].protocol
     wrong = [_path(r) for r in reports if r.protocol != wanted]
     raise RequestError(
-        f"These runs were not measured by the same recipe, so their numbers cannot be compared: {'; '.join(parts)}. "
+        f"These runs were not measured by the same protocol, so their numbers cannot be compared: {'; '.join(parts)}. "
         f"Measure them like {_path(reports[0])}: {_mending(wanted, list(differing), wrong)}."
     )
 

@@ -20,7 +20,7 @@ from condgen.evaluation.comparison.comparison import Failure, as_saved
 from condgen.evaluation.measure import fingerprint
 from condgen.evaluation.protocol import MeasuringProtocol
 from condgen.evaluation.report import FILE, Report
-from condgen.models import build, counting
+from condgen.models import build, used_arguments
 from condgen.progress import Progress, shown
 from condgen.runs.run import Run
 from condgen.runs.train import resume, split_arguments, train
@@ -56,7 +56,7 @@ class GridCell:
         """The model's specification and the training settings on this data, complete, in the form of a checkpoint."""
         of_model, of_training = split_arguments(self.model, self.arguments)
         spec = {"model": self.model, "arguments": of_model}
-        return {**spec, "arguments": counting(spec, data.schema, data.shape)}, of_training
+        return {**spec, "arguments": used_arguments(spec, data.schema, data.shape)}, of_training
 
 
 def cells(
@@ -214,7 +214,7 @@ class Grid:
         if info is None:
             return
         spec, training = cell.settings(self.data)
-        here = {**counting(info.recipe, self.data.schema, self.data.shape), **info.training}
+        here = {**used_arguments(info.recipe, self.data.schema, self.data.shape), **info.training}
         wanted = {**spec["arguments"], **training}
         there = {"model": info.recipe["model"], "data": info.data.get("fingerprint"), **here}
         asked = {"model": cell.model, "data": self.data.train.fingerprint, **wanted}

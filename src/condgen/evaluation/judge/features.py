@@ -1,6 +1,6 @@
 """Feature extractors for distances between samples and real data.
 
-A distance depends on its features, so every extractor has a name that is part of the recipe of each number. Numbers
+A distance depends on its features, so every extractor has a name that is part of the protocol of each number. Numbers
 under different names are on different scales. `judge` knows the data's own attributes and little else. The others were
 trained on photographs.
 """
