@@ -1,6 +1,6 @@
-"""Room in memory and on the disk, asked for before work starts.
+"""Room in memory and on the disk, checked before work starts.
 
-Estimates are low rather than high: what they refuse cannot fit, what they let pass may still run out.
+Estimates are low rather than high. A refused task cannot fit, while an accepted one may still run out of room.
 """
 
 import shutil
@@ -13,44 +13,44 @@ import torch
 
 from condgen.errors import CondgenError, DataError, RequestError
 
-GROUP = Path("/sys/fs/cgroup")  # where Linux says what a container may use
-UNPACKED = 64 * 2**20  # bytes that anything may unpack to, however small it was
-RATIO = 200  # times its size that something larger may unpack to: images and tables are far below
+GROUP = Path("/sys/fs/cgroup")  # the limits of a container on Linux
+UNPACKED = 64 * 2**20  # bytes to which anything may unpack, however small
+RATIO = 200  # largest factor of unpacking beyond that; images and tables are far below
 
 
 @dataclass(frozen=True)
 class Room:
-    """Some place, what it is called in messages, and how many bytes are free there."""
+    """A place with its name in messages and its number of free bytes."""
 
     name: str
     free: int
 
     def must_hold(self, needed: int | float, what: str, advice: str, error: type[CondgenError] = RequestError) -> None:
-        """Raises an error for more bytes than are free, with both numbers and the advice."""
+        """Raise an error if more bytes are needed than are free, with both numbers and the advice."""
         if needed > self.free:
             raise error(f"{what} would take {size(needed)}, and {self.name} has {size(self.free)} free. {advice}")
 
 
 def memory(device: torch.device | str = "cpu") -> Room:
-    """The memory of this machine, as far as this process may use it, or of a GPU."""
+    """The memory of this machine that this process may use, or that of a GPU."""
     device = torch.device(device)
     if device.type == "cuda":
         return Room("the GPU", torch.cuda.mem_get_info(device)[0])
     free = [psutil.virtual_memory().available]
-    with suppress(OSError, ValueError):  # `max` where there is no limit
+    with suppress(OSError, ValueError):  # the value is `max` without a limit
         limit = int((GROUP / "memory.max").read_text())
         free.append(limit - int((GROUP / "memory.current").read_text()))
     return Room("the memory", max(min(free), 0))
 
 
 def disk(path: Path) -> Room:
-    """The disk that a file or folder is on, or would be."""
+    """The disk of a file or folder, which need not exist yet."""
     place = next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
     return Room(f"the disk of {place}", shutil.disk_usage(place).free)
 
 
 def must_unpack_to(packed: int, unpacked: int, what: str) -> None:
-    """Raises DataError where something small unpacks to something huge, as decompression bombs do."""
+    """Raise DataError if something small unpacks to something huge, as decompression bombs do."""
     if unpacked > max(UNPACKED, RATIO * packed):
         raise DataError(
             f"{what} takes {size(packed)} and unpacks to {size(unpacked)}, as no image or table does (a decompression "
@@ -59,7 +59,7 @@ def must_unpack_to(packed: int, unpacked: int, what: str) -> None:
 
 
 def size(count: int | float) -> str:
-    """Bytes for people: 1.5 GB."""
+    """A number of bytes for people: 1.5 GB."""
     for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
         if count < 1000 or unit == "PB":
             return f"{count:,.0f} {unit}" if unit == "bytes" else f"{count:,.1f} {unit}"

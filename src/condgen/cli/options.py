@@ -55,7 +55,7 @@ OtherData = Annotated[
     typer.Option("--data", metavar="DATA", help="New place of RUN's data, or other data with the same attributes."),
 ]
 Trust = Annotated[
-    bool, typer.Option("--trust", help="RUN may name any place as its data, also one that was not used here before.")
+    bool, typer.Option("--trust", help="Allow RUN to name any place as its data, also one not used here before.")
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", callback=meant_as_folder, help="New folder for the result.")]
 Attributes = Annotated[str | None, typer.Option(help="Attributes to use, all by default: a,b,c.")]

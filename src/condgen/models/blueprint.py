@@ -1,4 +1,4 @@
-"""A model before it exists: built on PyTorch's meta device, where tensors have shapes and take no memory."""
+"""Blueprints of models: built on PyTorch's meta device, where tensors have shapes and take no memory."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -16,16 +16,15 @@ Shape = tuple[int, ...]
 
 
 class TooLarge(Exception):  # noqa: N818 (it says what the model is)
-    """A model that has more tensors, or more numbers in them, than it may have."""
+    """A model with more tensors, or more numbers in them, than allowed."""
 
 
 def blueprint(
     make: Callable[[], nn.Module], numbers: int | float = math.inf, tensors: int | float = math.inf
 ) -> dict[str, Shape] | None:
-    """The names and shapes of a model's tensors; None for one that cannot be built without numbers in its tensors.
+    """The names and shapes of a model's tensors. None for a model whose construction needs their values.
 
-    Building stops, with TooLarge, as soon as the model has more tensors or more numbers than it may have: however large
-    it was meant to be, that takes little time and memory.
+    Building stops with TooLarge as soon as a limit is exceeded, so a huge model takes little time and memory.
     """
     try:
         with torch.device("meta"), _counted(numbers, tensors):
@@ -39,7 +38,7 @@ def blueprint(
 
 @contextmanager
 def _counted(numbers: int | float, tensors: int | float) -> Iterator[None]:
-    """Raises TooLarge within, where modules are given more than these."""
+    """Raise TooLarge as soon as modules get more tensors or numbers than these."""
     left: list[int | float] = [numbers, tensors]
 
     def count(module: nn.Module, name: str, tensor: Any) -> None:

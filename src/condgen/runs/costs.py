@@ -1,4 +1,4 @@
-"""Whether a model and its training fit into memory, before any of it is allocated."""
+"""Checks that a model and its training fit into memory, before any of it is allocated."""
 
 import math
 from collections.abc import Mapping
@@ -20,12 +20,12 @@ from condgen.runs.opening import best_device
 from condgen.schema import Condition, LabelDistribution, Schema
 from condgen.training import TrainingConfig
 
-COPIES = 5 * 4  # bytes a number of a model in training: itself, gradient, AdamW's two moments, running average
-FEW = 8  # examples, and twice as many, that the cost of one is measured on
+COPIES = 5 * 4  # bytes per parameter in training: itself, gradient, AdamW's two moments, running average
+FEW = 8  # the cost of an example is measured on this number and on twice as many
 
 
 def must_have_room_for(model: str, schema: Schema, shape: tuple[int, ...], arguments: Mapping[str, Any]) -> None:
-    """Raises RequestError for a model that memory cannot hold, with the setting at fault and a value that fits."""
+    """Raise RequestError for a model too large for memory, with the setting at fault and a value that fits."""
     room = memory(best_device())
     if _has_room(room, model, schema, shape, arguments):
         return
@@ -44,14 +44,14 @@ def _has_room(room: Room, model: str, schema: Schema, shape: tuple[int, ...], ar
     except (TooLarge, OverflowError):
         return False
     except RuntimeError as error:
-        if "overflow" not in str(error):  # of the number of bytes in a tensor
+        if "overflow" not in str(error):  # the overflow of a tensor's number of bytes
             raise
         return False
     return True
 
 
 def must_have_room_to_train(model: Model, data: Splits, settings: TrainingConfig) -> None:
-    """Raises RequestError for batches that memory cannot hold, with the largest one that it can."""
+    """Raise RequestError for batches too large for memory, with the largest size that fits."""
     room = memory(best_device())
     weights = COPIES * sum(p.numel() for p in model.parameters())
     each = bytes_per_example(model, data) + 2 * 4 * math.prod(data.shape)
@@ -63,9 +63,9 @@ def must_have_room_to_train(model: Model, data: Splits, settings: TrainingConfig
 
 
 def bytes_per_example(model: Model, data: Splits) -> float:
-    """Bytes that a step of training keeps of each example until gradients are computed, of the hungriest player.
+    """Bytes that a training step keeps per example until gradients are computed, for the most demanding player.
 
-    Measured by steps of a copy on a few examples; torch's random numbers stay where they were.
+    Measured by steps of a copy on a few examples. The state of torch's random numbers is restored.
     """
     index = torch.arange(2 * FEW) % len(data.train)
     x, condition = as_float(data.train.take(index)), data.train.condition[index]
@@ -77,7 +77,7 @@ def bytes_per_example(model: Model, data: Splits) -> float:
 
 
 def _kept(model: Model, x: Tensor, condition: Condition) -> int:
-    """Bytes that the losses of the hungriest player keep for its gradients, at a first step."""
+    """Bytes that the losses of the most demanding player keep for its gradients, at a first step."""
     twin = deepcopy(model).cpu().train()
     return max(_kept_by(twin, player, x, condition) for player in twin.players())
 

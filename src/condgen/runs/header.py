@@ -1,4 +1,4 @@
-"""The part of a run's header that says where its data, its vectors' coordinates and its teacher are."""
+"""The parts of a run's header about its data, its vectors' coordinates and its teacher."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -15,24 +15,24 @@ Weight = Annotated[float, Field(allow_inf_nan=False)]
 
 @dataclass(frozen=True)
 class Teacher:
-    """The run that a distilled one learns from, and the guidance that it learns."""
+    """The teacher of a distilled run: its path, and the guidance to learn."""
 
     path: str
     guidance: Weight | dict[str, Weight]
 
 
 def source_of(info: Info) -> DataSource:
-    """The source of a run's data. Raises DataError for a header that does not say it."""
+    """The source of a run's data. Raises DataError if the header has no valid one."""
     return DataSource.read(info.data)
 
 
 def coordinates_of(info: Info) -> Coordinates | None:
-    """The coordinates of the vectors that a run generates; None for images. Raises DataError."""
+    """The coordinates of the generated vectors. None for images. Raises DataError."""
     return Coordinates.read(info.data.get("coordinates"), info.shape[0]) if len(info.shape) == 1 else None
 
 
 def teacher_of(info: Info) -> Teacher | None:
-    """The teacher of a distilled run; None for any other. Raises RunError for a header that does not say it."""
+    """The teacher of a distilled run, or None. Raises RunError if the header has no valid one."""
     if not (content := info.data.get("teacher")):
         return None
     try:

@@ -55,7 +55,7 @@ def best_device() -> torch.device:
 
 
 def must_make_sense(path: Path, info: Info) -> None:
-    """Raises RunError where a run's header names data, a teacher or coordinates that there cannot be."""
+    """Raise RunError where a run's header names data, a teacher or coordinates that there cannot be."""
     try:
         source_of(info)
         coordinates_of(info)
@@ -87,7 +87,7 @@ def rebuild(path: Path, info: Info, shapes: Mapping[str, Shape]) -> Model:
 
 
 def _must_fit(path: Path, info: Info, planned: Mapping[str, Shape] | None, shapes: Mapping[str, Shape]) -> None:
-    """Raises RunError where a model would have other tensors than its file."""
+    """Raise RunError where a model would have other tensors than its file."""
     for name, shape in (planned or {}).items():
         if shapes.get(name) != shape:
             raise _unlike(path, info, f"the model's {name} has the shape {shape}, the file's {shapes.get(name)}")

@@ -1,7 +1,7 @@
-"""Whether a run may choose what is read: places that its header names, outside of its own folder and the current one.
+"""Trust in runs: whether places named in a run's header, outside its own folder and the current one, may be read.
 
-A run from somebody else can name any file of this machine, or an address elsewhere. Places that a person named here
-before, to load data or in trusting a run, are remembered in the cache. A run may name these.
+A run from someone else can name any file of this machine, or an address elsewhere. Places that the user named here
+before, to load data or by trusting a run, are remembered in the cache. A run may name these.
 """
 
 import os
@@ -18,19 +18,19 @@ from condgen.training.checkpoint import Info
 
 
 class UntrustedError(RunError):
-    """A run names places that nobody named here before; nothing has been read."""
+    """A run names places that the user has not named before. Nothing has been read."""
 
 
 def of_teacher(info: Info) -> list[str]:
-    """The place of the run that a distilled one learns from."""
+    """The place of the teacher of a distilled run."""
     teacher = teacher_of(info)
     return [teacher.path] if teacher else []
 
 
 def must_be_trusted(path: Path, named: list[str], trust: bool, progress: Progress) -> None:
-    """Say which places a run's header names. Raises UntrustedError for those that the run may not choose.
+    """Report the places named in a run's header. Raises UntrustedError for places that are not allowed.
 
-    trust: the run may read them. They are remembered.
+    trust: allow the run to read them. They are then remembered.
     """
     if named:
         progress.note(f"{path} names what is read: {', '.join(shorten(place, 200) for place in named)}")
@@ -48,12 +48,12 @@ def must_be_trusted(path: Path, named: list[str], trust: bool, progress: Progres
 
 
 def _is_there(place: str) -> bool:
-    """Whether there may be something to read. Of a pattern and of an address elsewhere, only reading could tell."""
+    """Whether there may be something to read. For patterns and addresses elsewhere this is unknown without reading."""
     return place in PUBLISHED or is_address(place) or is_pattern(place) or os.path.lexists(place)
 
 
 def _inside(place: str, folders: tuple[Path, ...]) -> bool:
-    """Whether a place is a file or folder within one of these, links followed."""
+    """Whether a place is a file or folder within one of these folders, with links followed."""
     if place in PUBLISHED or is_address(place):
         return False
     real = Path(os.path.realpath(place))

@@ -29,7 +29,7 @@ FORMAT = 1
 FILE = "checkpoint.safetensors"
 RUN = "run"  # a header's `holds`: everything needed to continue training
 WEIGHTS_ALONE = "weights"  # an export: everything needed for sampling
-LONGEST = 32 * 2**20  # characters of a header: an honest one has some thousand
+LONGEST = 32 * 2**20  # largest number of characters in a header; real ones have a few thousand
 
 Each = TypeVar("Each")
 Side = Annotated[int, Field(ge=1, le=2**20)]

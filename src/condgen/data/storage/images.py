@@ -211,7 +211,7 @@ def _upright(image: EncodedImage, longest: int | None, top: int = DEEPEST) -> Im
         if longest is not None:
             found.draft(None, (longest, longest))  # decodes a much larger JPEG at a fraction of its size
         turned = found.getexif().get(ORIENTATION, 1) != 1
-        deep = _deep(found)  # asked first, since a turned image forgets its format
+        deep = _deep(found)  # before rotation, which loses the format
         upright = ImageOps.exif_transpose(found) if turned else found
         return _scaled(upright, top) if deep else _eight_bits(upright)
 

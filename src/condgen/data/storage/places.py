@@ -1,4 +1,4 @@
-"""Places of data that a person named on this machine, remembered in the cache: a run may name these again."""
+"""Places of data that the user has named on this machine, remembered in the cache. A run may name these again."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -8,16 +8,16 @@ from condgen.data.source import DataSource
 from condgen.data.storage.cache import cache_folder
 from condgen.files import log_line, read_log
 
-KNOWN = "places.jsonl"  # one place a line
+KNOWN = "places.jsonl"  # one place per line
 
 
 def places_of(source: DataSource) -> list[str]:
-    """The places of data: its address, and the local copy of a published dataset. Built-in data has none."""
+    """The places of data: its address, and the local copy of a published dataset. Empty for built-in data."""
     return [place for place in (source.address, source.data_dir) if place is not None and not is_builtin(place)]
 
 
 def remember(places: Iterable[str]) -> None:
-    """Remember places that a person named. If the cache cannot be written, nothing is remembered."""
+    """Remember places that the user named. If the cache cannot be written, nothing is remembered."""
     known = set(remembered())
     new = [place for place in dict.fromkeys(places) if place not in known]
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Images that need more than a change of size: transparent ones, animations, more than 8 bits."""
+"""Images that need more than a change of size: transparent ones, animations, images with more than 8 bits."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from condgen.data.storage.images import DEEPEST, EncodedImage, Header, brightest
 from condgen.errors import DataError
 
 SURVEYED = 4_096  # number of images whose headers are read
-DECODED = 64  # number of images of 16 bits whose brightest pixel is looked for
+DECODED = 64  # largest number of decoded images of 16 bits
 TOPS = (255, 1_023, 4_095, 16_383, DEEPEST)  # the largest values of 8, 10, 12, 14 and 16 bits
 
 
 @dataclass(frozen=True)
 class Survey:
-    """The headers of images spread over all of them, and the value that means white in images of 16 bits."""
+    """Headers of images spread over all of them, and the value of white in images of 16 bits."""
 
     headers: list[Header]
     white: int = DEEPEST
 
     @classmethod
     def of(cls, images: Sequence[EncodedImage]) -> "Survey":
-        """The survey of at most `SURVEYED` images. Unreadable ones are passed over."""
+        """The survey of at most `SURVEYED` images. Unreadable ones are skipped."""
         some = [images[k] for k in np.linspace(0, len(images) - 1, min(len(images), SURVEYED)).astype(int)]
         found = [(image, seen) for image, seen in zip(some, headers(some), strict=True) if seen]
         deep = [image for image, seen in found if seen.deep]
@@ -30,7 +30,7 @@ class Survey:
 
     @property
     def notes(self) -> list[str]:
-        """What becomes of unusual images, a sentence for each kind."""
+        """One sentence per kind of unusual images about their treatment."""
         reduced = self.white < DEEPEST
         told = {
             "have transparency, which is laid on white": sum(h.transparent for h in self.headers),
@@ -48,7 +48,7 @@ def headers(images: Iterable[EncodedImage]) -> list[Header | None]:
 
 
 def white(deep: Sequence[EncodedImage]) -> int:
-    """The largest value of the smallest number of bits that holds images of 16 bits; cameras often use 12."""
+    """The largest value of the smallest number of bits that suffices for images of 16 bits. Cameras often use 12."""
     some = deep[:: -(-len(deep) // DECODED)] if deep else ()
     most = max(map(_brightest, some), default=DEEPEST)
     return next(top for top in TOPS if most <= top)
@@ -57,5 +57,5 @@ def white(deep: Sequence[EncodedImage]) -> int:
 def _brightest(image: EncodedImage) -> int:
     try:
         return brightest(image)
-    except DataError:  # preparation lists it
+    except DataError:  # preparation lists the image
         return 0
