@@ -12,15 +12,16 @@ Runs are given opened or by their folder, and data as `load` takes it. Progress 
 
 import html
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from condgen.data import Splits, load
-from condgen.errors import CondgenError, RequestError
+from condgen.errors import CondgenError
 from condgen.evaluation.comparison.comparison import Comparison
 from condgen.evaluation.comparison.comparison import compare as compared
+from condgen.evaluation.comparison.finished import reports_of
 from condgen.evaluation.findings import Finding
 from condgen.evaluation.judge.judge import kept_judge
 from condgen.evaluation.measure import Evaluation, kept_report
@@ -176,9 +177,7 @@ def compare(
 
     Raises RequestError for fewer than two runs, or reports that were measured differently.
     """
-    if len(runs) < 2:
-        raise RequestError("Name at least two runs to compare.")
-    return _compared([report_for(opened(run, trust), data, EvaluationConfig(**config), progress) for run in runs])
+    return _compared(reports_for([opened(run, trust) for run in runs], data, config, progress))
 
 
 def _compared(reports: Sequence[Report]) -> Shown[Comparison]:
@@ -191,21 +190,32 @@ def _compared(reports: Sequence[Report]) -> Shown[Comparison]:
     )
 
 
-def report_for(run: Run, data: object, config: EvaluationConfig, progress: Progress | None = None) -> Report:
-    """The report of a run: the one in its folder if it is of these weights, else a new one, which is saved there.
+def reports_for(
+    runs: Sequence[Run],
+    data: object,
+    config: Mapping[str, Any],
+    progress: Progress | None = None,
+    loaded: Callable[[Run, Any], Splits] | None = None,
+) -> list[Report]:
+    """The reports of runs: those in their folders if they are of these weights, else new ones, which are saved there.
 
-    data: measure on this data instead, without saving.
+    data: measure all of them on this data instead, without saving.
+    config: fields of `EvaluationConfig`.
+    loaded: loads the named data, by default `data_for`.
+
+    Raises RequestError as `evaluation.comparison.finished.reports_of`, before any measurement.
     """
-    kept = kept_report(run) if data is None else None
-    if kept is not None:
-        return kept
     progress = progress or shown()
-    folder = run.folder if data is None else None
-    progress.note(f"{run.path}: measuring")
-    evaluation = _measured(run, data, config, progress)
-    if folder is not None:
-        report_page.save(evaluation, folder)
-    return evaluation.report
+    folders = {run.path: run.folder for run in runs} if data is None else {}
+
+    def measure(run: Run, splits: Splits, how: EvaluationConfig) -> Report:
+        progress.note(f"{run.path}: measuring")
+        evaluation = measured(run, splits, how, progress=progress)
+        if run.path in folders:
+            report_page.save(evaluation, folders[run.path])
+        return evaluation.report
+
+    return reports_of(runs, lambda run: (loaded or data_for)(run, data), measure, config, anew=data is not None)
 
 
 def gallery(
@@ -239,9 +249,7 @@ def gallery(
     return Shown(found, text, found.html, lambda folder: found.save(folder / "gallery.html"))
 
 
-def with_data(
-    context: GalleryContext, data: Any, loaded: "Callable[[Run, Any], Splits] | None" = None
-) -> GalleryContext:
+def with_data(context: GalleryContext, data: Any, loaded: Callable[[Run, Any], Splits] | None = None) -> GalleryContext:
     """A gallery's context with the data and its judge, if they are available. Otherwise it contains the reason.
 
     loaded: loads the named data, by default `data_for`.

@@ -106,8 +106,8 @@ def on(name: str, run: Path, other: Path) -> list[str]:
 def test_data_that_is_not_at_hand_is_asked_for(
     command: Command, home: Path, tmp_path: Path, change: Change, parts: list[str], name: str
 ) -> None:
-    run = copied(home / "my-run", tmp_path / "run", change)
-    one_paragraph(command(*on(name, run, run)), 1, str(run), *parts, "--data DATA")
+    run, other = (copied(home / "my-run", tmp_path / f"run-{seed}", change, seed) for seed in (0, 1))
+    one_paragraph(command(*on(name, run, other)), 1, str(run), *parts, "--data DATA")
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS.keys() - {"distill"}))  # which a CVAE cannot be

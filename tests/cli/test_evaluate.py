@@ -11,6 +11,7 @@ import pytest
 from condgen.evaluation.judge.judge import train_judge
 from condgen.evaluation.report import Report
 from condgen.runs.run import Run
+from condgen.training import checkpoint
 from tests.cli.test_cli import contents, one_paragraph
 from tests.conftest import Command
 
@@ -168,5 +169,65 @@ def test_compare_holds_a_combination_out_and_says_how_it_was_obeyed(
     one_paragraph(command("compare", "mixture", *grid), 2, "data=")  # nothing held out is other data
 
 
-def test_runs_cannot_be_split_again(command: Command, measured: Path) -> None:
-    one_paragraph(command("compare", measured, measured, "--hold-out", "digit=7"), 2, "--hold-out", "--models")
+@pytest.mark.parametrize(
+    "unused",
+    [
+        ["--hold-out", "digit=7"],
+        ["--size", "16"],
+        ["--resize", "pad"],
+        ["--data-dir", "/tmp"],
+        ["--seeds", "3"],
+        ["--mechanisms", "film"],
+        ["--budget", "1m"],
+        ["--set", "lr=0.1"],
+    ],
+    ids=lambda unused: unused[0],
+)
+def test_options_of_training_are_refused_with_finished_runs(
+    command: Command, measured: Path, unused: list[str]
+) -> None:
+    one_paragraph(command("compare", measured, measured, *unused), 2, unused[0], "--models", "do nothing")
+
+
+@pytest.fixture
+def no_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails as soon as anything is measured."""
+    monkeypatch.setattr("condgen.evaluation.measure.judge_for", None)
+
+
+def _fresh(measured: Path, folder: Path) -> Path:
+    return shutil.copytree(measured, folder, ignore=shutil.ignore_patterns("report.*"))
+
+
+def test_the_same_run_twice_is_refused_before_it_is_measured(
+    command: Command, measured: Path, tmp_path: Path, no_measuring: None
+) -> None:
+    fresh, copy = _fresh(measured, tmp_path / "fresh"), _fresh(measured, tmp_path / "copy")
+    one_paragraph(command("compare", fresh, copy), 2, "one run, not two")
+
+
+def test_a_recipe_that_reports_would_ignore_is_refused_before_measuring(
+    command: Command, measured: Path, flow: Run, tmp_path: Path, no_measuring: None
+) -> None:
+    fresh = _fresh(flow.path, tmp_path / "flow")
+    refused = command("compare", measured, fresh, "--samples", "10000")
+    one_paragraph(refused, 2, "measured with samples 200", f"condgen evaluate {measured} --samples 10000")
+
+
+def test_data_that_does_not_fit_is_refused_before_measuring(
+    command: Command, run: Run, unconditional: Run, tmp_path: Path, no_measuring: None
+) -> None:
+    fits, other = (_fresh(each.path, tmp_path / each.path.name) for each in (run, unconditional))
+    info, tensors = checkpoint.load(other / checkpoint.FILE)
+    info.schema["attributes"][0]["name"] = "number"
+    checkpoint.save(other / checkpoint.FILE, info, {k.replace("digit", "number"): v for k, v in tensors.items()})
+    one_paragraph(command("compare", fits, other, "--data", "digits"), 2, "number", "labelled alike")
+
+
+def test_a_grid_is_refused_before_a_judge_is_trained(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("condgen.evaluation.judge.judge.train_judge", None)
+    grid = ["--models", "cvae", "--seeds", "1", "--images", "300", *TINY, "--out", tmp_path / "grid"]
+    one_paragraph(command("compare", "digits", *grid, "--features", "incption"), 2, "inception")
+    one_paragraph(command("compare", "digits", *grid, "--resize", "pad"), 2, "--resize", "no effect")

@@ -10,7 +10,7 @@ from warnings import catch_warnings
 
 import typer
 
-from condgen.cli.app import app
+from condgen.cli.app import CommandWithContext, app
 from condgen.cli.compare import compare
 from condgen.cli.datasets import datasets, presets
 from condgen.cli.edit import edit
@@ -51,7 +51,7 @@ COMMANDS = (
     settings,
 )
 for _command in COMMANDS:
-    app.command()(_command)
+    app.command(cls=CommandWithContext)(_command)
 
 
 def _tell(otherwise: Callable[..., object], message: Warning | str, category: type[Warning], *where: Any) -> None:

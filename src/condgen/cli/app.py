@@ -1,6 +1,7 @@
 """The Typer application to which the commands of this package are added."""
 
 import typer
+import typer.core
 
 app = typer.Typer(
     name="condgen",
@@ -9,3 +10,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+class CommandWithContext(typer.core.TyperCommand):
+    """A command whose function can ask for its `typer.Context`. Typer itself passes one of another class."""
+
+    context_class = typer.Context

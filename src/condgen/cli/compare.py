@@ -1,5 +1,6 @@
 """`condgen compare`: several runs by their reports, or models trained on data under one budget."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,7 +28,6 @@ from condgen.cli.options import (
     names,
     parse_settings,
     progress,
-    say,
 )
 from condgen.cli.spelling import spell
 from condgen.models.registry import DEFAULT, FAMILIES
@@ -39,8 +39,24 @@ if TYPE_CHECKING:
     from condgen.evaluation.report import Report
     from condgen.runs.run import Run
 
+# Arguments that have no effect on finished runs.
+OF_TRAINING = (
+    "mechanisms",
+    "priors",
+    "seeds",
+    "budget",
+    "images",
+    "settings",
+    "size",
+    "data_dir",
+    "resize",
+    "split",
+    "hold_out",
+)
+
 
 def compare(
+    context: typer.Context,
     what: Annotated[list[str], typer.Argument(metavar="RUN RUN … | DATA", help="Runs, or data to train models on.")],
     out: Annotated[
         Path | None,
@@ -87,14 +103,16 @@ def compare(
     difference is beyond noise. A comparison of DATA continues where it was interrupted. Held-out combinations have
     columns of their own.
     """
+    from condgen.evaluation.comparison.agreement import TOLD
     from condgen.evaluation.comparison.comparison import compare as compared
     from condgen.evaluation.comparison.comparison import dumps
     from condgen.pages.comparison import save
 
-    how = measuring(samples, labels, features, pairs, useful, seed)
-    _must_go_together(models, data, split, hold_out)
+    how, given = measuring(samples, labels, features, pairs, useful, seed), _given(context)
+    _must_go_together(models, given)
     if models is None:
-        found = compared(_reports(what, data, how, trust))
+        asked = {name: getattr(how, name) for name in TOLD if name in given}
+        found = compared(_reports(what, data, asked, trust))
     else:
         how_loaded = {"data_dir": data_dir, "resize": resize, "split": split, "hold_out": hold_out}
         found = _grid(what, out, models, mechanisms, priors, seeds, budget, images, settings, size, how_loaded, how)
@@ -104,25 +122,29 @@ def compare(
         print(f"The page: {page}")
 
 
-def _must_go_together(models: str | None, data: str | None, split: str, hold_out: list[str] | None) -> None:
+def _given(context: typer.Context) -> dict[str, str]:
+    """The options that were given, by the names of their arguments."""
+    sources = {str(p.name): (p.opts[0], context.get_parameter_source(str(p.name))) for p in context.command.params}
+    return {name: option for name, (option, source) in sources.items() if source and source.name == "COMMANDLINE"}
+
+
+def _must_go_together(models: str | None, given: Mapping[str, str]) -> None:
     """Raise RequestError for options of training with finished runs, or the other way round."""
     from condgen.errors import RequestError
 
-    if models is not None and data is not None:
+    if models is not None and "data" in given:
         raise RequestError("--data is for RUNs that are trained; the DATA to train --models on stands without it.")
-    if models is None and (hold_out or split != "random"):
+    if models is None and (unused := [given[name] for name in OF_TRAINING if name in given]):
         raise RequestError(
-            "Runs were split when they were trained: --split and --hold-out need DATA and the --models to train on it."
+            f"Finished RUNs keep the data, split and training that they have, so {', '.join(unused)} would do nothing. "
+            "Leave it out, or name DATA and the --models to train on it."
         )
 
 
-def _reports(folders: list[str], data: str | None, how: "EvaluationConfig", trust: bool) -> "list[Report]":
+def _reports(folders: list[str], data: str | None, asked: Mapping[str, Any], trust: bool) -> "list[Report]":
     """The reports of runs. A run is measured now if it has no report of its weights, or if data is named."""
+    from condgen.api import reports_for
     from condgen.errors import RequestError
-    from condgen.evaluation.comparison.comparison import must_match
-    from condgen.evaluation.measure import evaluate as measure
-    from condgen.evaluation.measure import kept_report
-    from condgen.pages.report import save
     from condgen.runs.run import Run
 
     if len(folders) < 2:
@@ -130,19 +152,7 @@ def _reports(folders: list[str], data: str | None, how: "EvaluationConfig", trus
             "Name at least two runs, or data and what to train on it: condgen compare DATA --models cvae,gan --out DIR."
         )
     runs = [Run.open(Path(folder), trust=trust) for folder in folders]
-    kept = [kept_report(run) if data is None else None for run in runs]
-    if there := [report for report in kept if report is not None]:
-        must_match(there)  # checked before hours of work on the others
-    found = []
-    for folder, run, report in zip(map(Path, folders), runs, kept, strict=True):
-        if report is None:
-            say(f"{folder}: measuring on {data}" if data else f"{folder} has no report yet: measuring")
-            evaluation = measure(run, data_of(run, data), how, progress=progress())
-            report = evaluation.report
-            if data is None:
-                save(evaluation, folder)
-        found.append(report)
-    return found
+    return reports_for(runs, data, asked, progress(), data_of)
 
 
 def _grid(
@@ -163,7 +173,6 @@ def _grid(
     from condgen.errors import RequestError
     from condgen.evaluation.comparison.comparison import compare as compared
     from condgen.evaluation.comparison.grid import Grid, cells
-    from condgen.evaluation.judge.judge import judge_for
     from condgen.evaluation.measure import evaluate as measure
     from condgen.pages.report import save
     from condgen.units import parse_count, parse_duration
@@ -195,7 +204,7 @@ def _grid(
         out,
         splits,
         measured,
-        how.protocol(splits, judge_for(splits, progress=going)),
+        how.protocol(splits),
         progress=going,
     )
     return compared(*grid.run(planned))

@@ -97,6 +97,7 @@ def _built_in(source: str, how: DataSource) -> Splits:
     """A built-in dataset with its own split, or another if one is asked for."""
     if how.schema is not None:
         raise RequestError(f"The built-in dataset {source} has its own schema. Leave out the schema.")
+    _must_be_plain(how, f"The built-in dataset {source} has no image files")
     splits = load_builtin(source, how.size)
     splits = splits.select(how.attributes) if how.attributes else splits
     return splits if how.splitting == SplitConfig() else _split_again(splits, how.splitting)
@@ -209,9 +210,19 @@ def _observations(tables: list[Table], size: int | None, resize: str, broken: fl
         )
     if size is not None:
         raise RequestError(f"{tables[0].source} holds vectors; a size is for images.")
+    if resize != DataSource().resize:
+        raise RequestError(f"{tables[0].source} holds vectors, and `resize` is for images. Leave it out.")
     x = torch.cat(vectors)
     coordinates = Coordinates.fitted(tables[0].names or Coordinates.plainly(x.shape[1]).names, vectors[0])
     return Prepared(coordinates.standardise(x), torch.arange(len(x)), [], coordinates)
+
+
+def _must_be_plain(how: DataSource, because: str) -> None:
+    """Raise RequestError for settings of reading image files, which would have no effect."""
+    plain = DataSource()
+    for name in ("resize", "broken"):
+        if getattr(how, name) != getattr(plain, name):
+            raise RequestError(f"{because}, so `{name}` would have no effect. Leave it out.")
 
 
 def resolved(source: str) -> str:

@@ -66,7 +66,7 @@ def evaluate(
     """
     start, config = time.monotonic(), how or EvaluationConfig()
     warnings: list[str] = []
-    _must_fit(run, data)
+    must_fit(run, data)
     subject = EvaluatedRun(run, data, sampling or SamplingOptions())
     subject.sampling.validate_for(run.model)
     run.requests(list(config.ask))  # raises errors of requests before the work
@@ -79,9 +79,9 @@ def evaluate(
     report = Report(
         headline=headline(OBEDIENCE.of(results), run.info.recipe["model"]),
         watch=_watch(findings),
-        run=_identity(run),
+        run=identity(run),
         sampling=_asked_of_sampling(subject.sampling),
-        protocol=config.protocol(data, case.judge),
+        protocol=config.protocol(data),
         results=results,
         findings=findings,
         warnings=tuple(warnings),
@@ -133,7 +133,7 @@ def _evidence(subject: EvaluatedRun, results: Mapping[str, Any], log: Sequence[M
     )
 
 
-def _must_fit(run: Run, data: Splits) -> None:
+def must_fit(run: Run, data: Splits) -> None:
     """Raise RequestError for data on which the run cannot be measured."""
     if run.model.shape != data.shape:
         raise RequestError(
@@ -180,7 +180,7 @@ def _asked_of_sampling(how: SamplingOptions) -> dict[str, Any]:
     return {k: v for k, v in given.items() if v is not None and v is not False}
 
 
-def _identity(run: Run) -> dict[str, Any]:
+def identity(run: Run) -> dict[str, Any]:
     """The identity of a run and of its training."""
     info = run.info
     return {

@@ -5,10 +5,9 @@ from typing import Any
 
 from condgen.data import Splits
 from condgen.errors import RequestError
-from condgen.evaluation.judge.features import extractor, must_be_known
+from condgen.evaluation.judge.features import identity, must_be_known
 from condgen.evaluation.judge.held_out import judge_splits
 from condgen.evaluation.judge.judge import VERSION as JUDGE
-from condgen.evaluation.judge.judge import Judge
 
 LABELS = ("data", "uniform")
 MIN_EDITS = 20  # smallest number of fully labelled observations for measuring edits
@@ -87,12 +86,15 @@ class EvaluationConfig:
         for name in self.features:
             must_be_known(name)
 
-    def protocol(self, data: Splits, judge: Judge) -> MeasuringProtocol:
-        """The protocol of an evaluation with these settings on this data."""
+    def protocol(self, data: Splits) -> MeasuringProtocol:
+        """The protocol of an evaluation with these settings on this data.
+
+        Raises RequestError if a package or weights of the features are missing.
+        """
         return MeasuringProtocol(
             samples=self.samples,
             labels=self.labels,
-            features=tuple(extractor(name, judge).name for name in self.features),
+            features=tuple(map(identity, self.features)),
             reference=data.test.fingerprint,
             held_out=len(data.test),
             judge=f"{judge_splits(data).train.fingerprint}-v{JUDGE}",

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from condgen.evaluation.comparison.columns import FRECHET, OBEYED, Place, Quantity
-from condgen.evaluation.comparison.comparison import LEVEL, Comparison, TableCell, TableRow, dumps, text
+from condgen.evaluation.comparison.comparison import LEVEL, Comparison, TableCell, TableRow, dumps
+from condgen.evaluation.comparison.settings import text
 from condgen.files import write_text
 from condgen.pages.charts import Scale, scale
 from condgen.pages.html import fill

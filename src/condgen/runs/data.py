@@ -8,7 +8,7 @@ from condgen.data.builtin import is_builtin
 from condgen.data.storage.places import places_of
 from condgen.errors import DataError, RequestError, RunError
 from condgen.progress import Progress, shown
-from condgen.runs.header import coordinates_of, source_of
+from condgen.runs.header import coordinates_of, source_of, without_files
 from condgen.runs.trust import must_be_trusted
 from condgen.schema import Schema
 from condgen.training.checkpoint import WEIGHTS_ALONE, Info
@@ -67,7 +67,8 @@ def elsewhere(info: Info, address: str) -> DataSource:
     own, schema = source_of(info), Schema.model_validate(info.schema)
     found = replace(own, address=resolved(address), data_dir=None)
     if is_builtin(address):  # built-in data has its own schema
-        return replace(found, attributes=None, schema=None, streaming=None, selected=tuple(schema.names))
+        found = replace(found, attributes=None, schema=None, streaming=None, selected=tuple(schema.names))
+        return without_files(found)
     if own.selected is not None:  # the loaded schema had more attributes than the run's
         return found
     return replace(found, attributes=None, schema=schema)

@@ -1,11 +1,12 @@
 """The parts of a run's header about its data, its vectors' coordinates and its teacher."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from condgen.data import DataSource
+from condgen.data.builtin import is_builtin
 from condgen.data.coordinates import Coordinates
 from condgen.errors import RunError
 from condgen.training.checkpoint import Info
@@ -23,7 +24,14 @@ class Teacher:
 
 def source_of(info: Info) -> DataSource:
     """The source of a run's data. Raises DataError if the header has no valid one."""
-    return DataSource.read(info.data)
+    source = DataSource.read(info.data)
+    return without_files(source) if source.address and is_builtin(source.address) else source
+
+
+def without_files(source: DataSource) -> DataSource:
+    """A built-in source without settings of image files, which earlier versions accepted and ignored."""
+    plain = DataSource()
+    return replace(source, resize=plain.resize, broken=plain.broken)
 
 
 def coordinates_of(info: Info) -> Coordinates | None:

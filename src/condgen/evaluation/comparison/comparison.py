@@ -5,8 +5,8 @@ Only numbers measured by one protocol are compared. A row is called the best onl
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import fmean, mean, stdev
 from typing import Any
@@ -14,19 +14,14 @@ from typing import Any
 from scipy.stats import ttest_ind_from_stats
 
 from condgen.errors import RequestError
+from condgen.evaluation.comparison.agreement import must_agree
 from condgen.evaluation.comparison.columns import Place, Quantity, Values
+from condgen.evaluation.comparison.settings import as_saved, common, labels, must_differ, seed_of, settings
 from condgen.evaluation.metrics.registry import METRICS, measured
 from condgen.evaluation.protocol import MeasuringProtocol
 from condgen.evaluation.report import Report
-from condgen.messages import call
 
 LEVEL = 0.05  # largest probability of a chance difference that counts as beyond noise
-NO_SETTING = ("seed", "checkpoint_seconds")  # fields of TrainingConfig that do not distinguish rows
-EVERYWHERE = ("model", "mechanism", "prior", "images", "seconds")  # settings that rows of different models share
-BARE = ("model", "mechanism", "prior")  # settings shown by their value alone
-SAMPLED = "sampled with "  # prefix of sampling options among the settings
-# Parts of a protocol that are arguments of evaluation.
-TOLD = ("samples", "labels", "features", "pairs", "useful", "seed")
 
 
 @dataclass(frozen=True)
@@ -102,12 +97,13 @@ class Comparison:
 def compare(reports: Sequence[Report], failures: Sequence[Failure] = ()) -> Comparison:
     """The comparison of runs measured by the same protocol. Runs that differ in their seed only form one row.
 
-    Raises RequestError if there is nothing to compare, if protocols differ (see `must_match`), or if two runs are the
+    Raises RequestError if there is nothing to compare, if protocols differ (see `must_agree`), or if two runs are the
     same one.
     """
     if not reports:
         raise RequestError(" ".join(["There is no report to compare.", *(_said(f) for f in failures)]))
-    must_match(reports)
+    must_agree({_path(report): report.protocol for report in reports})
+    must_differ(reports)
     grouped: dict[str, list[Report | Failure]] = {}
     members: list[Report | Failure] = [*reports, *failures]
     for each in members:
@@ -115,116 +111,22 @@ def compare(reports: Sequence[Report], failures: Sequence[Failure] = ()) -> Comp
     described = [settings(alike[0]) for alike in grouped.values()]
     rows = [_row(*pair) for pair in zip(labels(described), grouped.values(), strict=True)]
     quantities = _quantities(reports)
-    return Comparison(reports[0].protocol, quantities, tuple(_with_best(rows, quantities)), _common(described))
-
-
-def must_match(reports: Sequence[Report]) -> None:
-    """Raise RequestError if protocols differ, with the difference, the value of each run, and the way to mend it."""
-    differing = {f.name: by for f in fields(MeasuringProtocol) if len(by := _by_value(reports, f.name)) > 1}
-    if not differing:
-        return
-    parts = [f"{name} is {_versus(by)}" for name, by in differing.items()]
-    wanted = reports[0].protocol
-    wrong = [_path(r) for r in reports if r.protocol != wanted]
-    raise RequestError(
-        f"These runs were not measured by the same protocol, so their numbers cannot be compared: {'; '.join(parts)}. "
-        f"Measure them like {_path(reports[0])}: {_mending(wanted, list(differing), wrong)}."
-    )
-
-
-def _by_value(reports: Sequence[Report], name: str) -> dict[str, list[str]]:
-    """The runs, grouped by their value of a part of the protocol."""
-    by: dict[str, list[str]] = {}
-    for report in reports:
-        by.setdefault(text(getattr(report.protocol, name)), []).append(_path(report))
-    return by
-
-
-def _versus(by: Mapping[str, Sequence[str]]) -> str:
-    return " but ".join(f"{value} for {', '.join(runs)}" for value, runs in by.items())
-
-
-def _mending(wanted: MeasuringProtocol, differing: Sequence[str], runs: Sequence[str]) -> str:
-    """Advice about differing parts of a protocol."""
-    told = {name: _short(getattr(wanted, name)) for name in TOLD if name in differing}
-    advice = call("evaluate", "RUN" if len(runs) > 1 else runs[0], **told)
-    advice += f" for each of {', '.join(runs)}" if len(runs) > 1 else ""
-    if {"reference", "held_out", "judge"} & set(differing):
-        advice += ", on the same data and by the same judge"
-    return advice
-
-
-def settings(of: Report | Failure) -> dict[str, Any]:
-    """The settings that define a run's row: model, arguments, training except the seed, data, and sampling."""
-    run = of.run
-    training = {k: v for k, v in run["training"].items() if k not in NO_SETTING}
-    data = {k: run["data"].get(k) for k in ("fingerprint", "teacher") if run["data"].get(k)}
-    sampled = {SAMPLED + k: v for k, v in of.sampling.items() if v is not None}
-    return {"model": run["model"], **run["arguments"], **training, **sampled, **data}
-
-
-def labels(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A short name for each row's settings: differences between rows of its model, and settings that all models have.
-
-    With one row, or if nothing else identifies a row, its model.
-    """
-    return [_label(row, rows) for row in rows]
-
-
-def _label(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
-    family = [each for each in rows if each["model"] == row["model"]]
-    shown = [
-        _setting(name, value)
-        for name, value in row.items()
-        if value is not None
-        and (
-            _varies(name, family)
-            or (name in EVERYWHERE and _varies(name, [each for each in rows if name in each]))
-            or (name.startswith(SAMPLED) and _varies(name, rows))
-        )
-    ]
-    return " · ".join(shown) or str(row["model"])
-
-
-def _varies(name: str, rows: Iterable[Mapping[str, Any]]) -> bool:
-    return len({as_saved(row.get(name)) for row in rows}) > 1
-
-
-def _setting(name: str, value: object) -> str:
-    return str(value) if name in BARE else f"{name.removeprefix(SAMPLED)}={text(value)}"
-
-
-def _common(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The settings that all rows share."""
-    return {k: v for k, v in rows[0].items() if all(k in row for row in rows) and not _varies(k, rows)}
+    return Comparison(reports[0].protocol, quantities, tuple(_with_best(rows, quantities)), common(described))
 
 
 def _row(label: str, members: Sequence[Report | Failure]) -> TableRow:
     """The row of runs that differ in their seeds. Raises RequestError if they do not differ at all."""
     reports = [each for each in members if isinstance(each, Report)]
-    _must_be_independent(label, reports)
     values = [{q.name: v for group in groups(each).values() for q, v in group.items()} for each in reports]
     names = dict.fromkeys(name for each in values for name in each)
     return TableRow(
         label,
         settings(members[0]),
-        tuple(_seed(each) for each in reports),
+        tuple(seed_of(each) for each in reports),
         tuple(_path(each) for each in reports),
         tuple(_said(each) for each in members if isinstance(each, Failure)),
         {name: TableCell.of([each[name] for each in values if name in each]) for name in names},
     )
-
-
-def _must_be_independent(label: str, reports: Sequence[Report]) -> None:
-    """Raise RequestError for duplicate runs, whose zero spread would make any difference look certain."""
-    runs: dict[int, str] = {}
-    for report in reports:
-        if (seed := _seed(report)) in runs:
-            raise RequestError(
-                f"{runs[seed]} and {_path(report)} ({label}) have the same settings and the same seed, {seed}: "
-                "they are one run, not two. Leave one of them out, or train with another seed (`seed`)."
-            )
-        runs[seed] = _path(report)
 
 
 def groups(report: Report) -> dict[str, Values]:
@@ -292,30 +194,9 @@ def dumps(comparison: Comparison) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False, default=str)
 
 
-def text(value: object) -> str:
-    """A setting as text for people."""
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else _short(value)
-
-
 def _path(report: Report) -> str:
     return str(report.run["path"])
 
 
-def _seed(of: Report | Failure) -> int:
-    return int(of.run["training"]["seed"])
-
-
 def _said(failure: Failure) -> str:
     return f"{Path(failure.run['path']).name} failed: {failure.reason}"
-
-
-def as_saved(value: object) -> str:
-    """A text that is equal for values that are equal after a round trip through JSON."""
-    return json.dumps(value, sort_keys=True, default=str)
-
-
-def _short(value: object) -> str:
-    """A setting without thousands separators, so that it can be entered again."""
-    if isinstance(value, tuple | list):
-        return ",".join(map(_short, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)

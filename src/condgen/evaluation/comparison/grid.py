@@ -16,7 +16,8 @@ import torch
 
 from condgen.data import Splits
 from condgen.errors import RequestError, RunError
-from condgen.evaluation.comparison.comparison import Failure, as_saved
+from condgen.evaluation.comparison.comparison import Failure
+from condgen.evaluation.comparison.settings import as_saved
 from condgen.evaluation.measure import fingerprint
 from condgen.evaluation.protocol import MeasuringProtocol
 from condgen.evaluation.report import FILE, Report

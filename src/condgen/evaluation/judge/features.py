@@ -26,7 +26,8 @@ from condgen.errors import RequestError, unknown
 from condgen.evaluation.judge.judge import Judge
 
 EFFICIENTNET = {"efficientnet": 96, "efficientnet-224": 224}  # name: the side that images are resized to
-NAMES = ("judge", *EFFICIENTNET, "inception")
+JUDGE = "judge"
+NAMES = (JUDGE, *EFFICIENTNET, "inception")
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,12 @@ def must_be_known(name: str) -> None:
         raise unknown("features", name, [*NAMES, "the folder of a Hugging Face vision model"])
 
 
+def identity(name: str) -> str:
+    """The name of the extractor in reports. Needs no judge. Raises RequestError as `extractor` does."""
+    must_be_known(name)
+    return name if name == JUDGE else _pretrained_on_photographs(name, torch.device("cpu")).name
+
+
 def extractor(name: str, judge: Judge) -> Extractor:
     """The extractor of this name, on the judge's device.
 
@@ -77,8 +84,12 @@ def extractor(name: str, judge: Judge) -> Extractor:
     """
     must_be_known(name)
     device = next(judge.parameters()).device
-    if name == "judge":
-        return Extractor("judge", judge.eval().features, _unchanged, device)
+    if name == JUDGE:
+        return Extractor(JUDGE, judge.eval().features, _unchanged, device)
+    return _pretrained_on_photographs(name, device)
+
+
+def _pretrained_on_photographs(name: str, device: torch.device) -> Extractor:
     if name in EFFICIENTNET:
         return _efficientnet(EFFICIENTNET[name], device)
     if name == "inception":

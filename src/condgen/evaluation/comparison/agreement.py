@@ -1,0 +1,48 @@
+"""Agreement of protocols: numbers are compared only if they were measured in the same way."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+
+from condgen.errors import RequestError
+from condgen.evaluation.comparison.settings import short, text
+from condgen.evaluation.protocol import MeasuringProtocol
+from condgen.messages import call
+
+# Parts of a protocol that are arguments of evaluation.
+TOLD = ("samples", "labels", "features", "pairs", "useful", "seed")
+
+
+def must_agree(protocols: Mapping[str, MeasuringProtocol]) -> None:
+    """Raise RequestError if protocols of runs, by their paths, differ. It says where, and how to mend it."""
+    differing = {f.name: by for f in fields(MeasuringProtocol) if len(by := _by_value(protocols, f.name)) > 1}
+    if not differing:
+        return
+    parts = [f"{name} is {_versus(by)}" for name, by in differing.items()]
+    first, wanted = next(iter(protocols.items()))
+    wrong = [path for path, protocol in protocols.items() if protocol != wanted]
+    raise RequestError(
+        f"These runs are not measured by the same protocol, so their numbers cannot be compared: {'; '.join(parts)}. "
+        f"Measure them like {first}: {_mending(wanted, list(differing), wrong)}."
+    )
+
+
+def _by_value(protocols: Mapping[str, MeasuringProtocol], name: str) -> dict[str, list[str]]:
+    """The runs, grouped by their value of a part of the protocol."""
+    by: dict[str, list[str]] = {}
+    for path, protocol in protocols.items():
+        by.setdefault(text(getattr(protocol, name)), []).append(path)
+    return by
+
+
+def _versus(by: Mapping[str, Sequence[str]]) -> str:
+    return " but ".join(f"{value} for {', '.join(runs)}" for value, runs in by.items())
+
+
+def _mending(wanted: MeasuringProtocol, differing: Sequence[str], runs: Sequence[str]) -> str:
+    """Advice about differing parts of a protocol."""
+    told = {name: short(getattr(wanted, name)) for name in TOLD if name in differing}
+    advice = call("evaluate", "RUN" if len(runs) > 1 else runs[0], **told)
+    advice += f" for each of {', '.join(runs)}" if len(runs) > 1 else ""
+    if {"reference", "held_out", "judge"} & set(differing):
+        advice += ", on the same data and by the same judge"
+    return advice
