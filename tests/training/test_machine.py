@@ -1,4 +1,4 @@
-"""Whether the machine is quick at a precision."""
+"""The machine's units for a precision."""
 
 import pytest
 import torch
@@ -6,12 +6,9 @@ import torch
 from condgen.training import machine
 
 
-@pytest.mark.parametrize(("quick", "chosen"), [(True, "bf16"), (False, "no")])
-def test_auto_takes_bf16_only_where_the_machine_is_quick_at_it(
-    monkeypatch: pytest.MonkeyPatch, quick: bool, chosen: str
-) -> None:
-    monkeypatch.setattr(machine, "quick_at_bf16", lambda: quick)
-    assert machine.accelerator_for("auto").mixed_precision == chosen
+@pytest.mark.parametrize(("precision", "chosen"), [("bf16", "bf16"), ("float32", "no"), ("no", "no")])
+def test_float32_is_accelerates_no(precision: str, chosen: str) -> None:
+    assert machine.accelerator_for(precision).mixed_precision == chosen
 
 
 def test_a_cpu_is_quick_at_bf16_with_matrix_extensions(monkeypatch: pytest.MonkeyPatch) -> None:

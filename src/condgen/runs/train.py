@@ -27,6 +27,7 @@ from condgen.runs.sampling import SamplingOptions
 from condgen.runs.trust import must_be_trusted, of_teacher
 from condgen.schema import LabelDistribution
 from condgen.training import Trainer, TrainingConfig, checkpoint
+from condgen.training.arithmetic import unmeasured
 from condgen.training.checkpoint import Info
 from condgen.training.looks import HEALTHY
 from condgen.training.preview import Preview
@@ -290,7 +291,16 @@ def _resumed(folder: Path, data: Splits | str | None, progress: Progress, extra:
     data, _ = _usable(info.recipe["model"], model, data)
     must_have_room_to_train(model, data, settings)
     preview = _preview(model, data)
-    trainer = Trainer(model, data, folder, settings, source=info.data, progress=progress, preview=preview)
+    trainer = Trainer(
+        model,
+        data,
+        folder,
+        settings,
+        source=info.data,
+        progress=progress,
+        preview=preview,
+        arithmetic=info.arithmetic or unmeasured(settings.precision),
+    )
     with explain_mismatch(folder, info):
         trainer.restore(info, tensors)
     trainer.run()

@@ -23,6 +23,7 @@ from condgen.errors import CondgenWarning, RunError
 from condgen.files import keep, settled, writing
 from condgen.room import memory
 from condgen.schema import Condition, LabelDistribution, Schema
+from condgen.training.arithmetic import Arithmetic
 from condgen.training.plan import Stage, share_after
 
 FORMAT = 1
@@ -51,6 +52,7 @@ class Info:
     seconds: time of work so far.
     spent: seconds of preparing and of all steps, of the last look and of the last save.
     plan: the stages of a time budget. Empty for a number of images.
+    arithmetic: precision and threads of training. None for runs trained before.
     holds: all of a run (`RUN`), or an export for sampling (`WEIGHTS_ALONE`).
     """
 
@@ -64,6 +66,7 @@ class Info:
     seconds: Seconds = 0.0
     spent: dict[str, Seconds] = field(default_factory=dict)
     plan: list[Stage] = field(default_factory=list)
+    arithmetic: Arithmetic | None = None
     versions: dict[str, str] = field(default_factory=dict)
     holds: str = RUN
     format: int = FORMAT

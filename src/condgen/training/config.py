@@ -23,6 +23,7 @@ def config(info: Info, schema: Schema) -> dict[str, Any]:
         "shape": list(info.shape),
         "attributes": {attribute.name: attribute.example for attribute in schema},
         "training": info.training,
+        "arithmetic": str(info.arithmetic),
         "data": {name: value for name, value in info.data.items() if name != "schema" and value is not None},
         "images": info.images,
         "total": info.total,

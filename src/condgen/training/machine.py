@@ -12,14 +12,16 @@ def accelerator_for(precision: str, several_players: bool = False) -> Accelerato
 
     Raises RequestError for a precision that the device lacks.
     """
-    chosen = ("bf16" if quick_at_bf16() else "no") if precision == "auto" else precision
+    chosen = "no" if precision == "float32" else precision
     if AcceleratorState._shared_state.get("_mixed_precision", chosen) != chosen:
         AcceleratorState._reset_state()
     # A player's loss does not use all parameters.
     unused = DistributedDataParallelKwargs(find_unused_parameters=several_players)
     accelerator = Accelerator(mixed_precision=chosen, kwargs_handlers=[unused])
     if chosen != "no" and not accelerator.native_amp:  # otherwise it would silently compute in float32
-        raise RequestError(f"The precision {chosen} cannot be used on {accelerator.device.type}; choose bf16 or no.")
+        raise RequestError(
+            f"The precision {chosen} cannot be used on {accelerator.device.type}; choose bf16 or float32."
+        )
     return accelerator
 
 
@@ -31,6 +33,12 @@ def quick_at_bf16() -> bool:
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+
+
+def knows_bf16() -> bool:
+    """Whether this machine's CPU computes in bf16 at all. A measurement says whether that is quicker."""
+    found = torch.cpu.get_capabilities()
+    return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))
 
 
 def versions() -> dict[str, str]:

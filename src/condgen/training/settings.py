@@ -62,9 +62,12 @@ class TrainingConfig:
         Count, Setting("Half-life of the averaged weights in images, at most a tenth of those seen.", part="optimiser")
     ] = 20_000
     precision: Annotated[
-        Literal["no", "auto", "bf16", "fp16"],
-        Setting("Arithmetic: float32 (no), mixed, or bf16 if the machine is fast at it (auto).", part="run"),
-    ] = "no"
+        Literal["float32", "auto", "bf16", "fp16", "no"],
+        Setting(
+            "Arithmetic: float32 (also no), mixed, or the fastest by a short measurement, with the number of threads.",
+            part="run",
+        ),
+    ] = "float32"
     seed: Annotated[
         int, Field(ge=0, lt=2**31), Setting("Random seed for weights, data order and noise.", part="run")
     ] = 0

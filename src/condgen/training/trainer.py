@@ -7,12 +7,13 @@ uninterrupted one bit for bit on the same machine.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate.utils import broadcast
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from condgen.data import Splits, as_float
@@ -23,6 +24,7 @@ from condgen.progress import SILENT, Progress, Task, Values
 from condgen.rng import Rng, step_seed
 from condgen.schema import Condition, LabelDistribution
 from condgen.training import checkpoint
+from condgen.training.arithmetic import Arithmetic, Stopwatch, decided
 from condgen.training.augmentation import augmentation
 from condgen.training.averaging import averaged, kept_share
 from condgen.training.budget import Budget, Clock
@@ -45,6 +47,7 @@ class Trainer:
     preview: called with the averaged model and a path without suffix, to write a picture there.
     augment: applied to every training batch [batch, *shape], with torch's global generator. By default `flip` and
         `shift` of the settings.
+    arithmetic: precision and threads. By default as the settings say, which may mean a measurement.
     clock: in seconds, for the budget.
 
     Raises RequestError for a balance or augmentation that the data's attributes do not allow.
@@ -61,6 +64,7 @@ class Trainer:
         progress: Progress = SILENT,
         preview: Preview | None = None,
         augment: Callable[[Tensor], Tensor] | None = None,
+        arithmetic: Arithmetic | None = None,
         clock: Clock = time.monotonic,
     ):
         self.clock = clock
@@ -84,20 +88,34 @@ class Trainer:
             data=source or {},
             total=settings.images,
         )
-        self._prepare(model)
+        self._prepare(model, arithmetic)
         self.signals = Signals()
 
-    def _prepare(self, model: Model) -> None:
+    def _prepare(self, model: Model, arithmetic: Arithmetic | None) -> None:
         """Move the model to the machine: `raw` is the model itself, and `model` the one that processes share."""
         players = model.players()
-        self.accelerator = accelerator_for(self.settings.precision, several_players=len(players) > 1)
         self.memory_format = torch.channels_last if len(self.data.shape) == 3 else torch.contiguous_format
         self.raw = model.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        self.info.arithmetic = arithmetic or self._decided()
+        self.accelerator = accelerator_for(self.info.arithmetic.precision, several_players=len(players) > 1)
         self.model = self.accelerator.prepare(model)
         self.optimisers = {
             name: self.accelerator.prepare(adamw(parameters, self.settings)) for name, parameters in players.items()
         }
         self.ema = averaged(self.raw, lambda: kept_share(self.settings.batch, self.settings.ema, self.info.images))
+
+    def _decided(self) -> Arithmetic:
+        """The arithmetic of a run that begins."""
+        s = self.settings
+
+        def stopwatch() -> Stopwatch:
+            x, condition = self._ready(self.data.train[: s.batch].floats, self.data.train[: s.batch].condition, 0)
+            return Stopwatch(self.raw, x, condition)
+
+        def training(step: float) -> float:
+            return s.seconds or step * (s.images or 0) / s.batch
+
+        return decided(self.raw, s, stopwatch, training, self.progress)
 
     def run(self) -> None:
         """Train to the end of the budget.
@@ -107,7 +125,9 @@ class Trainer:
         """
         budget = Budget(self.info, self.settings, self.clock, self._agreed, since=self.started)
         budget.lap("preparing")
-        with closing(Log(self.folder, self.info.images)) as log, self._task() as task, self.signals:
+        assert self.info.arithmetic
+        computing = self.info.arithmetic.in_use()
+        with computing, closing(Log(self.folder, self.info.images)) as log, self._task() as task, self.signals:
             self._keep(budget)
             looks = self._looks(log)
             try:
@@ -212,13 +232,17 @@ class Trainer:
         mine = slice(accelerator.process_index, None, accelerator.num_processes)
         images = self.info.images
         for x, condition in ahead(self.data.train.batches(s.seed, images, s.batch, s.balance, mine)):
-            if not self.raw.handles_missing and not condition.complete:
-                condition = self.labels.fill(condition, Rng(range(images, images + len(condition))))
-            x = as_float(x.to(accelerator.device, non_blocking=True))
-            if x.dim() == 4:
-                x = x.contiguous(memory_format=self.memory_format)
+            yield self._ready(x.to(accelerator.device, non_blocking=True), condition, images)
             images += s.batch
-            yield x, condition.to(accelerator.device)
+
+    def _ready(
+        self, x: Shaped[Tensor, "batch ..."], condition: Condition, images: int
+    ) -> tuple[Float[Tensor, "batch ..."], Condition]:
+        """A batch as the model takes it, on the device of x. images: seen before it."""
+        if not self.raw.handles_missing and not condition.complete:
+            condition = self.labels.fill(condition, Rng(range(images, images + len(condition))))
+        x = as_float(x)
+        return x.contiguous(memory_format=self.memory_format) if x.dim() == 4 else x, condition.to(x.device)
 
     def _step(self, x: Float[Tensor, "batch ..."], condition: Condition) -> dict[str, Tensor]:
         """Update every player once, and return their loss terms and gradient norms."""
@@ -274,4 +298,4 @@ class Trainer:
         self.ema.n_averaged.copy_(tensors["ema_updates"])
         for name, each in self.optimisers.items():
             restore_optimiser(each, checkpoint.group(tensors, f"optimiser/{name}"))
-        self.info = info
+        self.info = replace(info, arithmetic=info.arithmetic or self.info.arithmetic)
