@@ -158,7 +158,7 @@ def test_train_then_everything_else(command: Command, tmp_path: Path) -> None:
     )
     assert result.status == 0, result.err
     assert f"condgen sample '{run}' \"tone=*\"" in result.out
-    assert command("resume", run).status == 0
+    assert command("resume", run, "--budget", "+0.1s").status == 0
     assert command("sample", run, "tone=*", "-n", 3, "--out", tmp_path / "samples").status == 0
     edits = command("edit", run, data / "0.png", data / "1.png", "tone=light", "--out", tmp_path / "edits")
     assert edits.status == 0, edits.err
@@ -220,7 +220,7 @@ def test_a_built_in_name_means_the_built_in_set_even_beside_a_folder_of_that_nam
     images_with_table(tmp_path / "digits")
     monkeypatch.chdir(tmp_path)
     assert command("train", "digits", "--out", "run", *TINY).status == 0
-    assert command("resume", "run").status == 0
+    assert command("resume", "run", "--budget", "+0.1s").status == 0
 
 
 def test_resume_finds_the_data_from_another_folder(
@@ -230,7 +230,7 @@ def test_resume_finds_the_data_from_another_folder(
     monkeypatch.chdir(tmp_path)
     assert command("train", "data", "--out", "run", *TINY).status == 0
     monkeypatch.chdir("/")
-    assert command("resume", tmp_path / "run").status == 0
+    assert command("resume", tmp_path / "run", "--budget", "+0.1s").status == 0
 
 
 # ---- sample
@@ -614,7 +614,7 @@ def test_resume_without_the_data_names_it(command: Command, tmp_path: Path) -> N
     assert command("train", data, "--out", tmp_path / "run", *TINY).status == 0
     with (data / "metadata.csv").open("a") as file:
         file.write("0.png,light\n")
-    one_paragraph(command("resume", tmp_path / "run"), 1, str(tmp_path / "run"), "have changed")
+    one_paragraph(command("resume", tmp_path / "run", "--budget", "+1s"), 1, str(tmp_path / "run"), "have changed")
     data.rename(tmp_path / "elsewhere")
     one_paragraph(command("resume", tmp_path / "run"), 1, str(data), "does not exist")
 

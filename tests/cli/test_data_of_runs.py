@@ -84,7 +84,7 @@ COMMANDS = {
     "evaluate": ["evaluate", "RUN", *BRIEF],
     "doctor": ["doctor", "RUN"],
     "compare": ["compare", "RUN", "OTHER", *BRIEF],
-    "resume": ["resume", "RUN"],
+    "resume": ["resume", "RUN", "--budget", "+0.1s"],
     "distill": ["distill", "RUN", "--out", "nowhere"],
 }
 

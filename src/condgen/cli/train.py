@@ -127,7 +127,7 @@ def resume(
     if budget is not None:
         parse_extension(budget)  # before the data is loaded, so that a wrong option does not cost minutes
     opened = Run.open(resumable(run), trust=trust)
-    if budget is None and finished(opened.path, opened.info):
+    if budget is None and data is None and finished(opened.path, opened.info):
         resume_run(run, progress=progress())  # says so
         return
     with held(run):

@@ -272,13 +272,14 @@ def _resumed(folder: Path, data: Splits | str | None, progress: Progress, extra:
     """Continue a run that only this process writes to."""
     info, tensors = checkpoint.load(folder / checkpoint.FILE)
     must_make_sense(folder, info)
-    if extra is None and finished(folder, info):
+    ends = extra is None and finished(folder, info)
+    if not isinstance(data, Splits) and not (ends and data is None):
+        data = load_again(folder, info, data, progress, trust)
+    if data is not None and not is_the_same(data, info):
+        raise RunError(f"The data is not what {folder} was trained on: its images or labels have changed since.")
+    if ends or data is None:
         progress.note(_how_to_go_on(folder, info))
         return Run.open(folder)
-    if not isinstance(data, Splits):
-        data = load_again(folder, info, data, progress, trust)
-    if not is_the_same(data, info):
-        raise RunError(f"The data is not what {folder} was trained on: its images or labels have changed since.")
     if extra is not None:
         _extend(info, extra)
     try:
