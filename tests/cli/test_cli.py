@@ -616,7 +616,7 @@ def test_resume_without_the_data_names_it(command: Command, tmp_path: Path) -> N
         file.write("0.png,light\n")
     one_paragraph(command("resume", tmp_path / "run", "--budget", "+1s"), 1, str(tmp_path / "run"), "have changed")
     data.rename(tmp_path / "elsewhere")
-    one_paragraph(command("resume", tmp_path / "run"), 1, str(data), "does not exist")
+    one_paragraph(command("resume", tmp_path / "run", "--budget", "+1s"), 1, str(data), "does not exist")
 
 
 def test_divergence_is_one_paragraph(command: Command, tmp_path: Path) -> None:
