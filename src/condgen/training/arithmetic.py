@@ -14,10 +14,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 from accelerate import PartialState
+from pydantic import Field
 from torch import Tensor
 
 from condgen.data.storage.cache import cache_folder
@@ -38,12 +39,15 @@ STEPS = 10  # that measuring takes, about, where a step is slow
 NUMBERS = 200_000  # of a batch that are measured, where 16 observations have fewer
 
 
+Precision = Literal["float32", "bf16", "fp16"]
+
+
 @dataclass(frozen=True)
 class Arithmetic:
     """The precision (float32, or bf16 or fp16 where autocast allows), and the number of threads."""
 
-    precision: str
-    threads: int
+    precision: Precision
+    threads: Annotated[int, Field(ge=1)]
 
     def __str__(self) -> str:
         return f"{self.precision} with {self.threads} thread{'s' * (self.threads > 1)}"
@@ -112,9 +116,9 @@ def _fewer(usual: Arithmetic) -> Iterator[Arithmetic]:
 
 def unmeasured(precision: str) -> Arithmetic:
     """The arithmetic of a precision, with as many threads as usual; auto goes by the units that the machine has."""
-    if precision == "auto":
-        precision = "bf16" if quick_at_bf16() else "float32"
-    return Arithmetic("float32" if precision == "no" else precision, torch.get_num_threads())
+    auto: Precision = "bf16" if quick_at_bf16() else "float32"
+    named: dict[str, Precision] = {"auto": auto, "no": "float32", "float32": "float32", "bf16": "bf16", "fp16": "fp16"}
+    return Arithmetic(named[precision], torch.get_num_threads())
 
 
 def placed() -> tuple[str, int]:
