@@ -1,4 +1,4 @@
-"""Files that are whole or not there, logs that a crash may have cut short, folders that must be new."""
+"""Files that are whole or not there, and logs that a crash may have cut short."""
 
 import os
 import signal
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from condgen.errors import RequestError, RunError
-from condgen.files import STALE, keep, log_line, make_folder, new_folder, publish, read_log, write_text, writing
+from condgen.errors import RunError
+from condgen.files import STALE, keep, log_line, make_folder, publish, read_log, write_text, writing
 
 
 def names(folder: Path) -> list[str]:
@@ -140,13 +140,3 @@ def test_a_log_comes_back_without_the_line_that_was_cut_short(tmp_path: Path) ->
     assert read_log(path) == []
     path.write_text(log_line({"images": 1}) + "[1]\n" + log_line({"images": 2, "warning": "ü"}) + '{"images": 3, "lo')
     assert read_log(path) == [{"images": 1}, {"images": 2, "warning": "ü"}]
-
-
-def test_a_new_folder_is_empty_and_can_be_written(tmp_path: Path) -> None:
-    folder = new_folder(tmp_path / "a" / "b", "the run")
-    assert names(folder) == []
-    (folder / "file").touch()
-    with pytest.raises(RequestError, match=r"is not empty.*Choose a new one for the run"):
-        new_folder(folder, "the run")
-    with pytest.raises(RunError, match="cannot be written"):
-        new_folder(folder / "file" / "inner", "the run")

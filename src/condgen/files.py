@@ -13,7 +13,7 @@ from socket import gethostname
 from typing import Any
 from uuid import uuid4
 
-from condgen.errors import RequestError, RunError
+from condgen.errors import RunError
 
 STALE = 3600.0  # seconds after which another machine's unfinished file counts as a leftover
 
@@ -139,20 +139,3 @@ def _object(line: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return entry if isinstance(entry, dict) else None
-
-
-def new_folder(path: Path, what: str) -> Path:
-    """An empty folder, created if needed.
-
-    Raises RequestError if it is not empty, and RunError if it cannot be created.
-    """
-    try:
-        make_folder(path)
-        if any(path.iterdir()):
-            raise RequestError(f"The folder {path} is not empty; nothing was overwritten. Choose a new one for {what}.")
-        probe = path / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise RunError(f"The folder {path} cannot be written: {error.strerror}. Choose another for {what}.") from None
-    return path

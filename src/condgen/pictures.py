@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from PIL import Image, ImageDraw
 from torch import Tensor
@@ -83,6 +84,13 @@ def _cut(text: str, width: int, font: Font) -> str:
     while len(text) > 1 and font.getlength(text) > width:
         text = text[1:]
     return text
+
+
+def rows_of(rows: Sequence[Float[Tensor, "_ channel height width"]], labels: Sequence[str]) -> Image.Image:
+    """A grid with one labelled row per batch of images. Short rows are filled with white."""
+    columns, blank = max(map(len, rows)), torch.ones_like(rows[0][:1])
+    full = [torch.cat([row, blank.expand(columns - len(row), -1, -1, -1)]) for row in rows]
+    return grid(torch.cat(full), columns, labels)
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:

@@ -47,6 +47,12 @@ def read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
                 return found
 
 
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """A digest of named tensors, such as the weights of a model."""
+    named = {name: _of_tensor(tensor.detach().cpu().contiguous()) for name, tensor in tensors.items()}
+    return _of_text(json.dumps(named, sort_keys=True))
+
+
 def _state(path: Path) -> tuple[int, int, int]:
     """A stamp that changes when another file takes the name. safetensors opens a file by its name twice, for header and
     tensors.

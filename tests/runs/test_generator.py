@@ -1,12 +1,14 @@
 """Whatever answers requests with samples is asked in one way."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from condgen.errors import RunError
-from condgen.runs.generator import Generator, open_generator
+from condgen.errors import CondgenWarning, RequestError, RunError
+from condgen.runs.generator import Generator, open_generator, save_answers
 from condgen.runs.run import Run
+from condgen.runs.samples import Samples
 
 
 def test_a_run_is_a_generator_and_opens_as_one(run: Run) -> None:
@@ -21,3 +23,81 @@ def test_where_nothing_is_nothing_is_opened(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no checkpoint"):
         open_generator(tmp_path)
     assert not isinstance(object(), Generator)
+
+
+ASKED = ("digit=4", "digit=9")
+
+
+def answers(run: Run, folder: Path, n: int = 7, asked: tuple[str, ...] = ASKED) -> Path:
+    return save_answers(run, run.requests(asked), n, 3, folder, batch=5)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+class Killed(BaseException):
+    """The end of a process, after which nothing is tidied up."""
+
+
+def killed(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, after: int) -> Path:
+    """What is left where a process ended in the batch after so many; its threads had written the ones before."""
+    batch, made = Run._batch, []
+
+    def ending(*arguments: Any) -> Samples:
+        made.append(1)
+        if len(made) > after:
+            raise Killed
+        return batch(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Run, "_batch", ending)
+        patched.setattr("condgen.runs.writer.AHEAD", 0)
+        with pytest.warns(CondgenWarning, match="The same request again continues"), pytest.raises(Killed):
+            answers(run, folder)
+    return folder.with_name(f"{folder.name}.partial")
+
+
+def test_samples_of_a_killed_process_are_continued_and_end_alike(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = answers(run, tmp_path / "whole").parent
+    left = killed(run, tmp_path / "out", monkeypatch, after=3)
+    assert not (tmp_path / "out").exists()
+    assert len(list(left.glob("0*.png"))) == 12
+    asked: list[int] = []
+    batch = Run._batch
+    monkeypatch.setattr(Run, "_batch", lambda *a: (asked.append(len(a[3])), batch(*a))[1])
+    assert answers(run, tmp_path / "out") == tmp_path / "out" / "grid.png"
+    assert asked == [2]
+    assert contents(tmp_path / "out") == contents(whole)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["out", "whole"]
+
+
+@pytest.mark.parametrize("damage", ["image", "table", "log"])
+def test_what_is_not_whole_is_made_again(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    """Files that a power failure left empty, and lines that it cut short."""
+    whole = answers(run, tmp_path / "whole").parent
+    left = killed(run, tmp_path / "out", monkeypatch, after=3)
+    if damage == "image":
+        (left / "000006.png").write_bytes(b"")
+    else:
+        file = left / {"table": "metadata.csv", "log": ".batches.jsonl"}[damage]
+        file.write_bytes(file.read_bytes()[:-9])
+    answers(run, tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(whole)
+
+
+def test_another_request_does_not_continue_it(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = killed(run, tmp_path / "out", monkeypatch, after=1)
+    with pytest.raises(RequestError, match="beginning of something else"):
+        answers(run, tmp_path / "out", asked=("digit=1",))
+    assert len(list(left.glob("0*.png"))) == 5
+
+
+def test_a_wrong_request_leaves_nothing(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="at least 1"):
+        answers(run, tmp_path / "out", n=0)
+    assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from condgen.cli.options import Out, RunOrFile, show_understood
+from condgen.cli.options import Out, RunOrFile, progress, show_understood
 
 if TYPE_CHECKING:
     pass
@@ -43,10 +43,11 @@ def sample(
     A request joins terms with commas: name=value, name!=value, name=low..high, name=a|b, name=* (one request per
     value). Or it is in words, such as "an old man without glasses". Attributes you leave out are drawn from the
     training data, given those you asked for.
+
+    Samples are written to OUT.partial, which becomes OUT when all are there. The same command again continues there.
     """
-    from condgen.runs.generator import open_generator
+    from condgen.runs.generator import open_generator, save_answers
     from condgen.runs.run import Run
-    from condgen.runs.samples import save_samples
     from condgen.runs.sampling import SamplingOptions
 
     opened = open_generator(run)
@@ -60,7 +61,7 @@ def sample(
         compose=compose,
         free=free,
     )
-    shown = save_samples(opened.stream(asked, n, seed, sampling=sampling), opened.schema, [r.text for r in asked], out)
+    shown = save_answers(opened, asked, n, seed, out, sampling=sampling, progress=progress())
     print(f"{n * len(asked):,} samples for {len(asked)} request(s) in {out}; look at {shown}")
 
 

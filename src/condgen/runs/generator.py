@@ -4,11 +4,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from condgen.outputs import new_folder
+from condgen.progress import SILENT, Progress
 from condgen.requests.request import Request, Requestable
 from condgen.runs.run import BATCH, Run
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import SamplingOptions
+from condgen.runs.writer import SamplesWriter
 from condgen.schema import Schema
+from condgen.training.machine import versions
 
 
 @runtime_checkable
@@ -29,10 +33,45 @@ class Generator(Protocol):
         seed: int = 0,
         batch: int = BATCH,
         sampling: SamplingOptions | None = None,
+        skip: int = 0,
     ) -> Iterator[Samples]:
-        """n samples of every request, in batches and in order. Sample k of each request has the seed `seed + k`."""
+        """n samples of every request, in batches and in order. Sample k of each request has the seed `seed + k`.
+
+        skip: number of samples of whole batches to leave out, from the first.
+        """
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of everything that samples depend on besides the arguments of `stream`."""
 
 
 def open_generator(path: str | Path) -> Generator:
     """The generator at a path: the run in a folder. Raises RunError if there is none."""
     return Run.open(path)
+
+
+def save_answers(
+    generator: Generator,
+    asked: Sequence[Request],
+    n: int,
+    seed: int,
+    folder: Path,
+    *,
+    sampling: SamplingOptions | None = None,
+    batch: int = BATCH,
+    progress: Progress = SILENT,
+) -> Path:
+    """Write n samples of every request into a new folder, as `save_samples` does.
+
+    If a process was killed at the same, its finished batches are kept: every sample has its own seed, so the rest fits.
+    """
+    how, labels = sampling or SamplingOptions(), [request.text for request in asked]
+    request: dict[str, object] = {"by": generator.fingerprint, "requests": labels, "n": n, "seed": seed, "batch": batch}
+    request |= {"sampling": how.dump(), **versions()}
+    generator.stream(asked, n, seed, batch, how)  # refuses a wrong request
+    with new_folder(folder, "the samples", request) as partial:
+        writer = SamplesWriter(partial, generator.schema, labels)
+        if writer.done:
+            progress.note(f"{writer.done:,} of {n * len(asked):,} samples are there from before; the rest follows.")
+        shown = writer.write(generator.stream(asked, n, seed, batch, how, writer.done))
+    return folder / shown.name

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from condgen import sealed
 from condgen.data import DataSource, Splits
 from condgen.data.coordinates import Coordinates
 from condgen.errors import CondgenWarning, RequestError, unknown
@@ -68,6 +69,11 @@ class Run:
     def schema(self) -> Schema:
         """The attributes that can be asked for."""
         return self.model.schema
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the weights."""
+        return sealed.digest(self.model.state_dict())
 
     @property
     def source(self) -> DataSource:
@@ -177,8 +183,9 @@ class Run:
         seed: int = 0,
         batch: int = BATCH,
         sampling: SamplingOptions | None = None,
+        skip: int = 0,
     ) -> Iterator[Samples]:
-        """The samples of `sample` in batches, in order.
+        """The samples of `sample` in batches, in order. skip: number of samples of whole batches to leave out.
 
         Raises RequestError for a wrong number or seed before anything is generated.
         """
@@ -188,15 +195,18 @@ class Run:
             raise RequestError(f"The seed must be at least 0 and below 2^40, not {seed}.")
         how = sampling or SamplingOptions()
         how.validate_for(self.model)
-        return self._stream(asked, n, seed, batch, how)
+        return self._stream(asked, n, seed, batch, how, skip)
 
     def _stream(
-        self, asked: Sequence[Request], n: int, seed: int, batch: int, how: SamplingOptions
+        self, asked: Sequence[Request], n: int, seed: int, batch: int, how: SamplingOptions, skip: int
     ) -> Iterator[Samples]:
         for index, request in enumerate(asked):
             for start in range(seed, seed + n, batch):
                 seeds = torch.arange(start, min(start + batch, seed + n))
-                yield self._batch(request, index, seeds, how)
+                if skip >= len(seeds):
+                    skip -= len(seeds)
+                else:
+                    yield self._batch(request, index, seeds, how)
 
     def _batch(self, request: Request, index: int, seeds: Int[Tensor, " batch"], how: SamplingOptions) -> Samples:
         condition = self._draw(request, seeds, fill=not (how.free or how.compose))

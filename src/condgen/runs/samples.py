@@ -1,14 +1,12 @@
 """Samples with their conditions and seeds, in memory and on disk."""
 
 import base64
-import csv
 import html
 import io
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,9 +15,10 @@ from PIL import Image
 from torch import Tensor
 
 from condgen.data.coordinates import Coordinates
-from condgen.errors import RequestError, RunError
-from condgen.files import new_folder, write_text
-from condgen.pictures import grid, pil_image, save_picture
+from condgen.errors import RequestError
+from condgen.outputs import new_folder
+from condgen.pictures import grid, pil_image, rows_of
+from condgen.runs.writer import SamplesWriter
 from condgen.schema import Condition, Schema
 
 if TYPE_CHECKING:
@@ -166,77 +165,6 @@ def save_samples(parts: Iterator[Samples], schema: Schema, labels: Sequence[str]
     Returns the path of the grid for images, and of metadata.csv for vectors. Raises RequestError if the folder is not
     empty, and RunError if it cannot be written.
     """
-    new_folder(folder, "the samples")
-    try:
-        return _Writer(folder, schema, labels).write(parts)
-    except OSError as error:
-        raise RunError(f"The samples cannot be written to {folder}: {error.strerror or error}.") from None
-
-
-AHEAD = 8  # number of half batches that may wait to be written
-
-
-class _Writer:
-    def __init__(self, folder: Path, schema: Schema, labels: Sequence[str], columns: int = 10):
-        self.folder = folder
-        self.schema = schema
-        self.labels = labels
-        self.columns = columns
-        self.count = 0
-        self.shown: dict[int, list[Tensor]] = {}
-
-    def write(self, parts: Iterator[Samples]) -> Path:
-        """Write images by two threads while the next batch is generated."""
-        write_text(self.folder / "schema.json", self.schema.dumps() + "\n")
-        with (
-            (self.folder / "metadata.csv").open("w", newline="", encoding="utf-8") as file,
-            ThreadPoolExecutor(2) as pool,
-        ):
-            table = csv.writer(file)
-            pending: list[Future[None]] = []
-            for part in parts:
-                pending += [pool.submit(self._write_images, part.x[k::2], self.count + k, 2) for k in range(2)]
-                self._write_rows(table, part)
-                self.count += len(part)
-                while len(pending) > AHEAD:  # memory stays bounded, and a full disk is noticed at once
-                    pending.pop(0).result()
-            for future in pending:
-                future.result()
-        return self._grid() if self.shown else self.folder / "metadata.csv"
-
-    def _write_images(self, x: Tensor, first: int, step: int) -> None:
-        if x.dim() == 4:
-            for k, image in enumerate(x):
-                pil_image(image).save(self.folder / _name(first + step * k), compress_level=1)
-
-    def _write_rows(self, table: Any, part: Samples) -> None:
-        images = part.x.dim() == 4
-        if not self.count:
-            first = ["file_name"] if images else part.names
-            table.writerow([*first, "seed", *self.schema.names])
-        values = part.values
-        for k, (row, seed) in enumerate(zip(part.condition.rows(), part.seeds.tolist(), strict=True)):
-            what = [_name(self.count + k)] if images else [f"{v:.7g}" for v in values[k].tolist()]
-            table.writerow([*what, seed, *("" if v is None else v for v in row.values())])
-        if images:
-            for x, request in zip(part.x, part.request.tolist(), strict=True):
-                if len(self.shown.setdefault(request, [])) < self.columns:
-                    self.shown[request].append(x)
-
-    def _grid(self) -> Path:
-        """One row of samples per request."""
-        path = self.folder / "grid.png"
-        rows = [x for _, x in sorted(self.shown.items())]
-        save_picture(rows_of([torch.stack(x) for x in rows], self.labels), path)
-        return path
-
-
-def rows_of(rows: Sequence[Float[Tensor, "_ channel height width"]], labels: Sequence[str]) -> Image.Image:
-    """A grid with one labelled row per batch of images. Short rows are filled with white."""
-    columns, blank = max(map(len, rows)), torch.ones_like(rows[0][:1])
-    full = [torch.cat([row, blank.expand(columns - len(row), -1, -1, -1)]) for row in rows]
-    return grid(torch.cat(full), columns, labels)
-
-
-def _name(k: int) -> str:
-    return f"{k:06d}.png"
+    with new_folder(folder, "the samples") as partial:
+        shown = SamplesWriter(partial, schema, labels).write(parts)
+    return folder / shown.name

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from condgen import sealed
 from condgen.errors import RequestError
 from condgen.models import Model
 from condgen.models.flow.guidance import Weights, named_weights, parse_weights
@@ -40,6 +41,11 @@ class SamplingOptions:
     def weights(self) -> Weights | None:
         """The guidance, parsed if it is text."""
         return parse_weights(self.guidance) if isinstance(self.guidance, str) else self.guidance
+
+    def dump(self) -> dict[str, Any]:
+        """The settings as JSON, a guide as the digest of its weights."""
+        guide = None if self.guide is None else sealed.digest(self.guide.state_dict())
+        return {**vars(self), "guidance": self.weights, "guide": guide}
 
     def validate_for(self, model: Model) -> None:
         """Raise RequestError for settings that the model does not have, and for invalid values."""

@@ -10,7 +10,8 @@ from pathlib import Path
 from PIL import Image
 
 from condgen.errors import RequestError, unknown
-from condgen.files import new_folder, write_text
+from condgen.files import write_text
+from condgen.outputs import new_folder
 from condgen.pages.gallery.between import interpolations
 from condgen.pages.gallery.look import GalleryContext
 from condgen.pages.gallery.panels import Section
@@ -55,12 +56,12 @@ class Gallery:
 
     def save_pictures(self, folder: Path) -> list[Path]:
         """Write every panel as a PNG file into a new folder. Raises RequestError if the folder is not empty."""
-        new_folder(folder, "the pictures")
         panels = [(s.name, k, panel) for s in self.sections for k, panel in enumerate(s.panels)]
-        paths = [folder / f"{name}-{k + 1:02}-{_slug(panel.title)}.png" for name, k, panel in panels]
-        for path, (_, _, panel) in zip(paths, panels, strict=True):
-            save_picture(panel.picture(), path)
-        return paths
+        names = [f"{name}-{k + 1:02}-{_slug(panel.title)}.png" for name, k, panel in panels]
+        with new_folder(folder, "the pictures") as partial:
+            for name, (_, _, panel) in zip(names, panels, strict=True):
+                save_picture(panel.picture(), partial / name)
+        return [folder / name for name in names]
 
 
 def gallery(look: GalleryContext, only: Sequence[str] = (), progress: Progress | None = None) -> Gallery:

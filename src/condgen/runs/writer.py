@@ -1,0 +1,183 @@
+"""Samples written as a dataset, batch by batch, so that a killed process loses no finished batch."""
+
+import csv
+import io
+from collections import deque
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xxhash
+from jaxtyping import Float
+from PIL import Image
+from pydantic import TypeAdapter
+from torch import Tensor
+
+from condgen.files import log_line, read_log, write_text
+from condgen.pictures import pil_image, rows_of, save_picture
+from condgen.schema import Schema
+
+Part = Any  # a `condgen.Samples`, which knows how to save itself and so imports this file
+
+TABLE = "metadata.csv"
+BATCHES = ".batches.jsonl"  # finished batches; gone when all are
+AHEAD = 4  # number of batches that may wait to be written
+COLUMNS = 10  # of the grid
+THREADS = 2
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch that is written.
+
+    count: of its samples. rows: where its rows of the table begin and end, in bytes. table, images: digests.
+    shown: for the grid, numbers of samples by request.
+    """
+
+    count: int
+    rows: tuple[int, int]
+    table: str
+    images: list[str]
+    shown: dict[str, list[int]] = field(default_factory=dict)
+
+
+class SamplesWriter:
+    """Writes samples into a folder, after those that an earlier process finished there.
+
+    labels: the text of each request, for the grid. done: number of samples that need not be made again, which are whole
+    batches.
+    """
+
+    def __init__(self, folder: Path, schema: Schema, labels: Sequence[str]):
+        self.folder = folder
+        self.schema = schema
+        self.labels = labels
+        self.images = False
+        self.done = 0
+        self.shown: dict[str, list[int]] = {}
+        self._take_up()
+
+    def _take_up(self) -> None:
+        """Keep the batches of an earlier process up to the first that is not whole."""
+        kept: list[Batch] = []
+        for entry in read_log(self.folder / BATCHES):
+            batch = TypeAdapter(Batch).validate_python(entry)
+            if not self._whole(batch):
+                break
+            kept.append(batch)
+            self._count(batch)
+        write_text(self.folder / BATCHES, "".join(log_line(asdict(batch)) for batch in kept))
+        with (self.folder / TABLE).open("ab") as table:
+            table.truncate(kept[-1].rows[1] if kept else 0)
+
+    def _whole(self, batch: Batch) -> bool:
+        try:
+            with (self.folder / TABLE).open("rb") as table:
+                table.seek(batch.rows[0])
+                rows = table.read(batch.rows[1] - batch.rows[0])
+            return xxhash.xxh3_64_hexdigest(rows) == batch.table and batch.images == [
+                self._digest(range(self.done + k, self.done + batch.count, THREADS)) for k in range(len(batch.images))
+            ]
+        except OSError:
+            return False
+
+    def _digest(self, numbers: Iterable[int]) -> str:
+        digest = xxhash.xxh3_64()
+        for k in numbers:
+            digest.update((self.folder / name(k)).read_bytes())
+        return digest.hexdigest()
+
+    def _count(self, batch: Batch) -> None:
+        self.done += batch.count
+        for request, numbers in batch.shown.items():
+            self.shown.setdefault(request, []).extend(numbers)
+        self.images = bool(batch.images)
+
+    def write(self, parts: Iterable[Part]) -> Path:
+        """Write the samples that follow those that are done; the path of the grid, or of the table of vectors.
+
+        Threads write images while the next batch is generated.
+        """
+        write_text(self.folder / "schema.json", self.schema.dumps() + "\n")
+        with (
+            (self.folder / TABLE).open("ab") as table,
+            (self.folder / BATCHES).open("a", encoding="utf-8") as log,
+            ThreadPoolExecutor(THREADS) as pool,
+        ):
+            pending: deque[tuple[Batch, list[Future[str]]]] = deque()
+
+            def finish() -> None:
+                batch, images = pending.popleft()
+                whole = asdict(batch) | {"images": [image.result() for image in images]}
+                log.write(log_line(whole))
+                log.flush()
+
+            for part in parts:
+                pending.append((self._write_rows(table, part), self._write_images(pool, part)))
+                self._count(pending[-1][0])
+                self.images = part.images
+                while len(pending) > AHEAD:  # memory stays bounded, and a full disk is noticed at once
+                    finish()
+            while pending:
+                finish()
+        (self.folder / BATCHES).unlink()
+        return self._grid() if self.images else self.folder / TABLE
+
+    def _write_images(self, pool: ThreadPoolExecutor, part: Part) -> list[Future[str]]:
+        """Start to write a part's images; digests of every second one, and of the others."""
+        starts = range(THREADS if part.images else 0)
+        return [pool.submit(self._write_each, part.x[k::THREADS], self.done + k) for k in starts]
+
+    def _write_each(self, x: Tensor, first: int) -> str:
+        digest = xxhash.xxh3_64()
+        for k, image in enumerate(x):
+            file = io.BytesIO()
+            pil_image(image).save(file, "PNG", compress_level=1)
+            (self.folder / name(first + THREADS * k)).write_bytes(file.getvalue())
+            digest.update(file.getvalue())
+        return digest.hexdigest()
+
+    def _write_rows(self, table: Any, part: Part) -> Batch:
+        text = io.StringIO(newline="")
+        rows, values = csv.writer(text), part.values
+        if not self.done:
+            rows.writerow([*(["file_name"] if part.images else part.names), "seed", *self.schema.names])
+        for k, (row, seed) in enumerate(zip(part.condition.rows(), part.seeds.tolist(), strict=True)):
+            what = [name(self.done + k)] if part.images else [f"{v:.7g}" for v in values[k].tolist()]
+            rows.writerow([*what, seed, *("" if v is None else v for v in row.values())])
+        content, start = text.getvalue().encode(), table.tell()
+        table.write(content)
+        table.flush()
+        span = (start, start + len(content))
+        return Batch(len(part), span, xxhash.xxh3_64_hexdigest(content), [], self._newly_shown(part))
+
+    def _newly_shown(self, part: Part) -> dict[str, list[int]]:
+        """The numbers of a part's samples that the grid shows."""
+        found: dict[str, list[int]] = {}
+        for k, request in enumerate(map(str, part.request.tolist()) if part.images else ()):
+            if len(self.shown.get(request, [])) + len(found.get(request, [])) < COLUMNS:
+                found.setdefault(request, []).append(self.done + k)
+        return found
+
+    def _grid(self) -> Path:
+        """One row of samples per request, read from their files."""
+        rows = [torch.stack([self._read(k) for k in numbers]) for _, numbers in self._by_request()]
+        save_picture(rows_of(rows, self.labels), self.folder / "grid.png")
+        return self.folder / "grid.png"
+
+    def _by_request(self) -> list[tuple[int, list[int]]]:
+        return sorted((int(request), numbers) for request, numbers in self.shown.items())
+
+    def _read(self, k: int) -> Float[Tensor, "channel height width"]:
+        with Image.open(self.folder / name(k)) as image:
+            array = np.asarray(image)
+        return torch.from_numpy(array.reshape(*array.shape[:2], -1).transpose(2, 0, 1) / np.float32(255))
+
+
+def name(k: int) -> str:
+    """The file of the image number k."""
+    return f"{k:06d}.png"
