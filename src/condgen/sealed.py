@@ -47,6 +47,12 @@ def read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
                 return found
 
 
+def has_digests(path: Path) -> bool:
+    """Whether a file was written with digests."""
+    with safe_open(path, "pt") as file:
+        return DIGESTS in (file.metadata() or {})
+
+
 def digest(tensors: Mapping[str, Tensor]) -> str:
     """A digest of named tensors, such as the weights of a model."""
     named = {name: _of_tensor(tensor.detach().cpu().contiguous()) for name, tensor in tensors.items()}

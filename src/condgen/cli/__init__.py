@@ -21,6 +21,7 @@ from condgen.cli.inspect import inspect
 from condgen.cli.sample import sample
 from condgen.cli.settings import settings
 from condgen.cli.train import distill, resume, train
+from condgen.cli.verify import verify
 from condgen.errors import CondgenError, CondgenWarning
 
 
@@ -46,6 +47,7 @@ COMMANDS = (
     doctor,
     distill,
     export,
+    verify,
     datasets,
     presets,
     settings,

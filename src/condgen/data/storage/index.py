@@ -14,10 +14,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from jaxtyping import Int
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from condgen import sealed
 from condgen.data.coordinates import Coordinates
 from condgen.data.dataset import Dataset
 from condgen.data.storage.images import EncodedImage
@@ -158,10 +157,9 @@ class SourceCache:
         if self.path is None:
             return None
         try:
-            with safe_open(self.path, "pt") as file:
-                info = json.loads(file.metadata()["opened"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
-        except (OSError, SafetensorError):
+            texts, tensors = sealed.read(self.path)
+            info = json.loads(texts["opened"])
+        except (OSError, sealed.DamagedError):
             return None
         pixels = prepared_folder() / info["pixels"]
         if not complete(pixels, info["shape"]) or any(_there(name) != seen for name, seen in info["elsewhere"].items()):
@@ -199,7 +197,7 @@ class SourceCache:
         tensors |= {"present": labels.present, "rows": images.rows}
         tensors |= {} if opened.groups is None else {"groups": opened.groups}
         with writing(self.path) as partial:
-            save_file({k: v.contiguous() for k, v in tensors.items()}, partial, metadata={"opened": json.dumps(info)})
+            sealed.write(partial, tensors, {"opened": json.dumps(info)})
 
 
 def _there(name: str) -> State:

@@ -14,7 +14,7 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -183,7 +183,7 @@ def _prepared(images: Sequence[EncodedImage], fit: Fit, folder: Path, broken: fl
                 shutil.rmtree(folder, ignore_errors=True)
                 with progress.task("preparing", len(images), unit="images") as task:
                     _make(images, fit, folder, math.prod(shape), broken, task)
-            return _chunks(json.loads((folder / FACTS).read_text())["chunks"])
+            return _chunks(_read_facts(folder)["chunks"])
     except OSError as error:
         reason = error.strerror or error
         raise DataError(
@@ -193,9 +193,37 @@ def _prepared(images: Sequence[EncodedImage], fit: Fit, folder: Path, broken: fl
 
 
 def complete(folder: Path, shape: Sequence[int]) -> bool:
-    """Whether a folder holds all images of this shape."""
+    """Whether a folder contains all images of this shape, prepared, and a list of them without damage."""
     pixels = folder / PIXELS
-    return (folder / FACTS).is_file() and pixels.is_file() and pixels.stat().st_size == math.prod(shape)
+    return bool(_read_facts(folder)) and pixels.is_file() and pixels.stat().st_size == math.prod(shape)
+
+
+def verify(folder: Path) -> int:
+    """The number of images in a folder of prepared ones. Raises DataError if a bit of them has changed."""
+    facts = _read_facts(folder)
+    wrong = 0 if facts else 1
+    with (folder / PIXELS).open("rb") as file:
+        for chunk in _chunks(facts.get("chunks", ())):
+            content = file.read(chunk.count * math.prod(facts["shape"][1:]))
+            wrong += _digest(content) != chunk.digest
+    if wrong:
+        raise DataError(f"The prepared images in {folder} are damaged. Delete the folder, and they are prepared again.")
+    return int(facts["shape"][0])
+
+
+def _write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
+    text = json.dumps(facts)
+    (folder / FACTS).write_text(f"{text}\n{_digest(text.encode())}\n")
+
+
+def _read_facts(folder: Path) -> dict[str, Any]:
+    """The list of prepared images; empty if there is none or it is damaged. Earlier versions wrote no digest."""
+    try:
+        text, *digest = (folder / FACTS).read_text().split("\n")
+        sound = not digest or digest == [_digest(text.encode()), ""]
+        return dict(json.loads(text)) if sound else {}
+    except (OSError, ValueError):
+        return {}
 
 
 def _make(images: Sequence[EncodedImage], fit: Fit, folder: Path, size: int, broken: float, task: Task) -> None:
@@ -219,7 +247,7 @@ def _make(images: Sequence[EncodedImage], fit: Fit, folder: Path, size: int, bro
     chunks.sort(key=lambda c: c.start)
     _check_share(chunks, len(images), broken)
     facts = {"version": VERSION, "shape": [len(images), *fit.shape], "fit": asdict(fit)}
-    (partial / FACTS).write_text(json.dumps(facts | {"chunks": [asdict(c) for c in chunks]}))
+    _write_facts(partial, facts | {"chunks": [asdict(c) for c in chunks]})
     (partial / DONE).unlink()
     publish(partial, folder)
 

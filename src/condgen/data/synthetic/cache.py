@@ -5,9 +5,9 @@ from contextlib import suppress
 
 from jaxtyping import UInt8
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from condgen import sealed
 from condgen.data.storage.cache import cache_folder
 from condgen.files import writing
 
@@ -17,9 +17,9 @@ Images = UInt8[Tensor, "n channel height width"]
 def kept(key: str, draw: Callable[[], Images]) -> Images:
     """The images cached under a key, or drawn and cached. A cache that cannot be written is skipped."""
     file = cache_folder() / "worlds" / f"{key}.safetensors"
-    with suppress(OSError, SafetensorError, KeyError):
-        return load_file(file)["x"]
+    with suppress(OSError, sealed.DamagedError, KeyError):
+        return sealed.read(file)[1]["x"]
     images = draw()
     with suppress(OSError, SafetensorError), writing(file) as partial:
-        save_file({"x": images.contiguous()}, partial)
+        sealed.write(partial, {"x": images}, {})
     return images

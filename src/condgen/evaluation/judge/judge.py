@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
 from jaxtyping import Bool, Float, Shaped
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from condgen import sealed
 from condgen.data import Dataset, Splits, as_float
 from condgen.data.storage.cache import cache_folder
 from condgen.data.storage.mapped import Mapped, in_turn, taken
@@ -208,7 +207,7 @@ def judge_for(data: Splits, *, progress: Progress = SILENT, **arguments: Any) ->
     path = _kept_at(train, arguments)
     judge = train_judge(train.observations, train.condition, progress=progress, **arguments).calibrate(data.validation)
     with writing(path) as partial:
-        save_file({k: v.contiguous() for k, v in judge.state_dict().items()}, partial)
+        sealed.write(partial, judge.state_dict(), {})
     return judge
 
 
@@ -220,9 +219,9 @@ def kept_judge(data: Splits, **arguments: Any) -> Judge | None:
         return None
     judge = Judge(train.schema, train.shape)
     try:
-        judge.load_state_dict(load_file(path))
-    except (RuntimeError, safetensors.SafetensorError):
-        path.unlink()  # truncated, or from another version
+        judge.load_state_dict(sealed.read(path)[1])
+    except (RuntimeError, sealed.DamagedError):
+        path.unlink()  # damaged, or from another version
         return None
     return judge.eval()
 
