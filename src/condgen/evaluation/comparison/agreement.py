@@ -13,7 +13,9 @@ TOLD = ("samples", "labels", "features", "pairs", "useful", "seed")
 
 
 def must_agree(protocols: Mapping[str, MeasuringProtocol]) -> None:
-    """Raise RequestError if protocols of runs, by their paths, differ. It says where, and how to mend it."""
+    """Raise RequestError if the protocols of runs, given by path, differ. It names the difference and the way to mend
+    it.
+    """
     differing = {f.name: by for f in fields(MeasuringProtocol) if len(by := _by_value(protocols, f.name)) > 1}
     if not differing:
         return

@@ -1,4 +1,4 @@
-"""Reports of finished runs for a comparison. What can be refused is refused before the first measurement."""
+"""Reports of finished runs for a comparison. Errors are raised before the first measurement."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -67,7 +67,7 @@ def _in_agreement(there: Mapping[str, MeasuringProtocol], asked: Mapping[str, An
 
 
 def _told(config: EvaluationConfig, name: str) -> Any:
-    """A setting as a protocol has it."""
+    """A setting in the form of a protocol."""
     value = getattr(config, name)
     return tuple(map(named, value)) if name == "features" else value
 

@@ -18,7 +18,7 @@ class Described(Protocol):
 
     @property
     def run(self) -> dict[str, Any]:
-        """What the run is and how it was trained."""
+        """The run's identity, and its training."""
 
     @property
     def sampling(self) -> dict[str, Any]:
