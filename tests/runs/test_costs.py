@@ -9,12 +9,14 @@ from condgen.models.registry import build
 from condgen.progress import SILENT
 from condgen.room import Room
 from condgen.runs import costs
+from condgen.runs.run import Run
 from condgen.runs.train import train
+from tests.conftest import Command
 
 
 @pytest.fixture(autouse=True)
 def _little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(costs, "memory", lambda device: Room("the memory", 100 * 2**20))
+    monkeypatch.setattr(costs, "memory", lambda device="cpu": Room("the memory", 100 * 2**20))
 
 
 def refusal(digits: Splits, out: Path, **arguments: object) -> str:
@@ -53,3 +55,21 @@ def test_the_memory_of_an_example_is_that_of_the_batch_and_nothing_is_changed(mo
     assert all(torch.equal(t, before[n]) for n, t in built.state_dict().items())
     x, condition = as_float(digits.train.take(torch.arange(64))), digits.train.condition[:64]
     assert 0.8 < costs._kept(built, x, condition) / (64 * each) < 2
+
+
+def test_more_samples_than_memory_holds_are_refused_with_the_number_that_fits(run: Run) -> None:
+    with pytest.raises(RequestError, match=r"1,000,000,000 samples.*`n=(\d+)` fits") as caught:
+        run.sample(n=1_000_000_000)
+    fits = int(str(caught.value).rpartition("`n=")[2].partition("`")[0])
+    costs.must_hold_samples(fits, (1, 8, 8))
+    with pytest.raises(RequestError, match=r"2\^40"):
+        run.sample(n=10**20)
+
+
+def test_more_samples_than_the_disk_holds_are_refused_before_any_is_written(
+    run: Run, command: Command, tmp_path: Path
+) -> None:
+    result = command("sample", run.path, "-n", 10**11, "--out", tmp_path / "out")
+    assert result.status == 2
+    assert "100,000,000,000 samples would take" in result.err
+    assert not (tmp_path / "out").exists()

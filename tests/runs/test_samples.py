@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 
 import condgen
-from condgen.data import as_uint8
+from condgen.data import as_uint8, load
 from condgen.errors import RequestError, RunError
 from condgen.runs.run import Run
 from condgen.runs.samples import Samples, save_samples
-from condgen.schema import Schema
+from condgen.schema import Categorical, Condition, Schema
 
 
 def save(run: Run, folder: Path, *asked: str, n: int = 3) -> tuple[Path, Samples]:
@@ -152,3 +152,17 @@ def test_writing_keeps_no_more_than_a_few_batches_in_memory(run: Run, tmp_path: 
 
     save_samples(parts(), run.schema, ["digit=1"], tmp_path / "out")
     assert len(table(tmp_path / "out")) == 30
+
+
+def test_no_cell_is_a_formula_to_a_spreadsheet_and_all_are_read_back(tmp_path: Path) -> None:
+    names = ("=1+1", "+cmd", "-2.5", "@SUM(1)", "plain")
+    schema = Schema(attributes=(Categorical(name="c", values=names),))
+    condition = Condition.of(schema, [{"c": name} for name in names] * 4)
+    n = len(condition)
+    samples = Samples(torch.rand(n, 1, 8, 8), condition, torch.arange(n), torch.zeros(n, dtype=torch.long))
+    samples.save(tmp_path / "out")
+    cells = [line.split(",")[2] for line in (tmp_path / "out" / "metadata.csv").read_text().splitlines()[1:6]]
+    assert cells == ["'=1+1", "'+cmd", "-2.5", "'@SUM(1)", "plain"]
+    back = load(str(tmp_path / "out"))
+    assert back.schema == schema
+    assert sum(len(part) for part in (back.train, back.validation, back.test)) == n

@@ -22,7 +22,7 @@ from condgen.cli.sample import sample
 from condgen.cli.settings import settings
 from condgen.cli.train import distill, resume, train
 from condgen.cli.verify import verify
-from condgen.errors import CondgenError, CondgenWarning
+from condgen.errors import CondgenError, CondgenWarning, shorten
 
 
 @app.callback(invoke_without_command=True)
@@ -83,7 +83,9 @@ def main() -> None:
         print(f"Error: {_plain(spell(str(error)))}", file=sys.stderr)
         sys.exit(error.exit_status)
     except OSError as error:
-        print(f"Error: {error.filename or 'the system'}: {error.strerror or error}.", file=sys.stderr)
+        print(
+            f"Error: {shorten(str(error.filename or 'the system'), 200)}: {error.strerror or error}.", file=sys.stderr
+        )
         sys.exit(1)
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)

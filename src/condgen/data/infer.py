@@ -50,6 +50,8 @@ def infer_attribute(
     asked_for: the user named the column, so it becomes an attribute even if it looks like an identifier.
     classes: its cells are known to be names or numbers of classes.
     """
+    if not name:
+        return "A column without a name cannot be asked for; give it one."
     if bad := FORBIDDEN & set(name):
         return f"The column '{name}' has {' and '.join(map(repr, sorted(bad)))} in its name; rename it to use it."
     column = Column(name, values, asked_for, classes)

@@ -141,7 +141,7 @@ MNIST = Idx(
 
 FASHION = Idx(
     "fashion_mnist",
-    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
     (
         (
             "train-images-idx3-ubyte.gz",

@@ -29,7 +29,7 @@ from condgen.data.storage.index import LoadedSource, LoadOptions, SourceCache
 from condgen.data.storage.places import places_of, remember
 from condgen.data.storage.prepare import Prepared, prepare
 from condgen.data.vectors import with_vectors
-from condgen.errors import DataError, RequestError, unknown
+from condgen.errors import DataError, RequestError, shorten, unknown
 from condgen.progress import Progress, shown
 from condgen.schema import Condition, Schema, same
 
@@ -236,7 +236,9 @@ def resolved(source: str) -> str:
 
 
 def _absolute(path: str | Path) -> str:
-    """An absolute path. Links are kept, since their names can be meaningful."""
+    """An absolute path. Links are kept, since their names can be meaningful. Raises DataError for text that is none."""
+    if "\0" in str(path) or any(len(os.fsencode(part)) > 255 for part in Path(path).parts):
+        raise DataError(f"The data {shorten(str(path), 100)} cannot be read: no file can have this name.")
     return os.path.abspath(Path(path).expanduser())
 
 

@@ -69,7 +69,7 @@ def value_counts(values: Sequence[Any]) -> dict[Any, int]:
     try:
         array = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)
         counted = array.value_counts()
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, UnicodeEncodeError):
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError, UnicodeEncodeError):
         texts = (None if v is None else str(v).encode(errors="backslashreplace").decode() for v in values)
         counted = pa.array(list(texts)).value_counts()
     return dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True))

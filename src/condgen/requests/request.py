@@ -8,20 +8,22 @@ emb=faces.parquet#3          by example: the value in the third row of a table
 an old man with glasses      words known to the schema or the vocabulary (see condgen.words)
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from condgen.errors import RequestError
+from condgen.errors import RequestError, shorten
 from condgen.requests.example import exemplified, is_example
 from condgen.requests.phrase import understand
 from condgen.rng import Rng
 from condgen.schema import Attribute, Condition, Constraint, LabelDistribution, Schema, fold
 
 Requestable = str | Mapping[str, Any]
-
+MOST = 10_000  # requests that one text may stand for
+LONGEST = 1_000_000  # characters of a text: vectors are long
 _SEPARATOR = re.compile(r"[,;\n]+")
 _IN_NAMES = r"[\s_\-./'’]+"  # what may stand between the words of a name, any of it for any other
 
@@ -55,6 +57,8 @@ def parse_requests(asked: Requestable, schema: Schema, extrapolate: bool = False
     Raises RequestError for an unknown attribute or value (with the nearest valid ones), an empty range, a number out of
     the data's range unless `extrapolate` is set, or an attribute that is given twice.
     """
+    if isinstance(asked, str) and len(asked) > LONGEST:
+        raise RequestError(f"A request of {len(asked):,} characters is too long; condgen reads at most {LONGEST:,}.")
     terms = _terms(asked, schema) if isinstance(asked, str) else [(n, "=", v) for n, v in asked.items()]
     alternatives: dict[str, list[Constraint]] = {}
     examples = {schema[name].name: f"{name}{operator}{value}" for name, operator, value in terms if is_example(value)}
@@ -66,6 +70,12 @@ def parse_requests(asked: Requestable, schema: Schema, extrapolate: bool = False
             if attribute in alternatives:
                 raise RequestError(f"'{attribute}' is asked for twice in '{asked}'; join values with |, as in a|b.")
         alternatives |= meant
+    count = math.prod(map(len, alternatives.values()))
+    if count > MOST:
+        raise RequestError(
+            f"'{shorten(str(asked), 200)}' stands for {count:,} requests, one for every combination of its *; condgen "
+            f"takes at most {MOST:,} at once. Ask for some of the values."
+        )
     words = str(asked) if any(not operator for _, operator, _ in terms) else ""
     return [
         Request(chosen, _text(chosen, schema, examples), words, tuple(notes))
@@ -95,7 +105,7 @@ def _terms(text: str, schema: Schema) -> list[tuple[str, str, Any]]:
     """The parts (name, operator, value) of a text `a=1, b!=2 c=3`. A bare word has the empty operator."""
     term = _term(schema)
     found: list[tuple[str, str, Any]] = []
-    for part in _SEPARATOR.split(text):
+    for part in _SEPARATOR.split(re.sub(r"[^\S\n]+", " ", text)):
         starts = list(term.finditer(part))
         ends = [*(s.start() for s in starts[1:]), len(part)]
         word = part[: starts[0].start() if starts else None].strip()

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 from condgen.outputs import new_folder
 from condgen.progress import SILENT, Progress
 from condgen.requests.request import Request, Requestable
+from condgen.runs.costs import FEW, must_fit_on_disk
 from condgen.runs.run import BATCH, Run
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import SamplingOptions
@@ -69,6 +70,7 @@ def save_answers(
     request: dict[str, object] = {"by": generator.fingerprint, "requests": labels, "n": n, "seed": seed, "batch": batch}
     request |= {"sampling": how.dump(), **versions()}
     generator.stream(asked, n, seed, batch, how)  # refuses a wrong request
+    must_fit_on_disk(next(generator.stream(asked[:1], min(n, FEW), seed, batch, how)), n * len(asked), folder)
     with new_folder(folder, "the samples", request) as partial:
         writer = SamplesWriter(partial, generator.schema, labels)
         if writer.done:

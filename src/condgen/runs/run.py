@@ -21,6 +21,7 @@ from condgen.parameters import keyword_arguments
 from condgen.progress import Progress
 from condgen.requests.request import Request, Requestable, parse_requests
 from condgen.rng import Rng, Stream
+from condgen.runs.costs import must_hold_samples
 from condgen.runs.data import load_again
 from condgen.runs.editing import EditOptions, edited
 from condgen.runs.exporting import export
@@ -145,7 +146,9 @@ class Run:
         )
         found = self.requests(self._by_keywords(asked, attributes), extrapolate)
         _tell(found)
-        return Samples.cat(list(self.stream(found, n, seed, sampling=how)))
+        samples = self.stream(found, n, seed, sampling=how)
+        must_hold_samples(n * len(found), self.model.shape)
+        return Samples.cat(list(samples))
 
     def _by_keywords(
         self, asked: Requestable | Sequence[Requestable], attributes: Mapping[str, Any]
@@ -191,6 +194,8 @@ class Run:
         """
         if n < 1:
             raise RequestError(f"The number of samples must be at least 1, not {n}.")
+        if n > Stream.CONDITION:
+            raise RequestError(f"The number of samples must be at most 2^40, not {n:,}.")
         if not 0 <= seed <= Stream.CONDITION - n:
             raise RequestError(f"The seed must be at least 0 and below 2^40, not {seed}.")
         how = sampling or SamplingOptions()

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +28,7 @@ TABLE = "metadata.csv"
 BATCHES = ".batches.jsonl"  # finished batches; gone when all are
 AHEAD = 4  # number of batches that may wait to be written
 COLUMNS = 10  # of the grid
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # with these, spreadsheets let a formula begin
 THREADS = 2
 
 
@@ -145,10 +147,10 @@ class SamplesWriter:
         text = io.StringIO(newline="")
         rows, values = csv.writer(text), part.values
         if not self.done:
-            rows.writerow([*(["file_name"] if part.images else part.names), "seed", *self.schema.names])
+            rows.writerow([*(["file_name"] if part.images else part.names), "seed", *map(harmless, self.schema.names)])
         for k, (row, seed) in enumerate(zip(part.condition.rows(), part.seeds.tolist(), strict=True)):
             what = [name(self.done + k)] if part.images else [f"{v:.7g}" for v in values[k].tolist()]
-            rows.writerow([*what, seed, *("" if v is None else v for v in row.values())])
+            rows.writerow([*what, seed, *("" if v is None else harmless(v) for v in row.values())])
         content, start = text.getvalue().encode(), table.tell()
         table.write(content)
         table.flush()
@@ -181,3 +183,15 @@ class SamplesWriter:
 def name(k: int) -> str:
     """The file of the image number k."""
     return f"{k:06d}.png"
+
+
+def harmless(cell: str) -> str:
+    """A cell of a table that no spreadsheet takes for a formula. The apostrophe before such text is read over."""
+    return f"'{cell}" if cell[:1] in FORMULAS and not _is_number(cell) else cell
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return bool(text.split()) and all(math.isfinite(float(part)) for part in text.split())
+    except ValueError:
+        return False

@@ -7,7 +7,7 @@ No other module asks which kind an attribute is. A new kind is a subclass in a f
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import torch
@@ -75,8 +75,11 @@ class Attribute(BaseModel):
         self.constraints("=", alias, extrapolate=True)
 
     def _unalias(self, value: object) -> object:
-        aliases = {fold(k): v for k, v in self.aliases.items()}
-        return aliases.get(fold(value), value) if aliases else value
+        return self._meanings_of_aliases.get(fold(value), value) if self.aliases else value
+
+    @cached_property
+    def _meanings_of_aliases(self) -> dict[str, str]:
+        return {fold(k): v for k, v in self.aliases.items()}
 
     # ---- codes
 

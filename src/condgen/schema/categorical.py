@@ -17,6 +17,7 @@ from condgen.schema.constraints import Constraint, OneOf
 from condgen.schema.density import ChoiceDensity
 from condgen.schema.discrete import Codes, Discrete
 
+MOST = 100_000  # values; to tell more apart is what embeddings are for (`Vector`)
 MANY = 200  # more distinct texts than this are taken for identifiers or free text
 
 
@@ -24,7 +25,7 @@ class Categorical(Discrete):
     """One of several named values. Codes are indices into `values`, and the plain encoding is one-hot."""
 
     kind: Literal["categorical"] = "categorical"
-    values: tuple[str, ...] = Field(min_length=1)
+    values: tuple[str, ...] = Field(min_length=1, max_length=MOST)
 
     @model_validator(mode="after")
     def _values_differ(self) -> "Categorical":
@@ -48,7 +49,7 @@ class Categorical(Discrete):
         values.
         """
         value = self._unalias(value)
-        for spelling in (str(value), fold(value), _plain_number(value)):
+        for spelling in (str(value), fold(value), _plain_number(value), str(value).removeprefix("'")):
             if spelling in self._codes:
                 return float(self._codes[spelling])
         if len(parts := str(value).split("|")) > 1 and all(fold(p) in self._codes for p in parts):

@@ -263,7 +263,7 @@ class Continuous(Attribute):
         if max(map(abs, numbers)) > LARGEST:
             most = max(numbers, key=abs)
             return f"The column '{column.name}' holds numbers as large as {most:g}; it was left out. Correct them."
-        if len(numbers) <= FEW or column.classes:
+        if len(set(numbers)) <= FEW or column.classes:  # integers beyond 2^53 may be one and the same number
             return None
         if _is_count(numbers, len(column.values)) and not column.asked_for:
             return f"The column '{column.name}' numbers the rows; it was left out."

@@ -14,6 +14,8 @@ from condgen.errors import DataError, RequestError, unknown
 from condgen.schema.attributes import Attribute, fold
 from condgen.schema.kinds import AnyAttribute
 
+MOST = 10_000  # attributes
+
 
 class Schema(BaseModel):
     """The ordered, named attributes of a dataset: everything that can be asked for.
@@ -24,7 +26,7 @@ class Schema(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    attributes: tuple[Annotated[AnyAttribute, Field(discriminator="kind")], ...] = ()
+    attributes: tuple[Annotated[AnyAttribute, Field(discriminator="kind")], ...] = Field(default=(), max_length=MOST)
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Schema":

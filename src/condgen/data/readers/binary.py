@@ -13,6 +13,7 @@ from condgen.data.readers.files import first_line
 from condgen.data.readers.table import Table
 from condgen.data.storage.images import EncodedImage, netpbm
 from condgen.errors import DataError
+from condgen.room import RATIO, UNPACKED, must_unpack_to
 from condgen.schema import Categorical, Schema
 
 Bytes = npt.NDArray[np.uint8]
@@ -39,9 +40,16 @@ def read_idx(path: Path) -> Bytes:
 def _unzipped(path: Path) -> bytes:
     try:
         content = path.read_bytes()
-        return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+        return _gunzipped(path, len(content)) if content.startswith(b"\x1f\x8b") else content
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {first_line(error)}") from None
+
+
+def _gunzipped(path: Path, packed: int) -> bytes:
+    with gzip.open(path) as file:
+        content = file.read(max(UNPACKED, RATIO * packed) + 1)
+    must_unpack_to(packed, len(content), str(path))
+    return content
 
 
 def idx_table(images: Path, labels: Path, attribute: str, names: Sequence[str]) -> Table:
@@ -79,6 +87,8 @@ def cifar_files(folder: Path, wanted: Sequence[str]) -> list[tuple[str, bytes]]:
     try:
         with tarfile.open(archive) as tar:
             inside = {Path(info.name).name: info for info in tar if info.isreg()}
+            for name in wanted:
+                must_unpack_to(archive.stat().st_size, inside[name].size, f"{name} in {archive}")
             return [(f"{name} in {archive}", tar.extractfile(inside[name]).read()) for name in wanted]  # type: ignore[union-attr]
     except (KeyError, OSError, EOFError, zlib.error, tarfile.TarError) as error:
         raise DataError(f"{archive} cannot be read as CIFAR's archive: {first_line(error)}") from None

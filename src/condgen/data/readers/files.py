@@ -13,7 +13,10 @@ from condgen.data.readers.encoded import encoded_in, in_all
 from condgen.data.readers.parts import parted
 from condgen.data.readers.table import READ, Parts, Shard, Table, described, nested, stamped
 from condgen.errors import DataError
+from condgen.room import memory
 
+CELL = 100  # bytes of memory that a cell takes at the least, as objects of Python; 340 were measured
+AT_ONCE = 4_096  # rows of a Parquet file that are read at once
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 _DELIMITERS = ",;\t|"
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -49,7 +52,7 @@ def parquet(paths: list[Path]) -> Table:
     schemas = [_of_parquet(path, pq.read_schema) for path in paths]
     encoded = in_all([_of_parquet(path, encoded_in) for path in paths])
     tables = [
-        _of_parquet(path, partial(pq.read_table, columns=[name for name in schema.names if name not in encoded]))
+        _of_parquet(path, partial(_read_parquet, columns=[name for name in schema.names if name not in encoded]))
         for path, schema in zip(paths, schemas, strict=True)
     ]
     try:
@@ -62,6 +65,30 @@ def parquet(paths: list[Path]) -> Table:
     columns, notes = columns_of(paths[0], table)
     columns = {name.strip(): cells for name, cells in encoded.items()} | columns
     return described(paths[0], named(columns, names), notes, [n for n in names if n in columns])
+
+
+def _read_parquet(path: Path, columns: list[str]) -> Any:
+    """Columns of a Parquet file. Raises DataError for more cells, or bytes in them, than memory holds.
+
+    A small file may hold any number of cells, where they are alike.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    room = memory()
+    advice = "Name the columns to use (`attributes`), take fewer rows, or read it bit by bit (`stream`)."
+    with pq.ParquetFile(path) as file:
+        facts, wanted = file.metadata, set(columns)
+        chunks = (facts.row_group(g).column(c) for g in range(facts.num_row_groups) for c in range(facts.num_columns))
+        cells = sum(chunk.num_values for chunk in chunks if chunk.path_in_schema.partition(".")[0] in wanted)
+        room.must_hold(cells * CELL, f"The {cells:,} values in {path}", advice, DataError)
+        batches, size = [], 0
+        for batch in file.iter_batches(AT_ONCE, columns=columns):
+            batches.append(batch)
+            size += batch.nbytes
+            room.must_hold(size, f"The beginning of {path}", advice, DataError)
+        kept = [field for field in file.schema_arrow if field.name in wanted]
+        return pa.Table.from_batches(batches, pa.schema(kept, file.schema_arrow.metadata))
 
 
 def _of_parquet(path: Path, read: Callable[[Path], Any]) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from condgen.data.readers.files import first_line, parsed
 from condgen.data.readers.folders import images_below
 from condgen.data.readers.table import IMAGE_FILES, Parts, Table, schema_in
-from condgen.data.storage.archives import Member
+from condgen.data.storage.archives import Member, unzipped
 from condgen.data.storage.images import EncodedImage
 from condgen.errors import DataError
 
@@ -56,7 +56,7 @@ def _zipped(path: Path) -> tuple[bytes, dict[str, EncodedImage]]:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-            content = archive.read(FILE) if FILE in names else None
+            content = unzipped(archive, FILE) if FILE in names else None
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise DataError(
             f"{path} cannot be read as a ZIP: {first_line(error)}. Data can be a CSV or Parquet file or a folder too."

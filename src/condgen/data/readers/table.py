@@ -249,12 +249,12 @@ def _is_image(cell: Any) -> bool:
 def _name_files(cells: Sequence[Any], folder: Path) -> bool:
     """Whether some of the first cells name existing files without an image's extension."""
     texts = (cell for cell in cells[:_LOOKED_AT] if isinstance(cell, str) and not missing(cell))
-    return any((folder / cell).is_file() for cell in texts)
+    return any(os.path.isfile(folder / cell) for cell in texts)  # false for a text that no path can be
 
 
 def _paths(cells: Sequence[Any], folder: Path) -> tuple[list[Any], list[str]]:
     """A column of images with paths in this system's form, and notes on unusual ones."""
-    windows = [k for k, c in enumerate(cells) if isinstance(c, str) and "\\" in c and not (folder / c).exists()]
+    windows = [k for k, c in enumerate(cells) if isinstance(c, str) and "\\" in c and not os.path.exists(folder / c)]
     respelt = list(cells)
     for k in windows:
         respelt[k] = cells[k].replace("\\", "/")
@@ -288,7 +288,7 @@ def _must_exist(path: Path, folder: Path, images: Sequence[EncodedImage]) -> Non
         return
     step = max(1, len(images) // _LOOKED_AT)
     files = [image.content for image in images[::step] if isinstance(image.content, Path)]
-    if files and not any(file.exists() for file in files):
+    if files and not any(map(os.path.exists, files)):
         raise DataError(
             f"None of the images that {path} names exists; the first is looked for at {files[0]}. Paths in a table "
             f"start from its folder, {folder}: move the table there, or correct its paths."

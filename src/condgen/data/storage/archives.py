@@ -11,6 +11,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from condgen.room import must_unpack_to
+
 AT_ONCE = 128  # rows of a Parquet file read together
 BUFFER = 2**20  # bytes read together; without a limit, pyarrow reads a whole row group, which may be the whole file
 _NONE: Any = ()
@@ -31,7 +33,7 @@ class Member:
         """The file's content. Raises OSError or zipfile.BadZipFile if the archive is damaged or gone."""
         if self.span is None:
             try:
-                return _zip(self.archive, *_identity(self.archive)).read(self.name)
+                return unzipped(_zip(self.archive, *_identity(self.archive)), self.name)
             except KeyError:
                 raise FileNotFoundError(f"{self.name} is not in {self.archive}") from None
         offset, length = self.span
@@ -57,6 +59,13 @@ class Cell:
     def read(self) -> bytes:
         """The file's content. Raises OSError or pyarrow's ArrowException if the table is damaged or gone."""
         return _column(self.archive, self.column, *_identity(self.archive)).cell(self.row)
+
+
+def unzipped(archive: zipfile.ZipFile, name: str) -> bytes:
+    """The content of a file in a ZIP. Raises DataError for a decompression bomb, and what `zipfile` raises."""
+    told = archive.getinfo(name)  # more than it tells is not read
+    must_unpack_to(told.compress_size, told.file_size, f"{name} in {archive.filename}")
+    return archive.read(name)
 
 
 def _identity(archive: Path) -> tuple[int, int, int]:
