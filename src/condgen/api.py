@@ -38,7 +38,7 @@ from condgen.pages.gallery import Gallery, GalleryContext
 from condgen.pages.gallery import gallery as gallery_of
 from condgen.pages.inspection import inspection_page
 from condgen.pages.sheets import sheets_of
-from condgen.progress import Progress, shown
+from condgen.progress import SILENT, Progress, shown
 from condgen.requests import Requestable
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
@@ -69,6 +69,9 @@ class Shown(Generic[Result]):
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self.result, name)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(name for name in dir(self.result) if not name.startswith("_"))]
 
     def __repr__(self) -> str:
         return self.text
@@ -273,7 +276,7 @@ def inspect(data: object, **how: Any) -> Shown[Inspection]:
     Raises DataError and RequestError as `load` does.
     """
     source = os.fspath(data) if isinstance(data, str | os.PathLike) else data
-    found = inspected(source if isinstance(source, str | Splits) else load(source), **how)
+    found = inspected(source if isinstance(source, str | Splits) else load(source, progress=SILENT), **how)
     counts = ", ".join(f"{n:,} {part}" for part, n in found.examples.items())
     first = next(iter((*found.problems, *found.advice)), "")
     return Shown(

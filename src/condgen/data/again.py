@@ -5,7 +5,7 @@ from condgen.data.source import DataSource
 from condgen.data.sources import load
 from condgen.data.streaming import stream
 from condgen.errors import DataError
-from condgen.progress import Progress
+from condgen.progress import Progress, shown
 
 SHARED = ("attributes", "size", "schema", "resize", "broken", "splitting")  # arguments of both `load` and `stream`
 
@@ -17,6 +17,7 @@ def load_source(source: DataSource, progress: Progress | None = None) -> Splits:
     """
     if source.address is None:
         raise DataError("Data built in memory has no address from which it could be loaded again.")
+    progress = progress or shown()
     how = {name: getattr(source, name) for name in SHARED}
     if source.streaming is None:
         data = load(source.address, data_dir=source.data_dir, progress=progress, **how)

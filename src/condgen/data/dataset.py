@@ -18,7 +18,7 @@ from condgen.errors import DataError
 from condgen.schema import Condition, Schema
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """Observations and their conditions.
 
@@ -44,6 +44,15 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.observations)
+
+    def __repr__(self) -> str:
+        labels = f"attributes, as you may ask for them: {self.schema.example}"
+        return f"{len(self):,} {self.kind} of shape {self.shape}\n  {labels}"
+
+    @property
+    def kind(self) -> str:
+        """The word for its observations."""
+        return "images" if len(self.shape) == 3 else "vectors"
 
     def __getitem__(self, index: slice | Int[Tensor, " m"]) -> "Dataset":
         """The part at a slice or index tensor."""
@@ -144,7 +153,7 @@ def as_uint8(x: Float[Tensor, "batch ..."]) -> Shaped[Tensor, "batch ..."]:
     return (x * 255).round().clamp(0, 255).to(torch.uint8)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Splits:
     """The training, validation and test part of a dataset.
 
@@ -162,6 +171,15 @@ class Splits:
     held: Dataset | None = None
     coordinates: Coordinates | None = None  # for vectors, which are standardised by them
     source: DataSource = field(default=DataSource(), init=False)
+
+    def __repr__(self) -> str:
+        parts = {"training": self.train, "validation": self.validation, "test": self.test, "held-out": self.held}
+        counts = ", ".join(f"{len(part):,} {name}" for name, part in parts.items() if part is not None)
+        notes = "".join(f"\n  Note: {note}" for note in self.notes)
+        return (
+            f"Data {self.source.address or 'built in memory'}: {counts} {self.train.kind} of shape {self.shape}\n"
+            f"  attributes, as you may ask for them: {self.schema.example}{notes}"
+        )
 
     @property
     def schema(self) -> Schema:

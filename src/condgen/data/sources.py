@@ -64,7 +64,7 @@ def load(
     Raises DataError that names the file, row or column at fault, and RequestError for unknown attributes or a size that
     is not a multiple of 4.
     """
-    progress = progress or shown()
+    reporter = progress or shown()
     named = os.fspath(source) if isinstance(source, str | os.PathLike) else None
     if named is not None and labels is not None:
         raise RequestError(f"{named} holds its own labels; `labels` are for arrays. Leave them out.")
@@ -80,10 +80,12 @@ def load(
         splitting=splitting or SplitConfig(),
     )
     if named is None:
-        found = _in_memory(source, labels, origin, progress)
+        found = _in_memory(source, labels, origin, reporter)
     else:
-        found = _built_in(named, origin) if is_builtin(named) else _read_and_split(named, origin, progress)
+        found = _built_in(named, origin) if is_builtin(named) else _read_and_split(named, origin, reporter)
     remember(places_of(origin))
+    for note in () if progress else found.notes:
+        reporter.note(f"Note: {note}")
     return found.loaded_from(origin)
 
 

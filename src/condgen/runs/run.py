@@ -59,7 +59,7 @@ class Run:
 
     def __repr__(self) -> str:
         info, what = self.info, "images" if len(self.model.shape) == 3 else "examples"
-        examples = "; ".join(a.example for a in self.schema) if self.model.conditional else "nothing"
+        examples = self.schema.example if self.model.conditional else "nothing"
         kind, of = ("Weights", "") if info.holds == WEIGHTS_ALONE else ("Run", f" of {self.source.describe()}")
         return (
             f"{kind} {self.path}: {info.recipe['model']}, trained on {info.images:,} {what}{of}\n"

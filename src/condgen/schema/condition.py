@@ -12,8 +12,10 @@ from torch import Tensor
 from condgen.errors import RequestError
 from condgen.schema.schema import Schema
 
+MOST_SHOWN = 4  # requests in a line for people
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Condition:
     """A batch of requests: one tensor of codes per attribute, and a mask of the attributes that are given.
 
@@ -59,6 +61,10 @@ class Condition:
 
     def __len__(self) -> int:
         return len(self.present)
+
+    def __repr__(self) -> str:
+        first = "; ".join(self[:MOST_SHOWN].describe())
+        return f"{len(self):,} condition{'s' * (len(self) != 1)}\n  {first}{' …' * (len(self) > MOST_SHOWN)}"
 
     def __getitem__(self, index: Any) -> "Condition":
         """The requests at an index tensor, slice or boolean mask. A single integer is not allowed, since a condition is

@@ -15,6 +15,7 @@ from condgen.schema.attributes import Attribute, fold
 from condgen.schema.kinds import AnyAttribute
 
 MOST = 10_000  # attributes
+MOST_SHOWN = 8  # attributes in a line for people
 
 
 class Schema(BaseModel):
@@ -54,6 +55,12 @@ class Schema(BaseModel):
     def names(self) -> list[str]:
         """Attribute names in order."""
         return [a.name for a in self.attributes]
+
+    @property
+    def example(self) -> str:
+        """A request of each attribute, the first ones of many, for people."""
+        more = f"; and {len(self) - MOST_SHOWN} more" if len(self) > MOST_SHOWN else ""
+        return "; ".join(a.example for a in self.attributes[:MOST_SHOWN]) + more or "nothing"
 
     @property
     def discrete(self) -> list[Attribute]:

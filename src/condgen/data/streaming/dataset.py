@@ -57,7 +57,7 @@ class Stream:
         return hashlib.blake2b(f"{facts} {self.identity}".encode(), digest_size=16).hexdigest()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Streamed(Dataset):
     """Behaves like an in-memory sample, while `batches` reads the whole stream."""
 
