@@ -51,6 +51,9 @@ def open_generator(path: str | Path) -> Generator:
     return Run.open(path)
 
 
+MANY = 10_000  # samples beyond which their room on the disk is estimated first
+
+
 def save_answers(
     generator: Generator,
     asked: Sequence[Request],
@@ -70,7 +73,8 @@ def save_answers(
     request: dict[str, object] = {"by": generator.fingerprint, "requests": labels, "n": n, "seed": seed, "batch": batch}
     request |= {"sampling": how.dump(), **versions()}
     generator.stream(asked, n, seed, batch, how)  # refuses a wrong request
-    must_fit_on_disk(next(generator.stream(asked[:1], min(n, FEW), seed, batch, how)), n * len(asked), folder)
+    if n * len(asked) > MANY:
+        must_fit_on_disk(next(generator.stream(asked[:1], min(n, FEW), seed, batch, how)), n * len(asked), folder)
     with new_folder(folder, "the samples", request) as partial:
         writer = SamplesWriter(partial, generator.schema, labels)
         if writer.done:
