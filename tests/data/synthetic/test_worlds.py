@@ -111,20 +111,19 @@ def test_linked_attributes_go_together_as_often_as_asked(each: World) -> None:
             assert share == pytest.approx(correlation + (1 - correlation) * chance, abs=0.06)
 
 
+@pytest.mark.slow
 @pytest.mark.statistical
-@pytest.mark.parametrize(
-    ("each", "images"), [(Shapes(size=16), 20_000), (Portraits(size=16), 20_000), (ColoredDigits(), 20_000)]
-)
-def test_a_judge_reads_every_attribute(each: World, images: int) -> None:
+@pytest.mark.parametrize("each", [Shapes(size=16), Portraits(size=16), ColoredDigits()], ids=repr)
+def test_a_judge_reads_every_attribute(each: World) -> None:
     """Cars take a judge longer; benchmarks/worlds.py prints how well one reads every world at its own size."""
     data, fresh = each.dataset(4000), each.dataset(500, seed=1)
-    judge = train_judge(data.x, data.condition, images=images, lr=4e-3, shift=0)
+    judge = train_judge(data.x, data.condition, images=60_000, lr=4e-3, shift=0)
     for name, agreement in judge.agreement(fresh.x, fresh.condition).items():
         attribute = each.schema[name]
         if isinstance(attribute, Continuous):
             assert agreement < 0.12 * (attribute.high - attribute.low), name
         else:
-            assert agreement > (0.6 if name == "shape" else 0.88), name  # some shapes are but five pixels wide here
+            assert agreement > (0.75 if name == "shape" else 0.88), name  # some shapes are but five pixels wide here
 
 
 def test_pictures_of_incomplete_conditions_are_refused() -> None:

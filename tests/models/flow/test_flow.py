@@ -263,7 +263,7 @@ def test_an_image_flow_learns_a_tiny_world() -> None:
     condition = conditions("all", 512)
     x = observations(condition, "image")
     model = build("flow", condition.schema, SHAPES["image"], channels=16, depth=1, embedding=16)
-    train(model, x, condition, steps=300, batch=64, lr=1e-2)
+    train(model, x, condition, steps=600, batch=64, lr=1e-2)
     with torch.no_grad():
         made = model.eval().sample(condition, Rng(range(512)))
-    assert (made - x).square().mean() < 0.5 * (x - x.mean(0)).square().mean()
+    assert (made - x).square().mean() < 0.25 * (x - x.mean(0)).square().mean()
