@@ -77,3 +77,4 @@ def test_data_is_inspected_wherever_it_is(memory: bool) -> None:
     assert found.schema.names == ["digit"]
     assert "attributes: digit" in repr(found)
     assert "digit" in found.page()
+    assert "on this machine" in found.page()

@@ -276,7 +276,7 @@ def inspect(data: object, **how: Any) -> Shown[Inspection]:
     Raises DataError and RequestError as `load` does.
     """
     source = os.fspath(data) if isinstance(data, str | os.PathLike) else data
-    found = inspected(source if isinstance(source, str | Splits) else load(source, progress=SILENT), **how)
+    found = inspected(source if isinstance(source, str | Splits) else load(source, progress=SILENT), **how).timed()
     counts = ", ".join(f"{n:,} {part}" for part, n in found.examples.items())
     first = next(iter((*found.problems, *found.advice)), "")
     return Shown(

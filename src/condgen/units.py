@@ -1,4 +1,4 @@
-"""Times, counts, numbers and shares as people write them, such as 90s, +10m, 1.5h, 500k, 2M, 3.14, unknown, 98.4 %."""
+"""Times, counts, numbers and shares as people write them: 90s, +10m, 1.5h, about 12 minutes, 500k, 3.14, 98.4 %."""
 
 import math
 import re
@@ -35,6 +35,14 @@ def number(value: int | float, form: str = ".3g") -> str:
         return UNKNOWN
     text = format(value, form)
     return text if float(text) else text.lstrip("-")
+
+
+def approximately(seconds: float) -> str:
+    """A time that is not known exactly, in words: about 12 minutes."""
+    for unit, length in (("hours", 3600.0), ("minutes", 60.0)):
+        if seconds >= 1.5 * length:
+            return f"about {seconds / length:.2g} {unit}"
+    return f"about {max(round(seconds), 1)} seconds"
 
 
 def percent(share: int | float, digits: int = 1) -> str:

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+import shlex
 import subprocess
 import sys
 import warnings
@@ -424,7 +426,7 @@ def test_distilling_into_a_used_folder_overwrites_nothing(command: Command, flow
         ("inspect digits --size 8", ["digits has its own size"]),
         ("train digits --model cave", ["'cave'", "cvae"]),
         ("train digits --mechanism flim", ["'flim'", "film"]),
-        ("train digits --prior gauss", ["'gauss'", "gaussian"]),
+        ("train digits --model cvae --prior gauss", ["'gauss'", "gaussian"]),
         ("train digits --preset dmeo", ["'dmeo'", "demo"]),
         ("train digits --set latnet=3", ["'latnet'", "latent"]),
         ("train digits --set latent=-3", ["latent"]),
@@ -620,7 +622,9 @@ def test_resume_without_the_data_names_it(command: Command, tmp_path: Path) -> N
 
 
 def test_divergence_is_one_paragraph(command: Command, tmp_path: Path) -> None:
-    result = command("train", "mixture", "--out", tmp_path / "run", "--images", "50k", "--set", "lr=1e6")
+    result = command(
+        "train", "mixture", "--model", "cvae", "--out", tmp_path / "run", "--images", "50k", "--set", "lr=1e6"
+    )
     one_paragraph(result, 1, "diverged", str(tmp_path / "run"), "--set lr=")
     assert Run.open(tmp_path / "run").sample(n=2).x.isfinite().all()
 
@@ -672,3 +676,33 @@ def test_warnings_are_one_line_without_the_code_that_gave_them(
     with pytest.warns(UserWarning, match="Something of others") as others:
         assert command("presets").err == "Note: Something worth knowing.\n"
     assert len(others) == 1
+
+
+# ---- what is trained by default
+
+
+def test_the_default_is_what_inspect_recommends(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = json.loads(command("inspect", "digits", "--json").out)
+    advised, (suggested, *_) = found["recommendation"], found["advice"]
+    words = shlex.split(suggested.removeprefix("Train first: "))
+    assert words == ["condgen", "train", "digits", "--out", "digits-run"]
+    assert advised["seconds"] > 0
+    result = command(*words[1:], *TINY)
+    assert result.status == 0, result.err
+    recipe = Run.open("digits-run").info.recipe
+    assert recipe["model"] == advised["model"] == "projection"
+    assert recipe["arguments"]["r1"] == advised["arguments"]["r1"]
+
+
+def test_a_model_that_is_named_keeps_its_own_defaults(command: Command, tmp_path: Path) -> None:
+    result = command("train", "digits", "--model", "projection", "--out", tmp_path / "run", *TINY)
+    assert result.status == 0, result.err
+    assert Run.open(tmp_path / "run").info.training["lr"] != 2e-3
+
+
+def test_inspect_says_what_it_recommends_and_the_time(command: Command) -> None:
+    shown = command("inspect", "digits").out
+    assert re.search(r"Recommended: projection at 8×8, [0-9]+,000 images to see, about .* on this machine\.", shown)

@@ -57,7 +57,13 @@ def test_every_tag_is_closed_links_lead_somewhere_and_names_are_never_read_as_ht
 def test_it_shows_problems_then_advice_then_every_value_with_pictures(page: Path) -> None:
     structure = read(page)
     text = re.sub(r"\s+", " ", structure.text)
-    parts = ("120 images with 3 attributes", "Test images are also training images", "condgen.train(", "labelled grey")
+    parts = (
+        "120 images with 3 attributes",
+        "Test images are also training images",
+        "condgen.train(",
+        "Recommended: projection",
+        "labelled grey",
+    )
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
     described = [str(image["alt"]) for image in structure.all("img")]

@@ -30,7 +30,6 @@ from condgen.cli.options import (
     progress,
 )
 from condgen.cli.spelling import spell
-from condgen.models.registry import DEFAULT, FAMILIES
 
 if TYPE_CHECKING:
     from condgen.data import Splits
@@ -67,9 +66,7 @@ def compare(
             help="Folder for the table and the page, and with DATA for the runs.",
         ),
     ] = None,
-    models: Annotated[
-        str | None, typer.Option(help=f"Models to train on DATA: {DEFAULT},{FAMILIES.names[-1]}.")
-    ] = None,
+    models: Annotated[str | None, typer.Option(help="Models to train on DATA: cvae,projection.")] = None,
     mechanisms: Annotated[
         str | None, typer.Option(help="Mechanisms to train each model with: concat,film,norm,modulate.")
     ] = None,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -52,7 +52,7 @@ def inspect(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show how condgen reads DATA: attributes, counts, balance, problems, and what to do next."""
+    """Show how condgen reads DATA: attributes, counts, balance, problems, what to train, and the time it takes."""
     from condgen.inspection import inspect as look
     from condgen.inspection.labels import check_inspected
     from condgen.pages.inspection_files import as_json as written
@@ -61,7 +61,8 @@ def inspect(
 
     chosen = [name.strip() for name in attributes.split(",")] if attributes else None
     given = Schema.load(schema) if schema else None
-    found = look(data, attributes=chosen, size=size, schema=given, data_dir=data_dir, resize=resize, schema_file=schema)
+    how: dict[str, Any] = {"data_dir": data_dir, "resize": resize, "schema_file": schema}
+    found = look(data, attributes=chosen, size=size, schema=given, **how).timed()
     found = replace(found, problems=tuple(map(spell, found.problems)), advice=tuple(map(spell, found.advice)))
     checks = check_inspected(found, progress()) if labels else ()
     kept = save(found, checks, out) if out else []
@@ -95,7 +96,7 @@ def _show(found: "Inspection", checks: "tuple[LabelCheck, ...]") -> None:
     notes = [note for note in found.notes if not any(f"'{name}'" in note for name in left_out)]
     _show_list(console, "Notes", notes)
     _show_list(console, "What is wrong", [*found.problems, *sentences(checks)])
-    _show_list(console, "What to do", found.advice)
+    _show_list(console, "What to do", found.to_do)
 
 
 def _show_list(console: "Console", title: str, lines: Sequence[str]) -> None:

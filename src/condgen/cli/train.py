@@ -30,7 +30,7 @@ from condgen.cli.options import (
     say,
     streaming,
 )
-from condgen.models.registry import DEFAULT, FAMILIES
+from condgen.models.registry import FAMILIES
 
 if TYPE_CHECKING:
     from condgen.runs.run import Run
@@ -39,13 +39,16 @@ if TYPE_CHECKING:
 def train(
     data: Data,
     out: Out,
-    model: Annotated[str | None, typer.Option(help=f"{', '.join(FAMILIES.names)}; default {DEFAULT}.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help=f"{', '.join(FAMILIES.names)}. What suits DATA unless given, as `condgen inspect` says."),
+    ] = None,
     mechanism: Annotated[
         str | None,
         typer.Option(help="Way in which the condition enters a layer (see `condgen settings`). Default film."),
     ] = None,
     prior: Annotated[
-        str | None, typer.Option(help="Distribution of the latent (see `condgen settings`). Default standard.")
+        str | None, typer.Option(help="Distribution of a CVAE's latent (see `condgen settings`). Default standard.")
     ] = None,
     preset: Annotated[str | None, typer.Option(help="Named settings (see `condgen presets`).")] = None,
     budget: Annotated[str | None, typer.Option(help="Training time: 90s, 10m, 1h.")] = None,
@@ -66,15 +69,21 @@ def train(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting in `condgen settings MODEL`.")
     ] = None,
 ) -> None:
-    """Train a model on DATA. Ctrl-C saves first, and `condgen resume` continues from there."""
+    """Train a model on DATA. Ctrl-C saves first, and `condgen resume` continues from there.
+
+    Without --model and --preset, the model and the number of images are those that `condgen inspect` recommends.
+    --budget and --images change how long it trains. A model named by --model has its own defaults, and five minutes.
+    """
     from condgen.locks import held_new
-    from condgen.runs.train import split_arguments
+    from condgen.recommendation import check_settings
+    from condgen.runs.train import recommended, split_arguments
     from condgen.runs.train import train as train_run
 
     options = {"model": model, "mechanism": mechanism, "prior": prior, "seed": seed}
     arguments = _recipe(preset, budget, images, options | parse_settings(settings or []))
-    name = arguments.pop("model")
-    split_arguments(name, arguments)  # before the data is loaded, so that a wrong option does not cost minutes
+    name = arguments.pop("model", None)
+    # Before the data is loaded, so that a wrong option does not cost minutes.
+    split_arguments(name, arguments) if name else check_settings(arguments)
     how: dict[str, Any] = {
         "data_dir": data_dir,
         "resize": resize,
@@ -85,6 +94,8 @@ def train(
     }
     with held_new(out, "the run"):  # before the data is loaded, for the same reason
         splits = load_data(data, attributes, size, schema, **how)
+        if name is None and size is None and (side := recommended(splits).size):
+            splits = load_data(data, attributes, side, schema, **how)
         kind, names = "sampled" if stream else "training", ", ".join(splits.schema.names)
         say(f"{len(splits.train):,} {kind} examples of shape {splits.shape}, attributes: {names}")
         run = train_run(name, splits, out, progress=progress(), **arguments)
@@ -93,7 +104,10 @@ def train(
 
 
 def _recipe(preset: str | None, budget: str | None, images: str | None, options: dict[str, Any]) -> dict[str, Any]:
-    """The model and its settings: a preset's entries, or five minutes, overridden by the given options."""
+    """The model and its settings, overridden by the given options.
+
+    They are a preset's entries, or those of a named model and five minutes, or neither: what is recommended.
+    """
     from condgen.errors import RequestError
     from condgen.presets import preset as recipe
     from condgen.runs.train import overridden
@@ -104,7 +118,9 @@ def _recipe(preset: str | None, budget: str | None, images: str | None, options:
     given |= {"images": parse_count(images)} if images else {}
     if {"seconds", "images"} <= given.keys():
         raise RequestError("Give a time (--budget) or a number of images (--images), not both.")
-    start: dict[str, Any] = recipe(preset) if preset else {"model": DEFAULT, "seconds": 300.0}
+    if not preset and "model" not in given:
+        return given
+    start: dict[str, Any] = recipe(preset) if preset else {"seconds": 300.0}
     arguments, idle = overridden(start, given)
     if idle:
         say(f"Note: left out of the preset, since other options make it ineffective: {', '.join(idle)}.")

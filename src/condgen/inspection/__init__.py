@@ -6,11 +6,11 @@ seconds.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from condgen.data.dataset import Splits
+from condgen.data.dataset import Dataset, Splits
 from condgen.data.storage.images import Fit, too_small
 from condgen.inspection.advice import advice, options, problems, unusable
 from condgen.inspection.association import Association, CoOccurrence, Pair, co_occurrence
@@ -18,6 +18,7 @@ from condgen.inspection.balance import Balance, balances
 from condgen.inspection.columns import Column, describe_columns
 from condgen.inspection.material import Header, Material, material, shape_of
 from condgen.inspection.scan import Duplicates, Scan, Unreadable, scan
+from condgen.recommendation import Recommendation, recommend, timed
 from condgen.schema import LabelDistribution, Schema
 
 __all__ = [
@@ -46,6 +47,7 @@ class Inspection:
     shape: of an observation in training.
     problems: faults of the data, the most important first.
     advice: next steps, the most useful first.
+    recommendation: model, size and images for this data. None if nothing can be read.
     """
 
     material: Material
@@ -57,6 +59,20 @@ class Inspection:
     problems: tuple[str, ...]
     advice: tuple[str, ...]
     notes: tuple[str, ...]
+    recommendation: Recommendation | None
+
+    @property
+    def to_do(self) -> list[str]:
+        """The advice, with the recommendation after the command that trains it."""
+        advised = [f"Recommended: {self.recommendation.sentence}"] if self.recommendation else []
+        return [*self.advice[:1], *advised, *self.advice[1:]]
+
+    def timed(self) -> "Inspection":
+        """The same with the expected time of the recommendation, measured on this machine in a few seconds."""
+        if self.recommendation is None:
+            return self
+        advised = timed(self.recommendation, self.schema, self.material.rows.train.condition)
+        return replace(self, recommendation=advised)
 
     @property
     def schema(self) -> Schema:
@@ -84,6 +100,7 @@ class Inspection:
             "problems": list(self.problems),
             "advice": list(self.advice),
             "notes": list(self.notes),
+            "recommendation": self.recommendation and self.recommendation.as_dict(),
             "schema": self.schema.model_dump(mode="json"),
         }
 
@@ -116,7 +133,10 @@ def inspect(
     crowding = LabelDistribution.of(train.condition).crowding()
     doubtful = {c.name for c in columns if c.suspicious}
     share = unusable(seen, sum(small.values()))
+    advised = recommend(shape, len(train), found.schema, _labelled(train)) if all(shape) and len(train) else None
     needed = options(shape, bool(resized) or size is not None, resize, schema_file, data_dir, share)
+    if advised and advised.size and size is None:
+        needed |= {"size": advised.size}
     fit = [b for b in balance if b.name not in doubtful]
     return Inspection(
         material=found,
@@ -128,7 +148,12 @@ def inspect(
         problems=tuple(problems(balance, columns, seen, len(train), found.separate, small, shape, crowding)),
         advice=tuple(advice(found.source, needed, fit, together, attributes, len(balance), share)),
         notes=(*found.notes, *resized, *found.content.remarks),
+        recommendation=advised,
     )
+
+
+def _labelled(part: Dataset) -> float:
+    return float(part.labelled.float().mean())
 
 
 def _small(seen: Scan, shape: tuple[int, ...], resize: str) -> Counter[tuple[int, int]]:

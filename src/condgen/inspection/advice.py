@@ -198,7 +198,7 @@ def command(source: str, options: Mapping[str, object], chosen: Sequence[str], e
     """The call that trains on these attributes. every: whether these are all attributes."""
     named = {} if every else {"attributes": ",".join(chosen)}
     name = re.sub(r"[^\w-]+", "-", Path(source.partition("?")[0]).stem).strip("-") or "my"
-    return call("train", source, **named, **options, seconds=600, out=f"{name}-run")
+    return call("train", source, **named, **options, out=f"{name}-run")
 
 
 def options(

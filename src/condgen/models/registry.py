@@ -83,9 +83,6 @@ FAMILIES: Registry[Family] = Registry(
 )
 
 
-DEFAULT = "cvae"  # the family that is trained by default
-
-
 def build(name: str, schema: "Schema", shape: tuple[int, ...], **arguments: Any) -> "Model":
     """A new model of the named family, for observations of this shape and attributes of this schema.
 

@@ -1,10 +1,10 @@
 """New runs: training, distillation, resumption."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import torch
 
@@ -19,6 +19,7 @@ from condgen.models.protocols import Discovers, LearnsFromTeacher
 from condgen.models.registry import that_can
 from condgen.parameters import Described, described, keyword_arguments, used, validated
 from condgen.progress import Progress, shown
+from condgen.recommendation import Recommendation, recommend, timed
 from condgen.runs.costs import must_have_room_for, must_have_room_to_train
 from condgen.runs.data import is_the_same, load_again
 from condgen.runs.opening import explain_mismatch, home, must_make_sense, rebuild
@@ -34,27 +35,80 @@ from condgen.training.preview import Preview
 from condgen.units import parse_extension
 
 
-def train(
-    model: str,
-    data: object,
-    out: str | Path,
-    *,
-    progress: Progress | None = None,
-    **arguments: Any,
-) -> Run:
-    """Train a new model, by name, in a new folder and open the result.
+@overload
+def train(data: object, out: str | Path, *, progress: Progress | None = None, **arguments: Any) -> Run: ...
 
+
+@overload
+def train(
+    model: str | None, data: object, out: str | Path, *, progress: Progress | None = None, **arguments: Any
+) -> Run: ...
+
+
+def train(*given: Any, progress: Progress | None = None, **arguments: Any) -> Run:
+    """Train a new model in a new folder and open the result: `train(data, out)` or `train(model, data, out)`.
+
+    model: its name. Without one, the model recommended for the data, whose settings the arguments override.
     data: the result of `load`, or anything that it takes.
+    out: the folder.
     progress: a bar or log lines by default. `condgen.progress.SILENT` shows nothing.
     arguments: of the model's builder (`mechanism`, `latent`, …) and of TrainingConfig (`images`, `seconds`, …).
 
     Raises RequestError for a wrong argument or a folder that is not empty, and RunError if another process writes to
     the folder, if it cannot be written or training diverges.
     """
+    model, data, out = _given(given, arguments)
     progress = progress or shown()
     with held_new(Path(out), "the run"):  # before the data is loaded, which may take long
-        splits = data if isinstance(data, Splits) else load(data, progress=progress)
-        return _trained_into(model, splits, Path(out), arguments, {}, progress)
+        name, splits, whole = _chosen(model, data, arguments, progress)
+        return _trained_into(name, splits, Path(out), whole, {}, progress)
+
+
+def _chosen(
+    model: str | None, data: object, arguments: Mapping[str, Any], progress: Progress
+) -> tuple[str, Splits, Mapping[str, Any]]:
+    """The model, the data and the arguments: of a named model as given, else as recommended for the data."""
+    if model is not None:
+        return model, data if isinstance(data, Splits) else load(data, progress=progress), arguments
+    splits, advised = with_recommendation(data, progress)
+    whole, _ = overridden(advised.preset, arguments)
+    progress.note(_said(advised, splits, arguments))
+    return whole.pop("model"), splits, whole
+
+
+def _given(given: Sequence[Any], arguments: dict[str, Any]) -> tuple[str | None, Any, Any]:
+    """Model, data and folder, by position or taken out of the arguments by name. The model may be left out."""
+    named: dict[str, Any] = {name: arguments.pop(name) for name in ("model", "data", "out") if name in arguments}
+    places = [name for name in ("model", "data", "out") if name not in named]
+    if len(given) < len(places) and places[0] == "model":
+        places = places[1:]
+    if len(given) != len(places):
+        raise TypeError("train() takes data and a folder, train(data, out), or a model first, train(model, data, out)")
+    named |= dict(zip(places, given, strict=True))
+    return named.get("model"), named["data"], named["out"]
+
+
+def recommended(data: Splits) -> Recommendation:
+    """The recommendation for data that is loaded."""
+    return recommend(data.shape, len(data.train), data.schema, float(data.train.labelled.float().mean()))
+
+
+def with_recommendation(data: object, progress: Progress) -> tuple[Splits, Recommendation]:
+    """Data and the recommendation for it. Data that is loaded here is brought to the recommended size."""
+    splits = data if isinstance(data, Splits) else load(data, progress=progress)
+    advised = recommended(splits)
+    if advised.size is not None and splits is not data:
+        splits = load(data, size=advised.size, progress=progress)
+    return splits, replace(advised, shape=splits.shape)
+
+
+def _said(advised: Recommendation, data: Splits, arguments: Mapping[str, Any]) -> str:
+    """The recommendation in one line, with the expected time unless the arguments set how long to train."""
+    if {"images", "seconds"} & arguments.keys():
+        return f"Recommended for this data: {advised.lasting('for as long as asked')}"
+    if len(data.train):
+        advised = timed(advised, data.schema, data.train.condition)
+    return f"Recommended for this data: {advised.sentence}"
 
 
 def _trained_into(

@@ -5,7 +5,7 @@ uninterrupted one bit for bit on the same machine.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
@@ -175,10 +175,10 @@ class Trainer:
     def _loop(self, budget: Budget, log: Log, looks: Looks, task: Task) -> Values:
         """Train until the budget is spent, and return the last means of the loss terms."""
         info, signals, losses = self.info, self.signals, Losses()
-        for x, condition in self._batches():
+        for x, condition in self.batches():
             if info.finished:
                 break
-            losses.add(self._step(x, condition))
+            losses.add(self.step(x, condition))
             info.images += self.settings.batch
             budget.lap("steps")
             budget.replan()
@@ -226,7 +226,7 @@ class Trainer:
             return False
         return int(now * s.previews) > int(before * s.previews)
 
-    def _batches(self) -> Iterator[tuple[Float[Tensor, "batch ..."], Condition]]:
+    def batches(self) -> Generator[tuple[Float[Tensor, "batch ..."], Condition], None, None]:
         """Batches from the current position on, for this process, on its device, with free attributes filled in."""
         s, accelerator = self.settings, self.accelerator
         mine = slice(accelerator.process_index, None, accelerator.num_processes)
@@ -244,7 +244,7 @@ class Trainer:
         x = as_float(x)
         return x.contiguous(memory_format=self.memory_format) if x.dim() == 4 else x, condition.to(x.device)
 
-    def _step(self, x: Float[Tensor, "batch ..."], condition: Condition) -> dict[str, Tensor]:
+    def step(self, x: Float[Tensor, "batch ..."], condition: Condition) -> dict[str, Tensor]:
         """Update every player once, and return their loss terms and gradient norms."""
         s, images = self.settings, self.info.images
         torch.manual_seed(step_seed(s.seed, images, self.accelerator.process_index))

@@ -1,0 +1,165 @@
+"""Recommendations: the model, settings, size and number of images that suit data, from its shape and number.
+
+The rules put together the parts of which the presets are made; docs/results.md says what these reach.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from time import perf_counter
+from typing import Any
+
+from condgen.errors import unknown
+from condgen.models.registry import FAMILIES, build
+from condgen.parameters import keyword_arguments, used, validated
+from condgen.presets import (
+    FEW_PHOTOGRAPHS_GAN,
+    FEW_VECTORS,
+    NARROW,
+    PHOTOGRAPHS_GAN,
+    SMALL_PICTURES,
+    SMALL_PICTURES_FLOW,
+    VECTORS,
+    WIDE,
+    Preset,
+)
+from condgen.schema import Condition, Schema
+from condgen.training import TrainingConfig
+from condgen.training.pace import images_per_second
+from condgen.units import approximately
+
+SMALL, WIDE_FROM = 32, 24  # pixels: the largest side of a small picture, the smallest that a wide network pays for
+SIDE = 64  # pixels to which larger pictures are brought
+FEW, MANY = 500, 10_000  # rows below which a flow is small, pictures from which a network is wide
+SCARCE = 8_000  # photographs below which a critic soon knows them by heart, unless it is held more firmly
+VIEWS = 27  # of every photograph, as in the presets that were measured
+HALF = 0.5  # the share of rows with a label below which a model must learn from the others too
+FAMILIES_USED = ("flow", "gan", "projection")
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """A model for some data, with its settings and the reason for it.
+
+    arguments: of the model's builder and of TrainingConfig.
+    shape: of the observations to train on.
+    size: side in pixels to bring pictures to. None if they keep theirs.
+    images: number to see in training.
+    seconds: expected on this machine. None unless measured.
+    """
+
+    model: str
+    arguments: Mapping[str, Any]
+    shape: tuple[int, ...]
+    size: int | None
+    images: int
+    reason: str
+    seconds: float | None = None
+
+    @property
+    def preset(self) -> Preset:
+        """The recommendation as a preset."""
+        return {"model": self.model, **self.arguments, "images": self.images}
+
+    @property
+    def sentence(self) -> str:
+        """The recommendation for people, in one line."""
+        time = f", {approximately(self.seconds)} on this machine" if self.seconds is not None else ""
+        return self.lasting(f"{self.images:,} {'images' if len(self.shape) == 3 else 'rows'} to see{time}")
+
+    def lasting(self, how_long: str) -> str:
+        """The same line with another length of training."""
+        at = f" at {self.shape[2]}×{self.shape[1]}" if len(self.shape) == 3 else ""
+        return f"{self.model}{at}, {how_long}. {self.reason}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return asdict(self) | {"shape": list(self.shape)}
+
+
+def recommend(shape: tuple[int, ...], examples: int, schema: Schema, labelled: float = 1.0) -> Recommendation:
+    """The recommendation for data of this shape, (channel, height, width) or (dimension,).
+
+    examples: number of them for training.
+    labelled: share of them that have a label of any attribute.
+    """
+    if len(shape) == 1:
+        preset, images, reason = _vectors(examples, bool(len(schema)))
+    elif max(shape[1:]) <= SMALL:
+        preset, images, reason = _small_pictures(shape, examples, bool(len(schema)) and labelled < HALF)
+    else:
+        preset, images, reason = _photographs(shape, examples, schema)
+    if preset["model"] == "projection" and not len(schema):
+        preset = preset | {"model": "gan"}
+    size = SIDE if len(shape) == 3 and max(shape[1:]) > SIDE else None
+    brought = (shape[0], size, size) if size else shape
+    model, arguments = preset["model"], _counting(preset, schema, brought)
+    return Recommendation(model, arguments, brought, size, images, reason)
+
+
+def _vectors(examples: int, labelled: bool) -> tuple[Preset, int, str]:
+    images = _within(200 * examples, 30_000, 3_000_000)
+    if not labelled:
+        sizes = FEW_VECTORS if examples < FEW else VECTORS
+        preset = SMALL_PICTURES | {key: sizes[key] for key in ("channels", "depth", "previews")}
+        return preset, images, "There is nothing to ask for, so adversaries do; with attributes it would be a flow."
+    if examples < FEW:
+        return FEW_VECTORS, images, "A flow learns vectors best; of few rows a small one, briefly, or it repeats them."
+    return VECTORS, images, "A flow learns the distribution of vectors best."
+
+
+def _small_pictures(shape: tuple[int, ...], examples: int, hardly_labelled: bool) -> tuple[Preset, int, str]:
+    images = _within(150 * examples, 60_000, 640_000)
+    if hardly_labelled:
+        return SMALL_PICTURES_FLOW, images, "Most examples have no label, and a flow learns from these too."
+    wide = max(shape[1:]) >= WIDE_FROM and examples >= MANY
+    return SMALL_PICTURES | (WIDE if wide else NARROW), images, "Adversaries come nearest to real small pictures."
+
+
+def _photographs(shape: tuple[int, ...], examples: int, schema: Schema) -> tuple[Preset, int, str]:
+    """A GAN. Colour pictures are mirrored, unless that would change an attribute."""
+    mirrored = shape[0] == 3 and not any("flip" in a.unsafe for a in schema)
+    so = ", mirrored at random" if mirrored else ""
+    reason = f"Adversaries come nearest to real photographs{so}; to edit pictures, take a preset with a CVAE."
+    held = FEW_PHOTOGRAPHS_GAN if examples < SCARCE else PHOTOGRAPHS_GAN
+    return held | {"flip": mirrored}, _within(VIEWS * examples, 50_000, 250_000), reason
+
+
+def _within(images: int, least: int, most: int) -> int:
+    """A number of images, rounded to two digits and kept within bounds."""
+    return min(max(int(float(f"{images:.2g}")), least), most)
+
+
+def _counting(preset: Preset, schema: Schema, shape: tuple[int, ...]) -> dict[str, Any]:
+    """The arguments of a preset that its family has and that change something on such data."""
+    builder = FAMILIES[preset["model"]].builder
+    of_model = {k: v for k, v in preset.items() if k in keyword_arguments(builder)}
+    of_training = {k: v for k, v in preset.items() if k in keyword_arguments(TrainingConfig)}
+    counts = used(builder, of_model, (schema, shape), strict=False).keys()
+    return {k: v for k, v in of_model.items() if k in counts} | of_training
+
+
+def check_settings(arguments: Mapping[str, Any]) -> None:
+    """Raise RequestError for a setting that no recommended model has, or a wrong setting of training.
+
+    Other mistakes depend on the model, and so on the data.
+    """
+    of_training = keyword_arguments(TrainingConfig)
+    known = dict.fromkeys([k for name in FAMILIES_USED for k in keyword_arguments(FAMILIES[name].builder)])
+    for name in arguments:
+        if name not in known and name not in of_training:
+            raise unknown("setting of the recommended models", name, [*known, *of_training])
+    TrainingConfig(**validated(TrainingConfig, {k: v for k, v in arguments.items() if k in of_training}))
+
+
+def timed(
+    advised: Recommendation, schema: Schema, condition: Condition, clock: Callable[[], float] = perf_counter
+) -> Recommendation:
+    """The recommendation with the expected time, measured in a few steps of training on noise.
+
+    condition: of some examples.
+    clock: in seconds.
+    """
+    settings = TrainingConfig(**{k: v for k, v in advised.preset.items() if k in keyword_arguments(TrainingConfig)})
+    of_model = {k: v for k, v in advised.arguments.items() if k not in keyword_arguments(TrainingConfig)}
+    model = build(advised.model, schema, advised.shape, **of_model)
+    return replace(advised, seconds=advised.images / images_per_second(model, condition, settings, clock))

@@ -1,0 +1,145 @@
+"""What is recommended for data, and that it can be trained as it is."""
+
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from condgen.data import Dataset, Splits, load
+from condgen.errors import RequestError
+from condgen.models import build
+from condgen.progress import SILENT, Silent
+from condgen.recommendation import Recommendation, check_settings, recommend, timed
+from condgen.runs.train import split_arguments, train, with_recommendation
+from condgen.schema import Categorical, Condition, Flag, Schema
+from condgen.training.pace import LONGEST
+
+DIGIT = Schema(attributes=(Categorical(name="digit", values=("0", "1", "2")),))
+SIDED = Schema(attributes=(Flag(name="left", unsafe=("flip",)),))
+NONE = Schema(attributes=())
+
+# shape, examples, schema, share labelled → model, size, images, some arguments
+CASES: dict[str, tuple[Any, ...]] = {
+    "a wine list": ((13,), 142, DIGIT, 1.0, "flow", None, 30_000, {"channels": 64, "depth": 3}),
+    "a table": ((4,), 4_500, DIGIT, 1.0, "flow", None, 900_000, {"channels": 128, "lr": 3e-3}),
+    "a long table": ((4,), 10**6, DIGIT, 1.0, "flow", None, 3_000_000, {"batch": 512}),
+    "a table without attributes": ((4,), 4_500, NONE, 0.0, "gan", None, 900_000, {"channels": 128}),
+    "8×8 digits": ((1, 8, 8), 1_527, DIGIT, 1.0, "projection", None, 230_000, {"channels": 32, "depth": 1, "r1": 0.5}),
+    "MNIST": ((1, 28, 28), 55_000, DIGIT, 1.0, "projection", None, 640_000, {"channels": 64, "depth": 2, "r2": 0.5}),
+    "hardly any of 32×32": ((3, 32, 32), 540, DIGIT, 1.0, "projection", None, 81_000, {"channels": 32, "depth": 1}),
+    "few of 28×28": ((1, 28, 28), 2_000, DIGIT, 1.0, "projection", None, 300_000, {"channels": 32, "depth": 1}),
+    "few labels": ((1, 28, 28), 9_000, DIGIT, 0.1, "flow", None, 640_000, {"guidance": 2.0}),
+    "small, no attributes": ((1, 8, 8), 1_527, NONE, 0.0, "gan", None, 230_000, {"r1": 0.5}),
+    "faces": ((3, 64, 64), 9_000, DIGIT, 1.0, "projection", None, 240_000, {"flip": True, "batch": 32, "r1": 0.5}),
+    "cars": ((3, 64, 64), 7_344, DIGIT, 1.0, "projection", None, 200_000, {"flip": True, "r1": 1.0, "r2": 1.0}),
+    "photographs": ((3, 200, 200), 9_000, DIGIT, 1.0, "projection", 64, 240_000, {"flip": True}),
+    "wide photographs": ((3, 48, 96), 9_000, DIGIT, 1.0, "projection", 64, 240_000, {}),
+    "sides that matter": ((3, 64, 64), 9_000, SIDED, 1.0, "projection", None, 240_000, {"flip": False}),
+    "scans": ((1, 64, 64), 9_000, DIGIT, 1.0, "projection", None, 240_000, {"flip": False}),
+    "few photographs": ((3, 64, 64), 400, DIGIT, 1.0, "projection", None, 50_000, {}),
+    "photographs, no attributes": ((3, 64, 64), 9_000, NONE, 0.0, "gan", None, 240_000, {"flip": True}),
+}
+
+
+class Said(Silent):
+    """Keeps what a person would read."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def rows(schema: Schema, n: int) -> Condition:
+    return Condition.of(schema, [dict.fromkeys(schema.names, "1") for _ in range(n)])
+
+
+def ticking() -> Callable[[], float]:
+    """A clock by which every step takes the whole time of measuring."""
+    return partial(next, count(0.0, LONGEST))
+
+
+def advised(name: str) -> Recommendation:
+    shape, examples, schema, labelled = CASES[name][:4]
+    return recommend(shape, examples, schema, labelled)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_rules(name: str) -> None:
+    found = advised(name)
+    model, size, images, some = CASES[name][4:]
+    assert (found.model, found.size, found.images) == (model, size, images)
+    assert some.items() <= found.arguments.items()
+    assert model in found.sentence
+    assert f"{images:,}" in found.sentence
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_recommendation_can_be_trained_as_it_is(name: str) -> None:
+    shape, _, schema = CASES[name][:3]
+    found = advised(name)
+    x = torch.zeros(2, *found.shape, dtype=torch.uint8 if len(shape) == 3 else torch.float32)
+    part = Dataset(x, rows(schema, 2))
+    arguments = found.preset | {"channels": 4}
+    for_model, for_training = split_arguments(arguments.pop("model"), arguments, Splits(part, part, part))
+    assert for_training["images"] == found.images
+    assert build(found.model, schema, found.shape, **for_model).shape == found.shape
+
+
+def test_the_time_is_that_of_a_few_steps() -> None:
+    found = timed(advised("a wine list"), DIGIT, rows(DIGIT, 5), ticking())
+    assert found.seconds == pytest.approx(30_000 / 128 * LONGEST)
+    assert "about 5.9 minutes on this machine" in found.sentence
+    assert found.as_dict()["seconds"] == found.seconds
+
+
+def test_the_time_of_pictures_some_without_labels() -> None:
+    condition = Condition.of(DIGIT, [{"digit": "1"}, {}])
+    found = timed(recommend((1, 8, 8), 1_527, DIGIT), DIGIT, condition, ticking())
+    assert found.seconds == pytest.approx(230_000 / 128 * LONGEST)
+
+
+def test_settings_that_no_recommended_model_has_fail_before_the_data_is_loaded() -> None:
+    check_settings({"channels": 4, "latent": 2, "lr": 0.1})
+    with pytest.raises(RequestError, match="Did you mean channels"):
+        check_settings({"chanels": 4})
+    with pytest.raises(RequestError, match="lr=-1"):
+        check_settings({"lr": -1})
+
+
+def test_training_without_a_model_takes_the_recommended_one(tmp_path: Path, digits: Splits) -> None:
+    said = Said()
+    run = train(digits, tmp_path / "run", images=64, channels=4, previews=0, progress=said)
+    assert run.info.recipe["model"] == "projection"
+    assert run.info.recipe["arguments"]["r1"] == 0.5
+    assert run.info.recipe["arguments"]["channels"] == 4
+    assert (run.info.training["lr"], run.info.training["images"]) == (2e-3, 64)
+    assert any("projection at 8×8, for as long as asked" in line for line in said.notes)
+
+
+def test_data_and_folder_may_be_named_and_the_model_left_out(tmp_path: Path, digits: Splits) -> None:
+    tiny: dict[str, Any] = {"images": 64, "channels": 4, "previews": 0, "progress": SILENT}
+    assert train(data=digits, out=tmp_path / "a", **tiny).info.recipe["model"] == "projection"
+    assert train(digits, out=tmp_path / "b", **tiny).info.recipe["model"] == "projection"
+    assert train("cgan", digits, out=tmp_path / "c", **tiny).info.recipe["model"] == "cgan"
+    assert train(digits, tmp_path / "d", model="cgan", **tiny).info.recipe["model"] == "cgan"
+    with pytest.raises(TypeError, match=r"train\(data, out\)"):
+        train(digits, **tiny)  # type: ignore[call-overload]
+
+
+def test_training_takes_data_at_the_recommended_size(tmp_path: Path) -> None:
+    for k in range(40):
+        Image.new("RGB", (80, 80), (6 * k, 0, 0)).save(tmp_path / f"{k}.png")
+    (tmp_path / "metadata.csv").write_text("file_name,red\n" + "".join(f"{k}.png,{k % 2}\n" for k in range(40)))
+    _, advised = with_recommendation(str(tmp_path), SILENT)
+    assert advised.shape == (3, 64, 64)
+    loaded = load(str(tmp_path))
+    same, advised = with_recommendation(loaded, SILENT)
+    assert same is loaded
+    assert advised.shape == (3, 80, 80)
