@@ -11,7 +11,10 @@ import torch
 import condgen
 from condgen.data import load
 from condgen.data.coordinates import Coordinates
+from condgen.data.readers.table import Table, Undecided
+from condgen.data.vectors import with_vectors
 from condgen.errors import DataError
+from condgen.progress import SILENT
 from tests.conftest import Command
 
 RNG = np.random.default_rng(0)
@@ -110,3 +113,17 @@ def test_samples_are_a_table_like_the_one_that_was_trained_on(table: Path, comma
     assert again.coordinates is not None
     assert again.coordinates.names == ("alcohol", "proline", "ash")
     assert run.data(str(tmp_path / "new")).coordinates == run.coordinates
+
+
+def test_an_empty_column_is_no_coordinate() -> None:
+    frame = wines().assign(nothing=[None] * 300)
+    data = load(frame, attributes=["class"], progress=SILENT)
+    assert data.coordinates is not None
+    assert data.coordinates.names == ("alcohol", "proline", "ash")
+
+
+def test_a_test_table_without_a_coordinate_is_named() -> None:
+    train = Table("a table", Undecided(3), {"a": [1.5, 2.5, 3.0], "c": list("xyx")})
+    test = Table("another", Undecided(1), {"c": ["x"]})
+    with pytest.raises(DataError, match="another has no column 'a', which the training data has"):
+        with_vectors([train, test], ["c"])

@@ -131,3 +131,72 @@ def test_datasets_of_hugging_face_keep_their_splits_and_class_names() -> None:
 def test_what_cannot_be_used_is_said(x: object, labels: object, message: str) -> None:
     with pytest.raises((DataError, RequestError), match=message):
         read_memory(x, labels)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        Dataset.from_dict({"x0": [1.0, 2.0], "c": ["a", "b"]}),
+        DatasetDict(train=Dataset.from_dict({"x0": [1.0, 2.0], "c": ["a", "b"]})),
+        pd.DataFrame({"x0": [1.0, 2.0], "c": ["a", "b"]}),
+        [(GREY[0], 1), (GREY[1], 2)],
+    ],
+    ids=["datasets", "a DatasetDict", "a data frame", "items"],
+)
+def test_what_holds_its_own_labels_takes_no_others(source: object) -> None:
+    with pytest.raises(RequestError, match="holds its own labels; leave `labels` out"):
+        read_memory(source, {"digit": [1, 2]})
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((6, 8, 12, 2), dtype=np.uint8), "holds neither images"),
+        (GREY.astype(np.int64) + 1_000, r"not int64 in 1\d\d\d\.\.1\d\d\d"),
+        (GREY.astype(np.int64) - 1_000, "whole numbers in 0..255"),
+        (GREY / 100, "floats in 0..1"),
+    ],
+)
+def test_arrays_that_hold_no_images_are_refused(array: np.ndarray, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_memory(array, {"digit": DIGITS})
+
+
+def test_floats_are_rounded_and_truths_are_black_and_white() -> None:
+    assert shown(read_memory(np.full((6, 8, 12), 100.6 / 255), {"digit": DIGITS}).train.content).max() == 101
+    assert shown(read_memory(GREY > 127, {"digit": DIGITS}).train.content).max() == 255
+
+
+def test_labels_keep_their_kind() -> None:
+    found = read_memory(GREY, {"digit": torch.tensor(DIGITS)}).train.columns["digit"]
+    assert [type(value) for value in found] == [int] * 6
+
+
+def test_items_may_have_labels_by_name_and_scalars_of_any_library() -> None:
+    items = [(GREY[k], {"digit": torch.tensor(k), "old": np.bool_(k % 2)}) for k in range(2)]
+    assert read_memory(items).train.columns == {"digit": [0, 1], "old": [False, True]}
+    assert [type(v) for v in read_memory(items).train.columns["digit"]] == [int, int]
+
+
+def test_numbers_that_are_no_classes_of_the_dataset_stay_numbers() -> None:
+    class Named(list):  # type: ignore[type-arg]
+        classes = ("cat", "dog")
+
+    assert read_memory(Named([(GREY[0], 1), (GREY[1], 0)])).train.columns == {"label": ["dog", "cat"]}
+    assert read_memory(Named([(GREY[0], 1), (GREY[1], 2)])).train.columns == {"label": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [([], "The dataset is empty"), ([{"a": 1, "b": 2}], "is an image or a vector; they hold a, b")],
+)
+def test_datasets_without_observations_are_refused(items: list[object], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_memory(items)
+
+
+def test_tensors_may_have_gradients_and_pictures_have_8_or_16_bits() -> None:
+    x = torch.zeros(6, 8, 12).requires_grad_()
+    assert shown(read_memory(x, {"digit": DIGITS}).train.content).max() == 0
+    with pytest.raises(DataError, match="32-bit numbers"):
+        read_memory([Pillow.fromarray(np.zeros((8, 8), dtype=np.float32))], {"digit": [1]})
