@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 SEEDS ?= 5
 
-.PHONY: demo test test-all wheel-test robust docs docs-serve lint types format clean
+.PHONY: demo soak test test-all wheel-test robust docs docs-serve lint types format clean
 
 demo: .venv/installed  ## train a conditional model on handwritten digits, ask it for each, judge the answers
 	@$(BIN)/python examples/demo.py
@@ -30,6 +30,10 @@ wheel-test: .venv/installed-dev  ## the built wheel in an empty environment: eve
 # Goes on where it was interrupted; `make robust SEEDS=1 ARGS="-k meanflow"` looks at some tests only.
 robust: .venv/installed-dev  ## how much room statistical tests have, in standard deviations
 	nice $(BIN)/python -m tests.robust --seeds $(SEEDS) $(ARGS)
+
+# Training, sampling and evaluation in turns in one process; SECONDS=28800 is a night.
+soak: .venv/installed-dev  ## ten minutes of all of it in one process: memory, files and threads stay flat
+	$(BIN)/python -m tests.reliability.soak --seconds $(or $(SECONDS),600)
 
 docs: export NO_MKDOCS_2_WARNING = 1  # a notice about the future of MkDocs, on every build
 docs: .venv/installed-docs  ## build the documentation into site/; a broken link is an error

@@ -1,0 +1,84 @@
+"""Every command under an audit hook: no connection is opened, no program started, and nothing written elsewhere."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOOK = """
+import json, os, sys
+ALLOWED, SEEN = [os.path.realpath(place) for place in json.loads(sys.argv.pop(1))], []
+NAMES = {"socket.connect", "socket.getaddrinfo", "socket.bind", "subprocess.Popen", "os.system", "os.exec", "os.fork"}
+WRITES = {"os.mkdir": 0, "os.rename": 1, "os.remove": 0, "os.rmdir": 0, "os.link": 1, "os.symlink": 1, "os.truncate": 0}
+
+def outside(path):
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        return False
+    real = os.path.realpath(os.fsdecode(path))
+    return real != os.devnull and not any(real == place or real.startswith(place + os.sep) for place in ALLOWED)
+
+def hook(event, arguments):
+    if event in NAMES:
+        print(f"AUDIT {event} {arguments!r}"[:300], file=sys.stderr)
+    elif event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and outside(arguments[0]):
+        print(f"AUDIT written {arguments[0]!r}"[:300], file=sys.stderr)
+    elif event in WRITES and outside(arguments[WRITES[event]]):
+        print(f"AUDIT {event} {arguments!r}"[:300], file=sys.stderr)
+
+sys.addaudithook(hook)
+from condgen.cli import main
+main()
+"""
+
+TRAIN = ["--images", "1k", "--set", "channels=8", "--set", "latent=4", "--set", "previews=1"]
+BRIEF = ["--samples", "200", "--pairs", "20", "--useful", "0", "--edits", "0", "--latents", "0"]
+COMMANDS = [
+    ["inspect", "digits"],
+    ["train", "digits", "--out", "OUT/run", *TRAIN],
+    ["resume", "OUT/run"],
+    ["sample", "OUT/run", "digit=7", "-n", "2", "--out", "OUT/samples"],
+    ["edit", "OUT/run", "OUT/samples/000000.png", "digit=1", "--from", "digit=7", "--out", "OUT/edited"],
+    ["gallery", "OUT/run", "--only", "requests", "-n", "1", "--out", "OUT/gallery.html"],
+    ["evaluate", "OUT/run", *BRIEF],
+    ["doctor", "OUT/run"],
+    ["verify", "OUT/run"],
+    ["export", "OUT/run", "--to", "weights", "--out", "OUT/weights.safetensors"],
+    ["datasets"],
+    ["presets"],
+    ["settings", "cvae"],
+]
+
+
+def audited(arguments: list[str], out: Path) -> tuple[int, list[str], str]:
+    """The status of a command, what it did that it should not, and all that it printed."""
+    places = [str(out), str(out.parent / "tmp"), str(out.parent / "cache")]
+    environment = {**os.environ, "CONDGEN_CACHE": places[2], "TMPDIR": places[1], "PYTHONDONTWRITEBYTECODE": "1"}
+    given = [argument.replace("OUT", str(out)) for argument in arguments]
+    command = [sys.executable, "-c", HOOK, json.dumps(places), *given]
+    ended = subprocess.run(command, cwd=out.parent / "here", env=environment, capture_output=True, text=True)
+    return ended.returncode, [line for line in ended.stderr.splitlines() if line.startswith("AUDIT")], ended.stderr
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    for name in ("out", "tmp", "cache", "here"):
+        (tmp_path / name).mkdir()
+    return tmp_path / "out"
+
+
+@pytest.mark.slow
+def test_no_command_connects_starts_a_program_or_writes_elsewhere(out: Path) -> None:
+    for command in COMMANDS:
+        status, seen, told = audited(command, out)
+        assert status == 0, f"{command}: {told}"
+        assert seen == [], command
+    assert not any((out.parent / "here").iterdir())
+
+
+def test_the_hook_sees_a_file_that_is_written_elsewhere(out: Path) -> None:
+    status, seen, told = audited(["inspect", "digits", "--out", str(out.parent / "elsewhere")], out)
+    assert status == 0, told
+    assert any("elsewhere" in line for line in seen)
