@@ -74,7 +74,7 @@ def test_a_budget_is_kept_where_the_machine_slows_down_or_speeds_up(
 
 @pytest.mark.parametrize(
     "costs",
-    [{"look": 2.0}, {"save": 2.0}, {"prepare": 20.0}, {"look": 2.0, "save": 1.0, "prepare": 10.0}],
+    [{"look": 5.0}, {"save": 2.0}, {"prepare": 20.0}, {"look": 5.0, "save": 1.0, "prepare": 10.0}],
     ids=lambda costs: ",".join(costs),
 )
 def test_a_budget_includes_preparing_looks_and_saves(tmp_path: Path, costs: dict[str, float]) -> None:

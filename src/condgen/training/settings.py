@@ -12,7 +12,7 @@ from condgen.models.backbones import IMAGES
 from condgen.parameters import Setting
 from condgen.units import parse_count, parse_duration
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0)]
 
 Count = Annotated[int, Field(ge=1, le=2**50)]
 
