@@ -204,13 +204,13 @@ def test_a_run_goes_on_with_the_arithmetic_that_it_began_with(
     run: Run = train("vae", digits, tmp_path / "run", progress=SILENT, images=128, **settings)
     monkeypatch.setattr(arithmetic, "fastest", lambda *_: pytest.fail("measured again"))
     used: list[tuple[str, int]] = []
-    step = Trainer._step
+    step = Trainer.step
 
     def noting(self: Trainer, *arguments: Any) -> Any:
         used.append((self.accelerator.mixed_precision, torch.get_num_threads()))
         return step(self, *arguments)
 
-    monkeypatch.setattr(Trainer, "_step", noting)
+    monkeypatch.setattr(Trainer, "step", noting)
     again = resume(run.path, digits, SILENT, budget="+0.05s")
     assert set(used) == {("bf16", 1)}
     assert again.info.arithmetic == Arithmetic("bf16", 1)
