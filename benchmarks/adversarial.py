@@ -19,7 +19,7 @@ from cells import Cell, kept, table, trained
 
 from condgen.data import Dataset, Splits, load
 from condgen.evaluation import Judge, judge_for
-from condgen.evaluation.metrics.fidelity import fidelity_in_judge_features
+from condgen.evaluation.metrics.feature_sets import fidelity_in_judge_features
 from condgen.rng import Rng
 from condgen.runs.run import Run
 from condgen.runs.samples import Samples

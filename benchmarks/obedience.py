@@ -18,7 +18,7 @@ from torch import Tensor
 
 from condgen.data import Splits, load
 from condgen.evaluation import Judge, judge_for, spread_within
-from condgen.evaluation.metrics.fidelity import features
+from condgen.evaluation.metrics.feature_sets import features
 from condgen.runs.run import Run
 from condgen.runs.train import train
 from condgen.units import parse_duration

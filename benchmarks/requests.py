@@ -31,7 +31,7 @@ from cells import Cell, kept, table, trained
 
 from condgen.data import Splits, load
 from condgen.evaluation.measure import evaluate
-from condgen.evaluation.metrics.fidelity import Fidelity
+from condgen.evaluation.metrics.feature_sets import Fidelity
 from condgen.evaluation.protocol import EvaluationConfig
 from condgen.runs.sampling import SamplingOptions
 from condgen.units import parse_count

@@ -16,7 +16,7 @@ from condgen.evaluation.metrics.counterfactuals import Leakage
 from condgen.evaluation.metrics.distances import Distances
 from condgen.evaluation.metrics.edits import Edited, Edits, Moved
 from condgen.evaluation.metrics.estimate import Estimate
-from condgen.evaluation.metrics.fidelity import Fidelity, Within
+from condgen.evaluation.metrics.feature_sets import Fidelity, Within
 from condgen.evaluation.metrics.latents import LatentSummary
 from condgen.evaluation.metrics.memorisation import Memorisation
 from condgen.evaluation.metrics.obedience import Obedience

@@ -9,7 +9,7 @@ from condgen.evaluation.judge.judge import Judge, judge_for, train_judge
 from condgen.evaluation.measure import Evaluation, evaluate
 from condgen.evaluation.metrics.codes import CodeMatch, match_codes
 from condgen.evaluation.metrics.distances import frechet_distance, precision_recall, spread_within
-from condgen.evaluation.metrics.fidelity import Fidelity, fidelity, fidelity_in_judge_features
+from condgen.evaluation.metrics.feature_sets import Fidelity, fidelity, fidelity_in_judge_features
 from condgen.evaluation.metrics.latents import (
     LatentReport,
     active_units,

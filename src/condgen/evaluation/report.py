@@ -12,7 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from condgen.errors import RunError
 from condgen.evaluation.findings import Finding
 from condgen.evaluation.metrics.edits import EDITS, Edits
-from condgen.evaluation.metrics.fidelity import FIDELITY, Fidelity
+from condgen.evaluation.metrics.feature_sets import Fidelity
+from condgen.evaluation.metrics.fidelity import FIDELITY
 from condgen.evaluation.metrics.latents import LATENTS, LatentSummary
 from condgen.evaluation.metrics.memorisation import MEMORISATION, Memorisation
 from condgen.evaluation.metrics.obedience import OBEDIENCE, Obedience

@@ -16,7 +16,7 @@ from condgen.evaluation.comparison.comparison import Comparison, Failure, chance
 from condgen.evaluation.metrics.attribute_obedience import AttributeObedience
 from condgen.evaluation.metrics.distances import Distances
 from condgen.evaluation.metrics.estimate import Estimate
-from condgen.evaluation.metrics.fidelity import Fidelity
+from condgen.evaluation.metrics.feature_sets import Fidelity
 from condgen.evaluation.metrics.memorisation import Memorisation
 from condgen.evaluation.metrics.obedience import Obedience
 from condgen.evaluation.metrics.usefulness import Usefulness

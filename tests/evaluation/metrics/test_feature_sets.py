@@ -23,7 +23,7 @@ from condgen.evaluation.metrics.distances import (
     spread_within,
 )
 from condgen.evaluation.metrics.estimate import Estimate
-from condgen.evaluation.metrics.fidelity import (
+from condgen.evaluation.metrics.feature_sets import (
     FeatureSet,
     Fidelity,
     features,
