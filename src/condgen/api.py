@@ -38,6 +38,7 @@ from condgen.pages.gallery import Gallery, GalleryContext
 from condgen.pages.gallery import gallery as gallery_of
 from condgen.pages.inspection import inspection_page
 from condgen.pages.sheets import sheets_of
+from condgen.pages.side_by_side import side_by_side
 from condgen.progress import SILENT, Progress, shown
 from condgen.requests import Requestable
 from condgen.runs.run import Run
@@ -188,7 +189,7 @@ def _compared(reports: Sequence[Report]) -> Shown[Comparison]:
     return Shown(
         found,
         comparison_page.markdown(found),
-        lambda: comparison_page.page(found),
+        lambda: comparison_page.page(found, side_by_side(found)),
         lambda folder: comparison_page.save(found, folder),
     )
 

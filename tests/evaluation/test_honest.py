@@ -29,7 +29,7 @@ from condgen.models import FAMILIES
 from condgen.parameters import keyword_arguments, validated
 from condgen.runs.editing import EditOptions
 from condgen.training import TrainingConfig
-from tests.evaluation.test_doctor import attribute, case, obeying, sure
+from tests.evaluation.test_doctor import attribute, case, faithful, obeying, sure
 
 UNSAID = re.compile(r"\bnan\b|\binf(inity)?\b|-0(\.0*)?(?![\d.]|e-)", re.IGNORECASE)
 shares = st.one_of(st.floats(0, 1), st.sampled_from([0.0, -0.0, 0.98, 1.0, math.nan]))
@@ -233,6 +233,24 @@ def test_many_attributes_are_spoken_of_one_by_one_and_the_worst_is_named() -> No
         assert "at once" not in said
         assert "hat" in said
         assert any(f.grave for f in diagnose(case(obedience=flags))) == (least != OBEYED)
+
+
+def test_a_value_that_is_missed_keeps_the_headline_from_praise() -> None:
+    one = attribute(confusion=((20, 80), (1, 99)))
+    assert [f.name for f in diagnose(case(obedience=obeying(one)))] == ["missed values"]
+    assert verdict(obeying(one, joint=0.99)) == MOSTLY
+
+
+def test_a_distance_that_is_infinitely_many_times_as_large_is_not_said_in_numbers() -> None:
+    floor = faithful().floor
+    far = faithful(overall=replace(floor, frechet=sure(1.0)), floor=replace(floor, frechet=sure(2e-309)))
+    assert diagnose(case(fidelity=far, epochs=0.5)) == ()
+
+
+def test_what_is_within_noise_of_real_data_is_no_disobedience() -> None:
+    within, beyond = Estimate(0.576, 0.545, 0.606), Estimate(0.576, 0.566, 0.586)
+    for joint, said in ((within, OBEYED), (beyond, MOSTLY)):
+        assert verdict(Obedience((attribute(), attribute(name="price")), joint, sure(0.6))) == said
 
 
 def test_an_ignored_attribute_keeps_the_headline_from_praise() -> None:

@@ -113,7 +113,7 @@ def test_the_headline_measures_the_joint_by_the_judges_own(joint: float, words: 
     assert "99.0\u202f%" in said
     assert "digit" in said
     both = headline(Obedience((attribute(), AGE), sure(joint), sure(0.99)), "cvae")
-    assert "all 2 attributes at once" in both
+    assert "both attributes at once" in both
 
 
 def test_where_real_data_seldom_shows_everything_each_attribute_counts() -> None:

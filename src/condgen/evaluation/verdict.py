@@ -54,14 +54,17 @@ def comparable(obedience: Obedience) -> list[AttributeObedience]:
 
 def _ratio(obedience: Obedience) -> float:
     if not one_by_one(obedience):
-        return obedience.joint.value / obedience.joint_real.value
+        joint, real = obedience.joint, obedience.joint_real.value
+        even = joint.known and joint.low <= real <= joint.high  # within noise is as good as real data
+        return 1.0 if even else joint.value / real
     parts = [min(a.relative, 1.0) for a in comparable(obedience)]  # scores above real data do not offset others
     return fmean(parts) if parts else math.nan
 
 
 def _at_once(obedience: Obedience) -> str:
     parts, joint = obedience.attributes, obedience.joint
-    what = parts[0].name if len(parts) == 1 else f"all {len(parts)} attributes at once"
+    all_of_them = "both attributes" if len(parts) == 2 else f"all {len(parts)} attributes"
+    what = parts[0].name if len(parts) == 1 else f"{all_of_them} at once"
     low, high = (number(100 * min(max(end, 0.0), 1.0), ".1f") for end in (joint.low, joint.high))
     return (
         f"{percent(joint.value)} of samples show {what} as asked (95\u202f% interval {low}–{high}), "

@@ -10,11 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from condgen.evaluation.comparison.columns import FRECHET, OBEYED, Place, Quantity
-from condgen.evaluation.comparison.comparison import LEVEL, Comparison, TableCell, TableRow, dumps
+from condgen.evaluation.comparison.comparison import LEVEL, Comparison, Standing, TableCell, TableRow, dumps
 from condgen.evaluation.comparison.settings import text
 from condgen.files import write_text
 from condgen.pages.charts import Scale, scale
-from condgen.pages.html import fill
+from condgen.pages.html import Sheet, fill
+from condgen.pages.side_by_side import side_by_side
 
 NAME = "comparison"  # name of the files
 NOTHING = "–"
@@ -24,11 +25,13 @@ Point = tuple[float, float]
 def save(comparison: Comparison, folder: Path) -> Path:
     """Write comparison.html, .md and .json into a folder, replacing older ones, and return the path of the page.
 
+    The page has samples of runs that are still in their folders.
+
     Raises RunError if they cannot be written.
     """
     write_text(folder / f"{NAME}.json", dumps(comparison) + "\n")
     write_text(folder / f"{NAME}.md", markdown(comparison))
-    return write_text(folder / f"{NAME}.html", page(comparison))
+    return write_text(folder / f"{NAME}.html", page(comparison, side_by_side(comparison)))
 
 
 def table(comparison: Comparison) -> Table:
@@ -82,8 +85,7 @@ def captions(comparison: Comparison, where: Place = "page") -> list[str]:
     if any(row.settings.get("seconds") for row in comparison.rows):
         found.append("Trained for a time: the number of images depends on the machine's other work.")
     shown = comparison.shown(where)
-    if nobody := ", ".join(q.title for q in comparison.undecided if q in shown):
-        found.append(f"No row is the best beyond noise in: {nobody}.")
+    found += [told(standing) for standing in comparison.standings if standing.quantity in shown]
     if len(comparison.rows) > 1 and (few := [row.label for row in comparison.rows if len(row.seeds) == 1]):
         found.append(f"One seed says nothing about noise ({', '.join(few)}). Train more seeds before naming a winner.")
     found += [failure for row in comparison.rows for failure in row.failed]
@@ -91,11 +93,21 @@ def captions(comparison: Comparison, where: Place = "page") -> list[str]:
     return [*found, f"All measured by one protocol: {protocol}."]
 
 
+def told(standing: Standing) -> str:
+    """A standing in one sentence."""
+    title, leader = standing.quantity.title, standing.leader
+    worse, even = ", ".join(standing.worse), ", ".join(standing.even)
+    if not worse:
+        return f"{title}: no row is the best beyond noise; {leader} has the best mean, within noise of {even}."
+    within = f"; {even} within noise of it" if even else ""
+    return f"{title}: {worse} worse than {leader} by more than noise{within}."
+
+
 # ---- the page
 
 
-def page(comparison: Comparison) -> str:
-    """The comparison as one self-contained HTML file."""
+def page(comparison: Comparison, samples: Sheet | None = None) -> str:
+    """The comparison as one self-contained HTML file. samples: of its runs, see `side_by_side`."""
     shown = comparison.shown("page")
     return fill(
         "comparison.html",
@@ -107,6 +119,7 @@ def page(comparison: Comparison) -> str:
         strips=[strip(comparison.rows, q) for q in shown],
         summary=summary,
         seeds=seeds,
+        samples=samples,
         zip=zip,
     )
 

@@ -214,7 +214,19 @@ def test_a_difference_within_noise_is_not_bold_and_is_said_so() -> None:
     found = film_and_concat([0.90, 0.80, 0.95], [0.70, 0.92, 0.80])
     assert best(found) == []
     assert "obeyed" in [q.title for q in found.undecided]
-    assert "No row is the best beyond noise in: obeyed," in markdown(found)
+    assert "obeyed: no row is the best beyond noise; film has the best mean, within noise of concat." in markdown(found)
+
+
+def test_losers_are_named_and_rows_within_noise_of_the_best_are_no_losers() -> None:
+    near = [replace(r, run=r.run | {"arguments": CVAE | {"latent": 4}}) for r in reports([0.90, 0.92, 0.91])]
+    far = reports([0.70, 0.71, 0.72], model="flow", arguments=FLOW)
+    found = compare([*reports([0.91, 0.92, 0.93]), *near, *far])
+    standing = next(s for s in found.standings if s.quantity.title == "obeyed")
+    assert (standing.leader, standing.worse, standing.even) == ("cvae · latent=16", ("flow",), ("cvae · latent=4",))
+    said = "obeyed: flow worse than cvae · latent=16 by more than noise; cvae · latent=4 within noise of it."
+    assert said in captions(found, "terminal")
+    assert json.loads(dumps(found))["standings"]["obedience"]["worse beyond noise"] == ["flow"]
+    assert compare([report(0.9), *far]).standings == []
 
 
 def test_with_one_seed_nothing_is_bold() -> None:

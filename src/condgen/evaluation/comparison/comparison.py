@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from statistics import fmean, mean, stdev
 from typing import Any
@@ -49,6 +50,19 @@ class TableCell:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """The rows of one quantity beside the one with the best mean, by their labels.
+
+    worse: beyond noise. even: within noise.
+    """
+
+    quantity: Quantity
+    leader: str
+    worse: tuple[str, ...]
+    even: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class TableRow:
     """Runs that differ in their seeds only.
 
@@ -82,6 +96,21 @@ class Comparison:
     def shown(self, where: Place) -> list[Quantity]:
         """The columns to show in this place."""
         return [q for q in self.quantities if q.where in ("terminal", where)]
+
+    @property
+    def standings(self) -> list[Standing]:
+        """The standing in every quantity that at least two rows have for several seeds."""
+        return [standing for q in self.quantities if q.better and (standing := self._standing(q))]
+
+    def _standing(self, q: Quantity) -> Standing | None:
+        rows = [row for row in self.rows if q.name in row.cells and len(row.cells[q.name].values) > 1]
+        if len(rows) < 2:
+            return None
+        leader, losers = ranked([[q.score(v) for v in row.cells[q.name].values] for row in rows])
+        names = [row.label for row in rows]
+        others = [k for k in range(len(names)) if k != leader]
+        worse, even = (tuple(names[k] for k in others if (k in losers) is lost) for lost in (True, False))
+        return Standing(q, names[leader], worse, even)
 
     @property
     def undecided(self) -> list[Quantity]:
@@ -165,15 +194,24 @@ def _with_best(rows: Sequence[TableRow], quantities: Sequence[Quantity]) -> list
 def winner(scores: Sequence[Sequence[float]]) -> int | None:
     """The row whose scores are higher than those of every other row beyond noise, or None.
 
-    Welch's t-test of the highest mean against each other row, with Holm's correction for their number: all hypotheses
-    are rejected if the i-th smallest of m p-values is below level / (m − i + 1) for every i (Holm 1979). Rows with one
-    seed say nothing about noise, so there is no winner then.
+    Rows with one seed say nothing about noise, so there is no winner then.
     """
     if len(scores) < 2 or min(map(len, scores)) < 2:
         return None
+    best, losers = ranked(scores)
+    return best if len(losers) == len(scores) - 1 else None
+
+
+def ranked(scores: Sequence[Sequence[float]]) -> tuple[int, set[int]]:
+    """The row with the highest mean, and the rows that are lower beyond noise.
+
+    Welch's t-test of the highest mean against each other row, with Holm's correction for their number: the hypotheses
+    of the smallest p-values are rejected as long as the i-th smallest of m is below level / (m − i + 1) (Holm 1979).
+    """
     best = max(range(len(scores)), key=lambda k: fmean(scores[k]))
-    chances = sorted(chance(scores[best], other) for k, other in enumerate(scores) if k != best)
-    return best if all(p * (len(chances) - i) < LEVEL for i, p in enumerate(chances)) else None
+    chances = sorted((chance(scores[best], other), k) for k, other in enumerate(scores) if k != best)
+    beyond = takewhile(lambda found: found[1][0] * (len(chances) - found[0]) < LEVEL, enumerate(chances))
+    return best, {k for _, (_, k) in beyond}
 
 
 def chance(a: Sequence[float], b: Sequence[float]) -> float:
@@ -190,8 +228,19 @@ def chance(a: Sequence[float], b: Sequence[float]) -> float:
 def dumps(comparison: Comparison) -> str:
     """JSON with every quantity, the values of every seed, all settings, and the protocol as `recipe`."""
     content = asdict(comparison)
-    content = {"recipe": content.pop("protocol")} | content | {"undecided": [q.name for q in comparison.undecided]}
+    content = (
+        {"recipe": content.pop("protocol")}
+        | content
+        | {
+            "undecided": [q.name for q in comparison.undecided],
+            "standings": {s.quantity.name: _as_words(s) for s in comparison.standings},
+        }
+    )
     return json.dumps(content, indent=2, ensure_ascii=False, default=str)
+
+
+def _as_words(standing: Standing) -> dict[str, Any]:
+    return {"best": standing.leader, "worse beyond noise": standing.worse, "within noise": standing.even}
 
 
 def _path(report: Report) -> str:

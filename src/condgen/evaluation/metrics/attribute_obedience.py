@@ -75,9 +75,9 @@ class AttributeObedience:
     @property
     def line(self) -> str:
         """The result in one readable line."""
-        return f"{self.name}: {self.shown(self.asked.value)} as asked; the judge on held-out real data: " + (
-            self.shown(self.real.value)
-        )
+        made, real = self.shown(self.asked.value), self.shown(self.real.value)
+        asked = "" if self.measured else " as asked"
+        return f"{self.name}: {made}{asked}; the judge on held-out real data: {real}"
 
     def shown(self, value: float) -> str:
         """A value in the form of `asked` and `real`."""

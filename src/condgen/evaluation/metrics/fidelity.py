@@ -182,7 +182,8 @@ def _as_collapsed(f: Fidelity, evidence: Evidence) -> Finding:
 
 
 def _twins(m: Memorisation | None) -> str:
-    if m is None or not (m.duplicates.known and m.duplicates_real.known):
+    """The share of samples with a twin, if it is larger than in real data."""
+    if m is None or not m.duplicates.value > m.duplicates_real.value:
         return ""
     return f", and {percent(m.duplicates.value)} have a twin (real data: {percent(m.duplicates_real.value)})"
 

@@ -1,0 +1,49 @@
+"""Samples of compared runs: the same requests, the same seeds, a row per run."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from condgen.evaluation.comparison.comparison import Comparison, compare
+from condgen.pages.comparison import save
+from condgen.pages.side_by_side import side_by_side
+from condgen.runs.run import Run
+from tests.evaluation.comparison.test_comparison import report
+
+
+def compared(*runs: Run | str, **changes: Any) -> Comparison:
+    paths = [str(run.path) if isinstance(run, Run) else run for run in runs]
+    return compare([report(seed=k, path=path, **changes) for k, path in enumerate(paths)])
+
+
+def test_every_run_is_asked_for_the_same_with_the_same_seeds(run: Run, flow: Run) -> None:
+    sheet = side_by_side(compared(run, flow))
+    assert sheet is not None
+    assert [label for label, _ in sheet.rows] == ["cvae · seed 0", "cvae · seed 1"]
+    captions = [[picture.caption for picture in pictures] for _, pictures in sheet.rows]
+    assert captions[0] == captions[1] == sorted(set(captions[0]))
+    assert len(captions[0]) == 9
+    for (_, pictures), each in zip(sheet.rows, (run, flow), strict=True):
+        wanted = torch.cat([each.sample(c.caption, 1, k).x for k, c in enumerate(pictures)])
+        shown = np.stack([np.asarray(picture.image.convert("L")) for picture in pictures])
+        assert np.abs(shown / 255 - wanted[:, 0].numpy()).max() <= 1.01 / 255
+
+
+def test_a_run_that_cannot_be_asked_shows_samples_without_requests(run: Run, unconditional: Run) -> None:
+    sheet = side_by_side(compared(unconditional, run))
+    assert sheet is not None
+    free, asked = ([picture.caption for picture in pictures] for _, pictures in sheet.rows)
+    assert free == [""] * len(asked)
+    assert all(caption.startswith("digit=") for caption in asked)
+
+
+def test_what_cannot_be_shown_is_left_out(run: Run, points: Run, tmp_path: Path) -> None:
+    assert side_by_side(compared(points)) is None
+    assert side_by_side(compared("nowhere")) is None
+    sheet = side_by_side(compared(run, "nowhere"))
+    assert sheet is not None
+    assert len(sheet.rows) == 1
+    assert "Side by side" not in save(compared("nowhere"), tmp_path).read_text(encoding="utf-8")
+    assert "Side by side" in save(compared(run), tmp_path).read_text(encoding="utf-8")
