@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 SEEDS ?= 5
 
-.PHONY: demo soak test test-all wheel-test robust docs docs-serve lint types format clean
+.PHONY: demo soak test test-all wheel-test robust torture docs docs-serve lint types format clean
 
 demo: .venv/installed  ## train a conditional model on handwritten digits, ask it for each, judge the answers
 	@$(BIN)/python examples/demo.py
@@ -34,6 +34,10 @@ robust: .venv/installed-dev  ## how much room statistical tests have, in standar
 # Training, sampling and evaluation in turns in one process; SECONDS=28800 is a night.
 soak: .venv/installed-dev  ## ten minutes of all of it in one process: memory, files and threads stay flat
 	$(BIN)/python -m tests.reliability.soak --seconds $(or $(SECONDS),600)
+
+# Kills, flipped bits, full and failing disks, power failures and several commands at once, at random; memory is limited.
+torture: .venv/installed-dev  ## harm condgen for SECONDS and count what was lost, as docs/reliability.md has it
+	nice $(BIN)/python -m tests.reliability --seconds $(or $(SECONDS),300) --seed $(or $(SEED),0) $(ARGS)
 
 docs: export NO_MKDOCS_2_WARNING = 1  # a notice about the future of MkDocs, on every build
 docs: .venv/installed-docs  ## build the documentation into site/; a broken link is an error

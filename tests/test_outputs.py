@@ -90,24 +90,26 @@ from pathlib import Path
 from condgen.outputs import new_folder
 with new_folder(Path({str(tmp_path / "a")!r}), "it", {SEVEN}) as partial:
     (partial / "b").touch()
+    (partial / ".c.of-another-machine.partial").mkdir()
     os.kill(os.getpid(), signal.SIGKILL)
 """
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
-    assert names(tmp_path) == ["a.partial"]
+    assert names(tmp_path) == [".a.lock", "a.partial"]
     with new_folder(tmp_path / "a", "it", SEVEN) as partial:
         assert (partial / "b").exists()
     assert names(tmp_path) == ["a"]
+    assert names(tmp_path / "a") == ["b"]
 
 
 def test_two_do_not_write_the_same(tmp_path: Path) -> None:
-    (tmp_path / "a.partial").mkdir()
+    (tmp_path / ".a.lock").mkdir()
     script = f"""
 from pathlib import Path
 from condgen.outputs import new_folder
 with new_folder(Path({str(tmp_path / "a")!r}), "it", {SEVEN}):
     pass
 """
-    with held(tmp_path / "a.partial"):
+    with held(tmp_path / ".a.lock"):
         done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
     assert "RunError" in done.stderr
     assert f"process {os.getpid()} on" in done.stderr

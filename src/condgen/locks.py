@@ -30,8 +30,10 @@ DEAD = 300.0  # seconds without a sign of life after which another machine's own
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(folder: Path, named: Path | None = None) -> Iterator[None]:
     """Lock an existing folder for writing. The same thread may do so several times.
+
+    named: the path that errors name, by default the folder.
 
     Of the processes of one distributed training, the first locks it for all. Raises RunError that names the owner if
     another process writes to the folder, and if the folder cannot be written.
@@ -43,11 +45,11 @@ def held(folder: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise _taken(folder) from None
+        raise _taken(folder, named) from None
     except OSError as error:
-        raise RunError(f"The folder {folder} cannot be written: {error.strerror}.") from None
+        raise RunError(f"The folder {named or folder} cannot be written: {error.strerror}.") from None
     try:
-        _must_not_be_elsewhere(folder)
+        _must_not_be_elsewhere(folder, named)
         with _signed(folder):
             yield
     finally:
@@ -98,7 +100,7 @@ def _renew(path: Path, ended: Event) -> None:
             os.utime(path)
 
 
-def _must_not_be_elsewhere(folder: Path) -> None:
+def _must_not_be_elsewhere(folder: Path, named: Path | None) -> None:
     """Raise RunError if an owner on another machine, whose lock may not reach this one, seems to be alive."""
     owner = _owner(folder)
     if owner.get("host") in (None, gethostname()):
@@ -108,6 +110,7 @@ def _must_not_be_elsewhere(folder: Path) -> None:
     if silent < DEAD:
         raise _taken(
             folder,
+            named,
             f"Its last sign of life is {max(silent, 0):.0f} s old. If it has ended, remove {folder / OWNER}, or try "
             f"again in {DEAD / 60:.0f} minutes.",
         )
@@ -121,7 +124,7 @@ def _owner(folder: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _taken(folder: Path, advice: str = "Wait until it has finished, or stop it.") -> RunError:
+def _taken(folder: Path, named: Path | None, advice: str = "Wait until it has finished, or stop it.") -> RunError:
     owner = {name: "".join(filter(str.isprintable, str(value)))[:200] for name, value in _owner(folder).items()}
     who = "process {pid} on {host} ({command})".format_map(owner) if owner.keys() >= OWNED else "another process"
-    return RunError(f"The folder {folder} is being written to by {who}. {advice}")
+    return RunError(f"The folder {named or folder} is being written to by {who}. {advice}")

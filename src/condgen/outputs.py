@@ -13,10 +13,9 @@ from typing import Any
 
 from condgen.errors import CondgenWarning, RequestError, RunError
 from condgen.files import make_folder, publish, write_text
-from condgen.locks import LOCK, OWNER, held
+from condgen.locks import held
 
 ASKED = ".asked.json"  # in a partial folder: the request that it answers
-OWN = {ASKED, LOCK, OWNER}  # files of a partial folder that its final one does not have
 
 
 @contextmanager
@@ -29,23 +28,25 @@ def new_folder(path: Path, what: str, request: Mapping[str, Any] | None = None) 
     Raises RequestError if `path` is in use or an unfinished folder is of another request, and RunError if another
     process writes there, or it cannot be written.
     """
-    _must_be_free(path, what)
-    partial = path.with_name(f"{path.name}.partial")
+    partial, lock = path.with_name(f"{path.name}.partial"), path.with_name(f".{path.name}.lock")
     try:
-        make_folder(partial)
-        with held(partial):
+        make_folder(lock)  # apart, so that it stays while the folder gets its name
+        with held(lock, path):
+            _must_be_free(path, what)
+            make_folder(partial)
             _take_up(partial, what, request)
             with _kept_if_started(partial, request):
                 yield partial
-            (partial / ASKED).unlink()
-        if path.exists():
-            path.rmdir()  # an empty folder, of which some systems do not let another take the name
-        publish(partial, path)
+            if path.exists():
+                path.rmdir()  # an empty folder, of which some systems do not let another take the name
+            publish(partial, path)
+            (path / ASKED).unlink()
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror or error}. Choose another for {what}.") from None
     finally:
-        with suppress(OSError):
-            partial.rmdir()  # if nothing is in it
+        for empty in (partial, lock):
+            with suppress(OSError):
+                empty.rmdir()  # if nothing is in it
 
 
 def _must_be_free(path: Path, what: str) -> None:
@@ -57,16 +58,19 @@ def _must_be_free(path: Path, what: str) -> None:
 
 def _take_up(partial: Path, what: str, request: Mapping[str, Any] | None) -> None:
     """Continue in an unfinished folder, or begin a new one."""
+    for left in partial.glob(".*.partial"):
+        shutil.rmtree(left)  # of a file that a killed process was writing; the lock says that nobody else is
     asked, before = json.dumps(request, sort_keys=True), partial / ASKED
     if before.exists():
         if request is None:
-            _empty(partial)
+            shutil.rmtree(partial)
+            partial.mkdir()
         elif before.read_text(encoding="utf-8") != asked:
             raise RequestError(
                 f"{partial} holds the beginning of something else. Ask for the same again to finish it, remove it, or "
                 f"choose another folder for {what}."
             )
-    elif any(file.name not in OWN for file in partial.iterdir()):
+    elif any(partial.iterdir()):
         raise RequestError(f"The folder {partial} is not empty; nothing was overwritten. Choose another for {what}.")
     write_text(before, asked)
 
@@ -77,17 +81,9 @@ def _kept_if_started(partial: Path, request: Mapping[str, Any] | None) -> Iterat
     try:
         yield
     except BaseException:
-        if request is None or all(file.name in OWN for file in partial.iterdir()):
-            _empty(partial)
-            with suppress(OSError):
-                (partial / ASKED).unlink()
+        if request is None or all(file.name == ASKED for file in partial.iterdir()):
+            shutil.rmtree(partial, ignore_errors=True)
         else:
             text = f"The finished part is kept in {partial}. The same request again continues there."
             warnings.warn(text, CondgenWarning, stacklevel=2)
         raise
-
-
-def _empty(partial: Path) -> None:
-    for file in partial.iterdir():
-        if file.name not in OWN:
-            shutil.rmtree(file) if file.is_dir() else file.unlink()
