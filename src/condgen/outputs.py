@@ -37,6 +37,8 @@ def new_folder(path: Path, what: str, request: Mapping[str, Any] | None = None) 
             _take_up(partial, what, request)
             with _kept_if_started(partial, request):
                 yield partial
+            for left in partial.glob(".*.partial"):
+                shutil.rmtree(left)  # of a file that a killed process was writing; the lock says that nobody else is
             if path.exists():
                 path.rmdir()  # an empty folder, of which some systems do not let another take the name
             publish(partial, path)
@@ -58,8 +60,6 @@ def _must_be_free(path: Path, what: str) -> None:
 
 def _take_up(partial: Path, what: str, request: Mapping[str, Any] | None) -> None:
     """Continue in an unfinished folder, or begin a new one."""
-    for left in partial.glob(".*.partial"):
-        shutil.rmtree(left)  # of a file that a killed process was writing; the lock says that nobody else is
     asked, before = json.dumps(request, sort_keys=True), partial / ASKED
     if before.exists():
         if request is None:

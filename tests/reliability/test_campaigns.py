@@ -54,8 +54,8 @@ def test_what_is_lost_is_counted_and_told(tmp_path: Path) -> None:
     campaign.run(0, 0.2, tmp_path)
     assert 0 < len(campaign.lost) < campaign.tried
     assert "AssertionError: gone" in campaign.lost[0]
-    last = table([campaign]).splitlines()[-1]
-    assert last == f"| all | {campaign.tried} | {campaign.tried - len(campaign.lost)} | {len(campaign.lost)} |"
+    held = campaign.tried - len(campaign.lost)
+    assert table([campaign]).splitlines()[-1] == f"| all | {campaign.tried:,} | {held:,} | {len(campaign.lost):,} |"
 
 
 @pytest.mark.slow
