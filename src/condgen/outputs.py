@@ -3,7 +3,9 @@
 A process that is killed leaves FOLDER.partial, in which the same request may go on.
 """
 
+import errno
 import json
+import os
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
@@ -54,6 +56,8 @@ def new_folder(path: Path, what: str, request: Mapping[str, Any] | None = None) 
 def _must_be_free(path: Path, what: str) -> None:
     if path.is_dir() and not any(path.iterdir()):
         return
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     if path.exists():
         raise RequestError(f"The folder {path} is not empty; nothing was overwritten. Choose a new one for {what}.")
 

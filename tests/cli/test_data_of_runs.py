@@ -30,7 +30,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     example = re.search(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     assert example is not None
     quick, changed = re.subn(r"images=\d+_000", "images=2_000", example[1])
-    assert changed == 1
+    assert changed == 2
     with pytest.MonkeyPatch.context() as patch:
         home = tmp_path_factory.mktemp("home")
         patch.setenv("CONDGEN_CACHE", str(home / "cache"))
@@ -61,11 +61,11 @@ def test_every_command_takes_the_run_of_the_readme(command: Command, home: Path)
     assert "report.html" in do("evaluate", "my-run", *BRIEF)
     do("doctor", "my-run")
     other = copied(home / "my-run", home / "other-run", seed=1)
-    assert "cvae" in do("compare", "my-run", other, *BRIEF)
+    assert "projection" in do("compare", "my-run", other, *BRIEF)
     do("gallery", "my-run", "--only", "neighbours", "-n", 2)
     assert "not at hand" not in (home / "gallery.html").read_text(encoding="utf-8")
     do("sample", "my-run", "digit=7", "-n", 1, "--out", "sevens")
-    do("edit", "my-run", "sevens/000000.png", "digit=1", "--from", "digit=7", "--out", "edited")
+    do("edit", "cvae-run", "sevens/000000.png", "digit=1", "--from", "digit=7", "--out", "edited")
 
 
 def in_memory(data: dict[str, Any]) -> dict[str, Any]:

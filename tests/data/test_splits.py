@@ -175,7 +175,7 @@ def test_an_unsafe_augmentation_is_refused() -> None:
     assert augmentation(schema, (1, 8, 8), flip=False, shift=2) is not None
     assert augmentation(schema.select(["big"]), (1, 8, 8), flip=True, shift=0) is not None
     assert augmentation(schema, (1, 8, 8), flip=False, shift=0) is None
-    with pytest.raises(RequestError, match="no images"):
+    with pytest.raises(RequestError, match="applies to images only"):
         augmentation(schema, (2,), flip=False, shift=1)
 
 

@@ -144,8 +144,8 @@ def deadline(seconds: int) -> Iterator[None]:
 
 def one_step(trainer: Trainer) -> None:
     """In place of training to the end."""
-    for x, condition in trainer._batches():
-        trainer._step(x, condition)
+    for x, condition in trainer.batches():
+        trainer.step(x, condition)
         return
 
 

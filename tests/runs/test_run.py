@@ -178,7 +178,13 @@ def test_reading_is_the_same_every_time_and_needs_complete_labels(run: Run, digi
 
 
 def test_training_leaves_a_run_that_opens_and_pictures_of_its_samples(run: Run) -> None:
-    assert {p.name for p in run.path.iterdir()} == {"checkpoint.safetensors", "log.jsonl", "samples", "tensorboard"}
+    assert {p.name for p in run.path.iterdir()} == {
+        "checkpoint.safetensors",
+        "config.json",
+        "log.jsonl",
+        "samples",
+        "tensorboard",
+    }
     assert list((run.path / "samples").glob("*.png"))
     again = Run.open(str(run.path))
     assert torch.equal(again.sample("digit=2", n=3).x, run.sample("digit=2", n=3).x)
@@ -544,12 +550,12 @@ def test_a_checkpoint_that_contradicts_itself_is_one_paragraph(
 def test_a_checkpoint_that_cannot_be_continued_is_one_paragraph(
     run: Run, tmp_path: Path, digits: Splits, change: Callable[[Any, dict[str, torch.Tensor]], None]
 ) -> None:
-    complaint(lambda: resume(broken(run, tmp_path, change), digits), str(tmp_path), error=RunError)
+    complaint(lambda: resume(broken(run, tmp_path, change), digits, budget="+1s"), str(tmp_path), error=RunError)
 
 
 def test_a_run_has_no_pickle(run: Run) -> None:
     files = [p for p in run.path.rglob("*") if p.is_file()]
-    assert {p.suffix for p in files if "tensorboard" not in p.parts} == {".safetensors", ".jsonl", ".png"}
+    assert {p.suffix for p in files if "tensorboard" not in p.parts} == {".safetensors", ".json", ".jsonl", ".png"}
     with safe_open(run.path / checkpoint.FILE, "pt") as file:
         assert set(file.metadata()) == {"condgen", "digests"}
 

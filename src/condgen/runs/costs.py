@@ -68,7 +68,7 @@ def must_have_room_to_train(model: Model, data: Splits, settings: TrainingConfig
 def must_hold_samples(n: int, shape: tuple[int, ...]) -> None:
     """Raises RequestError for more samples than memory can hold, in batches and together."""
     room, each = memory(), 2 * 4 * math.prod(shape)
-    advice = f"At most {setting(n=room.free // each)} fits; `condgen sample` writes any number to the disk."
+    advice = f"At most {setting(n=room.free // each)} fits. `run.stream` gives any number, in batches."
     room.must_hold(n * each, f"{n:,} samples of shape {shape} in memory", advice)
 
 

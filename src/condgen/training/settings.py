@@ -52,7 +52,7 @@ class TrainingConfig:
         int, Field(ge=1, le=2**24), Setting("Images per step, over all processes together.", part="optimiser")
     ] = 128
     lr: Annotated[Positive, Setting("Highest learning rate of AdamW.", part="optimiser")] = 8e-3
-    momentum: Annotated[float, Field(ge=0, lt=1), Setting("β₁ of AdamW.", part="optimiser")] = 0.9
+    momentum: Annotated[float, Field(ge=0, lt=1), Setting("Momentum of AdamW, β₁.", part="optimiser")] = 0.9
     weight_decay: Annotated[float, Field(ge=0), Setting("Weight decay of AdamW.", part="optimiser")] = 0.01
     warmup: Annotated[
         Count, Setting("Images over which the rate rises, at most a tenth of the run.", part="optimiser")

@@ -113,7 +113,9 @@ def test_linked_attributes_go_together_as_often_as_asked(each: World) -> None:
 
 @pytest.mark.slow
 @pytest.mark.statistical
-@pytest.mark.parametrize("each", [Shapes(size=16), Portraits(size=16), ColoredDigits()], ids=repr)
+@pytest.mark.parametrize(
+    "each", [Shapes(size=16), Portraits(size=16), ColoredDigits()], ids=lambda each: type(each).__name__
+)
 def test_a_judge_reads_every_attribute(each: World) -> None:
     """Cars take a judge longer; benchmarks/worlds.py prints how well one reads every world at its own size."""
     data, fresh = each.dataset(4000), each.dataset(500, seed=1)
