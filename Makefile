@@ -12,8 +12,9 @@ SEEDS ?= 5
 demo: .venv/installed  ## train a conditional model on handwritten digits, ask it for each, judge the answers
 	@$(BIN)/python examples/demo.py
 
-# Everything but what is slow and seldom breaks (marked `slow`): every family with every mechanism and with every kind of
-# attribute, every command, reader and metric, resuming after Ctrl-C, two processes of one family. Minutes on two cores.
+# Everything but what is slow and seldom breaks (marked `slow`): every family, with every mechanism if it learns quickly,
+# every kind of attribute, every command, reader and metric, resuming after Ctrl-C, two processes of one family. Six minutes
+# on two cores.
 test: lint types  ## lint, types and the quick tests
 	$(PYTEST) -m "not slow"
 

@@ -36,11 +36,13 @@ class Case:
     def crossed(self) -> bool:
         """Whether it only crosses what others show apart: one kind of attribute, and not the family's own mechanism.
 
-        Of families that learn slowly, single kinds that `all` holds count as shown there.
+        Of families that learn slowly, single kinds that `all` holds and other mechanisms count as shown by others.
         """
         own = keyword_arguments(FAMILIES[self.name].builder).get("mechanism")
-        shown = learns_slowly(self.name) and self.kind in {a.kind for a in ATTRIBUTES["all"]}
-        return shown or (self.kind != "all" and dict(self.arguments).get("mechanism", own) != own)
+        other, single = dict(self.arguments).get("mechanism", own) != own, self.kind != "all"
+        if learns_slowly(self.name):
+            return other or self.kind in {a.kind for a in ATTRIBUTES["all"]}
+        return other and single
 
 
 def learns_slowly(family: str) -> bool:
