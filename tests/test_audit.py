@@ -55,7 +55,8 @@ COMMANDS = [
 def audited(arguments: list[str], out: Path) -> tuple[int, list[str], str]:
     """The status of a command, what it did that it should not, and all that it printed."""
     places = [str(out), str(out.parent / "tmp"), str(out.parent / "cache")]
-    environment = {**os.environ, "CONDGEN_CACHE": places[2], "TMPDIR": places[1], "PYTHONDONTWRITEBYTECODE": "1"}
+    inherited = {name: value for name, value in os.environ.items() if name != "TORCHINDUCTOR_CACHE_DIR"}
+    environment = {**inherited, "CONDGEN_CACHE": places[2], "TMPDIR": places[1], "PYTHONDONTWRITEBYTECODE": "1"}
     given = [argument.replace("OUT", str(out)) for argument in arguments]
     command = [sys.executable, "-c", HOOK, json.dumps(places), *given]
     ended = subprocess.run(command, cwd=out.parent / "here", env=environment, capture_output=True, text=True)

@@ -39,8 +39,7 @@ def new_folder(path: Path, what: str, request: Mapping[str, Any] | None = None) 
             _take_up(partial, what, request)
             with _kept_if_started(partial, request):
                 yield partial
-            for left in partial.glob(".*.partial"):
-                shutil.rmtree(left)  # of a file that a killed process was writing; the lock says that nobody else is
+            _clear(partial)
             if path.exists():
                 path.rmdir()  # an empty folder, of which some systems do not let another take the name
             publish(partial, path)
@@ -65,6 +64,7 @@ def _must_be_free(path: Path, what: str) -> None:
 def _take_up(partial: Path, what: str, request: Mapping[str, Any] | None) -> None:
     """Continue in an unfinished folder, or begin a new one."""
     asked, before = json.dumps(request, sort_keys=True), partial / ASKED
+    _clear(partial)
     if before.exists():
         if request is None:
             shutil.rmtree(partial)
@@ -77,6 +77,12 @@ def _take_up(partial: Path, what: str, request: Mapping[str, Any] | None) -> Non
     elif any(partial.iterdir()):
         raise RequestError(f"The folder {partial} is not empty; nothing was overwritten. Choose another for {what}.")
     write_text(before, asked)
+
+
+def _clear(partial: Path) -> None:
+    """Remove what a killed process left of files that it was writing. The lock says that nobody else is writing."""
+    for left in partial.glob(".*.partial"):
+        shutil.rmtree(left)
 
 
 @contextmanager

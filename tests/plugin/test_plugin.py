@@ -66,7 +66,7 @@ def test_its_mechanism_and_reader_serve_condgens_own_families(python: Python, tm
     data, out = tmp_path / "coins.points", str(tmp_path / "run")
     data.write_text("".join(f"{k % 2} {k % 7 / 7} {('left', 'right')[k % 2]}\n" for k in range(200)), encoding="utf-8")
     small = ("--set", "previews=0", "--set", "channels=8", "--set", "latent=2")
-    cli = ("-m", "condgen.cli", "train", str(data), "--out", out, "--images", "1k", *small)
+    cli = ("-m", "condgen.cli", "train", str(data), "--model", "cvae", "--out", out, "--images", "1k", *small)
     assert "Trained cvae" in python(*cli, "--mechanism", "shift").stdout
 
 

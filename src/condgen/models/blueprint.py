@@ -13,6 +13,7 @@ from torch.nn.modules.module import (
 )
 
 Shape = tuple[int, ...]
+EXTRA = "_extra_state"  # the end of the names under which modules save what changes its shape in training
 
 
 class TooLarge(Exception):  # noqa: N818 (it says what the model is)
@@ -22,7 +23,7 @@ class TooLarge(Exception):  # noqa: N818 (it says what the model is)
 def blueprint(
     make: Callable[[], nn.Module], numbers: int | float = math.inf, tensors: int | float = math.inf
 ) -> dict[str, Shape] | None:
-    """The names and shapes of a model's tensors. None for a model whose construction needs their values.
+    """The names and shapes of a model's parameters and buffers. None for a model whose construction needs their values.
 
     Building stops with TooLarge as soon as a limit is exceeded, so a huge model takes little time and memory.
     """
@@ -33,7 +34,7 @@ def blueprint(
         if "meta" not in str(error):
             raise
         return None
-    return {name: tuple(t.shape) for name, t in model.state_dict().items() if t.is_meta}
+    return {name: tuple(t.shape) for name, t in model.state_dict().items() if t.is_meta and not name.endswith(EXTRA)}
 
 
 @contextmanager
