@@ -118,7 +118,7 @@ def test_a_teacher_is_not_opened_because_a_run_names_it(home: Path, tmp_path: Pa
     info, tensors = checkpoint.load(taught / checkpoint.FILE)
     info.total, info.training["images"] = 1000, 1000
     checkpoint.save(taught / checkpoint.FILE, info, tensors)
-    with pytest.raises(UntrustedError, match="home0/run,"):
+    with pytest.raises(UntrustedError, match=f"{home}/run,"):
         resume(taught, data, SILENT)
 
 
