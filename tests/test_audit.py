@@ -37,7 +37,7 @@ TRAIN = ["--images", "1k", "--set", "channels=8", "--set", "latent=4", "--set", 
 BRIEF = ["--samples", "200", "--pairs", "20", "--useful", "0", "--edits", "0", "--latents", "0"]
 COMMANDS = [
     ["inspect", "digits"],
-    ["train", "digits", "--out", "OUT/run", *TRAIN],
+    ["train", "digits", "--model", "cvae", "--out", "OUT/run", *TRAIN],
     ["resume", "OUT/run"],
     ["sample", "OUT/run", "digit=7", "-n", "2", "--out", "OUT/samples"],
     ["edit", "OUT/run", "OUT/samples/000000.png", "digit=1", "--from", "digit=7", "--out", "OUT/edited"],

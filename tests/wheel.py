@@ -32,6 +32,8 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("gallery", "cvae", "--out", "gallery.html"),
     ("evaluate", "cvae", *BRIEF, "--edits", "0", "--latents", "0"),
     ("doctor", "cvae"),
+    ("verify", "cvae"),
+    ("export", "cvae", "--to", "weights", "--out", "digits.safetensors"),
     ("train", "digits", "--model", "flow", "--images", "1000", "--out", "flow", *SMALL),
     ("distill", "flow", "--budget", "3s", "--out", "quick"),
     ("compare", "cvae", "quick", "--out", "compared", *BRIEF),
