@@ -9,9 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from errno import ENOENT
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from condgen.errors import RequestError, RunError
 from condgen.locks import DEAD, LOCK, OWNER, held, held_new
@@ -154,3 +156,17 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, take: Callable
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match=r"file.run cannot be written"), take(tmp_path / "file" / "run"):
         pass
+
+
+def test_an_owner_that_ends_may_take_the_folder_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, acquire = tmp_path / "lock", FileLock.acquire
+    folder.mkdir()
+
+    def after_its_end(lock: FileLock) -> object:
+        monkeypatch.setattr(FileLock, "acquire", acquire)
+        folder.rmdir()
+        raise FileNotFoundError(ENOENT, "the file to lock")
+
+    monkeypatch.setattr(FileLock, "acquire", after_its_end)
+    with held(folder):
+        assert (folder / LOCK).exists()

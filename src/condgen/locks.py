@@ -43,7 +43,7 @@ def held(folder: Path, named: Path | None = None) -> Iterator[None]:
         yield
         return
     try:
-        lock.acquire()
+        _acquire(lock, folder)
     except Timeout:
         raise _taken(folder, named) from None
     except OSError as error:
@@ -56,6 +56,18 @@ def held(folder: Path, named: Path | None = None) -> Iterator[None]:
         if not (folder / OWNER).exists():
             (folder / LOCK).unlink(missing_ok=True)  # while it is held, so that a waiting process opens a new one
         lock.release()
+
+
+def _acquire(lock: FileLock, folder: Path) -> None:
+    """Acquire a lock, also where an owner that is just ending removes the folder meanwhile."""
+    there = folder.is_dir()
+    try:
+        lock.acquire()
+    except FileNotFoundError:
+        if not there:
+            raise
+        make_folder(folder)
+        lock.acquire()
 
 
 @contextmanager
