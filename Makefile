@@ -68,7 +68,7 @@ clean:
 	@$(PYTHON) -m venv .venv
 
 .venv/installed: .venv/bin/python pyproject.toml constraints.txt
-	@$(INSTALL) --editable .
+	@$(INSTALL) --editable '.[train]'
 	@touch $@
 
 .venv/installed-dev: .venv/installed
