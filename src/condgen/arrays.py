@@ -1,0 +1,43 @@
+"""Arrays of NumPy or of PyTorch. A function follows the library of the array that it is given.
+
+    xp = namespace(codes)
+    xp.where(codes > 0.5, 1.0, -1.0)
+
+Both are asked by the names of the array API standard (https://data-apis.org/array-api), which NumPy has itself and
+array-api-compat gives PyTorch. A model that was exported answers with NumPy, where PyTorch need not be installed.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor as Array
+else:
+    Array = Any  # in annotations, which must not import PyTorch: Float[Array, "batch width"]
+
+
+def namespace(x: Array) -> Any:
+    """The library of an array: its functions and types, by the names of the array API."""
+    return np if isinstance(x, np.ndarray | np.generic) else pytorch()
+
+
+@cache
+def pytorch() -> Any:
+    """PyTorch by the names of the array API: the library of arrays that are made without another to follow."""
+    import array_api_compat.torch
+
+    return array_api_compat.torch
+
+
+def floats(numbers: float | Sequence[Any], like: Array) -> Array:
+    """Numbers as 32-bit floats, in the library and on the device of another array."""
+    xp = namespace(like)
+    return xp.asarray(numbers, dtype=xp.float32, device=like.device)
+
+
+def to_numpy(x: Array) -> np.ndarray:
+    """An array of NumPy with the same numbers, which shares memory where it can."""
+    return x if isinstance(x, np.ndarray) else x.detach().cpu().numpy()
