@@ -9,6 +9,7 @@ from condgen.errors import CondgenWarning, RequestError, RunError
 from condgen.runs.generator import Generator, open_generator, save_answers
 from condgen.runs.run import Run
 from condgen.runs.samples import Samples
+from condgen.runs.sampling import Part, SamplingOptions
 
 
 def test_a_run_is_a_generator_and_opens_as_one(run: Run) -> None:
@@ -101,3 +102,18 @@ def test_a_wrong_request_leaves_nothing(run: Run, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="at least 1"):
         answers(run, tmp_path / "out", n=0)
     assert list(tmp_path.iterdir()) == []
+
+
+MIXED = ("digit=7", "digit!=3", "", "digit=1|2")
+
+
+@pytest.mark.parametrize("how", [SamplingOptions(), SamplingOptions(guidance=2.0), SamplingOptions(free=True)])
+def test_requests_answered_together_have_the_samples_that_each_has_alone(flow: Run, how: SamplingOptions) -> None:
+    parts = [Part(flow.requests(text)[0], range(5 * k, 5 * k + k + 1)) for k, text in enumerate(MIXED)]
+    samples = flow.together(parts, how)
+    assert samples.seeds.tolist() == [seed for part in parts for seed in part.seeds]
+    for k, part in enumerate(parts):
+        (alone,) = flow.stream([part.request], len(part.seeds), part.seeds.start, sampling=how)
+        mine = samples[samples.request == k]
+        assert mine.condition.rows() == alone.condition.rows()
+        assert (mine.x - alone.x).abs().max() < 1e-4

@@ -158,7 +158,7 @@ def test_of_several_excluded_values_each_sample_moves_away_from_one(
 
 def test_moving_away_from_an_excluded_value_changes_samples(mixture: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     excluding = made(mixture, "side!=west", guidance=3.0)
-    monkeypatch.setattr(Run, "_unwanted", lambda self, request, seeds: None)
+    monkeypatch.setattr(Run, "_unwanted", lambda self, parts: None)
     assert not torch.allclose(made(mixture, "side!=west", guidance=3.0), excluding, atol=1e-3)
 
 

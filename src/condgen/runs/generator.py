@@ -10,7 +10,7 @@ from condgen.requests.request import Request, Requestable
 from condgen.runs.costs import FEW, must_fit_on_disk
 from condgen.runs.run import BATCH, Run
 from condgen.runs.samples import Samples
-from condgen.runs.sampling import SamplingOptions
+from condgen.runs.sampling import Part, SamplingOptions
 from condgen.runs.writer import SamplesWriter
 from condgen.schema import Schema
 from condgen.training.machine import versions
@@ -23,6 +23,10 @@ class Generator(Protocol):
     @property
     def schema(self) -> Schema:
         """The attributes that can be asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one observation: (channel, height, width) or (dimension,)."""
 
     def requests(self, asked: Requestable | Sequence[Requestable] = (), extrapolate: bool = False) -> list[Request]:
         """The requests that texts or mappings stand for. Raises RequestError for wrong ones."""
@@ -39,6 +43,12 @@ class Generator(Protocol):
         """n samples of every request, in batches and in order. Sample k of each request has the seed `seed + k`.
 
         skip: number of samples of whole batches to leave out, from the first.
+        """
+
+    def together(self, parts: Sequence[Part], sampling: SamplingOptions | None = None) -> Samples:
+        """The samples of several requests, generated in one batch: of each part in turn, one per seed.
+
+        Each is the sample that `stream` gives for this request and seed, within the rounding of numbers.
         """
 
     @property

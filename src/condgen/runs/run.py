@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ from condgen.runs.header import coordinates_of, source_of
 from condgen.runs.opening import home, opened
 from condgen.runs.reading import likeliest
 from condgen.runs.samples import Samples
-from condgen.runs.sampling import SamplingOptions
-from condgen.schema import Condition, LabelDistribution, Schema, fold
+from condgen.runs.sampling import Part, SamplingOptions
+from condgen.schema import Condition, Constraint, LabelDistribution, Schema, fold
 from condgen.training.checkpoint import WEIGHTS_ALONE, Info
 
 BATCH = 500  # samples generated at once
@@ -70,6 +71,11 @@ class Run:
     def schema(self) -> Schema:
         """The attributes that can be asked for."""
         return self.model.schema
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one observation: (channel, height, width) or (dimension,)."""
+        return self.model.shape
 
     @property
     def fingerprint(self) -> str:
@@ -207,16 +213,27 @@ class Run:
     ) -> Iterator[Samples]:
         for index, request in enumerate(asked):
             for start in range(seed, seed + n, batch):
-                seeds = torch.arange(start, min(start + batch, seed + n))
+                seeds = range(start, min(start + batch, seed + n))
                 if skip >= len(seeds):
                     skip -= len(seeds)
                 else:
                     yield self._batch(request, index, seeds, how)
 
-    def _batch(self, request: Request, index: int, seeds: Int[Tensor, " batch"], how: SamplingOptions) -> Samples:
-        condition = self._draw(request, seeds, fill=not (how.free or how.compose))
-        x = self.answer(condition, seeds, how, self._unwanted(request, seeds))
-        return Samples(x, condition, seeds, torch.full_like(seeds, index), self.coordinates)
+    def _batch(self, request: Request, index: int, seeds: range, how: SamplingOptions) -> Samples:
+        samples = self.together([Part(request, seeds)], how)
+        return replace(samples, request=torch.full_like(samples.request, index))
+
+    def together(self, parts: Sequence[Part], sampling: SamplingOptions | None = None) -> Samples:
+        """The samples of several requests, generated in one batch: of each part in turn, one per seed.
+
+        Each is the sample that `stream` gives for this request and seed, within the rounding of numbers.
+        """
+        how = sampling or SamplingOptions()
+        condition = Condition.cat([self._draw(part, fill=not (how.free or how.compose)) for part in parts])
+        seeds = torch.tensor([seed for part in parts for seed in part.seeds])
+        x = self.answer(condition, seeds, how, self._unwanted(parts))
+        index = torch.tensor([k for k, part in enumerate(parts) for _ in part.seeds])
+        return Samples(x, condition, seeds, index, self.coordinates)
 
     @torch.inference_mode()
     def answer(
@@ -235,18 +252,18 @@ class Run:
         x = x.float().cpu().contiguous()
         return x.clamp(0, 1) if x.dim() == 4 else x  # a Gaussian's mean may lie outside
 
-    def _unwanted(self, request: Request, seeds: Int[Tensor, " batch"]) -> Condition | None:
-        """Values that a request excludes (`color!=red`), one per sample. Guidance moves away from them."""
-        excluded = {
-            name: unwanted
-            for name, constraint in request.constraints.items()
-            if (unwanted := constraint.excluded(self.schema[name]))
-        }
-        if not excluded:
+    def _unwanted(self, parts: Sequence[Part]) -> Condition | None:
+        """Values that requests exclude (`color!=red`), one per sample. Guidance moves away from them."""
+        excluded = [_excluded(part.request, self.schema) for part in parts]
+        if not any(excluded):
             return None
-        return self.joint.draw(excluded, Stream.EXCLUDED.rng(seeds), fill=False).to(self.model.device)
+        drawn = [
+            self.joint.draw(each, Stream.EXCLUDED.rng(part.seeds), fill=False)
+            for part, each in zip(parts, excluded, strict=True)
+        ]
+        return Condition.cat(drawn).to(self.model.device)
 
-    def _draw(self, request: Request, seeds: Int[Tensor, " batch"], fill: bool) -> Condition:
+    def _draw(self, part: Part, fill: bool) -> Condition:
         """The conditions of a request's samples. They have random streams of their own, so that the noise does not
         depend on them.
 
@@ -254,8 +271,8 @@ class Run:
         the time, but few conditions with three of forty attributes. An empty request means the distribution of the
         data.
         """
-        whole = self.model.conditional and (fill or not request.constraints)
-        return request.draw(self.joint, Stream.CONDITION.rng(seeds), fill=whole)
+        whole = self.model.conditional and (fill or not part.request.constraints)
+        return part.request.draw(self.joint, Stream.CONDITION.rng(part.seeds), fill=whole)
 
     def edit(
         self,
@@ -297,6 +314,12 @@ class Run:
             return likeliest(self.model, self.joint, x, samples, most)
         except RequestError as error:
             raise RequestError(f"{self.path}: {error}") from None
+
+
+def _excluded(request: Request, schema: Schema) -> dict[str, Constraint]:
+    """The constraints on values that a request names as unwanted, by attribute."""
+    named = {name: constraint.excluded(schema[name]) for name, constraint in request.constraints.items()}
+    return {name: unwanted for name, unwanted in named.items() if unwanted}
 
 
 def _tell(asked: Sequence[Request]) -> None:

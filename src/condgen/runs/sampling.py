@@ -11,7 +11,16 @@ from condgen.models.flow.guidance import Weights, named_weights, parse_weights
 from condgen.models.flow.samplers import MOST_STEPS, SAMPLERS
 from condgen.models.protocols import Guided
 from condgen.models.registry import that_can
+from condgen.requests.request import Request
 from condgen.schema import Condition
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a batch: a request, and the seeds of its samples."""
+
+    request: Request
+    seeds: range
 
 
 @dataclass(frozen=True, kw_only=True)
