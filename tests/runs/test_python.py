@@ -19,6 +19,11 @@ def test_keywords_ask_like_words(run: Run) -> None:
     assert torch.equal(by_words.x, by_keywords.x)
     assert len(run.sample(digit=[3, 8], n=4)) == 4
     assert run.sample(Digit=7, n=1).condition.describe() == ["digit=7"]
+    assert torch.equal(run.sample(digit=None, n=3).x, run.sample(n=3).x)
+
+
+def test_the_signature_of_sample_names_the_attributes_of_the_run(run: Run) -> None:
+    assert "digit" in inspect.signature(run.sample).parameters
 
 
 def test_options_of_sampling_are_explicit_keywords() -> None:

@@ -20,6 +20,7 @@ from condgen.models.protocols import Edits
 from condgen.models.registry import that_can
 from condgen.parameters import keyword_arguments
 from condgen.progress import Progress
+from condgen.requests.completion import Completing
 from condgen.requests.request import Request, Requestable, parse_requests
 from condgen.rng import Rng, Stream
 from condgen.runs.costs import must_hold_samples
@@ -114,8 +115,10 @@ class Run:
         """
         return load_again(self.path, self.info, address, progress, self.trust)
 
+    @Completing
     def sample(
         self,
+        /,
         asked: Requestable | Sequence[Requestable] = (),
         n: int = 16,
         seed: int = 0,
@@ -159,14 +162,17 @@ class Run:
     def _by_keywords(
         self, asked: Requestable | Sequence[Requestable], attributes: Mapping[str, Any]
     ) -> Requestable | Sequence[Requestable]:
-        """The request made by keywords, if there are any. Raises RequestError for unknown names."""
-        if not attributes:
-            return asked
+        """The request made by keywords, if there are any. None leaves an attribute free. Raises RequestError for
+        unknown names.
+        """
         for name in attributes:
             if fold(name) not in (fold(known) for a in self.schema for known in a.names):
                 raise unknown(
                     "attribute or option of sampling", name, [*self.schema.names, *keyword_arguments(SamplingOptions)]
                 )
+        attributes = {name: value for name, value in attributes.items() if value is not None}
+        if not attributes:
+            return asked
         if asked:
             raise RequestError(f"Ask in words or by keywords ({', '.join(attributes)}), not both.")
         return dict(attributes)
