@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from torch import Tensor as Array
+    from torch import Tensor
+
+    Array = Tensor
 else:
     Array = Any  # in annotations, which must not import PyTorch: Float[Array, "batch width"]
 

@@ -18,7 +18,7 @@ from typing import Any
 from condgen.errors import RequestError, shorten
 from condgen.requests.example import exemplified, is_example
 from condgen.requests.phrase import understand
-from condgen.rng import Rng
+from condgen.rng import NumpyRng
 from condgen.schema import Attribute, Condition, Constraint, LabelDistribution, Schema, fold
 
 Requestable = str | Mapping[str, Any]
@@ -42,7 +42,7 @@ class Request:
         """The text of the request and its interpretation: `"an old man" → Young=no, Male=yes`."""
         return "; ".join([f'"{self.asked}" → {self.text}' if self.asked else self.text, *self.notes])
 
-    def draw(self, joint: LabelDistribution, rng: Rng, fill: bool = True) -> Condition:
+    def draw(self, joint: LabelDistribution, rng: NumpyRng, fill: bool = True) -> Condition:
         """One condition per stream of `rng` that satisfies the request (see LabelDistribution.draw)."""
         return joint.draw(self.constraints, rng, fill)
 

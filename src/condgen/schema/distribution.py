@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from condgen.rng import Rng
+from condgen.rng import NumpyRng
 from condgen.schema.condition import Condition, mask_for
 from condgen.schema.constraints import MISMATCH, Constraint, inverse_cdf
 from condgen.schema.schema import Schema
@@ -44,7 +44,7 @@ class LabelDistribution:
         found = [a.crowding(self.rows.values[a.name][here], self.counts[here]) for a, here in given]
         return [text for text in found if text]
 
-    def draw(self, constraints: Mapping[str, Constraint], rng: Rng, fill: bool = True) -> Condition:
+    def draw(self, constraints: Mapping[str, Constraint], rng: NumpyRng, fill: bool = True) -> Condition:
         """One condition per stream of `rng`, distributed as the data's rows given the constraints.
 
         A combination that the data never shows is answered too. The constraints hold, and the free attributes come from
@@ -53,7 +53,7 @@ class LabelDistribution:
         condition = self._draw(Condition.free(self.schema, len(rng)), constraints, rng)
         return condition if fill else condition.drop(~self._columns(list(constraints), len(rng)))
 
-    def fill(self, condition: Condition, rng: Rng) -> Condition:
+    def fill(self, condition: Condition, rng: NumpyRng) -> Condition:
         """The same conditions, with each free attribute drawn from the data's joint distribution given the others."""
         drawn = self._draw(condition.to("cpu").hard(), {}, rng)
         return drawn.to(condition.device).update(condition)  # soft labels that were given stay probabilities
@@ -61,7 +61,7 @@ class LabelDistribution:
     def _columns(self, names: list[str], batch: int) -> Bool[Tensor, "batch attribute"]:
         return torch.tensor([name in names for name in self.schema.names]).expand(batch, -1)
 
-    def _draw(self, condition: Condition, asked: Mapping[str, Constraint], rng: Rng) -> Condition:
+    def _draw(self, condition: Condition, asked: Mapping[str, Constraint], rng: NumpyRng) -> Condition:
         """Draw a row for every request and copy its values for the free attributes, until none is free.
 
         Rows may lack attributes too, so each round draws among rows that have the first attribute still missing. Every
