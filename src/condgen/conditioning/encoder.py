@@ -56,7 +56,7 @@ class EmptyEncoder(ConditionEncoder):
 
     def forward(self, condition: Condition) -> Encoded:
         """A vector and tokens of width zero."""
-        none = torch.zeros(len(condition), 0, device=condition.device)
+        none = condition.present.new_zeros(condition.present.shape[0], 0, dtype=torch.float)
         return Encoded(none, none[:, None])
 
 
@@ -72,7 +72,7 @@ class PlainEncoder(ConditionEncoder):
 
     def forward(self, condition: Condition) -> Encoded:
         """The encoded condition. Raises ValueError if an attribute is free."""
-        if not condition.complete:
+        if not torch.compiler.is_exporting() and not condition.complete:  # an exported model is asked complete ones
             raise ValueError(
                 "a plain encoding cannot leave attributes free; fill them from the data's joint distribution"
             )

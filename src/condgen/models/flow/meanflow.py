@@ -198,7 +198,8 @@ class MeanFlow(Model):
         x = rng.normal(*self.shape, device=self.device)
         times = torch.linspace(0, 1, (steps or self.steps) + 1).tolist()
         for t, s in pairwise(times):
-            x = x + (s - t) * self.average(x, x.new_full((len(x),), t), x.new_full((len(x),), s), c)
+            n = x.shape[:1]
+            x = x + (s - t) * self.average(x, x.new_full(n, t), x.new_full(n, s), c)
         x = self.standardise.inverse(x)
         return x.clamp(0, 1) if len(self.shape) == 3 else x
 

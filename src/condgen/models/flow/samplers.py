@@ -123,7 +123,7 @@ def _dopri_step(velocity: Velocity, x: State, t: Time, h: Time) -> tuple[State, 
 
 
 def _at(t: float, x: State) -> Time:
-    return torch.full((len(x),), t, dtype=x.dtype, device=x.device)
+    return torch.full(x.shape[:1], t, dtype=x.dtype, device=x.device)
 
 
 SAMPLERS: Registry[Sampler] = Registry(

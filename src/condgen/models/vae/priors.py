@@ -88,7 +88,7 @@ class StandardNormal(GaussianPrior):
 
     def gaussian(self, c: Encoded) -> DiagonalGaussian:
         """Mean 0 and log-variance 0."""
-        return standard_normal_like(c.vector.new_zeros(len(c.vector), self.latent))
+        return standard_normal_like(c.vector.new_zeros(c.vector.shape[0], self.latent))
 
 
 class LearnedGaussian(GaussianPrior):
