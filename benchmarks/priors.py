@@ -23,7 +23,7 @@ from condgen.data import Splits, load
 from condgen.evaluation import Judge, judge_for
 from condgen.models.flow.guidance import Guidance
 from condgen.models.vae.priors import StandardNormal
-from condgen.models.vae.vae import VAE, LatentFlow
+from condgen.models.vae.vae import VAE, GuidedLatentFlow
 from condgen.runs.run import Run
 
 COLUMNS = {
@@ -59,7 +59,7 @@ def with_standard_normal(model: VAE) -> VAE:
 def measured(run: Run, judge: Judge, data: Splits, most: int, guidance: float) -> Cell:
     attribute = run.schema.names[0]
     assert isinstance(run.model, VAE)
-    if isinstance(run.model, LatentFlow):
+    if isinstance(run.model, GuidedLatentFlow):
         run.model.guidance = Guidance(guidance)
     samples, rate = sampled_like(run, data.test)
     return {

@@ -8,12 +8,12 @@ from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from condgen.conditioning import ConditionEncoder
 from condgen.gaussian import DiagonalGaussian
 from condgen.models.base import Batch
-from condgen.models.flow.guidance import Guidance, Guide, Teaches
+from condgen.models.flow.guidance import Guidance, Guide
 from condgen.models.flow.samplers import SamplerName
 from condgen.models.vae.priors import Prior
 from condgen.rng import Rng
@@ -98,6 +98,17 @@ class Guided(Guide, Protocol):
         sampler: SamplerName | None = None,
     ) -> Batch:
         """One observation per request, [batch, *shape], along the guided velocity."""
+        ...
+
+
+@runtime_checkable
+class Teaches(Guide, Protocol):
+    """A guided velocity of observations. A model with fewer steps can learn from it."""
+
+    guidance: Guidance
+
+    def parts(self) -> dict[str, nn.Module]:
+        """The trained parts, by the names that they have in a student."""
         ...
 
 

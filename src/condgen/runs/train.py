@@ -14,8 +14,8 @@ from condgen.errors import DataError, RequestError, RunError, unknown
 from condgen.locks import held, held_new
 from condgen.messages import call
 from condgen.models import FAMILIES, Family, Model, build
-from condgen.models.flow.guidance import Teaches, Weights
-from condgen.models.protocols import Discovers, LearnsFromTeacher
+from condgen.models.flow.guidance import Weights
+from condgen.models.protocols import Discovers, LearnsFromTeacher, Teaches
 from condgen.models.registry import that_can
 from condgen.parameters import Described, described, keyword_arguments, used, validated
 from condgen.progress import Progress, shown

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from condgen.errors import RequestError
 from condgen.models import Flow, build
-from condgen.models.flow.flow import coupled, slerp
+from condgen.models.flow.flow import coupled
 from condgen.models.flow.guidance import Guidance
 from condgen.models.flow.matching import draw_times
 from condgen.models.flow.paths import Linear, expand_like, preconditioning
 from condgen.models.flow.standardise import OBSERVATIONS, Standardiser
+from condgen.models.through_noise import slerp
 from condgen.rng import Rng
 from condgen.schema import Categorical, Condition, Schema
 from condgen.testing.lesson import train

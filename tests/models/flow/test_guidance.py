@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from condgen.errors import RequestError
-from condgen.models.flow.guidance import Guidance, by_attribute, dropped, guided, parse_weights, without
+from condgen.models.flow.dropout import dropped
+from condgen.models.flow.guidance import Guidance, by_attribute, guided, parse_weights, without
 from condgen.models.flow.samplers import Velocity
 from condgen.schema import Categorical, Condition, Flag, Schema
 

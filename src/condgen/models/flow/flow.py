@@ -25,10 +25,12 @@ from condgen.models.backbones import (
     StepCount,
 )
 from condgen.models.base import Batch, Model, Terms
-from condgen.models.flow.guidance import PLAIN, Guidance, GuidanceWeight, dropped
-from condgen.models.flow.matching import FlowMatching, reversible
+from condgen.models.flow.dropout import dropped
+from condgen.models.flow.guidance import PLAIN, Guidance, GuidanceWeight
+from condgen.models.flow.integration import InvertsGuided
+from condgen.models.flow.matching import FlowMatching
 from condgen.models.flow.paths import PATHS, PathName, Time, expand_like
-from condgen.models.flow.samplers import SamplerName, Velocity
+from condgen.models.flow.samplers import SamplerName
 from condgen.models.registry import Family, Practice
 from condgen.parameters import Part, Setting, composed
 from condgen.rng import Rng
@@ -38,7 +40,7 @@ Latent = Float[Tensor, "batch latent"]
 CouplingName = Literal["independent", "optimal"]
 
 
-class Flow(Model):
+class Flow(InvertsGuided, Model):
     """A conditional flow, with the default settings of its sampling."""
 
     handles_missing = True
@@ -61,6 +63,7 @@ class Flow(Model):
         super().__init__(schema, shape)
         self.condition_encoder = condition_encoder
         self.transport = transport
+        self.path = transport.path
         self.coupling = coupling
         self.condition_dropout = condition_dropout
         self.guidance = guidance
@@ -82,55 +85,41 @@ class Flow(Model):
         """The trained parts, by the names that they have in a student."""
         return {"condition_encoder": self.condition_encoder, **dict(self.transport.named_children())}
 
-    def field(self, condition: Condition) -> Velocity:
-        """The velocity of standardised data under a condition, without guidance."""
-        return self.transport.field(self.condition_encoder(condition))
+    def velocity(self, x: Batch, t: Time, c: Encoded) -> Batch:
+        """dx/dt at x_t = x, in standardised data."""
+        return self.transport.velocity(x, t, c)
 
-    def sample(
-        self,
-        condition: Condition,
-        rng: Rng,
-        *,
-        guidance: Guidance | None = None,
-        steps: int | None = None,
-        sampler: SamplerName | None = None,
-    ) -> Batch:
-        """Noise integrated to data along the guided velocity."""
-        velocity = (guidance or self.guidance).velocity(self.field, condition)
-        return self._data(velocity, rng.normal(*self.shape, device=self.device), sampler or self.sampler, steps)
+    def start(self, rng: Rng) -> Batch:
+        """Noise of the shape of the data."""
+        return rng.normal(*self.shape, device=self.device)
 
-    def _data(self, velocity: Velocity, noise: Batch, sampler: SamplerName, steps: int | None = None) -> Batch:
-        """Noise integrated to observations. Images are clamped to [0, 1]."""
-        x = self.transport.to_data(velocity, noise, sampler, steps or self.steps)
+    def observed(self, x: Batch, c: Encoded, rng: Rng) -> Batch:
+        """Standardised data as observations. Images are clamped to [0, 1]."""
+        return self.shown(x, c)
+
+    def standardised(self, x: Batch, c: Encoded) -> Batch:
+        """Observations as standardised data."""
+        return self.transport.standardise(x)
+
+    def shown(self, x: Batch, c: Encoded) -> Batch:
+        """Standardised data as observations. Images are clamped to [0, 1]."""
+        x = self.transport.standardise.inverse(x)
         return x.clamp(0, 1) if len(self.shape) == 3 else x
-
-    def to_noise(self, x: Batch, condition: Condition) -> Batch:
-        """The noise that leads to x under its condition, without guidance: [batch, *shape]."""
-        return self.transport.to_noise(self.field(condition), x, self.sampler, self.steps)
 
     def encode(self, x: Batch, condition: Condition) -> DiagonalGaussian:
         """The noise that leads to x, as a Gaussian without variance: [batch, values]."""
-        noise = self.to_noise(x, condition).flatten(1)
+        noise = self.to_noise(x, self.condition_encoder(condition)).flatten(1)
         return DiagonalGaussian(noise, torch.full_like(noise, -torch.inf))
 
     def decode(self, z: Latent, condition: Condition) -> Batch:
         """The observation that noise leads to under a condition, without guidance: [batch, *shape]. The inverse of
         `encode`.
         """
-        return self._data(self.field(condition), z.view(-1, *self.shape), reversible(self.sampler))
+        return self.from_noise(z.view(-1, *self.shape), self.condition_encoder(condition))
 
     def reconstruct(self, x: Batch, condition: Condition) -> Batch:
         """x, integrated to noise and back under its own condition."""
         return self.decode(self.encode(x, condition).mean, condition)
-
-    def edit(self, x: Batch, source: Condition, target: Condition) -> Batch:
-        """x, integrated to noise under its own condition and back under another, with guidance towards the other.
-
-        The noise holds everything that the condition does not describe (Su et al. 2023).
-        """
-        return self._data(
-            self.guidance.velocity(self.field, target), self.to_noise(x, source), reversible(self.sampler)
-        )
 
     def inpaint(self, x: Batch, known: Bool[Tensor, "..."], condition: Condition, rng: Rng) -> Batch:
         """x with its unknown part filled in under a condition. `known` broadcasts to x.
@@ -146,17 +135,7 @@ class Flow(Model):
             towards = expand_like(at.alpha_dot, data) * data + expand_like(at.sigma_dot, data) * noise
             return torch.where(known, towards, velocity(x_t, t))
 
-        return torch.where(known, x, self._data(clamped, noise, self.sampler))
-
-    def interpolate(self, x: Batch, condition: Condition, x_end: Batch, condition_end: Condition, steps: int) -> Batch:
-        """`steps` images from each x to its x_end, through noise and encoded condition: [batch, steps, *shape]."""
-        noise, noise_end = self.to_noise(x, condition), self.to_noise(x_end, condition_end)
-        c, c_end = self.condition_encoder(condition), self.condition_encoder(condition_end)
-        frames = []
-        for s in torch.linspace(0, 1, steps).tolist():
-            field = self.transport.field(Encoded(*(torch.lerp(a, b, s) for a, b in zip(c, c_end, strict=True))))
-            frames.append(self._data(field, slerp(noise, noise_end, s), reversible(self.sampler)))
-        return torch.stack(frames, dim=1)
+        return torch.where(known, x, self.shown(self.integrated(clamped, noise), self.condition_encoder(condition)))
 
     def log_likelihood(
         self, x: Batch, condition: Condition, samples: int = 1, generator: torch.Generator | None = None
@@ -186,13 +165,6 @@ def coupled(noise: Batch, data: Batch, condition: Condition) -> Batch:
         cost = torch.cdist(data[index].flatten(1), noise[index].flatten(1)).square()
         paired[index] = noise[index[torch.as_tensor(linear_sum_assignment(cost.cpu().numpy())[1], device=index.device)]]
     return paired
-
-
-def slerp(a: Batch, b: Batch, s: float) -> Batch:
-    """Spherical interpolation, which keeps the length of noise (Shoemake 1985)."""
-    unit_a, unit_b = (nn.functional.normalize(x.flatten(1), dim=1) for x in (a, b))
-    angle = expand_like((unit_a * unit_b).sum(1).clamp(-1, 1).acos().clamp(min=1e-4), a)
-    return (torch.sin((1 - s) * angle) * a + torch.sin(s * angle) * b) / angle.sin()
 
 
 Share = Annotated[float, Field(ge=0, le=1)]

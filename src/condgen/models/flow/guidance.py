@@ -18,11 +18,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Protocol, runtime_checkable
 
-import torch
-from torch import nn
-
+from condgen.arrays import namespace
 from condgen.errors import RequestError
-from condgen.models.flow.paths import Time
+from condgen.models.flow.paths import Time, expand_like
 from condgen.models.flow.samplers import State, Velocity
 from condgen.parameters import Setting
 from condgen.schema import Condition, Schema
@@ -45,17 +43,6 @@ class Guide(Protocol):
 
     def field(self, condition: Condition) -> Velocity:
         """The velocity under a condition."""
-        ...
-
-
-@runtime_checkable
-class Teaches(Guide, Protocol):
-    """A guided velocity of observations. A model with fewer steps can learn from it."""
-
-    guidance: "Guidance"
-
-    def parts(self) -> dict[str, nn.Module]:
-        """The trained parts, by the names that they have in a student."""
         ...
 
 
@@ -125,7 +112,7 @@ def guided(velocity: Velocity, contrasts: Sequence[Contrast], interval: tuple[fl
         moved = v
         for contrast in active:
             moved = moved + contrast.push * (v - contrast.velocity(x, t))
-        return torch.where(inside.reshape(-1, *[1] * (x.dim() - 1)), moved, v)
+        return namespace(x).where(expand_like(inside, x), moved, v)
 
     return combined
 
@@ -157,9 +144,11 @@ def composed(field: Field, condition: Condition, weights: Weights = 1.0) -> tupl
 
 def without(condition: Condition, names: Sequence[str], against: Condition | None = None) -> Condition:
     """The condition with these attributes left free, or set as in `against` where that gives them."""
-    mask = torch.tensor([n in names for n in condition.schema.names], device=condition.device)
-    dropped = condition.drop(mask.expand_as(condition.present))
-    return dropped if against is None else dropped.update(against.drop(~mask.expand_as(condition.present)))
+    xp = namespace(condition.present)
+    named = xp.asarray([n in names for n in condition.schema.names], device=condition.device)
+    mask = xp.broadcast_to(named, condition.present.shape)
+    dropped = condition.drop(mask)
+    return dropped if against is None else dropped.update(against.drop(~mask))
 
 
 def named_weights(schema: Schema, weights: Weights) -> dict[str, float]:
@@ -186,20 +175,3 @@ def parse_weights(text: str) -> Weights:
             f"'{text}' is not a guidance weight. Give a number, as in 2, or one per attribute, as in "
             "Eyeglasses=3,Male=1.5."
         ) from None
-
-
-def dropped(condition: Condition, chance: float) -> Condition:
-    """The condition with attributes randomly left free, so that guidance has a contrast after training.
-
-    Each attribute of each sample is left free with this probability. With the same probability a sample loses all
-    attributes, and again with the same probability a random number of them, because requests name few of many
-    attributes.
-    """
-    if not chance:
-        return condition
-    n, attributes = condition.present.shape
-    each = torch.rand(n, attributes) < chance
-    everything = torch.rand(n, 1) < chance
-    number = torch.randint(max(attributes, 1), (n, 1)) * (torch.rand(n, 1) < chance)
-    some = torch.rand(n, attributes).argsort(1).argsort(1) < number
-    return condition.drop((each | everything | some).to(condition.device))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from condgen.conditioning import Encoded, TimeEncoder
 from condgen.models.base import Batch, Terms
 from condgen.models.flow.density import directions, log_density
+from condgen.models.flow.integration import reversible
 from condgen.models.flow.paths import Path, PredictionName, Time, expand_like, preconditioning
 from condgen.models.flow.samplers import SAMPLERS, SamplerName, Velocity
 from condgen.models.flow.standardise import Standardiser
@@ -109,11 +110,6 @@ class FlowMatching(nn.Module):
             c, x = Encoded(*(part.clone() for part in c)), self.standardise(x.clone())
             found = log_density(self.field(c), x, self.path, SAMPLERS[reversible(sampler)], steps, along)
             return found + self.standardise.log_volume
-
-
-def reversible(sampler: SamplerName) -> SamplerName:
-    """The sampler itself, or Heun's if it runs forwards only."""
-    return "heun" if sampler == "dpm" else sampler
 
 
 def draw_times(name: TimesName, n: int, device: torch.device) -> Time:

@@ -24,10 +24,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from condgen.conditioning import EmbeddingEncoder, Encoded, TimeEncoder
 from condgen.models.backbones import Backbone, Backbones, ConditionDropout, Embedding, EnteringBy, Size, StepCount
 from condgen.models.base import Batch, Model, Terms
+from condgen.models.flow.dropout import dropped
 from condgen.models.flow.flow import Share
-from condgen.models.flow.guidance import Teaches, dropped
 from condgen.models.flow.paths import PATHS, Path, PathName, Time, expand_like, preconditioning
 from condgen.models.flow.standardise import Standardiser
+from condgen.models.protocols import Teaches
 from condgen.models.registry import Family, Practice
 from condgen.parameters import Setting, composed
 from condgen.rng import Rng

@@ -6,17 +6,16 @@ Lipman et al. 2023 (flow matching), Liu et al. 2023 (rectified flow), Albergo et
 import math
 from typing import Annotated, Literal, NamedTuple
 
-import torch
 from jaxtyping import Float, Shaped
-from torch import Tensor
 
+from condgen.arrays import Array, namespace
 from condgen.parameters import Setting
 
 PathName = Annotated[
     Literal["linear", "vp"],
     Setting("Path from noise to data: straight lines, or variance-preserving as in diffusion models.", part="path"),
 ]
-Time = Float[Tensor, " batch"]
+Time = Float[Array, " batch"]
 PredictionName = Literal["velocity", "noise", "data"]
 
 
@@ -31,11 +30,12 @@ class Point(NamedTuple):
     @property
     def variance(self) -> Time:
         """The variance of x_t if x and ε are independent and have unit variance."""
-        return self.alpha.square() + self.sigma.square()
+        return self.alpha**2 + self.sigma**2
 
     def target(self, predict: PredictionName) -> tuple[Time, Time]:
         """The coefficients (a, b) of y = a x + b ε, where y is the velocity α̇ x + σ̇ ε, the noise or the data."""
-        one, zero = torch.ones_like(self.alpha), torch.zeros_like(self.alpha)
+        xp = namespace(self.alpha)
+        one, zero = xp.ones_like(self.alpha), xp.zeros_like(self.alpha)
         return {"velocity": (self.alpha_dot, self.sigma_dot), "noise": (zero, one), "data": (one, zero)}[predict]
 
 
@@ -56,7 +56,7 @@ def preconditioning(at: Point, predict: PredictionName) -> Preconditioning:
     """skip and out for a quantity, for data of unit variance."""
     a, b = at.target(predict)
     return Preconditioning(
-        (a * at.alpha + b * at.sigma) / at.variance, (a * at.sigma - b * at.alpha) / at.variance.sqrt()
+        (a * at.alpha + b * at.sigma) / at.variance, (a * at.sigma - b * at.alpha) / at.variance**0.5
     )
 
 
@@ -67,7 +67,7 @@ class Path:
         """The path's coefficients at times t."""
         raise NotImplementedError
 
-    def data(self, x: Tensor, velocity: Tensor, t: Time) -> Tensor:
+    def data(self, x: Array, velocity: Array, t: Time) -> Array:
         """The data that a velocity at x_t points to: (σ ẋ − σ̇ x)/(σ α̇ − σ̇ α)."""
         alpha, sigma, alpha_dot, sigma_dot = (expand_like(part, x) for part in self.at(t))
         return (sigma * velocity - sigma_dot * x) / (sigma * alpha_dot - sigma_dot * alpha)
@@ -78,7 +78,8 @@ class Linear(Path):
 
     def at(self, t: Time) -> Point:
         """The path's coefficients at times t."""
-        return Point(t, 1 - t, torch.ones_like(t), -torch.ones_like(t))
+        one = namespace(t).ones_like(t)
+        return Point(t, 1 - t, one, -one)
 
 
 class VariancePreserving(Path):
@@ -86,13 +87,14 @@ class VariancePreserving(Path):
 
     def at(self, t: Time) -> Point:
         """The path's coefficients at times t."""
-        angle = t * (math.pi / 2)
-        return Point(angle.sin(), angle.cos(), angle.cos() * (math.pi / 2), -angle.sin() * (math.pi / 2))
+        xp, angle = namespace(t), t * (math.pi / 2)
+        alpha, sigma = xp.sin(angle), xp.cos(angle)
+        return Point(alpha, sigma, sigma * (math.pi / 2), -alpha * (math.pi / 2))
 
 
-def expand_like(t: Shaped[Tensor, " batch"], x: Float[Tensor, "batch ..."]) -> Tensor:
+def expand_like(t: Shaped[Array, " batch"], x: Float[Array, "batch ..."]) -> Array:
     """t [batch], reshaped to broadcast over the other dimensions of x."""
-    return t.reshape(-1, *[1] * (x.dim() - 1))
+    return t.reshape(-1, *[1] * (x.ndim - 1))
 
 
 PATHS: dict[str, type[Path]] = {"linear": Linear, "vp": VariancePreserving}

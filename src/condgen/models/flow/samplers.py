@@ -9,14 +9,14 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Annotated
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
+from condgen.arrays import Array, namespace
 from condgen.models.flow.paths import Path, Time, expand_like
 from condgen.registry import NameIn, Registry
 
-State = Float[Tensor, "batch ..."]
+State = Float[Array, "batch ..."]
 Velocity = Callable[[State, Time], State]
 Sampler = Callable[..., State]
 
@@ -36,16 +36,14 @@ DOPRI_ERROR = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 52
 
 def euler(velocity: Velocity, x: State, path: Path, steps: int, start: float = 0.0, end: float = 1.0) -> State:
     """x ← x + h v(x, t). First order, one evaluation per step."""
-    times = torch.linspace(start, end, steps + 1).tolist()
-    for t, after in pairwise(times):
+    for t, after in pairwise(np.linspace(start, end, steps + 1).tolist()):
         x = x + (after - t) * velocity(x, _at(t, x))
     return x
 
 
 def heun(velocity: Velocity, x: State, path: Path, steps: int, start: float = 0.0, end: float = 1.0) -> State:
     """The mean of the slopes at both ends of an Euler step. Second order, two evaluations per step."""
-    times = torch.linspace(start, end, steps + 1).tolist()
-    for t, after in pairwise(times):
+    for t, after in pairwise(np.linspace(start, end, steps + 1).tolist()):
         slope = velocity(x, _at(t, x))
         slope_after = velocity(x + (after - t) * slope, _at(after, x))
         x = x + (after - t) / 2 * (slope + slope_after)
@@ -60,10 +58,11 @@ def dpm_solver(velocity: Velocity, x: State, path: Path, steps: int, start: floa
     """
     if not start < end:
         raise ValueError("DPM-Solver++ runs from noise to data only; use heun, euler or dopri to invert")
-    times = torch.linspace(start, end, steps + 1, dtype=torch.float64)
-    points = path.at(times)
+    times = np.linspace(start, end, steps + 1)
+    points = path.at(times)  # type: ignore[arg-type]  # an array of NumPy is an array, too
     alpha, sigma = points.alpha.tolist(), points.sigma.tolist()
-    h = (points.alpha / points.sigma).log().diff().tolist()  # infinite if a step starts at noise or ends at data
+    with np.errstate(divide="ignore"):  # infinite if a step starts at noise or ends at data
+        h = np.diff(np.log(points.alpha / points.sigma)).tolist()
     before: State | None = None
     for k in range(steps):
         t = _at(float(times[k]), x)
@@ -92,38 +91,43 @@ def dormand_prince(
 
     Raises RuntimeError if steps become too small to go on.
     """
-    direction = math.copysign(1.0, end - start)
-    t = torch.full((len(x),), start, dtype=torch.float64, device=x.device)
-    h = torch.full_like(t, abs(end - start) / steps)
+    xp, direction = namespace(x), math.copysign(1.0, end - start)
+    t = xp.full(x.shape[:1], start, dtype=xp.float64, device=x.device)
+    h = xp.full_like(t, abs(end - start) / steps)
     while ((end - t) * direction > 1e-9).any():
-        left = ((end - t) * direction).clamp(min=0)
-        step = torch.minimum(h, left) * direction
+        left = xp.clip((end - t) * direction, 0, None)
+        step = xp.minimum(h, left) * direction
         proposal, error = _dopri_step(velocity, x, t, step)
-        scale = tolerance * (1 + torch.maximum(x.abs(), proposal.abs()))
-        size = (error / scale).flatten(1).square().mean(1).sqrt().double().nan_to_num(nan=1e6, posinf=1e6)
+        size = _root_mean_square(error / (tolerance * (1 + xp.maximum(abs(x), abs(proposal)))))
         accepted = (size <= 1) & (left > 0)
-        x = torch.where(expand_like(accepted, x), proposal, x)
-        t = torch.where(accepted, t + step, t)
-        h = torch.where(left > 0, step.abs() * (0.9 * size.clamp(min=1e-6) ** -0.2).clamp(0.2, 5), h)
+        x = xp.where(expand_like(accepted, x), proposal, x)
+        t = xp.where(accepted, t + step, t)
+        h = xp.where(left > 0, abs(step) * xp.clip(0.9 * xp.clip(size, 1e-6, None) ** -0.2, 0.2, 5), h)
         if (h < 1e-7).any():
             raise RuntimeError("the flow is too stiff to integrate within the tolerance; use a fixed-step sampler")
     return x
 
 
+def _root_mean_square(error: State) -> Time:
+    """Of each sample, as 64-bit floats. An error that is no number counts as large."""
+    xp = namespace(error)
+    size = xp.asarray(xp.mean(error.reshape(len(error), -1) ** 2, axis=1) ** 0.5, dtype=xp.float64)
+    return xp.where(xp.isfinite(size), size, 1e6)
+
+
 def _dopri_step(velocity: Velocity, x: State, t: Time, h: Time) -> tuple[State, State]:
     """The fifth-order step and the estimate of its error."""
-    slopes: list[State] = []
+    xp = namespace(x)
+    step, slopes = expand_like(xp.asarray(h, dtype=x.dtype), x), list[State]()
     for node, weights in zip(DOPRI_NODES, DOPRI_STAGES, strict=True):
-        y = x + expand_like(h, x).to(x.dtype) * sum(
-            (w * s for w, s in zip(weights, slopes, strict=True)), torch.zeros_like(x)
-        )
-        slopes.append(velocity(y, (t + node * h).to(x.dtype)))
-    error = sum((w * s for w, s in zip(DOPRI_ERROR, slopes, strict=True)), torch.zeros_like(x))
-    return y, expand_like(h, x).to(x.dtype) * error
+        y = x + step * sum((w * s for w, s in zip(weights, slopes, strict=True)), xp.zeros_like(x))
+        slopes.append(velocity(y, xp.asarray(t + node * h, dtype=x.dtype)))
+    error = sum((w * s for w, s in zip(DOPRI_ERROR, slopes, strict=True)), xp.zeros_like(x))
+    return y, step * error
 
 
 def _at(t: float, x: State) -> Time:
-    return torch.full(x.shape[:1], t, dtype=x.dtype, device=x.device)
+    return namespace(x).full(x.shape[:1], t, dtype=x.dtype, device=x.device)
 
 
 SAMPLERS: Registry[Sampler] = Registry(

@@ -21,7 +21,7 @@ from condgen.models.registry import Family
 from condgen.models.vae.likelihoods import LIKELIHOODS, Likelihood, LikelihoodName
 from condgen.models.vae.perceptual import PerceptualWeights
 from condgen.models.vae.priors import OF_FLOW, PRIORS, ConditionalFlow, PriorName
-from condgen.models.vae.vae import VAE, Autoencoder, ConditionalVAE, LatentFlow
+from condgen.models.vae.vae import VAE, Autoencoder, ConditionalVAE, GuidedLatentFlow, LatentFlow
 from condgen.parameters import Needs, Part, Setting, composed
 from condgen.schema import Schema
 
@@ -126,10 +126,11 @@ def cvae(
     }
     of_latents = latents(latent, encoder.width)
     if isinstance(of_latents, ConditionalFlow) and isinstance(encoder, EmbeddingEncoder):
-        return LatentFlow(
+        return GuidedLatentFlow(
             schema, shape, condition_encoder=encoder, prior=of_latents, guidance=Guidance(guidance), **others
         )
-    return ConditionalVAE(schema, shape, condition_encoder=encoder, prior=of_latents, **others)
+    kind: Callable[..., VAE] = LatentFlow if isinstance(of_latents, ConditionalFlow) else ConditionalVAE
+    return kind(schema, shape, condition_encoder=encoder, prior=of_latents, **others)
 
 
 def _likelihood(name: LikelihoodName, shape: tuple[int, ...]) -> Likelihood:
