@@ -42,7 +42,11 @@ def test_a_doctor_finds_or_says_that_nothing_is_wrong(run: Run) -> None:
     found = condgen.doctor(run, **QUICK)
     assert all(isinstance(f, Finding) for f in found)
     assert repr(Diagnosis(())) == "Nothing is wrong as far as can be measured."
-    assert "because it is" in repr(Diagnosis((Finding("blurred", "because it is.", "Wear glasses."),)))
+    blurred = Finding("blurred", "because it is.", "Wear `glasses=2`.")
+    assert "because it is" in repr(Diagnosis((blurred,)))
+    assert "Wear <code>glasses=2</code>." in Diagnosis((blurred,), "9 < 10")._repr_html_()
+    assert "9 &lt; 10" in Diagnosis((blurred,), "9 < 10")._repr_html_()
+    assert "Nothing is wrong" in Diagnosis(())._repr_html_()
 
 
 def test_comparing_measures_what_was_not_and_keeps_it(

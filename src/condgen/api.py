@@ -31,6 +31,7 @@ from condgen.evaluation.report import Report
 from condgen.evaluation.verdict import NOTHING_WRONG
 from condgen.inspection import Inspection
 from condgen.inspection import inspect as inspected
+from condgen.notebook import paragraph
 from condgen.pages import comparison as comparison_page
 from condgen.pages import inspection_files
 from condgen.pages import report as report_page
@@ -153,9 +154,15 @@ class Diagnosis(Sequence[Finding]):
         return self.findings[index]
 
     def __repr__(self) -> str:
+        return "\n".join([*self._verdict, *(f"{f.name}: {f.evidence} {f.advice}" for f in self.findings)])
+
+    def _repr_html_(self) -> str:
+        return "".join([*(paragraph(line) for line in self._verdict), *(f._repr_html_() for f in self.findings)])
+
+    @property
+    def _verdict(self) -> list[str]:
         well = self.well and not any(f.grave for f in self.findings)
-        lines = [self.headline, NOTHING_WRONG if well else ""]
-        return "\n".join(filter(None, [*lines, *(f"{f.name}: {f.evidence} {f.advice}" for f in self.findings)]))
+        return [line for line in (self.headline, NOTHING_WRONG if well else "") if line]
 
 
 def doctor(

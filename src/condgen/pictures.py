@@ -11,10 +11,10 @@ from jaxtyping import Float
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from condgen.data import as_uint8
 from condgen.errors import CondgenWarning, RunError
 from condgen.files import writing
 from condgen.fonts import Font, font_for, own_font
+from condgen.pixels import as_uint8
 
 SIGNS = str.maketrans({"→": "->", "…": "...", "−": "-", "–": "-", "×": "x"})  # replacements that every font has
 MOST_TOLD = 8  # largest number of listed labels that cannot be drawn

@@ -2,7 +2,7 @@
 
 from condgen.data.again import load_source
 from condgen.data.builtin import BUILTIN
-from condgen.data.dataset import Dataset, Splits, as_float, as_uint8
+from condgen.data.dataset import Dataset, Splits
 from condgen.data.published import PUBLISHED
 from condgen.data.source import DataSource, SplitConfig, StreamConfig
 from condgen.data.sources import load, resolved
@@ -10,6 +10,7 @@ from condgen.data.splits import split
 from condgen.data.streaming import Streamed, stream
 from condgen.data.synthetic.mixture import Mixture
 from condgen.data.synthetic.overlap import Overlap
+from condgen.pixels import as_float, as_uint8
 
 __all__ = [
     "BUILTIN",

@@ -12,9 +12,11 @@ from torch import Tensor
 
 from condgen.data.coordinates import Coordinates
 from condgen.data.order import Balanced, shuffled
+from condgen.data.shown import shown
 from condgen.data.source import DataSource
 from condgen.data.storage.mapped import Mapped, in_turn, taken
 from condgen.errors import DataError
+from condgen.pixels import as_float
 from condgen.schema import Condition, Schema
 
 
@@ -48,6 +50,10 @@ class Dataset:
     def __repr__(self) -> str:
         labels = f"attributes, as you may ask for them: {self.schema.example}"
         return f"{len(self):,} {self.kind} of shape {self.shape}\n  {labels}"
+
+    def _repr_html_(self) -> str:
+        """The attributes and the first observations, for a notebook."""
+        return shown(f"{len(self):,} {self.kind} of shape {self.shape}", self.condition, self.take)
 
     @property
     def kind(self) -> str:
@@ -143,16 +149,6 @@ class Dataset:
             start += size
 
 
-def as_float(x: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
-    """Observations in the form for models: uint8 images as numbers in [0, 1], vectors unchanged."""
-    return x.float() / 255 if x.dtype == torch.uint8 else x.float()
-
-
-def as_uint8(x: Float[Tensor, "batch ..."]) -> Shaped[Tensor, "batch ..."]:
-    """Images in [0, 1] as uint8, rounded to the nearest level."""
-    return (x * 255).round().clamp(0, 255).to(torch.uint8)
-
-
 @dataclass(frozen=True, repr=False)
 class Splits:
     """The training, validation and test part of a dataset.
@@ -173,13 +169,23 @@ class Splits:
     source: DataSource = field(default=DataSource(), init=False)
 
     def __repr__(self) -> str:
+        notes = "".join(f"\n  Note: {note}" for note in self.notes)
+        return f"{self._summary}\n  attributes, as you may ask for them: {self.schema.example}{notes}"
+
+    def _repr_html_(self) -> str:
+        """The attributes of the training part and its first observations, in the data's own units, for a notebook."""
+        train, coordinates = self.train, self.coordinates
+
+        def taken(index: Int[Tensor, " m"]) -> Shaped[Tensor, "m ..."]:
+            return train.take(index) if coordinates is None else coordinates.restore(train.take(index))
+
+        return shown(self._summary, train.condition, taken, coordinates.names if coordinates else None, self.notes)
+
+    @property
+    def _summary(self) -> str:
         parts = {"training": self.train, "validation": self.validation, "test": self.test, "held-out": self.held}
         counts = ", ".join(f"{len(part):,} {name}" for name, part in parts.items() if part is not None)
-        notes = "".join(f"\n  Note: {note}" for note in self.notes)
-        return (
-            f"Data {self.source.address or 'built in memory'}: {counts} {self.train.kind} of shape {self.shape}\n"
-            f"  attributes, as you may ask for them: {self.schema.example}{notes}"
-        )
+        return f"Data {self.source.address or 'built in memory'}: {counts} {self.train.kind} of shape {self.shape}"
 
     @property
     def schema(self) -> Schema:

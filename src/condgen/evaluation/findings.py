@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from markupsafe import Markup
+
 from condgen.evaluation.remedies import TrainedAs
+from condgen.notebook import told
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,9 @@ class Finding:
     evidence: str
     advice: str
     grave: bool = True
+
+    def _repr_html_(self) -> str:
+        return str(Markup("<p><b>{}</b>: {} {}</p>").format(self.name, told(self.evidence), told(self.advice)))
 
 
 @dataclass(frozen=True)

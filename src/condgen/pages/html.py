@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import jinja2
-from markupsafe import Markup, escape
 from PIL import Image
 
 from condgen.evaluation.metrics.estimate import Estimate
-from condgen.messages import QUOTED
+from condgen.notebook import told
 
 Number = int | float
 
@@ -59,14 +58,6 @@ def fill(template: str, *filters: Callable[..., Any], **context: Any) -> str:
     )
     env.filters |= {each.__name__: each for each in (*FILTERS, *filters)}
     return env.get_template(template).render(context)
-
-
-# ---- messages
-
-
-def told(text: str) -> Markup:
-    """A message as HTML, escaped, with its parts in backquotes marked as code."""
-    return Markup(QUOTED.sub(r"<code>\1</code>", str(escape(text))))
 
 
 # ---- numbers

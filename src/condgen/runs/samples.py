@@ -1,8 +1,5 @@
 """Samples with their conditions and seeds, in memory and on disk."""
 
-import base64
-import html
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +13,7 @@ from torch import Tensor
 
 from condgen.data.coordinates import Coordinates
 from condgen.errors import RequestError
+from condgen.notebook import picture
 from condgen.outputs import new_folder
 from condgen.pictures import grid, pil_image, rows_of
 from condgen.runs.writer import SamplesWriter
@@ -76,10 +74,7 @@ class Samples:
         """The grid, or the first rows of the table, for a notebook."""
         if not self.images:
             return str(self.to_pandas().head(SHOWN_ROWS)._repr_html_())
-        file = io.BytesIO()
-        self.grid().save(file, "PNG")
-        picture = base64.b64encode(file.getvalue()).decode()
-        return f'<img alt="{html.escape(repr(self))}" src="data:image/png;base64,{picture}">'
+        return str(picture(self.grid(), repr(self)))
 
     @property
     def images(self) -> bool:

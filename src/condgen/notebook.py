@@ -1,0 +1,44 @@
+"""Parts of the HTML in which results display themselves in a notebook. All text is escaped."""
+
+import base64
+import io
+from collections.abc import Iterable, Sequence
+
+from markupsafe import Markup, escape
+from PIL import Image
+
+from condgen.messages import QUOTED
+
+WIDEST = 1_000  # pixels; wider pictures are scaled down
+
+
+def picture(image: Image.Image, alt: str) -> Markup:
+    """A picture within the page. alt: its description in words."""
+    image = image.copy()
+    image.thumbnail((WIDEST, image.height), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    encoded = base64.b64encode(file.getvalue()).decode()
+    return Markup('<img alt="{}" src="data:image/png;base64,{}">').format(alt, encoded)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
+    """A table of texts and numbers."""
+    return Markup("<table><thead>{}</thead><tbody>{}</tbody></table>").format(
+        _row("th", head), Markup().join(_row("td", row) for row in rows)
+    )
+
+
+def _row(tag: str, cells: Iterable[object]) -> Markup:
+    cell = Markup(f'<{tag} style="text-align: left">{{}}</{tag}>')
+    return Markup("<tr>{}</tr>").format(Markup().join(cell.format(text) for text in cells))
+
+
+def paragraph(text: object) -> Markup:
+    """A paragraph."""
+    return Markup("<p>{}</p>").format(text)
+
+
+def told(text: str) -> Markup:
+    """A message, with its parts in backquotes marked as code."""
+    return Markup(QUOTED.sub(r"<code>\1</code>", str(escape(text))))
