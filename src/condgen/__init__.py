@@ -9,7 +9,9 @@
 Names are imported on first use, so that `import condgen` costs nothing.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from condgen.lazy import on_first_use
 
 if TYPE_CHECKING:
     from condgen.api import compare, doctor, evaluate, gallery, inspect, open  # noqa: A004 (condgen.open)
@@ -83,12 +85,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'condgen' has no attribute '{name}'")
-    from importlib import import_module
-
-    return getattr(import_module(f"condgen.{_HOME[name]}"), name)
+__getattr__ = on_first_use(__name__, _HOME)
 
 
 def __dir__() -> list[str]:

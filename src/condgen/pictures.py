@@ -1,16 +1,16 @@
-"""Pictures: tensors as images, grids of them with a label per row."""
+"""Pictures: arrays as images, grids of them with a label per row."""
 
 import unicodedata
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from PIL import Image, ImageDraw
-from torch import Tensor
 
+from condgen.arrays import Array, to_numpy
 from condgen.errors import CondgenWarning, RunError
 from condgen.files import writing
 from condgen.fonts import Font, font_for, own_font
@@ -21,14 +21,14 @@ MOST_TOLD = 8  # largest number of listed labels that cannot be drawn
 CELL = 56  # smallest side in pixels of an image in a grid
 
 
-def pil_image(x: Float[Tensor, "channel height width"]) -> Image.Image:
+def pil_image(x: Float[Array, "channel height width"]) -> Image.Image:
     """An image with values in [0, 1] as a PIL image, grey or colour."""
-    array = as_uint8(x).cpu().numpy()
+    array = to_numpy(as_uint8(x))
     return Image.fromarray(array[0] if len(array) == 1 else np.ascontiguousarray(array.transpose(1, 2, 0)))
 
 
 def grid(
-    x: Float[Tensor, "n channel height width"], columns: int, labels: Sequence[str] = (), heads: Sequence[str] = ()
+    x: Float[Array, "n channel height width"], columns: int, labels: Sequence[str] = (), heads: Sequence[str] = ()
 ) -> Image.Image:
     """Images row by row. Small ones are enlarged without smoothing.
 
@@ -86,11 +86,12 @@ def _cut(text: str, width: int, font: Font) -> str:
     return text
 
 
-def rows_of(rows: Sequence[Float[Tensor, "_ channel height width"]], labels: Sequence[str]) -> Image.Image:
+def rows_of(rows: Sequence[Float[Array, "_ channel height width"]], labels: Sequence[str]) -> Image.Image:
     """A grid with one labelled row per batch of images. Short rows are filled with white."""
-    columns, blank = max(map(len, rows)), torch.ones_like(rows[0][:1])
-    full = [torch.cat([row, blank.expand(columns - len(row), -1, -1, -1)]) for row in rows]
-    return grid(torch.cat(full), columns, labels)
+    columns, images = max(map(len, rows)), [to_numpy(row) for row in rows]
+    blanks = (np.ones((columns - len(row), *row.shape[1:]), row.dtype) for row in images)
+    whole: Any = np.concatenate([part for pair in zip(images, blanks, strict=True) for part in pair])
+    return grid(whole, columns, labels)
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:

@@ -1,15 +1,18 @@
 """Pixels as levels of 8 bits, as data holds them, and as numbers in [0, 1], as models take them."""
 
-import torch
 from jaxtyping import Float, Shaped
-from torch import Tensor
+
+from condgen.arrays import Array, namespace
 
 
-def as_float(x: Shaped[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
+def as_float(x: Shaped[Array, "batch ..."]) -> Float[Array, "batch ..."]:
     """Observations in the form for models: uint8 images as numbers in [0, 1], vectors unchanged."""
-    return x.float() / 255 if x.dtype == torch.uint8 else x.float()
+    xp = namespace(x)
+    numbers = xp.astype(x, xp.float32, copy=False)
+    return numbers / 255 if x.dtype == xp.uint8 else numbers
 
 
-def as_uint8(x: Float[Tensor, "batch ..."]) -> Shaped[Tensor, "batch ..."]:
+def as_uint8(x: Float[Array, "batch ..."]) -> Shaped[Array, "batch ..."]:
     """Images in [0, 1] as uint8, rounded to the nearest level."""
-    return (x * 255).round().clamp(0, 255).to(torch.uint8)
+    xp = namespace(x)
+    return xp.astype(xp.clip(xp.round(x * 255), 0, 255), xp.uint8)

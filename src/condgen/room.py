@@ -7,9 +7,9 @@ import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
-import torch
 
 from condgen.errors import CondgenError, DataError, RequestError
 
@@ -31,10 +31,11 @@ class Room:
             raise error(f"{what} would take {size(needed)}, and {self.name} has {size(self.free)} free. {advice}")
 
 
-def memory(device: torch.device | str = "cpu") -> Room:
+def memory(device: Any = "cpu") -> Room:
     """The memory of this machine that this process may use, or that of a GPU."""
-    device = torch.device(device)
-    if device.type == "cuda":
+    if str(device).startswith("cuda"):
+        import torch
+
         return Room("the GPU", torch.cuda.mem_get_info(device)[0])
     free = [psutil.virtual_memory().available]
     with suppress(OSError, ValueError):  # the value is `max` without a limit

@@ -9,6 +9,7 @@ from condgen.models.registry import build
 from condgen.progress import SILENT
 from condgen.room import Room
 from condgen.runs import costs
+from condgen.runs.limits import must_hold_samples
 from condgen.runs.run import Run
 from condgen.runs.train import train
 from tests.conftest import Command
@@ -61,7 +62,7 @@ def test_more_samples_than_memory_holds_are_refused_with_the_number_that_fits(ru
     with pytest.raises(RequestError, match=r"1,000,000,000 samples.*`n=(\d+)` fits") as caught:
         run.sample(n=1_000_000_000)
     fits = int(str(caught.value).rpartition("`n=")[2].partition("`")[0])
-    costs.must_hold_samples(fits, (1, 8, 8))
+    must_hold_samples(fits, (1, 8, 8))
     with pytest.raises(RequestError, match=r"2\^40"):
         run.sample(n=10**20)
 

@@ -1,15 +1,14 @@
 """Coordinates of vectors: their names, and their standardisation for models."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from pydantic import TypeAdapter, ValidationError
-from torch import Tensor
 
+from condgen.arrays import Array, namespace
 from condgen.errors import DataError
 
 ODD = 10.0  # coordinates are scaled if a spread or mean is above this, or a spread below its inverse
@@ -28,10 +27,12 @@ class Coordinates:
     scale: tuple[float, ...]
 
     @classmethod
-    def fitted(cls, names: Sequence[str], x: Float[Tensor, "n dimension"]) -> "Coordinates":
+    def fitted(cls, names: Sequence[str], x: Float[Array, "n dimension"]) -> "Coordinates":
         """The coordinates of data [n, dimension]. Data of order one in columns x0, x1, … is left unchanged."""
         if _numbered(names) and _of_order_one(x):
             return cls(tuple(names), (0.0,) * len(names), (1.0,) * len(names))
+        import torch
+
         low, middle, high = x.double().quantile(torch.tensor((INNER[0], 0.5, INNER[1]), dtype=torch.double), dim=0)
         scale = torch.where(high > low, (high - low) / 2, x.double().std(0))  # if most values are equal
         scale = torch.where(scale > 0, scale, 1.0)
@@ -42,16 +43,19 @@ class Coordinates:
         """Whether values are left unchanged."""
         return not any(self.center) and all(s == 1 for s in self.scale)
 
-    def standardise(self, x: Float[Tensor, "n dimension"]) -> Float[Tensor, "n dimension"]:
+    def standardise(self, x: Float[Array, "n dimension"]) -> Float[Array, "n dimension"]:
         """Values in the data's own units to values for models."""
-        return x if self.plain else ((x.double() - self._of(self.center)) / self._of(self.scale)).float()
+        return x if self.plain else self._converted(x, lambda value, center, scale: (value - center) / scale)
 
-    def restore(self, x: Float[Tensor, "n dimension"]) -> Float[Tensor, "n dimension"]:
+    def restore(self, x: Float[Array, "n dimension"]) -> Float[Array, "n dimension"]:
         """Values for models to values in the data's own units."""
-        return x if self.plain else (x.double() * self._of(self.scale) + self._of(self.center)).float()
+        return x if self.plain else self._converted(x, lambda value, center, scale: value * scale + center)
 
-    def _of(self, numbers: tuple[float, ...]) -> Tensor:
-        return torch.tensor(numbers, dtype=torch.double)
+    def _converted(self, x: Array, formula: Callable[[Array, Array, Array], Array]) -> Array:
+        """A formula of value, center and scale, computed with 64 bits and given with 32."""
+        xp = namespace(x)
+        center, scale = (xp.asarray(numbers, dtype=xp.float64) for numbers in (self.center, self.scale))
+        return xp.astype(formula(xp.astype(x, xp.float64), center, scale), xp.float32)
 
     def dump(self) -> dict[str, Any]:
         """The coordinates as JSON, for the header of a run."""
@@ -82,6 +86,6 @@ def _numbered(names: Sequence[str]) -> bool:
     return list(names) == [f"x{k}" for k in range(len(names))]
 
 
-def _of_order_one(x: Float[Tensor, "n dimension"]) -> bool:
+def _of_order_one(x: Float[Array, "n dimension"]) -> bool:
     spread, middle = x.std(0), x.mean(0).abs()
     return not bool(((spread > ODD) | (spread < 1 / ODD) | (middle > ODD)).any())

@@ -27,7 +27,7 @@ from condgen.models.protocols import Discovers, Guided
 from condgen.progress import Progress, Task, shown
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
-from condgen.training.machine import versions
+from condgen.versions import versions
 
 
 @dataclass(frozen=True)

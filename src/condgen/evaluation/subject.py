@@ -13,8 +13,8 @@ from condgen.evaluation.metrics.combinations import absent_combinations
 from condgen.evaluation.metrics.counterfactuals import Counterfactuals
 from condgen.models.protocols import Discovers
 from condgen.rng import Stream
-from condgen.runs.run import BATCH, Run
-from condgen.runs.sampling import SamplingOptions
+from condgen.runs.run import Run
+from condgen.runs.sampling import BATCH, SamplingOptions
 from condgen.schema import Condition, LabelDistribution
 
 

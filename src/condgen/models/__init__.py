@@ -1,6 +1,8 @@
 """The families of models, by name. Names are imported on first use, because listing families needs no model code."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from condgen.lazy import on_first_use
 
 if TYPE_CHECKING:
     from condgen.models.base import Model
@@ -44,9 +46,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'condgen.models' has no attribute '{name}'")
-    from importlib import import_module
-
-    return getattr(import_module(f"condgen.models.{_HOME[name]}"), name)
+__getattr__ = on_first_use(__name__, _HOME)

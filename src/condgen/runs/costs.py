@@ -1,10 +1,8 @@
 """Checks that a model and its training fit into memory, before any of it is allocated."""
 
-import io
 import math
 from collections.abc import Mapping
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,9 +15,8 @@ from condgen.messages import setting
 from condgen.models import Model, build
 from condgen.models.blueprint import TooLarge, blueprint
 from condgen.rng import Rng
-from condgen.room import Room, disk, memory, size
+from condgen.room import Room, memory, size
 from condgen.runs.opening import best_device
-from condgen.runs.samples import Samples
 from condgen.schema import Condition, LabelDistribution, Schema
 from condgen.training import TrainingConfig
 
@@ -63,31 +60,6 @@ def must_have_room_to_train(model: Model, data: Splits, settings: TrainingConfig
     fits = int(max(room.free - weights, 0) / each)
     advice = f"At most {setting(batch=2 ** (fits.bit_length() - 1))} fits." if fits else "Choose a smaller model."
     room.must_hold(weights + settings.batch * each, f"Training in batches of {settings.batch:,}", advice)
-
-
-def must_hold_samples(n: int, shape: tuple[int, ...]) -> None:
-    """Raises RequestError for more samples than memory can hold, in batches and together."""
-    room, each = memory(), 2 * 4 * math.prod(shape)
-    advice = f"At most {setting(n=room.free // each)} fits. `run.stream` gives any number, in batches."
-    room.must_hold(n * each, f"{n:,} samples of shape {shape} in memory", advice)
-
-
-def must_fit_on_disk(some: Samples, n: int, folder: Path) -> None:
-    """Raises RequestError for more samples, by the size of some as files, than the disk of a folder holds."""
-    each, room = _bytes_as_files(some), disk(folder)
-    room.must_hold(n * each, f"{n:,} samples", f"About {setting(n=int(room.free / each))} in all would fit.")
-
-
-def _bytes_as_files(samples: Samples) -> float:
-    """Bytes that one sample takes on the disk: as an image, or as a row of numbers."""
-    if not samples.images:
-        return 10.0 * samples.x.shape[1]
-    total = 0
-    for image in samples.to_pil():
-        file = io.BytesIO()
-        image.save(file, "PNG", compress_level=1)
-        total += file.tell()
-    return total / len(samples)
 
 
 def bytes_per_example(model: Model, data: Splits) -> float:

@@ -7,13 +7,12 @@ from typing import Protocol, runtime_checkable
 from condgen.outputs import new_folder
 from condgen.progress import SILENT, Progress
 from condgen.requests.request import Request, Requestable
-from condgen.runs.costs import FEW, must_fit_on_disk
-from condgen.runs.run import BATCH, Run
+from condgen.runs.limits import FEW, must_fit_on_disk
 from condgen.runs.samples import Samples
-from condgen.runs.sampling import Part, SamplingOptions
+from condgen.runs.sampling import BATCH, Part, SamplingOptions
 from condgen.runs.writer import SamplesWriter
 from condgen.schema import Schema
-from condgen.training.machine import versions
+from condgen.versions import versions
 
 
 @runtime_checkable
@@ -58,6 +57,8 @@ class Generator(Protocol):
 
 def open_generator(path: str | Path) -> Generator:
     """The generator at a path: the run in a folder. Raises RunError if there is none."""
+    from condgen.runs.run import Run
+
     return Run.open(path)
 
 

@@ -23,19 +23,17 @@ from condgen.progress import Progress
 from condgen.requests.completion import Completing
 from condgen.requests.request import Request, Requestable, parse_requests
 from condgen.rng import Rng, Stream
-from condgen.runs.costs import must_hold_samples
 from condgen.runs.data import load_again
 from condgen.runs.editing import EditOptions, edited
 from condgen.runs.exporting import export
 from condgen.runs.header import coordinates_of, source_of
+from condgen.runs.limits import must_hold_samples
 from condgen.runs.opening import home, opened
 from condgen.runs.reading import likeliest
 from condgen.runs.samples import Samples
-from condgen.runs.sampling import Part, SamplingOptions
+from condgen.runs.sampling import BATCH, Part, SamplingOptions
 from condgen.schema import Condition, Constraint, LabelDistribution, Schema, fold
 from condgen.training.checkpoint import WEIGHTS_ALONE, Info
-
-BATCH = 500  # samples generated at once
 
 
 class Run:

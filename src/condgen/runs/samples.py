@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from PIL import Image
-from torch import Tensor
 
+from condgen.arrays import Array, namespace, to_numpy
 from condgen.data.coordinates import Coordinates
 from condgen.errors import RequestError
 from condgen.notebook import picture
@@ -30,6 +29,8 @@ SHOWN_ROWS = 10  # rows of a table in a notebook
 class Samples:
     """Samples with their conditions and seeds. They display themselves in a notebook.
 
+    Those of a run are tensors, those of an exported model arrays of NumPy.
+
     x: [n, *shape], images in [0, 1] or vectors in the form for models.
     condition: of each sample. Free attributes were left to the model.
     seeds: of each sample.
@@ -37,16 +38,16 @@ class Samples:
     coordinates: of vectors. `values` gives them in the data's own units.
     """
 
-    x: Float[Tensor, "n ..."]
+    x: Float[Array, "n ..."]
     condition: Condition
-    seeds: Int[Tensor, " n"]
-    request: Int[Tensor, " n"]
+    seeds: Int[Array, " n"]
+    request: Int[Array, " n"]
     coordinates: Coordinates | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
-    def __getitem__(self, index: int | slice | Tensor) -> "Samples":
+    def __getitem__(self, index: int | slice | Array) -> "Samples":
         """The samples at an index: one, a slice, or those of an index tensor or mask. Raises IndexError."""
         if isinstance(index, int):
             if not -len(self) <= index < len(self):
@@ -79,10 +80,10 @@ class Samples:
     @property
     def images(self) -> bool:
         """Whether these are images."""
-        return self.x.dim() == 4
+        return self.x.ndim == 4
 
     @property
-    def values(self) -> Float[Tensor, "n ..."]:
+    def values(self) -> Float[Array, "n ..."]:
         """Images in [0, 1], or vectors in the data's own units."""
         return self.x if self.coordinates is None else self.coordinates.restore(self.x)
 
@@ -93,7 +94,7 @@ class Samples:
 
     def numpy(self) -> np.ndarray:
         """`values` as an array: images [n, height, width, channel] in [0, 1], vectors [n, dimension]."""
-        array: np.ndarray = self.values.numpy()
+        array: np.ndarray = to_numpy(self.values)
         return array.transpose(0, 2, 3, 1) if self.images else array
 
     def to_pil(self) -> list[Image.Image]:
@@ -110,23 +111,28 @@ class Samples:
             import pandas
         except ImportError:
             raise RequestError("A data frame needs pandas: pip install 'condgen[pandas]'.") from None
-        columns = {} if self.images else dict(zip(self.names, self.values.T.numpy(), strict=True))
+        columns = {} if self.images else dict(zip(self.names, to_numpy(self.values).T, strict=True))
         labels = pandas.DataFrame(self.condition.rows(), columns=self.condition.schema.names)
-        return pandas.concat([pandas.DataFrame(columns | {"seed": self.seeds.numpy()}), labels], axis=1)
+        return pandas.concat([pandas.DataFrame(columns | {"seed": to_numpy(self.seeds)}), labels], axis=1)
 
     def grid(self, columns: int = 10, labels: bool = True) -> Image.Image:
         """One picture of all images, with one row per request if `labels` is set. Raises RequestError for vectors."""
         self._must_be_images("to_pandas()")
-        if not labels or len(self.request.unique()) < 2:
+        if not labels or len(self._requests) < 2:
             return grid(self.x, min(columns, max(len(self), 1)))
-        rows = [self[self.request == k] for k in self.request.unique()]
+        rows = [self[self.request == k] for k in self._requests]
         return rows_of([row.x[:columns] for row in rows], [shared(row.condition) for row in rows])
 
     def save(self, folder: str | Path) -> Path:
         """Write the samples into a new folder as a dataset that `load` reads (see `save_samples`)."""
-        rows = [self[self.request == k].condition for k in self.request.unique()]
+        rows = [self[self.request == k].condition for k in self._requests]
         save_samples(iter([self]), self.condition.schema, [shared(row) for row in rows], Path(folder))
         return Path(folder)
+
+    @property
+    def _requests(self) -> list[int]:
+        """The indices of the requests that are answered."""
+        return sorted(set(self.request.tolist()))
 
     def _must_be_images(self, instead: str) -> None:
         if not self.images:
@@ -135,11 +141,12 @@ class Samples:
     @classmethod
     def cat(cls, parts: Sequence["Samples"]) -> "Samples":
         """Several batches of samples, concatenated."""
+        concat = namespace(parts[0].x).concat
         return cls(
-            torch.cat([p.x for p in parts]),
+            concat([p.x for p in parts]),
             Condition.cat([p.condition for p in parts]),
-            torch.cat([p.seeds for p in parts]),
-            torch.cat([p.request for p in parts]),
+            concat([p.seeds for p in parts]),
+            concat([p.request for p in parts]),
             parts[0].coordinates,
         )
 

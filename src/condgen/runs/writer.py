@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import xxhash
 from jaxtyping import Float
 from PIL import Image
 from pydantic import TypeAdapter
-from torch import Tensor
 
+from condgen.arrays import Array
 from condgen.files import log_line, read_log, write_text
 from condgen.pictures import pil_image, rows_of, save_picture
 from condgen.schema import Schema
@@ -134,7 +133,7 @@ class SamplesWriter:
         starts = range(THREADS if part.images else 0)
         return [pool.submit(self._write_each, part.x[k::THREADS], self.done + k) for k in starts]
 
-    def _write_each(self, x: Tensor, first: int) -> str:
+    def _write_each(self, x: Array, first: int) -> str:
         digest = xxhash.xxh3_64()
         for k, image in enumerate(x):
             file = io.BytesIO()
@@ -167,17 +166,18 @@ class SamplesWriter:
 
     def _grid(self) -> Path:
         """One row of samples per request, read from their files."""
-        rows = [torch.stack([self._read(k) for k in numbers]) for _, numbers in self._by_request()]
+        rows: list[Any] = [np.stack([self._read(k) for k in numbers]) for _, numbers in self._by_request()]
         save_picture(rows_of(rows, self.labels), self.folder / "grid.png")
         return self.folder / "grid.png"
 
     def _by_request(self) -> list[tuple[int, list[int]]]:
         return sorted((int(request), numbers) for request, numbers in self.shown.items())
 
-    def _read(self, k: int) -> Float[Tensor, "channel height width"]:
+    def _read(self, k: int) -> Float[Array, "channel height width"]:
         with Image.open(self.folder / name(k)) as image:
             array = np.asarray(image)
-        return torch.from_numpy(array.reshape(*array.shape[:2], -1).transpose(2, 0, 1) / np.float32(255))
+        x: Any = array.reshape(*array.shape[:2], -1).transpose(2, 0, 1) / np.float32(255)
+        return x
 
 
 def name(k: int) -> str:

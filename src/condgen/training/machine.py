@@ -39,10 +39,3 @@ def knows_bf16() -> bool:
     """Whether this machine's CPU computes in bf16 at all. A measurement says whether that is quicker."""
     found = torch.cpu.get_capabilities()
     return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))
-
-
-def versions() -> dict[str, str]:
-    """The versions of condgen and PyTorch, for runs and reports."""
-    from importlib.metadata import version
-
-    return {"condgen": version("condgen"), "torch": torch.__version__}

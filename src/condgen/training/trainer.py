@@ -34,11 +34,12 @@ from condgen.training.health import real_diversity
 from condgen.training.log import Log
 from condgen.training.looks import Looks, Preview, prefix
 from condgen.training.losses import Diverged, Losses, gentler
-from condgen.training.machine import accelerator_for, versions
+from condgen.training.machine import accelerator_for
 from condgen.training.optimisers import adamw, optimiser_tensors, restore_optimiser
 from condgen.training.prefetch import ahead
 from condgen.training.settings import TrainingConfig, learning_rate
 from condgen.training.signals import Interrupted, Signals
+from condgen.versions import versions
 
 
 class Trainer:

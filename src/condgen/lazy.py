@@ -1,0 +1,21 @@
+"""Packages whose names are imported on first use, so that a part of one costs nothing of the rest.
+
+PyTorch takes a second to import and need not be installed where exported models are asked.
+"""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+
+def on_first_use(package: str, home: Mapping[str, str]) -> Callable[[str], Any]:
+    """The `__getattr__` of a package (PEP 562). home: for each of its names, the module in it, or `.module` beside
+    it.
+    """
+
+    def get(name: str) -> Any:
+        if name not in home:
+            raise AttributeError(f"module '{package}' has no attribute '{name}'")
+        return getattr(import_module(f".{home[name]}", package), name)
+
+    return get

@@ -1,0 +1,36 @@
+"""Checks that samples fit into memory and onto the disk, before they are made."""
+
+import io
+import math
+from pathlib import Path
+
+from condgen.messages import setting
+from condgen.room import disk, memory
+from condgen.runs.samples import Samples
+
+FEW = 8  # samples by which the size of one on the disk is estimated
+
+
+def must_hold_samples(n: int, shape: tuple[int, ...]) -> None:
+    """Raises RequestError for more samples than memory can hold, in batches and together."""
+    room, each = memory(), 2 * 4 * math.prod(shape)
+    advice = f"At most {setting(n=room.free // each)} fits. `run.stream` gives any number, in batches."
+    room.must_hold(n * each, f"{n:,} samples of shape {shape} in memory", advice)
+
+
+def must_fit_on_disk(some: Samples, n: int, folder: Path) -> None:
+    """Raises RequestError for more samples, by the size of some as files, than the disk of a folder holds."""
+    each, room = _bytes_as_files(some), disk(folder)
+    room.must_hold(n * each, f"{n:,} samples", f"About {setting(n=int(room.free / each))} in all would fit.")
+
+
+def _bytes_as_files(samples: Samples) -> float:
+    """Bytes that one sample takes on the disk: as an image, or as a row of numbers."""
+    if not samples.images:
+        return 10.0 * samples.x.shape[1]
+    total = 0
+    for image in samples.to_pil():
+        file = io.BytesIO()
+        image.save(file, "PNG", compress_level=1)
+        total += file.tell()
+    return total / len(samples)
