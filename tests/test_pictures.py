@@ -9,7 +9,7 @@ import torch
 from condgen import fonts
 from condgen.errors import CondgenWarning
 from condgen.fonts import font_for, own_font
-from condgen.pictures import grid
+from condgen.pictures import grid, pil_image, rows_of
 
 X = torch.zeros(4, 1, 8, 8)
 
@@ -52,3 +52,13 @@ def test_an_accent_of_its_own_is_drawn_with_its_letter(monkeypatch: pytest.Monke
 @pytest.mark.usefixtures("bare")
 def test_signs_of_condgens_own_labels_are_drawn_everywhere() -> None:
     assert np.array_equal(np.asarray(grid(X, 2, ["a → b", "[0 …]"])), np.asarray(grid(X, 2, ["a -> b", "[0 ...]"])))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_arrays_of_either_library_make_the_same_picture(channels: int) -> None:
+    tensors = torch.rand(5, channels, 8, 8)
+    arrays = tensors.numpy()
+    assert pil_image(arrays[0]).tobytes() == pil_image(tensors[0]).tobytes()
+    found, expected = rows_of([arrays[:3], arrays[3:]], ["a", "b"]), rows_of([tensors[:3], tensors[3:]], ["a", "b"])
+    assert found.tobytes() == expected.tobytes()
+    assert found.getpixel((found.width - 5, found.height - 5)) == (255, 255, 255)  # the short row ends in white

@@ -1,9 +1,11 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from condgen.data import load
+from condgen.data.coordinates import Coordinates
 from condgen.errors import CondgenError
 
 
@@ -54,3 +56,12 @@ def test_a_size_is_refused_for_vectors(tmp_path: Path) -> None:
     source = points(tmp_path)
     with pytest.raises(CondgenError, match="vectors"):
         load(source, size=8)
+
+
+def test_coordinates_convert_arrays_of_either_library_alike() -> None:
+    x = torch.randn(50, 2) * torch.tensor([1000.0, 0.01]) + 7
+    fitted = Coordinates.fitted(["far", "near"], x)
+    assert not fitted.plain
+    standard = fitted.standardise(x)
+    assert np.array_equal(fitted.standardise(x.numpy()), standard)
+    assert np.array_equal(fitted.restore(standard.numpy()), fitted.restore(standard))
