@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from condgen.data.pixels import as_float, as_uint8
+from condgen.pixels import as_float, as_uint8
 
 LEVELS = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
 
