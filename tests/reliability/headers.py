@@ -1,28 +1,30 @@
-"""Damage of any JSON's shape to a run's header, and what condgen makes of such a run.
+"""Damage to a run's header, of any JSON's shape or of the models' own, and what condgen makes of such a run."""
 
-python -m tests.reliability.headers --seconds 60 --seed 0   prints one row of the table in docs/reliability.md
-"""
-
-import argparse
 import copy
 import json
 import random
+import resource
 import signal
 import struct
-import sys
-import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from condgen.data import DataSource
+from condgen.data.coordinates import Coordinates
 from condgen.errors import CondgenError
+from condgen.progress import SILENT
+from condgen.runs.header import Teacher
 from condgen.runs.run import Run
 from condgen.runs.train import resume
-from condgen.training import Trainer
-from condgen.training.checkpoint import FILE
+from condgen.schema import Schema
+from condgen.training import Trainer, TrainingConfig
+from condgen.training.arithmetic import Arithmetic
+from condgen.training.checkpoint import FILE, Info
 
 PATIENCE = 20  # seconds within which a run is understood or refused
 MEMORY = 2 * 2**30  # bytes that may be taken beyond what is in use already
@@ -88,6 +90,62 @@ def damaged(header: Any, dice: random.Random) -> Any:
         else:
             parent[key] = replacement(dice)
     return header
+
+
+def accepted(header: Any, dice: random.Random) -> Any:
+    """The header with one to three parts drawn anew from the models that read it."""
+    header = copy.deepcopy(header)
+    for _ in range(dice.choice((1, 1, 2, 3))):
+        name, field = dice.choice(list(INFO["properties"].items()))
+        part, kind = dice.choice([*PARTS.items(), *[((name,), field)] * len(PARTS)])
+        parent = at(header, part[:-1])
+        if isinstance(parent, dict):
+            parent[part[-1]] = drawn(kind, dice)
+    return header
+
+
+def drawn(kind: Any, dice: random.Random, root: Any = None, depth: int = 0) -> Any:
+    """A value that a JSON schema describes, often at the edge of its range. root: where its references lead."""
+    root = root or (kind if "$defs" in kind else INFO)
+    if "$ref" in kind:
+        return drawn(root["$defs"][kind["$ref"].rpartition("/")[2]], dice, root, depth)
+    for choice in ("anyOf", "oneOf", "enum"):
+        if choice in kind:
+            chosen = dice.choice(kind[choice])
+            return chosen if choice == "enum" else drawn(chosen, dice, root, depth)
+    if "const" in kind:
+        return kind["const"]
+    many = 0 if depth > 3 else dice.choice((0, 1, 2, 2, 3, 30))
+    match kind.get("type"):
+        case "integer" | "number" as sort:
+            low, high = kind.get("minimum", -(2**63)), kind.get("maximum", 2**63)
+            value = dice.choice((low, high, 0, 1, 2, 7, 64, 10**6, dice.uniform(0, 1)))
+            return int(value) if sort == "integer" else value
+        case "boolean":
+            return dice.random() < 0.5
+        case "string":
+            return dice.choice([text for text in SCALARS if isinstance(text, str)])
+        case "array":
+            fixed = kind.get("prefixItems", [])
+            items = fixed or [kind.get("items") or {}] * max(many, kind.get("minItems", 0))
+            return [drawn(item, dice, root, depth + 1) for item in items]
+        case "object":
+            known = {name: drawn(part, dice, root, depth + 1) for name, part in kind.get("properties", {}).items()}
+            other = kind.get("additionalProperties") or {}
+            free = [] if known else [str(dice.choice(SCALARS)) for _ in range(many)]
+            return known | {name: drawn({} if other is True else other, dice, root, depth + 1) for name in free}
+    return replacement(dice)
+
+
+INFO = TypeAdapter(Info).json_schema()
+PARTS = {
+    ("schema",): TypeAdapter(Schema).json_schema(),
+    ("data",): TypeAdapter(DataSource).json_schema(),
+    ("data", "teacher"): TypeAdapter(Teacher).json_schema(),
+    ("data", "coordinates"): TypeAdapter(Coordinates).json_schema(),
+    ("training",): TypeAdapter(TrainingConfig).json_schema(),
+    ("arithmetic",): TypeAdapter(Arithmetic).json_schema(),
+}
 
 
 def at(value: Any, path: tuple[Any, ...]) -> Any:
@@ -156,7 +214,7 @@ def used(folder: Path) -> None:
     run.sample(n=2)
     training, Trainer.run = Trainer.run, one_step  # type: ignore[method-assign]
     try:
-        resume(folder)
+        resume(folder, progress=SILENT)
     finally:
         Trainer.run = training  # type: ignore[method-assign]
 
@@ -173,36 +231,38 @@ def held(folder: Path) -> str:
     return ""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--runs", type=Path, nargs="*", default=sorted(TRAINED.iterdir()))
-    given = parser.parse_args()
-    limit_memory(MEMORY)
-    dice, started, tried, lost = random.Random(given.seed), time.monotonic(), 0, 0
-    checkpoints = [Checkpoint(run) for run in given.runs]
-    with TemporaryDirectory() as folder:
-        while time.monotonic() - started < given.seconds:
-            checkpoint = dice.choice(checkpoints)
-            header = damaged(checkpoint.header, dice)
-            tried += 1
-            if wrong := held(checkpoint.written(header, Path(folder) / "run")):
-                lost += 1
-                print(f"{json.dumps(header)[:3000]}\n{wrong}", file=sys.stderr)
-    print(f"| damaged headers: open, sample, resume | {tried:,} | {tried - lost:,} | {lost:,} |")
-    sys.exit(lost > 0)
+class Headers:
+    """Runs with damaged headers: used, or refused in a paragraph, with little time and memory."""
+
+    def __init__(self) -> None:
+        self.checkpoints = [Checkpoint(run) for run in sorted(TRAINED.iterdir())]
+
+    def any_shape(self, chance: random.Random, place: Path) -> None:
+        """One to three damages of any JSON's shape."""
+        self._must_hold(damaged, chance, place)
+
+    def of_models(self, chance: random.Random, place: Path) -> None:
+        """A part that its pydantic model accepts, with a meaning that may be nonsense."""
+        self._must_hold(accepted, chance, place)
+
+    def _must_hold(self, harm: Callable[[Any, random.Random], Any], chance: random.Random, place: Path) -> None:
+        checkpoint = chance.choice(self.checkpoints)
+        header = harm(checkpoint.header, chance)
+        with little_memory():
+            wrong = held(checkpoint.written(header, place / "run"))
+        assert not wrong, f"{json.dumps(header)[:3000]}\n{wrong}"
 
 
-def limit_memory(beyond: int) -> None:
-    """Let this process take no more than so many bytes beyond what it has; more is a MemoryError."""
-    import resource
-
+@contextmanager
+def little_memory() -> Iterator[None]:
+    """Let this process take no more than `MEMORY` beyond what it has; more is a MemoryError."""
+    before = resource.getrlimit(resource.RLIMIT_DATA)
     has = int(next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmData" in line).split()[1])
-    resource.setrlimit(resource.RLIMIT_DATA, (has * 1024 + beyond,) * 2)
+    resource.setrlimit(resource.RLIMIT_DATA, (has * 1024 + MEMORY, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
 TRAINED = Path(__file__).parents[1] / "runs" / "trained"
-
-if __name__ == "__main__":
-    main()

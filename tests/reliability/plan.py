@@ -1,8 +1,11 @@
 """All campaigns."""
 
+from functools import partial
+
 from .campaign import Campaign
 from .faults import Faults
 from .flips import Flips
+from .headers import Headers
 from .kills import Kills
 from .power import Power
 from .together import Together
@@ -12,11 +15,13 @@ from .world import World
 def campaigns(world: World) -> list[Campaign]:
     """Every campaign against a world."""
     kills, flips, faults = Kills(world), Flips(world), Faults(world)
-    power, together = Power(world), Together(world)
+    power, together, headers = Power(world), Together(world), Headers()
     return [
-        Campaign("kill `train` and `resume`", kills.training),
-        Campaign("kill `sample`", kills.sampling),
-        Campaign("kill `evaluate`", kills.evaluating),
+        Campaign("kill `train` and `resume`", kills.training, 8),
+        *(
+            Campaign(f"kill {command.title}", kills.of(command), 4, partial(kills.unharmed, command))
+            for command in kills.commands()
+        ),
         Campaign("flip a bit of a checkpoint", flips.checkpoint),
         Campaign("flip a bit of exported weights", flips.weights),
         Campaign("full or failing disk (ENOSPC, EIO, EDQUOT)", faults.calls),
@@ -28,4 +33,6 @@ def campaigns(world: World) -> list[Campaign]:
         Campaign("two `train`, or two `resume`, at once", together.training),
         Campaign("two `sample` at once", together.sampling),
         Campaign("open a run while it trains", together.reading),
+        Campaign("a header damaged in any way", headers.any_shape, 2),  # last: these train in this process itself
+        Campaign("a header of nonsense that its models accept", headers.of_models, 2),
     ]

@@ -13,18 +13,19 @@ from hypothesis import strategies as st
 from condgen.errors import RunError
 from condgen.runs.run import Run
 from condgen.training.checkpoint import FILE
-from tests.reliability.headers import TRAINED, Checkpoint, damaged, held, nested
+from tests.reliability.headers import TRAINED, Checkpoint, accepted, damaged, held, nested
 
+Harm = Callable[[Any, Random], Any]
 CHECKPOINTS = [Checkpoint(run) for run in sorted(TRAINED.iterdir()) if (run / FILE).is_file()]
 
 
 @settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(checkpoint=st.sampled_from(CHECKPOINTS), seed=st.integers(0, 2**32))
+@given(checkpoint=st.sampled_from(CHECKPOINTS), harm=st.sampled_from([damaged, accepted]), seed=st.integers(0, 2**32))
 def test_any_damage_to_a_header_is_used_or_refused_in_a_paragraph(
-    tmp_path_factory: pytest.TempPathFactory, checkpoint: Checkpoint, seed: int
+    tmp_path_factory: pytest.TempPathFactory, checkpoint: Checkpoint, harm: Harm, seed: int
 ) -> None:
     folder = tmp_path_factory.getbasetemp() / "damaged"
-    assert held(checkpoint.written(damaged(checkpoint.header, Random(seed)), folder)) == ""
+    assert held(checkpoint.written(harm(checkpoint.header, Random(seed)), folder)) == ""
 
 
 def changed(tmp_path: Path, change: Callable[[dict[str, Any]], object]) -> Path:

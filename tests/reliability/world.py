@@ -1,12 +1,14 @@
-"""The small run and its samples that campaigns harm, and the commands of condgen in processes that may be killed."""
+"""The small run that campaigns harm, and the commands of condgen in processes that may be killed."""
 
 import contextlib
+import importlib
 import os
 import random
+import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,15 +19,17 @@ from condgen.outputs import ASKED
 from condgen.training import checkpoint
 
 TRAINING = [
-    f"--set={pair}" for pair in ("channels=8", "latent=4", "embedding=4", "batch=64", "checkpoint_seconds=0.05")
+    f"--set={pair}" for pair in ("channels=8", "latent=4", "embedding=4", "batch=64", "checkpoint_seconds=0.03")
 ]
-IMAGES, SAMPLES = 6_000, 150
+IMAGES, SAMPLES = 4_000, 60
 REQUESTS = ["digit=*", "-n", str(SAMPLES), "--seed", "3"]
+Setting = Callable[[], contextlib.AbstractContextManager[None]]
+PATIENCE = 10.0  # seconds within which the helpers of a killed process have ended, too
 
 
 @dataclass(frozen=True)
 class World:
-    """What nobody harmed. run: a finished one. samples: of it. seconds: that each command took."""
+    """What nobody harmed. run: a finished one. samples: of it. seconds: that each command takes."""
 
     run: Path
     samples: Path
@@ -34,14 +38,20 @@ class World:
     @classmethod
     def make(cls, folder: Path) -> "World":
         """Train and sample, in processes of their own."""
-        run, samples, seconds = folder / "run", folder / "samples", {}
-        for name, arguments in (("train", train(run)), ("sample", sample(run, samples))):
+        world = cls(folder / "run", folder / "samples", {})
+        world.learn("train", train(world.run), world.run)
+        world.learn("sample", sample(world.run, world.samples), world.samples)
+        return world
+
+    def learn(self, name: str, arguments: list[str], out: Path, setting: Setting = contextlib.nullcontext) -> None:
+        """Let a command end unharmed, and note its time in its setting, without that of importing modules."""
+        said = out.with_name(f"{name}.txt")
+        finished(arguments, said, warming=True)
+        shutil.rmtree(out, ignore_errors=True)
+        with setting():
             started = time.monotonic()
-            with process(arguments, folder / f"{name}.txt") as pid:
-                status = wait(pid)
-            assert status == 0, (folder / f"{name}.txt").read_text()
-            seconds[name] = time.monotonic() - started
-        return cls(run, samples, seconds)
+            finished(arguments, said)
+            self.seconds[name] = time.monotonic() - started
 
 
 def train(out: Path) -> list[str]:
@@ -52,23 +62,42 @@ def sample(run: Path, out: Path) -> list[str]:
     return ["sample", str(run), *REQUESTS, "--out", str(out)]
 
 
+# ---- processes
+
+
 @contextlib.contextmanager
-def process(arguments: list[str], said: Path) -> Iterator[int]:
-    """`condgen ARGUMENTS` in a process, whose output goes into a file; it is dead in the end."""
+def process(arguments: list[str], said: Path, imported: Path | None = None) -> Iterator[int]:
+    """`condgen ARGUMENTS` in a process, whose output goes into a file; it and its helpers are dead in the end.
+
+    imported: a file for the names of the modules that it imported.
+    """
     pid = os.fork()  # not a new interpreter: importing torch takes longer than training
     if pid == 0:
-        _become(arguments, said)
+        _become(arguments, said, imported)
     try:
         yield pid
     finally:
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
+        _must_be_alone(pid)
 
 
-def _become(arguments: list[str], said: Path) -> None:
+def _must_be_alone(group: int) -> None:
+    """Raise AssertionError if a process that a killed one started lives on."""
+    ends = time.monotonic() + PATIENCE
+    with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < ends:
+            os.killpg(group, 0)
+            time.sleep(0.01)
+        os.killpg(group, signal.SIGKILL)
+        raise AssertionError(f"a process that a killed one had started was alive {PATIENCE:.0f} s later")
+
+
+def _become(arguments: list[str], said: Path, imported: Path | None) -> None:
     status = 70
     try:
+        os.setsid()
         file = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, 1)
         os.dup2(file, 2)
@@ -87,6 +116,8 @@ def _become(arguments: list[str], said: Path) -> None:
         with contextlib.suppress(OSError):
             sys.stdout.flush()
             sys.stderr.flush()
+            if imported:
+                imported.write_text("\n".join(sys.modules))
         os._exit(status)
 
 
@@ -111,10 +142,24 @@ def killed(arguments: list[str], said: Path, after: float) -> bool:
     return False
 
 
-def finished(arguments: list[str], said: Path) -> None:
-    with process(arguments, said) as pid:
+def finished(arguments: list[str], said: Path, warming: bool = False) -> None:
+    """Let a command end, which must succeed.
+
+    warming: import what it imported into this process too, so that the next such command begins with its own work.
+    """
+    imported = said.with_suffix(".modules") if warming else None
+    with process(arguments, said, imported) as pid:
         status = wait(pid)
     assert status == 0, f"status {status}: {said.read_text()[-500:]}"
+    for name in imported.read_text().split() if imported else ():
+        if name not in sys.modules:
+            with contextlib.suppress(Exception):  # some modules exist only while others are made
+                importlib.import_module(name)
+    if imported:
+        imported.unlink()
+
+
+# ---- comparisons
 
 
 def same_bits(run: Path, other: Path) -> None:

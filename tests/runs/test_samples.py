@@ -154,6 +154,16 @@ def test_writing_keeps_no_more_than_a_few_batches_in_memory(run: Run, tmp_path: 
     assert len(table(tmp_path / "out")) == 30
 
 
+def test_the_last_changes_are_made_before_the_folder_gets_its_name(run: Run, tmp_path: Path) -> None:
+    def finish(folder: Path) -> None:
+        assert not (tmp_path / "out").exists()
+        (folder / "grid.png").write_text("another")
+
+    parts = run.stream(run.requests("digit=1"), 2)
+    save_samples(parts, run.schema, ["digit=1"], tmp_path / "out", finish)
+    assert (tmp_path / "out" / "grid.png").read_text() == "another"
+
+
 def test_no_cell_is_a_formula_to_a_spreadsheet_and_all_are_read_back(tmp_path: Path) -> None:
     names = ("=1+1", "+cmd", "-2.5", "@SUM(1)", "plain")
     schema = Schema(attributes=(Categorical(name="c", values=names),))

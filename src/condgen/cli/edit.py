@@ -65,10 +65,15 @@ def edit(
     x = as_float(pixels(files, fit))
     now = _stated(opened, source, len(x)) if source else opened.read(x)
     edited = opened.edit(x, now, change[0], editing=editing)
-    shown = save_samples(iter([edited]), opened.schema, [request], out)
+    shown = save_samples(
+        iter([edited]),
+        opened.schema,
+        [request],
+        out,
+        lambda folder: _before_after(x, edited.x, folder / "grid.png"),
+    )
     for path, before, after in zip(paths, now.describe(), edited.condition.describe(), strict=True):
         print(f"{path}: {before} → {after}")
-    _before_after(x, edited.x, out / "grid.png")
     print(f"{len(x)} edited image(s) in {out}; look at {shown}")
 
 

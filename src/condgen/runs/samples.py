@@ -1,6 +1,6 @@
 """Samples with their conditions and seeds, in memory and on disk."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,15 +158,23 @@ def shared(condition: Condition) -> str:
     return ", ".join(f"{n}={v}" for n, v in common.items()) or "anything"
 
 
-def save_samples(parts: Iterator[Samples], schema: Schema, labels: Sequence[str], folder: Path) -> Path:
+def save_samples(
+    parts: Iterator[Samples],
+    schema: Schema,
+    labels: Sequence[str],
+    folder: Path,
+    finish: Callable[[Path], object] = lambda written: None,
+) -> Path:
     """Write samples into a new folder as a dataset: images (or columns of vectors), metadata.csv, schema.json,
     grid.png.
 
     labels: the text of each request, for the grid.
+    finish: called with the folder of the written files, before it gets its name.
 
     Returns the path of the grid for images, and of metadata.csv for vectors. Raises RequestError if the folder is not
     empty, and RunError if it cannot be written.
     """
     with new_folder(folder, "the samples") as partial:
         shown = SamplesWriter(partial, schema, labels).write(parts)
+        finish(partial)
     return folder / shown.name
