@@ -7,15 +7,20 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
+from condgen.extras import explained
+
 
 def on_first_use(package: str, home: Mapping[str, str]) -> Callable[[str], Any]:
     """The `__getattr__` of a package (PEP 562). home: for each of its names, the module in it, or `.module` beside
     it.
+
+    A name that needs a package of an extra raises MissingExtraError without it.
     """
 
     def get(name: str) -> Any:
         if name not in home:
             raise AttributeError(f"module '{package}' has no attribute '{name}'")
-        return getattr(import_module(f".{home[name]}", package), name)
+        with explained():
+            return getattr(import_module(f".{home[name]}", package), name)
 
     return get

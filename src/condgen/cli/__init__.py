@@ -23,6 +23,7 @@ from condgen.cli.settings import settings
 from condgen.cli.train import distill, resume, train
 from condgen.cli.verify import verify
 from condgen.errors import CondgenError, CondgenWarning, shorten
+from condgen.extras import explained
 
 
 @app.callback(invoke_without_command=True)
@@ -76,7 +77,7 @@ def main() -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # terminals cannot show every file name
     try:
-        with catch_warnings():
+        with catch_warnings(), explained():
             warnings.showwarning = partial(_tell, warnings.showwarning)
             app(prog_name="condgen")
     except CondgenError as error:
