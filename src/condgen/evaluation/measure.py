@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from condgen.evaluation.protocol import EvaluationConfig
 from condgen.evaluation.remedies import TrainedAs
 from condgen.evaluation.report import FILE, Report
 from condgen.evaluation.subject import EvaluatedRun, as_in_data
+from condgen.evaluation.unfinished import Unfinished
 from condgen.evaluation.verdict import headline
 from condgen.files import read_log
 from condgen.models.flow.guidance import named_weights
@@ -57,7 +58,7 @@ def evaluate(
     sampling: SamplingOptions | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Measure a run on data that it was not trained on.
+    """Measure a run on data that it was not trained on. A killed measurement goes on where it stopped.
 
     sampling: of guided runs, by default the run's own.
     progress: a bar or log lines by default.
@@ -71,9 +72,10 @@ def evaluate(
     subject.sampling.validate_for(run.model)
     run.requests(list(config.ask))  # raises errors of requests before the work
     progress = progress or shown()
+    unfinished = Unfinished.of(_identity_of_numbers(subject, config))
     with progress.task("measuring", len(METRICS), unit="metrics") as task:
-        case = _case(subject, config, warnings.append, progress)
-        results, skipped = _results(case, progress, task)
+        case = _case(subject, config, unfinished, warnings.append, progress)
+        results, skipped = _results(case, unfinished, progress, task)
     log = _log(run)
     findings = diagnose(_evidence(subject, results, log))
     report = Report(
@@ -89,11 +91,30 @@ def evaluate(
         versions=versions(),
         skipped=skipped,
     )
+    unfinished.forget()
     return Evaluation(report, subject, case.judge, case.samples, config, log)
 
 
+def _identity_of_numbers(subject: EvaluatedRun, config: EvaluationConfig) -> dict[str, Any]:
+    """Everything that the numbers of an evaluation depend on."""
+    run = subject.run
+    return {
+        "weights": fingerprint(run),
+        "recipe": run.info.recipe,
+        "sampling": subject.sampling.dump(),
+        "protocol": asdict(config.protocol(subject.data)),
+        "config": asdict(config),
+        "device": str(run.model.device),
+        "versions": versions(),
+    }
+
+
 def _case(
-    subject: EvaluatedRun, config: EvaluationConfig, warn: Callable[[str], None], progress: Progress
+    subject: EvaluatedRun,
+    config: EvaluationConfig,
+    unfinished: Unfinished,
+    warn: Callable[[str], None],
+    progress: Progress,
 ) -> Measurement:
     """The input of metrics: the judge, and samples under the held-out data's own conditions."""
     progress.note("The judge: a predictor of the attributes, trained on real data once and then cached …")
@@ -102,11 +123,14 @@ def _case(
     if (match := subject.match) is not None:
         warn(f"Codes were matched to labels, as read from real data: {match.code} stands for {match.attribute}.")
     asked = as_in_data(subject.data.test, config.samples, config.seed)
-    samples = subject.answer(asked, torch.arange(config.seed, config.seed + config.samples))
-    return Measurement(subject, judge, samples, config, warn)
+    seeds = torch.arange(config.seed, config.seed + config.samples)
+    x = unfinished.samples(lambda: subject.observations(asked, seeds))
+    return Measurement(subject, judge, Dataset(x, subject.heeded(asked)), config, warn)
 
 
-def _results(case: Measurement, progress: Progress, task: Task) -> tuple[dict[str, Any], dict[str, str]]:
+def _results(
+    case: Measurement, unfinished: Unfinished, progress: Progress, task: Task
+) -> tuple[dict[str, Any], dict[str, str]]:
     """The result of every metric, and the reasons why some were not measured."""
     results, skipped = {}, {}
     for k, (name, metric) in enumerate(METRICS.items(), 1):
@@ -114,7 +138,7 @@ def _results(case: Measurement, progress: Progress, task: Task) -> tuple[dict[st
             results[name], skipped[name] = metric.without, reason
         else:
             progress.note(f"{metric.title} …")
-            results[name] = metric.measure(case)
+            results[name] = unfinished.result(name, metric, case)
         task.move(k)
     return results, skipped
 

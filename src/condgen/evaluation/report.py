@@ -104,7 +104,7 @@ class Report:
 
     def dumps(self) -> str:
         """The report as indented JSON."""
-        return json.dumps(_without_nan(_spread(asdict(self))), indent=2, ensure_ascii=False, allow_nan=False)
+        return json.dumps(without_nan(_spread(asdict(self))), indent=2, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def loads(cls, text: str, source: str = "report") -> "Report":
@@ -150,10 +150,10 @@ def _gathered(content: Any) -> Any:
     own = {SPELLED.get(f.name, f.name): f.name for f in fields(Report) if f.name != "results"}
     others = {name: value for name, value in content.items() if name not in own}
     known = {own[name]: value for name, value in content.items() if name in own}
-    return {"results": {name: _result(name, value) for name, value in others.items()}} | known
+    return {"results": {name: read_result(name, value) for name, value in others.items()}} | known
 
 
-def _result(name: str, value: Any) -> Any:
+def read_result(name: str, value: Any) -> Any:
     """A metric's result from a file. Unchanged for a metric that is not installed. Raises ValidationError."""
     if value is None or name not in METRICS:
         return value
@@ -161,12 +161,12 @@ def _result(name: str, value: Any) -> Any:
     return TypeAdapter(kind).validate_python({name: value})[name]
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """A value for JSON, which has neither NaN nor infinities. They become words that are read back as numbers."""
     if isinstance(value, dict):
-        return {str(k): _without_nan(v) for k, v in value.items()}
+        return {str(k): without_nan(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(v) for v in value]
+        return [without_nan(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
         return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
     return value

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, Shaped
 from torch import Tensor
 
 from condgen.data import Dataset, Splits, as_uint8
@@ -49,10 +49,12 @@ class EvaluatedRun:
         return self.match is not None or (model.conditional and model.schema == self.data.schema)
 
     def answer(self, asked: Condition, seeds: Int[Tensor, " n"]) -> Dataset:
-        """Its samples for conditions, with images rounded to 8 bits as in saved files, and the conditions."""
-        parts = [self._answer(a, s) for a, s in zip(_split(asked), seeds.split(BATCH), strict=True)]
-        x = torch.cat(parts)
-        return Dataset(x, self.heeded(asked))
+        """Its samples for conditions, and the conditions."""
+        return Dataset(self.observations(asked, seeds), self.heeded(asked))
+
+    def observations(self, asked: Condition, seeds: Int[Tensor, " n"]) -> Shaped[Tensor, "n ..."]:
+        """Its samples for conditions, with images rounded to 8 bits as in saved files."""
+        return torch.cat([self._answer(a, s) for a, s in zip(_split(asked), seeds.split(BATCH), strict=True)])
 
     def heeded(self, asked: Condition) -> Condition:
         """The part of a condition that it is given: all of it, or only the attribute that codes stand for."""
