@@ -11,7 +11,7 @@ import pytest
 import condgen
 from condgen.cli import app
 from condgen.cli.spelling import spell
-from condgen.messages import Mention, call, setting, spelled
+from condgen.messages import Expression, Mention, call, setting, spelled
 
 SOURCE = Path(condgen.__file__).parent
 COMMANDS = [str(c.callback.__name__) for c in app.registered_commands if c.callback]
@@ -62,6 +62,14 @@ def test_the_library_does_not_speak_command_line() -> None:
             "Make it with `condgen.evaluate('a', samples=1000, seed=3)`.",
             "Make it with condgen evaluate a --samples 1000 --measure-seed 3.",
         ),
+        (
+            "Train `condgen.train(condgen.load('a b', attributes=['x', 'y'], size=64), out='run')`.",
+            "Train condgen train 'a b' --attributes x,y --size 64 --out run.",
+        ),
+        (
+            "Train `condgen.train(data.select(['x']), out='run')`.",
+            "Train `condgen.train(data.select(['x']), out='run')`.",
+        ),
         ("Go on with `condgen.resume('my runs/a')`.", "Go on with condgen resume 'my runs/a'."),
         ("`flip` applies to images only.", "`flip` applies to images only."),
         ("Not Python: `a b`, `1 +`, `condgen.nothing()`.", "Not Python: `a b`, `1 +`, `condgen.nothing()`."),
@@ -84,6 +92,12 @@ def test_what_is_mentioned_survives_any_name(path: str) -> None:
     import shlex
 
     assert shlex.split(spell(call("resume", Path(path)))) == ["condgen", "resume", path]
+
+
+def test_calls_may_be_arguments_and_expressions_stand_as_they_are() -> None:
+    loaded = Mention("load", ("it's",), {"size": 64})
+    assert call("train", loaded, out="run") == """`condgen.train(condgen.load("it's", size=64), out='run')`"""
+    assert call("train", Expression("data"), out="run") == "`condgen.train(data, out='run')`"
 
 
 def test_settings_are_written_as_python() -> None:

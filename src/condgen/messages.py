@@ -5,6 +5,8 @@
     `model='cvae', latent=8`            --model cvae --set latent=8
     leave out `stream`                  leave out --stream
     `condgen.resume('digits-run')`      condgen resume digits-run
+    `condgen.train(condgen.load('photos', size=64), out='run')`
+                                        condgen train photos --size 64 --out run
 
 A message reads well unchanged, in a notebook and in a file. An interface with another spelling passes it through
 `spelled`.
@@ -12,7 +14,7 @@ A message reads well unchanged, in a notebook and in a file. An interface with a
 
 import ast
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 QUOTED = re.compile(r"`([^`\n]+)`")
@@ -23,13 +25,26 @@ class Mention:
     """Settings, or a call, mentioned in a message.
 
     verb: the function of `condgen.verb(…)`. Empty for settings alone.
-    arguments: of the call. Without a verb, names of settings that are mentioned without a value.
+    arguments: of the call, which may be calls. Without a verb, names of settings that are mentioned without a value.
     settings: values by name.
     """
 
     verb: str
     arguments: tuple[object, ...]
     settings: dict[str, object]
+
+    def __str__(self) -> str:
+        return f"condgen.{self.verb}({', '.join([*map(_python, self.arguments), *_pairs(self.settings)])})"
+
+
+@dataclass(frozen=True)
+class Expression:
+    """An argument that is mentioned as it stands, such as a reader's variable."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def setting(**values: object) -> str:
@@ -39,7 +54,7 @@ def setting(**values: object) -> str:
 
 def call(verb: str, *arguments: object, **settings: object) -> str:
     """The mention of a call: `condgen.resume('digits-run')`. Paths count as text."""
-    return _quoted(f"condgen.{verb}({', '.join([*map(_python, arguments), *_pairs(settings)])})")
+    return _quoted(str(Mention(verb, arguments, settings)))
 
 
 def spelled(text: str, spelling: Callable[[Mention], str | None]) -> str:
@@ -54,13 +69,15 @@ def spelled(text: str, spelling: Callable[[Mention], str | None]) -> str:
     return QUOTED.sub(respelled, text)
 
 
-def _pairs(values: dict[str, object]) -> list[str]:
+def _pairs(values: Mapping[str, object]) -> list[str]:
     return [f"{name}={_python(value)}" for name, value in values.items()]
 
 
 def _python(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, Mention | Expression):
+        return str(value)
     return repr(value) if isinstance(value, int | list | tuple) else repr(str(value))
 
 
@@ -72,15 +89,19 @@ def _parsed(code: str) -> Mention | None:
     """The mention in a piece of Python, or None for anything else."""
     try:
         parsed = ast.parse(code if code.startswith("condgen.") else f"_({code})", mode="eval").body
-        if not isinstance(parsed, ast.Call):
-            return None
-        verb = parsed.func.attr if isinstance(parsed.func, ast.Attribute) else ""
-        settings = {k.arg: _value(k.value) for k in parsed.keywords if k.arg}
-        return Mention(verb, tuple(map(_value, parsed.args)), settings)
+        return _called(parsed) if isinstance(parsed, ast.Call) else None
     except (SyntaxError, ValueError):
         return None
 
 
+def _called(node: ast.Call) -> Mention:
+    verb = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    settings = {k.arg: _value(k.value) for k in node.keywords if k.arg}
+    return Mention(verb, tuple(map(_value, node.args)), settings)
+
+
 def _value(node: ast.expr) -> object:
-    """The value of a constant. A name (RUN, DATA) stands for itself."""
+    """The value of a constant. A name (RUN, DATA) and a call of condgen stand for themselves."""
+    if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("condgen."):
+        return _called(node)
     return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)

@@ -34,11 +34,11 @@ def drawing(k: int, side: int = 16, mode: str = "RGB") -> Image.Image:
     return Image.fromarray(noise).resize((side, side), Image.Resampling.BICUBIC).convert(mode)
 
 
-def folder(path: Path, n: int = 60, **columns: list[object]) -> Path:
+def folder(path: Path, n: int = 60, side: int = 16, **columns: list[object]) -> Path:
     """Images with a metadata.csv of these columns."""
     path.mkdir()
     for k in range(n):
-        drawing(k).save(path / f"{k}.png")
+        drawing(k, side).save(path / f"{k}.png")
     lines = [",".join(["file_name", *columns])]
     lines += [",".join([f"{k}.png", *(str(values[k]) for values in columns.values())]) for k in range(n)]
     (path / "metadata.csv").write_text("\n".join(lines))
@@ -321,7 +321,7 @@ def test_the_advised_attributes_are_even_common_and_do_not_tell_each_other() -> 
         for k in range(600)
     ]
     advised = inspect(splits(schema, rows)).advice
-    assert "--attributes even,other " in spell(advised[0])
+    assert "`condgen.train(data.select(['even', 'other']), out='my-run')`" in advised[0]
     assert any("keep one combination of even and other out" in sentence for sentence in advised)
     assert any(sentence.startswith("even and twin go together") for sentence in advised)
 
@@ -340,7 +340,9 @@ def test_the_suggested_command_keeps_what_was_asked_for(tones: Path) -> None:
     drawing(2, side=1).save(tones / "2.png")
     for k in range(3, 8):
         (tones / f"{k}.png").unlink()
-    found = inspect(str(tones), attributes=["tone"], resize="squash", schema_file="my.json")
-    for part in ("--attributes tone", "--resize squash", "--schema my.json", "--broken 0.12"):
+    kept = tones.parent / "my.json"
+    kept.write_text(inspect(str(tones)).schema.dumps())
+    found = inspect(str(tones), attributes=["tone"], resize="squash", schema=kept)
+    for part in ("--attributes tone", "--resize squash", f"--schema {kept}", "--broken 0.12"):
         assert part in spell(found.advice[0])
     assert said(found, "1 images are too small for 16×16", "1×1")

@@ -57,12 +57,10 @@ def inspect(
     from condgen.inspection.labels import check_inspected
     from condgen.pages.inspection_files import as_json as written
     from condgen.pages.inspection_files import save
-    from condgen.schema import Schema
 
     chosen = [name.strip() for name in attributes.split(",")] if attributes else None
-    given = Schema.load(schema) if schema else None
-    how: dict[str, Any] = {"data_dir": data_dir, "resize": resize, "schema_file": schema}
-    found = look(data, attributes=chosen, size=size, schema=given, **how).timed()
+    how: dict[str, Any] = {"data_dir": data_dir, "resize": resize, "schema": schema}
+    found = look(data, attributes=chosen, size=size, **how).timed()
     found = replace(found, problems=tuple(map(spell, found.problems)), advice=tuple(map(spell, found.advice)))
     checks = check_inspected(found, progress()) if labels else ()
     kept = save(found, checks, out) if out else []

@@ -21,7 +21,7 @@ def spell(text: str) -> str:
 
 
 def _spelling(mention: Mention) -> str | None:
-    options = _options(mention.verb)
+    mention, options = _flat(mention), _options(mention.verb)
     settings = [part for name, value in mention.settings.items() for part in _option(options, name, value)]
     if not mention.verb:
         names = [options.get(str(name), "") for name in mention.arguments]
@@ -30,6 +30,13 @@ def _spelling(mention: Mention) -> str | None:
         return None
     arguments = [each for a in mention.arguments for each in (a if isinstance(a, list | tuple) else [a])]
     return " ".join(["condgen", mention.verb, *(_shown(str(a)) for a in arguments), *map(_shown, settings)])
+
+
+def _flat(mention: Mention) -> Mention:
+    """A call without calls among its arguments: their arguments and settings become its own."""
+    calls = [_flat(each) if isinstance(each, Mention) else Mention("", (each,), {}) for each in mention.arguments]
+    settings = {name: value for each in calls for name, value in each.settings.items()}
+    return Mention(mention.verb, tuple(a for each in calls for a in each.arguments), settings | mention.settings)
 
 
 def _option(options: Mapping[str, str], name: str, value: object) -> list[str]:

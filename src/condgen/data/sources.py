@@ -40,7 +40,7 @@ def load(
     labels: object = None,
     attributes: Sequence[str] | None = None,
     size: int | None = None,
-    schema: Schema | None = None,
+    schema: Schema | str | Path | None = None,
     data_dir: str | Path | None = None,
     resize: str = "crop",
     broken: float = 0.05,
@@ -55,7 +55,7 @@ def load(
     attributes: the names of the attributes to keep. All by default.
     size: side of the square to which images are resized.
     resize: crop, pad or squash.
-    schema: replaces the inferred one.
+    schema: replaces the inferred one. A schema, or its JSON file.
     data_dir: a local copy of a published dataset, which is then not downloaded.
     broken: the largest share of images that may be unreadable.
     splitting: the kind of split, and held-out combinations.
@@ -73,7 +73,7 @@ def load(
         named and resolved(named),
         attributes=tuple(attributes) if attributes else None,
         size=size,
-        schema=schema,
+        schema=given_schema(schema),
         data_dir=None if data_dir is None else _absolute(data_dir),
         resize=resize,
         broken=broken,
@@ -87,6 +87,11 @@ def load(
     for note in () if progress else found.notes:
         reporter.note(f"Note: {note}")
     return found.loaded_from(origin)
+
+
+def given_schema(given: Schema | str | Path | None) -> Schema | None:
+    """The schema that a user gives, possibly by its file. Raises DataError."""
+    return Schema.load(Path(given)) if isinstance(given, str | Path) else given
 
 
 def _in_memory(source: object, labels: object, how: DataSource, progress: Progress) -> Splits:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from condgen.data.dataset import Dataset, Splits
+from condgen.data.sources import given_schema
 from condgen.data.storage.images import Fit, too_small
 from condgen.inspection.advice import advice, options, problems, unusable
 from condgen.inspection.association import Association, CoOccurrence, Pair, co_occurrence
@@ -110,19 +111,17 @@ def inspect(
     *,
     attributes: Sequence[str] | None = None,
     size: int | None = None,
-    schema: Schema | None = None,
+    schema: Schema | str | Path | None = None,
     data_dir: str | Path | None = None,
     resize: str = "crop",
-    schema_file: str | Path | None = None,
 ) -> Inspection:
     """The inspection of a dataset: a built-in name, a path, or splits in memory.
 
     attributes, size, schema, data_dir, resize: as for `load`.
-    schema_file: the file of the schema, for the suggested command.
 
     Raises DataError and RequestError as `load` does, except that unreadable images are listed instead.
     """
-    found = material(source, attributes, size, schema, data_dir)
+    found = material(source, attributes, size, given_schema(schema), data_dir)
     seen = scan(found)
     shape, resized = shape_of(seen.headers, found.content, size, resize)
     small = _small(seen, shape, resize)
@@ -134,6 +133,8 @@ def inspect(
     doubtful = {c.name for c in columns if c.suspicious}
     share = unusable(seen, sum(small.values()))
     advised = recommend(shape, len(train), found.schema, _labelled(train)) if all(shape) and len(train) else None
+    schema_file = None if isinstance(schema, Schema) else schema
+    address = source if isinstance(source, str) else None
     needed = options(shape, bool(resized) or size is not None, resize, schema_file, data_dir, share)
     if advised and advised.size and size is None:
         needed |= {"size": advised.size}
@@ -146,7 +147,7 @@ def inspect(
         together=together,
         scan=seen,
         problems=tuple(problems(balance, columns, seen, len(train), found.separate, small, shape, crowding)),
-        advice=tuple(advice(found.source, needed, fit, together, attributes, len(balance), share)),
+        advice=tuple(advice(address, needed, fit, together, attributes, len(balance), share)),
         notes=(*found.notes, *resized, *found.content.remarks),
         recommendation=advised,
     )

@@ -9,7 +9,7 @@ from condgen.inspection.association import Association, CoOccurrence
 from condgen.inspection.balance import Balance
 from condgen.inspection.columns import Column
 from condgen.inspection.scan import Scan
-from condgen.messages import call
+from condgen.messages import Expression, Mention, call, setting
 
 RARE = 0.2  # a value with a smaller share of an even split is rare
 NEAR_CONSTANT = 0.99
@@ -142,7 +142,7 @@ def _with_counts(counts: dict[str, int]) -> str:
 
 
 def advice(
-    source: str,
+    source: str | None,
     options: Mapping[str, object],
     balance: Sequence[Balance],
     together: CoOccurrence,
@@ -152,7 +152,8 @@ def advice(
 ) -> Iterator[str]:
     """Next steps: what to train first, values that will not be learned, combinations to balance or hold out.
 
-    options: arguments for training besides the attributes.
+    source: its address. None for data in memory.
+    options: arguments for loading besides the attributes.
     balance: of the attributes to choose from.
     attributes: the number of all attributes.
     asked: attributes that the user has chosen.
@@ -162,7 +163,12 @@ def advice(
     if share > HOPELESS:
         yield "Repair the images before anything is trained, then inspect the data again."
     elif chosen:
-        yield f"Train first: {command(source, options, chosen, asked is None and len(chosen) == attributes)}"
+        loaded = (
+            f" (with pictures loaded at {setting(size=options['size'])})"
+            if source is None and "size" in options
+            else ""
+        )
+        yield f"Train first{loaded}: {command(source, options, chosen, asked is None and len(chosen) == attributes)}"
     yield from _too_rare(balance)
     yield from _hand_in_hand(together)
     yield from _gaps(together)
@@ -194,11 +200,13 @@ def _spread(b: Balance) -> float:
     return 1.0 if not b.counts else round(20 * b.evenness) / 20
 
 
-def command(source: str, options: Mapping[str, object], chosen: Sequence[str], every: bool) -> str:
+def command(source: str | None, options: Mapping[str, object], chosen: Sequence[str], every: bool) -> str:
     """The call that trains on these attributes. every: whether these are all attributes."""
-    named = {} if every else {"attributes": ",".join(chosen)}
+    if source is None:
+        return call("train", Expression("data" if every else f"data.select({chosen!r})"), out="my-run")
+    loading = options if every else {"attributes": list(chosen), **options}
     name = re.sub(r"[^\w-]+", "-", Path(source.partition("?")[0]).stem).strip("-") or "my"
-    return call("train", source, **named, **options, out=f"{name}-run")
+    return call("train", Mention("load", (source,), dict(loading)) if loading else source, out=f"{name}-run")
 
 
 def options(
@@ -209,7 +217,7 @@ def options(
     data_dir: str | Path | None,
     share: float,
 ) -> dict[str, object]:
-    """Further arguments with which training reads the data as this inspection does. share: of unusable images."""
+    """Further arguments of `load` with which it reads the data as this inspection does. share: of unusable images."""
     told = {
         "size": shape[-1] if resized and len(shape) == 3 and shape[1] == shape[2] else None,
         "resize": resize if resize != "crop" else None,

@@ -12,7 +12,7 @@ from condgen.data.dataset import Dataset, Splits
 from condgen.data.published import PUBLISHED
 from condgen.data.readers import Shard, shards
 from condgen.data.source import DataSource, SplitConfig, StreamConfig
-from condgen.data.sources import resolved, schema_for
+from condgen.data.sources import given_schema, resolved, schema_for
 from condgen.data.splits import by_row, row_numbers, split
 from condgen.data.storage.cache import cache_folder
 from condgen.data.storage.images import Fit
@@ -32,7 +32,7 @@ def stream(
     *,
     attributes: Sequence[str] | None = None,
     size: int | None = None,
-    schema: Schema | None = None,
+    schema: Schema | str | Path | None = None,
     resize: str = "crop",
     broken: float = 0.05,
     splitting: SplitConfig | None = None,
@@ -48,6 +48,7 @@ def stream(
     Raises the errors of `load`, and RequestError for a source without shards or a split by groups.
     """
     how, splitting, progress = streaming or StreamConfig(), splitting or SplitConfig(), progress or shown()
+    schema = given_schema(schema)
     _must_be_shards(source, splitting)
     found = shards(source)
     taken = Taken.of(found.train, how.sample)
