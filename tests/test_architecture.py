@@ -11,13 +11,13 @@ import condgen
 
 ROOT = Path(condgen.__file__).parent
 ORDER = (  # a room imports only from those before it
-    "schema", "requests", "conditioning", "networks", "models", "training", "runs", "evaluation", "pages",
+    "schema", "requests", "conditioning", "networks", "models", "training", "runs", "runtime", "evaluation", "pages",
     "serving", "cli",
 )  # fmt: skip
 BESIDE = {  # rooms beside that order, and all that each may import
     "data": ("schema", "requests"),
     "inspection": ("schema", "requests", "data", "evaluation"),
-    "export": ("schema", "requests", "conditioning", "networks", "models", "training", "runs", "data"),
+    "export": ("schema", "requests", "conditioning", "networks", "models", "training", "runs", "runtime", "data"),
 }
 JUDGE = "condgen.evaluation.judge"  # the only part of evaluation/ that inspection/ knows
 

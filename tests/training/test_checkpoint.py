@@ -13,6 +13,7 @@ from torch import Tensor
 from condgen.errors import CondgenWarning, RunError
 from condgen.runs.run import Run
 from condgen.schema import Condition, LabelDistribution, Schema
+from condgen.schema.stored import restored, stored
 from condgen.training import checkpoint, optimisers
 from condgen.training.checkpoint import Info, advance, load, save
 
@@ -268,6 +269,6 @@ def test_a_joint_distribution_comes_back(people: Schema) -> None:
     joint = LabelDistribution.of(
         Condition.of(people, [{"color": "red", "age": 3}, {"glasses": "yes"}, {"color": "red", "age": 3}])
     )
-    back = checkpoint.restore_distribution(people, checkpoint.distribution_tensors(joint))
+    back = restored(people, stored(joint))
     assert back.rows.rows() == joint.rows.rows()
     assert torch.equal(back.counts, joint.counts)

@@ -23,8 +23,9 @@ from condgen.evaluation.subject import EvaluatedRun, as_in_data
 from condgen.evaluation.unfinished import Unfinished
 from condgen.evaluation.verdict import headline
 from condgen.files import read_log
+from condgen.models.abilities import Guided
 from condgen.models.flow.guidance import named_weights
-from condgen.models.protocols import Discovers, Guided
+from condgen.models.protocols import Discovers
 from condgen.progress import Progress, Task, shown
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from condgen.runs.exporting import Exporter
 from condgen.runs.run import Run
+from condgen.schema.stored import stored
 from condgen.training import checkpoint
 from condgen.training.checkpoint import WEIGHTS_ALONE, Info
 
@@ -15,7 +16,7 @@ def write(run: Run, path: Path) -> None:
     """Write averaged weights, schema, label distribution and recipe. Raises RunError if the file cannot be written."""
     tensors = {
         **checkpoint.prefixed("ema", run.model.state_dict()),
-        **checkpoint.prefixed("joint", checkpoint.distribution_tensors(run.joint)),
+        **checkpoint.prefixed("joint", stored(run.joint)),
     }
     checkpoint.save(path, _header(run.info), tensors)
 

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from condgen import sealed
 from condgen.errors import RequestError
 from condgen.parameters import used
 from condgen.rng import Rng
@@ -41,6 +42,11 @@ class Model(nn.Module):
     def device(self) -> torch.device:
         """The device of the parameters."""
         return next(self.parameters()).device
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the weights."""
+        return sealed.digest(self.state_dict())
 
     def players(self) -> dict[str, list[nn.Parameter]]:
         """The parameters of each player. Players are trained in turn, each on its own loss. Most families have one

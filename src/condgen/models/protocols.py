@@ -14,9 +14,7 @@ from condgen.conditioning import ConditionEncoder
 from condgen.gaussian import DiagonalGaussian
 from condgen.models.base import Batch
 from condgen.models.flow.guidance import Guidance, Guide
-from condgen.models.flow.samplers import SamplerName
 from condgen.models.vae.priors import Prior
-from condgen.rng import Rng
 from condgen.schema import Condition
 
 Latent = Float[Tensor, "batch latent"]
@@ -59,19 +57,6 @@ class Encodes(Protocol):
 
 
 @runtime_checkable
-class Edits(Encodes, Protocol):
-    """Observations can be shown under another condition, or on the way to another observation."""
-
-    def edit(self, x: Batch, source: Condition, target: Condition) -> Batch:
-        """x, which has condition `source`, changed to condition `target`. Everything else is kept."""
-        ...
-
-    def interpolate(self, x: Batch, condition: Condition, x_end: Batch, condition_end: Condition, steps: int) -> Batch:
-        """`steps` observations from each x to its x_end: [batch, steps, *shape]."""
-        ...
-
-
-@runtime_checkable
 class HasLikelihood(Protocol):
     """Observations have a likelihood, or a lower bound of it."""
 
@@ -79,25 +64,6 @@ class HasLikelihood(Protocol):
         self, x: Batch, condition: Condition, samples: int = 1, generator: torch.Generator | None = None
     ) -> Float[Tensor, " batch"]:
         """log p(x|c) in nats, per observation. More `samples` give a better estimate."""
-        ...
-
-
-@runtime_checkable
-class Guided(Guide, Protocol):
-    """Samples follow a velocity, which can be guided and integrated in different ways (see `guidance.Guidance`)."""
-
-    guidance: Guidance  # the default of `sample`
-
-    def sample(
-        self,
-        condition: Condition,
-        rng: Rng,
-        *,
-        guidance: Guidance | None = None,
-        steps: int | None = None,
-        sampler: SamplerName | None = None,
-    ) -> Batch:
-        """One observation per request, [batch, *shape], along the guided velocity."""
         ...
 
 

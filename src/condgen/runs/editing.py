@@ -9,7 +9,7 @@ from torch import Tensor
 
 from condgen.errors import RequestError
 from condgen.models import Model
-from condgen.models.protocols import Edits, Encodes
+from condgen.models.abilities import Edits
 from condgen.schema import Condition
 
 STRENGTH = 1.5  # best in benchmarks/edits.py
@@ -42,7 +42,7 @@ class EditOptions:
     @classmethod
     def suited(cls, model: Model) -> "EditOptions":
         """The best settings for a model. A lossless one needs no details added back."""
-        return cls(decoded=isinstance(model, Encodes) and model.lossless)
+        return cls(decoded=isinstance(model, Edits) and model.lossless)
 
     def __call__(
         self, model: Model, x: Float[Tensor, "n ..."], source: Condition, target: Condition

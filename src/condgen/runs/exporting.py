@@ -26,7 +26,7 @@ class Exporter:
 EXPORTERS: Registry[Exporter] = Registry(
     "form of export",
     "condgen.exporters",
-    {"weights": "condgen.export.weights:WEIGHTS"},
+    {"weights": "condgen.export.weights:WEIGHTS", "onnx": "condgen.export.onnx:ONNX"},
     accepts=lambda entry: isinstance(entry, Exporter),
     wanted="condgen.runs.exporting.Exporter",
 )

@@ -1,11 +1,12 @@
 """The interface of everything that answers requests with samples."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from condgen.outputs import new_folder
 from condgen.progress import SILENT, Progress
+from condgen.registry import Registry
 from condgen.requests.request import Request, Requestable
 from condgen.runs.limits import FEW, must_fit_on_disk
 from condgen.runs.samples import Samples
@@ -55,8 +56,25 @@ class Generator(Protocol):
         """A digest of everything that samples depend on besides the arguments of `stream`."""
 
 
+# What opens other generators than runs: by the end of a file's name, or by the beginning of an address.
+OPENERS: Registry[Callable[[str], Generator]] = Registry(
+    "kind of generator",
+    "condgen.generators",
+    {".onnx": "condgen.runtime.generator:OnnxGenerator.open"},
+    accepts=callable,
+    wanted="function from a path or an address to a condgen.runs.generator.Generator",
+)
+
+
 def open_generator(path: str | Path) -> Generator:
-    """The generator at a path: the run in a folder. Raises RunError if there is none."""
+    """The generator at a path: the run in a folder, exported weights, or an exported model.
+
+    Raises RunError if there is none.
+    """
+    place = str(path)
+    for name in OPENERS:
+        if place.casefold().endswith(name) or place.startswith(name):
+            return OPENERS[name](place)
     from condgen.runs.run import Run
 
     return Run.open(path)

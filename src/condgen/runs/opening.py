@@ -14,6 +14,7 @@ from condgen.models import Model
 from condgen.models.blueprint import Shape, TooLarge, blueprint
 from condgen.runs.header import coordinates_of, source_of, teacher_of
 from condgen.schema import LabelDistribution, Schema
+from condgen.schema.stored import restored
 from condgen.training import checkpoint
 from condgen.training.checkpoint import Info
 
@@ -37,7 +38,7 @@ def opened(path: Path, device: str | torch.device | None = None) -> tuple[Model,
     model = rebuild(path, info, checkpoint.shapes(checkpoint.group(tensors, "ema")))
     with explain_mismatch(path, info):
         model.load_state_dict(checkpoint.group(tensors, "ema"))
-        joint = checkpoint.restore_distribution(model.schema, checkpoint.group(tensors, "joint"))
+        joint = restored(model.schema, checkpoint.group(tensors, "joint"))
     return model.to(device or best_device()), joint, info
 
 

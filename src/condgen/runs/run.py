@@ -1,43 +1,32 @@
 """A trained run: opening, sampling, editing."""
 
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from condgen import sealed
 from condgen.data import DataSource, Splits
 from condgen.data.coordinates import Coordinates
-from condgen.errors import CondgenWarning, RequestError, unknown
+from condgen.errors import RequestError
 from condgen.models import Model
-from condgen.models.flow.guidance import Weights
-from condgen.models.protocols import Edits
-from condgen.models.registry import that_can
-from condgen.parameters import keyword_arguments
 from condgen.progress import Progress
-from condgen.requests.completion import Completing
-from condgen.requests.request import Request, Requestable, parse_requests
-from condgen.rng import Rng, Stream
+from condgen.rng import Rng
+from condgen.runs.answering import Answering
 from condgen.runs.data import load_again
-from condgen.runs.editing import EditOptions, edited
 from condgen.runs.exporting import export
 from condgen.runs.header import coordinates_of, source_of
-from condgen.runs.limits import must_hold_samples
 from condgen.runs.opening import home, opened
 from condgen.runs.reading import likeliest
-from condgen.runs.samples import Samples
-from condgen.runs.sampling import BATCH, Part, SamplingOptions
-from condgen.schema import Condition, Constraint, LabelDistribution, Schema, fold
+from condgen.runs.sampling import SamplingOptions
+from condgen.schema import Condition, LabelDistribution
 from condgen.training.checkpoint import WEIGHTS_ALONE, Info
 
 
-class Run:
+class Run(Answering):
     """A trained model with its schema and the data's joint distribution of attributes."""
+
+    model: Model
 
     def __init__(self, model: Model, joint: LabelDistribution, info: Info, path: Path, trust: bool = False):
         self.model = model.eval()
@@ -67,19 +56,9 @@ class Run:
         )
 
     @property
-    def schema(self) -> Schema:
-        """The attributes that can be asked for."""
-        return self.model.schema
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of one observation: (channel, height, width) or (dimension,)."""
-        return self.model.shape
-
-    @property
     def fingerprint(self) -> str:
         """A digest of the weights."""
-        return sealed.digest(self.model.state_dict())
+        return self.model.fingerprint
 
     @property
     def source(self) -> DataSource:
@@ -113,132 +92,6 @@ class Run:
         """
         return load_again(self.path, self.info, address, progress, self.trust)
 
-    @Completing
-    def sample(
-        self,
-        /,
-        asked: Requestable | Sequence[Requestable] = (),
-        n: int = 16,
-        seed: int = 0,
-        *,
-        extrapolate: bool = False,
-        guidance: Weights | str | None = None,
-        interval: tuple[float, float] | None = None,
-        steps: int | None = None,
-        sampler: str | None = None,
-        guide: "Model | Run | None" = None,
-        compose: bool = False,
-        free: bool = False,
-        **attributes: Any,
-    ) -> Samples:
-        """n samples for each request. Without a request, n samples of attributes drawn from the data.
-
-        asked: in words or terms, `"an old man"` or `"digit=3|5, color!=red"`, as a mapping, or several of these.
-        seed: seed of sample 0 of every request. Sample k has `seed + k`, whatever else is asked.
-        extrapolate: allow numbers beyond the range of the training data.
-        guidance …: see `SamplingOptions`. For guided models.
-        guide: a weaker run, or its model.
-        attributes: a request by keywords, as in `run.sample(digit=7, n=16)`.
-
-        Words that were guessed or left out give a UserWarning. Raises RequestError for a wrong request.
-        """
-        how = SamplingOptions(
-            guidance=guidance,
-            interval=interval,
-            steps=steps,
-            sampler=sampler,
-            guide=guide.model if isinstance(guide, Run) else guide,
-            compose=compose,
-            free=free,
-        )
-        found = self.requests(self._by_keywords(asked, attributes), extrapolate)
-        _tell(found)
-        samples = self.stream(found, n, seed, sampling=how)
-        must_hold_samples(n * len(found), self.model.shape)
-        return Samples.cat(list(samples))
-
-    def _by_keywords(
-        self, asked: Requestable | Sequence[Requestable], attributes: Mapping[str, Any]
-    ) -> Requestable | Sequence[Requestable]:
-        """The request made by keywords, if there are any. None leaves an attribute free. Raises RequestError for
-        unknown names.
-        """
-        for name in attributes:
-            if fold(name) not in (fold(known) for a in self.schema for known in a.names):
-                raise unknown(
-                    "attribute or option of sampling", name, [*self.schema.names, *keyword_arguments(SamplingOptions)]
-                )
-        attributes = {name: value for name, value in attributes.items() if value is not None}
-        if not attributes:
-            return asked
-        if asked:
-            raise RequestError(f"Ask in words or by keywords ({', '.join(attributes)}), not both.")
-        return dict(attributes)
-
-    def requests(self, asked: Requestable | Sequence[Requestable] = (), extrapolate: bool = False) -> list[Request]:
-        """The requests that texts or mappings stand for. Raises RequestError for wrong ones."""
-        several = [asked] if isinstance(asked, str | Mapping) else list(asked)
-        found = [r for each in several for r in parse_requests(each, self.schema, extrapolate)] or [
-            Request({}, "anything")
-        ]
-        if not self.model.conditional and any(r.constraints for r in found):
-            raise RequestError(
-                f"This run's model, {self.info.recipe['model']}, is unconditional: it cannot be asked for "
-                f"'{next(r.text for r in found if r.constraints)}'. Train a conditional one "
-                f"({that_can(lambda model: model.conditional)})."
-            )
-        return found
-
-    def stream(
-        self,
-        asked: Sequence[Request],
-        n: int,
-        seed: int = 0,
-        batch: int = BATCH,
-        sampling: SamplingOptions | None = None,
-        skip: int = 0,
-    ) -> Iterator[Samples]:
-        """The samples of `sample` in batches, in order. skip: number of samples of whole batches to leave out.
-
-        Raises RequestError for a wrong number or seed before anything is generated.
-        """
-        if n < 1:
-            raise RequestError(f"The number of samples must be at least 1, not {n}.")
-        if n > Stream.CONDITION:
-            raise RequestError(f"The number of samples must be at most 2^40, not {n:,}.")
-        if not 0 <= seed <= Stream.CONDITION - n:
-            raise RequestError(f"The seed must be at least 0 and below 2^40, not {seed}.")
-        how = sampling or SamplingOptions()
-        how.validate_for(self.model)
-        return self._stream(asked, n, seed, batch, how, skip)
-
-    def _stream(
-        self, asked: Sequence[Request], n: int, seed: int, batch: int, how: SamplingOptions, skip: int
-    ) -> Iterator[Samples]:
-        for index, request in enumerate(asked):
-            for start in range(seed, seed + n, batch):
-                seeds = range(start, min(start + batch, seed + n))
-                if skip >= len(seeds):
-                    skip -= len(seeds)
-                else:
-                    yield self._batch(request, index, seeds, how)
-
-    def _batch(self, request: Request, index: int, seeds: range, how: SamplingOptions) -> Samples:
-        samples = self.together([Part(request, seeds)], how)
-        return replace(samples, request=torch.full_like(samples.request, index))
-
-    def together(self, parts: Sequence[Part], sampling: SamplingOptions | None = None) -> Samples:
-        """The samples of several requests, generated in one batch: of each part in turn, one per seed.
-
-        Each is the sample that `stream` gives for this request and seed, within the rounding of numbers.
-        """
-        how = sampling or SamplingOptions()
-        condition = Condition.cat([self._draw(part, fill=not (how.free or how.compose)) for part in parts])
-        seeds = torch.tensor([seed for part in parts for seed in part.seeds])
-        x = self.answer(condition, seeds, how, self._unwanted(parts))
-        index = torch.tensor([k for k, part in enumerate(parts) for _ in part.seeds])
-        return Samples(x, condition, seeds, index, self.coordinates)
-
     @torch.inference_mode()
     def answer(
         self,
@@ -256,59 +109,6 @@ class Run:
         x = x.float().cpu().contiguous()
         return x.clamp(0, 1) if x.dim() == 4 else x  # a Gaussian's mean may lie outside
 
-    def _unwanted(self, parts: Sequence[Part]) -> Condition | None:
-        """Values that requests exclude (`color!=red`), one per sample. Guidance moves away from them."""
-        excluded = [_excluded(part.request, self.schema) for part in parts]
-        if not any(excluded):
-            return None
-        drawn = [
-            self.joint.draw(each, Stream.EXCLUDED.rng(part.seeds), fill=False)
-            for part, each in zip(parts, excluded, strict=True)
-        ]
-        return Condition.cat(drawn).to(self.model.device)
-
-    def _draw(self, part: Part, fill: bool) -> Condition:
-        """The conditions of a request's samples. They have random streams of their own, so that the noise does not
-        depend on them.
-
-        If `fill` is set, free attributes come from the data's rows that match the request. Training sees whole rows all
-        the time, but few conditions with three of forty attributes. An empty request means the distribution of the
-        data.
-        """
-        whole = self.model.conditional and (fill or not part.request.constraints)
-        return part.request.draw(self.joint, Stream.CONDITION.rng(part.seeds), fill=whole)
-
-    def edit(
-        self,
-        x: Float[Tensor, "n ..."],
-        source: Condition,
-        change: Requestable | Request,
-        seed: int = 0,
-        editing: EditOptions | None = None,
-    ) -> Samples:
-        """Each x, with condition `source`, with the requested attributes changed and the rest kept.
-
-        editing: settings of the edit, by default those that suit the model. Raises RequestError for a wrong request, or
-            a model that cannot encode.
-        """
-        self.must_edit()
-        asked = [change] if isinstance(change, Request) else self.requests(change)
-        if len(asked) > 1:
-            raise RequestError(f"'{change}' stands for {len(asked)} requests; edit one at a time.")
-        if not isinstance(change, Request):
-            _tell(asked)
-        seeds = torch.arange(seed, seed + len(x))
-        target = source.update(asked[0].draw(self.joint, Rng(seeds.tolist()), fill=False))
-        changed = edited(self.model, x, source, target, editing)
-        return Samples(changed, target, seeds, torch.zeros_like(seeds), self.coordinates)
-
-    def must_edit(self) -> None:
-        """Raise RequestError unless the model can encode an image and decode it under another condition."""
-        if not isinstance(self.model, Edits):
-            raise RequestError(
-                f"The model {self.info.recipe['model']} cannot edit; train one that can ({that_can(Edits)})."
-            )
-
     def read(self, x: Float[Tensor, "n ..."], samples: int = 8, most: int = 64) -> Condition:
         """The most likely condition of each x under the model, among the `most` most frequent (see `reading`).
 
@@ -318,16 +118,3 @@ class Run:
             return likeliest(self.model, self.joint, x, samples, most)
         except RequestError as error:
             raise RequestError(f"{self.path}: {error}") from None
-
-
-def _excluded(request: Request, schema: Schema) -> dict[str, Constraint]:
-    """The constraints on values that a request names as unwanted, by attribute."""
-    named = {name: constraint.excluded(schema[name]) for name, constraint in request.constraints.items()}
-    return {name: unwanted for name, unwanted in named.items() if unwanted}
-
-
-def _tell(asked: Sequence[Request]) -> None:
-    """Warn about words of a request that were guessed or left out."""
-    for request in asked:
-        if request.notes:
-            warnings.warn(request.understood, CondgenWarning, stacklevel=3)

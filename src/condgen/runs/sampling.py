@@ -2,18 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from condgen.errors import RequestError
+from condgen.models.abilities import Guided
+from condgen.models.flow.guidance import Weights, named_weights, parse_weights
+from condgen.models.flow.samplers import MOST_STEPS, SAMPLERS
 from condgen.models.registry import that_can
 from condgen.requests.request import Request
 from condgen.schema import Condition
 
-if TYPE_CHECKING:
-    from condgen.models import Model
-    from condgen.models.flow.guidance import Weights
-else:
-    Model = Weights = Any  # in annotations, which must not import PyTorch
+Model = Any  # a `condgen.Model` or an exported one, in annotations, which must not import PyTorch
 
 BATCH = 500  # samples generated at once
 
@@ -52,23 +51,15 @@ class SamplingOptions:
     @property
     def weights(self) -> Weights | None:
         """The guidance, parsed if it is text."""
-        from condgen.models.flow.guidance import parse_weights
-
         return parse_weights(self.guidance) if isinstance(self.guidance, str) else self.guidance
 
     def dump(self) -> dict[str, Any]:
         """The settings as JSON, a guide as the digest of its weights."""
-        from condgen import sealed
-
-        guide = None if self.guide is None else sealed.digest(self.guide.state_dict())
+        guide = None if self.guide is None else self.guide.fingerprint
         return {**vars(self), "guidance": self.weights, "guide": guide}
 
     def validate_for(self, model: Model) -> None:
         """Raise RequestError for settings that the model does not have, and for invalid values."""
-        from condgen.models.flow.guidance import named_weights
-        from condgen.models.flow.samplers import MOST_STEPS, SAMPLERS
-        from condgen.models.protocols import Guided
-
         if self.free and not model.handles_missing:
             raise RequestError(
                 f"The model {model.recipe.get('model')} has no encoding for a free attribute, so what is not asked for "
@@ -111,8 +102,6 @@ class SamplingOptions:
 
     def arguments(self, model: Model, unwanted: Condition | None) -> dict[str, Any]:
         """The keyword arguments for the model's `sample`."""
-        from condgen.models.protocols import Guided
-
         if not isinstance(model, Guided):
             return {}
         guidance = model.guidance.replace(
@@ -126,4 +115,5 @@ class SamplingOptions:
 
 
 def _alike(model: Model, guide: Model) -> bool:
-    return model.shape == guide.shape and model.schema == guide.schema and type(model) is type(guide)
+    alike: bool = model.shape == guide.shape and model.schema == guide.schema and type(model) is type(guide)
+    return alike

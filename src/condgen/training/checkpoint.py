@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import torch
 from pydantic import Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
@@ -22,7 +21,6 @@ from condgen import sealed
 from condgen.errors import CondgenWarning, RunError
 from condgen.files import keep, settled, writing
 from condgen.room import memory
-from condgen.schema import Condition, LabelDistribution, Schema
 from condgen.training.arithmetic import Arithmetic
 from condgen.training.plan import Stage, share_after
 
@@ -205,25 +203,3 @@ def group(tensors: Mapping[str, Each], prefix: str) -> dict[str, Each]:
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The inverse of `group`."""
     return {f"{prefix}/{name}": t for name, t in tensors.items()}
-
-
-def distribution_tensors(joint: LabelDistribution) -> dict[str, Tensor]:
-    """A joint distribution as tensors."""
-    return {**prefixed("values", joint.rows.values), "present": joint.rows.present, "counts": joint.counts}
-
-
-def restore_distribution(schema: Schema, tensors: Mapping[str, Tensor]) -> LabelDistribution:
-    """The inverse of `distribution_tensors`. Raises ValueError or KeyError if they are no such distribution."""
-    counts, present, values = tensors["counts"], tensors["present"], group(tensors, "values")
-    rows = len(counts) if counts.dim() else 0
-    if not rows or not ((counts > 0) & counts.isfinite()).all() or counts.shape != (rows,):
-        raise ValueError("the rows of the joint distribution do not say how often each occurs")
-    if present.dtype != torch.bool or present.shape != (rows, len(schema)):
-        raise ValueError("the joint distribution does not say which attributes its rows have")
-    for a in schema:
-        codes = values[a.name]
-        if codes.shape != (rows, *a.shape) or not codes.is_floating_point() or not codes.isfinite().all():
-            raise ValueError(f"the joint distribution has no numbers of the attribute '{a.name}'")
-        if a.choices and not ((codes >= 0) & (codes <= len(a.choices) - 1)).all():
-            raise ValueError(f"the joint distribution has values of '{a.name}' that there are not")
-    return LabelDistribution(Condition(schema, {a.name: values[a.name] for a in schema}, present), counts)

@@ -23,6 +23,7 @@ from condgen.models import Model
 from condgen.progress import SILENT, Progress, Task, Values
 from condgen.rng import Rng, step_seed
 from condgen.schema import Condition, LabelDistribution
+from condgen.schema.stored import stored
 from condgen.training import checkpoint
 from condgen.training.arithmetic import Arithmetic, Stopwatch, decided
 from condgen.training.augmentation import augmentation
@@ -283,7 +284,7 @@ class Trainer:
         tensors = {
             **checkpoint.prefixed("model", self.raw.state_dict()),
             **checkpoint.prefixed("ema", self.ema.module.state_dict()),
-            **checkpoint.prefixed("joint", checkpoint.distribution_tensors(self.joint)),
+            **checkpoint.prefixed("joint", stored(self.joint)),
             "ema_updates": self.ema.n_averaged,
         }
         for name, each in self.optimisers.items():

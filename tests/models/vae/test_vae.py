@@ -11,8 +11,9 @@ from torch.distributions import MultivariateNormal
 from condgen.conditioning import MECHANISMS, Encoded, PlainEncoder
 from condgen.errors import RequestError
 from condgen.models import FAMILIES, VAE, Autoencoder, Model, build
+from condgen.models.abilities import Edits, Guided
 from condgen.models.flow.guidance import Guidance
-from condgen.models.protocols import Edits, Encodes, Guided, HasLikelihood
+from condgen.models.protocols import Encodes, HasLikelihood
 from condgen.models.vae.likelihoods import LIKELIHOODS, Gaussian
 from condgen.models.vae.priors import PRIORS, LearnedGaussian
 from condgen.parameters import described, keyword_arguments

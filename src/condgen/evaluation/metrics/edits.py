@@ -24,7 +24,7 @@ from condgen.evaluation.metrics.estimate import Estimate, mean, share
 from condgen.evaluation.metrics.metric import Measurement, Metric
 from condgen.evaluation.protocol import MIN_EDITS
 from condgen.evaluation.subject import counterfactual
-from condgen.models import protocols
+from condgen.models import abilities
 from condgen.runs.editing import EditOptions, edited
 from condgen.runs.run import Run
 from condgen.schema import Attribute, Condition
@@ -127,7 +127,7 @@ class Edits:
 
 def can_be_measured(run: Run, data: Dataset) -> bool:
     """Whether a run edits, and enough held-out observations have all its labels."""
-    can = isinstance(run.model, protocols.Edits) and run.schema == data.schema
+    can = isinstance(run.model, abilities.Edits) and run.schema == data.schema
     return can and int(data.condition.present.all(1).sum()) >= MIN_EDITS
 
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from condgen.conditioning import ConditionEncoder, Encoded
 from condgen.data import as_float
 from condgen.models import Model
-from condgen.models.protocols import Edits, HasConditionEncoder
+from condgen.models.abilities import Edits
+from condgen.models.protocols import HasConditionEncoder
 from condgen.pages.gallery.look import ROWS, STEPS, GalleryContext, alike, steps
 from condgen.pages.gallery.panels import Panel, PanelRow, Section
 from condgen.rng import Rng, Stream

@@ -6,7 +6,7 @@ from torch import Tensor
 from condgen.data import Dataset, as_float
 from condgen.evaluation.metrics.memorisation import nearest
 from condgen.evaluation.subject import counterfactual
-from condgen.models.protocols import Edits
+from condgen.models.abilities import Edits
 from condgen.models.registry import that_can
 from condgen.pages.gallery.look import GalleryContext
 from condgen.pages.gallery.panels import Panel, PanelRow, Section

@@ -5,7 +5,7 @@ from itertools import combinations
 
 import torch
 
-from condgen.models.protocols import Guided
+from condgen.models.abilities import Guided
 from condgen.models.registry import that_can
 from condgen.pages.gallery.asking import common, every_value, rare
 from condgen.pages.gallery.look import ROWS, GalleryContext, alike, steps

@@ -1,0 +1,266 @@
+"""Answers to requests by a model and the distribution of its attributes, whatever library the model is run by."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import Float, Int
+
+from condgen.arrays import Array, namespace
+from condgen.data.coordinates import Coordinates
+from condgen.errors import CondgenWarning, RequestError, unknown
+from condgen.models.abilities import Edits
+from condgen.models.flow.guidance import Weights
+from condgen.models.registry import that_can
+from condgen.parameters import keyword_arguments
+from condgen.requests.completion import Completing
+from condgen.requests.request import Request, Requestable, parse_requests
+from condgen.rng import Stream
+from condgen.runs.editing import EditOptions, edited
+from condgen.runs.limits import must_hold_samples
+from condgen.runs.samples import Samples
+from condgen.runs.sampling import BATCH, Part, SamplingOptions
+from condgen.schema import Condition, Constraint, LabelDistribution, Schema, fold
+
+
+class Answering:
+    """A model with the data's joint distribution of attributes. Arrays are those of the distribution's library.
+
+    model: a `condgen.Model`, or an exported one.
+    """
+
+    model: Any
+    joint: LabelDistribution
+    path: Path
+
+    @property
+    def schema(self) -> Schema:
+        """The attributes that can be asked for."""
+        schema: Schema = self.model.schema
+        return schema
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one observation: (channel, height, width) or (dimension,)."""
+        shape: tuple[int, ...] = self.model.shape
+        return shape
+
+    @property
+    def coordinates(self) -> Coordinates | None:
+        """The coordinates of the generated vectors. None for images."""
+        raise NotImplementedError
+
+    def answer(
+        self,
+        condition: Condition,
+        seeds: Int[Array, " batch"],
+        sampling: SamplingOptions | None = None,
+        unwanted: Condition | None = None,
+    ) -> Float[Array, "batch ..."]:
+        """One observation per condition, each with the noise of its seed, [batch, *shape] on the CPU.
+
+        Every way of sampling uses this. A model that cannot handle free attributes needs complete conditions.
+        """
+        raise NotImplementedError
+
+    @Completing
+    def sample(
+        self,
+        /,
+        asked: Requestable | Sequence[Requestable] = (),
+        n: int = 16,
+        seed: int = 0,
+        *,
+        extrapolate: bool = False,
+        guidance: Weights | str | None = None,
+        interval: tuple[float, float] | None = None,
+        steps: int | None = None,
+        sampler: str | None = None,
+        guide: "Answering | Any" = None,
+        compose: bool = False,
+        free: bool = False,
+        **attributes: Any,
+    ) -> Samples:
+        """n samples for each request. Without a request, n samples of attributes drawn from the data.
+
+        asked: in words or terms, `"an old man"` or `"digit=3|5, color!=red"`, as a mapping, or several of these.
+        seed: seed of sample 0 of every request. Sample k has `seed + k`, whatever else is asked.
+        extrapolate: allow numbers beyond the range of the training data.
+        guidance …: see `SamplingOptions`. For guided models.
+        guide: a weaker run, or its model.
+        attributes: a request by keywords, as in `run.sample(digit=7, n=16)`.
+
+        Words that were guessed or left out give a UserWarning. Raises RequestError for a wrong request.
+        """
+        how = SamplingOptions(
+            guidance=guidance,
+            interval=interval,
+            steps=steps,
+            sampler=sampler,
+            guide=guide.model if isinstance(guide, Answering) else guide,
+            compose=compose,
+            free=free,
+        )
+        found = self.requests(self._by_keywords(asked, attributes), extrapolate)
+        _tell(found)
+        samples = self.stream(found, n, seed, sampling=how)
+        must_hold_samples(n * len(found), self.model.shape)
+        return Samples.cat(list(samples))
+
+    def _by_keywords(
+        self, asked: Requestable | Sequence[Requestable], attributes: Mapping[str, Any]
+    ) -> Requestable | Sequence[Requestable]:
+        """The request made by keywords, if there are any. None leaves an attribute free. Raises RequestError for
+        unknown names.
+        """
+        for name in attributes:
+            if fold(name) not in (fold(known) for a in self.schema for known in a.names):
+                raise unknown(
+                    "attribute or option of sampling", name, [*self.schema.names, *keyword_arguments(SamplingOptions)]
+                )
+        attributes = {name: value for name, value in attributes.items() if value is not None}
+        if not attributes:
+            return asked
+        if asked:
+            raise RequestError(f"Ask in words or by keywords ({', '.join(attributes)}), not both.")
+        return dict(attributes)
+
+    def requests(self, asked: Requestable | Sequence[Requestable] = (), extrapolate: bool = False) -> list[Request]:
+        """The requests that texts or mappings stand for. Raises RequestError for wrong ones."""
+        several = [asked] if isinstance(asked, str | Mapping) else list(asked)
+        found = [r for each in several for r in parse_requests(each, self.schema, extrapolate)] or [
+            Request({}, "anything")
+        ]
+        if not self.model.conditional and any(r.constraints for r in found):
+            raise RequestError(
+                f"This run's model, {self._name}, is unconditional: it cannot be asked for "
+                f"'{next(r.text for r in found if r.constraints)}'. Train a conditional one "
+                f"({that_can(lambda model: model.conditional)})."
+            )
+        return found
+
+    def stream(
+        self,
+        asked: Sequence[Request],
+        n: int,
+        seed: int = 0,
+        batch: int = BATCH,
+        sampling: SamplingOptions | None = None,
+        skip: int = 0,
+    ) -> Iterator[Samples]:
+        """The samples of `sample` in batches, in order. skip: number of samples of whole batches to leave out.
+
+        Raises RequestError for a wrong number or seed before anything is generated.
+        """
+        if n < 1:
+            raise RequestError(f"The number of samples must be at least 1, not {n}.")
+        if n > Stream.CONDITION:
+            raise RequestError(f"The number of samples must be at most 2^40, not {n:,}.")
+        if not 0 <= seed <= Stream.CONDITION - n:
+            raise RequestError(f"The seed must be at least 0 and below 2^40, not {seed}.")
+        how = sampling or SamplingOptions()
+        how.validate_for(self.model)
+        return self._stream(asked, n, seed, batch, how, skip)
+
+    def _stream(
+        self, asked: Sequence[Request], n: int, seed: int, batch: int, how: SamplingOptions, skip: int
+    ) -> Iterator[Samples]:
+        for index, request in enumerate(asked):
+            for start in range(seed, seed + n, batch):
+                seeds = range(start, min(start + batch, seed + n))
+                if skip >= len(seeds):
+                    skip -= len(seeds)
+                else:
+                    yield self._batch(request, index, seeds, how)
+
+    def _batch(self, request: Request, index: int, seeds: range, how: SamplingOptions) -> Samples:
+        samples = self.together([Part(request, seeds)], how)
+        return replace(samples, request=samples.request + index)
+
+    def together(self, parts: Sequence[Part], sampling: SamplingOptions | None = None) -> Samples:
+        """The samples of several requests, generated in one batch: of each part in turn, one per seed.
+
+        Each is the sample that `stream` gives for this request and seed, within the rounding of numbers.
+        """
+        how = sampling or SamplingOptions()
+        condition = Condition.cat([self._draw(part, fill=not (how.free or how.compose)) for part in parts])
+        seeds = self._numbers([seed for part in parts for seed in part.seeds])
+        x = self.answer(condition, seeds, how, self._unwanted(parts))
+        index = self._numbers([k for k, part in enumerate(parts) for _ in part.seeds])
+        return Samples(x, condition, seeds, index, self.coordinates)
+
+    def _unwanted(self, parts: Sequence[Part]) -> Condition | None:
+        """Values that requests exclude (`color!=red`), one per sample. Guidance moves away from them."""
+        excluded = [_excluded(part.request, self.schema) for part in parts]
+        if not any(excluded):
+            return None
+        drawn = [
+            self.joint.draw(each, Stream.EXCLUDED.rng(self._numbers(part.seeds)), fill=False)
+            for part, each in zip(parts, excluded, strict=True)
+        ]
+        return Condition.cat(drawn).to(self.model.device)
+
+    def _draw(self, part: Part, fill: bool) -> Condition:
+        """The conditions of a request's samples. They have random streams of their own, so that the noise does not
+        depend on them.
+
+        If `fill` is set, free attributes come from the data's rows that match the request. Training sees whole rows all
+        the time, but few conditions with three of forty attributes. An empty request means the distribution of the
+        data.
+        """
+        whole = self.model.conditional and (fill or not part.request.constraints)
+        return part.request.draw(self.joint, Stream.CONDITION.rng(self._numbers(part.seeds)), fill=whole)
+
+    def edit(
+        self,
+        x: Float[Array, "n ..."],
+        source: Condition,
+        change: Requestable | Request,
+        seed: int = 0,
+        editing: EditOptions | None = None,
+    ) -> Samples:
+        """Each x, with condition `source`, with the requested attributes changed and the rest kept.
+
+        editing: settings of the edit, by default those that suit the model. Raises RequestError for a wrong request, or
+            a model that cannot encode.
+        """
+        self.must_edit()
+        asked = [change] if isinstance(change, Request) else self.requests(change)
+        if len(asked) > 1:
+            raise RequestError(f"'{change}' stands for {len(asked)} requests; edit one at a time.")
+        if not isinstance(change, Request):
+            _tell(asked)
+        seeds = self._numbers(range(seed, seed + len(x)))
+        target = source.update(asked[0].draw(self.joint, Stream.NOISE.rng(seeds), fill=False))
+        changed = edited(self.model, x, source, target, editing)
+        return Samples(changed, target, seeds, 0 * seeds, self.coordinates)
+
+    def must_edit(self) -> None:
+        """Raise RequestError unless the model can encode an image and decode it under another condition."""
+        if not isinstance(self.model, Edits):
+            raise RequestError(f"The model {self._name} cannot edit; train one that can ({that_can(Edits)}).")
+
+    @property
+    def _name(self) -> str:
+        """The name of the model's family."""
+        return str(self.model.recipe.get("model"))
+
+    def _numbers(self, numbers: Sequence[int]) -> Int[Array, " n"]:
+        """Integers in the library of the distribution."""
+        xp = namespace(self.joint.counts)
+        return xp.asarray(list(numbers), dtype=xp.int64)
+
+
+def _excluded(request: Request, schema: Schema) -> dict[str, Constraint]:
+    """The constraints on values that a request names as unwanted, by attribute."""
+    named = {name: constraint.excluded(schema[name]) for name, constraint in request.constraints.items()}
+    return {name: unwanted for name, unwanted in named.items() if unwanted}
+
+
+def _tell(asked: Sequence[Request]) -> None:
+    """Warn about words of a request that were guessed or left out."""
+    for request in asked:
+        if request.notes:
+            warnings.warn(request.understood, CondgenWarning, stacklevel=3)

@@ -1,0 +1,1 @@
+"""Answering requests with exported models. Nothing here needs PyTorch."""

@@ -1,0 +1,136 @@
+"""An exported model as a generator: it answers requests as the run that it was exported from."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from condgen.arrays import Array
+from condgen.data.coordinates import Coordinates
+from condgen.errors import CondgenError, RunError, shorten
+from condgen.rng import Stream
+from condgen.room import memory
+from condgen.runs.answering import Answering
+from condgen.runs.sampling import SamplingOptions
+from condgen.runtime.graph import Graph
+from condgen.runtime.header import JOINT, Header, must_be_whole, read_header
+from condgen.runtime.models import KINDS, Exported, must_be_complete
+from condgen.runtime.session import Session
+from condgen.schema import Condition, LabelDistribution, Schema
+from condgen.schema.stored import restored
+
+
+class OnnxGenerator(Answering):
+    """A model that `condgen export --to onnx` wrote. Its samples are those of the run, within rounding.
+
+    Arrays are NumPy's. PyTorch is not needed.
+    """
+
+    model: Any  # an `Exported` with the methods of its kind
+
+    def __init__(
+        self,
+        model: Exported,
+        joint: LabelDistribution,
+        header: Header,
+        path: Path,
+        coordinates: Coordinates | None = None,
+    ):
+        self.model = model
+        self.joint = joint
+        self.header = header
+        self.path = path
+        self._coordinates = coordinates
+
+    @classmethod
+    def open(cls, path: str | Path, threads: int = 0) -> "OnnxGenerator":
+        """The exported model in a file.
+
+        threads: number of threads of an operation. 0 is one per core.
+
+        Raises RunError if there is no readable one, or without ONNX Runtime. No part of the file runs as code.
+        """
+        path = Path(path)
+        content = _read(path)
+        must_be_whole(path, content)
+        try:
+            graph = Graph(content)
+        except ValueError as error:
+            raise RunError(f"{path} is no ONNX model: {error}.") from None
+        header = read_header(path, graph.metadata)
+        must_be_complete(path, header)
+        try:
+            schema = Schema.model_validate(header.schema)
+            joint = restored(schema, _arrays(graph.metadata[JOINT]))
+            vector = len(header.shape) == 1
+            coordinates = Coordinates.read(header.data.get("coordinates"), header.shape[0]) if vector else None
+        except (CondgenError, ValidationError, ValueError, KeyError) as error:
+            raise RunError(f"{path} has a header that condgen cannot read: {_reason(error)}") from None
+        session = Session(path, graph, header.functions, threads)
+        model = KINDS[header.kind](header, schema, session, content[-16:].decode())
+        return cls(model, joint, header, path, coordinates)
+
+    def __repr__(self) -> str:
+        what = "images" if len(self.shape) == 3 else "examples"
+        precision = "" if self.header.precision == "float32" else f" in {self.header.precision}"
+        return (
+            f"Exported model {self.path}: {self._name}{precision}, trained on {self.header.images:,} {what}\n"
+            f"  can be asked for {self.schema.example if self.model.conditional else 'nothing'}"
+        )
+
+    @property
+    def coordinates(self) -> Coordinates | None:
+        """The coordinates of the generated vectors. None for images."""
+        return self._coordinates
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the file."""
+        return str(self.model.fingerprint)
+
+    def answer(
+        self,
+        condition: Condition,
+        seeds: Int[Array, " batch"],
+        sampling: SamplingOptions | None = None,
+        unwanted: Condition | None = None,
+    ) -> Float[Array, "batch ..."]:
+        """One observation per condition, each with the noise of its seed, [batch, *shape].
+
+        Raises ValueError for conditions that are not complete, of a model that cannot handle free attributes.
+        """
+        if not self.model.handles_missing and not condition.complete:
+            raise ValueError("this model cannot leave attributes free; fill them from the data's joint distribution")
+        arguments = (sampling or SamplingOptions()).arguments(self.model, unwanted)
+        x = self.model.sample(condition, Stream.NOISE.rng(seeds), **arguments)
+        return x.clip(0, 1) if x.ndim == 4 else x  # a Gaussian's mean may lie outside
+
+
+def _read(path: Path) -> bytes:
+    try:
+        memory().must_hold(2 * path.stat().st_size, f"The model {path}", "Close other programs first.", RunError)
+        return path.read_bytes()
+    except OSError as error:
+        raise RunError(f"The model {path} cannot be read: {error.strerror}.") from None
+
+
+def _arrays(text: str) -> Mapping[str, Any]:
+    """The arrays of a base64 safetensors blob. Raises ValueError."""
+    try:
+        arrays: Mapping[str, np.ndarray] = load(base64.b64decode(text, validate=True))
+    except (binascii.Error, SafetensorError, KeyError) as error:
+        raise ValueError(f"its distribution of labels cannot be read: {error}") from None
+    return arrays
+
+
+def _reason(error: Exception) -> str:
+    """The reason of an error in one line."""
+    reason = error.errors()[0]["msg"].removeprefix("Value error, ") if isinstance(error, ValidationError) else error
+    return f"{shorten(str(reason), 300)}."

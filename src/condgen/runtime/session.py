@@ -1,0 +1,62 @@
+"""The network of an exported model, run by ONNX Runtime."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from condgen.arrays import Array
+from condgen.errors import RunError, shorten
+from condgen.runtime.graph import Graph
+from condgen.runtime.header import Function
+
+ERRORS_ONLY = 3  # the level of ONNX Runtime's log
+
+
+class Session:
+    """The functions of a network, each loaded when it is first called.
+
+    threads: number of threads of an operation. 0 is one per core.
+
+    Raises RunError without ONNX Runtime, and for a network that it cannot load.
+    """
+
+    def __init__(self, path: Path, graph: Graph, functions: Mapping[str, Function], threads: int = 0):
+        self.path = path
+        self._runtime = onnxruntime()
+        self._graph = graph
+        self._functions = functions
+        self._options = self._runtime.SessionOptions()
+        self._options.log_severity_level = ERRORS_ONLY
+        self._options.intra_op_num_threads = threads
+        self._loaded: dict[str, Any] = {}
+
+    def __call__(self, name: str, inputs: Mapping[str, Array]) -> list[Array]:
+        """The outputs of a function for inputs by name, without the name of the function before them."""
+        loaded = self._loaded.get(name) or self._load(name)
+        try:
+            return list(loaded.run(None, {f"{name}.{each}": value for each, value in inputs.items()}))
+        except Exception as error:  # ONNX Runtime raises exceptions of many kinds, which share no base class
+            raise RunError(f"{self.path} cannot compute '{name}': {shorten(str(error), 300)}") from None
+
+    def _load(self, name: str) -> Any:
+        function = self._functions[name]
+        try:
+            loaded = self._runtime.InferenceSession(
+                self._graph.part(function), self._options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # as above
+            raise RunError(f"{self.path} cannot be loaded by ONNX Runtime: {shorten(str(error), 300)}") from None
+        found = ({each.name for each in ends} for ends in (loaded.get_inputs(), loaded.get_outputs()))
+        if list(found) != [set(function.inputs), set(function.outputs)]:
+            raise RunError(f"{self.path} does not fit its own header: its network lacks parts of '{name}'.")
+        self._loaded[name] = loaded
+        return loaded
+
+
+def onnxruntime() -> Any:
+    """The module of ONNX Runtime. Raises RunError if it is not installed."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise RunError("An exported model needs ONNX Runtime: pip install 'condgen[runtime]'.") from None
+    return onnxruntime
