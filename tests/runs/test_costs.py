@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from condgen.room import Room
 from condgen.runs import costs
 from condgen.runs.limits import must_hold_samples
 from condgen.runs.run import Run
-from condgen.runs.train import train
-from tests.conftest import Command
+from condgen.runs.train import resume, train
+from condgen.training.checkpoint import FILE
+from tests.conftest import SMALL, Command
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +46,23 @@ def test_a_batch_that_cannot_fit_is_refused_with_the_largest_power_of_two_that_d
     fits = int(told.rpartition("`batch=")[2].partition("`")[0])
     assert fits & (fits - 1) == 0
     assert 256 <= fits <= 100 * 2**20 // costs.bytes_per_example(build("cvae", digits.schema, digits.shape), digits)
+
+
+@pytest.mark.parametrize("previews", [0, 3])
+def test_checkpoints_that_the_disk_cannot_hold_are_refused_before_training(
+    digits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, previews: int
+) -> None:
+    run = train("cvae", digits, tmp_path / "run", images=128, progress=SILENT, **SMALL | {"previews": previews})
+    file, weights = (tmp_path / "run" / FILE).stat().st_size, sum(4 * p.numel() for p in run.model.parameters())
+    most = 2 * file + (2 * weights if previews else 0)
+    full = Room("the disk of this test", most // 2)
+    monkeypatch.setattr(costs, "disk", lambda path: full)
+    told = refusal(digits, tmp_path / "two", previews=previews, **{k: v for k, v in SMALL.items() if k != "previews"})
+    needed = re.search(r"would take ([\d.]+) kB, and the disk of this test has ([\d.]+) kB free", told)
+    assert needed
+    assert 0.8 * most < 1000 * float(needed[1]) <= most  # rather low, see condgen.room
+    assert float(needed[2]) == pytest.approx(full.free / 1000, abs=0.1)
+    resume(run.path, digits, budget="+1s", progress=SILENT)  # its own files make room
 
 
 @pytest.mark.parametrize("model", ["cvae", "cgan", "flow"])

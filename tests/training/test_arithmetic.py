@@ -176,7 +176,7 @@ def test_auto_takes_what_was_measured_and_says_so(digits: Splits, tmp_path: Path
     run = train(
         "vae", digits, tmp_path / "run", progress=progress, channels=4, latent=2, images=128, batch=64, precision="auto"
     )
-    assert str(choice) in progress.notes
+    assert f"{choice} The whole training takes about 1 seconds." in progress.notes
     assert run.info.arithmetic == choice.fastest
     assert run.info.training["precision"] == "auto"
 

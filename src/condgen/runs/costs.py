@@ -1,8 +1,9 @@
-"""Checks that a model and its training fit into memory, before any of it is allocated."""
+"""Checks that a model and its training fit into memory and onto the disk, before any of it is allocated."""
 
 import math
 from collections.abc import Mapping
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,11 +16,12 @@ from condgen.messages import setting
 from condgen.models import Model, build
 from condgen.models.blueprint import TooLarge, blueprint
 from condgen.rng import Rng
-from condgen.room import Room, memory, size
+from condgen.room import Room, disk, memory, size
 from condgen.runs.opening import best_device
 from condgen.schema import Condition, LabelDistribution, Schema
 from condgen.training import TrainingConfig
 
+KEPT = 4 * 4  # bytes per parameter in a checkpoint: itself, running average, AdamW's two moments
 COPIES = 5 * 4  # bytes per parameter in training: itself, gradient, AdamW's two moments, running average
 FEW = 8  # the cost of an example is measured on this number and on twice as many
 
@@ -60,6 +62,23 @@ def must_have_room_to_train(model: Model, data: Splits, settings: TrainingConfig
     fits = int(max(room.free - weights, 0) / each)
     advice = f"At most {setting(batch=2 ** (fits.bit_length() - 1))} fits." if fits else "Choose a smaller model."
     room.must_hold(weights + settings.batch * each, f"Training in batches of {settings.batch:,}", advice)
+
+
+def must_have_room_to_keep(model: Model, settings: TrainingConfig, folder: Path) -> None:
+    """Raise RequestError if the disk of a run's folder cannot hold its checkpoints.
+
+    These are two at a time, and the healthy weights of its looks, old and new. Files of the run that are there already
+    count as free. Pictures are small beside them, and are left out.
+    """
+    parameters = sum(p.numel() for p in model.parameters())
+    looks = 2 * 4 * parameters if settings.previews else 0
+    there = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    room = disk(folder)
+    Room(room.name, room.free + there).must_hold(
+        2 * KEPT * parameters + looks,
+        f"The checkpoints of this model, with {parameters:,} parameters,",
+        "Make room, choose a folder on another disk, or a smaller model.",
+    )
 
 
 def bytes_per_example(model: Model, data: Splits) -> float:

@@ -20,7 +20,7 @@ from condgen.models.registry import that_can
 from condgen.parameters import Described, described, keyword_arguments, used, validated
 from condgen.progress import Progress, shown
 from condgen.recommendation import Recommendation, recommend, timed
-from condgen.runs.costs import must_have_room_for, must_have_room_to_train
+from condgen.runs.costs import must_have_room_for, must_have_room_to_keep, must_have_room_to_train
 from condgen.runs.data import is_the_same, load_again
 from condgen.runs.opening import explain_mismatch, home, must_make_sense, rebuild
 from condgen.runs.run import Run
@@ -140,6 +140,7 @@ def _trained_into(
         for text in LabelDistribution.of(used.train.condition).crowding():
             progress.note(text)
     must_have_room_to_train(built, used, settings)
+    must_have_room_to_keep(built, settings, folder)
     remember([origin["teacher"]["path"]] if origin else [])
     kept = {**data.source.dump(), **origin, "fingerprint": data.train.fingerprint}
     kept |= {"coordinates": data.coordinates.dump()} if data.coordinates else {}
@@ -345,6 +346,7 @@ def _resumed(folder: Path, data: Splits | str | None, progress: Progress, extra:
     _taught(model, info.data)
     data, _ = _usable(info.recipe["model"], model, data)
     must_have_room_to_train(model, data, settings)
+    must_have_room_to_keep(model, settings, folder)
     preview = _preview(model, data)
     trainer = Trainer(
         model,

@@ -30,6 +30,7 @@ from condgen.progress import Progress
 from condgen.schema import Condition
 from condgen.training.machine import knows_bf16, quick_at_bf16
 from condgen.training.settings import TrainingConfig
+from condgen.units import approximately
 
 BETTER = 1.15  # times as fast that other arithmetic must be; within that, a measurement may err
 LASTS = 0.15  # seconds that one kind of arithmetic is timed; two steps at least
@@ -134,7 +135,8 @@ def decided(
     training: Callable[[float], float],
     progress: Progress,
 ) -> Arithmetic:
-    """The arithmetic of a new run: as set or, for auto on one CPU, the fastest. A measurement's result is shown.
+    """The arithmetic of a new run: as set or, for auto on one CPU, the fastest. A measurement is shown, and the
+    time of the whole training by it.
 
     stopwatch: makes what measures a step. training: as for `fastest`.
     """
@@ -146,7 +148,7 @@ def decided(
     choice = kept(model, settings.batch, usual, lambda: fastest(stopwatch(), usual, training, knows_bf16()))
     if choice is None:
         return usual
-    progress.note(str(choice))
+    progress.note(f"{choice} The whole training takes {approximately(training(choice.seconds[0]))}.")
     return choice.fastest
 
 
