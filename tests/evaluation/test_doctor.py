@@ -192,10 +192,22 @@ def test_an_overpowering_critic_and_a_collapsed_classifier_are_named() -> None:
         "the critic overpowers the generator (it wins 99% of pairs); try a stronger penalty (`r1=1`).",
         "the classifier has collapsed (right about 90% of generated but 30% of real images); try another head.",
     ]
-    found = diagnose(case(complaints=texts))
-    assert [f.name for f in found] == ["critic overpowering", "classifier collapse"]
+    far = faithful(overall=replace(GOOD, frechet=sure(40.0)))
+    found = diagnose(case(complaints=texts, fidelity=far))
+    assert [(f.name, f.grave) for f in found] == [("critic overpowering", True), ("classifier collapse", True)]
     assert found[0].evidence == "The critic overpowers the generator (it wins 99% of pairs)."
     assert found[0].advice == "Try a stronger penalty (`r1=1`)."
+
+
+def test_a_critic_that_always_wins_is_not_grave_while_samples_are_good() -> None:
+    complaints = ["the critic overpowers the generator (it wins 99% of pairs); try a stronger penalty (`r1=1`)."]
+    (found,) = diagnose(case(complaints=complaints))
+    assert not found.grave
+    assert found.evidence.endswith("(it wins 99% of pairs), and the samples do not suffer.")
+    unmeasured = replace(case(complaints=complaints), results={"obedience": obeying(attribute())})
+    assert [f.grave for f in diagnose(unmeasured)] == [True]
+    disobeyed = obeying(attribute(asked=sure(0.8)), joint=0.8)
+    assert diagnose(case(complaints=complaints, obedience=disobeyed))[0].grave
 
 
 def falling(*losses: float) -> list[dict[str, float]]:
@@ -218,5 +230,6 @@ def test_over_fitting_is_a_loss_that_rose_again() -> None:
 
 def test_grave_findings_come_first() -> None:
     latents = LatentSummary("digit", 0.5, 0.5, 1.0, 0.5, 1.0, (0.01,), 0, 1)
-    found = diagnose(case(latents=latents, complaints=["the critic overpowers all; try less."]))
+    poor = obeying(attribute(asked=sure(0.8)), joint=0.8)
+    found = diagnose(case(latents=latents, obedience=poor, complaints=["the critic overpowers all; try less."]))
     assert [f.grave for f in found] == [True, False]

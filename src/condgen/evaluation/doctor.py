@@ -26,11 +26,15 @@ MAX_FRECHET = 10  # samples farther than this multiple of real data's distance a
 
 def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
     """All findings, the grave ones first."""
-    found = [f for metric, result in measured(evidence.results) for f in metric.findings(result, evidence)]
+    found = _of_metrics(evidence)
     found += [finding for look in LOOKS for finding in look(evidence)]
     if not any(f.grave for f in found):
         found += _disobeyed(evidence)
     return tuple(sorted(dict.fromkeys(found), key=lambda f: not f.grave))
+
+
+def _of_metrics(evidence: Evidence) -> list[Finding]:
+    return [f for metric, result in measured(evidence.results) for f in metric.findings(result, evidence)]
 
 
 def _boundaries(evidence: Evidence) -> Iterator[Finding]:
@@ -58,15 +62,17 @@ def _boundaries(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _players(evidence: Evidence) -> Iterator[Finding]:
-    trained = evidence.trained
+    """Complaints of the players in training, grave unless the samples were measured and are good all the same."""
+    trained, harmless = evidence.trained, _good(evidence)
     for text in evidence.complaints:
         overpowered = "overpowers" in text
         fault, _, own = text.partition("; try ")
         advice = trained.against_an_overpowering_critic if overpowered else trained.against_paid_clarity
         yield Finding(
             "critic overpowering" if overpowered else "classifier collapse",
-            f"{fault[0].upper()}{fault[1:].rstrip('.')}.",
+            f"{fault[0].upper()}{fault[1:].rstrip('.')}{', and the samples do not suffer' * harmless}.",
             advice if trained.adversarial else f"Try {own or 'training again'}".rstrip(".") + ".",
+            grave=not harmless,
         )
 
 
@@ -101,6 +107,12 @@ def _losses(evidence: Evidence) -> Iterator[Finding]:
             said = f"after seeing each training example {number(evidence.epochs, '.1f')} times"
         if falling or evidence.epochs < MIN_EPOCHS:
             yield Finding("under-training", f"{poor}, {said}.", LONGER)
+
+
+def _good(evidence: Evidence) -> bool:
+    """Whether the samples were measured and nothing about them is gravely wrong."""
+    wrong = _poor(evidence) or any(f.grave for f in _of_metrics(evidence))
+    return FIDELITY.first(evidence.results) is not None and not wrong
 
 
 def _poor(evidence: Evidence) -> str:
