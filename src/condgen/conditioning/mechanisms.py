@@ -11,6 +11,7 @@
 All but `concat` and `norm` start as the wrapped layer itself. `norm` starts as the layer followed by a normalisation.
 """
 
+from copy import deepcopy
 from typing import Annotated
 
 import torch
@@ -48,6 +49,31 @@ class Mechanism(nn.Module):
         """The layer's output for x under condition c."""
         raise NotImplementedError
 
+    def folded(self, c: Encoded, x: Float[Tensor, "1 ..."]) -> nn.Module:
+        """An ordinary layer with the same outputs under one fixed condition, c of batch 1, for inputs of x's size.
+
+        Here the mechanism itself, bound to the condition. Mechanisms override it with a layer that costs less.
+        """
+        return Bound(self, c)
+
+
+class Bound(nn.Module):
+    """A mechanism bound to one condition."""
+
+    vector: Tensor
+    tokens: Tensor
+
+    def __init__(self, mechanism: Mechanism, c: Encoded):
+        super().__init__()
+        self.mechanism = mechanism
+        self.register_buffer("vector", c.vector.clone())
+        self.register_buffer("tokens", c.tokens.clone())
+
+    def forward(self, x: Float[Tensor, "batch ..."]) -> Tensor:
+        """The mechanism's output for x."""
+        c = (part.expand(x.shape[0], *part.shape[1:]) for part in (self.vector, self.tokens))
+        return self.mechanism(x, Encoded(*c))
+
 
 class Unconditioned(Mechanism):
     """The wrapped layer alone, without a condition. For unconditional models and for ablations."""
@@ -55,6 +81,10 @@ class Unconditioned(Mechanism):
     def forward(self, x: Float[Tensor, "batch ..."], c: Encoded) -> Float[Tensor, "batch ..."]:
         """The wrapped layer's output. c is ignored."""
         return self.layer(x)
+
+    def folded(self, c: Encoded, x: Float[Tensor, "1 ..."]) -> nn.Module:
+        """The wrapped layer."""
+        return self.layer
 
 
 class Concat(Mechanism):
@@ -81,11 +111,22 @@ class Concat(Mechanism):
 
     def forward(self, x: Float[Tensor, "batch ..."], c: Encoded) -> Float[Tensor, "batch ..."]:
         """The layer applied to the concatenation of x and c."""
+        return self.layer(x) + self._constant(x, c)
+
+    def folded(self, c: Encoded, x: Float[Tensor, "1 ..."]) -> nn.Module:
+        """The layer with another bias, or with a bias of each place if padding makes places differ."""
+        constant = self._constant(x, c)[0]
+        per_channel = constant.flatten(1)[:, 0] if constant.dim() > 1 else constant
+        if not (constant == _per_output(per_channel, constant)).all():
+            return WithMap(self.layer, constant)
+        return _with(self.layer, bias=per_channel if self.layer.bias is None else self.layer.bias + per_channel)
+
+    def _constant(self, x: Float[Tensor, "batch ..."], c: Encoded) -> Float[Tensor, "batch out ..."]:
+        """g(c): what the condition adds to the layer's output."""
         if isinstance(self.layer, nn.Linear):
-            return self.layer(x) + c.vector @ self.weight.T
+            return c.vector @ self.weight.T
         rows, columns = self._taps_inside(0, x), self._taps_inside(1, x)
-        constant = torch.einsum("bw,owij,yi,xj->byxo", c.vector, self.weight, rows, columns)
-        return self.layer(x) + constant.permute(0, 3, 1, 2)
+        return torch.einsum("bw,owij,yi,xj->byxo", c.vector, self.weight, rows, columns).permute(0, 3, 1, 2)
 
     def _taps_inside(self, axis: int, x: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "position tap"]:
         """For each output position along one axis: 1 where a kernel tap falls inside the image, 0 in the padding."""
@@ -112,6 +153,12 @@ class FiLM(Mechanism):
         gamma, beta = _per_channel(self.gamma_beta(c.vector), y).chunk(2, dim=1)
         return torch.addcmul(y + beta, gamma, y)
 
+    def folded(self, c: Encoded, x: Float[Tensor, "1 ..."]) -> nn.Module:
+        """The layer with its weights and bias scaled, and its bias moved."""
+        gamma, beta = self.gamma_beta(c.vector)[0].chunk(2)
+        bias = beta if self.layer.bias is None else (1 + gamma) * self.layer.bias + beta
+        return _with(self.layer, _per_output(1 + gamma, self.layer.weight) * self.layer.weight, bias)
+
 
 class ConditionalNorm(FiLM):
     """Conditional normalisation: FiLM behind a normalisation (layer norm of vectors, group norm of images)."""
@@ -126,6 +173,13 @@ class ConditionalNorm(FiLM):
         y = self.norm(self.layer(x).contiguous())  # contiguous, because the forward-mode derivative requires it
         gamma, beta = _per_channel(self.gamma_beta(c.vector), y).chunk(2, dim=1)
         return torch.addcmul(y + beta, gamma, y)
+
+    def folded(self, c: Encoded, x: Float[Tensor, "1 ..."]) -> nn.Module:
+        """The layer and an ordinary normalisation with scales and shifts."""
+        gamma, beta = self.gamma_beta(c.vector)[0].chunk(2)
+        norm = nn.GroupNorm(self.norm.num_groups, self.outputs, self.norm.eps)
+        norm.weight, norm.bias = nn.Parameter(1 + gamma), nn.Parameter(beta.clone())
+        return nn.Sequential(self.layer, norm)
 
 
 class WeightModulation(Mechanism):
@@ -147,14 +201,25 @@ class WeightModulation(Mechanism):
 
     def forward(self, x: Float[Tensor, "batch ..."], c: Encoded) -> Float[Tensor, "batch ..."]:
         """f with weights w·s / (|w·s| / |w|), and f's own bias plus b(c)."""
+        s, demodulate, bias = self._scales(c)
+        y = self._without_bias(x * _per_channel(s, x)) * _per_channel(demodulate, x)
+        return y + _per_channel(bias, y)
+
+    def folded(self, c: Encoded, x: Float[Tensor, "1 ..."]) -> nn.Module:
+        """The layer with its weights scaled per input and output, and its bias moved."""
+        s, demodulate, bias = (part[0] for part in self._scales(c))
+        weight = self.layer.weight * s.view(1, -1, *[1] * (self.layer.weight.dim() - 2))
+        return _with(self.layer, _per_output(demodulate, weight) * weight, bias)
+
+    def _scales(self, c: Encoded) -> tuple[Tensor, Tensor, Tensor]:
+        """The scales of inputs [batch, in] and of outputs [batch, out], and the bias [batch, out]."""
         s = 1 + self.style(c.vector)
         energy = (
             self.layer.weight.flatten(2).square().sum(2) if self.layer.weight.dim() > 2 else self.layer.weight.square()
         )
         demodulate = ((energy.sum(1) + 1e-8) / (s.square() @ energy.T + 1e-8)).sqrt()
-        y = self._without_bias(x * _per_channel(s, x)) * _per_channel(demodulate, x)
         bias = self.bias(c.vector) if self.layer.bias is None else self.bias(c.vector) + self.layer.bias
-        return y + _per_channel(bias, y)
+        return s, demodulate, bias
 
     def _without_bias(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
         if isinstance(self.layer, nn.Linear):
@@ -188,8 +253,69 @@ class CrossAttention(Mechanism):
         found = self.found((weights @ value).transpose(1, 2).flatten(2)).transpose(1, 2)
         return y + found.reshape(y.shape)
 
+    def folded(self, c: Encoded, x: Float[Tensor, "1 ..."]) -> nn.Module:
+        """The layer, and attention to fixed tokens: q(y) kᵀ is one linear map of y, and W v one matrix per head."""
+        key, value = map(self._split, self.key_value(c.tokens).chunk(2, dim=2))
+        scale = key.shape[3] ** -0.5
+        query, bias = (part.unflatten(0, (self.heads, -1)) for part in (self.query.weight, self.query.bias))
+        score = nn.Linear(self.outputs, self.heads * key.shape[2])
+        score.weight = nn.Parameter(scale * torch.einsum("htd,hdi->hti", key[0], query).flatten(0, 1))
+        score.bias = nn.Parameter(scale * torch.einsum("htd,hd->ht", key[0], bias).flatten())
+        found = nn.Linear(self.heads * key.shape[2], self.outputs)
+        out = self.found.weight.unflatten(1, (self.heads, -1))
+        found.weight = nn.Parameter(torch.einsum("htd,ohd->oht", value[0], out).flatten(1))
+        found.bias = self.found.bias
+        return FixedAttention(self.layer, score, found, self.heads)
+
     def _split(self, x: Float[Tensor, "batch place channel"]) -> Float[Tensor, "batch head place part"]:
         return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+
+
+class FixedAttention(nn.Module):
+    """A layer whose outputs attend to tokens that do not change."""
+
+    def __init__(self, layer: Layer, score: nn.Linear, found: nn.Linear, heads: int):
+        super().__init__()
+        self.layer = layer
+        self.score = score
+        self.found = found
+        self.heads = heads
+
+    def forward(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
+        """f(x) + W softmax(S f(x))."""
+        y = self.layer(x)
+        places = y.flatten(2).transpose(1, 2) if y.dim() > 2 else y[:, None]
+        scores = self.score(nn.functional.layer_norm(places, places.shape[2:])).unflatten(2, (self.heads, -1))
+        return y + self.found(scores.softmax(3).flatten(2)).transpose(1, 2).reshape(y.shape)
+
+
+class WithMap(nn.Module):
+    """A layer whose bias differs from place to place."""
+
+    def __init__(self, layer: Layer, constant: Float[Tensor, "out height width"]):
+        super().__init__()
+        self.layer = _with(layer, bias=torch.zeros_like(constant[:, 0, 0]))
+        bias = 0 if layer.bias is None else layer.bias[:, None, None]
+        self.register_buffer("map", (constant + bias).contiguous())
+
+    def forward(self, x: Float[Tensor, "batch in height width"]) -> Float[Tensor, "batch out row column"]:
+        """f(x) plus the map."""
+        return self.layer(x) + self.map
+
+
+def _with(layer: Layer, weight: Tensor | None = None, bias: Tensor | None = None) -> Layer:
+    """A copy of a layer with another weight or bias."""
+    twin = deepcopy(layer)
+    if weight is not None:
+        twin.weight = nn.Parameter(weight.detach().clone())
+    if bias is not None:
+        twin.bias = nn.Parameter(bias.detach().clone())
+    return twin
+
+
+def _per_output(v: Float[Tensor, " out"], weight: Tensor) -> Tensor:
+    """v reshaped so that [out] broadcasts over a weight [out, in, ...]."""
+    return v.view(-1, *[1] * (weight.dim() - 1))
 
 
 def _per_channel(v: Float[Tensor, "batch channel"], like: Tensor) -> Tensor:

@@ -92,6 +92,18 @@ class LearnsFromTeacher(Protocol):
 
 
 @runtime_checkable
+class Specialises(Protocol):
+    """The network can be folded for one condition, after which it costs what an unconditional one does."""
+
+    def specialise(self, condition: Condition) -> nn.Module:
+        """An ordinary network from noise to the expected observations under one condition.
+
+        The noise is the first that `sample` draws. Raises RequestError for several conditions.
+        """
+        ...
+
+
+@runtime_checkable
 class Discovers(Protocol):
     """The model has attributes of its own, found without labels. `Model.joint` is their distribution."""
 

@@ -14,6 +14,8 @@ Long steps learn from derivatives of slightly shorter ones, so the longest is le
 learns from two half steps of the network itself (Frans et al. 2025).
 """
 
+from copy import deepcopy
+from functools import partial
 from itertools import pairwise
 from typing import Annotated, NamedTuple
 
@@ -30,6 +32,7 @@ from condgen.models.flow.paths import PATHS, Path, PathName, Time, expand_like, 
 from condgen.models.flow.standardise import Standardiser
 from condgen.models.protocols import Teaches
 from condgen.models.registry import Family, Practice
+from condgen.models.specialised import Computes, Folded, one
 from condgen.parameters import Setting, composed
 from condgen.rng import Rng
 from condgen.schema import Condition, Schema
@@ -201,8 +204,41 @@ class MeanFlow(Model):
         for t, s in pairwise(times):
             n = x.shape[:1]
             x = x + (s - t) * self.average(x, x.new_full(n, t), x.new_full(n, s), c)
-        x = self.standardise.inverse(x)
-        return x.clamp(0, 1) if len(self.shape) == 3 else x
+        return _observed(self.standardise, x)
+
+    @torch.no_grad()
+    def specialise(self, condition: Condition) -> nn.Module:
+        """An ordinary network from noise [batch, *shape] to observations under one condition, folded for each step."""
+        c = self.condition_encoder(one(condition).to(self.device))
+        times = torch.linspace(0, 1, self.steps + 1, device=self.device)
+        steps = (self._specialised(c, t, s) for t, s in zip(times[:-1, None], times[1:, None], strict=True))
+        standardise = deepcopy(self.standardise)
+        return nn.Sequential(*steps, Computes(partial(_observed, standardise), standardise)).requires_grad_(False)
+
+    def _specialised(self, c: Encoded, t: Time, s: Time) -> "FixedStep":
+        at = self.path.at(t)
+        skip, out = preconditioning(at, "velocity")
+        network = Folded(self.network, self.time_encoder(c, t, s - t), *self.shape)
+        return FixedStep(network, float(s - t), float(skip), float(out), float(at.variance.sqrt()))
+
+
+def _observed(standardise: Standardiser, x: Batch) -> Batch:
+    """Standardised data as observations. Images are clamped to [0, 1]."""
+    x = standardise.inverse(x)
+    return x.clamp(0, 1) if x.dim() == 4 else x
+
+
+class FixedStep(nn.Module):
+    """One step of a flow between fixed times under one condition."""
+
+    def __init__(self, network: Folded, length: float, skip: float, out: float, deviation: float):
+        super().__init__()
+        self.network = network
+        self.length, self.skip, self.out, self.deviation = length, skip, out, deviation
+
+    def forward(self, x: Batch) -> Batch:
+        """x + (s − t) u(x, t, s), in standardised data."""
+        return x + self.length * (self.skip * x + self.out * self.network(x / self.deviation))
 
 
 @composed(depth=2)

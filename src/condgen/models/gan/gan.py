@@ -21,6 +21,7 @@ from condgen.models.gan.augment import Augment
 from condgen.models.gan.heads import Head
 from condgen.models.gan.losses import AdversarialLoss, gradient_penalty
 from condgen.models.gan.minibatch import MinibatchDeviation
+from condgen.models.specialised import Folded, one
 from condgen.parameters import Listed, Needs, Setting
 from condgen.rng import Rng
 from condgen.schema import Condition, Schema
@@ -269,6 +270,13 @@ class GAN(Model):
     def sample(self, condition: Condition, rng: Rng) -> Batch:
         """G(z, c) with z ~ N(0, I)."""
         return self.generator(rng.normal(self.generator.latent, device=self.device), condition)
+
+    @torch.no_grad()
+    def specialise(self, condition: Condition) -> nn.Module:
+        """An ordinary network from noise [batch, latent] to observations under one condition."""
+        c = self.condition_encoder(one(condition).to(self.device))
+        network = Folded(self.generator.backbone, c, self.generator.latent)
+        return nn.Sequential(network, nn.Sigmoid()) if len(self.shape) == 3 else network
 
     def complaints(self, values: Mapping[str, float]) -> list[str]:
         """Advice if the critic always wins, or if the classifier recognises generated images only."""

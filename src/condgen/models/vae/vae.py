@@ -5,6 +5,7 @@ The encoder is q(z|x,c), the decoder p(x|z,c), and the prior p(z|c). Any of them
 """
 
 import math
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from condgen.models.flow.dropout import dropped
 from condgen.models.flow.guidance import PLAIN, Guidance
 from condgen.models.flow.integration import IntegratesGuided, InvertsIntegration
 from condgen.models.flow.paths import Time
+from condgen.models.specialised import Computes, Folded, Under, one
 from condgen.models.through_noise import ThroughNoise
 from condgen.models.vae.likelihoods import Likelihood
 from condgen.models.vae.perceptual import PerceptualLoss
@@ -137,6 +139,17 @@ class VAE(Model):
 
     def _observed(self, raw: Batch, rng: Rng) -> Batch:
         return self.likelihood.mean(raw) if len(self.shape) == 3 else self.likelihood.draw(raw, rng)
+
+    @torch.no_grad()
+    def specialise(self, condition: Condition) -> nn.Module:
+        """An ordinary network from the prior's noise [batch, latent] to expected observations under one condition."""
+        c = self.condition_encoder(one(condition).to(self.device))
+        prior, likelihood = deepcopy(self.prior), deepcopy(self.likelihood)
+        return nn.Sequential(
+            Under(prior, prior.from_noise, c),
+            Folded(self.decoder, c, self.prior.latent),
+            Computes(likelihood.mean, likelihood),
+        ).requires_grad_(False)
 
     def log_likelihood(
         self, x: Batch, condition: Condition, samples: int = 1, generator: torch.Generator | None = None
