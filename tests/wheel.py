@@ -34,6 +34,8 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("doctor", "cvae"),
     ("verify", "cvae"),
     ("export", "cvae", "--to", "weights", "--out", "digits.safetensors"),
+    ("export", "cvae", "--to", "hub", "--out", "shared"),
+    ("push", "--help"),  # the Hub cannot be reached from everywhere
     ("train", "digits", "--model", "flow", "--images", "1000", "--out", "flow", *SMALL),
     ("distill", "flow", "--budget", "3s", "--out", "quick"),
     ("compare", "cvae", "quick", "--out", "compared", *BRIEF),

@@ -18,6 +18,7 @@ from condgen.cli.evaluate import doctor, evaluate
 from condgen.cli.export import export
 from condgen.cli.gallery import gallery
 from condgen.cli.inspect import inspect
+from condgen.cli.push import push
 from condgen.cli.sample import sample
 from condgen.cli.settings import settings
 from condgen.cli.train import distill, resume, train
@@ -48,6 +49,7 @@ COMMANDS = (
     doctor,
     distill,
     export,
+    push,
     verify,
     datasets,
     presets,

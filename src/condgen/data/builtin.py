@@ -20,11 +20,12 @@ from condgen.units import parse_count
 
 @dataclass(frozen=True)
 class BuiltIn:
-    """A dataset that ships with condgen."""
+    """A dataset that ships with condgen. licence: of its images, in words."""
 
     load: Callable[[], Splits]
     description: str
     world: Callable[..., World] | None = None  # for rendered datasets: takes the size and draws any number of images
+    licence: str = ""
 
 
 def digits() -> Splits:
@@ -48,29 +49,42 @@ def overlap(n: int = 20_000) -> Splits:
     return split(Dataset(x, condition))
 
 
-def rendered(world: Callable[..., World], description: str) -> BuiltIn:
+def rendered(world: Callable[..., World], description: str, licence: str = "") -> BuiltIn:
     """The entry of a rendered world."""
-    return BuiltIn(lambda: world().splits(), description, world)
+    return BuiltIn(lambda: world().splits(), description, world, licence)
+
+
+OURS = "drawn by condgen: Apache-2.0"
+UCI = (
+    "CC BY 4.0 (Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak, UCI Machine Learning Repository)"
+)
 
 
 BUILTIN: Registry[BuiltIn] = Registry(
     "dataset",
     "condgen.worlds",
     {
-        "digits": BuiltIn(digits, "1,797 handwritten digits, 8×8 grey, from scikit-learn; attribute digit"),
-        "mixture": BuiltIn(mixture, "2-D points with known densities; attributes side, far, angle"),
-        "overlap": BuiltIn(overlap, "1-D points of two overlapping Gaussians; attribute right"),
-        "shapes": rendered(Shapes, "one coloured shape, 32×32, drawn; attributes shape, color, size, x, y, …"),
+        "digits": BuiltIn(
+            digits, "1,797 handwritten digits, 8×8 grey, from scikit-learn; attribute digit", licence=UCI
+        ),
+        "mixture": BuiltIn(mixture, "2-D points with known densities; attributes side, far, angle", licence=OURS),
+        "overlap": BuiltIn(overlap, "1-D points of two overlapping Gaussians; attribute right", licence=OURS),
+        "shapes": rendered(Shapes, "one coloured shape, 32×32, drawn; attributes shape, color, size, x, y, …", OURS),
         "cars": rendered(
-            Cars, "a car from the side, 64×64, drawn; attributes color, body, …; cars:50000 for that many"
+            Cars, "a car from the side, 64×64, drawn; attributes color, body, …; cars:50000 for that many", OURS
         ),
         "portraits": rendered(
-            Portraits, "pixel-art faces, 64×64; attributes glasses, hair, beard, hat, … (extra: worlds)"
+            Portraits,
+            "pixel-art faces, 64×64; attributes glasses, hair, beard, hat, … (extra: worlds)",
+            "CC0 1.0 (the style Pixel Art by DiceBear)",
         ),
-        "colored-digits": rendered(ColoredDigits, "handwritten digits, 8×8, in ten colours; attributes digit, color"),
+        "colored-digits": rendered(
+            ColoredDigits, "handwritten digits, 8×8, in ten colours; attributes digit, color", UCI
+        ),
         "diagonal-digits": rendered(
             partial(ColoredDigits, support="diagonal"),
             "the same, digit k in colours k and k + 1 only, to test composition",
+            UCI,
         ),
     },
     accepts=lambda entry: isinstance(entry, BuiltIn),

@@ -17,10 +17,14 @@ CELEBA = "hf:flwrlabs/celeba"
 
 @dataclass(frozen=True)
 class Published:
-    """A dataset published by others. `read` takes the folder of a local copy, or None to download it."""
+    """A dataset published by others. `read` takes the folder of a local copy, or None to download it.
+
+    licence: as its publisher states it, in words.
+    """
 
     description: str
     read: Callable[[Path | None], Parts]
+    licence: str
 
 
 @dataclass(frozen=True)
@@ -157,8 +161,22 @@ FASHION = Idx(
 )
 
 PUBLISHED = {
-    "mnist": Published("70,000 handwritten digits, 28×28 grey (12 MB); attribute digit", MNIST),
-    "fashion_mnist": Published("70,000 articles of clothing, 28×28 grey (31 MB); attribute article", FASHION),
-    "cifar10": Published("60,000 photographs, 32×32 colour (170 MB); attribute object", cifar10),
-    "celeba": Published(f"202,599 faces, 40 attributes; from {CELEBA} (1.4 GB) or a local copy", celeba),
+    "mnist": Published(
+        "70,000 handwritten digits, 28×28 grey (12 MB); attribute digit",
+        MNIST,
+        "CC BY-SA 3.0 (Y. LeCun and C. Cortes)",
+    ),
+    "fashion_mnist": Published(
+        "70,000 articles of clothing, 28×28 grey (31 MB); attribute article", FASHION, "MIT (Zalando SE)"
+    ),
+    "cifar10": Published(
+        "60,000 photographs, 32×32 colour (170 MB); attribute object",
+        cifar10,
+        "none stated by its publisher (A. Krizhevsky, University of Toronto)",
+    ),
+    "celeba": Published(
+        f"202,599 faces, 40 attributes; from {CELEBA} (1.4 GB) or a local copy",
+        celeba,
+        "for non-commercial research only (Multimedia Laboratory, The Chinese University of Hong Kong)",
+    ),
 }

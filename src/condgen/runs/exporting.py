@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from condgen.errors import RequestError
+from condgen.errors import RequestError, unknown
+from condgen.parameters import keyword_arguments
 from condgen.registry import Registry
 
 
@@ -15,29 +16,36 @@ class Exporter:
 
     sentence: its contents in a few words.
     suffix: of the file, such as `.onnx`. Empty for a folder.
-    write: called with the opened run and an unused path.
+    write: called with the opened run and an unused path. Its keyword-only arguments are the form's settings.
     """
 
     sentence: str
     suffix: str
-    write: Callable[[Any, Path], object]
+    write: Callable[..., object]
 
 
 EXPORTERS: Registry[Exporter] = Registry(
     "form of export",
     "condgen.exporters",
-    {"weights": "condgen.export.weights:WEIGHTS", "onnx": "condgen.export.onnx:ONNX"},
+    {
+        "weights": "condgen.export.weights:WEIGHTS",
+        "onnx": "condgen.export.onnx:ONNX",
+        "hub": "condgen.hub.folder:HUB",
+    },
     accepts=lambda entry: isinstance(entry, Exporter),
     wanted="condgen.runs.exporting.Exporter",
 )
 
 
-def export(run: Any, to: str, path: str | Path) -> Path:
+def export(run: Any, to: str, path: str | Path, **settings: Any) -> Path:
     """Export a run in a form, to a new path, and return the path.
 
-    Raises RequestError for an unknown form, another suffix than the form's, or a path that is in use.
+    Raises RequestError for an unknown form or setting, another suffix than the form's, or a path that is in use.
     """
     exporter, path = EXPORTERS[to], Path(path)
+    for name in settings:
+        if name not in (known := keyword_arguments(exporter.write)):
+            raise unknown(f"setting of exporting to {to}:", name, known)
     if path.suffix.casefold() != exporter.suffix:
         kind = (
             f"a file ({path.with_suffix(exporter.suffix)})" if exporter.suffix else f"a folder ({path.with_suffix('')})"
@@ -45,5 +53,5 @@ def export(run: Any, to: str, path: str | Path) -> Path:
         raise RequestError(f"Exporting to {to} writes {kind}, not '{path}'.")
     if path.exists():
         raise RequestError(f"{path} is there already; nothing was overwritten. Choose a new name.")
-    exporter.write(run, path)
+    exporter.write(run, path, **settings)
     return path

@@ -67,7 +67,8 @@ OPENERS: Registry[Callable[[str], Generator]] = Registry(
 
 
 def open_generator(path: str | Path) -> Generator:
-    """The generator at a path: the run in a folder, exported weights, or an exported model.
+    """The generator at a path: the run in a folder, exported weights, an exported model, or a run on the Hub
+    (`hf:owner/name`).
 
     Raises RunError if there is none.
     """

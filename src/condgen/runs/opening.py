@@ -12,6 +12,7 @@ from condgen import models
 from condgen.errors import CondgenError, RunError, shorten
 from condgen.models import Model
 from condgen.models.blueprint import Shape, TooLarge, blueprint
+from condgen.runs import hub
 from condgen.runs.header import coordinates_of, source_of, teacher_of
 from condgen.schema import LabelDistribution, Schema
 from condgen.schema.stored import restored
@@ -43,8 +44,13 @@ def opened(path: Path, device: str | torch.device | None = None) -> tuple[Model,
 
 
 def home(path: str | Path) -> Path:
-    """The folder of a run, also for the path of its checkpoint. For exported weights, the file."""
-    path = Path(path)
+    """The folder of a run, also for the path of its checkpoint. For exported weights, the file.
+
+    A run on the Hub (`hf:owner/name`) is fetched. In a folder as the Hub has it, the file of weights is meant.
+    """
+    path = hub.fetched(str(path)) if hub.is_address(path) else Path(path)
+    if path.is_dir() and (path / hub.WEIGHTS).is_file() and not (path / checkpoint.FILE).exists():
+        return path / hub.WEIGHTS
     return path.parent if path.is_file() and path.name == checkpoint.FILE else path
 
 

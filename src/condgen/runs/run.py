@@ -1,6 +1,8 @@
 """A trained run: opening, sampling, editing."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -12,6 +14,7 @@ from condgen.errors import RequestError
 from condgen.models import Model
 from condgen.progress import Progress
 from condgen.rng import Rng
+from condgen.runs import hub
 from condgen.runs.answering import Answering
 from condgen.runs.data import load_again
 from condgen.runs.exporting import export
@@ -77,13 +80,48 @@ class Run(Answering):
             raise RequestError(f"{self.path} is a file, so nothing can be kept with it. Name a folder (`out=DIR`).")
         return self.path
 
-    def export(self, to: str, path: str | Path) -> Path:
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path,
+        *,
+        revision: str | None = None,
+        token: str | None = None,
+        device: str | torch.device | None = None,
+        trust: bool = False,
+    ) -> "Run":
+        """The run of this name on the Hugging Face Hub, `owner/name`, or in a local folder.
+
+        revision: a branch, a tag or a commit. token: for private ones.
+
+        It holds no code, and is trusted no more than any other run (see `open`). Raises errors as `open` does, and
+        MissingExtraError without the package huggingface_hub.
+        """
+        place = name if Path(name).exists() else hub.fetched(str(name), revision, token)
+        return cls.open(place, device, trust)
+
+    def push_to_hub(self, name: str, *, private: bool = False, token: str | None = None, **settings: Any) -> str:
+        """Share the run on the Hugging Face Hub as `owner/name`, and return its address.
+
+        settings: `licence` of the weights, `data_licence` of the training data, for the card. The card shows the report
+            of `condgen.evaluate`, if the run's folder has one.
+
+        What is pushed is what `export("hub", FOLDER)` writes. Raises RequestError for a wrong name or setting, and
+        RunError if the Hub refuses or cannot be reached.
+        """
+        hub.must_be_a_name(name)
+        with TemporaryDirectory() as place:
+            folder = self.export("hub", Path(place) / "run", name=name, **settings)
+            return hub.pushed(folder, name, private=private, token=token)
+
+    def export(self, to: str, path: str | Path, **settings: Any) -> Path:
         """Write the run in another form to a new path, which is returned.
 
-        to: "weights" is the one small file that sampling needs, which `Run.open` opens. Other packages bring other
-            forms. Raises RequestError for an unknown form or a path that is in use.
+        to: "weights" is the one small file that sampling needs, which `Run.open` opens. "hub" is the folder that
+            `push_to_hub` pushes. Other packages bring other forms.
+        settings: of the form. Raises RequestError for an unknown form or setting, or a path that is in use.
         """
-        return export(self, to, path)
+        return export(self, to, path, **settings)
 
     def data(self, address: str | None = None, progress: Progress | None = None) -> Splits:
         """The training data, or the data at an address, loaded in the same way.

@@ -1,0 +1,91 @@
+"""Runs on the Hugging Face Hub: fetched by their name, and pushed. No other file talks to the Hub about runs.
+
+A person asks for each request by an address `hf:owner/name` or by `push`.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from condgen.errors import CondgenError, RequestError, RunError, shorten
+from condgen.extras import explained
+
+PREFIX = "hf:"
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"  # files of a model, by the Hub's conventions
+NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+TOKENS = re.compile(r"hf_\w+")
+HIDDEN = "(a token)"
+
+Kind = Literal["model", "space"]
+
+
+def is_address(path: str | Path) -> bool:
+    """Whether a path is the address of a run on the Hub, `hf:owner/name`."""
+    return str(path).startswith(PREFIX)
+
+
+def fetched(address: str, revision: str | None = None, token: str | None = None) -> Path:
+    """The local folder of a run on the Hub, in the Hub's own cache: its weights and its config.json.
+
+    address: `owner/name` or `hf:owner/name`, with `@revision` for a branch, a tag or a commit.
+
+    Raises RequestError for what is no such name, RunError if it cannot be fetched, and MissingExtraError without the
+    package huggingface_hub.
+    """
+    name, _, at = address.removeprefix(PREFIX).partition("@")
+    must_be_a_name(name)
+    with _apologising(f"The run {name} cannot be fetched", token):
+        from huggingface_hub import HfApi
+
+        found = HfApi(token=token).snapshot_download(
+            name, revision=revision or at or None, allow_patterns=[WEIGHTS, CONFIG]
+        )
+        if not (Path(found) / WEIGHTS).is_file():
+            raise RunError(f"{name} has no {WEIGHTS}, so it is no run that condgen pushed.")
+        return Path(found)
+
+
+def pushed(
+    folder: Path, name: str, kind: Kind = "model", private: bool = False, token: str | None = None, message: str = ""
+) -> str:
+    """Upload a folder as the newest version of a repository, which is made if needed. Returns its address.
+
+    token: by default the one that `hf auth login` keeps, or the environment variable HF_TOKEN.
+
+    Raises errors as `fetched` does.
+    """
+    must_be_a_name(name)
+    with _apologising(f"{name} cannot be written", token):
+        from huggingface_hub import HfApi
+
+        hub = HfApi(token=token)
+        sdk = "docker" if kind == "space" else None
+        made = hub.create_repo(name, repo_type=kind, private=private or None, exist_ok=True, space_sdk=sdk)
+        hub.upload_folder(
+            repo_id=name, repo_type=kind, folder_path=folder, commit_message=message or "Pushed by condgen"
+        )
+        return str(made)
+
+
+def must_be_a_name(name: str) -> None:
+    """Raise RequestError for text that is no name on the Hub."""
+    if not NAME.fullmatch(name):
+        raise RequestError(f"A run on the Hub is named OWNER/NAME, as in somebody/digits, not '{shorten(name, 200)}'.")
+
+
+@contextmanager
+def _apologising(what: str, token: str | None) -> Iterator[None]:
+    """Turn every error of the library, from the network to a refusal, into one paragraph that names no token."""
+    try:
+        with explained():
+            yield
+    except CondgenError:
+        raise
+    except Exception as error:
+        told = TOKENS.sub(HIDDEN, str(error).replace(token, HIDDEN) if token else str(error))
+        raise RunError(
+            f"{what}: {shorten(told, 300)} Check the name, that the Hub can be reached from here, and that you may do "
+            "this (`hf auth login`, or a token in HF_TOKEN)."
+        ) from None
