@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 SEEDS ?= 5
 
-.PHONY: demo soak test test-all wheel-test robust torture docs docs-serve lint types format clean
+.PHONY: demo hashes soak test test-all wheel-test robust torture docs docs-serve lint types format clean
 
 demo: .venv/installed  ## train a conditional model on handwritten digits, ask it for each, judge the answers
 	@$(BIN)/python examples/demo.py
@@ -39,6 +39,13 @@ soak: .venv/installed-dev  ## ten minutes of all of it in one process: memory, f
 # Kills, flipped bits, full and failing disks, power failures and several commands at once, at random; memory is limited.
 torture: .venv/installed-dev  ## harm condgen for SECONDS and count what was lost, as docs/reliability.md has it
 	nice $(BIN)/python -m tests.reliability --seconds $(or $(SECONDS),300) --seed $(or $(SEED),0) $(ARGS)
+
+# Of what trains, exports and serves, on any platform: pip install --require-hashes -r requirements-hashed.txt
+hashes: .venv/bin/python  ## renew requirements-hashed.txt after a change of constraints.txt or of dependencies
+	@$(INSTALL) uv
+	$(BIN)/uv pip compile pyproject.toml --extra train --extra onnx --extra serve --constraint constraints.txt \
+		--universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet \
+		--output-file requirements-hashed.txt
 
 docs: export NO_MKDOCS_2_WARNING = 1  # a notice about the future of MkDocs, on every build
 docs: .venv/installed-docs  ## build the documentation into site/; a broken link is an error

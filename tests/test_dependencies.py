@@ -71,3 +71,22 @@ def test_every_required_dependency_is_imported_somewhere() -> None:
     found = {name for path in SOURCES for name, _ in imported(ast.parse(path.read_text()).body)}
     used = set().union(*map(distributions, found))
     assert (REQUIRED | TRAINING) - used == INDIRECT
+
+
+HASHED = re.compile(r"^([\w.-]+)==(\S+)(?: ;[^\\]*)? ((?:\\\s+--hash=sha256:[0-9a-f]{64}\s)+)", re.MULTILINE)
+
+
+def test_every_requirement_with_hashes_is_there_in_the_version_that_is_tested() -> None:
+    """Otherwise renew them: make hashes."""
+    text = (ROOT / "requirements-hashed.txt").read_text()
+    hashed: dict[str, set[str]] = {}
+    for name, version, _ in HASHED.findall(text):
+        hashed.setdefault(canonical(name), set()).add(version)
+    assert HASHED.sub("", text).strip() == ""  # nothing without a hash
+    extras = PROJECT["optional-dependencies"]
+    wanted = {canonical(each) for extra in ("train", "onnx", "serve") for each in extras[extra]} - {"condgen"}
+    assert (REQUIRED | wanted) - hashed.keys() == set()
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    tested = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+    for name, version in ((canonical(name), version) for name, version in tested.items()):
+        assert hashed.get(name, {version}) == {version}, name
