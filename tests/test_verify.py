@@ -118,3 +118,12 @@ def test_an_image_that_cannot_be_decoded_is_named(images: Path, monkeypatch: pyt
     flip(images / "a" / "0.png", 8 * 50)
     with pytest.raises(RunError, match=r"0\.png"):
         verify(images)
+
+
+def test_an_exported_model_is_opened_which_checks_its_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+    monkeypatch.setattr("condgen.verify.open_generator", opened.append)
+    file = tmp_path / "model.onnx"
+    file.touch()
+    assert verify(file) == [f"{file}: an exported model, as it was written."]
+    assert opened == [file]

@@ -11,6 +11,7 @@ from condgen.errors import CondgenError, RunError
 from condgen.evaluation.report import FILE as REPORT
 from condgen.evaluation.report import Report
 from condgen.progress import SILENT, Progress
+from condgen.runs.generator import OPENERS, open_generator
 from condgen.training import checkpoint
 
 Check = Callable[[], str]
@@ -36,6 +37,8 @@ def _checks(what: str | Path, progress: Progress) -> Iterator[Check]:
     path = Path(what)
     if path.is_file() and path.suffix == ".safetensors":
         yield lambda: _sealed(path)
+    elif path.is_file() and path.suffix in OPENERS:
+        yield lambda: _exported(path)
     elif any(path.glob("checkpoint*.safetensors")):
         checkpoint.must_exist(path / checkpoint.FILE)
         for file in sorted(path.glob("*.safetensors")):
@@ -54,6 +57,11 @@ def _sealed(file: Path) -> str:
     if not sealed.has_digests(file):
         return f"{file}: {len(tensors)} tensors. It was written without digests, so only its structure was checked."
     return f"{file}: {len(tensors)} tensors and {len(texts)} texts are as they were written."
+
+
+def _exported(file: Path) -> str:
+    open_generator(file)  # which checks its digest
+    return f"{file}: an exported model, as it was written."
 
 
 def _report(file: Path) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from condgen.errors import CondgenError
+from condgen.runs.exporting import EXPORTERS
+from condgen.runs.generator import open_generator
 from condgen.runs.run import Run
 from condgen.training import checkpoint
 from condgen.verify import verify
@@ -23,7 +25,7 @@ def flip(file: Path, chance: random.Random) -> None:
 
 
 class Flips:
-    """One bit of a checkpoint, and of exported weights."""
+    """One bit of a checkpoint, of exported weights and of an exported model."""
 
     def __init__(self, world: World):
         self.world = world
@@ -39,8 +41,20 @@ class Flips:
 
     def weights(self, chance: random.Random, place: Path) -> None:
         """Found when exported weights are opened, and by `verify`."""
-        file = Run.open(self.world.run).export("weights", place / "weights.safetensors")
+        self._exported("weights", chance, place)
+
+    def onnx(self, chance: random.Random, place: Path) -> None:
+        """Found when an exported model is opened, and by `verify`."""
+        self._exported("onnx", chance, place)
+
+    def _exported(self, to: str, chance: random.Random, place: Path) -> None:
+        file = Path(shutil.copy(self.whole(to), place))
         flip(file, chance)
-        for look in (Run.open, verify):
-            with pytest.raises(CondgenError, match="damaged"):
+        for look in (open_generator, verify):
+            with pytest.raises(CondgenError, match=r"damaged|not a whole model"):
                 look(file)
+
+    def whole(self, to: str) -> Path:
+        """The run, exported."""
+        file = self.world.run.with_name(f"whole{EXPORTERS[to].suffix}")
+        return file if file.exists() else Run.open(self.world.run).export(to, file)

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -122,11 +123,15 @@ class Kills:
                 gallery,
                 "png",
             ),
-            Command(
-                "export", lambda out: ["export", run, f"--out={out}/weights.safetensors"], parts, "weights.safetensors"
+            *(
+                Command(f"export --to {to}", partial(self._export, to, name), parts, name)
+                for to, name in (("weights", "weights.safetensors"), ("onnx", "model.onnx"))
             ),
             Command("prepare", lambda out: ["verify", self._pictures()], parts, setting=prepared_here),
         ]
+
+    def _export(self, to: str, name: str, out: Path) -> list[str]:
+        return ["export", str(self.world.run), f"--to={to}", f"--out={out / name}"]
 
     def _evaluate(self, out: Path) -> list[str]:
         return ["evaluate", str(self.world.run), *BRIEF, f"--out={out}"]

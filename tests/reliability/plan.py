@@ -24,6 +24,7 @@ def campaigns(world: World) -> list[Campaign]:
         ),
         Campaign("flip a bit of a checkpoint", flips.checkpoint),
         Campaign("flip a bit of exported weights", flips.weights),
+        Campaign("flip a bit of an exported ONNX model", flips.onnx, prepare=partial(flips.whole, "onnx")),
         Campaign("full or failing disk (ENOSPC, EIO, EDQUOT)", faults.calls),
         Campaign("files that end too early (EFBIG)", faults.full),
         Campaign("interrupted calls (EINTR)", faults.interruptions),
