@@ -111,6 +111,26 @@ def test_another_machines_owner_counts_as_long_as_it_gives_signs_of_life(tmp_pat
         pass
 
 
+STRANGE = ["", "[]", "7", "{}", '{"pid": 7}', '{"pid": 7, "host": null}', "[" * 100_000]
+
+
+@pytest.mark.parametrize("content", STRANGE, ids=range(len(STRANGE)))
+def test_an_owner_file_that_is_none_names_nobody(tmp_path: Path, content: str) -> None:
+    with holding(tmp_path):
+        (tmp_path / OWNER).write_text(content)
+        with pytest.raises(RunError, match="written to by another process"), held(tmp_path):
+            pass
+    with held(tmp_path):
+        pass
+
+
+def test_a_long_command_is_cut(tmp_path: Path) -> None:
+    sign(tmp_path, "h" * 5_000, 20)
+    with pytest.raises(RunError, match="written to by process 7") as caught, held(tmp_path):
+        pass
+    assert str(caught.value).count("h") < 300
+
+
 def test_signs_of_life_are_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("condgen.locks.RENEWED", 0.01)
     with held(tmp_path):

@@ -74,6 +74,24 @@ def test_the_same_bytes_of_another_kind_or_shape_are_not_the_same(tmp_path: Path
             sealed.read(tmp_path / "b")
 
 
+@pytest.mark.parametrize("lost", ["a tensor", "a text"])
+def test_a_part_that_is_gone_is_named(tmp_path: Path, lost: str) -> None:
+    sealed.write(tmp_path / "a", {"a": torch.zeros(2), "b": torch.ones(2)}, {"c": "d", "e": "f"})
+    with safe_open(tmp_path / "a", "pt") as file:
+        texts, tensors = dict(file.metadata()), {name: file.get_tensor(name) for name in ("a", "b")}
+    del (tensors if lost == "a tensor" else texts)["b" if lost == "a tensor" else "e"]
+    save_file(tensors, tmp_path / "b", metadata=texts)
+    with pytest.raises(DamagedError, match="a tensor, b, is not" if lost == "a tensor" else "its header, e, is not"):
+        sealed.read(tmp_path / "b")
+
+
+@pytest.mark.parametrize("seal", ["nonsense", "7", "[" * 100_000], ids=["text", "number", "deep"])
+def test_digests_that_are_none_are_damage(tmp_path: Path, seal: str) -> None:
+    save_file(TENSORS, tmp_path / "a", metadata={sealed.DIGESTS: seal})
+    with pytest.raises(DamagedError, match="digests cannot be read"):
+        sealed.read(tmp_path / "a")
+
+
 def test_a_file_without_digests_is_taken_as_it_is(tmp_path: Path) -> None:
     save_file(TENSORS, tmp_path / "a", metadata={"format": "pt", "by": "another"})
     texts, tensors = sealed.read(tmp_path / "a")
@@ -98,3 +116,20 @@ def test_a_file_that_is_replaced_while_it_is_read_is_read_anew(path: Path, monke
     _, tensors = sealed.read(path)
     assert len(opened) == 2
     assert tensors["weights/größe"].equal(new["weights/größe"])
+
+
+def test_a_file_that_is_replaced_is_not_called_damaged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The header of the old file and the tensors of the new one do not belong together."""
+    read, looks = sealed._read, []
+
+    def mixed(name: Path) -> object:
+        looks.append(name)
+        if len(looks) == 1:
+            sealed.write(path.with_name("new"), TENSORS, TEXTS | {"new": ""})
+            path.with_name("new").replace(path)
+            raise DamagedError("a mixture")
+        return read(name)
+
+    monkeypatch.setattr(sealed, "_read", mixed)
+    assert "new" in sealed.read(path)[0]
+    assert len(looks) == 2

@@ -62,6 +62,31 @@ def test_all_that_is_damaged_is_named(own: Run) -> None:
         verify(other)
 
 
+def test_a_file_that_cannot_be_read_does_not_end_the_others(own: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(path: Path) -> None:
+        raise OSError("the disk is gone")
+
+    (own.path / "report.json").write_text("{}")
+    monkeypatch.setattr("condgen.verify.Report.load", gone)
+    (own.path / "folder.safetensors").mkdir()
+    flip(own.path / checkpoint.FILE, 8_000)
+    with pytest.raises(RunError, match=r"is damaged.*folder\.safetensors cannot be read.*the disk is gone"):
+        verify(own.path)
+
+
+def test_a_run_whose_newest_checkpoint_is_gone_is_still_a_run(own: Run) -> None:
+    file = own.path / checkpoint.FILE
+    file.rename(checkpoint.before(file))
+    (line,) = verify(own.path)
+    assert "checkpoint.before.safetensors" in line
+
+
+def test_a_folder_with_another_checkpoint_is_no_run(tmp_path: Path, run: Run) -> None:
+    shutil.copyfile(run.path / checkpoint.FILE, tmp_path / "checkpoint-7.safetensors")
+    with pytest.raises(RunError, match="no checkpoint at"):
+        verify(tmp_path)
+
+
 def test_what_was_written_without_digests_is_said(tmp_path: Path, run: Run) -> None:
     _, tensors = checkpoint.load(run.path / checkpoint.FILE)
     save_file(tensors, tmp_path / "old.safetensors", metadata={"condgen": "{}"})

@@ -60,12 +60,9 @@ def held(folder: Path, named: Path | None = None) -> Iterator[None]:
 
 def _acquire(lock: FileLock, folder: Path) -> None:
     """Acquire a lock, also where an owner that is just ending removes the folder meanwhile."""
-    there = folder.is_dir()
     try:
         lock.acquire()
     except FileNotFoundError:
-        if not there:
-            raise
         make_folder(folder)
         lock.acquire()
 
@@ -131,7 +128,7 @@ def _must_not_be_elsewhere(folder: Path, named: Path | None) -> None:
 def _owner(folder: Path) -> dict[str, Any]:
     try:
         found = json.loads((folder / OWNER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

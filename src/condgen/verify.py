@@ -54,6 +54,8 @@ def _sealed(file: Path) -> str:
         texts, tensors = sealed.read(file)
     except sealed.DamagedError as error:
         raise RunError(f"{file} is damaged: {error}.") from None
+    except OSError as error:
+        raise RunError(f"{file} cannot be read: {error.strerror or error}.") from None
     if not sealed.has_digests(file):
         return f"{file}: {len(tensors)} tensors. It was written without digests, so only its structure was checked."
     return f"{file}: {len(tensors)} tensors and {len(texts)} texts are as they were written."
