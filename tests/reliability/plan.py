@@ -22,9 +22,9 @@ def campaigns(world: World) -> list[Campaign]:
             Campaign(f"kill {command.title}", kills.of(command), 4, partial(kills.unharmed, command))
             for command in kills.commands()
         ),
-        Campaign("flip a bit of a checkpoint", flips.checkpoint),
-        Campaign("flip a bit of exported weights", flips.weights),
-        Campaign("flip a bit of an exported ONNX model", flips.onnx, prepare=partial(flips.whole, "onnx")),
+        Campaign("flip a bit of a checkpoint", flips.checkpoint, 0.5),
+        Campaign("flip a bit of exported weights", flips.weights, 0.2),
+        Campaign("flip a bit of an exported ONNX model", flips.onnx, 0.2, prepare=partial(flips.whole, "onnx")),
         Campaign("full or failing disk (ENOSPC, EIO, EDQUOT)", faults.calls),
         Campaign("files that end too early (EFBIG)", faults.full),
         Campaign("interrupted calls (EINTR)", faults.interruptions),
