@@ -74,6 +74,28 @@ def test_writing_without_a_request_starts_anew(tmp_path: Path) -> None:
     assert names(tmp_path / "a") == ["c"]
 
 
+def test_the_same_request_in_another_order_is_the_same(tmp_path: Path) -> None:
+    with pytest.warns(CondgenWarning), pytest.raises(KeyboardInterrupt):
+        stopped(tmp_path / "a", {"digit": 7, "n": 2}, "b")
+    with new_folder(tmp_path / "a", "it", {"n": 2, "digit": 7}):
+        pass
+    assert names(tmp_path / "a") == ["b"]
+
+
+def test_an_unfinished_file_is_not_published(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "a", "it") as partial:
+        (partial / ".b.of-a-writer-that-failed.partial").mkdir()
+    assert names(tmp_path / "a") == []
+
+
+def test_a_file_with_that_name_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("mine")
+    with pytest.raises(RunError, match="a cannot be written: Not a directory"), new_folder(tmp_path / "a", "it"):
+        pass
+    assert (tmp_path / "a").read_text() == "mine"
+    assert names(tmp_path) == ["a"]
+
+
 def test_a_folder_of_somebody_else_with_that_name_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "a.partial").mkdir()
     (tmp_path / "a.partial" / "mine").touch()

@@ -18,7 +18,11 @@ def test_a_limit_on_a_container_counts(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "memory.current").write_text("4000\n")
     monkeypatch.setattr(room, "GROUP", tmp_path)
     assert room.memory().free == 1000
+    (tmp_path / "memory.current").write_text("6000\n")
+    assert room.memory().free == 0
     (tmp_path / "memory.max").write_text("max\n")
+    assert room.memory().free > 2**20
+    monkeypatch.setattr(room, "GROUP", tmp_path / "nothing")
     assert room.memory().free > 2**20
 
 
@@ -31,3 +35,10 @@ def test_small_things_may_unpack_to_small_things_and_large_ones_by_some_factor_o
     room.must_unpack_to(2**20, room.RATIO * 2**20, "It")
     with pytest.raises(DataError, match=r"It takes 1\.0 MB and unpacks to 4\.3 GB.*bomb"):
         room.must_unpack_to(2**20, 2**32, "It")
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(999, "999 bytes"), (1000, "1.0 kB"), (1.26e9, "1.3 GB"), (10**19, "10,000.0 PB")]
+)
+def test_a_size_is_for_people(count: float, text: str) -> None:
+    assert room.size(count) == text

@@ -49,6 +49,7 @@ def changed(tmp_path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
         (lambda h: h["recipe"]["arguments"].update(depth=1_000), "does not fit"),
         (lambda h: h["data"].update(source=7), "source"),
         (lambda h: h["data"].update(teacher={"path": 7, "guidance": 1}), "teacher"),
+        (lambda h: h["data"].update(teacher={"path": "a", "guidance": float("inf")}), "teacher"),
         (lambda h: h.update(training=nested(400)), "header"),
     ],
 )

@@ -38,6 +38,31 @@ def test_a_model_that_cannot_fit_is_refused_with_a_size_that_does(digits: Splits
         costs.must_have_room_for("cvae", digits.schema, digits.shape, {"latent": 2 * fits + 1, "channels": 8})
 
 
+@pytest.mark.parametrize("error", [OverflowError("int too large"), RuntimeError("Storage size calculation overflowed")])
+def test_numbers_beyond_all_counting_are_too_large(
+    digits: Splits, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """As in a family from outside, whose settings have no bounds."""
+
+    def unbounded(*given: object, latent: int, **arguments: object) -> object:
+        if latent > 1_000:
+            raise error
+        return build("cvae", digits.schema, digits.shape, latent=latent, channels=8)
+
+    monkeypatch.setattr(costs, "build", unbounded)
+    with pytest.raises(RequestError, match="`latent=625` fits"):
+        costs.must_have_room_for("cvae", digits.schema, digits.shape, {"latent": 10_000})
+
+
+def test_other_errors_of_building_are_not_taken_for_size(digits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*given: object, **arguments: object) -> object:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(costs, "build", failing)
+    with pytest.raises(RuntimeError, match="a defect"):
+        costs.must_have_room_for("cvae", digits.schema, digits.shape, {"latent": 8})
+
+
 def test_a_batch_that_cannot_fit_is_refused_with_the_largest_power_of_two_that_does(
     digits: Splits, tmp_path: Path
 ) -> None:

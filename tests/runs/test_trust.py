@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from condgen.data import load
+from condgen.errors import CondgenError
 from condgen.progress import SILENT
 from condgen.runs import data as data_module
 from condgen.runs.run import Run
@@ -98,7 +99,9 @@ def test_a_link_out_of_the_runs_folder_leads_out(home: Path, tmp_path: Path) -> 
         Run.open(own).data()
 
 
-@pytest.mark.parametrize("address", ["hf:somebody/tracks-you", "/dev/zero", "mnist", "..", "hf:x/\x1b[2Jy"])
+@pytest.mark.parametrize(
+    "address", ["hf:somebody/tracks-you", "/dev/zero", "mnist", "..", "hf:x/\x1b[2Jy", "/nowhere/{000..003}.tar"]
+)
 def test_no_address_is_looked_up_because_a_run_names_it(
     home: Path, tmp_path: Path, reads: list[str], address: str
 ) -> None:
@@ -106,6 +109,20 @@ def test_no_address_is_looked_up_because_a_run_names_it(
         Run.open(naming(home / "run", tmp_path / "moved", source=address)).data()
     assert reads == []
     assert "\x1b" not in str(caught.value)
+
+
+def test_a_link_that_leads_nowhere_yet_is_not_followed(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.csv").symlink_to(tmp_path / "later.csv")
+    with pytest.raises(UntrustedError):
+        Run.open(naming(home / "run", tmp_path / "moved", source=str(tmp_path / "link.csv"))).data()
+
+
+def test_data_that_is_gone_is_called_gone(home: Path, tmp_path: Path) -> None:
+    """Not untrusted: to trust the run would not help."""
+    with pytest.raises(CondgenError) as caught:
+        Run.open(naming(home / "run", tmp_path / "moved", source=str(tmp_path / "gone.csv"))).data()
+    assert not isinstance(caught.value, UntrustedError)
+    assert "gone.csv" in str(caught.value)
 
 
 def test_built_in_data_needs_no_trust(run: Run) -> None:
