@@ -21,8 +21,10 @@ LIGHT = (
     "outputs",
     "pictures",
     "pixels",
+    "requests",
     "rng",
     "room",
+    "schema",
     "versions",
 )
 

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     Array = Tensor
+    Device = torch.device
 else:
-    Array = Any  # in annotations, which must not import PyTorch: Float[Array, "batch width"]
+    Array = Device = Any  # in annotations, which must not import PyTorch: Float[Array, "batch width"]
 
 
 def namespace(x: Array) -> Any:
@@ -34,10 +36,32 @@ def pytorch() -> Any:
     return array_api_compat.torch
 
 
-def floats(numbers: float | Sequence[Any], like: Array) -> Array:
+def floats(numbers: float | Sequence[Any] | Array, like: Array) -> Array:
     """Numbers as 32-bit floats, in the library and on the device of another array."""
     xp = namespace(like)
     return xp.asarray(numbers, dtype=xp.float32, device=like.device)
+
+
+def float32(x: Array) -> Array:
+    """An array's numbers as 32-bit floats."""
+    return x.astype(np.float32, copy=False) if isinstance(x, np.ndarray | np.generic) else x.float()
+
+
+def moved(x: Array, device: Device | str) -> Array:
+    """An array on another device. Arrays of NumPy stay, since they have only one."""
+    return x if isinstance(x, np.ndarray) else x.to(device, non_blocking=True)
+
+
+def distinct_rows(x: Array) -> tuple[Array, Array]:
+    """The distinct rows of a matrix, in the order of their first numbers, and the index of each row among them."""
+    if isinstance(x, np.ndarray):
+        return np.unique(x, axis=0, return_inverse=True)
+    return x.unique(dim=0, return_inverse=True)
+
+
+def spread(count: int, n: int, like: Array) -> Array:
+    """n indices of `count` things, evenly spread from the first to the last."""
+    return namespace(like).arange(n, device=like.device) * (count - 1) // max(n - 1, 1)
 
 
 def to_numpy(x: Array) -> np.ndarray:

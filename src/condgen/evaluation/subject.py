@@ -134,4 +134,5 @@ def counterfactuals(subject: EvaluatedRun, asked: Condition, seed: int) -> Count
 def counterfactual(asked: Condition, name: str, seed: int) -> Condition:
     """The same conditions with a clearly different value of one attribute."""
     a, codes = asked.schema[name], asked.values[name]
-    return asked.with_codes(name, a.counterfactual(codes, torch.Generator().manual_seed(seed)))
+    u = torch.rand(codes.shape, generator=torch.Generator().manual_seed(seed))
+    return asked.with_codes(name, a.counterfactual(codes, u))

@@ -8,24 +8,27 @@ import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from jaxtyping import Bool, Float, Int
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from torch import Tensor
 
+from condgen.arrays import Array
 from condgen.errors import RequestError
 from condgen.schema.column import Column, missing, text_of
 from condgen.schema.constraints import Constraint
-from condgen.schema.density import Density
+
+if TYPE_CHECKING:
+    from condgen.schema.density import Density as Density
+else:
+    Density = Any  # densities are for networks, and need PyTorch
 
 FORBIDDEN = set("=!,;|\n\r")
 # Underscores, hyphens (but not the minus of -1), and what joins words, as in `o'clock` (but not the point of 1.5).
 _BETWEEN_WORDS = re.compile(r"_|(?<=\w)-|-(?!\d)|(?<=[^\W\d])[./'’](?=\w)|(?<=\w)[./'’](?=[^\W\d])")
 
 Code = float | tuple[float, ...]
-Codes = Float[Tensor, "batch ..."]
+Codes = Float[Array, "batch ..."]
 Columns = Mapping[str, Sequence[Any]]
 Vocabulary = Mapping[str, Any]
 
@@ -146,11 +149,11 @@ class Attribute(BaseModel):
         """Root mean square of the plain encoding's numbers."""
 
     @abstractmethod
-    def encode(self, codes: Codes) -> Float[Tensor, "batch width"]:
+    def encode(self, codes: Codes) -> Float[Array, "batch width"]:
         """The plain encoding: numbers of order one."""
 
     @abstractmethod
-    def decode(self, encoded: Float[Tensor, "batch width"]) -> Codes:
+    def decode(self, encoded: Float[Array, "batch width"]) -> Codes:
         """The codes whose plain encoding is nearest to the one given."""
 
     @property
@@ -158,7 +161,7 @@ class Attribute(BaseModel):
         """The number of columns of `features`."""
         return self.width
 
-    def features(self, codes: Codes) -> Float[Tensor, "batch feature"]:
+    def features(self, codes: Codes) -> Float[Array, "batch feature"]:
         """Inputs of a learned embedding: the plain encoding, plus functions of it where an embedding needs them."""
         return self.encode(codes)
 
@@ -180,7 +183,7 @@ class Attribute(BaseModel):
         return 1.0
 
     @abstractmethod
-    def error(self, read: Float[Tensor, "*batch"], codes: Float[Tensor, "*batch2"]) -> Tensor:
+    def error(self, read: Float[Array, "*batch"], codes: Float[Array, "*batch2"]) -> Array:
         """The error of codes that were read against the codes that are true: 0 or 1, or a distance.
 
         Shapes before `shape` broadcast.
@@ -191,31 +194,31 @@ class Attribute(BaseModel):
         """Codes drawn uniformly over the values, from uniform numbers in [0, 1)."""
 
     @abstractmethod
-    def counterfactual(self, codes: Codes, generator: torch.Generator | None = None) -> Codes:
-        """For each code, the code of a clearly different value."""
+    def counterfactual(self, codes: Codes, u: Codes) -> Codes:
+        """For each code, the code of a clearly different value, chosen by uniform numbers in [0, 1) of its shape."""
 
-    def vicinity(self, codes: Codes, share: float, noise: Callable[[Tensor], Tensor]) -> Codes:
+    def vicinity(self, codes: Codes, share: float, noise: Callable[[Array], Array]) -> Codes:
         """Codes with noise added, of this share of the range. Unchanged for kinds in which near codes do not mean
         similar values.
         """
         return codes
 
-    def place(self, codes: Codes) -> Float[Tensor, " batch"]:
+    def place(self, codes: Codes) -> Float[Array, " batch"]:
         """One number per code: equal for equal codes, and near for similar values."""
         return codes
 
-    def bins(self, codes: Codes) -> Float[Tensor, " batch"]:
+    def bins(self, codes: Codes) -> Float[Array, " batch"]:
         """One number per code, equal only for equal codes."""
         return codes
 
     @abstractmethod
-    def numbered(self, codes: Codes) -> tuple[Int[Tensor, " batch"], int]:
+    def numbered(self, codes: Codes) -> tuple[Int[Array, " batch"], int]:
         """The index of each code among the possible values, or among those that occur, and how many there are."""
 
     @abstractmethod
     def mismatch(
-        self, codes: Codes, rows: Float[Tensor, "row ..."], given: Bool[Tensor, " row"]
-    ) -> Float[Tensor, "batch row"]:
+        self, codes: Codes, rows: Float[Array, "row ..."], given: Bool[Array, " row"]
+    ) -> Float[Array, "batch row"]:
         """The log-weight, in nats, that each row loses when these codes are asked for.
 
         given: the rows in which the attribute is known.
@@ -229,7 +232,7 @@ class Attribute(BaseModel):
         return None
 
     @abstractmethod
-    def sweep(self, codes: Codes, counts: Float[Tensor, " batch"], most: int) -> Float[Tensor, "value ..."]:
+    def sweep(self, codes: Codes, counts: Float[Array, " batch"], most: int) -> Float[Array, "value ..."]:
         """At most `most` values to go through when the user names none.
 
         counts: how often the data has each code.
@@ -307,7 +310,7 @@ class Attribute(BaseModel):
         """The attribute that a column holds, the reason why it holds none, or None if another kind may fit."""
         return None
 
-    def crowding(self, codes: Codes, counts: Float[Tensor, " batch"]) -> str:
+    def crowding(self, codes: Codes, counts: Float[Array, " batch"]) -> str:
         """A sentence about values that the encoding can hardly tell apart. Empty if there are none.
 
         The last sentence says what to do. counts: how often each code occurs.

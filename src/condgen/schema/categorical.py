@@ -5,16 +5,14 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from pydantic import Field, model_validator
-from torch import Tensor
 
+from condgen.arrays import Array, float32, namespace
 from condgen.errors import RequestError, unknown
-from condgen.schema.attributes import Vocabulary, fold
+from condgen.schema.attributes import Density, Vocabulary, fold
 from condgen.schema.column import Column, missing, text_of
 from condgen.schema.constraints import Constraint, OneOf
-from condgen.schema.density import ChoiceDensity
 from condgen.schema.discrete import Codes, Discrete
 
 MOST = 100_000  # values; to tell more apart is what embeddings are for (`Vector`)
@@ -75,17 +73,21 @@ class Categorical(Discrete):
         """The root mean square of a one-hot vector: one number in `width` is 1."""
         return self.width**-0.5
 
-    def encode(self, codes: Codes) -> Float[Tensor, "batch width"]:
+    def encode(self, codes: Codes) -> Float[Array, "batch width"]:
         """One-hot."""
-        return torch.nn.functional.one_hot(codes.long(), len(self.values)).float()
+        xp = namespace(codes)
+        indices = xp.arange(len(self.values), dtype=xp.float32, device=codes.device)
+        return float32(codes[:, None] == indices)
 
-    def decode(self, encoded: Float[Tensor, "batch width"]) -> Codes:
+    def decode(self, encoded: Float[Array, "batch width"]) -> Codes:
         """The column with the largest number."""
-        return encoded.argmax(1).float()
+        return float32(encoded.argmax(1))
 
     @property
-    def density(self) -> ChoiceDensity:
+    def density(self) -> Density:
         """A softmax over the values."""
+        from condgen.schema.density import ChoiceDensity
+
         return ChoiceDensity(len(self.values))
 
     def ways(self, vocabulary: Vocabulary) -> tuple[str, ...]:

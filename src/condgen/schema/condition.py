@@ -1,14 +1,14 @@
-"""Batches of requests: one tensor of codes per attribute, and a mask of the attributes that are given."""
+"""Batches of requests: one array of codes per attribute, and a mask of the attributes that are given."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 from typing import Any, Literal
 
-import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
 
+from condgen.arrays import Array, Device, floats, moved, namespace, pytorch
 from condgen.errors import RequestError
 from condgen.schema.schema import Schema
 
@@ -17,7 +17,7 @@ MOST_SHOWN = 4  # requests in a line for people
 
 @dataclass(frozen=True, repr=False)
 class Condition:
-    """A batch of requests: one tensor of codes per attribute, and a mask of the attributes that are given.
+    """A batch of requests: one array of codes per attribute, and a mask of the attributes that are given.
 
     values: name → codes [batch, *shape of one code], one entry for every attribute of the schema. Codes mean nothing
         where the attribute is not given.
@@ -25,30 +25,41 @@ class Condition:
     """
 
     schema: Schema
-    values: Mapping[str, Float[Tensor, "batch ..."]]
-    present: Bool[Tensor, "batch attribute"]
+    values: Mapping[str, Float[Array, "batch ..."]]
+    present: Bool[Array, "batch attribute"]
 
     @classmethod
-    def free(cls, schema: Schema, batch: int) -> "Condition":
-        """`batch` requests that ask for nothing."""
-        zeros = {a.name: torch.zeros(batch, *a.shape) for a in schema}
-        return cls(schema, zeros, torch.zeros(batch, len(schema), dtype=torch.bool))
+    def free(cls, schema: Schema, batch: int, like: Array | None = None) -> "Condition":
+        """`batch` requests that ask for nothing.
+
+        like: an array whose library and device are used. By default they are tensors on the CPU.
+        """
+        xp, device = (pytorch(), "cpu") if like is None else (namespace(like), like.device)
+        zeros = {a.name: xp.zeros((batch, *a.shape), dtype=xp.float32, device=device) for a in schema}
+        return cls(schema, zeros, xp.zeros((batch, len(schema)), dtype=xp.bool, device=device))
 
     @classmethod
-    def of(cls, schema: Schema, rows: Iterable[Mapping[str, Any]], extrapolate: bool = False) -> "Condition":
+    def of(
+        cls,
+        schema: Schema,
+        rows: Iterable[Mapping[str, Any]],
+        extrapolate: bool = False,
+        like: Array | None = None,
+    ) -> "Condition":
         """One request per mapping of names to values. A missing name, or None, leaves the attribute free.
 
-        Raises RequestError for an unknown attribute or value.
+        like: an array whose library is used (see `free`). Raises RequestError for an unknown attribute or value.
         """
         rows = list(rows)
-        condition = cls.free(schema, len(rows))
+        condition = cls.free(schema, len(rows), like)
         for i, row in enumerate(rows):
             for name, value in row.items():
                 attribute = schema[name]
                 if value is not None:
                     if condition.present[i, schema.position(name)]:
                         raise RequestError(f"'{attribute.name}' is given twice in {dict(row)}.")
-                    condition.values[attribute.name][i] = torch.tensor(attribute.parse(value, extrapolate))
+                    codes = condition.values[attribute.name]
+                    codes[i] = floats(attribute.parse(value, extrapolate), codes)
                     condition.present[i, schema.position(name)] = True
         return condition
 
@@ -56,8 +67,9 @@ class Condition:
     def cat(cls, conditions: Sequence["Condition"]) -> "Condition":
         """Several conditions of one schema, concatenated."""
         first = conditions[0]
-        values = {name: torch.cat([c.values[name] for c in conditions]) for name in first.values}
-        return cls(first.schema, values, torch.cat([c.present for c in conditions]))
+        xp = namespace(first.present)
+        values = {name: xp.concat([c.values[name] for c in conditions]) for name in first.values}
+        return cls(first.schema, values, xp.concat([c.present for c in conditions]))
 
     def __len__(self) -> int:
         return len(self.present)
@@ -74,8 +86,8 @@ class Condition:
         return replace(self, values=values, present=self.present[index])
 
     @property
-    def device(self) -> torch.device:
-        """The device of the tensors."""
+    def device(self) -> Device:
+        """The device of the arrays."""
         return self.present.device
 
     @property
@@ -83,10 +95,10 @@ class Condition:
         """Whether no attribute is left free."""
         return bool(self.present.all())
 
-    def to(self, device: torch.device | str) -> "Condition":
+    def to(self, device: Device | str) -> "Condition":
         """The same requests on another device."""
-        values = {name: codes.to(device, non_blocking=True) for name, codes in self.values.items()}
-        return replace(self, values=values, present=self.present.to(device, non_blocking=True))
+        values = {name: moved(codes, device) for name, codes in self.values.items()}
+        return replace(self, values=values, present=moved(self.present, device))
 
     def hard(self) -> "Condition":
         """The same requests with the most likely values in place of probabilities."""
@@ -94,49 +106,68 @@ class Condition:
 
     def repeat(self, times: int) -> "Condition":
         """Each request repeated `times` times in a row: [batch · times]."""
-        return self[torch.arange(len(self), device=self.device).repeat_interleave(times)]
+        xp = namespace(self.present)
+        return self[xp.repeat(xp.arange(len(self), device=self.device), times)]
 
-    def given(self, name: str) -> Bool[Tensor, " batch"]:
+    def given(self, name: str) -> Bool[Array, " batch"]:
         """A mask of the requests in which the attribute is given: [batch]."""
         return self.present[:, self.schema.position(name)]
 
-    def codes(self, name: str) -> Float[Tensor, "batch ..."]:
+    def codes(self, name: str) -> Float[Array, "batch ..."]:
         """An attribute's codes, zero where it is not given."""
         name = self.schema[name].name
-        return torch.where(mask_for(self.values[name], self.given(name)), self.values[name], 0.0)
+        codes = self.values[name]
+        return namespace(codes).where(mask_for(codes, self.given(name)), codes, 0.0)
 
-    def matrix(self) -> Float[Tensor, "batch column"]:
+    def matrix(self) -> Float[Array, "batch column"]:
         """The codes of all attributes side by side, zero where they are not given."""
         columns = [self.codes(name).reshape(len(self), -1) for name in self.schema.names]
-        return torch.cat(columns, 1) if columns else torch.zeros(len(self), 0, device=self.device)
+        xp = namespace(self.present)
+        nothing = xp.zeros((len(self), 0), dtype=xp.float32, device=self.device)
+        return xp.concat([nothing, *columns], axis=1)
 
     @classmethod
     def of_matrix(
-        cls, schema: Schema, codes: Float[Tensor, "batch column"], present: Bool[Tensor, "batch attribute"]
+        cls, schema: Schema, codes: Float[Array, "batch column"], present: Bool[Array, "batch attribute"]
     ) -> "Condition":
         """The inverse of `matrix`."""
-        columns = codes.split([math.prod(a.shape) for a in schema], dim=1)
-        values = {a.name: c.reshape(len(codes), *a.shape).clone() for a, c in zip(schema, columns, strict=True)}
+        xp, ends = namespace(codes), [*accumulate((math.prod(a.shape) for a in schema), initial=0)]
+        columns = [codes[:, start:end] for start, end in pairwise(ends)]
+        values = {
+            a.name: xp.asarray(c.reshape(len(codes), *a.shape), copy=True) for a, c in zip(schema, columns, strict=True)
+        }
         return cls(schema, values, present)
 
-    def with_codes(self, name: str, codes: Float[Tensor, "batch ..."]) -> "Condition":
+    def with_codes(self, name: str, codes: Float[Array, "batch ..."]) -> "Condition":
         """The same requests with this attribute set to these codes."""
-        present = self.present.clone()
-        present[:, self.schema.position(name)] = True
+        present = self.present | self.columns([name])
         return replace(self, values={**self.values, self.schema[name].name: codes}, present=present)
 
-    def drop(self, mask: Bool[Tensor, "batch attribute"]) -> "Condition":
+    def columns(self, names: Iterable[str]) -> Bool[Array, " attribute"]:
+        """A mask of these attributes among all."""
+        named, xp = {self.schema[name].name for name in names}, namespace(self.present)
+        return xp.asarray([name in named for name in self.schema.names], dtype=xp.bool, device=self.device)
+
+    def replaced(self, mask: Bool[Array, " batch"], other: "Condition") -> "Condition":
+        """These requests with those under the mask replaced by others, in order."""
+        values = {name: _replaced(codes, mask, other.values[name]) for name, codes in self.values.items()}
+        return replace(self, values=values, present=_replaced(self.present, mask, other.present))
+
+    def drop(self, mask: Bool[Array, "batch attribute"]) -> "Condition":
         """The same requests with the attributes under the mask left free."""
         return replace(self, present=self.present & ~mask)
 
     def dropout(self, chance: float) -> "Condition":
         """The same requests with each attribute of each sample left free with this probability, independently."""
-        return self.drop(torch.rand_like(self.present, dtype=torch.float) < chance)
+        from torch import rand
+
+        return self.drop(rand(self.present.shape, device=self.device) < chance)
 
     def update(self, other: "Condition") -> "Condition":
         """The attributes given in `other`, and this condition's own for the rest."""
+        xp = namespace(self.present)
         values = {
-            n: torch.where(mask_for(codes, other.given(n)), other.values[n], codes) for n, codes in self.values.items()
+            n: xp.where(mask_for(codes, other.given(n)), other.values[n], codes) for n, codes in self.values.items()
         }
         return replace(self, values=values, present=self.present | other.present)
 
@@ -148,9 +179,7 @@ class Condition:
 
     def about(self, names: Iterable[str]) -> "Condition":
         """The same requests with all other attributes left free."""
-        named = set(names)
-        others = torch.tensor([name not in named for name in self.schema.names], device=self.present.device)
-        return self.drop(others.expand_as(self.present))
+        return replace(self, present=self.present & self.columns(names))
 
     def rows(self) -> list[dict[str, str | None]]:
         """One mapping per request from attribute names to value names, with None for free attributes."""
@@ -171,6 +200,13 @@ class Condition:
         ]
 
 
-def mask_for(codes: Float[Tensor, "batch ..."], mask: Bool[Tensor, " batch"]) -> Bool[Tensor, "batch ..."]:
+def mask_for(codes: Float[Array, "batch ..."], mask: Bool[Array, " batch"]) -> Bool[Array, "batch ..."]:
     """A mask of requests with as many dimensions as the codes, so that the two broadcast."""
-    return mask.reshape(-1, *[1] * (codes.dim() - 1))
+    return mask.reshape(-1, *[1] * (codes.ndim - 1))
+
+
+def _replaced(old: Array, mask: Bool[Array, " batch"], new: Array) -> Array:
+    """A copy of an array with other rows under the mask."""
+    copy = namespace(old).asarray(old, copy=True)
+    copy[mask] = new
+    return copy

@@ -1,12 +1,13 @@
 """Constraints: the part of a request that concerns one attribute, from its text to the codes that satisfy it."""
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
-import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
+from jaxtyping import Bool, Float, Int
+
+from condgen.arrays import Array, float32, floats, namespace
 
 MISMATCH = 30.0  # nats by which a row that contradicts one asked attribute is less likely than one that agrees
 BANDWIDTH = 0.02  # share of an attribute's span within which rows count as agreeing
@@ -42,8 +43,8 @@ class Askable(Protocol):
         """A short text for the value with this code."""
 
     def mismatch(
-        self, codes: Float[Tensor, "batch ..."], rows: Float[Tensor, "row ..."], given: Bool[Tensor, " row"]
-    ) -> Float[Tensor, "batch row"]:
+        self, codes: Float[Array, "batch ..."], rows: Float[Array, "row ..."], given: Bool[Array, " row"]
+    ) -> Float[Array, "batch row"]:
         """The log-weight, in nats, that each row loses when these codes are asked for."""
 
 
@@ -55,17 +56,17 @@ class Constraint(ABC):
         """The constraint as a precise request: `color!=red`, `age=20..30`."""
 
     @abstractmethod
-    def allows(self, codes: Float[Tensor, "batch ..."]) -> Bool[Tensor, " batch"]:
+    def allows(self, codes: Float[Array, "batch ..."]) -> Bool[Array, " batch"]:
         """A mask of the codes that satisfy the constraint."""
 
     @abstractmethod
-    def draw(self, u: Float[Tensor, " batch"]) -> Float[Tensor, "batch ..."]:
+    def draw(self, u: Float[Array, " batch"]) -> Float[Array, "batch ..."]:
         """Codes that satisfy the constraint, from uniform numbers. Used when the data has no such codes."""
 
     @abstractmethod
     def mismatch(
-        self, attribute: Askable, rows: Float[Tensor, "row ..."], given: Bool[Tensor, " row"]
-    ) -> Float[Tensor, " row"]:
+        self, attribute: Askable, rows: Float[Array, "row ..."], given: Bool[Array, " row"]
+    ) -> Float[Array, " row"]:
         """The log-weight, in nats, that each row loses for its value. given: the rows in which the
         attribute is known.
         """
@@ -101,20 +102,20 @@ class OneOf(Constraint):
         codes = self.others(attribute) if self.negated else self.codes
         return f"{attribute.name}{'!' * self.negated}=" + "|".join(map(attribute.format, codes))
 
-    def allows(self, codes: Float[Tensor, " batch"]) -> Bool[Tensor, " batch"]:
+    def allows(self, codes: Float[Array, " batch"]) -> Bool[Array, " batch"]:
         """A mask of the codes that are among those asked for."""
-        return torch.isin(codes, torch.tensor(self.codes, dtype=codes.dtype, device=codes.device))
+        return namespace(codes).isin(codes, floats(self.codes, codes))
 
-    def draw(self, u: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+    def draw(self, u: Float[Array, " batch"]) -> Float[Array, " batch"]:
         """Draws each of the codes with equal probability."""
-        codes = torch.tensor(sorted(self.codes), dtype=torch.float)
-        return codes[inverse_cdf(torch.zeros(len(u), len(codes)), u)]
+        codes = floats(sorted(self.codes), u)
+        return codes[inverse_cdf(namespace(u).ones((1, len(codes))), u)]
 
     def mismatch(
-        self, attribute: Askable, rows: Float[Tensor, " row"], given: Bool[Tensor, " row"]
-    ) -> Float[Tensor, " row"]:
+        self, attribute: Askable, rows: Float[Array, " row"], given: Bool[Array, " row"]
+    ) -> Float[Array, " row"]:
         """The same loss for every row with another code."""
-        return MISMATCH * (~self.allows(rows)).float()
+        return MISMATCH * float32(~self.allows(rows))
 
     def binds(self, attribute: Askable) -> bool:
         """False if every value is allowed."""
@@ -152,30 +153,30 @@ class Between(Constraint):
         ends = dict.fromkeys((attribute.format(self.low), attribute.format(self.high)))
         return f"{attribute.name}=" + "..".join(ends)
 
-    def allows(self, codes: Float[Tensor, " batch"]) -> Bool[Tensor, " batch"]:
+    def allows(self, codes: Float[Array, " batch"]) -> Bool[Array, " batch"]:
         """A mask of the numbers within the range."""
         return (self.low <= codes) & (codes <= self.high)
 
-    def draw(self, u: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+    def draw(self, u: Float[Array, " batch"]) -> Float[Array, " batch"]:
         """Uniform in the range."""
-        low, high = torch.tensor([self.low, self.high])
+        low, high = floats([self.low, self.high], u)
         return low + u * (high - low)
 
     def mismatch(
-        self, attribute: Askable, rows: Float[Tensor, " row"], given: Bool[Tensor, " row"]
-    ) -> Float[Tensor, " row"]:
+        self, attribute: Askable, rows: Float[Array, " row"], given: Bool[Array, " row"]
+    ) -> Float[Array, " row"]:
         """A loss by the distance to the range.
 
         Rows within it come first. If there are none, the nearest rows stand in.
         """
-        low, high = attribute.place(torch.tensor([self.low, self.high]))
-        rows = attribute.place(rows)
-        outside = (low - rows).relu() + (rows - high).relu()
+        low, high = placed(attribute, floats([self.low, self.high], rows))
+        places = placed(attribute, rows)
+        outside = (low - places).clip(0) + (places - high).clip(0)
         return nearest(outside, given, BANDWIDTH * attribute.reach, step=self.low < self.high)
 
     def binds(self, attribute: Askable) -> bool:
         """False if an end is infinite, since there is nothing to draw from."""
-        return bool(torch.tensor([self.low, self.high]).isfinite().all())
+        return math.isfinite(self.low) and math.isfinite(self.high)
 
     def both(self, other: Constraint) -> "Between | None":
         """The intersection of the two ranges."""
@@ -185,19 +186,31 @@ class Between(Constraint):
         return Between(low, high) if low <= high else None
 
 
+def placed(attribute: Askable, codes: Float[Array, " batch"]) -> Float[Array, " batch"]:
+    """The places of codes, from logarithms of 64 bits: those of 32 bits are rounded otherwise in every library."""
+    xp = namespace(codes)
+    return float32(attribute.place(xp.astype(codes, xp.float64)))
+
+
 def nearest(
-    outside: Float[Tensor, "*batch row"], given: Bool[Tensor, " row"], bandwidth: float, step: bool = False
-) -> Float[Tensor, "*batch row"]:
+    outside: Float[Array, "*batch row"], given: Bool[Array, " row"], bandwidth: float, step: bool = False
+) -> Float[Array, "*batch row"]:
     """The log-weight, in nats, that rows lose by their distance: a Gaussian in the distance beyond the nearest row's.
 
     step: subtract a constant as well from rows farther than the nearest, as for rows outside a range.
     """
-    beyond = outside - outside.masked_fill(~given, torch.inf).amin(-1, keepdim=True)
-    return (0.5 * (beyond / bandwidth) ** 2 + MISMATCH / 2 * (step * (beyond > 0))).clamp(max=MISMATCH)
+    xp = namespace(outside)
+    beyond = outside - xp.min(xp.where(given, outside, xp.inf), axis=-1, keepdims=True)
+    lost = 0.5 * (beyond / bandwidth) ** 2
+    return (xp.where(beyond > 0, lost + MISMATCH / 2, lost) if step else lost).clip(max=MISMATCH)
 
 
-def inverse_cdf(log_weights: Float[Tensor, "batch row"], u: Float[Tensor, " batch"]) -> Tensor:
-    """The index at which the cumulative weight passes u, per request: [batch]."""
-    cumulative = log_weights.double().softmax(1).cumsum(1)
-    index = torch.searchsorted(cumulative, u.double()[:, None] * cumulative[:, -1:], right=True)
-    return index[:, 0].clamp(max=log_weights.shape[1] - 1)
+def inverse_cdf(weights: Float[Array, "#batch row"], u: Float[Array, " batch"]) -> Int[Array, " batch"]:
+    """The index at which the cumulative weight passes the share u of all weight.
+
+    Whole numbers are added exactly, so the index is the same on every machine.
+    """
+    xp = namespace(u)
+    cumulative = xp.astype(weights, xp.float64).cumsum(1)
+    passed = xp.astype(u, xp.float64)[:, None] * cumulative[:, -1:]
+    return (cumulative <= passed).sum(1).clip(max=weights.shape[1] - 1)

@@ -5,16 +5,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
-import torch
+import numpy as np
 from jaxtyping import Bool, Float, Int
 from pydantic import Field, model_validator
-from torch import Tensor
 
+from condgen.arrays import Array, float32, namespace
 from condgen.errors import RequestError
-from condgen.schema.attributes import Attribute, Vocabulary
+from condgen.schema.attributes import Attribute, Density, Vocabulary
 from condgen.schema.column import Column, missing, text_of
-from condgen.schema.constraints import BANDWIDTH, Between, Constraint, nearest
-from condgen.schema.density import GaussianDensity
+from condgen.schema.constraints import BANDWIDTH, Between, Constraint, nearest, placed
 from condgen.schema.ranges import ScaleName, crowded, fitted_range
 
 FEW = 12  # up to this many distinct numbers are categories
@@ -22,8 +21,9 @@ LARGEST = 1e30  # larger numbers are mistakes: squared or subtracted, they overf
 CROWDED = 0.02  # share of the range below which the bulk of the values cannot be told apart
 STEPS = 7  # values of a sweep
 FREQUENCIES = 4  # number of Fourier frequencies
+SMALLEST = float(np.finfo(np.float32).tiny)  # smaller numbers count as it on a logarithmic scale
 
-Codes = Float[Tensor, " batch"]
+Codes = Float[Array, " batch"]
 
 
 class Continuous(Attribute):
@@ -105,22 +105,22 @@ class Continuous(Attribute):
         """The root mean square of a uniform value in [−1, 1]."""
         return 3**-0.5
 
-    def encode(self, codes: Codes) -> Float[Tensor, "batch width"]:
+    def encode(self, codes: Codes) -> Float[Array, "batch width"]:
         """The range mapped to [−1, 1], linearly or by the logarithm."""
         low, high = self._ends()
-        return ((self.place(codes.float()) - low) / (high - low))[:, None] * 2 - 1
+        return ((self.place(float32(codes)) - low) / (high - low))[:, None] * 2 - 1
 
-    def decode(self, encoded: Float[Tensor, "batch 1"]) -> Codes:
+    def decode(self, encoded: Float[Array, "batch 1"]) -> Codes:
         """The number with this plain encoding."""
         low, high = self._ends()
         return self._number(low + (encoded[:, 0] + 1) / 2 * (high - low))
 
-    def place(self, codes: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    def place(self, codes: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
         """The numbers on the attribute's scale."""
-        return codes if self.scale == "linear" else codes.clamp(min=torch.finfo(torch.float32).tiny).log()
+        return codes if self.scale == "linear" else namespace(codes).log(codes.clip(SMALLEST))
 
     def _number(self, places: Codes) -> Codes:
-        return places if self.scale == "linear" else places.exp()
+        return places if self.scale == "linear" else namespace(places).exp(places)
 
     def _ends(self) -> tuple[float, float]:
         """The ends of the range on the attribute's scale."""
@@ -137,17 +137,19 @@ class Continuous(Attribute):
         """The plain encoding, and a sine and a cosine per frequency."""
         return 1 + 2 * FREQUENCIES
 
-    def features(self, codes: Codes) -> Float[Tensor, "batch feature"]:
+    def features(self, codes: Codes) -> Float[Array, "batch feature"]:
         """The plain encoding and Fourier features of it, so that an embedding can be a smooth curve."""
-        encoded = self.encode(codes)
-        angles = encoded * torch.arange(1, FREQUENCIES + 1, device=encoded.device) * (torch.pi / 2)
-        return torch.cat([encoded, angles.sin(), angles.cos()], dim=1)
+        xp, encoded = namespace(codes), self.encode(codes)
+        angles = encoded * xp.arange(1, FREQUENCIES + 1, dtype=xp.float32, device=encoded.device) * (math.pi / 2)
+        return xp.concat([encoded, xp.sin(angles), xp.cos(angles)], axis=1)
 
     @property
-    def density(self) -> GaussianDensity:
+    def density(self) -> Density:
         """A Gaussian over the plain encoding. Errors are on the attribute's scale, so those of a log scale are of
         logarithms.
         """
+        from condgen.schema.density import GaussianDensity
+
         return GaussianDensity(self.encode, self.decode, unit=self.reach / 2)
 
     @property
@@ -155,47 +157,48 @@ class Continuous(Attribute):
         """The width of the range."""
         return self.high - self.low
 
-    def error(self, read: Float[Tensor, "*batch"], codes: Float[Tensor, "*batch2"]) -> Tensor:
+    def error(self, read: Float[Array, "*batch"], codes: Float[Array, "*batch2"]) -> Array:
         """The distance, in the attribute's unit."""
-        return (read - codes).abs()
+        return abs(read - codes)
 
     def uniform(self, u: Codes) -> Codes:
         """Every place of the range with equal probability."""
         return self._number(self._ends()[0] + u * self.reach)
 
-    def counterfactual(self, codes: Codes, generator: torch.Generator | None = None) -> Codes:
+    def counterfactual(self, codes: Codes, u: Codes) -> Codes:
         """Half the range away, towards its farther end."""
         low, half, places = self._ends()[0], self.reach / 2, self.place(codes)
-        return self._number(torch.where(places < low + half, places + half, places - half))
+        return self._number(namespace(codes).where(places < low + half, places + half, places - half))
 
-    def vicinity(self, codes: Codes, share: float, noise: Callable[[Tensor], Tensor]) -> Codes:
+    def vicinity(self, codes: Codes, share: float, noise: Callable[[Array], Array]) -> Codes:
         """The numbers moved by noise of this share of the range."""
         return self._number(self.place(codes) + share * self.reach * noise(codes))
 
-    def numbered(self, codes: Codes) -> tuple[Int[Tensor, " batch"], int]:
+    def numbered(self, codes: Codes) -> tuple[Int[Array, " batch"], int]:
         """The rank of each number among those that occur."""
-        distinct, number = codes.unique(return_inverse=True)
+        distinct, number = namespace(codes).unique_inverse(codes)
         return number, len(distinct)
 
     def mismatch(
-        self, codes: Codes, rows: Float[Tensor, " row"], given: Bool[Tensor, " row"]
-    ) -> Float[Tensor, "batch row"]:
+        self, codes: Codes, rows: Float[Array, " row"], given: Bool[Array, " row"]
+    ) -> Float[Array, "batch row"]:
         """A loss by the distance. If the data has no such number, the nearest stand in."""
-        asked, rows = self.place(codes)[:, None], self.place(rows)
-        return nearest((asked - rows).relu() + (rows - asked).relu(), given, BANDWIDTH * self.reach)
+        return nearest(abs(placed(self, codes)[:, None] - placed(self, rows)), given, BANDWIDTH * self.reach)
 
     @property
     def limits(self) -> tuple[float, float]:
         """The ends of the range."""
         return self.low, self.high
 
-    def sweep(self, codes: Codes, counts: Float[Tensor, " batch"], most: int) -> Float[Tensor, "value ..."]:
+    def sweep(self, codes: Codes, counts: Float[Array, " batch"], most: int) -> Float[Array, "value ..."]:
         """Equal steps over the range, seven at most."""
-        return self._number(torch.linspace(*self._ends(), min(STEPS, most)))
+        xp = namespace(codes)
+        return self._number(xp.linspace(*self._ends(), min(STEPS, most), dtype=xp.float32))
 
     def ranges(self, n: int) -> list[str]:
         """n ranges of equal width."""
-        ends = self._number(torch.linspace(*self._ends(), n + 1)).tolist()
+        places: Any = np.linspace(*self._ends(), n + 1)
+        ends = self._number(places).tolist()
         return [f"{self.format(low)}..{self.format(high)}" for low, high in pairwise(ends)]
 
     def recognised(self, what: str, values: Sequence[str]) -> str:
@@ -270,7 +273,7 @@ class Continuous(Attribute):
         fitted = fitted_range(column.occurrences)
         return cls(name=column.name, low=fitted.low, high=fitted.high, scale=fitted.scale, clip=fitted.clipped)
 
-    def crowding(self, codes: Codes, counts: Float[Tensor, " batch"]) -> str:
+    def crowding(self, codes: Codes, counts: Float[Array, " batch"]) -> str:
         """A sentence for a range stretched by a few numbers, within which all others look alike to a network."""
         occurring: dict[float, int] = {}
         for code, n in zip(codes.tolist(), counts.tolist(), strict=True):

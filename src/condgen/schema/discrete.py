@@ -4,15 +4,14 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
 
+from condgen.arrays import Array, float32, namespace
 from condgen.errors import RequestError
 from condgen.schema.attributes import Attribute, fold
 from condgen.schema.constraints import MISMATCH, Constraint, OneOf
 
-Codes = Float[Tensor, " batch"]
+Codes = Float[Array, " batch"]
 
 
 class Discrete(Attribute):
@@ -37,35 +36,37 @@ class Discrete(Attribute):
         parsed = (int(self.parse(v.strip() if isinstance(v, str) else v)) for v in several)
         return tuple(dict.fromkeys(parsed))
 
-    def error(self, read: Float[Tensor, "*batch"], codes: Float[Tensor, "*batch2"]) -> Tensor:
+    def error(self, read: Float[Array, "*batch"], codes: Float[Array, "*batch2"]) -> Array:
         """1 where values differ, else 0."""
-        return ((read - codes).abs() > 0.5).float()
+        return float32(abs(read - codes) > 0.5)
 
     def uniform(self, u: Codes) -> Codes:
         """Every value with equal probability."""
         count = len(self.choices)
-        return (u * count).floor().clamp(max=count - 1)
+        return namespace(u).floor(u * count).clip(max=count - 1)
 
-    def counterfactual(self, codes: Codes, generator: torch.Generator | None = None) -> Codes:
+    def counterfactual(self, codes: Codes, u: Codes) -> Codes:
         """Another value, each with equal probability."""
-        count = len(self.choices)
-        step = torch.randint(1, max(count, 2), codes.shape, generator=generator)
-        return (codes + step.to(codes.device)) % count
+        others = max(len(self.choices) - 1, 1)
+        step = 1 + namespace(u).floor(u * others).clip(max=others - 1)
+        return (codes + step) % len(self.choices)
 
-    def numbered(self, codes: Codes) -> tuple[Int[Tensor, " batch"], int]:
+    def numbered(self, codes: Codes) -> tuple[Int[Array, " batch"], int]:
         """The codes themselves, and the number of values."""
-        return self.hard(codes).long(), len(self.choices)
+        xp = namespace(codes)
+        return xp.astype(self.hard(codes), xp.int64), len(self.choices)
 
     def mismatch(
-        self, codes: Codes, rows: Float[Tensor, " row"], given: Bool[Tensor, " row"]
-    ) -> Float[Tensor, "batch row"]:
+        self, codes: Codes, rows: Float[Array, " row"], given: Bool[Array, " row"]
+    ) -> Float[Array, "batch row"]:
         """The same loss for every row with another value."""
-        return MISMATCH * (codes[:, None] != rows).float()
+        return MISMATCH * float32(codes[:, None] != rows)
 
-    def sweep(self, codes: Codes, counts: Float[Tensor, " batch"], most: int) -> Float[Tensor, "value ..."]:
+    def sweep(self, codes: Codes, counts: Float[Array, " batch"], most: int) -> Float[Array, "value ..."]:
         """The most common values, in the order of their codes."""
-        total = torch.bincount(codes.long(), counts, len(self.choices))
-        return total.argsort(descending=True, stable=True)[:most].sort().values.float()
+        xp = namespace(codes)
+        total = xp.bincount(xp.astype(codes, xp.int64), counts, len(self.choices))
+        return float32(xp.sort(xp.argsort(-total, stable=True)[:most]))
 
     def constraints(self, operator: str, value: Any, extrapolate: bool = False) -> list[Constraint]:
         """One of the values given. For `!=`, one of the others. For `*`, one constraint per value."""

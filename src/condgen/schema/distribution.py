@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
 
+from condgen.arrays import Array, float32, namespace, spread
 from condgen.rng import NumpyRng
 from condgen.schema.condition import Condition, mask_for
 from condgen.schema.constraints import MISMATCH, Constraint, inverse_cdf
@@ -20,7 +19,7 @@ class LabelDistribution:
     """The empirical joint distribution of a dataset's attributes: its distinct rows, and how often each occurs."""
 
     rows: Condition
-    counts: Float[Tensor, " row"]
+    counts: Float[Array, " row"]
 
     @classmethod
     def of(cls, condition: Condition) -> "LabelDistribution":
@@ -28,10 +27,10 @@ class LabelDistribution:
         subsample.
         """
         shown, counts = _distinct(condition)
-        keep = torch.linspace(0, len(shown) - 1, min(len(shown), MOST_ROWS)).long()
+        keep = spread(len(shown), min(len(shown), MOST_ROWS), shown)
         rows = condition[shown[keep]].hard()
         values = {name: rows.codes(name) for name in rows.values}
-        return cls(Condition(rows.schema, values, rows.present), counts[keep].float())
+        return cls(Condition(rows.schema, values, rows.present), float32(counts[keep]))
 
     @property
     def schema(self) -> Schema:
@@ -50,16 +49,13 @@ class LabelDistribution:
         A combination that the data never shows is answered too. The constraints hold, and the free attributes come from
         the rows that agree with most of them. With `fill` false the free attributes stay free.
         """
-        condition = self._draw(Condition.free(self.schema, len(rng)), constraints, rng)
-        return condition if fill else condition.drop(~self._columns(list(constraints), len(rng)))
+        condition = self._draw(Condition.free(self.schema, len(rng), like=self.counts), constraints, rng)
+        return condition if fill else condition.about(constraints)
 
     def fill(self, condition: Condition, rng: NumpyRng) -> Condition:
         """The same conditions, with each free attribute drawn from the data's joint distribution given the others."""
         drawn = self._draw(condition.to("cpu").hard(), {}, rng)
         return drawn.to(condition.device).update(condition)  # soft labels that were given stay probabilities
-
-    def _columns(self, names: list[str], batch: int) -> Bool[Tensor, "batch attribute"]:
-        return torch.tensor([name in names for name in self.schema.names]).expand(batch, -1)
 
     def _draw(self, condition: Condition, asked: Mapping[str, Constraint], rng: NumpyRng) -> Condition:
         """Draw a row for every request and copy its values for the free attributes, until none is free.
@@ -67,65 +63,80 @@ class LabelDistribution:
         Rows may lack attributes too, so each round draws among rows that have the first attribute still missing. Every
         request takes the same count of numbers from its stream, so the rest of the batch has no effect on it.
         """
-        uniforms = rng.uniform(len(self.schema), 2)
+        uniforms = namespace(self.counts).asarray(rng.uniform(len(self.schema), 2))
         for k, name in enumerate(self.schema.names):
-            missing = ~condition.given(name)
-            if not missing.any():
-                continue
-            log_weights = self._agreement(condition, asked) + self.counts.log()
-            if self.rows.given(name).any():
-                log_weights = log_weights.masked_fill(~self.rows.given(name), -torch.inf)
-            picked = inverse_cdf(log_weights, uniforms[:, k, 0])
-            drawn = self._obeying(self.rows[picked], asked, uniforms[:, k, 1])
-            condition = drawn.drop(~missing[:, None].expand_as(drawn.present)).update(condition)
+            lacking = ~condition.given(name)
+            if lacking.any():
+                requests = condition[lacking]
+                rows = self._rows(requests, asked, self._having(name), uniforms[lacking, k])
+                condition = condition.replaced(lacking, rows.update(requests))
         return condition
 
-    def _agreement(self, condition: Condition, asked: Mapping[str, Constraint]) -> Float[Tensor, "batch row"]:
-        """The log-weight of every row for every request: 0 if it agrees with everything asked for or already drawn."""
-        total = torch.zeros(len(condition), len(self.rows))
+    def _rows(
+        self,
+        condition: Condition,
+        asked: Mapping[str, Constraint],
+        candidates: Bool[Array, " row"],
+        u: Float[Array, "batch 2"],
+    ) -> Condition:
+        """One of the candidates for every request."""
+        xp = namespace(self.counts)
+        lost = xp.where(candidates, self._mismatch(condition, asked), xp.inf)
+        least = xp.min(lost, axis=1, keepdims=True)  # rows that agree best weigh exactly their counts
+        weights = self.counts * xp.exp(xp.astype(least - lost, xp.float64))
+        return self._obeying(self.rows[inverse_cdf(weights, u[:, 0])], asked, u[:, 1])
+
+    def _having(self, name: str) -> Bool[Array, " row"]:
+        """The rows in which an attribute is known, or all if it is known in none."""
+        known = self.rows.given(name)
+        return known | ~known.any()
+
+    def _mismatch(self, condition: Condition, asked: Mapping[str, Constraint]) -> Float[Array, "#batch row"]:
+        """The log-weight that every row loses for every request, in nats: 0 if it agrees with everything that is asked
+        for or already drawn.
+        """
+        xp = namespace(self.counts)
+        total = xp.zeros((1, len(self.rows)), dtype=xp.float32)
         for a in self.schema:
-            rows, given = self.rows.values[a.name], self.rows.given(a.name)
+            rows, known = self.rows.values[a.name], self.rows.given(a.name)
             here = condition.given(a.name)[:, None]
-            penalty = torch.zeros(1, len(rows))
-            if a.name in asked:
-                penalty = asked[a.name].mismatch(a, rows, given)[None]
+            lost = asked[a.name].mismatch(a, rows, known)[None] if a.name in asked else xp.zeros_like(total)
             if here.any():
-                penalty = torch.where(here, a.mismatch(condition.values[a.name], rows, given), penalty)
-            unknown = ~given & ~_unconstrained(penalty)
-            total -= torch.where(unknown, MISMATCH / 2, penalty)
+                lost = xp.where(here, a.mismatch(condition.values[a.name], rows, known), lost)
+            unknown = ~known & ~(lost == 0).all(1)[:, None]
+            total = total + xp.where(unknown, MISMATCH / 2, lost)
         return total
 
-    def _obeying(self, rows: Condition, asked: Mapping[str, Constraint], u: Float[Tensor, " batch"]) -> Condition:
+    def _obeying(self, rows: Condition, asked: Mapping[str, Constraint], u: Float[Array, " batch"]) -> Condition:
         """The rows, with each requested attribute that they contradict or lack moved to an allowed value."""
         for name, constraint in asked.items():
             a, codes = self.schema[name], rows.values[name]
             if not constraint.binds(a):
                 continue
             moved = ~(constraint.allows(codes) & rows.given(name))
-            present = rows.present.clone()
-            present[:, self.schema.position(name)] |= moved
-            codes = torch.where(mask_for(codes, moved), constraint.draw(u), codes)
+            codes = namespace(codes).where(mask_for(codes, moved), constraint.draw(u), codes)
+            present = rows.present | (moved[:, None] & rows.columns([name]))
             rows = Condition(rows.schema, {**rows.values, name: codes}, present)
         return rows
 
 
-def _distinct(condition: Condition) -> tuple[Int[Tensor, " row"], Int[Tensor, " row"]]:
+def _distinct(condition: Condition) -> tuple[Int[Array, " row"], Int[Array, " row"]]:
     """One index per distinct row, in the order of codes and then of presence, and how often each row occurs.
 
     Memory holds one number per row, whose digits are the row's codes.
     """
-    number, numbers = torch.zeros(len(condition), dtype=torch.long), 1
+    xp = namespace(condition.present)
+    number, numbers = xp.zeros(len(condition), dtype=xp.int64), 1
     for digit, base in _digits(condition):
         if numbers * base > 2**62:
-            distinct, number = number.unique(return_inverse=True)
+            distinct, number = xp.unique_inverse(number)
             numbers = len(distinct)
         number, numbers = number * base + digit, numbers * base
-    distinct, number, counts = number.unique(return_inverse=True, return_counts=True)
-    example = torch.zeros(len(distinct), dtype=torch.long).scatter_(0, number, torch.arange(len(number)))
-    return example, counts
+    counts = xp.bincount(xp.unique_inverse(number).inverse_indices)
+    return xp.argsort(number, stable=True)[counts.cumsum(0) - 1], counts
 
 
-def _digits(condition: Condition) -> Iterator[tuple[Int[Tensor, " n"], int]]:
+def _digits(condition: Condition) -> Iterator[tuple[Array, int]]:
     """For each attribute the index of its code and the number of codes.
 
     Then, for each attribute, whether it is given.
@@ -133,8 +144,4 @@ def _digits(condition: Condition) -> Iterator[tuple[Int[Tensor, " n"], int]]:
     for a in condition.schema:
         yield a.numbered(condition.codes(a.name))
     for name in condition.schema.names:
-        yield condition.given(name).long(), 2
-
-
-def _unconstrained(penalty: Float[Tensor, "batch row"]) -> Bool[Tensor, "batch 1"]:
-    return (penalty == 0).all(1, keepdim=True)
+        yield condition.given(name), 2

@@ -5,13 +5,12 @@ from dataclasses import replace
 from typing import Literal
 
 from jaxtyping import Float
-from torch import Tensor
 
+from condgen.arrays import Array, float32
 from condgen.errors import unknown
-from condgen.schema.attributes import Vocabulary, fold
+from condgen.schema.attributes import Density, Vocabulary, fold
 from condgen.schema.column import Column, missing, text_of
 from condgen.schema.constraints import Constraint, OneOf
-from condgen.schema.density import ChoiceDensity
 from condgen.schema.discrete import Codes, Discrete
 
 CERTAIN = 0.5  # smallest share of zeros and ones at which other numbers count as probabilities
@@ -61,7 +60,7 @@ class Flag(Discrete):
 
     def hard(self, codes: Codes) -> Codes:
         """The more likely of yes and no in place of probabilities."""
-        return (codes > 0.5).float()
+        return float32(codes > 0.5)
 
     @property
     def width(self) -> int:
@@ -73,17 +72,19 @@ class Flag(Discrete):
         """The root mean square of ±1."""
         return 1.0
 
-    def encode(self, codes: Codes) -> Float[Tensor, "batch width"]:
+    def encode(self, codes: Codes) -> Float[Array, "batch width"]:
         """+1 for yes, −1 for no, and 2p − 1 (the mean) for a probability p of yes."""
-        return codes.float()[:, None] * 2 - 1
+        return float32(codes)[:, None] * 2 - 1
 
-    def decode(self, encoded: Float[Tensor, "batch 1"]) -> Codes:
+    def decode(self, encoded: Float[Array, "batch 1"]) -> Codes:
         """Yes for a positive number."""
-        return (encoded[:, 0] > 0).float()
+        return float32(encoded[:, 0] > 0)
 
     @property
-    def density(self) -> ChoiceDensity:
+    def density(self) -> Density:
         """A softmax over no and yes. A guess is the logit of yes."""
+        from condgen.schema.density import ChoiceDensity
+
         return ChoiceDensity(2, binary=True)
 
     def opposite(self, constraint: Constraint) -> Constraint:

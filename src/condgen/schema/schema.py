@@ -5,6 +5,7 @@ for a continuous attribute, a row of numbers for a vector. People only see names
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -46,10 +47,11 @@ class Schema(BaseModel):
 
     def __getitem__(self, name: str) -> Attribute:
         """The attribute of that name or synonym. Raises RequestError with the nearest valid names."""
-        for attribute in self.attributes:
-            if fold(name) in map(fold, attribute.names):
-                return attribute
-        raise unknown("attribute", name, self.names)
+        return self.attributes[self.position(name)]
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {fold(name): i for i, a in enumerate(self.attributes) for name in a.names}
 
     @property
     def names(self) -> list[str]:
@@ -73,8 +75,11 @@ class Schema(BaseModel):
         return [a for a in self if not a.choices]
 
     def position(self, name: str) -> int:
-        """The column of an attribute in a presence mask."""
-        return self.names.index(self[name].name)
+        """The column of an attribute in a presence mask. Raises RequestError with the nearest valid names."""
+        position = self._positions.get(fold(name))
+        if position is None:
+            raise unknown("attribute", name, self.names)
+        return position
 
     def select(self, names: Sequence[str]) -> "Schema":
         """The schema of these attributes alone, in this order. Raises RequestError for an unknown or repeated name."""

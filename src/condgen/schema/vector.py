@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int
 from pydantic import Field, model_validator
-from torch import Tensor
 
+from condgen.arrays import Array, distinct_rows, float32, floats, namespace, spread
 from condgen.errors import RequestError
-from condgen.schema.attributes import Attribute, Columns, Vocabulary
+from condgen.rng import NumpyRng
+from condgen.schema.attributes import Attribute, Columns, Density, Vocabulary
 from condgen.schema.column import Column, missing
 from condgen.schema.constraints import BANDWIDTH, Askable, Constraint, nearest
-from condgen.schema.density import GaussianDensity
 
 LIMIT = 10.0  # the plain encoding is clamped to this many deviations
 FEW = 12  # up to this many distinct texts of numbers are names of categories
@@ -28,9 +27,10 @@ EDGE = 0.01  # share of the largest and of the smallest numbers that the deviati
 FLATTEST = 1e-3  # a coordinate's deviation is at least this share of the typical coordinate's
 SAMPLE = 10_000  # rows from which mean and deviation are taken
 STEPS = 7  # rows of a sweep
+FINEST = 1e-5  # distances, as shares of the typical one, are told apart from this difference on
 LARGEST = 1e30  # larger numbers overflow 32 bits when squared
 
-Codes = Float[Tensor, "batch size"]
+Codes = Float[Array, "batch size"]
 
 
 class Vector(Attribute):
@@ -105,73 +105,78 @@ class Vector(Attribute):
         """1: one deviation."""
         return 1.0
 
-    def encode(self, codes: Codes) -> Float[Tensor, "batch width"]:
+    def encode(self, codes: Codes) -> Float[Array, "batch width"]:
         """Deviations from the mean, clamped to ±LIMIT."""
-        return ((codes.float() - self._tensor(self.mean, codes)) / self._deviation(codes)).clamp(-LIMIT, LIMIT)
+        deviations = (float32(codes) - floats(self.mean, codes)) / floats(self.scale, codes)
+        return deviations.clip(-LIMIT, LIMIT)
 
-    def decode(self, encoded: Float[Tensor, "batch width"]) -> Codes:
+    def decode(self, encoded: Float[Array, "batch width"]) -> Codes:
         """The numbers with this plain encoding."""
-        return self._tensor(self.mean, encoded) + self._deviation(encoded) * encoded
+        return floats(self.mean, encoded) + floats(self.scale, encoded) * encoded
 
-    def features(self, codes: Codes) -> Float[Tensor, "batch feature"]:
+    def features(self, codes: Codes) -> Float[Array, "batch feature"]:
         """The plain encoding scaled to length one, so that a long vector disturbs an embedding no more than a flag
         does.
         """
         return self.encode(codes) * self.size**-0.5
 
     @property
-    def density(self) -> GaussianDensity:
+    def density(self) -> Density:
         """A Gaussian over the plain encoding."""
+        from condgen.schema.density import GaussianDensity
+
         return GaussianDensity(self.encode, self.decode, width=self.size, limit=LIMIT, unit=0.5**0.5)
 
     # ---- comparing and varying
 
-    def error(self, read: Float[Tensor, "*batch size"], codes: Float[Tensor, "*batch2 size"]) -> Tensor:
+    def error(self, read: Float[Array, "*batch size"], codes: Float[Array, "*batch2 size"]) -> Array:
         """The distance as a share of the typical distance."""
-        return ((read - codes) / self._deviation(codes)).square().mean(-1).sqrt() * 0.5**0.5
+        squares = ((read - codes) / floats(self.scale, codes)) ** 2
+        return namespace(codes).sqrt(squares.mean(-1)) * 0.5**0.5
 
     def uniform(self, u: Codes) -> Codes:
         """Uniform in every coordinate, with the data's mean and deviation."""
         return self.decode((2 * u - 1) * 3**0.5)
 
-    def counterfactual(self, codes: Codes, generator: torch.Generator | None = None) -> Codes:
+    def counterfactual(self, codes: Codes, u: Codes) -> Codes:
         """A row at the typical distance: every coordinate moves √2 deviations, to the other side of the mean."""
-        step = 2**0.5 * self._deviation(codes)
-        return torch.where(codes < self._tensor(self.mean, codes), codes + step, codes - step)
+        step = 2**0.5 * floats(self.scale, codes)
+        return namespace(codes).where(codes < floats(self.mean, codes), codes + step, codes - step)
 
-    def vicinity(self, codes: Codes, share: float, noise: Callable[[Tensor], Tensor]) -> Codes:
+    def vicinity(self, codes: Codes, share: float, noise: Callable[[Array], Array]) -> Codes:
         """The rows moved by noise of this share of the typical distance."""
-        return codes + share * 2**0.5 * self._deviation(codes) * noise(codes)
+        return codes + share * 2**0.5 * floats(self.scale, codes) * noise(codes)
 
-    def place(self, codes: Codes) -> Float[Tensor, " batch"]:
+    def place(self, codes: Codes) -> Float[Array, " batch"]:
         """The position along a fixed direction through all coordinates, as a share of the typical distance."""
-        direction = torch.randn(self.size, generator=torch.Generator().manual_seed(0))
-        return (self.encode(codes) * (direction / direction.norm() * 0.5**0.5).to(codes.device)).sum(-1)
+        direction = NumpyRng([0]).normal(self.size)[0]
+        unit = direction / (direction**2).sum() ** 0.5
+        return (self.encode(codes) * floats(unit * 0.5**0.5, codes)).sum(-1)
 
-    def bins(self, codes: Codes) -> Float[Tensor, " batch"]:
+    def bins(self, codes: Codes) -> Float[Array, " batch"]:
         """The index of the row among those that occur."""
-        return self.numbered(codes)[0].float()
+        return float32(self.numbered(codes)[0])
 
-    def numbered(self, codes: Codes) -> tuple[Int[Tensor, " batch"], int]:
+    def numbered(self, codes: Codes) -> tuple[Int[Array, " batch"], int]:
         """The rank of each row among those that occur."""
-        distinct, number = codes.unique(dim=0, return_inverse=True)
+        distinct, number = distinct_rows(codes)
         return number, len(distinct)
 
     def mismatch(
-        self, codes: Codes, rows: Float[Tensor, "row size"], given: Bool[Tensor, " row"]
-    ) -> Float[Tensor, "batch row"]:
+        self, codes: Codes, rows: Float[Array, "row size"], given: Bool[Array, " row"]
+    ) -> Float[Array, "batch row"]:
         """A loss by the distance. If the data has no such row, the nearest stand in."""
-        exact = "donot_use_mm_for_euclid_dist"  # distances must not depend on the rest of the batch
-        distance = torch.cdist(self.encode(codes), self.encode(rows), compute_mode=exact)
-        return nearest(distance / (2 * self.size) ** 0.5, given, BANDWIDTH)
+        apart = _distances(self.encode(codes), self.encode(rows)) / (2 * self.size) ** 0.5
+        steps = namespace(codes).round(apart / FINEST)  # products are rounded otherwise in every batch and library
+        return nearest(float32(steps * FINEST), given, BANDWIDTH)
 
     # ---- showing
 
-    def sweep(self, codes: Codes, counts: Float[Tensor, " batch"], most: int) -> Float[Tensor, "value ..."]:
+    def sweep(self, codes: Codes, counts: Float[Array, " batch"], most: int) -> Float[Array, "value ..."]:
         """Rows of the data, evenly spaced in the order of their first number."""
         few = min(STEPS, most, len(codes))
-        order = codes[:, 0].argsort(stable=True)
-        return codes[order[torch.linspace(0, len(codes) - 1, few).long()]]
+        order = namespace(codes).argsort(codes[:, 0], stable=True)
+        return codes[order[spread(len(codes), few, codes)]]
 
     # ---- requests
 
@@ -230,12 +235,6 @@ class Vector(Attribute):
         """Whether all lists have the same length and hold numbers."""
         return _rows(cells) is not None
 
-    def _tensor(self, numbers: tuple[float, ...], like: Tensor) -> Float[Tensor, " size"]:
-        return torch.tensor(numbers, device=like.device)
-
-    def _deviation(self, like: Tensor) -> Float[Tensor, " size"]:
-        return self._tensor(self.scale, like)
-
 
 @dataclass(frozen=True)
 class Exactly(Constraint):
@@ -247,19 +246,27 @@ class Exactly(Constraint):
         """`emb=[0.1 0.2 0.3 …]`."""
         return f"{attribute.name}={attribute.show(self.code)}"
 
-    def allows(self, codes: Codes) -> Bool[Tensor, " batch"]:
+    def allows(self, codes: Codes) -> Bool[Array, " batch"]:
         """A mask of the rows that equal it."""
-        return (codes == torch.tensor(self.code, device=codes.device)).all(1)
+        return (codes == floats(self.code, codes)).all(1)
 
-    def draw(self, u: Float[Tensor, " batch"]) -> Codes:
+    def draw(self, u: Float[Array, " batch"]) -> Codes:
         """The row itself."""
-        return torch.tensor(self.code).expand(len(u), -1)
+        return namespace(u).broadcast_to(floats(self.code, u), (len(u), len(self.code)))
 
     def mismatch(
-        self, attribute: Askable, rows: Float[Tensor, "row size"], given: Bool[Tensor, " row"]
-    ) -> Float[Tensor, " row"]:
+        self, attribute: Askable, rows: Float[Array, "row size"], given: Bool[Array, " row"]
+    ) -> Float[Array, " row"]:
         """A loss by the distance."""
-        return attribute.mismatch(torch.tensor([self.code]), rows, given)[0]
+        return attribute.mismatch(floats([self.code], rows), rows, given)[0]
+
+
+def _distances(x: Float[Array, "batch size"], y: Float[Array, "row size"]) -> Float[Array, "batch row"]:
+    """The Euclidean distance of every x to every y, ‖x‖² + ‖y‖² − 2 x·y, from products of 64 bits."""
+    xp = namespace(x)
+    x, y = xp.astype(x, xp.float64), xp.astype(y, xp.float64)
+    squares = (x * x).sum(1)[:, None] + (y * y).sum(1) - 2 * x @ y.T
+    return xp.sqrt(squares.clip(0))
 
 
 def _numbers_in(value: object) -> tuple[float, ...] | None:

@@ -122,7 +122,9 @@ def attributes_move_what_they_name(lesson: Lesson) -> Compared:
     _, before = lesson.world(64, seed=5)
     compared = []
     for a in before.schema:
-        after = before.with_codes(a.name, a.counterfactual(before.values[a.name], torch.Generator().manual_seed(0)))
+        codes = before.values[a.name]
+        u = torch.rand(codes.shape, generator=torch.Generator().manual_seed(0))
+        after = before.with_codes(a.name, a.counterfactual(codes, u))
         moved = lesson.sampled(after, range(64)) - lesson.sampled(before, range(64))
         wanted = _observed(lesson, after) - _observed(lesson, before)
         agreement = float(cosine_similarity(moved.flatten(), wanted.flatten(), dim=0))
