@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from condgen.evaluation.doctor import diagnose
-from condgen.evaluation.findings import Evidence
+from condgen.evaluation.findings import Evidence, Finding
 from condgen.evaluation.metrics.attribute_obedience import AttributeObedience
 from condgen.evaluation.metrics.counterfactuals import Leakage
 from condgen.evaluation.metrics.distances import Distances
@@ -15,7 +15,8 @@ from condgen.evaluation.metrics.feature_sets import Fidelity, Within
 from condgen.evaluation.metrics.latents import LatentSummary
 from condgen.evaluation.metrics.memorisation import Memorisation
 from condgen.evaluation.metrics.obedience import Obedience
-from condgen.evaluation.remedies import TrainedAs
+from condgen.models.complaint import CLASSIFIER, OVERPOWERING, Complaint
+from condgen.models.remedies import TrainedAs
 
 
 def sure(value: float) -> Estimate:
@@ -188,19 +189,30 @@ def test_an_idle_latent_is_a_fault_only_where_samples_lack_variety(diversity: fl
 
 
 def test_an_overpowering_critic_and_a_collapsed_classifier_are_named() -> None:
-    texts = [
-        "the critic overpowers the generator (it wins 99% of pairs); try a stronger penalty (`r1=1`).",
-        "the classifier has collapsed (right about 90% of generated but 30% of real images); try another head.",
-    ]
+    complaints = [Complaint(OVERPOWERING, "It wins."), Complaint(CLASSIFIER, "It knows its own.")]
     far = faithful(overall=replace(GOOD, frechet=sure(40.0)))
-    found = diagnose(case(complaints=texts, fidelity=far))
-    assert [(f.name, f.grave) for f in found] == [("critic overpowering", True), ("classifier collapse", True)]
-    assert found[0].evidence == "The critic overpowers the generator (it wins 99% of pairs)."
-    assert found[0].advice == "Try a stronger penalty (`r1=1`)."
+    found = diagnose(case(complaints=complaints, fidelity=far, trained=TrainedAs("acgan")))
+    assert [(f.name, f.evidence, f.grave) for f in found] == [(each.name, each.evidence, True) for each in complaints]
+    assert "`r1=1`" in found[0].advice
+    assert "`generator_weight=" in found[1].advice
+    (own,) = diagnose(case(complaints=[Complaint("dizziness", "It turns.", "Sit down.")], fidelity=far))
+    assert own == Finding("dizziness", "It turns.", "Sit down.")
+
+
+def test_leakage_has_a_remedy_that_the_family_can_take() -> None:
+    def advice(trained: TrainedAs) -> str:
+        leakage = Leakage(("a", "b"), ((0.9, 0.3), (0.0, 0.9)), (0.0, 0.0), ((0.5, 0.1), (0.1, 0.5)))
+        pair = (attribute(name="a"), attribute(name="b"))
+        (found,) = diagnose(case(obedience=obeying(*pair, leakage=leakage), trained=trained))
+        return found.advice
+
+    assert "`guidance='b=2'`" in advice(TrainedAs("flow"))
+    assert "every attribute by itself (`model='adcgan'`)" in advice(TrainedAs("projection"))
+    assert "model=" not in advice(TrainedAs("acgan"))
 
 
 def test_a_critic_that_always_wins_is_not_grave_while_samples_are_good() -> None:
-    complaints = ["the critic overpowers the generator (it wins 99% of pairs); try a stronger penalty (`r1=1`)."]
+    complaints = [Complaint(OVERPOWERING, "The critic overpowers the generator (it wins 99% of pairs).")]
     (found,) = diagnose(case(complaints=complaints))
     assert not found.grave
     assert found.evidence.endswith("(it wins 99% of pairs), and the samples do not suffer.")
@@ -231,5 +243,6 @@ def test_over_fitting_is_a_loss_that_rose_again() -> None:
 def test_grave_findings_come_first() -> None:
     latents = LatentSummary("digit", 0.5, 0.5, 1.0, 0.5, 1.0, (0.01,), 0, 1)
     poor = obeying(attribute(asked=sure(0.8)), joint=0.8)
-    found = diagnose(case(latents=latents, obedience=poor, complaints=["the critic overpowers all; try less."]))
+    complaints = [Complaint(OVERPOWERING, "It wins.")]
+    found = diagnose(case(latents=latents, obedience=poor, complaints=complaints))
     assert [f.grave for f in found] == [True, False]

@@ -22,10 +22,11 @@ from condgen.evaluation.metrics.memorisation import Memorisation
 from condgen.evaluation.metrics.obedience import Obedience
 from condgen.evaluation.metrics.registry import measured
 from condgen.evaluation.metrics.requests import RequestObedience
-from condgen.evaluation.remedies import TrainedAs
 from condgen.evaluation.verdict import MOSTLY, OBEYED, UNKNOWN, headline, verdict
 from condgen.messages import Mention, spelled
 from condgen.models import FAMILIES
+from condgen.models.complaint import CLASSIFIER, OVERPOWERING, Complaint
+from condgen.models.remedies import REMEDIES, TrainedAs
 from condgen.parameters import keyword_arguments, validated
 from condgen.runs.editing import EditOptions
 from condgen.training import TrainingConfig
@@ -143,7 +144,7 @@ edited = st.builds(
 edits = st.builds(Edits, st.just(EditOptions()), counts, st.just("judge"), moved, st.lists(edited).map(tuple))
 losses = st.lists(numbers, max_size=6).map(lambda values: [{"validation/loss": v} for v in values])
 DISOBEDIENT = {"ignored condition", "missed values", "permuted values", "missed requests"}
-COMPLAINTS = ("the critic overpowers the generator; try less.", "the classifier has collapsed; try another head.")
+COMPLAINTS = (Complaint(OVERPOWERING, "The critic always wins."), Complaint(CLASSIFIER, "It is right about its own."))
 
 
 @st.composite
@@ -171,7 +172,7 @@ def mentions(text: str) -> list[Mention]:
 
 def applies(f: Finding, evidence: Evidence) -> None:
     """Every setting that a remedy mentions is one of the family's, or of training or sampling, and would differ."""
-    builder, present = FAMILIES[evidence.trained.family].builder, evidence.trained.counting
+    builder, present = FAMILIES[evidence.trained.family].builder, evidence.trained.in_effect
     for each in mentions(f.advice):
         for name in each.arguments if not each.verb else ():
             assert name in keyword_arguments(TrainingConfig), f.advice
@@ -222,6 +223,19 @@ def test_remedies_are_the_familys_own(family: str) -> None:
     assert "guidance" not in advice
     for finding in diagnose(evidence):
         applies(finding, evidence)
+
+
+@pytest.mark.parametrize("fault", REMEDIES)
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_warnings_in_training_advise_nothing_that_is_set(family: str, fault: str) -> None:
+    trained = TrainedAs(family)
+    for _ in range(4):  # each time the advice is followed
+        advice = trained.against(Complaint(fault, "It is so."))
+        applies(Finding(fault, "It is so.", advice), case(trained=trained))
+        changes = {name: value for each in mentions(advice) for name, value in each.settings.items()}
+        if not changes.keys() <= keyword_arguments(FAMILIES[family].builder).keys():
+            return
+        trained = replace(trained, arguments={**trained.arguments, **changes})
 
 
 def test_many_attributes_are_spoken_of_one_by_one_and_the_worst_is_named() -> None:

@@ -21,6 +21,8 @@ from condgen.data import Dataset, Splits, split
 from condgen.errors import RequestError, RunError
 from condgen.models import Model
 from condgen.models.base import Terms
+from condgen.models.complaint import Complaint
+from condgen.models.remedies import LONGER
 from condgen.progress import SILENT, Silent
 from condgen.rng import Rng
 from condgen.runs.run import Run
@@ -473,11 +475,23 @@ def test_momentum_is_that_of_the_optimiser(tmp_path: Path) -> None:
 def test_a_model_that_ignores_its_condition_is_loudly_warned_about(tmp_path: Path) -> None:
     progress = Notes()
     trainer(tmp_path, Toy(obeys=False), images=640, progress=progress).run()
-    (alarm,), (advice,) = progress.alarms, progress.notes
-    assert alarm.startswith("the model ignores its condition")
-    assert "`mechanism=" in advice
+    (alarm,), (note,) = progress.alarms, progress.notes
+    assert alarm.startswith("The model ignores its condition")
+    assert alarm.endswith(LONGER)
+    assert "none before them looked healthy" in note
     (effect,) = [e["condition_effect"] for e in entries(tmp_path) if "condition_effect" in e]
     assert effect < 0.02
+
+
+@pytest.mark.parametrize(("mechanism", "advised"), [("concat", True), ("film", False)])
+def test_a_warning_advises_another_mechanism_only_if_it_is_another(
+    tmp_path: Path, mechanism: str, advised: bool
+) -> None:
+    model, progress = Toy(obeys=False), Notes()
+    model.recipe = {"model": "cvae", "arguments": {"mechanism": mechanism}}
+    trainer(tmp_path, model, images=640, progress=progress).run()
+    assert ("`mechanism='film'`" in progress.alarms[0]) == advised
+    assert "`embedding=64`" in progress.alarms[0]
 
 
 def test_a_model_that_obeys_is_not_warned_about(tmp_path: Path) -> None:
@@ -608,8 +622,8 @@ def test_a_model_that_was_never_healthy_gets_the_alarm_and_no_replacement(
     training.run()
     assert how[:6] in progress.alarms[-1]
     assert warnings_of(tmp_path)[-1] == (3200, progress.alarms[-1])
-    (advice,) = progress.notes
-    assert "`mechanism=" in advice
+    (note,) = progress.notes
+    assert "none before them looked healthy" in note
     weights = checkpoint.group(saved(tmp_path)[1], "ema")
     assert equal(weights, averages[3200] if previews else training.ema.module.state_dict())
     assert int(weights["steps"]) == 100
@@ -659,9 +673,10 @@ class Complaining(Duel):
         super().__init__()
         self.told: list[dict[str, float]] = []
 
-    def complaints(self, values: Mapping[str, float]) -> list[str]:
+    def complaints(self, values: Mapping[str, float]) -> list[Complaint]:
         self.told.append(dict(values))
-        return ["the critic is tired", "the generator is bored"] if len(self.told) == 2 else []
+        said = ("The critic is tired.", "The generator is bored.")
+        return [Complaint("tired players", text, "Rest.") for text in said] if len(self.told) == 2 else []
 
 
 def test_what_a_model_says_of_its_players_is_shown_and_logged(tmp_path: Path) -> None:
@@ -669,8 +684,8 @@ def test_what_a_model_says_of_its_players_is_shown_and_logged(tmp_path: Path) ->
     training, progress = watched(tmp_path, model, images=960, previews=3)
     training.run()
     complained = [warning for warning in warnings_of(tmp_path) if "collapsed" not in warning[1]]
-    assert complained == [(640, "the critic is tired"), (640, "the generator is bored")]
-    assert "the critic is tired the generator is bored" in progress.alarms[1]
+    assert complained == [(640, "The critic is tired. Rest."), (640, "The generator is bored. Rest.")]
+    assert "The critic is tired. Rest. The generator is bored. Rest." in progress.alarms[1]
     assert not any("tired" in text for text in (progress.alarms[0], progress.alarms[2]))
 
 
@@ -699,11 +714,11 @@ def test_it_is_the_average_that_is_looked_at(tmp_path: Path) -> None:
 
 def test_a_complaint_alone_is_no_reason_to_go_back(tmp_path: Path) -> None:
     model = Collapsing()
-    model.complaints = lambda values: ["a loss looks odd"]  # type: ignore[method-assign]
+    model.complaints = lambda values: [Complaint("odd", "A loss looks odd.")]  # type: ignore[method-assign]
     training, progress = watched(tmp_path, model)
     averages = kept_averages(training)
     training.run()
-    assert progress.alarms == ["a loss looks odd"] * 10
+    assert progress.alarms == [f"A loss looks odd. {LONGER}"] * 10
     assert progress.notes == []
     assert equal(checkpoint.group(saved(tmp_path)[1], "ema"), averages[3200])
 

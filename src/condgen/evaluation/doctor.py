@@ -12,8 +12,8 @@ from condgen.evaluation.findings import Evidence, Finding
 from condgen.evaluation.metrics.fidelity import FIDELITY, narrower
 from condgen.evaluation.metrics.obedience import OBEDIENCE, clearer
 from condgen.evaluation.metrics.registry import measured
-from condgen.evaluation.remedies import LONGER, less_guidance, sentence
 from condgen.evaluation.verdict import OBEYED, UNKNOWN, comparable, verdict, worst
+from condgen.models.remedies import LONGER, less_guidance, sentence
 from condgen.units import number, percent
 
 MIN_EPOCHS = 10  # fewer passes over the data count as short training
@@ -54,7 +54,7 @@ def _boundaries(evidence: Evidence) -> Iterator[Finding]:
     trained = evidence.trained
     if evidence.over_guided:
         yield Finding("over-strong guidance", said, f"Try {less_guidance(evidence.guidance)}.")
-    elif trained.counting.get("generator_weight"):
+    elif trained.in_effect.get("generator_weight"):
         yield Finding("samples avoid class boundaries", said, trained.against_paid_clarity)
     else:
         advice = sentence("Train with", [trained.another_head]) or LONGER
@@ -63,17 +63,10 @@ def _boundaries(evidence: Evidence) -> Iterator[Finding]:
 
 def _players(evidence: Evidence) -> Iterator[Finding]:
     """Complaints of the players in training, grave unless the samples were measured and are good all the same."""
-    trained, harmless = evidence.trained, _good(evidence)
-    for text in evidence.complaints:
-        overpowered = "overpowers" in text
-        fault, _, own = text.partition("; try ")
-        advice = trained.against_an_overpowering_critic if overpowered else trained.against_paid_clarity
-        yield Finding(
-            "critic overpowering" if overpowered else "classifier collapse",
-            f"{fault[0].upper()}{fault[1:].rstrip('.')}{', and the samples do not suffer' * harmless}.",
-            advice if trained.adversarial else f"Try {own or 'training again'}".rstrip(".") + ".",
-            grave=not harmless,
-        )
+    harmless = _good(evidence)
+    for each in evidence.complaints:
+        said = each.evidence.rstrip(".") + ", and the samples do not suffer." if harmless else each.evidence
+        yield Finding(each.name, said, evidence.trained.against(each), grave=not harmless)
 
 
 def _crowding(evidence: Evidence) -> Iterator[Finding]:

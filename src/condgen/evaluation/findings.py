@@ -6,7 +6,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from condgen.evaluation.remedies import TrainedAs
+from condgen.models.complaint import Complaint
+from condgen.models.remedies import TrainedAs
 from condgen.notebook import told
 
 
@@ -34,7 +35,7 @@ class Evidence:
 
     results: of every metric, by its name.
     log: entries of the run's log.
-    complaints: the model's advice about its players.
+    complaints: the model's own, about its players.
     guidance: the largest weight in use.
     epochs: number of passes over the training data.
     trained: the family and its arguments.
@@ -43,7 +44,7 @@ class Evidence:
 
     results: Mapping[str, Any]
     log: Sequence[Mapping[str, Any]] = ()
-    complaints: Sequence[str] = ()
+    complaints: Sequence[Complaint] = ()
     guidance: float = 1.0
     epochs: float = float("inf")
     trained: TrainedAs = field(default_factory=TrainedAs)

@@ -17,7 +17,6 @@ from condgen.evaluation.metrics.metric import Measurement
 from condgen.evaluation.metrics.obedience import OBEDIENCE
 from condgen.evaluation.metrics.registry import METRICS
 from condgen.evaluation.protocol import EvaluationConfig
-from condgen.evaluation.remedies import TrainedAs
 from condgen.evaluation.report import FILE, Report
 from condgen.evaluation.subject import EvaluatedRun, as_in_data
 from condgen.evaluation.unfinished import Unfinished
@@ -26,6 +25,7 @@ from condgen.files import read_log
 from condgen.models.abilities import Guided
 from condgen.models.flow.guidance import named_weights
 from condgen.models.protocols import Discovers
+from condgen.models.remedies import TrainedAs
 from condgen.progress import Progress, Task, shown
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions

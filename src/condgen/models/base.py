@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from condgen import sealed
 from condgen.errors import RequestError
+from condgen.models.complaint import Complaint
 from condgen.parameters import used
 from condgen.rng import Rng
 from condgen.schema import Condition, LabelDistribution, Schema
@@ -58,8 +59,8 @@ class Model(nn.Module):
         """A player's loss terms on a batch, averaged over it. `loss` is minimised, and the others are logged."""
         raise NotImplementedError
 
-    def complaints(self, values: Mapping[str, float]) -> list[str]:
-        """Advice for training problems that recent means of the loss terms, named `player/term`, reveal."""
+    def complaints(self, values: Mapping[str, float]) -> list[Complaint]:
+        """Faults in training that recent means of the loss terms, named `player/term`, reveal."""
         return []
 
     def joint(self, data: LabelDistribution) -> LabelDistribution:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from condgen.data import Dataset
 from condgen.models import Model
+from condgen.models.complaint import COLLAPSE, IDLE, Complaint
 from condgen.rng import Rng
 from condgen.schema import Condition, LabelDistribution
 from condgen.training.probe import IGNORED, condition_effect
@@ -39,19 +40,21 @@ class Health:
         """Whether both measurements look right, at any stage of the run."""
         return self.diversity >= COLLAPSED and (self.effect is None or self.effect >= IGNORED)
 
-    def trouble(self, best: float, done: float) -> str:
-        """The problem in a sentence, or an empty text. best: highest diversity so far. done: share of the run."""
+    def trouble(self, best: float, done: float) -> Complaint | None:
+        """The problem, if there is one. best: highest diversity so far. done: share of the run."""
         if self.diversity < COLLAPSED and (self.diversity < best / 2 or done >= MATURE):
-            return (
-                f"samples of one condition hardly differ (diversity {self.diversity:.2f} of real data's; it was "
-                f"{best:.2f} at best): the model has collapsed."
+            return Complaint(
+                COLLAPSE,
+                f"Samples of one condition hardly differ (diversity {self.diversity:.2f} of real data's; it was "
+                f"{best:.2f} at best): the model has collapsed.",
             )
         if self.effect is not None and self.effect < IGNORED and done >= MATURE:
-            return (
-                f"the model ignores its condition (effect {self.effect:.3f} of 1): samples hardly change with what is "
-                "asked."
+            return Complaint(
+                IDLE,
+                f"The model ignores its condition (effect {self.effect:.3f} of 1): samples hardly change with what is "
+                "asked.",
             )
-        return ""
+        return None
 
 
 def examine(model: Model, joint: LabelDistribution, real: float) -> Health:

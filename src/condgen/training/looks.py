@@ -11,6 +11,8 @@ import torch
 
 from condgen.data import Dataset
 from condgen.models import Model
+from condgen.models.complaint import Complaint
+from condgen.models.remedies import TrainedAs
 from condgen.progress import Progress, Values
 from condgen.rng import Rng
 from condgen.schema import LabelDistribution
@@ -31,7 +33,7 @@ class Looks:
     labels: distribution of the training labels, which fills in missing ones.
     joint: distribution of the attributes that can be asked for.
     real: diversity of the training data (see `health.real_diversity`).
-    complaints: advice of the model in training, from the latest means of its players' loss terms.
+    complaints: faults that the model in training finds, from the latest means of its players' loss terms.
     preview: called with the model and a path without suffix, to write a picture there.
     writes: whether this process writes files. Exactly one of several processes does.
     """
@@ -44,7 +46,7 @@ class Looks:
     folder: Path
     log: Log
     progress: Progress
-    complaints: Callable[[Values], list[str]]
+    complaints: Callable[[Values], list[Complaint]]
     preview: Preview | None
     writes: bool
 
@@ -62,21 +64,21 @@ class Looks:
             (self.folder / "samples").mkdir(exist_ok=True)
             self.preview(self.model, self.folder / "samples" / f"{info.images:010d}")
 
-    def examine(self, info: Info, values: Values) -> str:
-        """Look for failure and return the problem, or an empty text. Weights that look healthy are kept until the run
-        ends.
-        """
+    def examine(self, info: Info, values: Values) -> bool:
+        """Look for failure, and return whether there is any. Weights that look healthy are kept until the run ends."""
         health = examine(self.model.eval(), self.joint, self.real)
         self.log.write(info.images, health.values())
         trouble = health.trouble(self.log.best, info.share() or 0.0)
         self.log.best = max(self.log.best, health.diversity)
-        warnings = [trouble] * bool(trouble) + self.complaints(values)
+        trained = TrainedAs.of(self.model.recipe)
+        complaints = [*([trouble] if trouble else []), *self.complaints(values)]
+        warnings = [f"{each.evidence} {trained.against(each)}" for each in complaints]
         for text in warnings:
             self.log.warn(info.images, text)
         self.progress.alarm(" ".join(warnings))
         if health.sound and self.writes:
             checkpoint.save(self.folder / HEALTHY, info, checkpoint.prefixed("ema", self.model.state_dict()))
-        return trouble
+        return trouble is not None
 
     def last(self, info: Info, values: Values, show: bool) -> None:
         """The check at the end of a run. A failing model is replaced by its last healthy weights, if there are any."""
@@ -88,10 +90,7 @@ class Looks:
             self.model.load_state_dict(checkpoint.group(tensors, "ema"))
             self.progress.note(f"Kept instead: the weights after {healthy.images:,} images, which looked healthy.")
         elif trouble:
-            self.progress.note(
-                "Train longer, or try another mechanism (`mechanism='film'`), a smaller learning rate or a smaller "
-                "latent (`latent=8`)."
-            )
+            self.progress.note("The last weights are kept all the same: none before them looked healthy either.")
 
     def forget(self) -> None:
         """Remove the healthy weights, once the run's checkpoint holds its final state."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from condgen.evaluation.findings import Finding
 from condgen.evaluation.judge.judge import Reading
 from condgen.evaluation.metrics.estimate import Estimate, mean, share
-from condgen.evaluation.remedies import TrainedAs
+from condgen.models.remedies import TrainedAs
 from condgen.schema import Attribute, Condition
 from condgen.units import number, percent
 

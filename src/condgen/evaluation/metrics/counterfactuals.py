@@ -187,6 +187,9 @@ def _tied(leakage: Leakage, row: int, column: int) -> str:
 
 
 def _weighed(name: str, evidence: Evidence) -> str:
-    """Advice for a larger weight of an attribute, if samples can be guided."""
-    weight = setting(guidance=f"{name}={number(evidence.guidance + 1, 'g')}")
-    return f", or ask with a weight per attribute ({weight})" if evidence.trained.guided else ""
+    """Advice for a larger weight of an attribute, if samples can be guided, or for a critic that judges each alone."""
+    if evidence.trained.guided:
+        weight = setting(guidance=f"{name}={number(evidence.guidance + 1, 'g')}")
+        return f", or ask with a weight per attribute ({weight})"
+    other = evidence.trained.against_leakage
+    return f", or train with a critic that judges every attribute by itself ({other})" if other else ""

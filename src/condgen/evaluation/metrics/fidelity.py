@@ -15,7 +15,7 @@ from condgen.evaluation.metrics.feature_sets import FeatureSet, Fidelity, Within
 from condgen.evaluation.metrics.memorisation import MAX_TWINS, MEMORISATION, Memorisation, copied
 from condgen.evaluation.metrics.metric import Measurement, Metric
 from condgen.evaluation.metrics.obedience import OBEDIENCE, clearer
-from condgen.evaluation.remedies import less_guidance
+from condgen.models.remedies import less_guidance
 from condgen.schema import Condition, Schema
 from condgen.units import number, percent
 

@@ -17,6 +17,7 @@ from torch.nn.functional import silu
 from condgen.conditioning import ConditionEncoder
 from condgen.models.backbones import NUMBERS, Count, Weight
 from condgen.models.base import Batch, Model, Terms
+from condgen.models.complaint import CLASSIFIER, OVERPOWERING, Complaint
 from condgen.models.gan.augment import Augment
 from condgen.models.gan.heads import Head
 from condgen.models.gan.losses import AdversarialLoss, gradient_penalty
@@ -278,20 +279,16 @@ class GAN(Model):
         network = Folded(self.generator.backbone, c, self.generator.latent)
         return nn.Sequential(network, nn.Sigmoid()) if len(self.shape) == 3 else network
 
-    def complaints(self, values: Mapping[str, float]) -> list[str]:
-        """Advice if the critic always wins, or if the classifier recognises generated images only."""
+    def complaints(self, values: Mapping[str, float]) -> list[Complaint]:
+        """A critic that always wins, or a classifier that recognises generated images only."""
         found = []
         if values.get("critic/wins", 0.5) > OVERPOWERED:
-            found.append(
-                f"the critic overpowers the generator (it wins {values['critic/wins']:.0%} of pairs); try a stronger "
-                "penalty (`r1=1`) or, with few images, augmentation (`augment='translation'`)."
-            )
+            wins = f"it wins {values['critic/wins']:.0%} of pairs"
+            found.append(Complaint(OVERPOWERING, f"The critic overpowers the generator ({wins})."))
         real, fake = values.get("critic/accuracy_real", 1.0), values.get("critic/accuracy_fake", 0.0)
         if fake > 0.8 and real < 0.6 * fake:
-            found.append(
-                f"the classifier has collapsed (right about {fake:.0%} of generated but {real:.0%} of real images); "
-                "try a smaller `generator_weight`, or another head (adcgan, projection)."
-            )
+            right = f"right about {fake:.0%} of generated but {real:.0%} of real images"
+            found.append(Complaint(CLASSIFIER, f"The classifier has collapsed ({right})."))
         return found
 
     def get_extra_state(self) -> Tensor:

@@ -1,16 +1,21 @@
-"""Remedies: the settings that a finding may advise, checked against its run."""
+"""Remedies for the faults of models: settings to advise, each checked against the family and the run.
 
-from collections.abc import Mapping
+They serve warnings in training and the doctor.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from condgen.errors import RequestError
 from condgen.messages import setting
+from condgen.models.complaint import CLASSIFIER, COLLAPSE, IDLE, OVERPOWERING, Complaint
 from condgen.models.registry import FAMILIES
 from condgen.parameters import keyword_arguments, used, validated
 
 LONGER = "Train longer (twice the `seconds` or `images`)."
 EMBEDDING = 64  # smallest advised width of an embedding
+CLASSIFYING = ("adcgan", "acgan", "tacgan")  # GANs whose critic classifies every attribute by itself
 HEADS = ("projection", "reacgan", "adcgan")  # in the order of advice
 
 
@@ -28,15 +33,20 @@ class TrainedAs:
     @classmethod
     def of(cls, recipe: Mapping[str, Any]) -> "TrainedAs":
         """The family and arguments of a recipe, if the family is known here."""
-        known = recipe["model"] in FAMILIES
+        known = recipe.get("model") in FAMILIES
         return cls(recipe["model"], recipe.get("arguments", {})) if known else cls()
 
-    @property
-    def counting(self) -> dict[str, Any]:
-        """All arguments that take effect in this run, defaults included."""
-        return self._counting({})
+    def against(self, complaint: Complaint) -> str:
+        """Advice against a fault that showed in training."""
+        remedy = REMEDIES.get(complaint.name)
+        return complaint.advice or (remedy(self) if remedy else LONGER)
 
-    def _counting(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+    @property
+    def in_effect(self) -> dict[str, Any]:
+        """All arguments that take effect in this run, defaults included."""
+        return self._in_effect({})
+
+    def _in_effect(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         if not self.family:
             return {}
         builder = FAMILIES[self.family].builder
@@ -48,7 +58,7 @@ class TrainedAs:
         if not self.family or not values.keys() <= keyword_arguments(FAMILIES[self.family].builder).keys():
             return False
         try:
-            changed, present = self._counting(values), validated(FAMILIES[self.family].builder, self.counting)
+            changed, present = self._in_effect(values), validated(FAMILIES[self.family].builder, self.in_effect)
         except RequestError:
             return False
         return all(name in changed and changed[name] != present[name] for name in values)
@@ -60,23 +70,27 @@ class TrainedAs:
     @property
     def guided(self) -> bool:
         """Whether samples can be generated with another guidance."""
-        return "guidance" in self.counting and not {"sampler", "prior"}.isdisjoint(self.counting)
+        return "guidance" in self.in_effect and not {"sampler", "prior"}.isdisjoint(self.in_effect)
 
     @property
     def adversarial(self) -> bool:
         """Whether one of its players is a critic."""
-        return "r1" in self.counting
+        return "r1" in self.in_effect
 
     @property
     def another_head(self) -> str:
         """The mention of a conditional GAN with another head. Empty for other families."""
-        conditional = self.adversarial and "kernel" in self.counting
-        return next((setting(model=name) for name in HEADS if conditional and name != self.family), "")
+        return next((setting(model=name) for name in HEADS if self._with_head and name != self.family), "")
+
+    @property
+    def _with_head(self) -> bool:
+        """Whether its critic has a head that can be exchanged."""
+        return self.adversarial and "kernel" in self.in_effect
 
     @property
     def more_embedding(self) -> str:
         """The mention of an embedding, or a larger one, if the family has one."""
-        return self.advise(embedding=max(EMBEDDING, 2 * int(self.counting.get("embedding", 0))))
+        return self.advise(embedding=max(EMBEDDING, 2 * int(self.in_effect.get("embedding", 0))))
 
     @property
     def against_an_idle_condition(self) -> str:
@@ -89,17 +103,17 @@ class TrainedAs:
         """Advice for more variety, by the settings that the family has for it."""
         if self.adversarial:
             return sentence("Train with", [self._augmentation, self.stronger_penalty], "and") or LONGER
-        more = {} if self.counting.get("embedding") else {"embedding": EMBEDDING}
+        more = {} if self.in_effect.get("embedding") else {"embedding": EMBEDDING}
         return sentence("Train with an expressive prior:", [self.advise(prior="flow", **more)]) or LONGER
 
     @property
     def stronger_penalty(self) -> str:
         """The mention of a critic's penalty at least ten times as strong as the default."""
-        return self.advise(r1=max(1.0, 2 * float(self.counting.get("r1", 0.0))))
+        return self.advise(r1=max(1.0, 2 * float(self.in_effect.get("r1", 0.0))))
 
     @property
     def _augmentation(self) -> str:
-        return "" if self.counting.get("augment") else self.advise(augment="translation")
+        return "" if self.in_effect.get("augment") else self.advise(augment="translation")
 
     @property
     def against_an_overpowering_critic(self) -> str:
@@ -109,15 +123,28 @@ class TrainedAs:
     @property
     def against_paid_clarity(self) -> str:
         """Advice for a smaller reward of easily classified samples."""
-        weight = float(self.counting.get("generator_weight", 0.0))
+        weight = float(self.in_effect.get("generator_weight", 0.0))
         found = [self.advise(generator_weight=weight / 10) if weight else "", self.another_head]
         return sentence("Train with", found) or LONGER
 
     @property
+    def against_leakage(self) -> str:
+        """The mention of a GAN whose critic judges every attribute by itself. Empty for other families."""
+        return setting(model=CLASSIFYING[0]) if self._with_head and self.family not in CLASSIFYING else ""
+
+    @property
     def against_posterior_collapse(self) -> str:
         """Advice for a smaller weight of the KL term."""
-        cheaper = self.advise(beta=float(self.counting.get("beta", 0.0)) / 5)
+        cheaper = self.advise(beta=float(self.in_effect.get("beta", 0.0)) / 5)
         return sentence("Weigh the KL term less:", [cheaper]) or LONGER
+
+
+REMEDIES: dict[str, Callable[[TrainedAs], str]] = {
+    COLLAPSE: lambda trained: trained.against_alike_samples,
+    IDLE: lambda trained: trained.against_an_idle_condition,
+    OVERPOWERING: lambda trained: trained.against_an_overpowering_critic,
+    CLASSIFIER: lambda trained: trained.against_paid_clarity,
+}
 
 
 def sentence(start: str, settings: list[str], last: str = "or") -> str:
