@@ -10,7 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from condgen.data import Dataset, Splits, load
+from condgen.data import Dataset, Splits, load, load_source, sources
+from condgen.data.source import AtMost
+from condgen.data.storage.prepare import prepare, target
 from condgen.errors import RequestError
 from condgen.models import build
 from condgen.progress import SILENT, Silent
@@ -133,12 +135,27 @@ def test_data_and_folder_may_be_named_and_the_model_left_out(tmp_path: Path, dig
         train(digits, **tiny)  # type: ignore[call-overload]
 
 
-def test_training_takes_data_at_the_recommended_size(tmp_path: Path) -> None:
+def test_a_largest_size_leaves_smaller_pictures_as_they_are() -> None:
+    assert target([(32, 48)] * 3, AtMost(64), "crop") == target([(32, 48)] * 3, None, "crop") == ((32, 48), [])
+    assert target([(80, 48)] * 3, AtMost(64), "pad")[0] == (64, 64)
+    assert AtMost(64).settled((3, 48, 32)) is None
+    assert AtMost(64).settled((5,)) is None
+
+
+def test_training_takes_data_at_the_recommended_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for k in range(40):
         Image.new("RGB", (80, 80), (6 * k, 0, 0)).save(tmp_path / f"{k}.png")
     (tmp_path / "metadata.csv").write_text("file_name,red\n" + "".join(f"{k}.png,{k % 2}\n" for k in range(40)))
-    _, advised = with_recommendation(str(tmp_path), SILENT)
+    sizes = []
+    monkeypatch.setattr(
+        sources, "prepare", lambda x, size, *a, **how: sizes.append(size) or prepare(x, size, *a, **how)
+    )
+    data, advised = with_recommendation(str(tmp_path), SILENT)
     assert advised.shape == (3, 64, 64)
+    assert len(sizes) == 1  # every picture is brought to that size once
+    assert data.source.size == 64
+    assert load_source(data.source).train.fingerprint == data.train.fingerprint
+    assert "Images of up to 80×80 were cropped and resized to 64×64 (`size`, `resize`)." in data.notes
     loaded = load(str(tmp_path))
     same, advised = with_recommendation(loaded, SILENT)
     assert same is loaded

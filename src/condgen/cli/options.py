@@ -7,6 +7,7 @@ import typer
 
 if TYPE_CHECKING:
     from condgen.data import Splits, StreamConfig
+    from condgen.data.source import AtMost
     from condgen.evaluation.protocol import EvaluationConfig
     from condgen.progress import Progress
     from condgen.requests.request import Request
@@ -130,7 +131,7 @@ def progress() -> "Progress":
 def load_data(
     data: str,
     attributes: str | None,
-    size: int | None,
+    size: "int | AtMost | None",
     schema: Path | None,
     *,
     data_dir: Path | None = None,

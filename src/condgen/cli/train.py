@@ -74,9 +74,10 @@ def train(
     Without --model and --preset, the model and the number of images are those that `condgen inspect` recommends.
     --budget and --images change how long it trains. A model named by --model has its own defaults, and five minutes.
     """
+    from condgen.data.source import AtMost
     from condgen.locks import held_new
-    from condgen.recommendation import check_settings
-    from condgen.runs.train import recommended, split_arguments
+    from condgen.recommendation import SIDE, check_settings
+    from condgen.runs.train import split_arguments
     from condgen.runs.train import train as train_run
 
     options = {"model": model, "mechanism": mechanism, "prior": prior, "seed": seed}
@@ -93,9 +94,8 @@ def train(
         "streaming": streaming(stream, buffer, sample),
     }
     with held_new(out, "the run"):  # before the data is loaded, for the same reason
-        splits = load_data(data, attributes, size, schema, **how)
-        if name is None and size is None and (side := recommended(splits).size):
-            splits = load_data(data, attributes, side, schema, **how)
+        fitting = AtMost(SIDE) if name is None and size is None else size
+        splits = load_data(data, attributes, fitting, schema, **how)
         kind, names = "sampled" if stream else "training", ", ".join(splits.schema.names)
         say(f"{len(splits.train):,} {kind} examples of shape {splits.shape}, attributes: {names}")
         run = train_run(name, splits, out, progress=progress(), **arguments)

@@ -1,7 +1,7 @@
 """Data sources: descriptions of the way in which data was loaded, which can be saved and repeated."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
@@ -39,6 +39,17 @@ class SplitConfig:
     def stratum(self) -> str | None:
         """The attribute by which the split is stratified, if any."""
         return self.how.removeprefix("stratified:") if self.how.startswith("stratified:") else None
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """A size that depends on the images: larger ones are brought to a square of this side, others keep theirs."""
+
+    side: int
+
+    def settled(self, shape: Sequence[int]) -> int | None:
+        """The size with which observations of this shape are loaded again."""
+        return self.side if [*shape[1:]] == [self.side, self.side] else None
 
 
 @dataclass(frozen=True)
@@ -81,6 +92,7 @@ class DataSource:
     `stream`.
 
     address: a name, or a path that is valid in every folder. None for data built in memory.
+    size: as for `load`. Of data that is loaded, a number or None.
     streaming: settings of streaming. None for data that is loaded as a whole.
     selected: attributes that were kept after loading and splitting, if not all.
 
@@ -89,7 +101,7 @@ class DataSource:
 
     address: Annotated[str | None, Field(alias="source")] = None
     attributes: tuple[str, ...] | None = None
-    size: int | None = None
+    size: int | AtMost | None = None
     schema: Schema | None = None
     data_dir: str | None = None
     resize: str = "crop"
@@ -101,6 +113,10 @@ class DataSource:
     def __post_init__(self) -> None:
         if self.streaming and self.data_dir is not None:
             raise RequestError("A stream is read where it is; leave out `data_dir` or `stream`.")
+
+    def settled(self, shape: Sequence[int]) -> "DataSource":
+        """The same source, which gives observations of this shape also when other images join the data."""
+        return replace(self, size=self.size.settled(shape)) if isinstance(self.size, AtMost) else self
 
     def describe(self) -> str:
         """The address and any unusual settings, in one line."""

@@ -21,7 +21,7 @@ from condgen.data.published import PUBLISHED, read_published
 from condgen.data.readers import Parts, Table, is_address, read
 from condgen.data.readers.memory import read_memory
 from condgen.data.readers.shards import expand, is_pattern
-from condgen.data.source import DataSource, SplitConfig
+from condgen.data.source import AtMost, DataSource, SplitConfig
 from condgen.data.splits import numbered, split
 from condgen.data.storage.downloads import datasets_folder
 from condgen.data.storage.images import EncodedImage
@@ -39,7 +39,7 @@ def load(
     *,
     labels: object = None,
     attributes: Sequence[str] | None = None,
-    size: int | None = None,
+    size: int | AtMost | None = None,
     schema: Schema | str | Path | None = None,
     data_dir: str | Path | None = None,
     resize: str = "crop",
@@ -53,7 +53,7 @@ def load(
         of images or vectors, a data frame, or a dataset of torch or of `datasets` (see `readers.memory.read_memory`).
     labels: for arrays: by attribute, as in `labels={"digit": y}`, a data frame, or one sequence.
     attributes: the names of the attributes to keep. All by default.
-    size: side of the square to which images are resized.
+    size: side of the square to which images are resized. `AtMost(64)` resizes larger ones only.
     resize: crop, pad or squash.
     schema: replaces the inferred one. A schema, or its JSON file.
     data_dir: a local copy of a published dataset, which is then not downloaded.
@@ -86,7 +86,7 @@ def load(
     remember(places_of(origin))
     for note in () if progress else found.notes:
         reporter.note(f"Note: {note}")
-    return found.loaded_from(origin)
+    return found.loaded_from(origin.settled(found.shape))
 
 
 def given_schema(given: Schema | str | Path | None) -> Schema | None:
@@ -105,7 +105,7 @@ def _built_in(source: str, how: DataSource) -> Splits:
     if how.schema is not None:
         raise RequestError(f"The built-in dataset {source} has its own schema. Leave out the schema.")
     _must_be_plain(how, f"The built-in dataset {source} has no image files")
-    splits = load_builtin(source, how.size)
+    splits = load_builtin(source, how.size if isinstance(how.size, int) else None)
     splits = splits.select(how.attributes) if how.attributes else splits
     return splits if how.splitting == SplitConfig() else _split_again(splits, how.splitting)
 
@@ -205,7 +205,9 @@ def _groups(train: Table, column: str | None) -> Int[Tensor, " n"] | None:
     return numbered(train.columns[named])
 
 
-def _observations(tables: list[Table], size: int | None, resize: str, broken: float, progress: Progress) -> Prepared:
+def _observations(
+    tables: list[Table], size: int | AtMost | None, resize: str, broken: float, progress: Progress
+) -> Prepared:
     """The images or vectors of all tables, concatenated, with their rows and notes on changes made to them."""
     vectors = [table.content for table in tables if isinstance(table.content, Tensor)]
     if not vectors:
@@ -215,7 +217,7 @@ def _observations(tables: list[Table], size: int | None, resize: str, broken: fl
         raise DataError(
             f"{tables[0].source} and {tables[-1].source} do not hold observations of the same kind and size."
         )
-    if size is not None:
+    if isinstance(size, int):
         raise RequestError(f"{tables[0].source} holds vectors; a size is for images.")
     if resize != DataSource().resize:
         raise RequestError(f"{tables[0].source} holds vectors, and `resize` is for images. Leave it out.")

@@ -9,6 +9,7 @@ from typing import Any, overload
 import torch
 
 from condgen.data import Splits, load
+from condgen.data.source import AtMost
 from condgen.data.storage.places import remember
 from condgen.errors import DataError, RequestError, RunError, unknown
 from condgen.locks import held, held_new
@@ -19,7 +20,7 @@ from condgen.models.protocols import Discovers, LearnsFromTeacher, Teaches
 from condgen.models.registry import that_can
 from condgen.parameters import Described, described, keyword_arguments, used, validated
 from condgen.progress import Progress, shown
-from condgen.recommendation import Recommendation, recommend, timed
+from condgen.recommendation import SIDE, Recommendation, recommend, timed
 from condgen.runs.costs import must_have_room_for, must_have_room_to_keep, must_have_room_to_train
 from condgen.runs.data import is_the_same, load_again
 from condgen.runs.opening import explain_mismatch, home, must_make_sense, rebuild
@@ -95,11 +96,8 @@ def recommended(data: Splits) -> Recommendation:
 
 def with_recommendation(data: object, progress: Progress) -> tuple[Splits, Recommendation]:
     """Data and the recommendation for it. Data that is loaded here is brought to the recommended size."""
-    splits = data if isinstance(data, Splits) else load(data, progress=progress)
-    advised = recommended(splits)
-    if advised.size is not None and splits is not data:
-        splits = load(data, size=advised.size, progress=progress)
-    return splits, replace(advised, shape=splits.shape)
+    splits = data if isinstance(data, Splits) else load(data, size=AtMost(SIDE), progress=progress)
+    return splits, replace(recommended(splits), shape=splits.shape)
 
 
 def _said(advised: Recommendation, data: Splits, arguments: Mapping[str, Any]) -> str:

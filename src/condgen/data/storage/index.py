@@ -19,6 +19,7 @@ from torch import Tensor
 from condgen import sealed
 from condgen.data.coordinates import Coordinates
 from condgen.data.dataset import Dataset
+from condgen.data.source import AtMost
 from condgen.data.storage.images import EncodedImage
 from condgen.data.storage.mapped import Mapped, Store
 from condgen.data.storage.prepare import PIXELS, complete, prepared_folder
@@ -36,7 +37,7 @@ class LoadOptions:
     """The arguments of `load` that determine the content of a source."""
 
     attributes: Sequence[str] | None
-    size: int | None
+    size: int | AtMost | None
     schema: Schema | None
     resize: str
     broken: float

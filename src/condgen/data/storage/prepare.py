@@ -26,6 +26,7 @@ from jaxtyping import Int, Shaped
 from torch import Tensor
 
 from condgen.data.coordinates import Coordinates
+from condgen.data.source import AtMost
 from condgen.data.storage.cache import cache_folder
 from condgen.data.storage.images import DEEPEST, RESIZE, EncodedImage, Fit, Pixels, fitted, strict_decoder
 from condgen.data.storage.mapped import Mapped, Store
@@ -66,7 +67,7 @@ class Chunk:
 
 def prepare(
     images: Sequence[EncodedImage],
-    size: int | None = None,
+    size: int | AtMost | None = None,
     resize: str = "crop",
     *,
     broken: float = 0.05,
@@ -106,14 +107,14 @@ def prepared_folder() -> Path:
 # ---- what the images become
 
 
-def plan(images: Sequence[EncodedImage], size: int | None, resize: str) -> tuple[Fit, list[str]]:
+def plan(images: Sequence[EncodedImage], size: int | AtMost | None, resize: str) -> tuple[Fit, list[str]]:
     """The common mode and size, from headers, and notes on them. Grey only if all images are grey.
 
     Raises RequestError for an impossible size or way of resizing.
     """
     if resize not in RESIZE:
         raise unknown("way to resize", resize, RESIZE)
-    if size is not None and (size < 4 or size % 4):
+    if isinstance(size, int) and (size < 4 or size % 4):
         raise RequestError(f"The size {size} is not a positive multiple of 4.")
     survey = Survey.of(images)
     seen = survey.headers
@@ -124,11 +125,20 @@ def plan(images: Sequence[EncodedImage], size: int | None, resize: str) -> tuple
     return Fit("L" if grey else "RGB", width, height, resize, survey.white), [*notes, *survey.notes]
 
 
-def target(sizes: list[tuple[int, int]], size: int | None, resize: str) -> tuple[tuple[int, int], list[str]]:
+def target(sizes: list[tuple[int, int]], size: int | AtMost | None, resize: str) -> tuple[tuple[int, int], list[str]]:
     """The common (width, height), and a note if it differs from that of the images."""
-    if size is not None or not sizes:
-        return (size or 4, size or 4), []
+    if isinstance(size, int) or not sizes:
+        side = size if isinstance(size, int) else 4
+        return (side, side), []
     did = {"crop": "cropped and resized", "pad": "padded and resized", "squash": "squashed"}[resize]
+    if isinstance(size, AtMost) and max(_own(sizes, did)[0]) > size.side:
+        side, (width, height) = size.side, max(sizes)
+        return (side, side), [f"Images of up to {width}×{height} were {did} to {side}×{side} (`size`, `resize`)."]
+    return _own(sizes, did)
+
+
+def _own(sizes: list[tuple[int, int]], did: str) -> tuple[tuple[int, int], list[str]]:
+    """The (width, height) that follows from the images' own sizes. did: what becomes of images of another size."""
     kinds = Counter(sizes)
     (width, height), _ = kinds.most_common(1)[0]
     if len(kinds) > 1:

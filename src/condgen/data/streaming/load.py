@@ -11,7 +11,7 @@ from condgen.data.builtin import is_builtin
 from condgen.data.dataset import Dataset, Splits
 from condgen.data.published import PUBLISHED
 from condgen.data.readers import Shard, shards
-from condgen.data.source import DataSource, SplitConfig, StreamConfig
+from condgen.data.source import AtMost, DataSource, SplitConfig, StreamConfig
 from condgen.data.sources import given_schema, resolved, schema_for
 from condgen.data.splits import by_row, row_numbers, split
 from condgen.data.storage.cache import cache_folder
@@ -31,7 +31,7 @@ def stream(
     source: str,
     *,
     attributes: Sequence[str] | None = None,
-    size: int | None = None,
+    size: int | AtMost | None = None,
     schema: Schema | str | Path | None = None,
     resize: str = "crop",
     broken: float = 0.05,
@@ -76,7 +76,7 @@ def stream(
         streaming=how,
     )
     remember(places_of(origin))
-    return replace(parts, train=train, notes=said).loaded_from(origin)
+    return replace(parts, train=train, notes=said).loaded_from(origin.settled(parts.shape))
 
 
 def _split(sample: Sample, test: Dataset | None, splitting: SplitConfig) -> tuple[Splits, frozenset[Place]]:
