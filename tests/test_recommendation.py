@@ -146,13 +146,11 @@ def test_training_takes_data_at_the_recommended_size(tmp_path: Path, monkeypatch
     for k in range(40):
         Image.new("RGB", (80, 80), (6 * k, 0, 0)).save(tmp_path / f"{k}.png")
     (tmp_path / "metadata.csv").write_text("file_name,red\n" + "".join(f"{k}.png,{k % 2}\n" for k in range(40)))
-    sizes = []
-    monkeypatch.setattr(
-        sources, "prepare", lambda x, size, *a, **how: sizes.append(size) or prepare(x, size, *a, **how)
-    )
+    prepared: list[object] = []
+    monkeypatch.setattr(sources, "prepare", lambda *given, **how: prepared.append(given) or prepare(*given, **how))
     data, advised = with_recommendation(str(tmp_path), SILENT)
     assert advised.shape == (3, 64, 64)
-    assert len(sizes) == 1  # every picture is brought to that size once
+    assert len(prepared) == 1  # every picture is brought to that size once
     assert data.source.size == 64
     assert load_source(data.source).train.fingerprint == data.train.fingerprint
     assert "Images of up to 80×80 were cropped and resized to 64×64 (`size`, `resize`)." in data.notes

@@ -93,6 +93,16 @@ def test_runs_that_cannot_be_compared_are_refused_before_any_is_measured(
     one_paragraph(command("compare", fresh, tmp_path / "none"), 1, str(tmp_path / "none"))
 
 
+def test_a_judge_that_is_shown_less_measures_by_another_protocol(command: Command, run: Run, tmp_path: Path) -> None:
+    folder = shutil.copytree(run.path, tmp_path / "run", ignore=shutil.ignore_patterns("report.*"))
+    result = command("evaluate", folder, *BRIEF, "--judge-images", "2k")
+    assert result.status == 0, result.err
+    assert Report.load(folder / "report.json").protocol.judge.endswith("-2000")
+    one_paragraph(
+        command("evaluate", folder, *BRIEF, "--judge-images", "10"), 2, "at least 1,000", "--judge-images 50000"
+    )
+
+
 def test_doctor_uses_the_report_that_is_there(
     command: Command, measured: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

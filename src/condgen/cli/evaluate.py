@@ -12,6 +12,7 @@ from condgen.cli.options import (
     Features,
     Guidance,
     Json,
+    JudgeImages,
     Labels,
     Latents,
     MeasureSeed,
@@ -46,6 +47,7 @@ def evaluate(
     edited: Edited = 200,
     latents: Latents = 5_000,
     asked: Asked = None,
+    judge_images: JudgeImages = None,
     seed: MeasureSeed = 0,
     guidance: Guidance = None,
     sampler: Sampler = None,
@@ -66,9 +68,11 @@ def evaluate(
     from condgen.pages.report import save
     from condgen.runs.run import Run
     from condgen.runs.sampling import SamplingOptions
+    from condgen.units import parse_count
 
     how = measuring(samples, labels, features, pairs, useful, seed)
-    how = replace(how, edits=edited, latents=latents, ask=tuple(asked or ()))
+    shown = parse_count(judge_images) if judge_images else None
+    how = replace(how, edits=edited, latents=latents, ask=tuple(asked or ()), judge_images=shown)
     opened = Run.open(run, trust=trust)
     folder = out or opened.folder
     sampling = SamplingOptions(guidance=guidance, sampler=sampler, steps=steps)

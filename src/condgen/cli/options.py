@@ -107,6 +107,10 @@ Asked = Annotated[
     list[str] | None,
     typer.Option("--ask", help="Request to measure as a whole, beside matching real images. May be repeated."),
 ]
+JudgeImages = Annotated[
+    str | None,
+    typer.Option(help="Images shown to the judge in training, by default 100k to 300k. Fewer take less time."),
+]
 MeasureSeed = Annotated[int, typer.Option("--measure-seed", help="Seed of the first judged sample.")]
 Guidance = Annotated[
     str | None, typer.Option(help="Guidance weight of a flow: 2, or one per attribute. By default the run's own.")

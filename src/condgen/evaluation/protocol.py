@@ -13,6 +13,7 @@ LABELS = ("data", "uniform")
 MIN_EDITS = 20  # smallest number of fully labelled observations for measuring edits
 MIN_SAMPLES = 100  # smallest number of samples for any result
 BRIEF: dict[str, Any] = {"samples": 2_000, "pairs": 500, "useful": 0, "edits": 0}  # enough to find faults
+MIN_JUDGE_IMAGES = 1_000
 VERSION = 1  # version of the measurements; numbers of different versions are not compared
 
 
@@ -24,7 +25,8 @@ class MeasuringProtocol:
     labels: the requests, `data` for the held-out data's proportions or `uniform` over combinations.
     features: the feature spaces of the distances.
     reference: fingerprint of the held-out data, of size `held_out`.
-    judge: identity of the judge: the fingerprint of its training data and its version.
+    judge: identity of the judge: the fingerprint of its training data, its version, and the number of presentations if
+        it is not the usual one.
     pairs: counterfactual samples per attribute.
     useful: images for training the predictors of usefulness.
     """
@@ -55,6 +57,7 @@ class EvaluationConfig:
     latents: training observations encoded for probes of the latent, for models that encode. 0 switches it off, which
         saves much time for flows of photographs' pixels.
     ask: requests in words, each measured as a whole (see `ask`).
+    judge_images: presentations in training the judge, by default 100,000 to 300,000 (see `train_judge`).
     seed: of sample 0 and of the requests.
 
     Raises RequestError for invalid numbers and names.
@@ -69,6 +72,7 @@ class EvaluationConfig:
     latents: int = 5_000
     ask: tuple[str, ...] = ()
     seed: int = 0
+    judge_images: int | None = None
 
     def __post_init__(self) -> None:
         if self.samples < MIN_SAMPLES:
@@ -83,8 +87,17 @@ class EvaluationConfig:
             raise RequestError(
                 f"{self.edits} edits are too few; take at least {MIN_EDITS} (`edits=200`), or none (`edits=0`)."
             )
+        if self.judge_images is not None and self.judge_images < MIN_JUDGE_IMAGES:
+            raise RequestError(
+                f"A judge learns nothing from {self.judge_images:,} images; show it at least {MIN_JUDGE_IMAGES:,} "
+                "(`judge_images=50000`)."
+            )
         for name in self.features:
             must_be_known(name)
+
+    @property
+    def _briefly_trained(self) -> list[str]:
+        return [] if self.judge_images is None else [str(self.judge_images)]
 
     def protocol(self, data: Splits) -> MeasuringProtocol:
         """The protocol of an evaluation with these settings on this data.
@@ -97,7 +110,7 @@ class EvaluationConfig:
             features=tuple(map(identity, self.features)),
             reference=data.test.fingerprint,
             held_out=len(data.test),
-            judge=f"{judge_splits(data).train.fingerprint}-v{JUDGE}",
+            judge="-".join([judge_splits(data).train.fingerprint, f"v{JUDGE}", *self._briefly_trained]),
             pairs=self.pairs,
             useful=self.useful,
             seed=self.seed,

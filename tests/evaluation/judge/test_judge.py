@@ -1,3 +1,4 @@
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,8 @@ from torch import Tensor
 from torch.nn.functional import log_softmax, nll_loss, pad
 
 from condgen.data import Dataset, Mixture, Splits, split
-from condgen.evaluation.judge.judge import Judge, judge_for, train_judge
+from condgen.evaluation.judge.judge import MEASURED, Judge, judge_for, train_judge
+from condgen.progress import Silent
 from condgen.schema import Condition, Schema
 
 pytestmark = pytest.mark.statistical
@@ -214,6 +216,27 @@ def test_a_judge_is_trained_once_and_kept_calibrated(small: Splits, tmp_path: Pa
     assert not torch.equal(first.temperature, torch.ones(3))
     fresh = train_judge(small.train.x, small.train.condition, images=2_000).calibrate(small.validation)
     assert same(fresh, first)
+
+
+def told(seconds: float, small: Splits) -> list[str]:
+    """The notes of a training of ten steps that each take so long."""
+    notes: list[str] = []
+    progress, clock = Silent(), count(0, seconds * (MEASURED - 1))
+    progress.note = notes.append  # type: ignore[method-assign]
+    train_judge(small.train.x, small.train.condition, images=1_280, progress=progress, clock=lambda: next(clock))
+    return notes
+
+
+def test_a_training_that_takes_long_says_how_long_and_what_is_shorter(
+    small: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert told(5.9, small) == []
+    assert told(12, small) == ["Training it takes about 2 minutes, once for this data."]
+    monkeypatch.setattr("condgen.evaluation.judge.judge.FEWER", 640)
+    assert told(60, small) == [
+        "Training it takes about 10 minutes, once for this data. `judge_images=640` takes about 5 minutes, for a judge "
+        "that errs more."
+    ]
 
 
 def test_a_damaged_judge_is_trained_again(small: Splits, tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ It shares no weights with the models it judges. Its readings of samples are to b
 real data.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -19,10 +20,15 @@ from condgen.data.storage.cache import cache_folder
 from condgen.data.storage.mapped import Mapped, in_turn, taken
 from condgen.evaluation.judge.held_out import judge_splits
 from condgen.files import writing
+from condgen.messages import setting
 from condgen.progress import SILENT, Progress
 from condgen.schema import Condition, Schema
 from condgen.shifting import shifted
+from condgen.units import approximately
 
+MEASURED = 6  # steps after which the expected time is known
+LONG = 60  # seconds of training beyond which the expected time is told
+FEWER = 50_000  # presentations that are advised if training takes long
 VERSION = 2  # version of architecture and training, part of the name in the cache
 
 
@@ -160,12 +166,15 @@ def train_judge(
     shift: int = 2,
     seed: int = 0,
     progress: Progress = SILENT,
+    clock: Callable[[], float] = perf_counter,
 ) -> Judge:
     """A judge trained on real observations: uint8 images [n, channel, height, width] or float vectors [n, dimension].
 
     images: number of presentations in all. By default 300,000 for vectors, and 15 per image for images, but at least
         100,000 and at most 300,000.
     shift: images are moved by up to this many pixels, if they are large enough.
+    progress: is told the expected time after a few steps, if it is long.
+    clock: in seconds.
 
     Observations without any label are left out. For images in a file, one batch at a time is in memory.
     """
@@ -180,6 +189,7 @@ def train_judge(
         steps = max(seen // batch, 1)
         optimiser = torch.optim.AdamW(judge.parameters(), lr=lr, weight_decay=0.01)
         judge.train()
+        started = 0.0
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps, pct_start=0.2)
         with progress.task("training a judge", steps * batch, unit="images") as task:
             for step in range(1, steps + 1):
@@ -190,7 +200,19 @@ def train_judge(
                 optimiser.step()
                 schedule.step()
                 task.move(step * batch)
+                started = clock() if step == 1 else started
+                if step == MEASURED:
+                    _announce(progress, seen, (clock() - started) / (MEASURED - 1) * steps)
     return judge.eval()
+
+
+def _announce(progress: Progress, images: int, seconds: float) -> None:
+    """Say how long training takes, and how to make it shorter, if it takes long."""
+    if seconds < LONG:
+        return
+    shorter = approximately(seconds * FEWER / images)
+    less = f" {setting(judge_images=FEWER)} takes {shorter}, for a judge that errs more." if images > FEWER else ""
+    progress.note(f"Training it takes {approximately(seconds)}, once for this data.{less}")
 
 
 def judge_for(data: Splits, *, progress: Progress = SILENT, **arguments: Any) -> Judge:
