@@ -45,6 +45,7 @@ COMMANDS = [
     ["evaluate", "OUT/run", *BRIEF],
     ["doctor", "OUT/run"],
     ["verify", "OUT/run"],
+    ["serve", "OUT/run", "--check"],
     ["export", "OUT/run", "--to", "weights", "--out", "OUT/weights.safetensors"],
     ["datasets"],
     ["presets"],

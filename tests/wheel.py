@@ -33,6 +33,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("evaluate", "cvae", *BRIEF, "--edits", "0", "--latents", "0"),
     ("doctor", "cvae"),
     ("verify", "cvae"),
+    ("serve", "cvae", "--check"),
     ("export", "cvae", "--to", "weights", "--out", "digits.safetensors"),
     ("export", "cvae", "--to", "hub", "--out", "shared"),
     ("push", "--help"),  # the Hub cannot be reached from everywhere
@@ -77,7 +78,16 @@ def environment(folder: Path, wheel: Path, alone: bool) -> Path:
     say(sys.executable, "-m", "venv", folder)
     commands = folder / ("Scripts" if os.name == "nt" else "bin")
     how = ("--constraint", ROOT / "constraints.txt") if alone else ("--no-deps",)
-    say(commands / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *how, f"{wheel}[train]")
+    say(
+        commands / "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        *how,
+        f"{wheel}[serve,train]",
+    )
     if not alone:  # a folder in a .pth file is searched last, and its own .pth files (an editable condgen) do nothing
         site = Path(say(commands / "python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
         (site / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")

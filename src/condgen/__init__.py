@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from condgen.models import Model, build
     from condgen.requests.request import parse_requests
     from condgen.rng import Rng
+    from condgen.runs.remote import Client
     from condgen.runs.run import Run
     from condgen.runs.samples import Samples, save_samples
     from condgen.runs.train import distill, resume, train
@@ -31,6 +32,7 @@ _HOME = {
     "doctor": "api",
     "compare": "api",
     "Categorical": "schema",
+    "Client": "runs.remote",
     "Condition": "schema",
     "Continuous": "schema",
     "DataSource": "data",
@@ -56,6 +58,7 @@ _HOME = {
 
 __all__ = [
     "Categorical",
+    "Client",
     "Condition",
     "Continuous",
     "DataSource",

@@ -35,6 +35,7 @@ COMMANDS = (
         "compare",
         "doctor",
         "distill",
+        "serve",
         "datasets",
         "presets",
     ),

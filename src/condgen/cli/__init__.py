@@ -20,6 +20,7 @@ from condgen.cli.gallery import gallery
 from condgen.cli.inspect import inspect
 from condgen.cli.push import push
 from condgen.cli.sample import sample
+from condgen.cli.serve import serve
 from condgen.cli.settings import settings
 from condgen.cli.train import distill, resume, train
 from condgen.cli.verify import verify
@@ -50,6 +51,7 @@ COMMANDS = (
     distill,
     export,
     push,
+    serve,
     verify,
     datasets,
     presets,

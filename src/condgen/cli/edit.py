@@ -92,12 +92,11 @@ def _editing(strength: float | None, decoded: bool) -> "EditOptions | None":
 def _stated(run: "Run", text: str, n: int) -> "Condition":
     """The condition given by `--from`, for every image."""
     from condgen.errors import RequestError
-    from condgen.rng import Rng
 
     asked = show_understood(run.requests(text))
     if len(asked) > 1:
         raise RequestError(f"--from '{text}' stands for {len(asked)} requests; it must say what the images show.")
-    return asked[0].draw(run.joint, Rng(range(n)), fill=not run.model.handles_missing)
+    return run.stated(asked[0], n)
 
 
 def _before_after(before: Any, after: Any, path: Path) -> None:

@@ -51,6 +51,10 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run,
 RunOrFile = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder of a run, or a file written by `condgen export`.")
 ]
+RunFileOrServer = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="Folder of a run, a file written by `condgen export`, or a server's address."),
+]
 OtherData = Annotated[
     str | None,
     typer.Option("--data", metavar="DATA", help="New place of RUN's data, or other data with the same attributes."),

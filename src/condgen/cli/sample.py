@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from condgen.cli.options import Out, RunOrFile, progress, show_understood
+from condgen.cli.options import Out, RunFileOrServer, progress, show_understood
 
 if TYPE_CHECKING:
     pass
 
 
 def sample(
-    run: RunOrFile,
+    run: RunFileOrServer,
     out: Out,
     request: Annotated[
         list[str] | None, typer.Argument(metavar="REQUEST", help="digit=7, 'a=yes, b!=c', x=1..2, 'an old man'")
@@ -43,6 +43,8 @@ def sample(
     A request joins terms with commas: name=value, name!=value, name=low..high, name=a|b, name=* (one request per
     value). Or it is in words, such as "an old man without glasses". Attributes you leave out are drawn from the
     training data, given those you asked for.
+
+    RUN can be the address of a model that `condgen serve` serves, such as http://127.0.0.1:8000/digits.
 
     Samples are written to OUT.partial, which becomes OUT when all are there. The same command again continues there.
     """

@@ -15,11 +15,17 @@ from condgen.errors import RequestError, unknown
 from condgen.schema import KINDS, Attribute
 
 _EXAMPLE = re.compile(r"(?P<file>.+\.(?:csv|tsv|jsonl|ndjson|parquet))#(?P<row>\d+)", re.IGNORECASE)
+_ANYWHERE = re.compile(r"\.(?:csv|tsv|jsonl|ndjson|parquet)#\d", re.IGNORECASE)
 
 
 def is_example(value: object) -> bool:
     """Whether a request's value names a row of a table."""
     return isinstance(value, str) and _EXAMPLE.fullmatch(value) is not None
+
+
+def names_a_file(text: str) -> bool:
+    """Whether a value by example may stand anywhere in a text."""
+    return _ANYWHERE.search(text) is not None
 
 
 def exemplified(attribute: Attribute, value: str) -> Any:

@@ -4,6 +4,7 @@ digit=7                      a value            age=20..30      a range
 color!=red                   any other value    digit=3|5       one of several
 Male=yes, Young=no           several at once    digit=*         one request per value
 7, Eyeglasses                a value or a flag whose name alone identifies the attribute
+{"digit": {"not": 3}}        as a mapping, here any other value
 emb=faces.parquet#3          by example: the value in the third row of a table
 an old man with glasses      words known to the schema or the vocabulary (see condgen.words)
 """
@@ -42,6 +43,10 @@ class Request:
         """The text of the request and its interpretation: `"an old man" → Young=no, Male=yes`."""
         return "; ".join([f'"{self.asked}" → {self.text}' if self.asked else self.text, *self.notes])
 
+    def terms(self, schema: Schema) -> dict[str, Any]:
+        """The request as a mapping in JSON, which stands for exactly this request."""
+        return {name: constraint.value(schema[name]) for name, constraint in self.constraints.items()}
+
     def draw(self, joint: LabelDistribution, rng: NumpyRng, fill: bool = True) -> Condition:
         """One condition per stream of `rng` that satisfies the request (see LabelDistribution.draw)."""
         return joint.draw(self.constraints, rng, fill)
@@ -59,7 +64,7 @@ def parse_requests(asked: Requestable, schema: Schema, extrapolate: bool = False
     """
     if isinstance(asked, str) and len(asked) > LONGEST:
         raise RequestError(f"A request of {len(asked):,} characters is too long; condgen reads at most {LONGEST:,}.")
-    terms = _terms(asked, schema) if isinstance(asked, str) else [(n, "=", v) for n, v in asked.items()]
+    terms = _terms(asked, schema) if isinstance(asked, str) else [(n, *_operated(v)) for n, v in asked.items()]
     alternatives: dict[str, list[Constraint]] = {}
     examples = {schema[name].name: f"{name}{operator}{value}" for name, operator, value in terms if is_example(value)}
     notes: list[str] = []
@@ -82,6 +87,11 @@ def parse_requests(asked: Requestable, schema: Schema, extrapolate: bool = False
         for combination in product(*alternatives.values())
         for chosen in [dict(zip(alternatives, combination, strict=True))]
     ]
+
+
+def _operated(value: Any) -> tuple[str, Any]:
+    """The operator and the value that a mapping's value stands for. `{"not": value}` excludes it."""
+    return ("!=", value["not"]) if isinstance(value, Mapping) and list(value) == ["not"] else ("=", value)
 
 
 def _meant(

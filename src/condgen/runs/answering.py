@@ -232,7 +232,7 @@ class Answering:
             raise RequestError(f"'{change}' stands for {len(asked)} requests; edit one at a time.")
         if not isinstance(change, Request):
             _tell(asked)
-        seeds = self._numbers(range(seed, seed + len(x)))
+        x, seeds = namespace(self.joint.counts).asarray(x), self._numbers(range(seed, seed + len(x)))
         target = source.update(asked[0].draw(self.joint, Stream.NOISE.rng(seeds), fill=False))
         changed = edited(self.model, x, source, target, editing)
         return Samples(changed, target, seeds, 0 * seeds, self.coordinates)
@@ -241,6 +241,13 @@ class Answering:
         """Raise RequestError unless the model can encode an image and decode it under another condition."""
         if not isinstance(self.model, Edits):
             raise RequestError(f"The model {self._name} cannot edit; train one that can ({that_can(Edits)}).")
+
+    def stated(self, request: Request, n: int) -> Condition:
+        """The condition of n observations that a request describes. Missing attributes are drawn where the model needs
+        them.
+        """
+        streams = Stream.NOISE.rng(self._numbers(range(n)))
+        return request.draw(self.joint, streams, fill=not self.model.handles_missing)
 
     @property
     def _name(self) -> str:

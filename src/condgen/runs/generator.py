@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from condgen.errors import RequestError
 from condgen.outputs import new_folder
 from condgen.progress import SILENT, Progress
 from condgen.registry import Registry
@@ -12,8 +13,11 @@ from condgen.runs.limits import FEW, must_fit_on_disk
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import BATCH, Part, SamplingOptions
 from condgen.runs.writer import SamplesWriter
-from condgen.schema import Schema
+from condgen.schema import Condition, Schema
 from condgen.versions import versions
+
+if TYPE_CHECKING:
+    from condgen.runs.editing import EditOptions
 
 
 @runtime_checkable
@@ -56,19 +60,55 @@ class Generator(Protocol):
         """A digest of everything that samples depend on besides the arguments of `stream`."""
 
 
+@runtime_checkable
+class Editor(Protocol):
+    """A generator that may be able to change attributes of given observations. A run is one."""
+
+    def must_edit(self) -> None:
+        """Raise RequestError unless the model can encode an observation and decode it under another condition."""
+
+    def stated(self, request: Request, n: int) -> Condition:
+        """The condition of n observations that a request describes."""
+
+    def edit(
+        self, x: Any, source: Condition, change: Request, seed: int = 0, editing: "EditOptions | None" = None
+    ) -> Samples:
+        """Each observation [n, *shape], with condition `source`, with the requested attributes changed."""
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """A generator that may be able to tell the attributes of given observations. A run is one."""
+
+    def read(self, x: Any) -> Condition:
+        """The most likely condition of each observation [n, *shape]. Raises RequestError if the model cannot tell."""
+
+
+def editor(generator: Generator) -> Editor:
+    """The generator as one that edits. Raises RequestError if it cannot."""
+    if not isinstance(generator, Editor):
+        raise RequestError("This model cannot edit.")
+    generator.must_edit()
+    return generator
+
+
 # What opens other generators than runs: by the end of a file's name, or by the beginning of an address.
 OPENERS: Registry[Callable[[str], Generator]] = Registry(
     "kind of generator",
     "condgen.generators",
-    {".onnx": "condgen.runtime.generator:OnnxGenerator.open"},
+    {
+        ".onnx": "condgen.runtime.generator:OnnxGenerator.open",
+        "http://": "condgen.runs.remote:Client",
+        "https://": "condgen.runs.remote:Client",
+    },
     accepts=callable,
     wanted="function from a path or an address to a condgen.runs.generator.Generator",
 )
 
 
 def open_generator(path: str | Path) -> Generator:
-    """The generator at a path: the run in a folder, exported weights, an exported model, or a run on the Hub
-    (`hf:owner/name`).
+    """The generator at a path or an address: the run in a folder, exported weights, an exported model, a run on the Hub
+    (`hf:owner/name`), or a served model (`http://…`).
 
     Raises RunError if there is none.
     """

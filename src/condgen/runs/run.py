@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from condgen.arrays import Array
 from condgen.data import DataSource, Splits
 from condgen.data.coordinates import Coordinates
 from condgen.errors import RequestError
@@ -147,12 +148,12 @@ class Run(Answering):
         x = x.float().cpu().contiguous()
         return x.clamp(0, 1) if x.dim() == 4 else x  # a Gaussian's mean may lie outside
 
-    def read(self, x: Float[Tensor, "n ..."], samples: int = 8, most: int = 64) -> Condition:
+    def read(self, x: Float[Array, "n ..."], samples: int = 8, most: int = 64) -> Condition:
         """The most likely condition of each x under the model, among the `most` most frequent (see `reading`).
 
         Raises RequestError if the model has no likelihood, or the training data no complete combination.
         """
         try:
-            return likeliest(self.model, self.joint, x, samples, most)
+            return likeliest(self.model, self.joint, torch.as_tensor(x), samples, most)
         except RequestError as error:
             raise RequestError(f"{self.path}: {error}") from None

@@ -56,6 +56,10 @@ class Constraint(ABC):
         """The constraint as a precise request: `color!=red`, `age=20..30`."""
 
     @abstractmethod
+    def value(self, attribute: Askable) -> Any:
+        """The value with which a mapping asks for exactly this, as JSON: `{attribute.name: value}`."""
+
+    @abstractmethod
     def allows(self, codes: Float[Array, "batch ..."]) -> Bool[Array, " batch"]:
         """A mask of the codes that satisfy the constraint."""
 
@@ -101,6 +105,12 @@ class OneOf(Constraint):
         """`color=red|green`, or `color!=blue` if it was asked for that way."""
         codes = self.others(attribute) if self.negated else self.codes
         return f"{attribute.name}{'!' * self.negated}=" + "|".join(map(attribute.format, codes))
+
+    def value(self, attribute: Askable) -> Any:
+        """The names of the values, or of those excluded if it was asked for that way."""
+        if self.negated:
+            return {"not": [attribute.format(code) for code in self.others(attribute)]}
+        return [attribute.format(code) for code in self.codes]
 
     def allows(self, codes: Float[Array, " batch"]) -> Bool[Array, " batch"]:
         """A mask of the codes that are among those asked for."""
@@ -152,6 +162,10 @@ class Between(Constraint):
         """`age=20..30`, or `age=20`."""
         ends = dict.fromkeys((attribute.format(self.low), attribute.format(self.high)))
         return f"{attribute.name}=" + "..".join(ends)
+
+    def value(self, attribute: Askable) -> Any:
+        """The two ends."""
+        return [self.low, self.high]
 
     def allows(self, codes: Float[Array, " batch"]) -> Bool[Array, " batch"]:
         """A mask of the numbers within the range."""

@@ -246,6 +246,10 @@ class Exactly(Constraint):
         """`emb=[0.1 0.2 0.3 …]`."""
         return f"{attribute.name}={attribute.show(self.code)}"
 
+    def value(self, attribute: Askable) -> Any:
+        """The numbers."""
+        return list(self.code)
+
     def allows(self, codes: Codes) -> Bool[Array, " batch"]:
         """A mask of the rows that equal it."""
         return (codes == floats(self.code, codes)).all(1)

@@ -10,11 +10,10 @@ from pathlib import Path
 from warnings import catch_warnings, filterwarnings, simplefilter
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
 
+from condgen.arrays import Array
 from condgen.data.storage.archives import Cell, Member
 from condgen.errors import DataError
 
@@ -172,8 +171,10 @@ def _readable(image: EncodedImage) -> Iterator[None]:
         raise DataError(f"The image {image.name} cannot be read: {reason(error)}.") from None
 
 
-def pixels(images: Sequence[EncodedImage], fit: Fit) -> UInt8[Tensor, "n channel height width"]:
+def pixels(images: Sequence[EncodedImage], fit: Fit) -> UInt8[Array, "n channel height width"]:
     """The pixels of a few images. Raises DataError that names the first unreadable one."""
+    import torch
+
     with strict_decoder():
         return torch.from_numpy(np.stack([fitted(image, fit)[0] for image in images]))
 

@@ -1,0 +1,237 @@
+"""A model behind another machine's HTTP API, asked like a run.
+
+urllib is enough: each batch is one request, whose answer is read line by line. So asking needs no further package.
+"""
+
+import base64
+import io
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from http.client import HTTPException, HTTPResponse
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import quote, urlsplit
+from urllib.request import Request as HTTPRequest
+from urllib.request import urlopen
+
+import numpy as np
+from PIL import Image
+
+from condgen.data.coordinates import Coordinates
+from condgen.errors import RequestError, RunError, shorten
+from condgen.requests.request import Request, Requestable, parse_requests
+from condgen.runs.samples import Samples
+from condgen.runs.sampling import BATCH, Part, SamplingOptions
+from condgen.schema import Condition, Schema
+
+TIMEOUT = 120  # seconds without a byte from the server
+BUSY = (429, 503)  # the server asks to try again after a while
+TOKEN = "CONDGEN_TOKEN"  # noqa: S105 (the name of the environment variable)
+
+
+class Client:
+    """A model that `condgen serve` serves, at an address such as `http://127.0.0.1:8000/digits`.
+
+    Arrays are NumPy's. PyTorch is not needed.
+
+    The name can be left out if the server has one model only.
+
+    token: the server's, by default that in the environment variable CONDGEN_TOKEN.
+    patience: seconds for which a request that the server has no room for is tried again.
+
+    Raises RequestError for a wrong address or token, and RunError for a server that does not answer.
+    """
+
+    def __init__(self, address: str, token: str | None = None, patience: int | float = 300):
+        self._token, self._patience = token or os.environ.get(TOKEN), patience
+        self.server, name = _split(address)
+        self.name = name or self._only_model()
+
+    def __repr__(self) -> str:
+        return f"Model {self.name} of {self.server}\n  can be asked for {self.schema.example}"
+
+    @cached_property
+    def _about(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.load(self._call(f"/v1/{quote(self.name)}/schema"))
+        return found
+
+    @cached_property
+    def schema(self) -> Schema:
+        """The attributes that can be asked for."""
+        return Schema.model_validate({"attributes": self._about["attributes"]})
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one observation: (channel, height, width) or (dimension,)."""
+        return tuple(self._about["shape"])
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of everything that samples depend on besides the request."""
+        return str(self._about["fingerprint"])
+
+    @property
+    def coordinates(self) -> Coordinates | None:
+        """The coordinates of vectors, in the data's own units. None for images."""
+        names = tuple(self._about["coordinates"])
+        return replace(Coordinates.plainly(len(names)), names=names) if names else None
+
+    def requests(self, asked: Requestable | Sequence[Requestable] = (), extrapolate: bool = False) -> list[Request]:
+        """The requests that texts or mappings stand for. Raises RequestError for wrong ones."""
+        several = [asked] if isinstance(asked, str | Mapping) else list(asked)
+        found = [request for each in several for request in parse_requests(each, self.schema, extrapolate)]
+        return found or [Request({}, "anything")]
+
+    def sample(
+        self,
+        asked: Requestable | Sequence[Requestable] = (),
+        n: int = 16,
+        seed: int = 0,
+        *,
+        extrapolate: bool = False,
+        **sampling: Any,
+    ) -> Samples:
+        """n samples for each request, as a run's `sample` gives them. sampling: see `SamplingOptions`."""
+        found = self.requests(asked, extrapolate)
+        return Samples.cat(list(self.stream(found, n, seed, sampling=SamplingOptions(**sampling))))
+
+    def stream(
+        self,
+        asked: Sequence[Request],
+        n: int,
+        seed: int = 0,
+        batch: int = BATCH,
+        sampling: SamplingOptions | None = None,
+        skip: int = 0,
+    ) -> Iterator[Samples]:
+        """n samples of every request in batches, in order. skip: number of samples of whole batches to leave out."""
+        if n < 1:
+            raise RequestError(f"The number of samples must be at least 1, not {n}.")
+        return self._stream(asked, n, seed, batch, sampling or SamplingOptions(), skip)
+
+    def _stream(
+        self, asked: Sequence[Request], n: int, seed: int, batch: int, how: SamplingOptions, skip: int
+    ) -> Iterator[Samples]:
+        for index, request in enumerate(asked):
+            for start in range(seed, seed + n, batch):
+                part = Part(request, range(start, min(start + batch, seed + n)))
+                if skip >= len(part.seeds):
+                    skip -= len(part.seeds)
+                else:
+                    samples = self.together([part], how)
+                    yield replace(samples, request=samples.request + index)
+
+    def together(self, parts: Sequence[Part], sampling: SamplingOptions | None = None) -> Samples:
+        """The samples of several requests: of each part in turn, one per seed."""
+        how = sampling or SamplingOptions()
+        found = [
+            replace(piece, request=piece.request + k) for k, part in enumerate(parts) for piece in self._part(part, how)
+        ]
+        return Samples.cat(found)
+
+    def _part(self, part: Part, how: SamplingOptions) -> Iterator[Samples]:
+        """A part's samples, asked for in pieces that the server's limit allows."""
+        most = int(self._about["most"])
+        for k in range(0, len(part.seeds), most):
+            yield self._ask(replace(part, seeds=part.seeds[k : k + most]), how)
+
+    def _ask(self, part: Part, how: SamplingOptions) -> Samples:
+        body = {
+            "request": part.request.terms(self.schema),
+            "n": len(part.seeds),
+            "seed": part.seeds.start,
+            "extrapolate": True,  # the range was checked when the request was read
+            "format": "ndjson",
+            **_sent(how),
+        }
+        answer = self._call(f"/v1/{quote(self.name)}/sample", body)
+        try:
+            with answer:
+                rows = [json.loads(line) for line in answer]
+        except (OSError, HTTPException, ValueError) as error:
+            raise RunError(f"{self.server} broke off its answer: {shorten(str(error), 200)}.") from None
+        if rows and "problem" in rows[-1]:
+            raise RunError(f"{self.server} broke off its answer: {rows[-1]['problem']['detail']}")
+        if [row["seed"] for row in rows] != list(part.seeds):
+            raise RunError(f"{self.server} gave {len(rows):,} of {len(part.seeds):,} samples.")
+        return self._samples(rows)
+
+    def _samples(self, rows: Sequence[Mapping[str, Any]]) -> Samples:
+        x: Any = np.stack([_observation(row) for row in rows])
+        condition = Condition.of(self.schema, [row["condition"] for row in rows], extrapolate=True, like=x)
+        seeds: Any = np.array([row["seed"] for row in rows], dtype=np.int64)
+        return Samples(x, condition, seeds, 0 * seeds, self.coordinates)
+
+    def _only_model(self) -> str:
+        """The name of the server's only model. Raises RequestError if it has several."""
+        names = [model["name"] for model in json.load(self._call("/v1/models"))["models"]]
+        if len(names) != 1:
+            raise RequestError(f"{self.server} serves {', '.join(names)}: name one, as in {self.server}/{names[0]}.")
+        return str(names[0])
+
+    def _call(self, path: str, body: Mapping[str, Any] | None = None) -> HTTPResponse:
+        """The answer of the server, asked again while it is busy. Raises RequestError and RunError."""
+        headers = {"Content-Type": "application/json"} | (
+            {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        )
+        content = None if body is None else json.dumps(body, allow_nan=False).encode()
+        until = time.monotonic() + self._patience
+        while True:
+            try:
+                asked = HTTPRequest(self.server + path, content, headers)  # noqa: S310 (http or https, see `_split`)
+                answer: HTTPResponse = urlopen(asked, timeout=TIMEOUT)  # noqa: S310
+                return answer
+            except HTTPError as error:
+                wait = _retry_after(error)
+                if error.code not in BUSY or time.monotonic() + wait > until:
+                    raise _refusal(self.server, error) from None
+                time.sleep(wait)
+            except (OSError, HTTPException) as error:
+                reason = getattr(error, "reason", error)
+                raise RunError(f"{self.server} does not answer: {shorten(str(reason), 200)}.") from None
+
+
+def _split(address: str) -> tuple[str, str]:
+    """The server and the model's name in an address. Raises RequestError."""
+    parts = urlsplit(address)
+    steps = [step for step in parts.path.split("/") if step]
+    names = steps[1:2] if steps[:1] == ["v1"] else steps[:1]
+    if parts.scheme not in ("http", "https") or not parts.netloc or len(steps) > 2:
+        raise RequestError(f"'{address}' is no address of a model, such as http://127.0.0.1:8000/digits.")
+    return f"{parts.scheme}://{parts.netloc}", "".join(names)
+
+
+def _sent(how: SamplingOptions) -> dict[str, Any]:
+    """Settings of sampling as members of a body. Raises RequestError for a guide, which stays here."""
+    if how.guide is not None:
+        raise RequestError("A server takes no guide; leave out `guide`.")
+    return {name: value for name, value in how.dump().items() if value is not None and value is not False}
+
+
+def _observation(row: Mapping[str, Any]) -> np.ndarray:
+    """The image [channel, height, width] in [0, 1], or the vector, of a line."""
+    if "values" in row:
+        return np.array([np.nan if value is None else value for value in row["values"]], dtype=np.float32)
+    with Image.open(io.BytesIO(base64.b64decode(row["image"]))) as image:
+        pixels = np.asarray(image, dtype=np.float32) / np.float32(255)
+    return pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1)
+
+
+def _retry_after(error: HTTPError) -> float:
+    """Seconds after which the server wants to be asked again."""
+    text = error.headers.get("Retry-After", "")
+    return float(text) if text.isdigit() else 1.0
+
+
+def _refusal(server: str, error: HTTPError) -> RequestError | RunError:
+    """The error for a refusal, with the server's own words."""
+    try:
+        detail = str(json.load(error)["detail"])
+    except (ValueError, KeyError, TypeError, OSError):
+        detail = f"{error.code} {error.reason}"
+    kind = RequestError if error.code in (400, 401, 404, 406, 413, 422) else RunError
+    return kind(f"{server}: {shorten(detail, 2_000)}")

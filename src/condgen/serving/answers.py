@@ -1,0 +1,146 @@
+"""Samples as bodies of answers: JSON, lines of JSON, one picture, or one part per picture."""
+
+import base64
+import io
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, get_args
+
+from starlette.exceptions import HTTPException
+
+from condgen.requests.request import Request
+from condgen.runs.samples import Samples
+from condgen.serving.bodies import Format
+
+BOUNDARY = "condgen-part"
+TYPES: Mapping[str, Format] = {
+    "application/json": "json",
+    "application/x-ndjson": "ndjson",
+    "image/png": "png",
+    "multipart/mixed": "multipart",
+}
+MEDIA = {form: media for media, form in TYPES.items()} | {"multipart": f"multipart/mixed; boundary={BOUNDARY}"}
+ONLY_IMAGES: tuple[Format, ...] = ("png", "multipart")
+assert set(MEDIA) == set(get_args(Format))
+
+
+def chosen(wanted: Format | None, accept: str, images: bool) -> Format:
+    """The form of an answer: the one asked for in the body, else the one that the header `Accept` likes best.
+
+    Raises HTTPException (406) if there is none, or if vectors are asked for as pictures.
+    """
+    found = wanted or next((form for media in _by_liking(accept) for form in _forms(media)), None)
+    if found is None:
+        raise HTTPException(406, f"Answers have the types {', '.join(TYPES)}; `Accept` names none of them.")
+    if found in ONLY_IMAGES and not images:
+        raise HTTPException(
+            406, f'This model makes vectors, which are no pictures: ask for "json" or "ndjson", not "{found}".'
+        )
+    return found
+
+
+def _by_liking(accept: str) -> list[str]:
+    """The media types of an `Accept` header, the best liked first. Without a header, any."""
+    liked: dict[str, float] = {}
+    for part in accept.split(",") if accept.strip() else ["*/*"]:
+        media, _, parameters = part.partition(";")
+        weight = re.search(r"\bq=([0-9.]+)", parameters)
+        try:
+            liked[media.strip().lower()] = float(weight[1]) if weight else 1.0
+        except ValueError:
+            liked[media.strip().lower()] = 0.0
+    return sorted((media for media in liked if liked[media] > 0), key=lambda media: -liked[media])
+
+
+def _forms(media: str) -> list[Format]:
+    """The forms whose type a range such as `image/*` includes."""
+    pattern = re.escape(media).replace(r"\*", ".*")
+    return [form for known, form in TYPES.items() if re.fullmatch(pattern, known)]
+
+
+def png(picture: Any) -> bytes:
+    """A picture as PNG."""
+    file = io.BytesIO()
+    picture.save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def understood(asked: Iterable[Request]) -> list[dict[str, Any]]:
+    """Requests as they were understood."""
+    return [{"text": each.text, "asked": each.asked, "notes": list(each.notes)} for each in asked]
+
+
+def rows(samples: Samples) -> list[dict[str, Any]]:
+    """The index of its request, the seed and the condition of each sample."""
+    numbers = zip(samples.request.tolist(), samples.seeds.tolist(), samples.condition.rows(), strict=True)
+    return [{"request": request, "seed": seed, "condition": condition} for request, seed, condition in numbers]
+
+
+def full_rows(samples: Samples) -> Iterator[dict[str, Any]]:
+    """The same with each sample's image or values."""
+    contents = _pictures(samples) if samples.images else _values(samples)
+    return (row | content for row, content in zip(rows(samples), contents, strict=True))
+
+
+def _pictures(samples: Samples) -> Iterator[dict[str, Any]]:
+    return ({"image": base64.b64encode(png(image)).decode()} for image in samples.to_pil())
+
+
+def _values(samples: Samples) -> Iterator[dict[str, Any]]:
+    return ({"values": [v if math.isfinite(v) else None for v in row]} for row in samples.values.tolist())
+
+
+def as_json(about: Mapping[str, Any], samples: Samples) -> bytes:
+    """One JSON object with everything."""
+    return _dumped({**about, "samples": list(full_rows(samples))})
+
+
+def as_lines(samples: Samples) -> bytes:
+    """One line of JSON per sample."""
+    return b"".join(_dumped(row) + b"\n" for row in full_rows(samples))
+
+
+def as_grid(samples: Samples) -> bytes:
+    """One PNG of all images, with a labelled row per request."""
+    return png(samples.grid())
+
+
+def as_multipart(about: Mapping[str, Any], samples: Samples) -> bytes:
+    """A part of JSON about all samples, then a part of PNG for each."""
+    parts = [_part("application/json", "samples.json", _dumped({**about, "samples": rows(samples)}))]
+    parts += [
+        _part("image/png", f"{k:06d}.png", png(image), seed=seed)
+        for k, (image, seed) in enumerate(zip(samples.to_pil(), samples.seeds.tolist(), strict=True))
+    ]
+    return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
+
+
+def _part(media: str, name: str, content: bytes, **headers: object) -> bytes:
+    lines = [
+        f"--{BOUNDARY}",
+        f"Content-Type: {media}",
+        f'Content-Disposition: inline; filename="{name}"',
+        *(f"X-Condgen-{key.capitalize()}: {value}" for key, value in headers.items()),
+        f"Content-Length: {len(content)}",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + content + b"\r\n"
+
+
+def encoded(form: Format, asked: Sequence[Request], more: Mapping[str, Any], parts: Sequence[Samples]) -> bytes:
+    """All samples in a form. Takes a while, so call it beside the event loop. more: further members of JSON."""
+    about = {"requests": understood(asked), **more}
+    samples = Samples.cat(parts) if len(parts) > 1 else parts[0]
+    match form:
+        case "png":
+            return as_grid(samples)
+        case "multipart":
+            return as_multipart(about, samples)
+        case "ndjson":
+            return as_lines(samples)
+    return as_json(about, samples)
+
+
+def _dumped(content: Any) -> bytes:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()

@@ -1,0 +1,228 @@
+"""Dynamic batches: one thread owns a model and answers all requests for it, as many at once as fit.
+
+Requests with equal settings share a batch. Long ones take turns with the others, one batch a turn.
+"""
+
+import math
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import accumulate
+from typing import Any
+
+from condgen.errors import CondgenError
+from condgen.requests.request import Request
+from condgen.runs.generator import Generator
+from condgen.runs.samples import Samples
+from condgen.runs.sampling import Part, SamplingOptions
+from condgen.serving.limits import Limits
+
+Outcome = Samples | Exception
+Deliver = Callable[[Outcome], None]
+MEMORY = 0.2  # weight of the latest batch in the estimate of the time that a sample takes
+
+
+class FullError(CondgenError):
+    """Too much work is waiting. after: seconds until there should be room."""
+
+    def __init__(self, after: int):
+        super().__init__(f"Too much work is waiting. Try again in {after} s.")
+        self.after = after
+
+
+class ClosedError(CondgenError):
+    """The server is about to stop and accepts no more."""
+
+    def __init__(self) -> None:
+        super().__init__("The server is about to stop and accepts no more requests.")
+
+
+class Job(ABC):
+    """Work that a model's thread was given.
+
+    left: number of samples that are not generated yet. size: at first. deliver: called in the model's thread with each
+    part of the result, or with the error that ends the job.
+    """
+
+    def __init__(self, size: int, deliver: Deliver):
+        self.size = self.left = size
+        self.deliver = deliver
+
+    @abstractmethod
+    def shares(self, other: "Job") -> bool:
+        """Whether the two may be in one batch."""
+
+
+class Sampling(Job):
+    """n samples of each request."""
+
+    def __init__(self, asked: Sequence[Request], n: int, seed: int, how: SamplingOptions, deliver: Deliver):
+        super().__init__(len(asked) * n, deliver)
+        self.how = how
+        self._pending = deque((k, Part(request, range(seed, seed + n))) for k, request in enumerate(asked))
+
+    def shares(self, other: Job) -> bool:
+        """Whether the other samples with equal settings."""
+        return isinstance(other, Sampling) and self.how == other.how
+
+    def take(self, most: int) -> Iterator[tuple[int, Part]]:
+        """The next parts, each with the index of its request, of at most so many samples together."""
+        while most and self._pending:
+            index, part = self._pending.popleft()
+            if rest := part.seeds[most:]:
+                self._pending.appendleft((index, replace(part, seeds=rest)))
+            now = part.seeds[:most]
+            most -= len(now)
+            self.left -= len(now)
+            yield index, replace(part, seeds=now)
+
+
+class Errand(Job):
+    """A call that has the model to itself, such as an edit of `size` observations."""
+
+    def __init__(self, call: Callable[[Generator], Samples], size: int, deliver: Deliver):
+        super().__init__(size, deliver)
+        self.call = call
+
+    def shares(self, other: Job) -> bool:
+        """It shares a batch with nothing."""
+        return False
+
+
+Taken = list[tuple[Sampling, int, Part]]
+
+
+class Batcher:
+    """A model and the thread that owns it.
+
+    observe: called after every batch with its number of samples and the seconds that it took.
+    """
+
+    def __init__(self, generator: Generator, limits: Limits, observe: Callable[[int, float], None] = lambda n, s: None):
+        self.generator = generator
+        self.fingerprint = generator.fingerprint
+        self._limits, self._observe = limits, observe
+        self._jobs: deque[Job] = deque()
+        self._accepted: set[Job] = set()
+        self._load = 0
+        self._pace = 0.0  # seconds per sample
+        self._closed = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name="condgen-model", daemon=True)
+        self._thread.start()
+
+    @property
+    def unanswered(self) -> int:
+        """The number of samples that are accepted and not answered yet."""
+        return self._load
+
+    def accept(self, job: Job) -> None:
+        """Queue a job, which counts as unanswered until it is released. Raises FullError and ClosedError."""
+        with self._changed:
+            if self._closed:
+                raise ClosedError
+            if self._load and self._load + job.size > self._limits.queue:
+                raise FullError(max(1, math.ceil(self._load * self._pace)))
+            self._accepted.add(job)
+            self._load += job.size
+            self._jobs.append(job)
+            self._changed.notify_all()
+
+    def release(self, job: Job) -> None:
+        """Forget a job that is answered or that nobody waits for any more."""
+        with self._changed:
+            if job in self._accepted:
+                self._accepted.remove(job)
+                self._load -= job.size
+            if job in self._jobs:
+                self._jobs.remove(job)
+
+    def close(self) -> None:
+        """Accept no more, and return when everything that was accepted is generated."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (batch := self._next()) is not None:
+            started = time.perf_counter()
+            count = self._errand(batch) if isinstance(batch, Errand) else self._batch(batch)
+            self._note(count, time.perf_counter() - started)
+
+    def _note(self, count: int, seconds: float) -> None:
+        if count:
+            self._pace += (seconds / count - self._pace) * (MEMORY if self._pace else 1)
+            self._observe(count, seconds)
+
+    def _next(self) -> Taken | Errand | None:
+        """The next batch, as soon as there is work. None after the last one of a closed batcher."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._jobs or self._closed)
+            if not self._jobs:
+                return None
+            self._changed.wait_for(self._enough, self._limits.wait)
+            return self._gathered()
+
+    def _enough(self) -> bool:
+        """Whether waiting for more requests would be in vain."""
+        if self._closed or not self._jobs or isinstance(self._jobs[0], Errand):
+            return True
+        together = accumulate(job.left for job in self._jobs if job.shares(self._jobs[0]))
+        return any(count >= self._limits.batch for count in together)
+
+    def _gathered(self) -> Taken | Errand:
+        """The first job's turn, filled up with the jobs that may share its batch, in the order of their coming."""
+        if self._jobs and isinstance(self._jobs[0], Errand):
+            return self._jobs.popleft()  # type: ignore[return-value]
+        taken: Taken = []
+        for job in [job for job in self._jobs if job.shares(self._jobs[0])]:
+            assert isinstance(job, Sampling)
+            taken += [(job, index, part) for index, part in job.take(self._limits.batch - _count(taken))]
+            if taken and taken[-1][0] is job:
+                self._jobs.remove(job)
+                if job.left:
+                    self._jobs.append(job)  # its next turn comes after everybody else's
+        return taken
+
+    def _errand(self, errand: Errand) -> int:
+        try:
+            errand.deliver(errand.call(self.generator))
+        except Exception as error:
+            errand.deliver(error)
+        return errand.size
+
+    def _batch(self, taken: Taken) -> int:
+        """Generate a batch and deliver everyone's part. If that fails, each job is tried alone, and fails alone."""
+        if not taken:
+            return 0
+        jobs = list(dict.fromkeys(job for job, _, _ in taken))
+        try:
+            samples = self.generator.together([part for _, _, part in taken], jobs[0].how)
+        except Exception as error:
+            if len(jobs) > 1:
+                return sum(self._batch([each for each in taken if each[0] is job]) for job in jobs)
+            self.release(jobs[0])
+            jobs[0].deliver(error)
+            return 0
+        self._deliver(taken, samples)
+        return len(samples)
+
+    def _deliver(self, taken: Taken, samples: Samples) -> None:
+        start = 0
+        for job, index, part in taken:
+            mine = samples[start : start + len(part.seeds)]
+            start += len(part.seeds)
+            job.deliver(replace(mine, request=_filled(mine.request, index)))
+
+
+def _count(taken: Taken) -> int:
+    return sum(len(part.seeds) for _, _, part in taken)
+
+
+def _filled(indices: Any, index: int) -> Any:
+    """An array of indices with another one in all places."""
+    return indices * 0 + index

@@ -1,0 +1,122 @@
+"""Edits of uploaded images, checked before they are queued."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from condgen.arrays import Array
+from condgen.data.storage.images import EncodedImage, Fit, fitted, strict_decoder
+from condgen.errors import RequestError, shorten
+from condgen.pixels import as_float
+from condgen.requests.request import Request
+from condgen.runs.editing import EditOptions
+from condgen.runs.generator import Generator, Reader, editor
+from condgen.runs.samples import Samples
+from condgen.serving.asking import parsed
+from condgen.serving.batching import Deliver, Errand
+from condgen.serving.limits import Limits
+
+_DECODING = threading.Lock()  # decoders' warnings are filtered for the whole process
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An uploaded image: its name and its encoded bytes."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The fields of an edit's form.
+
+    change: the attributes to change. source: the images as they are. By default the model reads them.
+    """
+
+    images: Sequence[Upload]
+    change: str
+    source: str | None = None
+    strength: float | None = None
+    decoded: bool = False
+
+    @property
+    def editing(self) -> EditOptions | None:
+        """The settings of the edit. None for those that suit the model. Raises RequestError."""
+        if self.strength is not None:
+            return EditOptions(strength=self.strength, decoded=self.decoded)
+        return EditOptions(decoded=True) if self.decoded else None
+
+
+@dataclass(frozen=True)
+class EditPlan:
+    """Checked work: observations, the change, and their own attributes if they were given.
+
+    sources: filled with the condition of each image before the change, as names and values.
+    """
+
+    x: Array
+    change: Request
+    source: Request | None
+    editing: EditOptions | None
+    sources: list[dict[str, str | None]] = field(default_factory=list)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What is told beside the samples."""
+        return {"sources": self.sources}
+
+    @property
+    def asked(self) -> Sequence[Request]:
+        """The change."""
+        return [self.change]
+
+    def job(self, deliver: Deliver) -> Errand:
+        """The work for a batcher."""
+        return Errand(self._edited, len(self.x), deliver)
+
+    def _edited(self, generator: Generator) -> Samples:
+        model = editor(generator)
+        before = reader(generator).read(self.x) if self.source is None else model.stated(self.source, len(self.x))
+        self.sources.extend(before.rows())
+        return model.edit(self.x, before, self.change, editing=self.editing)
+
+
+def planned(generator: Generator, wanted: Wanted, limits: Limits) -> EditPlan:
+    """The work that a form asks for. Raises RequestError and DataError for anything wrong with it."""
+    editor(generator)
+    if wanted.source is None:
+        reader(generator)
+    if len(generator.shape) != 3:
+        raise RequestError("This model makes vectors, not images; edit those from Python, with `run.edit`.")
+    if len(wanted.images) > limits.batch:
+        raise RequestError(f"This server edits {limits.batch} images at once, not {len(wanted.images)}.")
+    change = _only(parsed(generator, [wanted.change], 1, limits), wanted.change)
+    source = None if wanted.source is None else _only(parsed(generator, [wanted.source], 1, limits), wanted.source)
+    return EditPlan(_observations(wanted.images, generator.shape), change, source, wanted.editing)
+
+
+def reader(generator: Generator) -> Reader:
+    """The generator as one that tells attributes. Raises RequestError if it cannot."""
+    if not isinstance(generator, Reader):
+        raise RequestError("This model cannot tell what the images show. Say it (`source`).")
+    return generator
+
+
+def _only(asked: Sequence[Request], text: str) -> Request:
+    if len(asked) > 1:
+        raise RequestError(f"'{shorten(text, 100)}' stands for {len(asked)} requests; an edit takes one.")
+    return asked[0]
+
+
+def _observations(images: Sequence[Upload], shape: tuple[int, ...]) -> Array:
+    """The images as a model takes them. Raises DataError that names the first unreadable one."""
+    channels, height, width = shape
+    fit = Fit("L" if channels == 1 else "RGB", width, height)
+    with _DECODING, strict_decoder():
+        files = [EncodedImage(shorten(image.name, 100), image.content) for image in images]
+        stacked: Any = np.stack([fitted(file, fit)[0] for file in files])
+    return as_float(stacked)

@@ -1,0 +1,41 @@
+"""Limits of a server: what one request may cost, and how much work waits."""
+
+from dataclasses import dataclass, fields
+
+from condgen.errors import RequestError
+from condgen.messages import setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Limits of a server. A request beyond them is refused before any work starts.
+
+    batch: samples that are generated at once, of any number of requests.
+    wait: seconds for which a batch that is not full waits for more requests.
+    queue: samples that are accepted and not answered yet. Beyond it, requests are refused with 429.
+    deadline: seconds after which a request is given up.
+    samples: largest number of samples of one HTTP request.
+    steps: largest number of integration steps.
+    body: largest body in bytes.
+
+    Raises RequestError for numbers that no request could keep.
+    """
+
+    batch: int = 64
+    wait: int | float = 0.002
+    queue: int = 2_000
+    deadline: int | float = 60
+    samples: int = 1_000
+    steps: int = 200
+    body: int = 4 * 2**20
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not (value >= 0 if field.name == "wait" else value > 0):
+                raise RequestError(f"A server's {field.name} must be above 0, not {value} ({setting(samples=1000)}).")
+        if self.samples > self.queue:
+            raise RequestError(
+                f"A request of {self.samples:,} samples would never fit into a queue of {self.queue:,}: set "
+                f"{setting(queue=self.samples)} or {setting(samples=self.queue)}."
+            )

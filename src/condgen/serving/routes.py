@@ -1,0 +1,226 @@
+"""The addresses of the API."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Depends, File, Form, Path, Request, Response, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from condgen.errors import RequestError
+from condgen.runs.generator import Generator, editor
+from condgen.runs.samples import Samples
+from condgen.serving import answers, editing
+from condgen.serving.asking import Plan, planned
+from condgen.serving.batching import ClosedError
+from condgen.serving.bodies import Format, Health, ModelInfo, ModelList, ModelSchema, SampleAnswer, SampleBody
+from condgen.serving.metrics import TYPE as METRICS_TYPE
+from condgen.serving.problems import documented, of_error
+from condgen.serving.served import Served, Serving
+from condgen.serving.tickets import Ticket, unless_gone
+
+T = TypeVar("T")
+router = APIRouter(generate_unique_id_function=lambda route: route.name)
+
+
+def serving_of(request: Request) -> Serving:
+    """The state of the application."""
+    found: Serving = request.app.state.serving
+    return found
+
+
+async def _served(
+    request: Request, model: Annotated[str, Path(description="A model's name.", examples=["digits"])]
+) -> Served:
+    """The model that an address names. Raises HTTPException (404)."""
+    models = serving_of(request).models
+    if model not in models:
+        raise HTTPException(404, f"There is no model '{model[:100]}' here. Served: {', '.join(models)}.")
+    return models[model]
+
+
+TheModel = Annotated[Served, Depends(_served)]
+
+
+async def beside(serving: Serving, work: Callable[..., T], *arguments: Any) -> T:
+    """The result of work in another thread, while the event loop goes on."""
+    return await asyncio.get_running_loop().run_in_executor(serving.threads, partial(work, *arguments))
+
+
+async def accepted(serving: Serving, served: Served, plan: Callable[[Generator], Plan]) -> tuple[Plan, Ticket]:
+    """Plan a request and queue it. If the model is read again in between, the new one is asked."""
+    while True:
+        batcher = served.batcher
+        made = await beside(serving, plan, batcher.generator)
+        try:
+            return made, Ticket(batcher, made.job, serving.limits.deadline)
+        except ClosedError:
+            if served.batcher is batcher:
+                raise
+
+
+_content: dict[str, Any] = {
+    media: {"schema": {"type": "string", "format": "binary"}} for media in ("image/png", "multipart/mixed")
+} | {"application/x-ndjson": {"schema": {"$ref": "#/components/schemas/Sample"}}}
+ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": SampleAnswer,
+        "description": "The samples: as JSON, as one line of JSON per sample while they are made, as one PNG with a "
+        "row per request, or as a part of JSON and a part of PNG per image.",
+        "content": _content,
+    }
+}
+NUMBERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "All numbers.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+}
+
+SOURCE = "The attributes of the images as they are. By default the model reads them."
+
+
+@router.post(
+    "/v1/{model}/sample",
+    summary="Samples for requests",
+    response_class=Response,
+    responses=ANSWER | documented(400, 401, 404, 406, 413, 415, 422, 429, 503, 504),
+)
+async def sample(served: TheModel, body: SampleBody, request: Request) -> Response:
+    """Generate samples. The same request with the same seed gives the same samples."""
+    serving = serving_of(request)
+    form = answers.chosen(body.format, request.headers.get("accept", ""), len(served.generator.shape) == 3)
+    plan, ticket = await accepted(serving, served, lambda generator: planned(generator, body, serving.limits))
+    return await answered(serving, request, ticket, plan, form)
+
+
+@router.post(
+    "/v1/{model}/edit",
+    summary="Images with other attributes",
+    response_class=Response,
+    responses=ANSWER | documented(400, 401, 404, 406, 413, 415, 422, 429, 503, 504),
+)
+async def edit(
+    served: TheModel,
+    http: Request,
+    image: Annotated[list[UploadFile], File(description="One or several images, cropped and resized to the model's.")],
+    request: Annotated[str, Form(description="The attributes to change.", max_length=20_000, examples=["digit=7"])],
+    source: Annotated[str | None, Form(description=SOURCE, max_length=20_000)] = None,
+    strength: Annotated[float | None, Form(description="Strength of the change.", allow_inf_nan=False)] = None,
+    decoded: Annotated[bool, Form(description="Decode the image anew instead of adding the change to it.")] = False,
+    format: Annotated[Format | None, Form(description="Form of the answer.")] = None,  # noqa: A002 (its name in a form)
+) -> Response:
+    """Change attributes of given images and keep the rest."""
+    serving = serving_of(http)
+    form = answers.chosen(format, http.headers.get("accept", ""), len(served.generator.shape) == 3)
+    images = [editing.Upload(each.filename or "image", await each.read()) for each in image]
+    wanted = editing.Wanted(images, request, source, strength, decoded)
+    plan, ticket = await accepted(serving, served, lambda model: editing.planned(model, wanted, serving.limits))
+    return await answered(serving, http, ticket, plan, form)
+
+
+async def answered(serving: Serving, request: Request, ticket: Ticket, plan: Plan, form: Format) -> Response:
+    """The answer to an accepted request: lines as they are made, anything else when it is whole."""
+    try:
+        if form == "ndjson":
+            parts = ticket.parts()
+            return _Lines(serving, ticket, await unless_gone(request, anext(parts)), parts)
+        made = await unless_gone(request, ticket.whole())
+        content = await beside(serving, answers.encoded, form, plan.asked, plan.about, made)
+        ticket.close()
+        return Response(content, media_type=answers.MEDIA[form])
+    except BaseException:
+        ticket.close()
+        raise
+
+
+class _Lines(StreamingResponse):
+    """Lines of JSON, sent as the samples are made. An error after the first of them becomes the last line."""
+
+    def __init__(self, serving: Serving, ticket: Ticket, first: Samples, rest: AsyncIterator[Samples]):
+        self._serving, self._ticket = serving, ticket
+        super().__init__(self._lines(first, rest), media_type=answers.MEDIA["ndjson"])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the lines. Afterwards, also where the client has gone, the request is done."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._ticket.close()
+
+    async def _lines(self, first: Samples, rest: AsyncIterator[Samples]) -> AsyncIterator[bytes]:
+        try:
+            yield await beside(self._serving, answers.as_lines, first)
+            async for part in rest:
+                yield await beside(self._serving, answers.as_lines, part)
+        except Exception as error:
+            yield b'{"problem":' + bytes(of_error(error).body) + b"}\n"
+
+
+@router.get("/v1/models", summary="All models", responses=documented(401))
+async def models(request: Request) -> ModelList:
+    """List the models that are served."""
+    return ModelList(models=[info(served) for served in serving_of(request).models.values()])
+
+
+@router.get("/v1/{model}/schema", summary="Attributes of a model", responses=documented(401, 404, 422))
+async def schema(served: TheModel, request: Request) -> ModelSchema:
+    """Tell everything that a model can be asked for."""
+    generator = served.generator
+    return ModelSchema(
+        **info(served).model_dump(),
+        attributes=generator.schema.model_dump(mode="json")["attributes"],
+        coordinates=names_of(generator),
+        most=serving_of(request).limits.samples,
+    )
+
+
+def info(served: Served) -> ModelInfo:
+    """A model in a list."""
+    batcher = served.batcher
+    return ModelInfo(
+        name=served.name,
+        shape=list(batcher.generator.shape),
+        example=batcher.generator.schema.example,
+        edits=_edits(batcher.generator),
+        fingerprint=batcher.fingerprint,
+    )
+
+
+def _edits(generator: Generator) -> bool:
+    try:
+        editor(generator)
+    except RequestError:
+        return False
+    return True
+
+
+def names_of(generator: Generator) -> list[str]:
+    """The names of a vector's coordinates. Empty for images."""
+    coordinates = getattr(generator, "coordinates", None)
+    return [] if coordinates is None else list(coordinates.names)
+
+
+@router.get("/healthz", summary="Whether the server runs")
+async def healthz() -> Health:
+    """Answer as long as the server runs."""
+    return Health(status="ok")
+
+
+@router.get("/readyz", summary="Whether the server accepts requests", responses=documented(503))
+async def readyz(request: Request) -> Health:
+    """Answer with 503 as soon as the server is about to stop."""
+    if serving_of(request).closing:
+        raise ClosedError
+    return Health(status="ok")
+
+
+@router.get(
+    "/metrics",
+    summary="Numbers for Prometheus",
+    response_class=Response,
+    responses=NUMBERS | documented(401),
+)
+async def metrics(request: Request) -> Response:
+    """Tell counts of answers, samples and batches, seconds, and the work that waits."""
+    return Response(serving_of(request).metrics.text(), media_type=METRICS_TYPE)

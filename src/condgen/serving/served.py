@@ -1,0 +1,132 @@
+"""A served model: its name, the thread that owns it, and the file that it is read from again when that changes."""
+
+import logging
+import os
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from condgen.errors import CondgenError, RequestError
+from condgen.runs.generator import Generator, open_generator
+from condgen.serving.batching import Batcher
+from condgen.serving.limits import Limits
+from condgen.serving.metrics import Metrics
+
+log = logging.getLogger("condgen.serving")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+Stamp = tuple[tuple[str, int, int, int], ...]
+
+
+class Served:
+    """A model under a name. source: a generator, or the path of a run or an exported model."""
+
+    def __init__(self, name: str, source: Generator | str | Path, limits: Limits, metrics: Metrics):
+        must_be_a_name(name)
+        self.name = name
+        self._place = Path(source) if isinstance(source, str | Path) else None
+        self._limits, self._metrics = limits, metrics
+        self._seen = stamp(self._place)
+        self.batcher = self._start(open_generator(source) if isinstance(source, str | Path) else source)
+
+    def _start(self, generator: Generator) -> Batcher:
+        batcher = Batcher(generator, self._limits, partial(self._metrics.generated, self.name))
+        self._metrics.watch(self.name, batcher)
+        self._metrics.loaded(self.name, "ok")
+        return batcher
+
+    @property
+    def generator(self) -> Generator:
+        """The model as it is at present."""
+        return self.batcher.generator
+
+    def refresh(self) -> None:
+        """Read the model again if its file has changed. The old one finishes what it accepted.
+
+        If the new one cannot be read, the old one stays.
+        """
+        now = stamp(self._place)
+        if self._place is None or now == self._seen or not now:
+            return
+        self._seen = now
+        try:
+            before, self.batcher = self.batcher, self._start(open_generator(self._place))
+        except CondgenError as error:
+            self._metrics.loaded(self.name, "failed")
+            log.warning(
+                "%s has changed and cannot be read, so the model before it is still served: %s", self.name, error
+            )
+            return
+        log.info("%s has changed and was read again.", self.name)
+        before.close()
+
+    def close(self) -> None:
+        """Accept no more, and finish what was accepted."""
+        self.batcher.close()
+
+
+def stamp(place: Path | None) -> Stamp:
+    """A stamp that changes with a file, or with the weights in a folder. Empty where there is nothing."""
+    if place is None:
+        return ()
+    files = sorted(place.glob("*.safetensors")) if place.is_dir() else [place]
+    try:
+        found = [(file.name, os.stat(file)) for file in files]
+    except OSError:  # while it is replaced
+        return ()
+    return tuple((name, stat.st_ino, stat.st_mtime_ns, stat.st_size) for name, stat in found)
+
+
+def named(models: Sequence[str]) -> dict[str, str]:
+    """Models by name, from texts NAME=PATH or PATH. A path alone gives the name of its file or folder.
+
+    Raises RequestError if two have one name.
+    """
+    found: dict[str, str] = {}
+    for text in models:
+        name, path = _named(text)
+        if name in found:
+            raise RequestError(
+                f"{found[name]} and {path} would both be called '{name}'. Give one another name: OTHER={path}."
+            )
+        found[name] = path
+    return found
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, equals, path = text.partition("=")
+    if equals and not Path(text).exists():
+        return name, path
+    whole = Path(os.path.abspath(text))
+    return whole.stem if whole.is_file() else whole.name, text
+
+
+def must_be_a_name(name: str) -> None:
+    """Raise RequestError for a name that does not fit into an address."""
+    if not NAME.fullmatch(name):
+        raise RequestError(
+            f"'{name}' cannot be a model's name in an address: use letters, digits, '.', '_' and '-', and give it as "
+            "NAME=PATH."
+        )
+
+
+def opened(models: Mapping[str, Generator | str | Path], limits: Limits, metrics: Metrics) -> dict[str, Served]:
+    """All models. Raises RequestError for a wrong name, and RunError for a model that cannot be read."""
+    if not models:
+        raise RequestError("Name at least one model to serve.")
+    for name in models:
+        must_be_a_name(name)
+    return {name: Served(name, source, limits, metrics) for name, source in models.items()}
+
+
+@dataclass
+class Serving:
+    """The state of an application: its models by name, limits, numbers and helping threads."""
+
+    models: Mapping[str, Served]
+    limits: Limits
+    metrics: Metrics
+    threads: Executor
+    closing: bool = False

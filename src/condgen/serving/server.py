@@ -1,0 +1,58 @@
+"""The application on a port, until the process is told to stop."""
+
+import ipaddress
+import socket
+
+import uvicorn
+from fastapi import FastAPI
+
+from condgen.errors import RunError
+from condgen.progress import SILENT, Progress
+
+
+def serve(
+    app: FastAPI, host: str = "127.0.0.1", port: int = 8000, *, patience: float = 60, progress: Progress = SILENT
+) -> None:
+    """Serve an application until SIGINT or SIGTERM. It then accepts no more and finishes what it accepted.
+
+    host: 127.0.0.1 is this machine alone, 0.0.0.0 every network that it is on.
+    port: 0 is any free one.
+    patience: largest number of seconds for finishing.
+
+    Raises RunError if the port cannot be used.
+    """
+    with listening(host, port) as listener:
+        address = f"http://{_shown(host)}:{listener.getsockname()[1]}"
+        progress.note(f"Serving {', '.join(app.state.serving.models)} at {address} {_reach(host)}")
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=round(patience)
+        )
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises RunError with the system's reason."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RunError(
+            f"Nothing can be served at {host}, port {port}: {reason}. Choose another (`port=8001`)."
+        ) from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address reaches this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _reach(host: str) -> str:
+    return "(this machine only)" if is_loopback(host) else "(every machine that reaches this one)"
