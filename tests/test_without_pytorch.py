@@ -24,6 +24,8 @@ LIGHT = (
     "requests",
     "rng",
     "room",
+    "runs.generator",
+    "runtime.generator",
     "schema",
     "versions",
 )

@@ -8,6 +8,7 @@ array-api-compat gives PyTorch. A model that was exported answers with NumPy, wh
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,15 @@ def pytorch() -> Any:
     import array_api_compat.torch
 
     return array_api_compat.torch
+
+
+def inference(x: Array) -> AbstractContextManager[object]:
+    """Computation with the library of an array that keeps nothing for gradients."""
+    if isinstance(x, np.ndarray):
+        return nullcontext()
+    import torch
+
+    return torch.inference_mode()
 
 
 def floats(numbers: float | Sequence[Any] | Array, like: Array) -> Array:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from condgen.errors import CondgenError, DataError, RequestError
 
 GROUP = Path("/sys/fs/cgroup")  # the limits of a container on Linux
+NEGLIGIBLE = 32 * 2**20  # bytes that every machine has
 UNPACKED = 64 * 2**20  # bytes to which anything may unpack, however small
 RATIO = 200  # largest factor of unpacking beyond that; images and tables are far below
 
@@ -37,11 +36,19 @@ def memory(device: Any = "cpu") -> Room:
         import torch
 
         return Room("the GPU", torch.cuda.mem_get_info(device)[0])
+    import psutil  # takes as long to import as a small model to open
+
     free = [psutil.virtual_memory().available]
     with suppress(OSError, ValueError):  # the value is `max` without a limit
         limit = int((GROUP / "memory.max").read_text())
         free.append(limit - int((GROUP / "memory.current").read_text()))
     return Room("the memory", max(min(free), 0))
+
+
+def must_fit_in_memory(needed: int, what: str, advice: str, error: type[CondgenError] = RequestError) -> None:
+    """Raise an error as `Room.must_hold` does. Little is not worth a look at the memory."""
+    if needed > NEGLIGIBLE:
+        memory().must_hold(needed, what, advice, error)
 
 
 def disk(path: Path) -> Room:

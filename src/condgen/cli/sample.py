@@ -8,7 +8,7 @@ import typer
 from condgen.cli.options import Out, RunFileOrServer, progress, show_understood
 
 if TYPE_CHECKING:
-    pass
+    from condgen.models import Model
 
 
 def sample(
@@ -49,7 +49,6 @@ def sample(
     Samples are written to OUT.partial, which becomes OUT when all are there. The same command again continues there.
     """
     from condgen.runs.generator import open_generator, save_answers
-    from condgen.runs.run import Run
     from condgen.runs.sampling import SamplingOptions
 
     opened = open_generator(run)
@@ -59,12 +58,19 @@ def sample(
         interval=_interval(interval) if interval else None,
         steps=steps,
         sampler=sampler,
-        guide=Run.open(guide).model if guide else None,
+        guide=_model(guide) if guide else None,
         compose=compose,
         free=free,
     )
     shown = save_answers(opened, asked, n, seed, out, sampling=sampling, progress=progress())
     print(f"{n * len(asked):,} samples for {len(asked)} request(s) in {out}; look at {shown}")
+
+
+def _model(run: Path) -> "Model":
+    """The model of a run."""
+    from condgen.runs.run import Run
+
+    return Run.open(run).model
 
 
 def _interval(text: str) -> tuple[float, float]:

@@ -1,10 +1,13 @@
 """The kind of progress that suits the environment."""
 
 import os
+import sys
 from collections.abc import Callable
 
 from condgen.progress.lines import Lines
 from condgen.progress.protocol import SILENT, Progress
+
+FORCED = {"FORCE_COLOR", "TTY_COMPATIBLE"}  # variables by which rich is told that there is a terminal
 
 
 def shown(spell: Callable[[str], str] = str) -> Progress:
@@ -15,6 +18,13 @@ def shown(spell: Callable[[str], str] = str) -> Progress:
     """
     if os.environ.get("RANK", "0") != "0":
         return SILENT
+    if not _perhaps_bars():
+        return Lines(spell)
     from condgen.progress.bars import Bars, possible  # rich takes a while to import
 
     return Bars(spell) if possible() else Lines(spell)
+
+
+def _perhaps_bars() -> bool:
+    """Whether rich may find a terminal or a notebook here."""
+    return sys.stderr.isatty() or "IPython" in sys.modules or not FORCED.isdisjoint(os.environ)

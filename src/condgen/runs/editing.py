@@ -2,13 +2,12 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
+from condgen.arrays import Array, inference, namespace
 from condgen.errors import RequestError
-from condgen.models import Model
 from condgen.models.abilities import Edits
 from condgen.schema import Condition
 
@@ -40,36 +39,37 @@ class EditOptions:
             )
 
     @classmethod
-    def suited(cls, model: Model) -> "EditOptions":
+    def suited(cls, model: Any) -> "EditOptions":
         """The best settings for a model. A lossless one needs no details added back."""
         return cls(decoded=isinstance(model, Edits) and model.lossless)
 
     def __call__(
-        self, model: Model, x: Float[Tensor, "n ..."], source: Condition, target: Condition
-    ) -> Float[Tensor, "n ..."]:
+        self, model: Any, x: Float[Array, "n ..."], source: Condition, target: Condition
+    ) -> Float[Array, "n ..."]:
         """Each x, with condition `source`, changed to `target`, all on the model's device."""
         assert isinstance(model, Edits), "a model that cannot edit is refused before"
         edited = model.edit(x, source, target)
         if self.decoded:
             return edited
         edited = x + self.strength * (edited - model.edit(x, source, source))
-        return edited.clamp(0, 1) if len(model.shape) == 3 else edited
+        return namespace(edited).clip(edited, 0, 1) if edited.ndim == 4 else edited
 
 
 def edited(
-    model: Model,
-    x: Float[Tensor, "n ..."],
+    model: Any,
+    x: Float[Array, "n ..."],
     source: Condition,
     target: Condition,
     how: EditOptions | None = None,
     batch: int = 500,
-) -> Float[Tensor, "n ..."]:
+) -> Float[Array, "n ..."]:
     """The edits of any number of observations in batches, on the CPU. how: `EditOptions.suited` by default."""
-    how = how or EditOptions.suited(model)
-    parts = zip(x.split(batch), _split(source, batch), _split(target, batch), strict=True)
-    with torch.inference_mode():
-        made = [how(model, part.to(model.device), a.to(model.device), b.to(model.device)) for part, a, b in parts]
-    return torch.cat(made).float().cpu()
+    how, xp, device = how or EditOptions.suited(model), namespace(x), model.device
+    observed = (xp.asarray(x[k : k + batch], device=device) for k in range(0, len(x), batch))
+    parts = zip(observed, _split(source, batch), _split(target, batch), strict=True)
+    with inference(x):
+        made = [how(model, part, a.to(device), b.to(device)) for part, a, b in parts]
+    return xp.asarray(xp.concat(made), dtype=xp.float32, device="cpu")
 
 
 def _split(condition: Condition, batch: int) -> list[Condition]:

@@ -16,7 +16,7 @@ from condgen.arrays import Array
 from condgen.data.coordinates import Coordinates
 from condgen.errors import CondgenError, RunError, shorten
 from condgen.rng import Stream
-from condgen.room import memory
+from condgen.room import must_fit_in_memory
 from condgen.runs.answering import Answering
 from condgen.runs.sampling import SamplingOptions
 from condgen.runtime.graph import Graph
@@ -115,7 +115,7 @@ class OnnxGenerator(Answering):
 
 def _read(path: Path) -> bytes:
     try:
-        memory().must_hold(2 * path.stat().st_size, f"The model {path}", "Close other programs first.", RunError)
+        must_fit_in_memory(2 * path.stat().st_size, f"The model {path}", "Close other programs first.", RunError)
         return path.read_bytes()
     except OSError as error:
         raise RunError(f"The model {path} cannot be read: {error.strerror}.") from None
