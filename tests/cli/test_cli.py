@@ -242,7 +242,7 @@ def test_resume_finds_the_data_from_another_folder(
 def test_sample_gives_each_request_its_samples(command: Command, run: Run, tmp_path: Path) -> None:
     result = command("sample", run.path, "digit=3", "digit!=3", "-n", 4, "--seed", 9, "--out", tmp_path / "out")
     assert result.status == 0, result.err
-    assert "8 samples for 2 request(s)" in result.out
+    assert "8 samples for 2 requests" in result.out
     with (tmp_path / "out" / "metadata.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["seed"] for row in rows] == ["9", "10", "11", "12"] * 2

@@ -35,6 +35,13 @@ def test_pages_fetch_nothing_from_elsewhere(site: Path) -> None:
     assert not {name: found[0] for name, found in asked.items() if found}
 
 
+def test_the_reference_lists_arguments_and_what_a_run_inherits(site: Path) -> None:
+    training, runs = ((site / "reference" / f"{name}.html").read_text() for name in ("training", "runs"))
+    listed = training.partition('id="condgen.runs.train.train"')[2].partition("</dl>")[0]
+    assert re.findall(r"<dt><code>(\w+)</code></dt>", listed) == ["model", "data", "out", "progress", "arguments"]
+    assert 'id="condgen.runs.run.Run.sample"' in runs
+
+
 @pytest.mark.parametrize(
     ("text", "caught"),
     [

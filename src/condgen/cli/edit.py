@@ -74,7 +74,7 @@ def edit(
     )
     for path, before, after in zip(paths, now.describe(), edited.condition.describe(), strict=True):
         print(f"{path}: {before} → {after}")
-    print(f"{len(x)} edited image(s) in {out}; look at {shown}")
+    print(f"{len(x)} edited image{'s' * (len(x) > 1)} in {out}; look at {shown}")
 
 
 def _editing(strength: float | None, decoded: bool) -> "EditOptions | None":

@@ -63,7 +63,7 @@ def sample(
         free=free,
     )
     shown = save_answers(opened, asked, n, seed, out, sampling=sampling, progress=progress())
-    print(f"{n * len(asked):,} samples for {len(asked)} request(s) in {out}; look at {shown}")
+    print(f"{n * len(asked):,} samples for {len(asked)} request{'s' * (len(asked) > 1)} in {out}; look at {shown}")
 
 
 def _model(run: Path) -> "Model":
