@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from condgen.arrays import floats, namespace, to_numpy
+from condgen.schema import Continuous
 
 
 def test_a_function_follows_the_array_that_it_is_given() -> None:
@@ -35,3 +36,11 @@ def test_arrays_of_numpy_need_no_pytorch() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.startswith("<module 'numpy'")
+
+
+def test_shapes_are_checked_here_and_cost_nothing_elsewhere() -> None:
+    with pytest.raises(Exception, match="Type-check"):
+        Continuous(name="x", low=0, high=1).decode(torch.zeros(3, dtype=torch.long))
+    code = "import sys, condgen.arrays as a; print(a.Float[a.Array, 'batch'], 'jaxtyping' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout == "typing.Any False\n"

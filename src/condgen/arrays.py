@@ -7,12 +7,27 @@ Both are asked by the names of the array API standard (https://data-apis.org/arr
 array-api-compat gives PyTorch. A model that was exported answers with NumPy, where PyTorch need not be installed.
 """
 
+import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING or sys.modules.get("jaxtyping"):  # tests check the shapes, and import it first
+    from jaxtyping import Bool as Bool
+    from jaxtyping import Float as Float
+    from jaxtyping import Int as Int
+    from jaxtyping import Shaped as Shaped
+    from jaxtyping import UInt8 as UInt8
+else:  # elsewhere nobody reads them, and importing it would take longer than all of `condgen.schema`
+
+    class _Shapes:
+        def __class_getitem__(cls, shape: object) -> Any:
+            return Any
+
+    Bool = Float = Int = Shaped = UInt8 = _Shapes
 
 if TYPE_CHECKING:
     import torch

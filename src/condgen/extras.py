@@ -10,7 +10,17 @@ EXTRAS = {
     "onnx": ("onnx", "onnxscript"),
     "runtime": ("onnxruntime",),
     "serve": ("fastapi", "multipart", "prometheus_client", "uvicorn"),
-    "train": ("accelerate", "joblib", "pyarrow", "scipy", "sklearn", "tensorboard", "torch"),
+    "train": (
+        "accelerate",
+        "array_api_compat",
+        "jaxtyping",
+        "joblib",
+        "pyarrow",
+        "scipy",
+        "sklearn",
+        "tensorboard",
+        "torch",
+    ),
 }
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from PIL import Image, ImageDraw
 
-from condgen.arrays import Array, to_numpy
+from condgen.arrays import Array, Float, to_numpy
 from condgen.errors import CondgenWarning, RunError
 from condgen.files import writing
 from condgen.fonts import Font, font_for, own_font

@@ -1,8 +1,6 @@
 """Pixels as levels of 8 bits, as data holds them, and as numbers in [0, 1], as models take them."""
 
-from jaxtyping import Float, Shaped
-
-from condgen.arrays import Array, namespace
+from condgen.arrays import Array, Float, Shaped, namespace
 
 
 def as_float(x: Shaped[Array, "batch ..."]) -> Float[Array, "batch ..."]:

@@ -10,11 +10,10 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
 from numpy.random import MT19937, RandomState
 from numpy.typing import NDArray
 
-from condgen.arrays import Array
+from condgen.arrays import Array, Float, Int
 
 FEW = 16  # PyTorch draws fewer normal numbers than this one by one, with 53 bits each, and more in blocks of so many
 AT_ONCE = 2**18  # random numbers that are worked on together, so that they stay in the processor's cache

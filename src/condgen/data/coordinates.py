@@ -5,10 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jaxtyping import Float
 from pydantic import TypeAdapter, ValidationError
 
-from condgen.arrays import Array, namespace
+from condgen.arrays import Array, Float, namespace
 from condgen.errors import DataError
 
 ODD = 10.0  # coordinates are scaled if a spread or mean is above this, or a spread below its inverse

@@ -2,9 +2,7 @@
 
 from typing import Protocol, runtime_checkable
 
-from jaxtyping import Float
-
-from condgen.arrays import Array
+from condgen.arrays import Array, Float
 from condgen.models.flow.guidance import Guidance, Guide
 from condgen.models.flow.samplers import SamplerName
 from condgen.rng import NumpyRng

@@ -5,9 +5,7 @@ PyTorch models and exported ones share this code.
 
 from typing import Any
 
-from jaxtyping import Float
-
-from condgen.arrays import Array, namespace
+from condgen.arrays import Array, Float, namespace
 from condgen.models.flow.paths import expand_like
 from condgen.schema import Condition
 

@@ -6,9 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Float, Int
-
-from condgen.arrays import Array, namespace
+from condgen.arrays import Array, Float, Int, namespace
 from condgen.data.coordinates import Coordinates
 from condgen.errors import CondgenWarning, RequestError, unknown
 from condgen.models.abilities import Edits

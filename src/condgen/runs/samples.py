@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, Int
 from PIL import Image
 
-from condgen.arrays import Array, namespace, to_numpy
+from condgen.arrays import Array, Float, Int, namespace, to_numpy
 from condgen.data.coordinates import Coordinates
 from condgen.errors import RequestError
 from condgen.notebook import picture

@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 import xxhash
-from jaxtyping import Float
 from PIL import Image
 from pydantic import TypeAdapter
 
-from condgen.arrays import Array
+from condgen.arrays import Array, Float
 from condgen.files import log_line, read_log, write_text
 from condgen.pictures import pil_image, rows_of, save_picture
 from condgen.schema import Schema

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from condgen.arrays import Array
+from condgen.arrays import Array, Float, Int
 from condgen.data.coordinates import Coordinates
 from condgen.errors import CondgenError, RunError, shorten
 from condgen.rng import Stream

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from jaxtyping import Bool, Float, Int
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from condgen.arrays import Array
+from condgen.arrays import Array, Bool, Float, Int
 from condgen.errors import RequestError
 from condgen.schema.column import Column, missing, text_of
 from condgen.schema.constraints import Constraint

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Literal
 
-from jaxtyping import Float
 from pydantic import Field, model_validator
 
-from condgen.arrays import Array, float32, namespace
+from condgen.arrays import Array, Float, float32, namespace
 from condgen.errors import RequestError, unknown
 from condgen.schema.attributes import Density, Vocabulary, fold
 from condgen.schema.column import Column, missing, text_of

@@ -6,9 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import Any, Literal
 
-from jaxtyping import Bool, Float
-
-from condgen.arrays import Array, Device, floats, moved, namespace, pytorch
+from condgen.arrays import Array, Bool, Device, Float, floats, moved, namespace, pytorch
 from condgen.errors import RequestError
 from condgen.schema.schema import Schema
 

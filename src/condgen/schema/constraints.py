@@ -5,9 +5,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
-from jaxtyping import Bool, Float, Int
-
-from condgen.arrays import Array, float32, floats, namespace
+from condgen.arrays import Array, Bool, Float, Int, float32, floats, namespace
 
 MISMATCH = 30.0  # nats by which a row that contradicts one asked attribute is less likely than one that agrees
 BANDWIDTH = 0.02  # share of an attribute's span within which rows count as agreeing

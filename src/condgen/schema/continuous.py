@@ -6,10 +6,9 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 from pydantic import Field, model_validator
 
-from condgen.arrays import Array, float32, namespace
+from condgen.arrays import Array, Bool, Float, Int, float32, namespace
 from condgen.errors import RequestError
 from condgen.schema.attributes import Attribute, Density, Vocabulary
 from condgen.schema.column import Column, missing, text_of

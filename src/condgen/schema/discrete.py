@@ -4,9 +4,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from jaxtyping import Bool, Float, Int
-
-from condgen.arrays import Array, float32, namespace
+from condgen.arrays import Array, Bool, Float, Int, float32, namespace
 from condgen.errors import RequestError
 from condgen.schema.attributes import Attribute, fold
 from condgen.schema.constraints import MISMATCH, Constraint, OneOf

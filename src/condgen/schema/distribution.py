@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from jaxtyping import Bool, Float, Int
-
-from condgen.arrays import Array, float32, namespace, spread
+from condgen.arrays import Array, Bool, Float, Int, float32, namespace, spread
 from condgen.rng import NumpyRng
 from condgen.schema.condition import Condition, mask_for
 from condgen.schema.constraints import MISMATCH, Constraint, inverse_cdf

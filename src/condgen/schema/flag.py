@@ -4,9 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from jaxtyping import Float
-
-from condgen.arrays import Array, float32
+from condgen.arrays import Array, Float, float32
 from condgen.errors import unknown
 from condgen.schema.attributes import Density, Vocabulary, fold
 from condgen.schema.column import Column, missing, text_of

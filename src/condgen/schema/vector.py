@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 from pydantic import Field, model_validator
 
-from condgen.arrays import Array, distinct_rows, float32, floats, namespace, spread
+from condgen.arrays import Array, Bool, Float, Int, distinct_rows, float32, floats, namespace, spread
 from condgen.errors import RequestError
 from condgen.rng import NumpyRng
 from condgen.schema.attributes import Attribute, Columns, Density, Vocabulary

@@ -10,10 +10,9 @@ from pathlib import Path
 from warnings import catch_warnings, filterwarnings, simplefilter
 
 import numpy as np
-from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from condgen.arrays import Array
+from condgen.arrays import Array, UInt8
 from condgen.data.storage.archives import Cell, Member
 from condgen.errors import DataError
 

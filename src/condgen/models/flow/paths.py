@@ -6,9 +6,7 @@ Lipman et al. 2023 (flow matching), Liu et al. 2023 (rectified flow), Albergo et
 import math
 from typing import Annotated, Literal, NamedTuple
 
-from jaxtyping import Float, Shaped
-
-from condgen.arrays import Array, namespace
+from condgen.arrays import Array, Float, Shaped, namespace
 from condgen.parameters import Setting
 
 PathName = Annotated[

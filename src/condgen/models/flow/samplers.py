@@ -10,9 +10,8 @@ from itertools import pairwise
 from typing import Annotated
 
 import numpy as np
-from jaxtyping import Float
 
-from condgen.arrays import Array, namespace
+from condgen.arrays import Array, Float, namespace
 from condgen.models.flow.paths import Path, Time, expand_like
 from condgen.registry import NameIn, Registry
 
