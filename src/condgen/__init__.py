@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from condgen.models import Model, build
     from condgen.requests.request import parse_requests
     from condgen.rng import Rng
+    from condgen.runs.generator import open_generator
     from condgen.runs.remote import Client
     from condgen.runs.run import Run
     from condgen.runs.samples import Samples, save_samples
@@ -49,6 +50,7 @@ _HOME = {
     "distill": "runs.train",
     "load": "data",
     "open": "api",
+    "open_generator": "runs.generator",
     "parse_requests": "requests",
     "resume": "runs.train",
     "save_samples": "runs.samples",
@@ -80,6 +82,7 @@ __all__ = [
     "inspect",
     "load",
     "open",
+    "open_generator",
     "parse_requests",
     "resume",
     "save_samples",

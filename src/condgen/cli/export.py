@@ -14,20 +14,25 @@ def export(
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="PATH", help="New file, such as digits.safetensors, or folder.")
     ],
-    to: Annotated[str, typer.Option(help="Form of the export: weights, hub.")] = "weights",
+    to: Annotated[str, typer.Option(help="Form of the export: weights, onnx, hub.")] = "weights",
+    licence: Annotated[
+        str | None, typer.Option(help="Licence of the model, for whoever gets it. In the forms onnx and hub.")
+    ] = None,
 ) -> None:
     """Write RUN in another form.
 
     weights is the one small file that sampling needs: averaged weights, schema, label distribution and recipe. It does
         not name the place of the data. `condgen sample FILE` and `condgen evaluate FILE --data DATA` take it instead of
         RUN.
+    onnx is a model that `condgen sample FILE` answers with where PyTorch is not installed (pip install
+        'condgen[runtime]'), with the run's samples within rounding. They are compared at the export.
     hub is the folder that `condgen push` uploads: weights, config.json, a card with the report, and a picture.
     """
     from condgen.runs.exporting import EXPORTERS
     from condgen.runs.run import Run
 
     EXPORTERS.check(to)
-    path = Run.open(run).export(to, out)
+    path = Run.open(run).export(to, out, **({} if licence is None else {"licence": licence}))
     print(f"{path}: {EXPORTERS[to].sentence}, {_bytes(path) / 1e6:.1f} MB")
     print(f"Next: condgen sample {shlex.quote(str(path))} -n 16 --out samples")
 

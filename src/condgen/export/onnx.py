@@ -18,7 +18,7 @@ from condgen.export.tracing import EXAMPLES, Traceable, onnx_graph
 from condgen.export.weights import PLACES
 from condgen.files import writing
 from condgen.models.abilities import Guided
-from condgen.progress import SILENT, Progress
+from condgen.progress import Progress, shown
 from condgen.rng import Stream
 from condgen.runs.exporting import Exporter
 from condgen.runs.run import Run
@@ -33,7 +33,7 @@ TOLERANCE = 1e-3  # largest difference from PyTorch, as a share of the largest n
 GUIDED = SamplingOptions(guidance=2.0, steps=4)  # a way of sampling that an export of a guided model is also tried with
 
 
-def write(run: Run, path: Path, progress: Progress = SILENT, licence: str = "") -> None:
+def write(run: Run, path: Path, *, licence: str = "", progress: Progress | None = None) -> None:
     """Write a run as an ONNX model whose samples are the run's, within rounding.
 
     licence: a note that the file carries, about the licence of the model and its data.
@@ -48,7 +48,7 @@ def write(run: Run, path: Path, progress: Progress = SILENT, licence: str = "") 
         partial.write_bytes(_file(graph, run, header))
         difference = largest_difference(run, OnnxGenerator.open(partial))
         partial.write_bytes(_file(graph, run, replace(header, difference=difference)))
-    progress.note(
+    (progress or shown()).note(
         f"Compared with PyTorch on random requests, in batches of {' and '.join(map(str, BATCHES))}: the largest "
         f"difference is {difference:.1e}."
     )

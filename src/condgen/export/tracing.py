@@ -244,12 +244,11 @@ def _reason(error: Exception) -> str:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Without the warnings and the log of PyTorch's exporter, which are about its own parts."""
-    logger = logging.getLogger("torch")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(before)
+        logging.disable(before)

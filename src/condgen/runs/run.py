@@ -118,7 +118,8 @@ class Run(Answering):
     def export(self, to: str, path: str | Path, **settings: Any) -> Path:
         """Write the run in another form to a new path, which is returned.
 
-        to: "weights" is the one small file that sampling needs, which `Run.open` opens. "hub" is the folder that
+        to: "weights" is the one small file that sampling needs, which `Run.open` opens. "onnx" is a model that answers
+            requests without PyTorch. "hub" is the folder that
             `push_to_hub` pushes. Other packages bring other forms.
         settings: of the form. Raises RequestError for an unknown form or setting, or a path that is in use.
         """

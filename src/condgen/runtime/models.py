@@ -80,6 +80,8 @@ class OnePass(Exported):
 class OnePassEdits(OnePass, ThroughNoise):
     """A model that samples by one evaluation of its network, and edits through noise."""
 
+    lossless = False
+
     def to_noise(self, x: Array, c: Encoded) -> Array:
         """The noise of observations under an encoded condition."""
         return self._call("to_noise", x=x, **_encoded(c))[0]
@@ -144,13 +146,19 @@ class GuidedIntegral(GuidedParts, IntegratesGuided):
 class Inverse(Parts, InvertsIntegration):
     """A model that integrates a velocity, in edits also back to noise."""
 
+    lossless = False
+
 
 class GuidedInverse(GuidedParts, IntegratesGuided, InvertsIntegration):
     """A model that integrates a guided velocity, in edits also back to noise."""
 
+    lossless = False
+
 
 class Flow(GuidedParts, InvertsGuided):
     """A flow of observations, with guidance in samples and edits."""
+
+    lossless = True
 
 
 KINDS: dict[str, type[Exported]] = {
