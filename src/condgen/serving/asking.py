@@ -42,7 +42,7 @@ class SamplePlan:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What is told beside the samples: nothing."""
+        """Facts that are told beside the samples: none."""
         return {}
 
     def job(self, deliver: Deliver) -> Sampling:

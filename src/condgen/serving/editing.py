@@ -66,7 +66,7 @@ class EditPlan:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What is told beside the samples."""
+        """Facts that are told beside the samples."""
         return {"sources": self.sources}
 
     @property
