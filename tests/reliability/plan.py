@@ -8,6 +8,7 @@ from .flips import Flips
 from .headers import Headers
 from .kills import Kills
 from .power import Power
+from .serving import Serving
 from .together import Together
 from .world import World
 
@@ -15,13 +16,14 @@ from .world import World
 def campaigns(world: World) -> list[Campaign]:
     """Every campaign against a world."""
     kills, flips, faults = Kills(world), Flips(world), Faults(world)
-    power, together, headers = Power(world), Together(world), Headers()
+    power, together, headers, serving = Power(world), Together(world), Headers(), Serving(world)
     return [
         Campaign("kill `train` and `resume`", kills.training, 8),
         *(
             Campaign(f"kill {command.title}", kills.of(command), 4, partial(kills.unharmed, command))
             for command in kills.commands()
         ),
+        Campaign("kill `serve` while it answers", serving.killed, 4, serving.unharmed),
         Campaign("flip a bit of a checkpoint", flips.checkpoint, 0.5),
         Campaign("flip a bit of exported weights", flips.weights, 0.2),
         Campaign("flip a bit of an exported ONNX model", flips.onnx, 0.2, prepare=partial(flips.whole, "onnx")),
