@@ -10,7 +10,7 @@ from typing import Any
 
 from condgen.errors import unknown
 from condgen.models.registry import FAMILIES, build
-from condgen.parameters import keyword_arguments, used, validated
+from condgen.parameters import keyword_arguments, validated
 from condgen.presets import (
     FEW_PHOTOGRAPHS_GAN,
     FEW_VECTORS,
@@ -92,8 +92,7 @@ def recommend(shape: tuple[int, ...], examples: int, schema: Schema, labelled: f
         preset = preset | {"model": "gan"}
     size = SIDE if len(shape) == 3 and max(shape[1:]) > SIDE else None
     brought = (shape[0], size, size) if size else shape
-    model, arguments = preset["model"], _counting(preset, schema, brought)
-    return Recommendation(model, arguments, brought, size, images, reason)
+    return Recommendation(preset["model"], _known(preset), brought, size, images, reason)
 
 
 def _vectors(examples: int, labelled: bool) -> tuple[Preset, int, str]:
@@ -129,13 +128,10 @@ def _within(images: int, least: int, most: int) -> int:
     return min(max(int(float(f"{images:.2g}")), least), most)
 
 
-def _counting(preset: Preset, schema: Schema, shape: tuple[int, ...]) -> dict[str, Any]:
-    """The arguments of a preset that its family has and that change something on such data."""
-    builder = FAMILIES[preset["model"]].builder
-    of_model = {k: v for k, v in preset.items() if k in keyword_arguments(builder)}
-    of_training = {k: v for k, v in preset.items() if k in keyword_arguments(TrainingConfig)}
-    counts = used(builder, of_model, (schema, shape), strict=False).keys()
-    return {k: v for k, v in of_model.items() if k in counts} | of_training
+def _known(preset: Preset) -> dict[str, Any]:
+    """The arguments of a preset that its family has, and those of training."""
+    names = {*keyword_arguments(FAMILIES[preset["model"]].builder), *keyword_arguments(TrainingConfig)}
+    return {k: v for k, v in preset.items() if k in names}
 
 
 def check_settings(arguments: Mapping[str, Any]) -> None:

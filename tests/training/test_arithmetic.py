@@ -1,6 +1,7 @@
 """The choice of arithmetic, by measurements that the tests make up."""
 
 import copy
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ def test_the_choice_is_said_in_a_line() -> None:
 # ---- kept
 
 
-def test_a_machine_is_measured_once_for_a_model_and_a_batch(digits: Splits) -> None:
+def test_a_machine_is_measured_once_for_a_model_and_a_batch(digits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
 
     def measure() -> Choice:
@@ -93,7 +94,10 @@ def test_a_machine_is_measured_once_for_a_model_and_a_batch(digits: Splits) -> N
     assert len(calls) == 1
     kept(other, 64, USUAL, measure)
     kept(model, 32, USUAL, measure)
-    assert len(calls) == 3
+    kept(model, 64, Arithmetic("float32", 2), measure)
+    monkeypatch.setattr("platform.node", lambda: "another machine with the same cache")
+    kept(model, 64, USUAL, measure)
+    assert len(calls) == 5
 
 
 def test_what_is_measured_beside_other_work_is_not_kept(digits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,6 +135,8 @@ def test_measuring_leaves_the_model_and_random_numbers_as_they_are(digits: Split
     torch.manual_seed(3)
     assert torch.equal(drawn, torch.rand(3))
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+    seconds._step(model, Arithmetic("float32", 1))  # so each begins as the one before
     assert all(parameter.grad is None for parameter in model.parameters())
     assert torch.get_num_threads() == threads
 
@@ -231,6 +237,13 @@ def test_a_run_uses_its_threads_and_leaves_the_process_with_its_own(digits: Spli
         Trainer(model, digits, tmp_path, settings, augment=augment, arithmetic=other).run()
     assert set(seen) == {other.threads}
     assert torch.get_num_threads() == threads
+
+
+def test_a_run_from_a_larger_machine_takes_the_threads_that_there_are() -> None:
+    before = torch.get_num_threads()
+    with Arithmetic("float32", 1_000_000).in_use():
+        assert torch.get_num_threads() == max(os.cpu_count() or 1, before)
+    assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize(("device", "processes"), [("cuda", 1), ("mps", 1), ("cpu", 2)])
