@@ -25,6 +25,7 @@ def test_a_report_is_text_a_page_and_files(report: Any, tmp_path: Path) -> None:
     assert len(repr(report).splitlines()) == 2
     assert report._repr_html_().startswith("<iframe srcdoc=")
     assert 0 <= report.obedience.joint.value <= 1
+    assert repr(report.obedience).startswith("digit: ")
     report.save(tmp_path / "out")
     assert {"report.html", "report.json"} <= {p.name for p in (tmp_path / "out").iterdir()}
     with pytest.raises(AttributeError):
@@ -80,5 +81,13 @@ def test_data_is_inspected_wherever_it_is(memory: bool) -> None:
     found = condgen.inspect(condgen.load(x, labels={"digit": y}) if memory else "digits")
     assert found.schema.names == ["digit"]
     assert "attributes: digit" in repr(found)
+    assert "Train first: `condgen.train(" in repr(found)
+    assert "Recommended: " in repr(found)
     assert "digit" in found.page()
     assert "on this machine" in found.page()
+
+
+def test_datasets_with_a_name_are_listed() -> None:
+    found = condgen.datasets()
+    assert {"digits", "mnist"} <= found.keys()
+    assert all(found.values())

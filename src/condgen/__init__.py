@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from condgen.lazy import on_first_use
 
 if TYPE_CHECKING:
-    from condgen.api import compare, doctor, evaluate, gallery, inspect, open  # noqa: A004 (condgen.open)
+    from condgen.api import compare, datasets, doctor, evaluate, gallery, inspect, open  # noqa: A004 (condgen.open)
     from condgen.data import Dataset, DataSource, Splits, load, stream
     from condgen.models import Model, build
     from condgen.requests.request import parse_requests
@@ -31,6 +31,7 @@ _HOME = {
     "gallery": "api",
     "evaluate": "api",
     "doctor": "api",
+    "datasets": "api",
     "compare": "api",
     "Categorical": "schema",
     "Client": "runs.remote",
@@ -75,6 +76,7 @@ __all__ = [
     "Splits",
     "build",
     "compare",
+    "datasets",
     "distill",
     "doctor",
     "evaluate",

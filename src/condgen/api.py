@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from condgen.data import Splits, load
+from condgen.data import BUILTIN, PUBLISHED, Splits, load
 from condgen.errors import CondgenError
 from condgen.evaluation.comparison.comparison import Comparison
 from condgen.evaluation.comparison.comparison import compare as compared
@@ -286,13 +286,19 @@ def inspect(data: object, **how: Any) -> Shown[Inspection]:
     source = os.fspath(data) if isinstance(data, str | os.PathLike) else data
     found = inspected(source if isinstance(source, str | Splits) else load(source, progress=SILENT), **how).timed()
     counts = ", ".join(f"{n:,} {part}" for part, n in found.examples.items())
-    first = next(iter((*found.problems, *found.advice)), "")
+    lines = [f"{counts} examples of shape {found.shape}; attributes: {', '.join(found.schema.names)}"]
     return Shown(
         found,
-        f"{counts} examples of shape {found.shape}; attributes: {', '.join(found.schema.names)}\n  {first}",
+        "\n  ".join([*lines, *found.problems[:1], *found.to_do[:2]]),
         lambda: inspection_page(found),
         lambda folder: inspection_files.save(found, (), folder),
     )
+
+
+def datasets() -> dict[str, str]:
+    """The datasets that `load` knows by name, each with a description. `load` downloads some of them on first use."""
+    built_in = {name: entry.description for name, entry in BUILTIN.items()}
+    return built_in | {name: published.description for name, published in PUBLISHED.items()}
 
 
 def open(path: str | Path, device: "str | torch.device | None" = None, trust: bool = False) -> Run:  # noqa: A001

@@ -247,7 +247,7 @@ def composed(
             made = {parameter: part.made(settings) for parameter, part in owned.items()}
             return function(*arguments, **settings, **made)
 
-        assembled.__signature__ = inspect.Signature(flat)  # type: ignore[attr-defined]
+        assembled.__dict__["__signature__"] = inspect.Signature(flat)
         assembled.__name__ = assembled.__qualname__ = name or function.__name__
         assembled.__module__ = function.__module__
         assembled.__doc__ = "\n\n".join(filter(None, [summary, function.__doc__]))

@@ -1,6 +1,7 @@
 """Everything that condgen wrote in one place, compared with the digests that it wrote with it."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from condgen import sealed
@@ -42,7 +43,7 @@ def _checks(what: str | Path, progress: Progress) -> Iterator[Check]:
     elif any(path.glob("checkpoint*.safetensors")):
         checkpoint.must_exist(path / checkpoint.FILE)
         for file in sorted(path.glob("*.safetensors")):
-            yield lambda file=file: _sealed(file)  # type: ignore[misc]
+            yield partial(_sealed, file)
         if (path / REPORT).exists():
             yield lambda: _report(path / REPORT)
     else:

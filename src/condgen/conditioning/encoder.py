@@ -86,10 +86,11 @@ class AttributeEmbedding(nn.ModuleList):
     """A learned vector per attribute, linear in the attribute's features."""
 
     def __init__(self, schema: Schema, width: int):
-        super().__init__(nn.Linear(a.features_width, width, bias=False) for a in schema)
+        layers = [nn.Linear(a.features_width, width, bias=False) for a in schema]
+        for layer in layers:
+            nn.init.normal_(layer.weight)
+        super().__init__(layers)
         self.schema = schema
-        for layer in self:
-            nn.init.normal_(layer.weight)  # type: ignore[arg-type]
 
     def forward(self, condition: Condition) -> Float[Tensor, "batch attribute width"]:
         """One vector per attribute, zero where it is free."""

@@ -24,12 +24,13 @@ class TimeEncoder(nn.Module):
         super().__init__()
         self.additive = additive
         self.width = width
-        self.times = nn.ModuleList(nn.Linear(2 * FREQUENCIES + 1, width, bias=k == 0) for k in range(times))
+        layers = [nn.Linear(2 * FREQUENCIES + 1, width, bias=k == 0) for k in range(times)]
+        self.times = nn.ModuleList(layers)
         self.condition = nn.Linear(condition_width + 2, width)
         self.mix = nn.Sequential(nn.SiLU(), nn.Linear(width, width), nn.SiLU())
         nn.init.normal_(self.condition.weight, std=(condition_width + 2) ** -0.5)
-        for k, first in enumerate(self.times):
-            nn.init.normal_(first.weight, std=0.0 if k else FREQUENCIES**-0.5)  # type: ignore[arg-type]
+        for k, layer in enumerate(layers):
+            nn.init.normal_(layer.weight, std=0.0 if k else FREQUENCIES**-0.5)
 
     def forward(self, c: Encoded, *times: Float[Tensor, " batch"]) -> Encoded:
         """The encoded condition with times: vector [batch, width], tokens [batch, 1 + attribute, width]."""

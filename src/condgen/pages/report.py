@@ -118,12 +118,14 @@ def track(
         return None
     worst, best = (max(*known, 1e-12), 0.0) if error else (0.0, 1.0)
 
-    def place(n: Number | None) -> float | None:
-        return None if n is None or not math.isfinite(n) else round(_clamped((n - worst) / (best - worst)) * 100, 2)
+    def place(n: Number) -> float:
+        return round(_clamped((n - worst) / (best - worst)) * 100, 2)
 
-    dot, *ends = (place(n) for n in (value.value, value.low, value.high))
-    low, high = sorted(dot if end is None else end for end in ends)  # type: ignore[type-var]
-    return Track(dot, low, high, place(real.value) if real else None, place(chance))  # type: ignore[arg-type]
+    def mark(n: Number | None) -> float | None:
+        return None if n is None or not math.isfinite(n) else place(n)
+
+    low, high = sorted(place(end if math.isfinite(end) else value.value) for end in (value.low, value.high))
+    return Track(place(value.value), low, high, mark(real.value) if real else None, mark(chance))
 
 
 def _clamped(share: Number) -> float:

@@ -104,8 +104,8 @@ def _joined(first: Table, second: Table) -> Table:
     if type(first.content) is not type(second.content) or set(first.columns) - set(second.columns):
         raise DataError(f"{first.source} and {second.source} do not have the same columns; make them alike.")
     both: Any
-    if isinstance(first.content, Tensor):
-        both = torch.cat([first.content, second.content])  # type: ignore[list-item]
+    if isinstance(first.content, Tensor) and isinstance(second.content, Tensor):
+        both = torch.cat([first.content, second.content])
     elif isinstance(first.content, Undecided):
         both = Undecided(len(first.content) + len(second.content))
     else:

@@ -27,9 +27,9 @@ def decoded(rows: Iterable[Row], fit: Fit, quarantine: Quarantine) -> Iterator[D
                 if not waiting:
                     return
                 for row, found in waiting.popleft().result():
-                    broken = isinstance(found, str)
-                    quarantine.note(row.place, row.image, found if isinstance(found, str) else None)
-                    yield row, None if broken else found  # type: ignore[misc]
+                    pixels, reason = (None, found) if isinstance(found, str) else (found, None)
+                    quarantine.note(row.place, row.image, reason)
+                    yield row, pixels
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -49,7 +49,7 @@ MAX_HELD_OUT = 2_000  # largest number of samples of held-out combinations
 MAX_UNSEEN = 1_000  # largest number of samples of combinations that the training data lacks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Obedience:
     """The extent to which samples show the request.
 
@@ -66,6 +66,9 @@ class Obedience:
     unseen: Estimate | None = None
     leakage: Leakage | None = None
     held: "Obedience | None" = None
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines())
 
     def __getitem__(self, name: str) -> AttributeObedience:
         """The result of one attribute."""
