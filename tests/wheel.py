@@ -4,7 +4,7 @@
 
 Builds the wheel, looks for its data files in it, and installs it into a new environment in a temporary folder. That
 environment borrows the dependencies of the Python that runs this, but not condgen itself; with --alone it downloads its
-own, as a stranger's would.
+own, as a stranger's would. A second environment has what asking an exported model takes, and no PyTorch.
 """
 
 import argparse
@@ -14,8 +14,12 @@ import sys
 import sysconfig
 import tempfile
 import time
+import tomllib
 import zipfile
+from importlib.metadata import distribution, requires
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 SMALL = ("--set", "channels=8", "--set", "depth=1", "--set", "batch=64", "--set", "previews=0")
@@ -36,6 +40,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("serve", "cvae", "--check"),
     ("export", "cvae", "--to", "weights", "--out", "digits.safetensors"),
     ("export", "cvae", "--to", "hub", "--out", "shared"),
+    ("export", "cvae", "--to", "onnx", "--out", "digits.onnx"),
     ("push", "--help"),  # the Hub cannot be reached from everywhere
     ("train", "digits", "--model", "flow", "--images", "1000", "--out", "flow", *SMALL),
     ("distill", "flow", "--budget", "3s", "--out", "quick"),
@@ -73,25 +78,57 @@ def check_contents(wheel: Path) -> None:
     print(f"{wheel.name}: {len(names)} files, {sum(not n.endswith('.py') for n in names)} of them data")
 
 
-def environment(folder: Path, wheel: Path, alone: bool) -> Path:
-    """A new environment with the wheel in it; the folder of its commands."""
+def environment(folder: Path, wheel: Path, extras: str, lent: Path | None) -> Path:
+    """A new environment with the wheel in it; the folder of its commands.
+
+    lent: a folder of packages that it borrows. Without one it downloads its own.
+    """
     say(sys.executable, "-m", "venv", folder)
     commands = folder / ("Scripts" if os.name == "nt" else "bin")
-    how = ("--constraint", ROOT / "constraints.txt") if alone else ("--no-deps",)
-    say(
-        commands / "python",
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        *how,
-        f"{wheel}[serve,train]",
-    )
-    if not alone:  # a folder in a .pth file is searched last, and its own .pth files (an editable condgen) do nothing
+    how = ("--no-deps",) if lent else ("--constraint", ROOT / "constraints.txt")
+    quiet = ("--quiet", "--disable-pip-version-check")
+    say(commands / "python", "-m", "pip", "install", *quiet, *how, f"{wheel}[{extras}]")
+    if lent:  # a folder in a .pth file is searched last, and its own .pth files (an editable condgen) do nothing
         site = Path(say(commands / "python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
-        (site / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+        (site / "borrowed.pth").write_text(f"{lent}\n")
     return commands
+
+
+def required(extra: str) -> set[str]:
+    """The packages that condgen and an extra of it need, directly or not."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    waiting = [Requirement(each) for each in (*project["dependencies"], *project["optional-dependencies"][extra])]
+    found: set[str] = set()
+    while waiting:
+        this = waiting.pop()
+        applies = not this.marker or this.marker.evaluate({"extra": ""})
+        if applies and this.name not in found:
+            found.add(this.name)
+            waiting += map(Requirement, requires(this.name) or ())
+    return found
+
+
+def lend(folder: Path, names: set[str]) -> Path:
+    """A folder with links to these installed packages alone."""
+    folder.mkdir()
+    for name in names:
+        for file in distribution(name).files or ():
+            top, target = file.parts[0], folder / file.parts[0]
+            if top not in ("..", "__pycache__") and not target.exists():
+                target.symlink_to(Path(str(distribution(name).locate_file(top))).resolve())
+    return folder
+
+
+def ask_without_pytorch(commands: Path, folder: Path) -> None:
+    """Samples of an exported model where only the extra `runtime` is installed, and what another command says there."""
+    say(commands / "condgen", "sample", "digits.onnx", "a 7", "-n", "2", "--out", "portable", cwd=folder)
+    if not (folder / "portable" / "000001.png").exists():
+        sys.exit("Nothing was sampled without PyTorch.")
+    code = "import subprocess as s; print(s.run(['condgen', 'resume', 'cvae'], capture_output=True, text=True).stderr)"
+    told = say(commands / "python", "-c", code, cwd=folder, PATH=f"{commands}{os.pathsep}{os.environ['PATH']}")
+    if "pip install 'condgen[train]'" not in told:
+        sys.exit(f"Without PyTorch, `condgen resume` says: {told}")
+    print("       condgen[runtime] alone: sampled from digits.onnx")
 
 
 def main() -> None:
@@ -103,7 +140,8 @@ def main() -> None:
         folder = Path(name)
         wheel = build(folder)
         check_contents(wheel)
-        commands = environment(folder / "environment", wheel, args.alone)
+        lent = None if args.alone else Path(sysconfig.get_path("purelib"))
+        commands = environment(folder / "environment", wheel, "onnx,hub,serve,train", lent)
         where = say(commands / "python", "-c", "import condgen; print(condgen.__file__)", cwd=folder).strip()
         if not Path(where).is_relative_to(folder):
             sys.exit(f"condgen was imported from {where}, not from the wheel")
@@ -116,6 +154,8 @@ def main() -> None:
             started = time.monotonic()
             say(commands / "condgen", *command, cwd=folder, CONDGEN_CACHE=str(folder / "cache"), OMP_NUM_THREADS="1")
             print(f"{time.monotonic() - started:5.1f} s  condgen {' '.join(command)}", flush=True)
+        few = None if args.alone else lend(folder / "lent", required("runtime"))
+        ask_without_pytorch(environment(folder / "without", wheel, "runtime", few), folder)
 
 
 LISTED = "from condgen.cli import app; print(*(c.name or c.callback.__name__ for c in app.registered_commands))"
