@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from condgen.errors import RequestError, RunError
 from condgen.extras import MissingExtraError
+from condgen.runs.exporting import EXPORTERS, Exporter
 from condgen.runs.hub import CARD, CONFIG, WEIGHTS
 from condgen.runs.run import Run
 from condgen.runs.trust import UntrustedError
@@ -169,3 +170,11 @@ def test_a_local_folder_as_the_hub_has_it_is_a_run(run: Run, tmp_path: Path, com
     for opened in (Run.from_pretrained(folder), Run.open(folder), Run.open(folder / WEIGHTS)):
         assert opened.sample(n=2).x.equal(run.sample(n=2).x)
     assert load_file(folder / WEIGHTS).keys() >= {"joint/counts"}
+
+
+def test_a_space_is_pushed_as_one(hub: StandIn, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = Exporter("", ".onnx", lambda run, path: path.write_bytes(b"a model"))
+    monkeypatch.setitem(EXPORTERS._own, "onnx", quick)
+    assert run.push_to_hub(NAME, space=True) == f"{hub.address}/spaces/{NAME}"
+    assert hub.repositories[f"spaces/{NAME}"].sdk == "docker"
+    assert newest(hub, f"spaces/{NAME}")["model.onnx"] == b"a model"

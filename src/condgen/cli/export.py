@@ -14,9 +14,9 @@ def export(
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="PATH", help="New file, such as digits.safetensors, or folder.")
     ],
-    to: Annotated[str, typer.Option(help="Form of the export: weights, onnx, hub.")] = "weights",
+    to: Annotated[str, typer.Option(help="Form of the export: weights, onnx, hub, space.")] = "weights",
     licence: Annotated[
-        str | None, typer.Option(help="Licence of the model, for whoever gets it. In the forms onnx and hub.")
+        str | None, typer.Option(help="Licence of the model, for whoever gets it. In all forms but weights.")
     ] = None,
 ) -> None:
     """Write RUN in another form.
@@ -27,6 +27,7 @@ def export(
     onnx is a model that `condgen sample FILE` answers with where PyTorch is not installed (pip install
         'condgen[runtime]'), with the run's samples within rounding. They are compared at the export.
     hub is the folder that `condgen push` uploads: weights, config.json, a card with the report, and a picture.
+    space is the folder that `condgen push --space` uploads: an exported model, and a Dockerfile that serves it.
     """
     from condgen.runs.exporting import EXPORTERS
     from condgen.runs.run import Run
@@ -34,7 +35,8 @@ def export(
     EXPORTERS.check(to)
     path = Run.open(run).export(to, out, **({} if licence is None else {"licence": licence}))
     print(f"{path}: {EXPORTERS[to].sentence}, {_bytes(path) / 1e6:.1f} MB")
-    print(f"Next: condgen sample {shlex.quote(str(path))} -n 16 --out samples")
+    if to != "space":
+        print(f"Next: condgen sample {shlex.quote(str(path))} -n 16 --out samples")
 
 
 def _bytes(path: Path) -> int:

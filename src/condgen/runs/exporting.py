@@ -31,6 +31,7 @@ EXPORTERS: Registry[Exporter] = Registry(
         "weights": "condgen.export.weights:WEIGHTS",
         "onnx": "condgen.export.onnx:ONNX",
         "hub": "condgen.hub.folder:HUB",
+        "space": "condgen.hub.space:SPACE",
     },
     accepts=lambda entry: isinstance(entry, Exporter),
     wanted="condgen.runs.exporting.Exporter",

@@ -101,19 +101,22 @@ class Run(Answering):
         place = name if Path(name).exists() else hub.fetched(str(name), revision, token)
         return cls.open(place, device, trust)
 
-    def push_to_hub(self, name: str, *, private: bool = False, token: str | None = None, **settings: Any) -> str:
+    def push_to_hub(
+        self, name: str, *, space: bool = False, private: bool = False, token: str | None = None, **settings: Any
+    ) -> str:
         """Share the run on the Hugging Face Hub as `owner/name`, and return its address.
 
+        space: push a Space that serves the run over HTTP, instead of the model.
         settings: `licence` of the weights, `data_licence` of the training data, for the card. The card shows the report
             of `condgen.evaluate`, if the run's folder has one.
 
-        What is pushed is what `export("hub", FOLDER)` writes. Raises RequestError for a wrong name or setting, and
-        RunError if the Hub refuses or cannot be reached.
+        What is pushed is what `export("hub", FOLDER)` writes, or `export("space", FOLDER)`. Raises RequestError for a
+        wrong name or setting, and RunError if the Hub refuses or cannot be reached.
         """
         hub.must_be_a_name(name)
         with TemporaryDirectory() as place:
-            folder = self.export("hub", Path(place) / "run", name=name, **settings)
-            return hub.pushed(folder, name, private=private, token=token)
+            folder = self.export("space" if space else "hub", Path(place) / "run", name=name, **settings)
+            return hub.pushed(folder, name, "space" if space else "model", private=private, token=token)
 
     def export(self, to: str, path: str | Path, **settings: Any) -> Path:
         """Write the run in another form to a new path, which is returned.
