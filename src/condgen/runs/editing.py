@@ -4,9 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from jaxtyping import Float
-
-from condgen.arrays import Array, inference, namespace
+from condgen.arrays import Array, Float, inference, namespace
 from condgen.errors import RequestError
 from condgen.models.abilities import Edits
 from condgen.schema import Condition
