@@ -173,7 +173,7 @@ def test_a_local_folder_as_the_hub_has_it_is_a_run(run: Run, tmp_path: Path, com
 
 
 def test_a_space_is_pushed_as_one(hub: StandIn, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    quick = Exporter("", ".onnx", lambda run, path: path.write_bytes(b"a model"))
+    quick = Exporter("", ".onnx", lambda run, path, licence: path.write_bytes(b"a model"))
     monkeypatch.setitem(EXPORTERS._own, "onnx", quick)
     assert run.push_to_hub(NAME, space=True) == f"{hub.address}/spaces/{NAME}"
     assert hub.repositories[f"spaces/{NAME}"].sdk == "docker"

@@ -18,7 +18,7 @@ TRAINED = Path(__file__).parents[1] / "runs" / "trained" / "cvae"
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder, with a few bytes in the place of the exported model, which takes long to make."""
-    quick = Exporter("", ".onnx", lambda run, path: path.write_bytes(b"a model"))
+    quick = Exporter("", ".onnx", lambda run, path, licence: path.write_bytes(b"a model"))
     monkeypatch.setitem(EXPORTERS._own, "onnx", quick)
     return Run.open(TRAINED).export("space", tmp_path / "space", name="somebody/digits", licence="mit")
 

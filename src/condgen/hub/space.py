@@ -34,7 +34,7 @@ def write(run: Run, path: Path, *, name: str = "owner/name", licence: str = "") 
     Raises errors as exporting to onnx does, RequestError if the path is in use, and RunError if it cannot be written.
     """
     with new_folder(path, "the folder") as partial:
-        EXPORTERS["onnx"].write(run, partial / MODEL)
+        EXPORTERS["onnx"].write(run, partial / MODEL, licence=licence)
         write_text(partial / "Dockerfile", CONTAINER)
         write_text(partial / "requirements.txt", f"condgen[runtime,serve]=={version('condgen')}\n")
         write_text(partial / CARD, _about(run, name, licence))
