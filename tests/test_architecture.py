@@ -17,7 +17,18 @@ ORDER = (  # a room imports only from those before it
 BESIDE = {  # rooms beside that order, and all that each may import
     "data": ("schema", "requests"),
     "inspection": ("schema", "requests", "data", "evaluation"),
-    "export": ("schema", "requests", "conditioning", "networks", "models", "training", "runs", "runtime", "data"),
+    "export": (
+        "schema",
+        "requests",
+        "conditioning",
+        "networks",
+        "models",
+        "training",
+        "runs",
+        "runtime",
+        "evaluation",
+        "data",
+    ),
 }
 JUDGE = "condgen.evaluation.judge"  # the only part of evaluation/ that inspection/ knows
 
@@ -75,7 +86,7 @@ def _allowed(each: Import) -> bool:
     here, there = each.rooms
     if here in BESIDE:
         known = there in (here, *BESIDE[here]) or there not in (*ORDER, *BESIDE)
-        return known and (there != "evaluation" or each.imported.startswith(JUDGE))
+        return known and (here != "inspection" or there != "evaluation" or each.imported.startswith(JUDGE))
     if here in ORDER and there in ORDER:
         return ORDER.index(there) <= ORDER.index(here)
     return there != "cli"

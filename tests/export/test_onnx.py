@@ -1,6 +1,7 @@
 """Every family and mechanism exports to ONNX, and the exported samples are the run's."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -246,6 +247,33 @@ def test_the_file_is_one_onnx_model_with_all_that_sampling_needs(tmp_path: Path)
     assert header.licence == "CC0-1.0, faces by their owners"
     assert header.data == {"fingerprint": "abc"}
     assert not [tensor.name for tensor in onnx.load(path).graph.initializer if "critic" in tensor.name]
+
+
+@pytest.mark.parametrize("precision", ["float16", "int8"])
+def test_smaller_numbers_make_a_smaller_file_and_their_cost_is_said(
+    precision: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = untrained("cgan", VECTOR, channels=128)
+    whole, small = (run.export("onnx", tmp_path / f"{each}.onnx", precision=each) for each in ("float32", precision))
+    assert small.stat().st_size < 0.75 * whole.stat().st_size
+    model = OnnxGenerator.open(small)
+    assert model.header.precision == precision
+    assert 1e-5 < (model.header.difference or 0) < 0.2
+    assert gap(run, model) < 0.2
+    assert f"What {precision} costs was not measured, because the data cannot be loaded." in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_cost_of_smaller_numbers_is_measured(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run.export("onnx", tmp_path / "small.onnx", precision="float16")
+    assert re.search(
+        r"In float16: \d+ % as asked, Fréchet distance .*\. In float32: \d+ % as asked", capsys.readouterr().err
+    )
+
+
+def test_an_unknown_precision_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"Unknown precision 'float15'\. Did you mean float16"):
+        untrained("cgan", VECTOR).export("onnx", tmp_path / "model.onnx", precision="float15")
 
 
 def test_vectors_keep_their_units(pairs: Callable[[str], Pair]) -> None:

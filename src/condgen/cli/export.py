@@ -18,6 +18,9 @@ def export(
     licence: Annotated[
         str | None, typer.Option(help="Licence of the model, for whoever gets it. In all forms but weights.")
     ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Numbers of an onnx file: float32, or float16 or int8, whose cost is measured.")
+    ] = None,
 ) -> None:
     """Write RUN in another form.
 
@@ -33,7 +36,8 @@ def export(
     from condgen.runs.run import Run
 
     EXPORTERS.check(to)
-    path = Run.open(run).export(to, out, **({} if licence is None else {"licence": licence}))
+    given = {"licence": licence, "precision": precision}
+    path = Run.open(run).export(to, out, **{name: value for name, value in given.items() if value is not None})
     print(f"{path}: {EXPORTERS[to].sentence}, {_bytes(path) / 1e6:.1f} MB")
     if to != "space":
         print(f"Next: condgen sample {shlex.quote(str(path))} -n 16 --out samples")

@@ -1,6 +1,7 @@
 """Export to ONNX: one file that answers requests without PyTorch (`condgen.runtime`)."""
 
 import base64
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.util import find_spec
@@ -13,8 +14,9 @@ import torch
 from safetensors.torch import save
 
 from condgen.arrays import to_numpy
-from condgen.errors import RequestError
-from condgen.export.tracing import EXAMPLES, Traceable, onnx_graph
+from condgen.errors import RequestError, unknown
+from condgen.export.precision import cost, in_precision
+from condgen.export.tracing import EXAMPLES, Traceable, in_numpy, onnx_graph
 from condgen.export.weights import PLACES
 from condgen.files import writing
 from condgen.models.abilities import Guided
@@ -24,34 +26,51 @@ from condgen.runs.exporting import Exporter
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.runtime.generator import OnnxGenerator
-from condgen.runtime.header import HEADER, JOINT, Function, Header, sealed
+from condgen.runtime.header import HEADER, JOINT, Function, Header, Precision, sealed
 from condgen.schema import Condition
 from condgen.schema.stored import stored
 
 BATCHES = (5, 2)  # sizes of the batches in which an export is compared with PyTorch
-TOLERANCE = 1e-3  # largest difference from PyTorch, as a share of the largest number
+# Largest difference from PyTorch, as a share of the largest number. What int8 may cost is for its measurement to say.
+TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "float16": 0.1, "int8": math.inf}
 GUIDED = SamplingOptions(guidance=2.0, steps=4)  # a way of sampling that an export of a guided model is also tried with
 
 
-def write(run: Run, path: Path, *, licence: str = "", progress: Progress | None = None) -> None:
+def write(
+    run: Run, path: Path, *, licence: str = "", precision: str = "float32", progress: Progress | None = None
+) -> None:
     """Write a run as an ONNX model whose samples are the run's, within rounding.
 
     licence: a note that the file carries, about the licence of the model and its data.
+    precision: of the network's numbers. float16 and int8 make the file smaller, and their cost is measured.
 
     Raises RequestError without the packages for exporting, or if the model cannot be traced, or if its samples differ.
     """
     must_have_packages()
+    numbers = _known(precision)
     traceable = Traceable(run.model, requests(run, EXAMPLES))
-    graph = onnx_graph(traceable)
+    graph = in_precision(onnx_graph(traceable), numbers)
     header = _header(run, traceable, located(graph, traceable.functions), licence)
+    header, progress = replace(header, precision=numbers), progress or shown()
     with writing(path) as partial:
         partial.write_bytes(_file(graph, run, header))
-        difference = largest_difference(run, OnnxGenerator.open(partial))
+        exported = OnnxGenerator.open(partial)
+        difference = largest_difference(run, exported, TOLERANCE[numbers])
         partial.write_bytes(_file(graph, run, replace(header, difference=difference)))
-    (progress or shown()).note(
+    progress.note(
         f"Compared with PyTorch on random requests, in batches of {' and '.join(map(str, BATCHES))}: the largest "
         f"difference is {difference:.1e}."
     )
+    if numbers != "float32":
+        progress.note(cost(run, exported, numbers, progress))
+
+
+def _known(precision: str) -> Precision:
+    """A precision by its name. Raises RequestError for another name."""
+    for known in TOLERANCE:
+        if known == precision:
+            return known
+    raise unknown("precision", precision, TOLERANCE)
 
 
 def must_have_packages() -> None:
@@ -69,7 +88,7 @@ def requests(run: Run, n: int, free: bool = False) -> Condition:
     return condition.drop(mask)
 
 
-def largest_difference(run: Run, exported: OnnxGenerator) -> float:
+def largest_difference(run: Run, exported: OnnxGenerator, allowed: float) -> float:
     """The largest difference between samples of a run and of its export, as a share of the largest number.
 
     Raises RequestError if it is too large.
@@ -82,19 +101,12 @@ def largest_difference(run: Run, exported: OnnxGenerator) -> float:
         x = to_numpy(run.answer(condition, seeds, how))
         y = to_numpy(exported.answer(in_numpy(condition), seeds.numpy(), how))  # type: ignore[arg-type]
         found = max(found, float(np.abs(x - y).max() / max(1.0, np.abs(x).max())))
-    if not found <= TOLERANCE:
+    if not found <= allowed:
         raise RequestError(
-            f"The exported model's samples differ from the run's by up to {found:.2g}, where {TOLERANCE:g} is allowed. "
+            f"The exported model's samples differ from the run's by up to {found:.2g}, where {allowed:g} is allowed. "
             "Nothing was written. The model may compute something that ONNX computes differently."
         )
     return found
-
-
-def in_numpy(condition: Condition) -> Condition:
-    """The same requests with arrays of NumPy."""
-    values: Any = {name: to_numpy(codes) for name, codes in condition.values.items()}
-    present: Any = to_numpy(condition.present)
-    return replace(condition, values=values, present=present)
 
 
 def _header(run: Run, traceable: Traceable, functions: dict[str, Function], licence: str) -> Header:

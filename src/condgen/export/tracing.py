@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from condgen.arrays import to_numpy
 from condgen.conditioning import Encoded
 from condgen.errors import RequestError, shorten
 from condgen.models import Model
@@ -228,6 +229,13 @@ def onnx_graph(traceable: Traceable) -> Any:
             f"The model {traceable.model.recipe.get('model')} cannot be traced: {shorten(_reason(error), 500)} Its "
             "sampling may depend on values (`if x.any()`), or read a length (`len(x)`) where `x.shape[0]` stays open."
         ) from None
+
+
+def in_numpy(condition: Condition) -> Condition:
+    """The same requests with arrays of NumPy."""
+    values: Any = {name: to_numpy(codes) for name, codes in condition.values.items()}
+    present: Any = to_numpy(condition.present)
+    return replace(condition, values=values, present=present)
 
 
 def _encoded(inputs: Inputs) -> Encoded:

@@ -1,0 +1,105 @@
+"""Exported networks in smaller numbers, and their cost in obedience and Fréchet distance, by condgen's evaluation."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from condgen.data import Dataset, Splits
+from condgen.errors import CondgenError
+from condgen.evaluation.judge.judge import Judge, judge_for
+from condgen.evaluation.metrics.fidelity import FIDELITY
+from condgen.evaluation.metrics.metric import Measurement
+from condgen.evaluation.metrics.obedience import obedience
+from condgen.evaluation.protocol import BRIEF, EvaluationConfig
+from condgen.evaluation.subject import EvaluatedRun, as_in_data
+from condgen.export.tracing import in_numpy
+from condgen.progress import Progress
+from condgen.runs.run import Run
+from condgen.runs.sampling import SamplingOptions
+from condgen.runtime.generator import OnnxGenerator
+from condgen.runtime.header import Precision
+from condgen.schema import Condition
+from condgen.units import percent
+
+
+def in_precision(model: Any, precision: Precision) -> Any:
+    """An ONNX model with numbers of another precision. Inputs and outputs stay 32-bit floats.
+
+    float16: weights and arithmetic. int8: the weights of matrix products, one scale per tensor; inputs are rounded when
+        they are known (dynamic quantisation). Convolutions stay as they are, because ONNX Runtime has slow ones only.
+    """
+    if precision == "float16":
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+
+        return convert_float_to_float16(model, keep_io_types=True)
+    if precision == "int8":
+        return _quantised(model)
+    return model
+
+
+def _quantised(model: Any) -> Any:
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        quantize_dynamic(model, path, op_types_to_quantize=["MatMul", "Gemm"], weight_type=QuantType.QInt8)
+        return onnx.load(path)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Obedience, as the share of samples in which all is as asked, and Fréchet distance. None without attributes."""
+
+    obeyed: float | None
+    distance: float
+
+    def __str__(self) -> str:
+        obeyed = "" if self.obeyed is None else f"{percent(self.obeyed)} as asked, "
+        return f"{obeyed}Fréchet distance {self.distance:.3g}"
+
+
+def cost(run: Run, exported: OnnxGenerator, precision: Precision, progress: Progress) -> str:
+    """A sentence about the quality of a run's samples and of its export's, or the reason why it is not known."""
+    try:
+        data = run.data(progress=progress)
+        judge = judge_for(data, progress=progress)
+    except CondgenError as error:
+        return f"What {precision} costs was not measured, because the data cannot be loaded. {error}"
+    before, after = (_quality(each, data, judge) for each in (run, AnsweredBy(run, exported)))
+    return f"In {precision}: {after}. In float32: {before}. By {BRIEF['samples']:,} samples."
+
+
+class AnsweredBy(Run):
+    """A run whose samples another generator makes."""
+
+    def __init__(self, run: Run, generator: OnnxGenerator):
+        super().__init__(run.model, run.joint, run.info, run.path, run.trust)
+        self.generator = generator
+
+    def answer(
+        self,
+        condition: Condition,
+        seeds: Int[Tensor, " batch"],
+        sampling: SamplingOptions | None = None,
+        unwanted: Condition | None = None,
+    ) -> Float[Tensor, "batch ..."]:
+        """One observation per condition, as `Run.answer` gives it."""
+        against = None if unwanted is None else in_numpy(unwanted)
+        x: Any = self.generator.answer(in_numpy(condition), seeds.numpy(), sampling, against)  # type: ignore[arg-type]
+        return torch.from_numpy(x)
+
+
+def _quality(run: Run, data: Splits, judge: Judge) -> Quality:
+    config, subject = EvaluationConfig(**BRIEF), EvaluatedRun(run, data)
+    asked = as_in_data(data.test, config.samples, config.seed)
+    seeds = torch.arange(config.seed, config.seed + config.samples)
+    samples = Dataset(subject.observations(asked, seeds), subject.heeded(asked))
+    distance = FIDELITY.measure(Measurement(subject, judge, samples, config))[0].overall.frechet
+    obeyed = obedience(judge, samples, data.test).joint.value if subject.conditional else None
+    return Quality(obeyed, distance.value)
