@@ -125,6 +125,18 @@ def test_leakage_is_what_changes_beyond_what_noise_does() -> None:
     assert leaking(0.05, 0.0) == []
 
 
+def test_leakage_is_grave_where_the_attribute_that_changes_is_obeyed_less_than_in_real_data() -> None:
+    leakage = Leakage(("a", "b"), ((0.9, 0.3), (0.0, 0.9)), (0.0, 0.05), ((0.5, 0.1), (0.1, 0.5)))
+
+    def found(relative: float) -> Finding:
+        pair = (attribute(name="a"), attribute(name="b", relative=relative))
+        return next(f for f in diagnose(case(obedience=obeying(*pair, leakage=leakage))) if f.name == "leakage")
+
+    assert found(0.9).grave
+    assert not found(0.99).grave
+    assert found(0.99).evidence.endswith("though on the whole b is obeyed as in real data.")
+
+
 def test_swapped_attributes_follow_each_other_and_not_themselves() -> None:
     def found(own: float, other: float) -> list[str]:
         table = ((own, other), (other, own))

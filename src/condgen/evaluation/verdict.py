@@ -3,7 +3,7 @@
 import math
 from statistics import fmean
 
-from condgen.evaluation.metrics.attribute_obedience import AttributeObedience, confused, ignored, telling
+from condgen.evaluation.metrics.attribute_obedience import AS_REAL, AttributeObedience, confused, ignored, telling
 from condgen.evaluation.metrics.obedience import Obedience
 from condgen.units import number, percent
 
@@ -12,7 +12,12 @@ POOR = 0.9  # an attribute with a smaller score relative to real data is an exce
 OBEYED = "Requests are obeyed"
 MOSTLY = "Requests are mostly obeyed"
 UNKNOWN = "Whether requests are obeyed cannot be told"
-VERDICTS = ((0.98, OBEYED), (0.9, MOSTLY), (0.6, "Requests are often missed"), (-math.inf, "Requests are not obeyed"))
+VERDICTS = (
+    (AS_REAL, OBEYED),
+    (0.9, MOSTLY),
+    (0.6, "Requests are often missed"),
+    (-math.inf, "Requests are not obeyed"),
+)
 NOTHING_WRONG = "Nothing is wrong as far as can be measured."
 
 

@@ -21,6 +21,7 @@ MIN_SKILL = 0.2  # smallest skill of the judge on real data for a finding
 MIN_TOLD_APART = 0.6  # at a smaller share of swapped pairs (0.5 by chance) an attribute counts as ignored
 MIN_OF_REAL_SKILL = 0.1  # at a smaller skill relative to real data an attribute counts as ignored
 MIN_PER_VALUE = 20  # smallest number of samples of a value for a finding about it
+AS_REAL = 0.98  # from this score relative to real data on, requests count as obeyed
 
 Counts = tuple[tuple[int, ...], ...]
 
@@ -173,6 +174,11 @@ def findings_of(a: AttributeObedience, trained: TrainedAs) -> Iterator[Finding]:
         yield _as_ignored(a, trained)
     else:
         yield from _confused_values(a)
+
+
+def as_real(attribute: AttributeObedience) -> bool:
+    """Whether requests for an attribute are obeyed as often as real data show it."""
+    return attribute.relative >= AS_REAL
 
 
 def telling(a: AttributeObedience) -> bool:

@@ -168,15 +168,21 @@ def _excess(leakage: Leakage, row: int, column: int) -> float:
     return leakage.changed[row][column] - leakage.still[column]
 
 
-def leaks(leakage: Leakage, heeded: Collection[str], evidence: Evidence) -> Iterator[Finding]:
-    """Attributes that change although they were not requested to, among those that are obeyed."""
+def leaks(leakage: Leakage, heeded: Collection[str], kept: Collection[str], evidence: Evidence) -> Iterator[Finding]:
+    """Attributes that change although they were not requested to, among those that are heeded.
+
+    kept: those whose requests are obeyed as often as in real data, so that a leak concerns rare combinations only and
+        is not grave.
+    """
     for (i, a), (j, b) in permutations(enumerate(leakage.names), 2):
         if {a, b} <= set(heeded) and _excess(leakage, i, j) > MAX_LEAKAGE:
             yield Finding(
                 "leakage",
                 f"Asking for another {a} also changes {b} in {percent(leakage.changed[i][j], 0)} of samples (other "
-                f"noise: {percent(leakage.still[j], 0)}{_tied(leakage, i, j)}).",
+                f"noise: {percent(leakage.still[j], 0)}{_tied(leakage, i, j)})"
+                f"{f', though on the whole {b} is obeyed as in real data' * (b in kept)}.",
                 f"Balance the combinations in the training data{_weighed(b, evidence)}.",
+                grave=b not in kept,
             )
 
 

@@ -19,6 +19,7 @@ from condgen.evaluation.judge.held_out import judge_splits
 from condgen.evaluation.judge.judge import Judge, Reading
 from condgen.evaluation.metrics.attribute_obedience import (
     AttributeObedience,
+    as_real,
     attribute_obedience,
     findings_of,
     ignored,
@@ -187,7 +188,8 @@ class ObedienceMetric(Metric[Obedience]):
         named = {name for pair in pairs for name in pair}
         yield from (finding for a in judged if a.name not in named for finding in findings_of(a, evidence.trained))
         if result.leakage:
-            yield from leaks(result.leakage, [a.name for a in judged if not ignored(a)], evidence)
+            kept = [a.name for a in judged if as_real(a)]
+            yield from leaks(result.leakage, [a.name for a in judged if not ignored(a)], kept, evidence)
 
     def columns(self, result: Obedience, results: Mapping[str, Any]) -> Values:
         """All attributes at once, and each relative to real data."""
