@@ -1,7 +1,9 @@
 """The base class of attributes, with one method for every question that depends on an attribute's kind.
 
 No other module asks which kind an attribute is. A new kind is a subclass in a file of its own and an entry in
-`kinds.py`. Values are stored as numbers, called *codes*, in tensors `[batch, *shape]`. People see names.
+`kinds.py`. Values are stored as numbers, called *codes*, in arrays `[batch, *shape]`. People see names.
+
+Methods follow the library of the arrays that they are given (`condgen.arrays`), and only `density` needs PyTorch.
 """
 
 import re
