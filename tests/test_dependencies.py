@@ -21,10 +21,11 @@ def canonical(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", name.group()).lower()
 
 
-BROUGHT = {"pydantic-core"}  # by pydantic, in the version that it needs
+BROUGHT = {"pydantic-core", "starlette"}  # by pydantic and by FastAPI, in the version that they need
 INDIRECT = {"tensorboard"}  # imported by torch.utils.tensorboard
 REQUIRED = {canonical(each) for each in PROJECT["dependencies"]}
 TRAINING = {canonical(each) for each in PROJECT["optional-dependencies"]["train"]}
+SERVING = {canonical(each) for each in PROJECT["optional-dependencies"]["serve"]}
 OPTIONAL = {canonical(each) for extra in PROJECT["optional-dependencies"].values() for each in extra}
 
 
@@ -53,16 +54,18 @@ def distributions(package: str) -> set[str]:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT / "src")))
 def test_what_a_module_imports_is_declared(path: Path) -> None:
-    """At its top a required dependency or one of training's; inside a function an optional one will do.
+    """At its top a required dependency, one of training's, or one of serving's in that room; inside a function an
+    optional one will do.
 
     tests/test_without_pytorch.py says which modules do without those of training.
     """
+    own = SERVING if "serving" in path.parts else set()
     found = imported(ast.parse(path.read_text()).body)
     others = {(name, inside) for name, inside in found if name not in sys.stdlib_module_names | {"condgen"}}
     undeclared = {
         name
         for name, inside in others
-        if not distributions(name) & (REQUIRED | TRAINING | BROUGHT | (OPTIONAL if inside else set()))
+        if not distributions(name) & (REQUIRED | TRAINING | BROUGHT | own | (OPTIONAL if inside else set()))
     }
     assert undeclared == set()
 
