@@ -19,9 +19,10 @@ from condgen.conditioning import MECHANISMS
 from condgen.errors import CondgenError, RequestError
 from condgen.export import onnx as exporting
 from condgen.export.tracing import kind_of
-from condgen.models import FAMILIES
+from condgen.models import FAMILIES, Family
 from condgen.models.base import Model
 from condgen.models.registry import SHAPES
+from condgen.parameters import keyword_arguments
 from condgen.rng import Rng
 from condgen.runs.generator import Generator, open_generator
 from condgen.runs.run import Run
@@ -36,12 +37,18 @@ QUICK: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
     "cvae": ("cvae", VECTOR, {"prior": "gaussian", "embedding": 8, "mechanism": "concat"}),
     "flow": ("flow", VECTOR, {"steps": 4, "mechanism": "attention"}),
 }
+
+
+def takes_mechanism(family: Family) -> bool:
+    return "mechanism" in keyword_arguments(family.builder)
+
+
 FEW = {"flow": {"steps": 3}, "meanflow": {"steps": 2}}
 EVERY = [
     (name, SHAPES[sort], {**variant, **({"mechanism": by} if by else {}), **FEW.get(name, {})})
     for name, family in FAMILIES.items()
     for variant in ({}, *family.variants)
-    for by in ([m for m in MECHANISMS if m != "none"] if "mechanism" in family.builder.__annotations__ else [""])
+    for by in ([m for m in MECHANISMS if m != "none"] if takes_mechanism(family) and not variant else [""])
     for sort in family.suits
 ]
 
