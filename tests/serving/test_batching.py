@@ -145,3 +145,16 @@ def test_an_errand_has_the_model_to_itself(batcher: Batcher, echo: Echo) -> None
 def test_wrong_limits_are_refused(wrong: dict[str, int], told: str) -> None:
     with pytest.raises(RequestError, match=told):
         Limits(**wrong)
+
+
+def test_after_a_large_batch_the_next_waits_for_those_who_ask_again(echo: Echo) -> None:
+    batcher = Batcher(echo, Limits(batch=4, wait=1e6, queue=20, samples=20))
+    first = held(batcher, echo)
+    echo.gate.set()
+    first.parts()
+    one = Asked(batcher, "", 1, 0)
+    assert one.outcomes.empty()
+    rest = Asked(batcher, "digit=1", 3, 1)
+    assert [each.parts() for each in (one, rest)] == [[1], [3]]
+    assert echo.batches == [[4], [1, 3]]
+    batcher.close()

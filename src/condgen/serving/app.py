@@ -1,7 +1,7 @@
 """The HTTP API of trained models as an application."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
@@ -92,8 +92,17 @@ def _described(app: FastAPI, secured: bool) -> dict[str, Any]:
         schemas |= models_json_schema(
             [(model, "serialization") for model in (Problem, Mistake)], ref_template="#/components/schemas/{model}"
         )[1]["$defs"]
+        for parameter in _parameters(found):
+            if (parameter["in"], parameter["name"]) == ("path", "model"):
+                parameter["schema"]["enum"] = list(app.state.serving.models)
         if secured:
             found["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
             found["security"] = [{"token": []}]
         app.openapi_schema = found
     return app.openapi_schema
+
+
+def _parameters(description: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in description["paths"].values():
+        for operation in path.values():
+            yield from operation.get("parameters", [])

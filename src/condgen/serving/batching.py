@@ -109,6 +109,7 @@ class Batcher:
         self._accepted: set[Job] = set()
         self._load = 0
         self._pace = 0.0  # seconds per sample
+        self._before = (0, 0.0)  # the last batch's number of samples, and its seconds
         self._closed = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="condgen-model", daemon=True)
@@ -154,6 +155,7 @@ class Batcher:
             self._note(count, time.perf_counter() - started)
 
     def _note(self, count: int, seconds: float) -> None:
+        self._before = count, seconds
         if count:
             self._pace += (seconds / count - self._pace) * (MEMORY if self._pace else 1)
             self._observe(count, seconds)
@@ -164,15 +166,15 @@ class Batcher:
             self._changed.wait_for(lambda: self._jobs or self._closed)
             if not self._jobs:
                 return None
-            self._changed.wait_for(self._enough, self._limits.wait)
+            self._changed.wait_for(self._enough, self._limits.wait * self._before[1])
             return self._gathered()
 
     def _enough(self) -> bool:
-        """Whether waiting for more requests would be in vain."""
+        """Whether the next batch is as large as the one before, or nothing can join it."""
         if self._closed or not self._jobs or isinstance(self._jobs[0], Errand):
             return True
         together = accumulate(job.left for job in self._jobs if job.shares(self._jobs[0]))
-        return any(count >= self._limits.batch for count in together)
+        return any(count >= min(self._before[0], self._limits.batch) for count in together)
 
     def _gathered(self) -> Taken | Errand:
         """The first job's turn, filled up with the jobs that may share its batch, in the order of their coming."""
