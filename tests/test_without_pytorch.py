@@ -25,8 +25,10 @@ LIGHT = (
     "rng",
     "room",
     "runs.generator",
+    "runs.remote",
     "runtime.generator",
     "schema",
+    "serving.app",
     "versions",
 )
 

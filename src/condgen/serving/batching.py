@@ -170,11 +170,11 @@ class Batcher:
             return self._gathered()
 
     def _enough(self) -> bool:
-        """Whether the next batch is as large as the one before, or nothing can join it."""
+        """Whether the next batch is half as large as the one before, or nothing can join it."""
         if self._closed or not self._jobs or isinstance(self._jobs[0], Errand):
             return True
         together = accumulate(job.left for job in self._jobs if job.shares(self._jobs[0]))
-        return any(count >= min(self._before[0], self._limits.batch) for count in together)
+        return any(count >= min(self._before[0] // 2, self._limits.batch) for count in together)
 
     def _gathered(self) -> Taken | Errand:
         """The first job's turn, filled up with the jobs that may share its batch, in the order of their coming."""

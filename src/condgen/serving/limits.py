@@ -11,8 +11,8 @@ class Limits:
     """Limits of a server. A request beyond them is refused before any work starts.
 
     batch: samples that are generated at once, of any number of requests.
-    wait: share of a batch's time for which the next one waits, at most, until it is as large as the one before: whoever
-        was just answered may ask again.
+    wait: share of a batch's time for which the next one waits, at most, until it is half as large as the one before:
+        whoever was just answered may ask again, while the other half is at work.
     queue: samples that are accepted and not answered yet. Beyond it, requests are refused with 429.
     deadline: seconds after which a request is given up.
     samples: largest number of samples of one HTTP request.
