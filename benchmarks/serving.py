@@ -40,6 +40,7 @@ from condgen.runs.sampling import Part
 
 SEEDS = 512  # different seeds that are asked for, in turn
 REQUEST = ""  # attributes as in the data
+IDLE = 3  # seconds after which a connection is opened anew; the server closes idle ones after 5
 GREY = 1  # levels of 255 by which rounding may move a pixel
 
 
@@ -53,6 +54,7 @@ class Told:
     rounded: int = 0
     wrong: int = 0
     lost: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
 
 
 class Connection:
@@ -62,9 +64,13 @@ class Connection:
         parts = urlsplit(address)
         self._host, self._port, self._path = parts.hostname, parts.port, parts.path
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._used = 0.0
 
     async def post(self, body: Any) -> tuple[int, bytes]:
         """The status and the body of an answer."""
+        if self._streams and time.perf_counter() - self._used > IDLE:
+            self._streams[1].close()
+            self._streams = None
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._host, self._port, limit=2**24)
         reader, writer = self._streams
@@ -73,7 +79,9 @@ class Connection:
         writer.write(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
         answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         length = int(re.search(r"content-length: (\d+)", answer)[1])  # type: ignore[index]
-        return int(answer.split(" ", 2)[1]), await reader.readexactly(length)
+        body = await reader.readexactly(length)
+        self._used = time.perf_counter()
+        return int(answer.split(" ", 2)[1]), body
 
 
 class Expected:
@@ -101,8 +109,9 @@ async def ask(connection: Connection, seed: int, expected: Expected, told: Told)
     started = time.perf_counter()
     try:
         status, content = await connection.post({"request": REQUEST, "n": expected.n, "seed": seed})
-    except (OSError, EOFError):
+    except (OSError, EOFError) as error:
         told.lost += 1
+        told.reasons[repr(error)[:80]] += 1
         return 0
     told.statuses[status] += 1
     if status == 200:
@@ -203,7 +212,8 @@ def main() -> None:
             whole = asyncio.run(
                 opened(server.address, rate, args.overload, expected, psutil.Process(server.process.pid))
             )
-            print(f"{dict(whole.statuses)}; {whole.lost} without an answer, {whole.wrong} images of other requests")
+            print(f"{dict(whole.statuses)}; {whole.wrong} images of other requests; {whole.lost} without an answer")
+            print("\n".join(f"{number} times {reason}" for reason, number in whole.reasons.items()))
             return
         rows = []
         for clients in map(int, args.clients.split(",")):
