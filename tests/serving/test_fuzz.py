@@ -121,4 +121,4 @@ def test_the_description_holds(client: TestClient) -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 def test_the_description_holds_for_long(client: TestClient) -> None:
-    described(client, 1_000)
+    described(client, 500)
