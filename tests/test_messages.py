@@ -16,6 +16,7 @@ from condgen.messages import Expression, Mention, call, setting, spelled
 SOURCE = Path(condgen.__file__).parent
 COMMANDS = [str(c.callback.__name__) for c in app.registered_commands if c.callback]
 INTERFACES = ("cli", "pages")  # pages show what is to be typed to make their pictures again
+WRITES_COMMANDS = {"hub/space.py"}  # a Dockerfile
 SPEAKS_COMMAND_LINE = re.compile(rf"(^|[\s('\"])--[a-z]|condgen ({'|'.join(COMMANDS)})\b")
 
 
@@ -33,7 +34,8 @@ def strings(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def test_the_library_does_not_speak_command_line() -> None:
-    files = [f for f in SOURCE.rglob("*.py") if f.relative_to(SOURCE).parts[0] not in INTERFACES]
+    library = (f for f in SOURCE.rglob("*.py") if f.relative_to(SOURCE).parts[0] not in INTERFACES)
+    files = [f for f in library if f.relative_to(SOURCE).as_posix() not in WRITES_COMMANDS]
     said = [
         f"{file.relative_to(SOURCE)}:{line}: {text}"
         for file in files

@@ -47,7 +47,7 @@ def test_vectors_are_called_vectors() -> None:
 def test_completion_knows_what_a_result_has(digits: Splits) -> None:
     found = condgen.inspect(digits)
     assert {"problems", "advice", "schema", "save"} <= set(dir(found))
-    assert len(repr(found).split("\n")) == 2
+    assert len(repr(found).split("\n")) == 3
 
 
 def test_runs_and_samples_are_two_lines(run: Run) -> None:

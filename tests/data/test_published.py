@@ -183,7 +183,7 @@ def test_a_download_that_fails_mentions_the_folder_of_that_name(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CONDGEN_CACHE", str(tmp_path))
     nowhere = published.Idx("mnist", web.home, published.MNIST.checks, "digit", tuple("0123456789"))
-    monkeypatch.setitem(PUBLISHED, "mnist", published.Published("", nowhere))
+    monkeypatch.setitem(PUBLISHED, "mnist", published.Published("", nowhere, ""))
     complaint("mnist", "could not be downloaded", "./mnist")
 
 
@@ -227,7 +227,7 @@ def test_mnist_is_downloaded_into_the_cache(web: Web, tmp_path: Path, monkeypatc
     web.files = dict(files)
     checks = tuple((name, hashlib.sha256(content).hexdigest(), len(content)) for name, content in files)
     there = published.Idx("mnist", web.home, checks, "digit", tuple("0123456789"))
-    monkeypatch.setitem(PUBLISHED, "mnist", published.Published("", there))
+    monkeypatch.setitem(PUBLISHED, "mnist", published.Published("", there, ""))
     assert_pixels_tell_the_class("mnist", None)
     assert_pixels_tell_the_class("mnist", None)
     assert len(web.asked) == 4

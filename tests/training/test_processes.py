@@ -23,6 +23,7 @@ Trainer(model, data, Path(sys.argv[1]), TrainingConfig(images=1024, batch=128, p
 weights = torch.cat([p.detach().flatten() for p in model.parameters()])
 sums = Path(sys.argv[1]) / f"sum-{process.process_index}"  # not printed: lines of two processes run into each other
 sums.write_text(f"{process.num_processes} {weights.double().sum().item()}")
+process.destroy_process_group()
 """
 
 

@@ -852,7 +852,7 @@ def test_a_vicinity_is_for_numbers(people: Schema) -> None:
 def test_complaints_name_what_goes_wrong(people: Schema, values: dict[str, float], says: list[str]) -> None:
     found = small("acgan", people).complaints(values)
     assert len(found) == len(says)
-    assert all(part in text for part, text in zip(says, found, strict=True))
+    assert all(part in complaint.evidence for part, complaint in zip(says, found, strict=True))
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
