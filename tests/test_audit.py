@@ -12,12 +12,15 @@ HOOK = """
 import json, os, sys
 ALLOWED, SEEN = [os.path.realpath(place) for place in json.loads(sys.argv.pop(1))], []
 NAMES = {"socket.connect", "socket.getaddrinfo", "socket.bind", "subprocess.Popen", "os.system", "os.exec", "os.fork"}
-WRITES = {"os.mkdir": 0, "os.rename": 1, "os.remove": 0, "os.rmdir": 0, "os.link": 1, "os.symlink": 1, "os.truncate": 0}
+# The positions of the path, and of the open folder in which it lies if that is not negative.
+WRITES = {"os.mkdir": (0, 2), "os.rename": (1, 3), "os.remove": (0, 1), "os.rmdir": (0, 1), "os.link": (1, 3),
+          "os.symlink": (1, 2), "os.truncate": (0, None)}
 
-def outside(path):
+def outside(path, folder=-1):
     if not isinstance(path, (str, bytes, os.PathLike)):
         return False
-    real = os.path.realpath(os.fsdecode(path))
+    within = os.readlink(f"/proc/self/fd/{folder}") if folder >= 0 else ""
+    real = os.path.realpath(os.path.join(within, os.fsdecode(path)))
     return real != os.devnull and not any(real == place or real.startswith(place + os.sep) for place in ALLOWED)
 
 def hook(event, arguments):
@@ -25,7 +28,7 @@ def hook(event, arguments):
         print(f"AUDIT {event} {arguments!r}"[:300], file=sys.stderr)
     elif event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and outside(arguments[0]):
         print(f"AUDIT written {arguments[0]!r}"[:300], file=sys.stderr)
-    elif event in WRITES and outside(arguments[WRITES[event]]):
+    elif event in WRITES and outside(*(arguments[k] for k in WRITES[event] if k is not None)):
         print(f"AUDIT {event} {arguments!r}"[:300], file=sys.stderr)
 
 sys.addaudithook(hook)

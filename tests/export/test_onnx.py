@@ -274,7 +274,7 @@ def test_smaller_numbers_make_a_smaller_file_and_their_cost_is_said(
 def test_the_cost_of_smaller_numbers_is_measured(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run.export("onnx", tmp_path / "small.onnx", precision="float16")
     assert re.search(
-        r"In float16: \d+ % as asked, Fréchet distance .*\. In float32: \d+ % as asked", capsys.readouterr().err
+        r"In float16: [\d.]+\s% as asked, Fréchet distance .*\. In float32: [\d.]+\s% as asked", capsys.readouterr().err
     )
 
 
