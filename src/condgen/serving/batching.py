@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
+from condgen.arrays import namespace
 from condgen.errors import CondgenError
 from condgen.requests.request import Request
 from condgen.runs.generator import Generator
@@ -227,4 +228,4 @@ def _count(taken: Taken) -> int:
 
 def _filled(indices: Any, index: int) -> Any:
     """An array of indices with another one in all places."""
-    return indices * 0 + index
+    return namespace(indices).full_like(indices, index)
