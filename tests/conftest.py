@@ -12,7 +12,7 @@ install_import_hook("condgen", "beartype.beartype")
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,25 @@ def digits() -> Splits:
 
 
 Shared = Callable[[str, Callable[[Path], object]], Path]
+COPIES: list[Path] = []  # the folders that `shared` gave to this process
+
+
+@pytest.fixture(autouse=True)
+def _shared_runs_stay(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that changes a shared run fails itself, not a test that happens to come after it in its process."""
+    before = _checkpoints(COPIES)
+    yield
+    changed = [str(path) for path, state in _checkpoints([*before]).items() if state != before[path]]
+    assert not changed, f"{request.node.nodeid} changed the shared {', '.join(changed)}: let it work on a copy"
+
+
+def _checkpoints(folders: Iterable[Path]) -> dict[Path, tuple[int, int] | None]:
+    """The file number and time of each folder's checkpoint, None where there is none."""
+    files = {folder: folder / "checkpoint.safetensors" for folder in folders}
+    return {
+        folder: (file.stat().st_ino, file.stat().st_mtime_ns) if file.exists() else None
+        for folder, file in files.items()
+    }
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +117,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
             if not (folder / f"{name}.made").exists():
                 make(folder / name)
                 (folder / f"{name}.made").touch()
-        return Path(shutil.copytree(folder / name, tmp_path_factory.mktemp("runs") / name))
+        copy = Path(shutil.copytree(folder / name, tmp_path_factory.mktemp("runs") / name))
+        COPIES.append(copy)
+        return copy
 
     return get
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,11 +117,12 @@ def test_a_killed_server_starts_again_and_a_stopped_one_finishes(start: Start, f
 
 
 @pytest.mark.slow
-def test_a_new_checkpoint_is_served_without_a_stop(start: Start, run: Run, unconditional: Run) -> None:
-    process = start(f"model={run.path}", "--port", 0)
+def test_a_new_checkpoint_is_served_without_a_stop(start: Start, run: Run, unconditional: Run, tmp_path: Path) -> None:
+    served, other = (shutil.copytree(each.path, tmp_path / each.path.name) for each in (run, unconditional))
+    process = start(f"model={served}", "--port", 0)
     before = Client(process.address).fingerprint
     assert before == run.fingerprint
-    (unconditional.path / "checkpoint.safetensors").replace(run.path / "checkpoint.safetensors")
+    (other / "checkpoint.safetensors").replace(served / "checkpoint.safetensors")
     until = time.monotonic() + 60
     while Client(process.address).fingerprint == before and time.monotonic() < until:
         time.sleep(0.2)
