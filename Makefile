@@ -7,6 +7,12 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 SEEDS ?= 5
 
+# The studio's page is checked by tools of Node, which nothing else needs: `$(call page,lint)` is `npm run lint`.
+TOOLS := $(shell node -e 'process.exit(Number(parseInt(process.versions.node) < 20))' 2>/dev/null && command -v npm >/dev/null && \
+	echo node_modules/installed)
+page = @if [ -e node_modules/installed ]; then npm run --silent $(1); \
+	else echo "Skipped: $(1) of the studio's page. Install Node 20 or newer, with npm, and have registry.npmjs.org once."; fi
+
 .PHONY: demo hashes soak test test-all wheel-test robust torture docs docs-serve lint types format clean
 
 demo: .venv/installed  ## train a conditional model on handwritten digits, ask it for each, judge the answers
@@ -16,11 +22,13 @@ demo: .venv/installed  ## train a conditional model on handwritten digits, ask i
 # every kind of attribute, every command, reader and metric, resuming after Ctrl-C, two processes of one family. Six minutes
 # on two cores.
 test: lint types  ## lint, types and the quick tests
+	$(call page,test)
 	$(PYTEST) -m "not slow"
 
 # The slow ones too: every mechanism crossed with every kind, every setting of every family, the documentation's commands,
 # processes killed again and again, every family in two processes, compiled networks, and the wheel.
 test-all: lint types wheel-test  ## lint, types, all tests, and the built wheel
+	$(call page,test)
 	$(PYTEST)
 
 # WHEEL=--alone downloads its dependencies, as a stranger's machine would.
@@ -55,19 +63,21 @@ docs: .venv/installed-docs  ## build the documentation into site/; a broken link
 docs-serve: .venv/installed-docs  ## show the documentation while you write it
 	$(BIN)/mkdocs serve
 
-lint: .venv/installed-dev
+lint: .venv/installed-dev $(TOOLS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(call page,lint)
 
-types: .venv/installed-dev
+types: .venv/installed-dev $(TOOLS)
 	$(BIN)/mypy
+	$(call page,types)
 
 format: .venv/installed-dev  ## put the code into its standard form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv demo site robust
+	rm -rf .venv demo site robust node_modules
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "condgen needs Python 3.11 or newer; none was found. Name one: make PYTHON=/path/to/python"; exit 1; }
@@ -85,3 +95,6 @@ clean:
 .venv/installed-docs: .venv/installed
 	@$(INSTALL) --editable '.[docs]'
 	@touch $@
+
+node_modules/installed: package.json package-lock.json
+	@npm ci --silent --no-audit --no-fund && touch $@ || true  # without a network, too, all else is checked

@@ -28,7 +28,7 @@ from condgen.runs.train import train
 from condgen.schema import Categorical, Continuous, Flag, Schema
 from tests.unchecked import unchecked
 
-pytest_plugins = ["tests.robust.plugin"]
+pytest_plugins = ["tests.robust.plugin", "tests.browser"]
 
 SMALL: dict[str, Any] = {"channels": 8, "latent": 4, "previews": 1, "batch": 64}
 

@@ -1,7 +1,6 @@
 import json
 import re
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -30,6 +29,7 @@ from condgen.pages.charts import LineChart, Scale, line_charts, scale
 from condgen.pages.html import Picture, Sheet, format_count, format_duration, number, percent, shown_size
 from condgen.pages.report import render, track
 from condgen.pictures import pil_image
+from tests.browser import Page, in_browser
 
 HOSTILE = "<img src=x onerror=alert(1)> & \"naïve\" 'Größe' 🦊"
 NAN = float("nan")
@@ -420,88 +420,37 @@ def test_a_long_series_keeps_its_mean() -> None:
 
 # ---- in a browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-in_browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no browser; install chromium and chromium-driver")
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
-)  # fmt: skip
-
-# The contrast of every piece of text with what is behind it: its own colour over the backgrounds of its ancestors.
-CONTRASTS = """
-const parse = (text) => { const p = text.match(/[\\d.]+/g).map(Number); return [p[0], p[1], p[2], p[3] ?? 1]; };
-const over = (top, below) => [0, 1, 2].map((k) => top[k] * top[3] + below[k] * (1 - top[3])).concat(1);
-const luminance = (color) => color.slice(0, 3).map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92
-  : ((v + 0.055) / 1.055) ** 2.4).reduce((sum, v, k) => sum + v * [0.2126, 0.7152, 0.0722][k], 0);
-const behind = (element) => !element ? [255, 255, 255, 1]
-  : over(parse(getComputedStyle(element).backgroundColor), behind(element.parentElement));
-const faded = (element) => element ? getComputedStyle(element).opacity * faded(element.parentElement) : 1;
-const found = [];
-for (const element of document.body.querySelectorAll("*")) {
-  const own = [...element.childNodes].some((node) => node.nodeType == 3 && node.data.trim());
-  if (!own || !element.getClientRects().length || element.tagName == "title") continue;
-  const style = getComputedStyle(element), back = behind(element);
-  const ink = parse(element instanceof SVGElement ? style.fill : style.color);
-  const [a, b] = [luminance(over([...ink.slice(0, 3), ink[3] * faded(element)], back)), luminance(back)];
-  found.push([(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), element.outerHTML.slice(0, 120)]);
-}
-return found;
-"""
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="no browser driver; install selenium")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
-    yield driver
-    driver.quit()
-
-
-def visit(browser: Any, page: Path, width: int = 1200, scheme: str = "light") -> None:
-    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    browser.get(page.as_uri())
-
 
 @in_browser
 @pytest.mark.parametrize("name", EXAMPLES)
 @pytest.mark.parametrize("width", [375, 1200])
 def test_nothing_overflows_the_page_and_all_of_it_is_in_the_file(
-    browser: Any, pages: dict[str, Path], name: str, width: int
+    page: Page, pages: dict[str, Path], name: str, width: int
 ) -> None:
-    visit(browser, pages[name], width)
-    browser.execute_script("document.querySelectorAll('details').forEach((details) => details.open = true)")
-    assert browser.execute_script("return [innerWidth, document.documentElement.scrollWidth <= innerWidth]") == [
+    page.open(pages[name].as_uri(), width)
+    page.run("document.querySelectorAll('details').forEach((details) => details.open = true)")
+    assert page.run("return [innerWidth, document.documentElement.scrollWidth <= innerWidth]") == [
         width,
         True,
     ]
-    assert browser.execute_script("return [...document.images].every((image) => image.naturalWidth > 0)")
-    assert browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)") == []
-    assert browser.get_log("browser") == []
+    assert page.run("return [...document.images].every((image) => image.naturalWidth > 0)")
+    assert page.run("return performance.getEntriesByType('resource').map((entry) => entry.name)") == []
 
 
 @in_browser
 @pytest.mark.parametrize("width", [375, 1200])
-def test_the_headline_is_the_first_thing_one_sees(browser: Any, pages: dict[str, Path], width: int) -> None:
-    visit(browser, pages["digits"], width)
-    top = browser.execute_script("return document.querySelector('h1').getBoundingClientRect().top")
-    text = browser.execute_script("return document.body.innerText")
+def test_the_headline_is_the_first_thing_one_sees(page: Page, pages: dict[str, Path], width: int) -> None:
+    page.open(pages["digits"].as_uri(), width)
+    top = page.run("return document.querySelector('h1').getBoundingClientRect().top")
+    text = page.run("return document.body.innerText")
     assert 0 <= top < 100
     assert text.startswith(digits_report().headline)
 
 
 @in_browser
-def test_small_pictures_are_enlarged_without_smoothing(browser: Any, pages: dict[str, Path]) -> None:
-    visit(browser, pages["digits"])
-    shown = browser.execute_script(
+def test_small_pictures_are_enlarged_without_smoothing(page: Page, pages: dict[str, Path]) -> None:
+    page.open(pages["digits"].as_uri())
+    shown = page.run(
         "const [image] = document.images;"
         "return [image.width, image.naturalWidth, getComputedStyle(image).imageRendering]"
     )
@@ -509,36 +458,33 @@ def test_small_pictures_are_enlarged_without_smoothing(browser: Any, pages: dict
 
 
 @in_browser
-def test_explanations_open(browser: Any, pages: dict[str, Path]) -> None:
-    visit(browser, pages["digits"], 375)
-    before = browser.execute_script("return document.documentElement.scrollHeight")
-    for summary in browser.find_elements("css selector", "summary"):
-        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", summary)
+def test_explanations_open(page: Page, pages: dict[str, Path]) -> None:
+    page.open(pages["digits"].as_uri(), 375)
+    before = page.run("return document.documentElement.scrollHeight")
+    for summary in page.all("summary"):
+        page.run("arguments[0].scrollIntoView({block: 'center'})", summary)
         summary.click()
-    assert browser.execute_script("return [...document.querySelectorAll('details')].every((details) => details.open)")
-    assert browser.execute_script("return document.documentElement.scrollHeight") > before + 200
+    assert page.run("return [...document.querySelectorAll('details')].every((details) => details.open)")
+    assert page.run("return document.documentElement.scrollHeight") > before + 200
 
 
 @in_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_all_text_stands_out_from_what_is_behind_it(
-    browser: Any, pages: dict[str, Path], name: str, scheme: str
-) -> None:
-    visit(browser, pages[name], scheme=scheme)
-    browser.execute_script("document.querySelectorAll('details').forEach((details) => details.open = true)")
-    red = int(re.findall(r"\d+", browser.execute_script("return getComputedStyle(document.body).backgroundColor"))[0])
+def test_all_text_stands_out_from_what_is_behind_it(page: Page, pages: dict[str, Path], name: str, scheme: str) -> None:
+    page.open(pages[name].as_uri(), scheme=scheme)
+    page.run("document.querySelectorAll('details').forEach((details) => details.open = true)")
+    red = int(re.findall(r"\d+", page.run("return getComputedStyle(document.body).backgroundColor"))[0])
     assert red > 200 if scheme == "light" else red < 50
-    found = browser.execute_script(CONTRASTS)
+    found = page.contrasts()
     assert len(found) > 20
     assert min(found)[0] >= 4.5, min(found)  # WCAG 2.2, success criterion 1.4.3
 
 
 @in_browser
-def test_paper_is_white_and_shows_what_is_folded_away(browser: Any, pages: dict[str, Path]) -> None:
-    visit(browser, pages["digits"], scheme="dark")
-    features = [{"name": "prefers-color-scheme", "value": "dark"}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": features})
-    assert browser.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+def test_paper_is_white_and_shows_what_is_folded_away(page: Page, pages: dict[str, Path]) -> None:
+    page.open(pages["digits"].as_uri())
+    page.prefer("dark", media="print")
+    assert page.run("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     shown = "return document.querySelector('details dl').getBoundingClientRect().height"
-    assert browser.execute_script(shown) > 100
+    assert page.run(shown) > 100
