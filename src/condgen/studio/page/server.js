@@ -1,0 +1,116 @@
+/** The backend on a server: `condgen studio`'s addresses, relative to the page's own. */
+import { Refused } from "./backend.js";
+
+const JSON_TYPE = { "Content-Type": "application/json" };
+
+/** The token that came with the page's address (`#token=…`), kept for this tab alone. */
+function token() {
+  const given = /^#token=([^&]+)/.exec(location.hash)?.[1];
+  try {
+    if (given) sessionStorage.setItem("condgen.token", decodeURIComponent(given));
+    if (given) history.replaceState(null, "", "#/");
+    return sessionStorage.getItem("condgen.token");
+  } catch {
+    return given ? decodeURIComponent(given) : null;
+  }
+}
+
+/** @param {Response} response */
+async function refused(response) {
+  const problem = await response.json().catch(() => ({ title: response.statusText }));
+  return new Refused({ status: response.status, ...problem });
+}
+
+/**
+ * @param {string} base
+ * @returns {import("./backend.js").Backend}
+ */
+export function connect(base = "") {
+  const secret = token();
+  /** @type {Record<string, string>} */
+  const known = secret ? { Authorization: `Bearer ${secret}` } : {};
+
+  /** @param {string} path @param {RequestInit} [options] */
+  async function call(path, options = {}) {
+    let response;
+    try {
+      response = await fetch(base + path, { ...options, headers: { Accept: "application/json", ...known, ...options.headers } });
+    } catch (error) {
+      if (options.signal?.aborted) throw error;
+      throw new Refused({ detail: "The server does not answer. Is it still running?" });
+    }
+    if (!response.ok) throw await refused(response);
+    return response;
+  }
+  /** @param {string} path @param {AbortSignal} [signal] */
+  const get = async (path, signal) => (await call(path, { signal })).json();
+  /** @param {string} path @param {unknown} body @param {AbortSignal} [signal] */
+  const send = (path, body, signal) => call(path, { method: "POST", body: JSON.stringify(body ?? {}), headers: JSON_TYPE, signal });
+  /** @param {string} path @param {unknown} [body] @param {AbortSignal} [signal] */
+  const post = async (path, body, signal) => (await send(path, body, signal)).json();
+  /** @param {string} model */
+  const of = (model) => `studio/${encodeURIComponent(model)}`;
+  /** @param {string} model */
+  const v1 = (model) => `v1/${encodeURIComponent(model)}`;
+
+  return {
+    models: () => get("studio/models"),
+    about: (model) => get(`${of(model)}/about`),
+    understand: (model, request, signal) => post(`${of(model)}/understand`, { request }, signal),
+    sample: (model, body, signal) => post(`${v1(model)}/sample`, { ...body, format: "json" }, signal),
+    edit: async (model, wanted, signal) => (await call(`${v1(model)}/edit`, { method: "POST", body: form(wanted), signal })).json(),
+    judge: (model, samples, signal) => post(`${of(model)}/judge`, { samples }, signal),
+    trainJudge: (model) => post(`${of(model)}/judge/train`),
+    nearest: (model, images, signal) => post(`${of(model)}/nearest`, { images }, signal),
+    interpolate: (model, wanted, signal) => post(`${of(model)}/interpolate`, wanted, signal),
+    latents: (model, wanted, signal) => get(`${of(model)}/latents${query(wanted)}`, signal),
+    film: (model, request, versus, signal) => post(`${of(model)}/film`, { request, versus }, signal),
+    report: (model) => get(`${of(model)}/report`),
+    jobs: () => get("studio/jobs"),
+    start: (kind, settings) => post("studio/jobs", { kind, settings }),
+    stop: (id) => post(`studio/jobs/${encodeURIComponent(id)}/stop`),
+    events: (id, listener) => events(call, `studio/jobs/${encodeURIComponent(id)}/events`, listener),
+    inspect: (data) => post("studio/inspect", typeof data === "string" ? { data } : data),
+    dataset: async (model, samples) => (await send(`${of(model)}/dataset`, { samples })).blob(),
+  };
+}
+
+/** @param {Record<string, any>} [wanted] */
+function query(wanted) {
+  const text = new URLSearchParams(Object.entries(wanted ?? {}).map(([name, value]) => [name, String(value)])).toString();
+  return text && `?${text}`;
+}
+
+/** @param {{images: Blob[], request: string, source?: string, strength?: number, decoded?: boolean}} wanted */
+function form({ images, ...fields }) {
+  const data = new FormData();
+  for (const image of images) data.append("image", image, image instanceof File ? image.name : "image.png");
+  for (const [name, value] of Object.entries(fields)) if (value != null) data.append(name, String(value));
+  data.append("format", "json");
+  return data;
+}
+
+/**
+ * Server-sent events, read by fetch so that a token can go along. Each event's data is JSON.
+ * @param {(path: string, options: RequestInit) => Promise<Response>} call
+ * @param {string} path
+ * @param {(event: any) => void} listener
+ */
+function events(call, path, listener) {
+  const control = new AbortController();
+  const read = async () => {
+    const response = await call(path, { signal: control.signal, headers: { Accept: "text/event-stream" } });
+    const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      const messages = (text + part.value).split(/\r?\n\r?\n/);
+      text = messages.pop() ?? "";
+      for (const message of messages) {
+        const data = message.split(/\r?\n/).filter((line) => line.startsWith("data:")).map((line) => line.slice(5)).join("\n");
+        if (data) listener(JSON.parse(data));
+      }
+    }
+  };
+  read().catch((error) => control.signal.aborted || listener({ error: error.message }));
+  return () => control.abort();
+}

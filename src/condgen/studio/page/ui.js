@@ -1,0 +1,23 @@
+/** What views and components are made of. The only file that names the libraries behind it. */
+import { h, render, Fragment } from "preact";
+import htm from "htm";
+import { useEffect, useState } from "preact/hooks";
+
+export { render, Fragment };
+export { useCallback, useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+export const html = htm.bind(h);
+
+/**
+ * A store's state, in a component that is drawn again when it changes.
+ * @template T
+ * @param {{get(): T, subscribe(listener: () => void): () => void}} store
+ * @returns {T}
+ */
+export function useStore(store) {
+  const [, redraw] = useState({});
+  useEffect(() => store.subscribe(() => redraw({})), [store]);
+  return store.get();
+}
+
+/** Class names of those that hold. @param {...(string | false | null | undefined)} names */
+export const names = (...names) => names.filter(Boolean).join(" ");
