@@ -64,7 +64,10 @@ axe.run(document, {resultTypes: ["violations"]}).then(({violations}) => done(vio
 
 # The contrast of every piece of text with what is behind it: its own colour over the backgrounds of its ancestors.
 CONTRASTS = """
-const parse = (text) => { const p = text.match(/[\\d.]+/g).map(Number); return [p[0], p[1], p[2], p[3] ?? 1]; };
+const parse = (text) => {  // rgb(r g b / a) from 0 to 255, or a mixed colour, color(srgb r g b / a), from 0 to 1
+  const size = text.startsWith("color(srgb") ? 255 : 1, p = text.match(/[\\d.]+(?:e-?\\d+)?/g).map(Number);
+  return [p[0] * size, p[1] * size, p[2] * size, p[3] ?? 1];
+};
 const over = (top, below) => [0, 1, 2].map((k) => top[k] * top[3] + below[k] * (1 - top[3])).concat(1);
 const luminance = (color) => color.slice(0, 3).map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92
   : ((v + 0.055) / 1.055) ** 2.4).reduce((sum, v, k) => sum + v * [0.2126, 0.7152, 0.0722][k], 0);

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { asked, body, createStore, fromQuery, initial, reseeded, resized, seedsFrom, toQuery, toggled } from "../../../src/condgen/studio/page/state.js";
+import {
+  asked, body, createStore, fromQuery, initial, reseeded, resized, seedsFrom, toQuery, toggled,
+} from "../../../src/condgen/studio/page/state.js";
 
 test("changes are undone and redone, and a new change ends redoing", () => {
   const store = createStore();
@@ -74,13 +76,18 @@ test("fewer and more images keep the first", () => {
 
 test("a body names only what was set", () => {
   assert.deepEqual(body(initial({ terms: { digit: "7" } })), { request: { digit: "7" } });
-  assert.deepEqual(body(initial({ guidance: { hair: 2 }, steps: 8, free: true })), { request: {}, guidance: { hair: 2 }, steps: 8, free: true });
+  const state = initial({ guidance: { hair: 2 }, steps: 8, free: true });
+  assert.deepEqual(body(state), { request: {}, guidance: { hair: 2 }, steps: 8, free: true });
 });
 
 test("an address holds everything", () => {
   const state = initial({
-    terms: { digit: "7", age: 31.5, "hair color": { not: ["red", "blond"] }, hat: ["yes"], odd: "true", emb: "a b&c=d", range: "20..30", null: "null" },
-    locked: ["digit", "hair color"], seeds: [5, 2, 3], kept: [2], guidance: { digit: 2 }, steps: 12, sampler: "heun", free: true,
+    terms: {
+      digit: "7", age: 31.5, "hair color": { not: ["red", "blond"] }, hat: ["yes"],
+      odd: "true", emb: "a b&c=d", range: "20..30", null: "null",
+    },
+    locked: ["digit", "hair color"], seeds: [5, 2, 3], kept: [2],
+    guidance: { digit: 2 }, steps: 12, sampler: "heun", free: true,
     more: { "explore.x": "age" },
   });
   assert.deepEqual(fromQuery(toQuery(state)), state);

@@ -105,13 +105,17 @@ function Studio({ backend }) {
 /** @param {{ready: boolean}} props */
 const Nothing = ({ ready }) => html`<p class="waiting">${ready ? "No model is open here. Start with condgen studio RUN." : "Opening the model …"}</p>`;
 
+const WRITING = "input:not([type=range], [type=checkbox], [type=radio]), textarea, select, dialog";
+
+/** Whether keys belong to an element where somebody writes. @param {EventTarget | null} target */
+export const writes = (target) => target instanceof Element && target.closest(WRITING) !== null;
+
 /** Undo and redo everywhere; a view's key opens it, unless somebody writes. @param {View[]} views @param {(id: string) => void} go @param {import("./state.js").Store} store */
 function useKeys(views, go, store) {
   useEffect(() => {
     /** @param {KeyboardEvent} event */
     const pressed = (event) => {
-      const writes = event.target instanceof Element && event.target.closest("input:not([type=range]):not([type=checkbox]):not([type=radio]), textarea, select, dialog");
-      if (writes || event.altKey) return;
+      if (writes(event.target) || event.altKey) return;
       const key = event.key.toLowerCase();
       if (event.ctrlKey || event.metaKey) {
         if (key === "z" || key === "y") {

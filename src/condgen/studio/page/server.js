@@ -100,10 +100,11 @@ function events(call, path, listener) {
   const control = new AbortController();
   const read = async () => {
     const response = await call(path, { signal: control.signal, headers: { Accept: "text/event-stream" } });
-    const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).pipeThrough(new TextDecoderStream()).getReader();
+    const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
+    const decoder = new TextDecoder();
     let text = "";
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
-      const messages = (text + part.value).split(/\r?\n\r?\n/);
+      const messages = (text + decoder.decode(part.value, { stream: true })).split(/\r?\n\r?\n/);
       text = messages.pop() ?? "";
       for (const message of messages) {
         const data = message.split(/\r?\n/).filter((line) => line.startsWith("data:")).map((line) => line.slice(5)).join("\n");

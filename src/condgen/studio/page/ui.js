@@ -20,4 +20,4 @@ export function useStore(store) {
 }
 
 /** Class names of those that hold. @param {...(string | false | null | undefined)} names */
-export const names = (...names) => names.filter(Boolean).join(" ");
+export const names = (...given) => given.filter(Boolean).join(" ");

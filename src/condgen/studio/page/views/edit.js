@@ -7,4 +7,8 @@ function Edit({ model }) {
 }
 
 /** @type {import("../main.js").View} */
-export const view = { id: "edit", title: "Edit", key: "e", needs: (about, _, backend) => Boolean(about?.edits && backend.edit), component: Edit };
+export const view = {
+  id: "edit", title: "Edit", key: "e",
+  needs: (about, _all, backend) => Boolean(about?.edits && backend.edit),
+  component: Edit,
+};

@@ -7,4 +7,8 @@ function Report({ model }) {
 }
 
 /** @type {import("../main.js").View} */
-export const view = { id: "report", title: "Report", key: "r", needs: (about, _, backend) => Boolean(about?.features.includes("report") && backend.report), component: Report };
+export const view = {
+  id: "report", title: "Report", key: "r",
+  needs: (about, _all, backend) => Boolean(about?.features.includes("report") && backend.report),
+  component: Report,
+};
