@@ -52,13 +52,15 @@ class ThroughNoise:
         return namespace(x).stack(frames, axis=1)
 
 
-def lerp(a: Batch, b: Batch, s: float) -> Batch:
+def lerp(a: Batch, b: Batch, s: float | Array) -> Batch:
     """A share s of the straight way from a to b."""
     return a + s * (b - a)
 
 
-def slerp(a: Batch, b: Batch, s: float) -> Batch:
-    """Spherical interpolation, which keeps the length of noise (Shoemake 1985)."""
+def slerp(a: Batch, b: Batch, s: float | Array) -> Batch:
+    """Spherical interpolation, which keeps the length of noise (Shoemake 1985). s: a number, or one for each sample in
+    the dimensions of a.
+    """
     xp = namespace(a)
     cosine = (_unit(a) * _unit(b)).sum(1)
     angle = expand_like(xp.clip(xp.acos(xp.clip(cosine, -1, 1)), 1e-4, None), a)

@@ -1,12 +1,13 @@
 """Answers to requests by a model and the distribution of its attributes, whatever library the model is run by."""
 
+import copy
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from condgen.arrays import Array, Float, Int, namespace
+from condgen.arrays import Array, Float, Int, floats, namespace
 from condgen.data.coordinates import Coordinates
 from condgen.errors import CondgenWarning, RequestError, unknown
 from condgen.models.abilities import Edits
@@ -15,9 +16,10 @@ from condgen.models.registry import that_can
 from condgen.parameters import keyword_arguments
 from condgen.requests.completion import Completing
 from condgen.requests.request import Request, Requestable, parse_requests
-from condgen.rng import Stream
+from condgen.rng import NumpyRng, Stream
 from condgen.runs.editing import EditOptions, edited
 from condgen.runs.limits import must_hold_samples
+from condgen.runs.noise import between as noise_between
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import BATCH, Part, SamplingOptions
 from condgen.schema import Condition, Constraint, LabelDistribution, Schema, fold
@@ -61,6 +63,16 @@ class Answering:
 
         Every way of sampling uses this. A model that cannot handle free attributes needs complete conditions.
         """
+        return self.from_streams(condition, Stream.NOISE.rng(seeds), sampling, unwanted)
+
+    def from_streams(
+        self,
+        condition: Condition,
+        rng: NumpyRng,
+        sampling: SamplingOptions | None = None,
+        unwanted: Condition | None = None,
+    ) -> Float[Array, "batch ..."]:
+        """One observation per condition, each with the noise of its random stream, [batch, *shape] on the CPU."""
         raise NotImplementedError
 
     @Completing
@@ -211,6 +223,51 @@ class Answering:
         whole = self.model.conditional and (fill or not part.request.constraints)
         return part.request.draw(self.joint, Stream.CONDITION.rng(self._numbers(part.seeds)), fill=whole)
 
+    def interpolate(
+        self,
+        start: Requestable | Request,
+        end: Requestable | Request,
+        n: int = 9,
+        seed: int = 0,
+        seed_end: int | None = None,
+        sampling: SamplingOptions | None = None,
+    ) -> Samples:
+        """n samples on the way from one to another, both included, through noise and encoded conditions.
+
+        seed, seed_end: of the first and the last sample, by default the same. Noise is interpolated on the sphere.
+
+        Each is generated, not blended. In between, attributes in which the two differ are given as free. Raises
+        RequestError for wrong requests, for fewer than two samples, and for a model without encodings of conditions.
+        """
+        self.must_interpolate()
+        if n < 2:
+            raise RequestError(f"An interpolation has at least its two ends, so `n` must be 2 or more, not {n}.")
+        seeds = self._numbers([seed, seed if seed_end is None else seed_end])
+        ends = [self._one(each, int(k)) for each, k in zip((start, end), seeds, strict=True)]
+        shares = [k / (n - 1) for k in range(n)]
+        first, last = (each.repeat(n) for each in ends)
+        way = copy.copy(self)
+        way.model = self.model_between(last, floats(shares, self.joint.counts))
+        noise = noise_between(*(self._numbers([int(k)] * n) for k in seeds), shares)
+        x = way.from_streams(first, noise, sampling)
+        index = self._numbers([0] * (n // 2 + n % 2) + [1] * (n // 2))
+        return Samples(x, _on_the_way(*ends, n), seeds[index], 0 * index, self.coordinates)
+
+    def must_interpolate(self) -> None:
+        """Raise RequestError unless the model encodes conditions, so that there is a way between two of them."""
+        raise NotImplementedError
+
+    def model_between(self, end: Condition, shares: Float[Array, " batch"]) -> Any:
+        """The model with the condition of each sample encoded a share of the way to that of `end`."""
+        raise NotImplementedError
+
+    def _one(self, asked: Requestable | Request, seed: int) -> Condition:
+        """The condition [1] of a request's sample with this seed. Raises RequestError for several requests."""
+        found = [asked] if isinstance(asked, Request) else self.requests(asked)
+        if len(found) > 1:
+            raise RequestError(f"'{asked}' stands for {len(found)} requests; an end of an interpolation is one.")
+        return self._draw(Part(found[0], range(seed, seed + 1)), fill=True)
+
     def edit(
         self,
         x: Float[Array, "n ..."],
@@ -256,6 +313,14 @@ class Answering:
         """Integers in the library of the distribution."""
         xp = namespace(self.joint.counts)
         return xp.asarray(list(numbers), dtype=xp.int64)
+
+
+def _on_the_way(start: Condition, end: Condition, n: int) -> Condition:
+    """The conditions of an interpolation. Where its ends differ, the samples between them are free."""
+    xp = namespace(start.present)
+    same = [xp.all(start.codes(name) == end.codes(name)) for name in start.schema.names]
+    common = start.drop(~xp.stack(same)[None]) if same else start
+    return Condition.cat([start, common.repeat(n - 2), end])
 
 
 def _excluded(request: Request, schema: Schema) -> dict[str, Constraint]:

@@ -5,16 +5,19 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from condgen.arrays import Array
+from condgen.conditioning.between import EncodedBetween
 from condgen.data import DataSource, Splits
 from condgen.data.coordinates import Coordinates
 from condgen.errors import RequestError
 from condgen.models import Model
+from condgen.models.protocols import HasConditionEncoder
+from condgen.models.twins import with_part
 from condgen.progress import Progress
-from condgen.rng import Rng
+from condgen.rng import NumpyRng
 from condgen.runs import hub
 from condgen.runs.answering import Answering
 from condgen.runs.data import load_again
@@ -136,21 +139,29 @@ class Run(Answering):
         return load_again(self.path, self.info, address, progress, self.trust)
 
     @torch.inference_mode()
-    def answer(
+    def from_streams(
         self,
         condition: Condition,
-        seeds: Int[Tensor, " batch"],
+        rng: NumpyRng,
         sampling: SamplingOptions | None = None,
         unwanted: Condition | None = None,
     ) -> Float[Tensor, "batch ..."]:
-        """One observation per condition, each with the noise of its seed, [batch, *shape] on the CPU.
-
-        Every way of sampling uses this. A model that cannot handle free attributes needs complete conditions.
-        """
+        """One observation per condition, each with the noise of its random stream, [batch, *shape] on the CPU."""
         arguments = (sampling or SamplingOptions()).arguments(self.model, unwanted)
-        x = self.model.sample(condition.to(self.model.device), Rng(seeds.tolist()), **arguments)
+        x = self.model.sample(condition.to(self.model.device), rng, **arguments)
         x = x.float().cpu().contiguous()
         return x.clamp(0, 1) if x.dim() == 4 else x  # a Gaussian's mean may lie outside
+
+    def must_interpolate(self) -> None:
+        """Raise RequestError unless the model encodes conditions, so that there is a way between two of them."""
+        if not isinstance(self.model, HasConditionEncoder):
+            raise RequestError(f"The model {self._name} has no encodings of conditions to interpolate.")
+
+    def model_between(self, end: Condition, shares: Float[Tensor, " batch"]) -> Model:
+        """The model with the condition of each sample encoded a share of the way to that of `end`."""
+        assert isinstance(self.model, HasConditionEncoder), "others are refused before"
+        encoder, device = self.model.condition_encoder, self.model.device
+        return with_part(self.model, encoder, EncodedBetween(encoder, end.to(device), shares.to(device)))
 
     def read(self, x: Float[Array, "n ..."], samples: int = 8, most: int = 64) -> Condition:
         """The most likely condition of each x under the model, among the `most` most frequent (see `reading`).

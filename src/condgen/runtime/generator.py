@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from condgen.arrays import Array, Float, Int
+from condgen.arrays import Array, Float
 from condgen.data.coordinates import Coordinates
-from condgen.errors import CondgenError, RunError, shorten
-from condgen.rng import Stream
+from condgen.errors import CondgenError, RequestError, RunError, shorten
+from condgen.rng import NumpyRng
 from condgen.room import must_fit_in_memory
 from condgen.runs.answering import Answering
 from condgen.runs.sampling import SamplingOptions
@@ -94,22 +94,35 @@ class OnnxGenerator(Answering):
         """A digest of the file."""
         return str(self.model.fingerprint)
 
-    def answer(
+    def from_streams(
         self,
         condition: Condition,
-        seeds: Int[Array, " batch"],
+        rng: NumpyRng,
         sampling: SamplingOptions | None = None,
         unwanted: Condition | None = None,
     ) -> Float[Array, "batch ..."]:
-        """One observation per condition, each with the noise of its seed, [batch, *shape].
+        """One observation per condition, each with the noise of its random stream, [batch, *shape].
 
         Raises ValueError for conditions that are not complete, of a model that cannot handle free attributes.
         """
         if not self.model.handles_missing and not condition.complete:
             raise ValueError("this model cannot leave attributes free; fill them from the data's joint distribution")
         arguments = (sampling or SamplingOptions()).arguments(self.model, unwanted)
-        x = self.model.sample(condition, Stream.NOISE.rng(seeds), **arguments)
+        x = self.model.sample(condition, rng, **arguments)
         return x.clip(0, 1) if x.ndim == 4 else x  # a Gaussian's mean may lie outside
+
+    def must_interpolate(self) -> None:
+        """Raise RequestError unless the file holds encodings of conditions, so that there is a way between two."""
+        if not self.model.interpolates:
+            raise RequestError(
+                f"{self.path} holds no encodings of conditions to interpolate. Interpolate with the run that it was "
+                "exported from."
+            )
+
+    def model_between(self, end: Condition, shares: Float[Array, " batch"]) -> Exported:
+        """The model with the condition of each sample encoded a share of the way to that of `end`."""
+        between: Exported = self.model.between(end, shares)
+        return between
 
 
 def _read(path: Path) -> bytes:

@@ -12,14 +12,15 @@
 Integration, guidance and edits are the code of the PyTorch models.
 """
 
+import copy
 from typing import Any, NamedTuple
 
 from condgen.arrays import Array
 from condgen.errors import RunError
 from condgen.models.flow.guidance import Guidance
 from condgen.models.flow.integration import Integrates, IntegratesGuided, InvertsGuided, InvertsIntegration
-from condgen.models.flow.paths import PATHS
-from condgen.models.through_noise import ThroughNoise
+from condgen.models.flow.paths import PATHS, expand_like
+from condgen.models.through_noise import ThroughNoise, lerp
 from condgen.rng import NumpyRng
 from condgen.runtime.header import Draw, Header, Integration
 from condgen.runtime.session import Session
@@ -43,10 +44,21 @@ class Encoded(NamedTuple):
     tokens: Array
 
 
+class Way(NamedTuple):
+    """Other conditions, and for each sample the share of the way to them."""
+
+    end: Condition
+    shares: Array
+
+
 class Exported:
-    """The network of an exported model and its schema."""
+    """The network of an exported model and its schema.
+
+    interpolates: whether it samples by encoded conditions, so that there is a way between two.
+    """
 
     device = "cpu"
+    interpolates = False
 
     def __init__(self, header: Header, schema: Schema, session: Session, fingerprint: str):
         self.schema = schema
@@ -57,9 +69,24 @@ class Exported:
         self.fingerprint = fingerprint
         self._draws = header.draws
         self._session = session
+        self._way: Way | None = None
+
+    def between(self, end: Condition, shares: Array) -> "Exported":
+        """The same model with the condition of each sample encoded a share of the way to that of `end`."""
+        twin = copy.copy(self)
+        twin._way = Way(end, shares)
+        return twin
 
     def condition_encoder(self, condition: Condition) -> Encoded:
         """The encoded condition."""
+        c = self._encode(condition)
+        if self._way is None:
+            return c
+        other = self._encode(self._way.end.drop(~condition.present))  # guidance drops attributes of both
+        pairs = zip(c, other, strict=True)
+        return Encoded(*(lerp(a, b, expand_like(self._way.shares, a)) for a, b in pairs))
+
+    def _encode(self, condition: Condition) -> Encoded:
         return Encoded(*self._call("condition", **_inputs(condition)))
 
     def _call(self, name: str, **inputs: Array) -> list[Array]:
@@ -82,6 +109,17 @@ class OnePassEdits(OnePass, ThroughNoise):
 
     lossless = False
 
+    @property
+    def interpolates(self) -> bool:  # type: ignore[override]
+        """Whether it samples by encoded conditions: images, which need no other noise than that of the latent."""
+        return len(self.shape) == 3
+
+    def sample(self, condition: Condition, rng: NumpyRng) -> Array:
+        """One observation per request, [batch, *shape]."""
+        if self._way is None:
+            return super().sample(condition, rng)
+        return self.from_noise(drawn(self._draws[0], rng), self.condition_encoder(condition))
+
     def to_noise(self, x: Array, c: Encoded) -> Array:
         """The noise of observations under an encoded condition."""
         return self._call("to_noise", x=x, **_encoded(c))[0]
@@ -93,6 +131,8 @@ class OnePassEdits(OnePass, ThroughNoise):
 
 class Parts(Exported):
     """The parts of a model that integrates a velocity."""
+
+    interpolates = True
 
     def __init__(self, header: Header, schema: Schema, session: Session, fingerprint: str):
         super().__init__(header, schema, session, fingerprint)

@@ -10,14 +10,10 @@ from PIL import Image
 from condgen.data import Splits
 from condgen.errors import RequestError
 from condgen.evaluation.judge.judge import train_judge
-from condgen.models.protocols import HasConditionEncoder
 from condgen.pages.gallery import SECTIONS, GalleryContext, gallery
 from condgen.pages.gallery.asking import common, every_value, rare
-from condgen.pages.gallery.between import EncodedBetween, NoiseBetween, with_encoder
-from condgen.rng import Rng
 from condgen.runs.run import Run
 from condgen.runs.train import train
-from condgen.schema import Condition
 from tests.conftest import SMALL, Command
 
 
@@ -86,29 +82,6 @@ def test_guidance_goes_from_none_to_much_with_one_noise(flow: Run) -> None:
 
 
 # ---- interpolations
-
-
-def test_noise_between_two_noises_is_noise_and_has_them_at_its_ends() -> None:
-    one, other = list(range(500)), list(range(1_000, 1_500))
-    torch.testing.assert_close(NoiseBetween(one, other, 0).normal(20), Rng(one).normal(20))
-    torch.testing.assert_close(NoiseBetween(one, other, 1).normal(20), Rng(other).normal(20), atol=1e-6, rtol=0)
-    half = NoiseBetween(one, other, 0.5).normal(20)
-    assert abs(half.std() - 1) < 0.03
-
-
-@pytest.mark.parametrize("model", ["cvae", "cgan"])
-def test_between_requests_lie_the_requests(model: str, digits: Splits, tmp_path: Path) -> None:
-    small = {"channels": 8, "latent": 4, "previews": 0, "batch": 64}
-    run = train(model, digits, tmp_path / "run", images=500, **small)
-    start, end = (Condition.of(run.schema, [{"digit": k}]) for k in (3, 8))
-    for share, ends in ((0.0, start), (1.0, end)):
-        assert isinstance(run.model, HasConditionEncoder)
-        own = run.model.condition_encoder
-        encoder = EncodedBetween(own, end, share)
-        with torch.inference_mode():
-            made = with_encoder(run.model, own, encoder).sample(start, Rng([0]))
-            assert torch.allclose(made, run.model.sample(ends, Rng([0])), atol=1e-6)
-    assert run.model.condition_encoder is not encoder
 
 
 def test_photographs_are_interpolated_from_one_end_to_the_other(run: Run, digits: Splits) -> None:

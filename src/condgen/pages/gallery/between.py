@@ -1,76 +1,24 @@
 """Interpolations between two requests, two noises or two photographs."""
 
-import copy
-import math
 from itertools import pairwise
-from typing import TypeVar
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from condgen.conditioning import ConditionEncoder, Encoded
+from condgen.conditioning.between import EncodedBetween
 from condgen.data import as_float
 from condgen.models import Model
 from condgen.models.abilities import Edits
 from condgen.models.protocols import HasConditionEncoder
+from condgen.models.twins import with_part
 from condgen.pages.gallery.look import ROWS, STEPS, GalleryContext, alike, steps
 from condgen.pages.gallery.panels import Panel, PanelRow, Section
-from condgen.rng import Rng, Stream
+from condgen.rng import NumpyRng, Rng, Stream
+from condgen.runs import noise
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import Condition
 
-M = TypeVar("M", bound=nn.Module)
-
 FAR = 1_000  # difference of the two seeds of an interpolation
-
-
-class NoiseBetween(Rng):
-    """Random streams that are mixed from two batches of streams, with `share` in [0, 1].
-
-    Noise is mixed along the quarter circle cos θ a + sin θ b, which is standard normal if a and b are independent
-    standard normals. Uniform numbers are those of the first batch.
-    """
-
-    def __init__(self, start: list[int], end: list[int], share: int | float):
-        super().__init__(start)
-        self._end = Rng(end)
-        self._angle = share * math.pi / 2
-
-    def normal(self, *shape: int, device: torch.device | str = "cpu") -> Float[Tensor, "batch ..."]:
-        """Standard normal numbers [batch, *shape]."""
-        start, end = super().normal(*shape, device=device), self._end.normal(*shape, device=device)
-        return math.cos(self._angle) * start + math.sin(self._angle) * end
-
-
-class EncodedBetween(nn.Module):
-    """An encoder of conditions that interpolates between a condition's encoding and that of another request.
-
-    Free attributes stay free, because guidance drops attributes.
-    """
-
-    def __init__(self, encoder: ConditionEncoder, end: Condition, share: int | float):
-        super().__init__()
-        self.encoder, self.end, self.share = encoder, end, share
-
-    def forward(self, condition: Condition) -> Encoded:
-        """The encoded condition."""
-        other = self.end.drop(~condition.present)
-        pairs = zip(self.encoder(condition), self.encoder(other), strict=True)
-        return Encoded(*(torch.lerp(a, b, self.share) for a, b in pairs))
-
-
-def with_encoder(model: M, old: nn.Module, new: nn.Module) -> M:
-    """The same model with shared weights and another encoder of conditions."""
-    return _with_part(model, next(path for path, module in model.named_modules() if module is old), new)
-
-
-def _with_part(model: M, path: str, new: nn.Module) -> M:
-    twin = copy.copy(model)
-    twin._modules = dict(model._modules)
-    part, _, rest = path.partition(".")
-    twin._modules[part] = _with_part(model.get_submodule(part), rest, new) if rest else new
-    return twin
 
 
 def interpolations(look: GalleryContext) -> Section:
@@ -94,10 +42,10 @@ def between_requests(look: GalleryContext) -> list[Panel]:
     seeds = look.seeds(1).repeat(len(pairs)).tolist()
     frames = []
     for share in _shares():
-        encoder = EncodedBetween(model.condition_encoder, end.to(device), share)
-        frames.append(
-            _sampled(with_encoder(model, model.condition_encoder, encoder), start.to(device), Rng(seeds), look.sampling)
-        )
+        shares = torch.full((len(pairs),), share, device=device)
+        encoder = EncodedBetween(model.condition_encoder, end.to(device), shares)
+        twin = with_part(model, model.condition_encoder, encoder)
+        frames.append(_sampled(twin, start.to(device), Rng(seeds), look.sampling))
     rows = _rows([label for label, *_ in pairs], frames)
     note = "Through the encoded requests, with the noise of one seed."
     return [Panel("Between two requests", note, rows, (look.section("interpolations"),), _heads())]
@@ -131,18 +79,14 @@ def between_noises(look: GalleryContext) -> Panel:
     """From one noise to another, under one condition."""
     model, start = look.run.model, look.seeds(ROWS)
     condition = look.base(1).repeat(ROWS)
-    frames = [
-        _sampled(
-            model, condition.to(model.device), NoiseBetween(start.tolist(), (start + FAR).tolist(), s), look.sampling
-        )
-        for s in _shares()
-    ]
+    noises = (noise.between(start, start + FAR, [share] * ROWS) for share in _shares())
+    frames = [_sampled(model, condition.to(model.device), each, look.sampling) for each in noises]
     labels = [f"seed {seed} → {seed + FAR}" for seed in start.tolist()]
     note = f"All under {condition[:1].describe()[0]}." if look.conditional else ""
     return Panel("Between two noises", note, _rows(labels, frames), (look.section("interpolations"),), _heads())
 
 
-def _sampled(model: Model, condition: Condition, rng: Rng, sampling: SamplingOptions) -> Tensor:
+def _sampled(model: Model, condition: Condition, rng: NumpyRng, sampling: SamplingOptions) -> Tensor:
     return model.sample(condition, rng, **sampling.arguments(model, None)).float().cpu()
 
 
