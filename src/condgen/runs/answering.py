@@ -242,22 +242,21 @@ class Answering:
         self.must_interpolate()
         if n < 2:
             raise RequestError(f"An interpolation has at least its two ends, so `n` must be 2 or more, not {n}.")
-        seeds = self._numbers([seed, seed if seed_end is None else seed_end])
-        ends = [self._one(each, int(k)) for each, k in zip((start, end), seeds, strict=True)]
+        seed_end = seed if seed_end is None else seed_end
+        first, last = self._one(start, seed), self._one(end, seed_end)
         shares = [k / (n - 1) for k in range(n)]
-        first, last = (each.repeat(n) for each in ends)
         way = copy.copy(self)
-        way.model = self.model_between(last, floats(shares, self.joint.counts))
-        noise = noise_between(*(self._numbers([int(k)] * n) for k in seeds), shares)
-        x = way.from_streams(first, noise, sampling)
-        index = self._numbers([0] * (n // 2 + n % 2) + [1] * (n // 2))
-        return Samples(x, _on_the_way(*ends, n), seeds[index], 0 * index, self.coordinates)
+        way.model = self.model_towards(last.repeat(n), floats(shares, self.joint.counts))
+        noise = noise_between(self._numbers([seed] * n), self._numbers([seed_end] * n), shares)
+        x = way.from_streams(first.repeat(n), noise, sampling)
+        nearer = self._numbers([seed if share <= 0.5 else seed_end for share in shares])
+        return Samples(x, _on_the_way(first, last, n), nearer, 0 * nearer, self.coordinates)
 
     def must_interpolate(self) -> None:
         """Raise RequestError unless the model encodes conditions, so that there is a way between two of them."""
         raise NotImplementedError
 
-    def model_between(self, end: Condition, shares: Float[Array, " batch"]) -> Any:
+    def model_towards(self, end: Condition, shares: Float[Array, " batch"]) -> Any:
         """The model with the condition of each sample encoded a share of the way to that of `end`."""
         raise NotImplementedError
 

@@ -17,7 +17,7 @@ from condgen.models import Model
 from condgen.models.protocols import HasConditionEncoder
 from condgen.models.twins import with_part
 from condgen.progress import Progress
-from condgen.rng import NumpyRng
+from condgen.rng import NumpyRng, Rng
 from condgen.runs import hub
 from condgen.runs.answering import Answering
 from condgen.runs.data import load_again
@@ -147,6 +147,7 @@ class Run(Answering):
         unwanted: Condition | None = None,
     ) -> Float[Tensor, "batch ..."]:
         """One observation per condition, each with the noise of its random stream, [batch, *shape] on the CPU."""
+        assert isinstance(rng, Rng), "the streams of a run draw tensors"
         arguments = (sampling or SamplingOptions()).arguments(self.model, unwanted)
         x = self.model.sample(condition.to(self.model.device), rng, **arguments)
         x = x.float().cpu().contiguous()
@@ -157,7 +158,7 @@ class Run(Answering):
         if not isinstance(self.model, HasConditionEncoder):
             raise RequestError(f"The model {self._name} has no encodings of conditions to interpolate.")
 
-    def model_between(self, end: Condition, shares: Float[Tensor, " batch"]) -> Model:
+    def model_towards(self, end: Condition, shares: Float[Tensor, " batch"]) -> Model:
         """The model with the condition of each sample encoded a share of the way to that of `end`."""
         assert isinstance(self.model, HasConditionEncoder), "others are refused before"
         encoder, device = self.model.condition_encoder, self.model.device

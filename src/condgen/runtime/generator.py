@@ -119,10 +119,10 @@ class OnnxGenerator(Answering):
                 "exported from."
             )
 
-    def model_between(self, end: Condition, shares: Float[Array, " batch"]) -> Exported:
+    def model_towards(self, end: Condition, shares: Float[Array, " batch"]) -> Exported:
         """The model with the condition of each sample encoded a share of the way to that of `end`."""
-        between: Exported = self.model.between(end, shares)
-        return between
+        twin: Exported = self.model.towards(end, shares)
+        return twin
 
 
 def _read(path: Path) -> bytes:

@@ -71,7 +71,7 @@ class Exported:
         self._session = session
         self._way: Way | None = None
 
-    def between(self, end: Condition, shares: Array) -> "Exported":
+    def towards(self, end: Condition, shares: Array) -> "Exported":
         """The same model with the condition of each sample encoded a share of the way to that of `end`."""
         twin = copy.copy(self)
         twin._way = Way(end, shares)

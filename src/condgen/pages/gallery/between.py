@@ -13,8 +13,8 @@ from condgen.models.protocols import HasConditionEncoder
 from condgen.models.twins import with_part
 from condgen.pages.gallery.look import ROWS, STEPS, GalleryContext, alike, steps
 from condgen.pages.gallery.panels import Panel, PanelRow, Section
-from condgen.rng import NumpyRng, Rng, Stream
-from condgen.runs import noise
+from condgen.rng import Rng, Stream
+from condgen.runs.noise import NoiseBetween
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import Condition
 
@@ -79,14 +79,15 @@ def between_noises(look: GalleryContext) -> Panel:
     """From one noise to another, under one condition."""
     model, start = look.run.model, look.seeds(ROWS)
     condition = look.base(1).repeat(ROWS)
-    noises = (noise.between(start, start + FAR, [share] * ROWS) for share in _shares())
+    ends = start.tolist(), (start + FAR).tolist()
+    noises = (NoiseBetween(*ends, [share] * ROWS) for share in _shares())
     frames = [_sampled(model, condition.to(model.device), each, look.sampling) for each in noises]
     labels = [f"seed {seed} → {seed + FAR}" for seed in start.tolist()]
     note = f"All under {condition[:1].describe()[0]}." if look.conditional else ""
     return Panel("Between two noises", note, _rows(labels, frames), (look.section("interpolations"),), _heads())
 
 
-def _sampled(model: Model, condition: Condition, rng: NumpyRng, sampling: SamplingOptions) -> Tensor:
+def _sampled(model: Model, condition: Condition, rng: Rng, sampling: SamplingOptions) -> Tensor:
     return model.sample(condition, rng, **sampling.arguments(model, None)).float().cpu()
 
 
