@@ -19,27 +19,34 @@ class Coordinates:
     """Names of a vector's coordinates and the standardisation of each: (value − center) / scale.
 
     Center and scale are the median and half the distance between the inner quantiles, which outliers do not move.
+
+    whole: for each coordinate, whether the data has whole numbers only, to which generated ones are then rounded. Empty
+        if none has.
     """
 
     names: tuple[str, ...]
     center: tuple[float, ...]
     scale: tuple[float, ...]
+    whole: tuple[bool, ...] = ()
 
     @classmethod
     def fitted(cls, names: Sequence[str], x: Float[Array, "n dimension"]) -> "Coordinates":
         """The coordinates of data [n, dimension]. Data of order one in columns x0, x1, … is left unchanged."""
-        if _numbered(names) and _of_order_one(x):
-            return cls(tuple(names), (0.0,) * len(names), (1.0,) * len(names))
         import torch
+
+        whole = tuple((x == x.round()).all(0).tolist())
+        whole = whole if any(whole) else ()
+        if _numbered(names) and _of_order_one(x):
+            return cls(tuple(names), (0.0,) * len(names), (1.0,) * len(names), whole)
 
         low, middle, high = x.double().quantile(torch.tensor((INNER[0], 0.5, INNER[1]), dtype=torch.double), dim=0)
         scale = torch.where(high > low, (high - low) / 2, x.double().std(0))  # if most values are equal
         scale = torch.where(scale > 0, scale, 1.0)
-        return cls(tuple(names), tuple(middle.tolist()), tuple(scale.tolist()))
+        return cls(tuple(names), tuple(middle.tolist()), tuple(scale.tolist()), whole)
 
     @property
     def plain(self) -> bool:
-        """Whether values are left unchanged."""
+        """Whether values are not standardised."""
         return not any(self.center) and all(s == 1 for s in self.scale)
 
     def standardise(self, x: Float[Array, "n dimension"]) -> Float[Array, "n dimension"]:
@@ -47,8 +54,10 @@ class Coordinates:
         return x if self.plain else self._converted(x, lambda value, center, scale: (value - center) / scale)
 
     def restore(self, x: Float[Array, "n dimension"]) -> Float[Array, "n dimension"]:
-        """Values for models to values in the data's own units."""
-        return x if self.plain else self._converted(x, lambda value, center, scale: value * scale + center)
+        """Values for models to values in the data's own units, rounded where the data has whole numbers."""
+        restored = x if self.plain else self._converted(x, lambda value, center, scale: value * scale + center)
+        xp = namespace(x)
+        return xp.where(xp.asarray(self.whole), xp.round(restored), restored) if self.whole else restored
 
     def _converted(self, x: Array, formula: Callable[[Array, Array, Array], Array]) -> Array:
         """A formula of value, center and scale, computed with 64 bits and given with 32."""
@@ -69,7 +78,8 @@ class Coordinates:
             found = TypeAdapter(cls).validate_python(content)
         except ValidationError as error:
             raise DataError(f"The vectors' coordinates cannot be read: {error.errors()[0]['msg']}.") from None
-        if {len(found.names), len(found.center), len(found.scale)} != {dimension}:
+        whole = found.whole or (False,) * dimension
+        if {len(found.names), len(found.center), len(found.scale), len(whole)} != {dimension}:
             raise DataError(f"The vectors' coordinates cannot be read: each of {dimension} needs a name and its unit.")
         if not all(map(math.isfinite, (*found.center, *found.scale))) or not all(found.scale):
             raise DataError("The vectors' coordinates cannot be read: their units must be finite, and no scale 0.")
