@@ -22,6 +22,7 @@ from condgen.cli.push import push
 from condgen.cli.sample import sample
 from condgen.cli.serve import serve
 from condgen.cli.settings import settings
+from condgen.cli.studio import studio
 from condgen.cli.train import distill, resume, train
 from condgen.cli.verify import verify
 from condgen.errors import CondgenError, CondgenWarning, shorten
@@ -52,6 +53,7 @@ COMMANDS = (
     export,
     push,
     serve,
+    studio,
     verify,
     datasets,
     presets,

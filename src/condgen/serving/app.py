@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from condgen.errors import RequestError
 from condgen.runs.generator import Generator
 from condgen.serving import routes
 from condgen.serving.guards import BodyGuard, TokenGuard
@@ -30,7 +31,7 @@ def create_app(
     token: str | None = None,
     watch: float | None = 2.0,
 ) -> FastAPI:
-    """The application that serves models by name. Other applications and pages can be mounted on it.
+    """The application that serves models by name.
 
     models: generators, or paths of runs and exported models.
     token: the bearer token that every request needs, except those for the server's health.
@@ -38,6 +39,19 @@ def create_app(
 
     Raises RequestError for a wrong name or limit, and RunError for a model that cannot be read.
     """
+    if not models:
+        raise RequestError("Name at least one model to serve.")
+    return application(models, limits=limits, token=token, watch=watch)
+
+
+def application(
+    models: Mapping[str, Generator | str | Path],
+    *,
+    limits: Limits | None = None,
+    token: str | None = None,
+    watch: float | None = 2.0,
+) -> FastAPI:
+    """The same without the promise of a model: `app.state.serving.add` adds one while it runs."""
     limits, metrics = limits or Limits(), Metrics()
     serving = Serving(opened(models, limits, metrics), limits, metrics, ThreadPoolExecutor(ENCODERS, "condgen-encoder"))
     app = FastAPI(
@@ -71,20 +85,21 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         watching.cancel()
         with suppress(asyncio.CancelledError):
             await watching
-        for served in serving.models.values():
+        for served in [*serving.models.values()]:
             await asyncio.to_thread(served.close)
 
 
 async def _watch(serving: Serving, seconds: float | None) -> None:
     while seconds is not None:
         await asyncio.sleep(seconds)
-        for served in serving.models.values():
+        for served in [*serving.models.values()]:
             await asyncio.to_thread(served.refresh)
 
 
 def _described(app: FastAPI, secured: bool) -> dict[str, Any]:
-    """The description of the API in OpenAPI."""
-    if not app.openapi_schema:
+    """The description of the API in OpenAPI. It names the models that are served at present."""
+    names = list(app.state.serving.models)
+    if not app.openapi_schema or app.state.described != names:
         found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         schemas = found["components"]["schemas"]
         for unused in ("HTTPValidationError", "ValidationError"):  # FastAPI's own, in whose place are problems
@@ -94,11 +109,11 @@ def _described(app: FastAPI, secured: bool) -> dict[str, Any]:
         )[1]["$defs"]
         for parameter in _parameters(found):
             if (parameter["in"], parameter["name"]) == ("path", "model"):
-                parameter["schema"]["enum"] = list(app.state.serving.models)
+                parameter["schema"]["enum"] = names
         if secured:
             found["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
             found["security"] = [{"token": []}]
-        app.openapi_schema = found
+        app.openapi_schema, app.state.described = found, names
     return app.openapi_schema
 
 

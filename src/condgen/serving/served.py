@@ -3,10 +3,11 @@
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from condgen.errors import CondgenError, RequestError
@@ -41,6 +42,11 @@ class Served:
     def generator(self) -> Generator:
         """The model as it is at present."""
         return self.batcher.generator
+
+    def is_at(self, source: Generator | str | Path) -> bool:
+        """Whether it was read from this place."""
+        here = self._place
+        return here is not None and isinstance(source, str | Path) and os.path.abspath(here) == os.path.abspath(source)
 
     def refresh(self) -> None:
         """Read the model again if its file has changed. The old one finishes what it accepted.
@@ -113,9 +119,7 @@ def must_be_a_name(name: str) -> None:
 
 
 def opened(models: Mapping[str, Generator | str | Path], limits: Limits, metrics: Metrics) -> dict[str, Served]:
-    """All models. Raises RequestError for a wrong name, and RunError for a model that cannot be read."""
-    if not models:
-        raise RequestError("Name at least one model to serve.")
+    """The models by name. Raises RequestError for a wrong name, and RunError for a model that cannot be read."""
     for name in models:
         must_be_a_name(name)
     return {name: Served(name, source, limits, metrics) for name, source in models.items()}
@@ -125,8 +129,27 @@ def opened(models: Mapping[str, Generator | str | Path], limits: Limits, metrics
 class Serving:
     """The state of an application: its models by name, limits, numbers and helping threads."""
 
-    models: Mapping[str, Served]
+    models: dict[str, Served]
     limits: Limits
     metrics: Metrics
     threads: Executor
     closing: bool = False
+
+    def add(self, name: str, source: Generator | str | Path) -> Served:
+        """Serve one more model while the application runs, under this name or, if another has it, one like it.
+
+        A model of the same place is read again instead. Opens the model, so call it beside the event loop. Raises
+        errors as `create_app` does.
+        """
+        for served in self.models.values():
+            if served.is_at(source):
+                served.refresh()
+                return served
+        name = next(each for each in _like(name) if each not in self.models)
+        self.models[name] = Served(name, source, self.limits, self.metrics)
+        return self.models[name]
+
+
+def _like(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name}-{k}" for k in count(2))

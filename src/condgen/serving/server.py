@@ -22,12 +22,22 @@ def serve(
     Raises RunError if the port cannot be used.
     """
     with listening(host, port) as listener:
-        address = f"http://{_shown(host)}:{listener.getsockname()[1]}"
+        address = address_of(listener, host)
         progress.note(f"Serving {', '.join(app.state.serving.models)} at {address} {_reach(host)}")
-        config = uvicorn.Config(
-            app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=round(patience)
-        )
-        uvicorn.Server(config).run(sockets=[listener])
+        server_of(app, patience).run(sockets=[listener])
+
+
+def server_of(app: FastAPI, patience: float = 60) -> uvicorn.Server:
+    """The server of an application, which runs on sockets that listen."""
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=round(patience)
+    )
+    return uvicorn.Server(config)
+
+
+def address_of(listener: socket.socket, host: str) -> str:
+    """The address of a socket that listens."""
+    return f"http://{_shown(host)}:{listener.getsockname()[1]}"
 
 
 def listening(host: str, port: int) -> socket.socket:
