@@ -1,10 +1,12 @@
 """The interface of everything that answers requests with samples."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from condgen.errors import RequestError
+from condgen.imprint import Origin
 from condgen.outputs import new_folder
 from condgen.progress import SILENT, Progress
 from condgen.registry import Registry
@@ -121,6 +123,15 @@ def open_generator(path: str | Path) -> Generator:
     return Run.open(path)
 
 
+def name_of(generator: Generator) -> str:
+    """The name of a generator's folder or file, or the name by which it is served. Empty if it has none."""
+    path = getattr(generator, "path", None)
+    if path is None:
+        return str(getattr(generator, "name", ""))
+    whole = Path(os.path.abspath(path))
+    return whole.stem if whole.is_file() else whole.name
+
+
 MANY = 10_000  # samples beyond which their room on the disk is estimated first
 
 
@@ -146,7 +157,8 @@ def save_answers(
     if n * len(asked) > MANY:
         must_fit_on_disk(next(generator.stream(asked[:1], min(n, FEW), seed, batch, how)), n * len(asked), folder)
     with new_folder(folder, "the samples", request) as partial:
-        writer = SamplesWriter(partial, generator.schema, labels)
+        origin = Origin(labels, name_of(generator), generator.fingerprint, how.given)
+        writer = SamplesWriter(partial, generator.schema, labels, origin)
         if writer.done:
             progress.note(f"{writer.done:,} of {n * len(asked):,} samples are there from before; the rest follows.")
         shown = writer.write(generator.stream(asked, n, seed, batch, how, writer.done))

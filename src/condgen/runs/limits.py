@@ -1,9 +1,9 @@
 """Checks that samples fit into memory and onto the disk, before they are made."""
 
-import io
 import math
 from pathlib import Path
 
+from condgen.imprint import Origin, png
 from condgen.messages import setting
 from condgen.room import disk, memory
 from condgen.runs.samples import Samples
@@ -28,9 +28,5 @@ def _bytes_as_files(samples: Samples) -> float:
     """Bytes that one sample takes on the disk: as an image, or as a row of numbers."""
     if not samples.images:
         return 10.0 * samples.x.shape[1]
-    total = 0
-    for image in samples.to_pil():
-        file = io.BytesIO()
-        image.save(file, "PNG", compress_level=1)
-        total += file.tell()
-    return total / len(samples)
+    files = map(png, samples.to_pil(), Origin().imprints(samples))
+    return sum(map(len, files)) / len(samples)

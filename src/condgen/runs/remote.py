@@ -209,7 +209,7 @@ def _sent(how: SamplingOptions) -> dict[str, Any]:
     """Settings of sampling as members of a body. Raises RequestError for a guide, which stays here."""
     if how.guide is not None:
         raise RequestError("A server takes no guide; leave out `guide`.")
-    return {name: value for name, value in how.dump().items() if value is not None and value is not False}
+    return how.given
 
 
 def _observation(row: Mapping[str, Any]) -> np.ndarray:

@@ -58,6 +58,11 @@ class SamplingOptions:
         guide = None if self.guide is None else self.guide.fingerprint
         return {**vars(self), "guidance": self.weights, "guide": guide}
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """The settings that differ from the model's own, as JSON."""
+        return {name: value for name, value in self.dump().items() if value is not None and value is not False}
+
     def validate_for(self, model: Model) -> None:
         """Raise RequestError for settings that the model does not have, and for invalid values."""
         if self.free and not model.handles_missing:

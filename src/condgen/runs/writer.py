@@ -4,7 +4,7 @@ import csv
 import io
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 
 from condgen.arrays import Array, Float
 from condgen.files import log_line, read_log, write_text
+from condgen.imprint import Origin, png
 from condgen.pictures import pil_image, rows_of, save_picture
 from condgen.schema import Schema
 
@@ -48,14 +49,15 @@ class Batch:
 class SamplesWriter:
     """Writes samples into a folder, after those that an earlier process finished there.
 
-    labels: the text of each request, for the grid. done: number of samples that need not be made again, which are whole
-    batches.
+    labels: the text of each request, for the grid. origin: of the samples, which their images carry.
+    done: number of samples that need not be made again, which are whole batches.
     """
 
-    def __init__(self, folder: Path, schema: Schema, labels: Sequence[str]):
+    def __init__(self, folder: Path, schema: Schema, labels: Sequence[str], origin: Origin | None = None):
         self.folder = folder
         self.schema = schema
         self.labels = labels
+        self.origin = origin or Origin(labels)
         self.images = False
         self.done = 0
         self.shown: dict[str, list[int]] = {}
@@ -129,16 +131,18 @@ class SamplesWriter:
 
     def _write_images(self, pool: ThreadPoolExecutor, part: Part) -> list[Future[str]]:
         """Start to write a part's images; digests of every second one, and of the others."""
-        starts = range(THREADS if part.images else 0)
-        return [pool.submit(self._write_each, part.x[k::THREADS], self.done + k) for k in starts]
+        if not part.images:
+            return []
+        imprints = [*self.origin.imprints(part)]
+        each = ((part.x[k::THREADS], imprints[k::THREADS], self.done + k) for k in range(THREADS))
+        return [pool.submit(self._write_each, *mine) for mine in each]
 
-    def _write_each(self, x: Array, first: int) -> str:
+    def _write_each(self, x: Array, imprints: Sequence[Mapping[str, Any]], first: int) -> str:
         digest = xxhash.xxh3_64()
-        for k, image in enumerate(x):
-            file = io.BytesIO()
-            pil_image(image).save(file, "PNG", compress_level=1)
-            (self.folder / name(first + THREADS * k)).write_bytes(file.getvalue())
-            digest.update(file.getvalue())
+        for k, (image, imprint) in enumerate(zip(x, imprints, strict=True)):
+            content = png(pil_image(image), imprint)
+            (self.folder / name(first + THREADS * k)).write_bytes(content)
+            digest.update(content)
         return digest.hexdigest()
 
     def _write_rows(self, table: Any, part: Part) -> Batch:

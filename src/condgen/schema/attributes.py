@@ -18,6 +18,7 @@ from condgen.arrays import Array, Bool, Float, Int
 from condgen.errors import RequestError
 from condgen.schema.column import Column, missing, text_of
 from condgen.schema.constraints import Constraint
+from condgen.schema.controls import Control, readable
 
 if TYPE_CHECKING:
     from condgen.schema.density import Density as Density
@@ -226,6 +227,19 @@ class Attribute(BaseModel):
         """
 
     # ---- showing
+
+    @property
+    def label(self) -> str:
+        """Its name as people write it."""
+        return readable(self.name)
+
+    def unit(self, vocabulary: Vocabulary) -> str:
+        """The unit of its numbers, such as `kg`. Empty if it has none, or none is known."""
+        return ""
+
+    def control(self, codes: Codes, counts: Float[Array, " batch"]) -> Control:
+        """The data behind a control, by default nothing. counts: how often the data has each code."""
+        return Control()
 
     @property
     def limits(self) -> tuple[float, float] | None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from condgen.arrays import Array, Bool, Float, Int, float32, floats, namespace
 
 MISMATCH = 30.0  # nats by which a row that contradicts one asked attribute is less likely than one that agrees
+NEAR = 0.05  # share of an attribute's span up to which other values count as examples of a single one
 BANDWIDTH = 0.02  # share of an attribute's span within which rows count as agreeing
 
 
@@ -39,6 +40,9 @@ class Askable(Protocol):
 
     def show(self, code: Any) -> str:
         """A short text for the value with this code."""
+
+    def error(self, read: Any, codes: Any) -> Any:
+        """The error of codes that were read against those that are true."""
 
     def mismatch(
         self, codes: Float[Array, "batch ..."], rows: Float[Array, "row ..."], given: Bool[Array, " row"]
@@ -77,6 +81,14 @@ class Constraint(ABC):
         """Whether the constraint excludes any value, or requires that a value is given."""
         return True
 
+    def term(self, attribute: Askable) -> Any:
+        """The value with which a mapping asks for exactly this, in the shortest form, as a control shows it."""
+        return self.value(attribute)
+
+    def fits(self, attribute: Askable, codes: Float[Array, "batch ..."]) -> Bool[Array, " batch"]:
+        """A mask of the codes that a person would call examples of it: those allowed, or near a single number."""
+        return self.allows(codes)
+
     def either(self, other: "Constraint") -> "Constraint | None":
         """The constraint satisfied by codes that satisfy one or the other, or None if no single constraint
         says that.
@@ -109,6 +121,12 @@ class OneOf(Constraint):
         if self.negated:
             return {"not": [attribute.format(code) for code in self.others(attribute)]}
         return [attribute.format(code) for code in self.codes]
+
+    def term(self, attribute: Askable) -> Any:
+        """The name of the value, the names of several, or `{"not": …}` with either."""
+        names = [attribute.format(code) for code in (self.others(attribute) if self.negated else self.codes)]
+        term = names[0] if len(names) == 1 else names
+        return {"not": term} if self.negated else term
 
     def allows(self, codes: Float[Array, " batch"]) -> Bool[Array, " batch"]:
         """A mask of the codes that are among those asked for."""
@@ -164,6 +182,16 @@ class Between(Constraint):
     def value(self, attribute: Askable) -> Any:
         """The two ends."""
         return [self.low, self.high]
+
+    def term(self, attribute: Askable) -> Any:
+        """A number, or the two ends."""
+        return self.low if self.low == self.high else [self.low, self.high]
+
+    def fits(self, attribute: Askable, codes: Float[Array, " batch"]) -> Bool[Array, " batch"]:
+        """The numbers within the range, or within a twentieth of all places from a single number."""
+        if self.low < self.high:
+            return self.allows(codes)
+        return abs(placed(attribute, codes) - placed(attribute, floats([self.low], codes))) <= NEAR * attribute.reach
 
     def allows(self, codes: Float[Array, " batch"]) -> Bool[Array, " batch"]:
         """A mask of the numbers within the range."""

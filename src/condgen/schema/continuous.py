@@ -8,11 +8,12 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from condgen.arrays import Array, Bool, Float, Int, float32, namespace
+from condgen.arrays import Array, Bool, Float, Int, float32, namespace, to_numpy
 from condgen.errors import RequestError
 from condgen.schema.attributes import Attribute, Density, Vocabulary
 from condgen.schema.column import Column, missing, text_of
 from condgen.schema.constraints import BANDWIDTH, Between, Constraint, nearest, placed
+from condgen.schema.controls import BINS, Control, label_and_unit
 from condgen.schema.ranges import ScaleName, crowded, fitted_range
 
 FEW = 12  # up to this many distinct numbers are categories
@@ -193,6 +194,30 @@ class Continuous(Attribute):
         """Equal steps over the range, seven at most."""
         xp = namespace(codes)
         return self._number(xp.linspace(*self._ends(), min(STEPS, most), dtype=xp.float32))
+
+    @property
+    def label(self) -> str:
+        """Its name as people write it, without a unit."""
+        return label_and_unit(self.name)[0]
+
+    def unit(self, vocabulary: Vocabulary) -> str:
+        """The unit in its name, as in `weight_kg`, or the vocabulary's for such a name."""
+        known = (entry["unit"] for entry in self._about("numbers", vocabulary) if "unit" in entry)
+        return label_and_unit(self.name)[1] or next(known, "")
+
+    def control(self, codes: Codes, counts: Float[Array, " batch"]) -> Control:
+        """A slider over the range, with a histogram of equal steps on the attribute's scale."""
+        numbers, places = to_numpy(codes), to_numpy(self.place(codes))
+        heights, ends = np.histogram(places, BINS, self._ends(), weights=to_numpy(counts))
+        edges: Any = self._number(ends)
+        return Control(
+            low=self.low,
+            high=self.high,
+            log=self.scale == "log",
+            whole=len(numbers) > 0 and not (numbers % 1).any(),
+            edges=tuple(edges.tolist()) if len(numbers) else (),
+            heights=tuple(round(n) for n in heights.tolist()) if len(numbers) else (),
+        )
 
     def ranges(self, n: int) -> list[str]:
         """n ranges of equal width."""

@@ -8,6 +8,7 @@ from condgen.arrays import Array, Bool, Float, Int, float32, namespace
 from condgen.errors import RequestError
 from condgen.schema.attributes import Attribute, fold
 from condgen.schema.constraints import MISMATCH, Constraint, OneOf
+from condgen.schema.controls import Control
 
 Codes = Float[Array, " batch"]
 
@@ -65,6 +66,12 @@ class Discrete(Attribute):
         xp = namespace(codes)
         total = xp.bincount(xp.astype(codes, xp.int64), counts, len(self.choices))
         return float32(xp.sort(xp.argsort(-total, stable=True)[:most]))
+
+    def control(self, codes: Codes, counts: Float[Array, " batch"]) -> Control:
+        """A choice among the values."""
+        xp = namespace(codes)
+        total = xp.bincount(xp.astype(self.hard(codes), xp.int64), counts, len(self.choices))
+        return Control(counts=tuple(round(n) for n in total.tolist()))
 
     def constraints(self, operator: str, value: Any, extrapolate: bool = False) -> list[Constraint]:
         """One of the values given. For `!=`, one of the others. For `*`, one constraint per value."""

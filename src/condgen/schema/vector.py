@@ -18,7 +18,8 @@ from condgen.errors import RequestError
 from condgen.rng import NumpyRng
 from condgen.schema.attributes import Attribute, Columns, Density, Vocabulary
 from condgen.schema.column import Column, missing
-from condgen.schema.constraints import BANDWIDTH, Askable, Constraint, nearest
+from condgen.schema.constraints import BANDWIDTH, NEAR, Askable, Constraint, nearest
+from condgen.schema.controls import Control
 
 LIMIT = 10.0  # the plain encoding is clamped to this many deviations
 FEW = 12  # up to this many distinct texts of numbers are names of categories
@@ -177,6 +178,10 @@ class Vector(Attribute):
         order = namespace(codes).argsort(codes[:, 0], stable=True)
         return codes[order[spread(len(codes), few, codes)]]
 
+    def control(self, codes: Codes, counts: Float[Array, " batch"]) -> Control:
+        """A row of numbers."""
+        return Control(size=self.size)
+
     # ---- requests
 
     def constraints(self, operator: str, value: Any, extrapolate: bool = False) -> list[Constraint]:
@@ -252,6 +257,10 @@ class Exactly(Constraint):
     def allows(self, codes: Codes) -> Bool[Array, " batch"]:
         """A mask of the rows that equal it."""
         return (codes == floats(self.code, codes)).all(1)
+
+    def fits(self, attribute: Askable, codes: Codes) -> Bool[Array, " batch"]:
+        """The rows within a twentieth of the typical distance."""
+        return attribute.error(codes, floats(self.code, codes)) <= NEAR * attribute.span
 
     def draw(self, u: Float[Array, " batch"]) -> Codes:
         """The row itself."""

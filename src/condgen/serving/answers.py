@@ -1,7 +1,6 @@
 """Samples as bodies of answers: JSON, lines of JSON, one picture, or one part per picture."""
 
 import base64
-import io
 import json
 import math
 import re
@@ -10,6 +9,7 @@ from typing import Any, get_args
 
 from starlette.exceptions import HTTPException
 
+from condgen.imprint import Origin, png
 from condgen.requests.request import Request
 from condgen.runs.samples import Samples
 from condgen.serving.bodies import Format
@@ -60,13 +60,6 @@ def _forms(media: str) -> list[Format]:
     return [form for known, form in TYPES.items() if re.fullmatch(pattern, known)]
 
 
-def png(picture: Any) -> bytes:
-    """A picture as PNG."""
-    file = io.BytesIO()
-    picture.save(file, "PNG", compress_level=1)
-    return file.getvalue()
-
-
 def understood(asked: Iterable[Request]) -> list[dict[str, Any]]:
     """Requests as they were understood."""
     return [{"text": each.text, "asked": each.asked, "notes": list(each.notes)} for each in asked]
@@ -78,28 +71,32 @@ def rows(samples: Samples) -> list[dict[str, Any]]:
     return [{"request": request, "seed": seed, "condition": condition} for request, seed, condition in numbers]
 
 
-def full_rows(samples: Samples) -> Iterator[dict[str, Any]]:
-    """The same with each sample's image or values."""
-    contents = _pictures(samples) if samples.images else _values(samples)
+def full_rows(samples: Samples, origin: Origin) -> Iterator[dict[str, Any]]:
+    """The same with each sample's image, which carries its origin, or its values."""
+    contents = _pictures(samples, origin) if samples.images else _values(samples)
     return (row | content for row, content in zip(rows(samples), contents, strict=True))
 
 
-def _pictures(samples: Samples) -> Iterator[dict[str, Any]]:
-    return ({"image": base64.b64encode(png(image)).decode()} for image in samples.to_pil())
+def _pictures(samples: Samples, origin: Origin) -> Iterator[dict[str, Any]]:
+    return ({"image": base64.b64encode(content).decode()} for content in _pngs(samples, origin))
+
+
+def _pngs(samples: Samples, origin: Origin) -> Iterator[bytes]:
+    return map(png, samples.to_pil(), origin.imprints(samples))
 
 
 def _values(samples: Samples) -> Iterator[dict[str, Any]]:
     return ({"values": [v if math.isfinite(v) else None for v in row]} for row in samples.values.tolist())
 
 
-def as_json(about: Mapping[str, Any], samples: Samples) -> bytes:
+def as_json(about: Mapping[str, Any], samples: Samples, origin: Origin) -> bytes:
     """One JSON object with everything."""
-    return _dumped({**about, "samples": list(full_rows(samples))})
+    return _dumped({**about, "samples": list(full_rows(samples, origin))})
 
 
-def as_lines(samples: Samples) -> bytes:
+def as_lines(samples: Samples, origin: Origin) -> bytes:
     """One line of JSON per sample."""
-    return b"".join(_dumped(row) + b"\n" for row in full_rows(samples))
+    return b"".join(_dumped(row) + b"\n" for row in full_rows(samples, origin))
 
 
 def as_grid(samples: Samples) -> bytes:
@@ -107,12 +104,12 @@ def as_grid(samples: Samples) -> bytes:
     return png(samples.grid())
 
 
-def as_multipart(about: Mapping[str, Any], samples: Samples) -> bytes:
+def as_multipart(about: Mapping[str, Any], samples: Samples, origin: Origin) -> bytes:
     """A part of JSON about all samples, then a part of PNG for each."""
     parts = [_part("application/json", "samples.json", _dumped({**about, "samples": rows(samples)}))]
     parts += [
-        _part("image/png", f"{k:06d}.png", png(image), seed=seed)
-        for k, (image, seed) in enumerate(zip(samples.to_pil(), samples.seeds.tolist(), strict=True))
+        _part("image/png", f"{k:06d}.png", content, seed=seed)
+        for k, (content, seed) in enumerate(zip(_pngs(samples, origin), samples.seeds.tolist(), strict=True))
     ]
     return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
 
@@ -128,7 +125,9 @@ def _part(media: str, name: str, content: bytes, **headers: object) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + content + b"\r\n"
 
 
-def encoded(form: Format, asked: Sequence[Request], more: Mapping[str, Any], parts: Sequence[Samples]) -> bytes:
+def encoded(
+    form: Format, asked: Sequence[Request], more: Mapping[str, Any], origin: Origin, parts: Sequence[Samples]
+) -> bytes:
     """All samples in a form. Takes a while, so call it beside the event loop. more: further members of JSON."""
     about = {"requests": understood(asked), **more}
     samples = Samples.cat(parts) if len(parts) > 1 else parts[0]
@@ -136,10 +135,10 @@ def encoded(form: Format, asked: Sequence[Request], more: Mapping[str, Any], par
         case "png":
             return as_grid(samples)
         case "multipart":
-            return as_multipart(about, samples)
+            return as_multipart(about, samples, origin)
         case "ndjson":
-            return as_lines(samples)
-    return as_json(about, samples)
+            return as_lines(samples, origin)
+    return as_json(about, samples, origin)
 
 
 def _dumped(content: Any) -> bytes:

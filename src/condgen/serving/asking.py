@@ -27,6 +27,10 @@ class Plan(Protocol):
     def about(self) -> dict[str, Any]:
         """Further members of an answer in JSON."""
 
+    @property
+    def given(self) -> Mapping[str, Any]:
+        """The settings that were given, for the origin that images carry."""
+
     def job(self, deliver: Deliver) -> Job:
         """The work for a batcher."""
 
@@ -44,6 +48,11 @@ class SamplePlan:
     def about(self) -> dict[str, Any]:
         """Facts that are told beside the samples: none."""
         return {}
+
+    @property
+    def given(self) -> Mapping[str, Any]:
+        """The settings of sampling that were given."""
+        return self.how.given
 
     def job(self, deliver: Deliver) -> Sampling:
         """The work for a batcher."""

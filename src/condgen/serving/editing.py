@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,11 @@ class EditPlan:
     def asked(self) -> Sequence[Request]:
         """The change."""
         return [self.change]
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The settings of the edit: an edited image cannot be asked for again by its seed."""
+        return {"edited": asdict(self.editing) if self.editing else {}}
 
     def job(self, deliver: Deliver) -> Errand:
         """The work for a batcher."""

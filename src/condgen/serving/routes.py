@@ -11,6 +11,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from condgen.errors import RequestError
+from condgen.imprint import Origin
 from condgen.runs.generator import Generator, editor
 from condgen.runs.samples import Samples
 from condgen.serving import answers, editing
@@ -91,7 +92,7 @@ async def sample(served: TheModel, body: SampleBody, request: Request) -> Respon
     serving = serving_of(request)
     form = answers.chosen(body.format, request.headers.get("accept", ""), len(served.generator.shape) == 3)
     plan, ticket = await accepted(serving, served, lambda generator: planned(generator, body, serving.limits))
-    return await answered(serving, request, ticket, plan, form)
+    return await answered(served, request, ticket, plan, form)
 
 
 @router.post(
@@ -116,17 +117,19 @@ async def edit(
     images = [editing.Upload(each.filename or "image", await each.read()) for each in image]
     wanted = editing.Wanted(images, request, source, strength, decoded)
     plan, ticket = await accepted(serving, served, lambda model: editing.planned(model, wanted, serving.limits))
-    return await answered(serving, http, ticket, plan, form)
+    return await answered(served, http, ticket, plan, form)
 
 
-async def answered(serving: Serving, request: Request, ticket: Ticket, plan: Plan, form: Format) -> Response:
+async def answered(served: Served, request: Request, ticket: Ticket, plan: Plan, form: Format) -> Response:
     """The answer to an accepted request: lines as they are made, anything else when it is whole."""
+    serving = serving_of(request)
+    origin = Origin([each.text for each in plan.asked], served.name, served.batcher.fingerprint, plan.given)
     try:
         if form == "ndjson":
             parts = ticket.parts()
-            return _Lines(serving, ticket, await unless_gone(request, anext(parts)), parts)
+            return _Lines(serving, ticket, origin, await unless_gone(request, anext(parts)), parts)
         made = await unless_gone(request, ticket.whole())
-        content = await beside(serving, answers.encoded, form, plan.asked, plan.about, made)
+        content = await beside(serving, answers.encoded, form, plan.asked, plan.about, origin, made)
         ticket.close()
         return Response(content, media_type=answers.MEDIA[form])
     except BaseException:
@@ -137,8 +140,8 @@ async def answered(serving: Serving, request: Request, ticket: Ticket, plan: Pla
 class _Lines(StreamingResponse):
     """Lines of JSON, sent as the samples are made. An error after the first of them becomes the last line."""
 
-    def __init__(self, serving: Serving, ticket: Ticket, first: Samples, rest: AsyncIterator[Samples]):
-        self._serving, self._ticket = serving, ticket
+    def __init__(self, serving: Serving, ticket: Ticket, origin: Origin, first: Samples, rest: AsyncIterator[Samples]):
+        self._serving, self._ticket, self._origin = serving, ticket, origin
         super().__init__(self._lines(first, rest), media_type=answers.MEDIA["ndjson"])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -150,9 +153,9 @@ class _Lines(StreamingResponse):
 
     async def _lines(self, first: Samples, rest: AsyncIterator[Samples]) -> AsyncIterator[bytes]:
         try:
-            yield await beside(self._serving, answers.as_lines, first)
+            yield await beside(self._serving, answers.as_lines, first, self._origin)
             async for part in rest:
-                yield await beside(self._serving, answers.as_lines, part)
+                yield await beside(self._serving, answers.as_lines, part, self._origin)
         except Exception as error:
             yield b'{"problem":' + bytes(of_error(error).body) + b"}\n"
 

@@ -1,0 +1,60 @@
+"""The imprint: facts about a generated image that its PNG carries, from which it can be asked for again.
+
+It is an international text chunk (`iTXt`, PNG specification 11.3.3.4) with the keyword `condgen` that holds JSON. Every
+reader of pictures passes over it.
+"""
+
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
+
+KEYWORD = "condgen"
+Samples = Any  # a `condgen.Samples`, which knows how to save itself and so imports this file
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The origin of samples, as far as it is known.
+
+    requests: the text of each request, by its index.
+    sampling: the settings that were given.
+    """
+
+    requests: Sequence[str] = ()
+    model: str = ""
+    fingerprint: str = ""
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+
+    def imprints(self, samples: Samples) -> Iterator[dict[str, Any]]:
+        """The imprint of each sample."""
+        known = {"model": self.model, "fingerprint": self.fingerprint}
+        known = {name: text for name, text in known.items() if text}
+        rows = zip(samples.request.tolist(), samples.condition.rows(), samples.seeds.tolist(), strict=True)
+        for request, condition, seed in rows:
+            asked = {"request": self.requests[request]} if request < len(self.requests) else {}
+            yield {**known, **asked, "condition": condition, "seed": seed, "sampling": dict(self.sampling)}
+
+
+def png(picture: Image.Image, imprint: Mapping[str, Any] | None = None) -> bytes:
+    """A picture as PNG. The same picture with the same imprint gives the same bytes."""
+    file, chunks = io.BytesIO(), PngInfo()
+    if imprint is not None:
+        chunks.add_itxt(KEYWORD, json.dumps(imprint, ensure_ascii=False, separators=(",", ":"), allow_nan=False))
+    picture.save(file, "PNG", compress_level=1, pnginfo=chunks)
+    return file.getvalue()
+
+
+def imprint_of(content: bytes) -> dict[str, Any] | None:
+    """The imprint in a PNG, or None if it has none that can be read."""
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+            image.load()  # a chunk may stand behind the pixels
+            found = json.loads(image.info.get(KEYWORD, "null"))
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
+        return None
+    return found if isinstance(found, dict) else None
