@@ -49,6 +49,7 @@ COMMANDS = [
     ["doctor", "OUT/run"],
     ["verify", "OUT/run"],
     ["serve", "OUT/run", "--check"],
+    ["studio", "OUT/run", "--check"],
     ["export", "OUT/run", "--to", "weights", "--out", "OUT/weights.safetensors"],
     ["datasets"],
     ["presets"],

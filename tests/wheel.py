@@ -38,6 +38,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("doctor", "cvae"),
     ("verify", "cvae"),
     ("serve", "cvae", "--check"),
+    ("studio", "cvae", "--check"),
     ("export", "cvae", "--to", "weights", "--out", "digits.safetensors"),
     ("export", "cvae", "--to", "hub", "--out", "shared"),
     ("export", "cvae", "--to", "onnx", "--out", "digits.onnx"),

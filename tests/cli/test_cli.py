@@ -36,6 +36,7 @@ COMMANDS = (
         "doctor",
         "distill",
         "serve",
+        "studio",
         "datasets",
         "presets",
     ),

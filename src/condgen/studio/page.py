@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 PAGE = Path(__file__).parent / "page"
@@ -32,11 +33,17 @@ def index(start: str = START) -> str:
     return (PAGE / "index.html").read_text(encoding="utf-8").replace(f'src="{START}"', f'src="{start}"')
 
 
-def policy(html: str, scripts: str = "") -> str:
+def is_file(path: str) -> bool:
+    """Whether an address is the page's or one of its files."""
+    return path == "/" or path.removeprefix("/") in files()
+
+
+def policy(html: str, scripts: str = "", frames: Sequence[str] = ()) -> str:
     """The Content-Security-Policy of a page: nothing is loaded from elsewhere, and no script but the page's own runs.
 
     html: the page, whose import map is allowed by its hash.
     scripts: further sources of scripts, such as `'wasm-unsafe-eval'`.
+    frames: origins of pages that may show it in a frame, beside its own.
     """
     hashes = [f"'sha256-{_digest(found)}'" for found in _IMPORT_MAP.findall(html)]
     rules = {
@@ -48,7 +55,7 @@ def policy(html: str, scripts: str = "") -> str:
         "font-src": "'none'",
         "base-uri": "'none'",
         "form-action": "'none'",
-        "frame-ancestors": "'self'",
+        "frame-ancestors": " ".join(["'self'", *frames]),
     }
     return "; ".join(f"{name} {sources}" for name, sources in rules.items())
 
