@@ -208,8 +208,9 @@ class Continuous(Attribute):
     def control(self, codes: Codes, counts: Float[Array, " batch"]) -> Control:
         """A slider over the range, with a histogram of equal steps on the attribute's scale."""
         numbers, places = to_numpy(codes), to_numpy(self.place(codes))
-        heights, ends = np.histogram(places, BINS, self._ends(), weights=to_numpy(counts))
-        edges: Any = self._number(ends)
+        steps: Any = np.linspace(*self._ends(), BINS + 1)
+        heights, _ = np.histogram(places, steps, weights=to_numpy(counts))
+        edges = self._number(steps)
         return Control(
             low=self.low,
             high=self.high,
