@@ -97,7 +97,7 @@ def settings_page(name: str) -> str:
     """The settings of one family and of its training, by the part they belong to."""
     from condgen.models import FAMILIES
     from condgen.parameters import described
-    from condgen.runs.train import settings_of_training
+    from condgen.runs.settings import settings_of_training
 
     family = FAMILIES[name]
     lead = f"{_literal(family.sentence)}\n\nGive a setting with `--set KEY=VALUE`, or in Python as a keyword argument."

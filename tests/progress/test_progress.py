@@ -1,5 +1,6 @@
 """Progress: bars in a terminal, lines in a log, nothing where nothing is wanted; one protocol for all work."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from condgen.data import Splits
 from condgen.inspection.labels import check_labels
 from condgen.progress import SILENT, Progress, Task, shown
 from condgen.progress.bars import Bars
+from condgen.progress.events import Events
 from condgen.progress.lines import Lines
 from condgen.progress.pace import Pace
 from condgen.runs.train import train
@@ -205,7 +207,7 @@ def test_silence(seen: Seen) -> None:
     SILENT.alarm("the model has collapsed")
     SILENT.note("a note")
     assert (seen(), isinstance(task, Task)) == ("", True)
-    assert all(isinstance(each, Progress) for each in (SILENT, Lines(), Bars()))
+    assert all(isinstance(each, Progress) for each in (SILENT, Lines(), Bars(), Events()))
 
 
 # ---- who reports
@@ -227,3 +229,29 @@ def test_a_check_of_labels_is_seen(digits: Splits, seen: Seen, terminal: Callabl
     said = seen()
     assert "checking labels 2 / 2 judges" in said
     assert "training a judge" in said
+
+
+def test_a_program_reads_progress_as_json(monkeypatch: pytest.MonkeyPatch, seen: Seen) -> None:
+    monkeypatch.setenv("CONDGEN_PROGRESS", "json")
+    assert isinstance(shown(str.upper), Events)
+    clock = Clock()
+    events = Events(clock)
+    events.note("set `r1=1`")
+    with events.task("training", 1_000, done=100, unit="images") as task:
+        clock.now = 0.1
+        task.move(110)  # too soon for a line
+        clock.now = 2.0
+        task.move(300, values={"loss": 0.25})
+        events.alarm("it failed by 12 %")
+        events.alarm("it failed by 13 %")
+        events.alarm("")
+        events.alarm("")
+    state = {"task": "training", "total": 1_000, "unit": "images"}
+    assert [json.loads(line) for line in seen().splitlines()] == [
+        {"note": "set `r1=1`"},
+        state | {"done": 100, "left": None, "values": {}},
+        state | {"done": 300, "left": 7, "values": {"loss": 0.25}},
+        {"alarm": "it failed by 12 %"},
+        {"alarm": ""},
+        state | {"done": 300, "left": 7, "values": {"loss": 0.25}, "ended": True},
+    ]

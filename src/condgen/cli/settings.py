@@ -44,22 +44,18 @@ def _show_models(as_json: bool) -> None:
 
 def _show_settings(model: str, as_json: bool) -> None:
     import json
-    from dataclasses import asdict
 
     from condgen.models import FAMILIES
     from condgen.parameters import described
-    from condgen.runs.train import settings_of_training
+    from condgen.runs.settings import settings_as_dict, settings_of_training
 
-    family = FAMILIES[model]
-    of_model, of_training = described(family.builder), settings_of_training(model)
     if as_json:
-        told = {"model": model, "sentence": family.sentence}
-        groups = {"settings": [asdict(s) for s in of_model], "training": [asdict(s) for s in of_training]}
-        print(json.dumps(told | groups, indent=2, ensure_ascii=False))
+        print(json.dumps(settings_as_dict(model), indent=2, ensure_ascii=False))
         return
+    family = FAMILIES[model]
     print(_wrapped(f"{model}: {family.sentence}", 0))
-    _show_parts("", of_model)
-    _show_parts("training: ", of_training)
+    _show_parts("", described(family.builder))
+    _show_parts("training: ", settings_of_training(model))
 
 
 def _show_parts(prefix: str, found: "Iterable[Described]") -> None:

@@ -44,12 +44,15 @@ class Pace:
         return " ".join([f"{self.done:,}", *([f"/ {self.total:,}"] if self.total else []), self.unit]).rstrip()
 
     @property
+    def seconds_left(self) -> int | None:
+        """The time left. None as long as it is unknown."""
+        return round(max(self.total - self.done, 0) / self.rate) if self.total and self.rate else None
+
+    @property
     def left(self) -> str:
-        """The time left: `0:01:20 left`. Empty as long as it is unknown."""
-        if not self.total or not self.rate:
-            return ""
-        seconds = round(max(self.total - self.done, 0) / self.rate)
-        return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02} left"
+        """The time left in words: `0:01:20 left`. Empty as long as it is unknown."""
+        seconds = self.seconds_left
+        return "" if seconds is None else f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02} left"
 
     @property
     def share(self) -> str:

@@ -4,20 +4,25 @@ import os
 import sys
 from collections.abc import Callable
 
+from condgen.progress.events import Events
 from condgen.progress.lines import Lines
 from condgen.progress.protocol import SILENT, Progress
 
+FORM = "CONDGEN_PROGRESS"  # the variable by which a program asks for lines of JSON: `json`
 FORCED = {"FORCE_COLOR", "TTY_COMPATIBLE"}  # variables by which rich is told that there is a terminal
 
 
 def shown(spell: Callable[[str], str] = str) -> Progress:
     """The progress for this environment: bars in a terminal or a notebook, lines elsewhere.
 
+    With CONDGEN_PROGRESS=json in the environment, it is lines of JSON, with settings as in Python.
     Of several processes that train together, only the first shows it.
     spell: applied to every note and alarm, for an interface with its own spelling of settings (see `condgen.messages`).
     """
     if os.environ.get("RANK", "0") != "0":
         return SILENT
+    if os.environ.get(FORM) == "json":
+        return Events()
     if not _perhaps_bars():
         return Lines(spell)
     from condgen.progress.bars import Bars, possible  # rich takes a while to import

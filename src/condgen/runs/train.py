@@ -18,7 +18,7 @@ from condgen.models import FAMILIES, Family, Model, build
 from condgen.models.flow.guidance import Weights
 from condgen.models.protocols import Discovers, LearnsFromTeacher, Teaches
 from condgen.models.registry import that_can
-from condgen.parameters import Described, described, keyword_arguments, used, validated
+from condgen.parameters import keyword_arguments, used, validated
 from condgen.progress import Progress, shown
 from condgen.recommendation import SIDE, Recommendation, recommend, timed
 from condgen.runs.costs import must_have_room_for, must_have_room_to_keep, must_have_room_to_train
@@ -286,12 +286,6 @@ def overridden(preset: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[d
     of_model = {k: v for k, v in whole.items() if k in keyword_arguments(builder)}
     idle = of_model.keys() - used(builder, of_model, strict=False).keys() - options.keys()
     return {k: v for k, v in whole.items() if k not in idle}, sorted(idle)
-
-
-def settings_of_training(model: str) -> list[Described]:
-    """The settings of training, with the defaults of a family."""
-    own = FAMILIES[model].training
-    return [replace(each, default=own.get(each.name, each.default)) for each in described(TrainingConfig)]
 
 
 def resume(
