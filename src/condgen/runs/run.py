@@ -164,7 +164,7 @@ class Run(Answering):
         encoder, device = self.model.condition_encoder, self.model.device
         return with_part(self.model, encoder, EncodedBetween(encoder, end.to(device), shares.to(device)))
 
-    def read(self, x: Float[Array, "n ..."], samples: int = 8, most: int = 64) -> Condition:
+    def read(self, x: Float[Array, "n ..."], samples: int = 8, most: int = 1000) -> Condition:
         """The most likely condition of each x under the model, among the `most` most frequent (see `reading`).
 
         Raises RequestError if the model has no likelihood, or the training data no complete combination.

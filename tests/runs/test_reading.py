@@ -1,0 +1,54 @@
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from condgen.models import Model
+from condgen.rng import Rng
+from condgen.runs.reading import likeliest
+from condgen.schema import Categorical, Condition, LabelDistribution, Schema
+
+SCHEMA = Schema(attributes=tuple(Categorical(name=name, values=tuple("abcdef")) for name in ("one", "two", "three")))
+
+
+class Exact(Model):
+    """Observations are the codes of their condition. The fewer samples, the rougher the estimate."""
+
+    def __init__(self) -> None:
+        super().__init__(SCHEMA, (3,))
+        self.somewhere = torch.nn.Parameter(torch.zeros(()))
+        self.asked: list[tuple[int, int]] = []
+
+    def sample(self, condition: Condition, rng: Rng) -> Float[Tensor, "batch 3"]:
+        return codes(condition)
+
+    def log_likelihood(
+        self, x: Tensor, condition: Condition, samples: int, generator: torch.Generator
+    ) -> Float[Tensor, " batch"]:
+        self.asked.append((samples, len(x)))
+        noise = torch.randn(len(x), generator=generator)
+        return -100 * (x != codes(condition)).sum(1) + 20 * noise / samples
+
+
+def codes(condition: Condition) -> Float[Tensor, "batch 3"]:
+    return torch.stack([condition.values[name] for name in SCHEMA.names], 1).float()
+
+
+def everything() -> LabelDistribution:
+    """All 216 combinations. The first are 40 times as frequent as the last."""
+    grid = torch.cartesian_prod(*[torch.arange(6.0)] * 3)
+    rows = Condition(SCHEMA, {name: grid[:, k] for k, name in enumerate(SCHEMA.names)}, torch.ones(216, 3).bool())
+    return LabelDistribution(rows, torch.linspace(40, 1, 216))
+
+
+def test_a_rare_combination_is_read_too_and_few_candidates_are_looked_at_closely() -> None:
+    joint, model = everything(), Exact()
+    x = codes(joint.rows[[0, 100, 215]])
+    assert torch.equal(codes(likeliest(model, joint, x, samples=8)), x)
+    assert sum(n for samples, n in model.asked if samples == 8) <= 3 * 8
+    assert {samples for samples, _ in model.asked} == {1, 8}
+
+
+def test_only_the_most_frequent_combinations_are_candidates() -> None:
+    joint = everything()
+    read = likeliest(Exact(), joint, codes(joint.rows[[215]]), most=100)
+    assert not torch.equal(codes(read), codes(joint.rows[[215]]))
