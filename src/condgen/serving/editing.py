@@ -92,16 +92,19 @@ class EditPlan:
 
 def planned(generator: Generator, wanted: Wanted, limits: Limits) -> EditPlan:
     """The work that a form asks for. Raises RequestError and DataError for anything wrong with it."""
-    editor(generator)
+    must_edit_images(generator)
     if wanted.source is None:
         reader(generator)
-    if len(generator.shape) != 3:
-        raise RequestError("This model makes vectors, not images; edit those from Python, with `run.edit`.")
-    if len(wanted.images) > limits.batch:
-        raise RequestError(f"This server edits {limits.batch} images at once, not {len(wanted.images)}.")
     change = _only(parsed(generator, [wanted.change], 1, limits), wanted.change)
     source = None if wanted.source is None else _only(parsed(generator, [wanted.source], 1, limits), wanted.source)
-    return EditPlan(_observations(wanted.images, generator.shape), change, source, wanted.editing)
+    return EditPlan(observations(wanted.images, generator.shape, limits), change, source, wanted.editing)
+
+
+def must_edit_images(generator: Generator) -> None:
+    """Raise RequestError unless the model edits, and makes images."""
+    editor(generator)
+    if len(generator.shape) != 3:
+        raise RequestError("This model makes vectors, not images; edit those from Python, with `run.edit`.")
 
 
 def reader(generator: Generator) -> Reader:
@@ -117,8 +120,13 @@ def _only(asked: Sequence[Request], text: str) -> Request:
     return asked[0]
 
 
-def _observations(images: Sequence[Upload], shape: tuple[int, ...]) -> Array:
-    """The images as a model takes them. Raises DataError that names the first unreadable one."""
+def observations(images: Sequence[Upload], shape: tuple[int, ...], limits: Limits) -> Array:
+    """The images as a model takes them.
+
+    Raises RequestError for more than a batch, and DataError that names the first unreadable one.
+    """
+    if len(images) > limits.batch:
+        raise RequestError(f"This server edits {limits.batch} images at once, not {len(images)}.")
     channels, height, width = shape
     fit = Fit("L" if channels == 1 else "RGB", width, height)
     with _DECODING, strict_decoder():

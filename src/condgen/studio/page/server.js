@@ -59,6 +59,8 @@ export function connect(base = "") {
     understand: (model, request, signal) => post(`${of(model)}/understand`, { request }, signal),
     sample: (model, body, signal) => post(`${v1(model)}/sample`, { ...body, format: "json" }, signal),
     edit: async (model, wanted, signal) => (await call(`${v1(model)}/edit`, { method: "POST", body: form(wanted), signal })).json(),
+    editing: (model) => get(`${of(model)}/editing`),
+    look: async (model, images, signal) => (await call(`${of(model)}/look`, { method: "POST", body: form({ images }), signal })).json(),
     judge: (model, samples, signal) => post(`${of(model)}/judge`, { samples }, signal),
     trainJudge: (model) => post(`${of(model)}/judge/train`),
     nearest: (model, images, signal) => post(`${of(model)}/nearest`, { images }, signal),
@@ -81,7 +83,7 @@ function query(wanted) {
   return text && `?${text}`;
 }
 
-/** @param {{images: Blob[], request: string, source?: string, strength?: number, decoded?: boolean}} wanted */
+/** @param {{images: Blob[], request?: string, source?: string, strength?: number, decoded?: boolean}} wanted */
 function form({ images, ...fields }) {
   const data = new FormData();
   for (const image of images) data.append("image", image, image instanceof File ? image.name : "image.png");

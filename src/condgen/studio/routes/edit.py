@@ -1,0 +1,117 @@
+"""Addresses about given images: whether a model can change them, and what it sees in them."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Request, UploadFile
+from pydantic import BaseModel, Field
+
+from condgen.arrays import Array, namespace
+from condgen.errors import RequestError
+from condgen.imprint import png
+from condgen.runs.editing import EditOptions
+from condgen.runs.generator import Generator
+from condgen.runs.samples import Samples
+from condgen.schema import Condition
+from condgen.serving.batching import Deliver, Errand
+from condgen.serving.editing import Upload, must_edit_images, observations, reader
+from condgen.serving.problems import documented
+from condgen.serving.routes import TheModel, accepted, beside, serving_of
+from condgen.serving.tickets import unless_gone
+
+router = APIRouter(prefix="/studio")
+
+
+class Editing(BaseModel):
+    """Whether a model can change given images."""
+
+    why_not: str | None = Field(description="The reason why it cannot. null if it can.")
+    strength: float = Field(description="The strength that suits the model.")
+
+
+class Seen(BaseModel):
+    """A given image as the model takes it."""
+
+    image: str = Field(description="A PNG in base64.")
+    condition: dict[str, str | None] = Field(description="The attributes that the model reads in it. null is unknown.")
+
+
+class AllSeen(BaseModel):
+    """Given images as the model takes them."""
+
+    seen: list[Seen]
+    note: str | None = Field(description="The reason why the model reads nothing in them. null if it does.")
+
+
+@dataclass(frozen=True)
+class Look:
+    """Images to be read by a model, as it takes them."""
+
+    x: Array
+    notes: list[str] = field(default_factory=list)
+    asked: tuple[()] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """The reason why the model reads nothing in the images, if there is one."""
+        return {"note": next(iter(self.notes), None)}
+
+    def job(self, deliver: Deliver) -> Errand:
+        """The work for a batcher."""
+        return Errand(self._seen, len(self.x), deliver)
+
+    def _seen(self, generator: Generator) -> Samples:
+        none = namespace(self.x).zeros(len(self.x), dtype=namespace(self.x).int64)
+        return Samples(self.x, self._read(generator), none, none)
+
+    def _read(self, generator: Generator) -> Condition:
+        try:
+            return reader(generator).read(self.x)
+        except RequestError as error:
+            self.notes.append(str(error))
+            return Condition.free(generator.schema, len(self.x), like=self.x)
+
+
+@router.get("/{model}/editing", summary="Whether a model edits", responses=documented(401, 404, 422))
+async def editing(served: TheModel) -> Editing:
+    """Tell whether the model changes given images, and how strongly it does by default."""
+    suited = EditOptions.suited(getattr(served.generator, "model", None))
+    try:
+        must_edit_images(served.generator)
+    except RequestError as error:
+        return Editing(why_not=str(error), strength=1)
+    return Editing(why_not=None, strength=1 if suited.decoded else suited.strength)
+
+
+@router.post(
+    "/{model}/look",
+    summary="What a model sees in images",
+    responses=documented(400, 401, 404, 413, 415, 422, 429, 503, 504),
+)
+async def look(
+    served: TheModel,
+    http: Request,
+    image: Annotated[list[UploadFile], File(description="One or several images, cropped and resized to the model's.")],
+) -> AllSeen:
+    """Read attributes in images, and show them as the model takes them."""
+    serving = serving_of(http)
+    images = [Upload(each.filename or "image", await each.read()) for each in image]
+
+    def planned(generator: Generator) -> Look:
+        must_edit_images(generator)
+        return Look(observations(images, generator.shape, serving.limits))
+
+    plan, ticket = await accepted(serving, served, planned)
+    try:
+        [samples] = await unless_gone(http, ticket.whole())
+        return AllSeen(seen=await beside(serving, _shown, samples), **plan.about)
+    finally:
+        ticket.close()
+
+
+def _shown(samples: Samples) -> list[Seen]:
+    pictures = (base64.b64encode(png(picture)).decode() for picture in samples.to_pil())
+    return [Seen(image=image, condition=row) for image, row in zip(pictures, samples.condition.rows(), strict=True)]
