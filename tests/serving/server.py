@@ -6,12 +6,15 @@ from typing import Any
 
 import uvicorn
 
+from condgen.serving.server import Server
+
 
 class listening:  # noqa: N801 (a context manager)
     """A server in a thread, on a free port of this machine."""
 
     def __init__(self, app: Any) -> None:
-        self._server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
+        kind = Server if hasattr(app, "state") else uvicorn.Server
+        self._server = kind(uvicorn.Config(app, log_level="critical"))
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
 

@@ -7,12 +7,13 @@ deaf FILE        the same without an ear for Ctrl-C
 end STATUS
 """
 
+import shutil
 import signal
 import sys
 import time
 from pathlib import Path
 
-ORDERS = ("say", "print", "wait", "deaf", "end")
+ORDERS = ("say", "print", "wait", "deaf", "copy", "end")
 
 
 def main(words: list[str]) -> int:
@@ -25,6 +26,8 @@ def main(words: list[str]) -> int:
             print(word, file=sys.stderr, flush=True)
         elif order == "print":
             print(word)
+        elif order == "copy":
+            shutil.copytree(word, rest.pop(0))
         elif order == "end":
             return int(word)
         elif order in ("wait", "deaf"):

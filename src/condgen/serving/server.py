@@ -2,6 +2,7 @@
 
 import ipaddress
 import socket
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -27,12 +28,22 @@ def serve(
         server_of(app, patience).run(sockets=[listener])
 
 
-def server_of(app: FastAPI, patience: float = 60) -> uvicorn.Server:
+class Server(uvicorn.Server):
+    """A server that tells its application at once that it ends, so that answers without an end stop."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more, and finish what was accepted."""
+        application: Any = self.config.app
+        application.state.serving.closing = True
+        await super().shutdown(sockets)
+
+
+def server_of(app: FastAPI, patience: float = 60) -> Server:
     """The server of an application, which runs on sockets that listen."""
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=round(patience)
     )
-    return uvicorn.Server(config)
+    return Server(config)
 
 
 def address_of(listener: socket.socket, host: str) -> str:

@@ -11,11 +11,17 @@ from condgen.runs.generator import Generator
 from condgen.serving.app import application
 from condgen.serving.limits import Limits
 from condgen.studio.guards import PageGuard, TokenGuard
-from condgen.studio.routes import ask, edit, files
+from condgen.studio.routes import ask, edit, files, report, training
 from condgen.studio.state import Studio
 
 LIMITS = Limits(body=32 * 2**20)  # a data set to download comes back as the images that were shown
-ROUTERS: Sequence[APIRouter] = (ask.router, edit.router, files.router)  # none of them imports PyTorch until it is asked
+ROUTERS: Sequence[APIRouter] = (  # none of them imports PyTorch until it is asked
+    ask.router,
+    edit.router,
+    report.router,
+    training.router,
+    files.router,
+)
 
 
 def create_studio(

@@ -52,6 +52,7 @@ def policy(html: str, scripts: str = "", frames: Sequence[str] = ()) -> str:
         "style-src": "'self'",
         "img-src": "'self' data: blob:",
         "connect-src": "'self'",
+        "frame-src": "'self'",  # a model's report
         "font-src": "'none'",
         "base-uri": "'none'",
         "form-action": "'none'",
