@@ -1,5 +1,5 @@
 /** The page: a bar with the views and the models, and the view that the address names. */
-import { html, render, useEffect, useMemo, useState } from "./ui.js";
+import { html, render, useEffect, useMemo, useState, writes } from "./ui.js";
 import { createStore, fromQuery, toQuery } from "./state.js";
 import { Bar } from "./components/bar.js";
 import { Help } from "./components/help.js";
@@ -22,7 +22,8 @@ import { view as report } from "./views/report.js";
  * @property {string} model the chosen one's name; "" without models
  * @property {About} about the chosen one; null without models, for views that need none
  * @property {import("./state.js").Store} store the chosen one's request
- * @property {(view: string, model?: string) => void} go shows a view, of another model if one is named
+ * @property {(view: string, model?: string, change?: Partial<import("./state.js").State>) => void} go shows a view, of another model
+ *   if one is named, whose request is changed if a change is given
  * @property {() => Promise<void>} reload looks again which models there are
  */
 /** @typedef {{id: string, title: string, key: string, needs: (about: About | null, all: Models, backend: Backend) => boolean, component: (props: ViewProps) => any}} View */
@@ -86,8 +87,9 @@ function Studio({ backend }) {
     return store.subscribe(write);
   }, [view, store, ready]);
 
-  /** @param {string} id @param {string} [other] */
-  const go = (id, other = model) => {
+  /** @param {string} id @param {string} [other] @param {Partial<import("./state.js").State>} [change] */
+  const go = (id, other = model, change = {}) => {
+    storeOf(other).set(change);
     history.pushState(null, "", address(id, other, storeOf(other)));
     setHere(place());
   };
@@ -104,11 +106,6 @@ function Studio({ backend }) {
 
 /** @param {{ready: boolean}} props */
 const Nothing = ({ ready }) => html`<p class="waiting">${ready ? "No model is open here. Start with condgen studio RUN." : "Opening the model …"}</p>`;
-
-const WRITING = "input:not([type=range], [type=checkbox], [type=radio]), textarea, select, dialog";
-
-/** Whether keys belong to an element where somebody writes. @param {EventTarget | null} target */
-export const writes = (target) => target instanceof Element && target.closest(WRITING) !== null;
 
 /** Undo and redo everywhere; a view's key opens it, unless somebody writes. @param {View[]} views @param {(id: string) => void} go @param {import("./state.js").Store} store */
 function useKeys(views, go, store) {

@@ -19,5 +19,10 @@ export function useStore(store) {
   return store.get();
 }
 
-/** Class names of those that hold. @param {...(string | false | null | undefined)} names */
+/** Class names of those that hold. @param {...(string | number | boolean | null | undefined)} given */
 export const names = (...given) => given.filter(Boolean).join(" ");
+
+const WRITING = "input:not([type=range], [type=checkbox], [type=radio]), textarea, select, dialog";
+
+/** Whether keys belong to an element where somebody writes. @param {EventTarget | null} target */
+export const writes = (target) => target instanceof Element && target.closest(WRITING) !== null;

@@ -1,5 +1,5 @@
 /** What the keys do. Opened by `?`. Views add theirs with `keysOf`. */
-import { html, useEffect, useState } from "../ui.js";
+import { html, useEffect, useState, writes } from "../ui.js";
 import { Dialog } from "./dialog.js";
 
 export const openHelp = () => dispatchEvent(new Event("condgen-help"));
@@ -21,8 +21,7 @@ export function Help({ views }) {
     const show = () => setOpen(true);
     /** @param {KeyboardEvent} event */
     const pressed = (event) => {
-      const writes = event.target instanceof Element && event.target.closest("input[type=text], input[type=search], textarea");
-      if (event.key === "?" && !writes) show();
+      if (event.key === "?" && !writes(event.target)) show();
     };
     addEventListener("condgen-help", show);
     addEventListener("keydown", pressed);

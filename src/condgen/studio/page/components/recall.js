@@ -1,0 +1,57 @@
+/** Requests that come back from pictures: PNGs dropped onto the page, pasted, or chosen. */
+import { html, names, useEffect, useState } from "../ui.js";
+import { failed, toast } from "./toast.js";
+import { readNote } from "../png.js";
+import { initial, seedsFrom } from "../state.js";
+import { simplified } from "../terms.js";
+
+/** @typedef {import("../main.js").ViewProps} ViewProps */
+
+/** Show the request of a picture. @param {ViewProps} props @param {Blob | undefined} file */
+async function recall({ backend, all, store, go }, file) {
+  const note = file && (await readNote(new Uint8Array(await file.arrayBuffer())));
+  if (!note) return toast("This picture does not say how it was made. Drop a PNG that was saved by condgen.", true);
+  if (!all.models.some(({ name }) => name === note.model)) return toast(`It was made by the model “${note.model}”, which is not open here.`, true);
+  const about = await backend.about(note.model);
+  const { requests } = await backend.understand(note.model, note.request);
+  if (note.fingerprint && note.fingerprint !== about.fingerprint) toast(`“${note.model}” has changed since this picture was made.`);
+  const { guidance = null, steps = null, sampler = null, free = false } = note.sampling ?? {};
+  const { seeds } = store.get();
+  go("ask", note.model, initial({
+    terms: simplified(about, requests[0]?.terms ?? {}), seeds: seedsFrom(note.seed, seeds.length), kept: [note.seed],
+    guidance, steps, sampler, free,
+  }));
+  return toast(`Request and seed ${note.seed} are back.`);
+}
+
+/** A place for pictures; the whole page takes what is dropped. @param {{props: ViewProps, done: () => void}} options */
+export function Recall({ props, done }) {
+  const [over, setOver] = useState(false);
+  useEffect(() => {
+    /** @param {FileList | undefined} files */
+    const take = (files) => void recall(props, files?.[0]).then(done, failed);
+    /** @param {DragEvent} event */
+    const dragged = (event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      setOver(event.type === "dragover");
+      if (event.type === "drop") take(event.dataTransfer.files);
+    };
+    /** @param {ClipboardEvent} event */
+    const pasted = (event) => event.clipboardData?.files.length && take(event.clipboardData.files);
+    const kinds = /** @type {const} */ (["dragover", "dragleave", "drop"]);
+    kinds.forEach((kind) => addEventListener(kind, dragged));
+    addEventListener("paste", pasted);
+    return () => {
+      kinds.forEach((kind) => removeEventListener(kind, dragged));
+      removeEventListener("paste", pasted);
+    };
+  });
+  return html`<label class=${names("drop", over && "over")}>
+    <input type="file" class="hidden" accept="image/png" onChange=${(/** @type {any} */ event) => {
+      recall(props, event.target.files[0]).then(done, failed);
+      event.target.value = "";
+    }} />
+    <span>Drop a saved picture, or choose one, to bring its request back</span>
+  </label>`;
+}

@@ -1,0 +1,12 @@
+/** A labelled slider of a plain number. */
+import { html } from "../ui.js";
+
+/**
+ * @param {{label: string, value: number, low: number, high: number, step?: number, says?: string, hint?: string, set: (value: number) => void}} props
+ */
+export function Slider({ label, value, low, high, step = 1, says = String(value), hint, set }) {
+  return html`<label class="slider" title=${hint}>
+    <span>${label}</span><output>${says}</output>
+    <input type="range" min=${low} max=${high} step=${step} value=${value} aria-valuetext=${says} onInput=${(/** @type {any} */ event) => set(Number(event.target.value))} />
+  </label>`;
+}
