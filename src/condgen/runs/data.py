@@ -7,7 +7,7 @@ from condgen.data import DataSource, Splits, load_source, resolved
 from condgen.data.builtin import is_builtin
 from condgen.data.storage.places import places_of
 from condgen.errors import DataError, RequestError, RunError
-from condgen.progress import Progress, shown
+from condgen.progress import SILENT, Progress, shown
 from condgen.runs.header import coordinates_of, source_of, without_files
 from condgen.runs.trust import must_be_trusted
 from condgen.schema import Schema
@@ -27,18 +27,8 @@ def load_again(
     """
     if address is not None:
         return _named(path, info, address, progress)
+    must_have_data(path, info, progress or shown(), trust)
     source = source_of(info)
-    if info.holds == WEIGHTS_ALONE:
-        raise RunError(
-            f"{path} holds exported weights, which do not say where the data is. Name data of the same attributes "
-            "(`data=DATA`)."
-        )
-    if source.address is None:
-        raise RunError(
-            f"{path} was trained on data built in memory, which cannot be loaded again. Name data that is the same or "
-            f"like it (`data=DATA`), or give it from Python, as in condgen.resume('{path}', data)."
-        )
-    must_be_trusted(path, places_of(source), trust, progress or shown())
     try:
         data = load_source(source, progress)
     except (DataError, RequestError) as error:
@@ -51,6 +41,25 @@ def load_again(
             "them, or name the data to use (`data=DATA`)."
         )
     return data
+
+
+def must_have_data(path: Path, info: Info, progress: Progress = SILENT, trust: bool = False) -> None:
+    """Raise RunError if the run's data cannot be loaded again, or may not be. Nothing is loaded.
+
+    trust: the run may name any place.
+    """
+    source = source_of(info)
+    if info.holds == WEIGHTS_ALONE:
+        raise RunError(
+            f"{path} holds exported weights, which do not say where the data is. Name data of the same attributes "
+            "(`data=DATA`)."
+        )
+    if source.address is None:
+        raise RunError(
+            f"{path} was trained on data built in memory, which cannot be loaded again. Name data that is the same or "
+            f"like it (`data=DATA`), or give it from Python, as in condgen.resume('{path}', data)."
+        )
+    must_be_trusted(path, places_of(source), trust, progress)
 
 
 def _named(path: Path, info: Info, address: str, progress: Progress | None) -> Splits:

@@ -19,6 +19,7 @@ from condgen.schema import Condition, Schema
 from condgen.versions import versions
 
 if TYPE_CHECKING:
+    from condgen.data import DataSource
     from condgen.runs.editing import EditOptions
 
 
@@ -92,6 +93,30 @@ def editor(generator: Generator) -> Editor:
         raise RequestError("This model cannot edit.")
     generator.must_edit()
     return generator
+
+
+def edits(generator: Generator) -> bool:
+    """Whether a generator edits."""
+    try:
+        editor(generator)
+    except RequestError:
+        return False
+    return True
+
+
+@runtime_checkable
+class Sourced(Protocol):
+    """A generator that may know its training data. A run is one."""
+
+    @property
+    def source(self) -> "DataSource":
+        """The source of its training data."""
+
+    def must_have_data(self) -> None:
+        """Raise RunError if its data cannot be loaded, as far as that is known without loading it."""
+
+    def data(self, address: str | None = None, progress: Progress | None = None) -> Any:
+        """Its training data. Raises RunError."""
 
 
 # What opens other generators than runs: by the end of a file's name, or by the beginning of an address.

@@ -20,7 +20,7 @@ from condgen.progress import Progress
 from condgen.rng import NumpyRng, Rng
 from condgen.runs import hub
 from condgen.runs.answering import Answering
-from condgen.runs.data import load_again
+from condgen.runs.data import load_again, must_have_data
 from condgen.runs.exporting import export
 from condgen.runs.header import coordinates_of, source_of
 from condgen.runs.opening import home, opened
@@ -130,6 +130,10 @@ class Run(Answering):
         settings: of the form. Raises RequestError for an unknown form or setting, or a path that is in use.
         """
         return export(self, to, path, **settings)
+
+    def must_have_data(self) -> None:
+        """Raise RunError if its training data cannot be loaded again, or may not be. Nothing is loaded."""
+        must_have_data(self.path, self.info, trust=self.trust)
 
     def data(self, address: str | None = None, progress: Progress | None = None) -> Splits:
         """The training data, or the data at an address, loaded in the same way.

@@ -127,6 +127,11 @@ def observations(images: Sequence[Upload], shape: tuple[int, ...], limits: Limit
     """
     if len(images) > limits.batch:
         raise RequestError(f"This server edits {limits.batch} images at once, not {len(images)}.")
+    return decoded(images, shape)
+
+
+def decoded(images: Sequence[Upload], shape: tuple[int, ...]) -> Array:
+    """Any number of images as a model takes them. Raises DataError that names the first unreadable one."""
     channels, height, width = shape
     fit = Fit("L" if channels == 1 else "RGB", width, height)
     with _DECODING, strict_decoder():

@@ -43,6 +43,7 @@ DESCRIPTIONS = {
     400: "The body cannot be read.",
     401: "The token is missing or wrong.",
     404: "There is no such model.",
+    409: "Something has to be made first.",
     406: "The model gives no answer in this form.",
     413: "The body is too large.",
     415: "The body is of another type.",
@@ -60,12 +61,17 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def problem(
-    status: int, detail: str, errors: Sequence[Mistake] | None = None, headers: Mapping[str, str] | None = None
+    status: int,
+    detail: str,
+    errors: Sequence[Mistake] | None = None,
+    headers: Mapping[str, str] | None = None,
+    **more: Any,
 ) -> Response:
-    """An answer that tells of an error."""
+    """An answer that tells of an error. more: further members, as RFC 9457 allows them."""
     title = HTTPStatus(status).phrase if status != CLIENT_CLOSED else "Client Closed Request"
     body = Problem(title=title, status=status, detail=detail, errors=list(errors) if errors else None)
-    return Response(body.model_dump_json(exclude_none=True), status, dict(headers or {}), PROBLEM)
+    content = json.dumps(body.model_dump(exclude_none=True) | more, ensure_ascii=False, allow_nan=False)
+    return Response(content, status, dict(headers or {}), PROBLEM)
 
 
 def spell(text: str) -> str:

@@ -10,9 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from condgen.errors import RequestError
 from condgen.imprint import Origin
-from condgen.runs.generator import Generator, editor
+from condgen.runs.generator import Generator, edits
 from condgen.runs.samples import Samples
 from condgen.serving import answers, editing
 from condgen.serving.asking import Plan, planned
@@ -185,17 +184,9 @@ def info(served: Served) -> ModelInfo:
         name=served.name,
         shape=list(batcher.generator.shape),
         example=batcher.generator.schema.example,
-        edits=_edits(batcher.generator),
+        edits=edits(batcher.generator),
         fingerprint=batcher.fingerprint,
     )
-
-
-def _edits(generator: Generator) -> bool:
-    try:
-        editor(generator)
-    except RequestError:
-        return False
-    return True
 
 
 def names_of(generator: Generator) -> list[str]:

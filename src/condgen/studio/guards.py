@@ -12,6 +12,7 @@ from condgen.studio import page
 
 SAFE = ("GET", "HEAD", "OPTIONS")  # methods that change nothing
 HEADERS = {
+    "cache-control": "no-store",  # answers; the page's files have their own
     "cross-origin-resource-policy": "same-origin",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
@@ -65,8 +66,9 @@ def _with_headers(send: Send) -> Send:
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            more = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-            message["headers"] = [*message.get("headers", ()), *more]
+            headers = {name.encode(): value.encode() for name, value in HEADERS.items()}
+            given = [*message.get("headers", ())]
+            message["headers"] = [*given, *((n, v) for n, v in headers.items() if n not in dict(given))]
         await send(message)
 
     return sending

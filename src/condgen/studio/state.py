@@ -1,9 +1,13 @@
 """The state that the studio has beside the models that it serves."""
 
-from dataclasses import dataclass
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlette.requests import Request
+
+from condgen.serving.served import Served
+from condgen.studio.material import Material
 
 
 @dataclass
@@ -13,11 +17,23 @@ class Studio:
     runs: the folder of the runs that the page trains.
     trains: whether this machine can train.
     frames: origins of pages that may show this one in a frame.
+    loading: the thread that loads training data.
     """
 
     runs: Path
     trains: bool
     frames: tuple[str, ...] = ()
+    loading: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, "condgen-data"))
+    _materials: dict[str, tuple[str, Material]] = field(default_factory=dict)
+
+    def material(self, served: Served) -> Material:
+        """The training data and the judge of a model as it is at present."""
+        batcher = served.batcher
+        fingerprint, found = self._materials.get(served.name, ("", None))
+        if found is None or fingerprint != batcher.fingerprint:
+            found = Material(batcher.generator, self.loading)
+            self._materials[served.name] = batcher.fingerprint, found
+        return found
 
 
 def studio_of(request: Request) -> Studio:

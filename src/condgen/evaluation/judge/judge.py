@@ -184,8 +184,7 @@ def train_judge(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         judge = Judge(condition.schema, tuple(x.shape[1:]))
-        few = min(max(15 * len(x), 100_000), 300_000) if len(x.shape) == 4 else 300_000
-        seen = few if images is None else images
+        seen = _presentations(x) if images is None else images
         steps = max(seen // batch, 1)
         optimiser = torch.optim.AdamW(judge.parameters(), lr=lr, weight_decay=0.01)
         judge.train()
@@ -204,6 +203,19 @@ def train_judge(
                 if step == MEASURED:
                     _announce(progress, seen, (clock() - started) / (MEASURED - 1) * steps)
     return judge.eval()
+
+
+def _presentations(x: Shaped[Tensor, "n ..."] | Mapped) -> int:
+    """The number of presentations by default."""
+    return min(max(15 * len(x), 100_000), 300_000) if len(x.shape) == 4 else 300_000
+
+
+def expected_seconds(data: Splits, batch: int = 128) -> float:
+    """The time that `judge_for` would take to train the judge of a dataset here, from a few steps of it."""
+    train = judge_splits(data).train
+    started = perf_counter()
+    train_judge(train.observations, train.condition, images=MEASURED * batch, batch=batch)
+    return (perf_counter() - started) * _presentations(train.observations) / (MEASURED * batch)
 
 
 def _announce(progress: Progress, images: int, seconds: float) -> None:

@@ -149,6 +149,15 @@ def nearest(made: Observations, train: Observations, k: int = 1, batch: int = 2_
     return distance, index.gather(1, order)
 
 
+def nearest_one(made: Observations, train: Observations) -> tuple[Float[Tensor, " n"], Int[Tensor, " n"]]:
+    """The training observation nearest to each sample: the root mean square difference of their numbers, and its index.
+
+    Pixels are pooled as in `nearest`.
+    """
+    distance, index = nearest(made, train)
+    return distance[:, 0] / _points(made[:1]).shape[1] ** 0.5, index[:, 0]
+
+
 def _closest(a: Float[Tensor, "n dimension"], b: Float[Tensor, "m dimension"], k: int) -> Neighbours:
     """|b|² − 2 a·b for the k nearest b, or all if fewer.
 

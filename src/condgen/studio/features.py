@@ -1,0 +1,16 @@
+"""The parts of the page that a model has, beside asking. Each is answered without loading anything."""
+
+from collections.abc import Callable, Mapping
+
+from condgen.studio.material import Material
+
+FEATURES: Mapping[str, Callable[[Material], bool]] = {
+    "dataset": lambda material: True,
+    "judge": lambda material: material.images and not material.missing,
+    "nearest": lambda material: material.images and not material.missing,
+}
+
+
+def features(material: Material) -> list[str]:
+    """The names of the parts that a model has."""
+    return [name for name, has in FEATURES.items() if has(material)]
