@@ -24,6 +24,7 @@ from condgen.serving.routes import TheModel, beside, names_of, serving_of
 from condgen.serving.served import Served
 from condgen.studio.bundle import zipped
 from condgen.studio.material import Material
+from condgen.studio.routes.training import measured
 from condgen.studio.state import studio_of
 
 if TYPE_CHECKING:
@@ -120,6 +121,12 @@ async def judge(served: TheModel, body: JudgeBody, request: Request) -> Any:
     return await beside(serving, _verdicts, material, served, body)
 
 
+@router.post("/{model}/judge/train", summary="A job that trains the judge", status_code=201)
+def train_judge(served: TheModel, request: Request) -> dict[str, Any]:
+    """Train the judge of a model's training data, as a job."""
+    return measured(request, "judge", served.name)
+
+
 def _expected(material: Material) -> float:
     from condgen.evaluation.judge.judge import expected_seconds
 
@@ -174,7 +181,7 @@ def _nearest(material: Material, served: Served, body: NearestBody) -> Nearest:
     "/{model}/dataset",
     summary="Samples as a data set",
     response_class=Response,
-    responses={200: {"content": {"application/zip": {}}}} | documented(401, 404, 413, 422),
+    responses={**documented(401, 404, 413, 422), 200: {"content": {"application/zip": {}}}},
 )
 async def dataset(served: TheModel, body: DatasetBody, request: Request) -> Response:
     """Put samples into a ZIP, as the data set that `condgen sample` writes."""
