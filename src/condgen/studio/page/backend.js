@@ -84,7 +84,8 @@
  *   images as the model takes them, with what it reads in them; `note` says why it reads nothing
  * @property {(model: string, samples: {image: string, condition: Record<string, string | null>}[], signal?: AbortSignal) => Promise<{verdicts: Record<string, Verdict>[]}>} [judge]
  * @property {(model: string) => Promise<any>} [trainJudge]
- * @property {(model: string, images: string[], signal?: AbortSignal) => Promise<{nearest: {image: string, distance: number, condition: Record<string, string | null>, row: number}[]}>} [nearest]
+ * @property {(model: string, images: string[], signal?: AbortSignal) => Promise<{nearest: {image: string, distance: number, condition: Record<string, string | null>, row: number}[], usual?: number}>} [nearest]
+ *   usual: the distance at which real images that were held out have theirs
  * @property {(model: string, wanted: {from: {request: string | Terms, seed: number}, to: {request: string | Terms, seed: number}, steps: number}, signal?: AbortSignal) => Promise<any>} [interpolate]
  * @property {(model: string, wanted?: Record<string, any>, signal?: AbortSignal) => Promise<any>} [latents]
  * @property {(model: string, request: string | Terms, versus?: string | Terms, signal?: AbortSignal) => Promise<any>} [film]

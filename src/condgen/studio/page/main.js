@@ -60,12 +60,21 @@ function Studio({ backend }) {
   const [here, setHere] = useState(place);
   const model = all?.models.find((each) => each.name === here.model)?.name ?? all?.models[0]?.name ?? "";
   const store = useMemo(() => storeOf(model, here.query), [model]);
-  const reload = () => backend.models().then(setAll, failed);
+  const [trouble, setTrouble] = useState("");
+  const reload = () => backend.models().then(setAll, refused);
+  /** @param {Error} error */
+  const refused = (error) => {
+    setTrouble(error.message);
+    failed(error);
+  };
 
   useEffect(() => void reload(), []);
   useEffect(() => {
     setAbout(null);
-    if (model) backend.about(model).then(setAbout, failed);
+    setTrouble("");
+    let current = true;
+    if (model) backend.about(model).then((found) => current && setAbout(found), (error) => current && refused(error));
+    return () => void (current = false);
   }, [model]);
   useEffect(() => {
     const moved = () => {
@@ -97,15 +106,16 @@ function Studio({ backend }) {
   return html`
     <${Bar} views=${shown} view=${view} models=${all?.models ?? []} model=${model} go=${go} />
     <main id="view" class="view ${view ? `view-${view.id}` : ""}" tabindex="-1">
-      ${view ? html`<${view.component} key=${view.id + model} ...${{ backend, all, model, about, store, go, reload }} />` : html`<${Nothing} ready=${ready} />`}
+      ${view ? html`<${view.component} key=${view.id + model} ...${{ backend, all, model, about, store, go, reload }} />` : html`<${Nothing} ready=${ready} trouble=${trouble} />`}
     </main>
     <${Help} views=${shown} />
     <${Toasts} />
   `;
 }
 
-/** @param {{ready: boolean}} props */
-const Nothing = ({ ready }) => html`<p class="waiting">${ready ? "No model is open here. Start with condgen studio RUN." : "Opening the model …"}</p>`;
+/** @param {{ready: boolean, trouble: string}} props */
+const Nothing = ({ ready, trouble }) =>
+  html`<p class="waiting">${trouble || (ready ? "No model is open here. Start with condgen studio RUN." : "Opening the model …")}</p>`;
 
 /** Undo and redo everywhere; a view's key opens it, unless somebody writes. @param {View[]} views @param {(id: string) => void} go @param {import("./state.js").Store} store */
 function useKeys(views, go, store) {

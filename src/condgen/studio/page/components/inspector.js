@@ -48,14 +48,21 @@ function Nearest({ backend, about, sample }) {
     setFound(null);
     if (!asked) return undefined;
     const control = new AbortController();
-    backend.nearest?.(about.name, [sample.image ?? ""], control.signal).then(({ nearest }) => setFound(nearest[0]), (error) => {
-      if (!control.signal.aborted) failed(error);
-    });
+    backend.nearest?.(about.name, [sample.image ?? ""], control.signal).then(
+      ({ nearest, usual }) => setFound({ ...nearest[0], usual }),
+      (error) => control.signal.aborted || failed(error),
+    );
     return () => control.abort();
   }, [asked, sample.image]);
   if (!asked) return html`<button class="quiet wide" onClick=${() => ask(true)}><${Icon} name="near" />Nearest training image</button>`;
   return html`<figure class="nearest" aria-live="polite">
     <div class="large">${found && html`<img class=${names(Math.max(...about.shape.slice(1)) < 48 && "tiny")} src=${picture(found.image)} alt="The nearest training image" />`}</div>
-    <figcaption class="soft">${found ? `Nearest training image, row ${found.row}, at distance ${Number(found.distance).toPrecision(3)}` : "Looking through the training data …"}</figcaption>
+    <figcaption class="soft">${found ? distance(found) : "Looking through the training data …"}</figcaption>
   </figure>`;
+}
+
+/** @param {{row: number, distance: number, usual?: number}} found */
+function distance({ row, distance: far, usual }) {
+  const real = usual === undefined ? "" : `; real images it never saw have theirs at ${usual.toPrecision(2)}`;
+  return `Nearest training image, row ${row}. Distance ${far.toPrecision(2)}${real}.`;
 }

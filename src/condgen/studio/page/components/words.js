@@ -104,8 +104,7 @@ function Frequency({ backend, about, terms }) {
       if (text === "{}") return setFound(frequency(about.examples, about.examples));
       return backend.understand(about.name, terms, control.signal).then(
         ({ examples, note }) => {
-          const counted = frequency(examples, about.examples);
-          setFound(counted ?? (note ? { text: note, rare: true } : null));
+          setFound(note ? { text: note, rare: true } : frequency(examples, about.examples));
         },
         () => undefined,
       );

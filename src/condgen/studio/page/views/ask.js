@@ -21,7 +21,7 @@ import { ofCondition } from "../terms.js";
 
 /** @typedef {import("../main.js").ViewProps} ViewProps */
 /** @typedef {import("../backend.js").Sample} Sample */
-const COUNTS = [1, 4, 9, 16, 25, 36, 64];
+const COUNTS = { images: [1, 4, 9, 16, 25, 36, 64], vectors: [16, 64, 256, 1000] };
 
 keysOf("Ask", [
   ["/", "Ask in words"], ["S", "Surprise me"], ["N", "New seeds"], ["J", "Judge"],
@@ -140,7 +140,8 @@ function Toolbar({ props: { backend, about, model, store }, shown, judge, moves,
   const all = /** @type {Sample[]} */ (shown.samples.filter(Boolean));
   const picked = marked.length ? all.filter((_, index) => marked.includes(index)) : all;
   const which = marked.length ? `the ${marked.length} marked` : `all ${all.length}`;
-  const counts = [...new Set([...COUNTS.filter((n) => n <= about.most), state.seeds.length])].sort((a, b) => a - b);
+  const usual = COUNTS[imaging(about) ? "images" : "vectors"].filter((n) => n <= about.most);
+  const counts = [...new Set([...usual, state.seeds.length])].sort((a, b) => a - b);
   return html`<div class="toolbar" role="toolbar" aria-label="Samples">
     <button class="main" onClick=${moves.surprise} title="Vary everything that is not locked (S)"><${Icon} name="spark" />Surprise me</button>
     <button class="shrinks" onClick=${moves.reseed} title="Other samples of the same request (N)"><${Icon} name="again" /><span>New seeds</span></button>
