@@ -91,9 +91,14 @@
  * @property {(model: string, request: string | Terms, versus?: string | Terms, signal?: AbortSignal) => Promise<any>} [film]
  * @property {() => Promise<any>} [jobs]
  * @property {(kind: string, settings: Record<string, any>) => Promise<any>} [start]
- * @property {(id: string, listener: (event: any) => void) => () => void} [events] returns a function that ends listening
+ * @property {(id: string, listener: (event: any) => void) => () => void} [events] returns a function that ends listening. The last event
+ *   is {end: true}, or {error} if the stream broke
+ * @property {(id: string) => Promise<any>} [job] with the result of a measurement
  * @property {(id: string) => Promise<any>} [stop]
- * @property {(data: Record<string, any> | string) => Promise<any>} [inspect]
+ * @property {(id: string, name: string) => Promise<string>} [jobPicture] the address of a picture of samples in training
+ * @property {(data: Record<string, any> | string, signal?: AbortSignal) => Promise<any>} [inspect]
+ * @property {() => Promise<any>} [choices] data sets with a name, and families of models
+ * @property {(family: string) => Promise<any>} [familySettings]
  * @property {(model: string, samples: Sample[]) => Promise<Blob>} dataset a ZIP of a data set folder
  * @property {(model: string) => Promise<any>} [report]
  */

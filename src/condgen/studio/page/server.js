@@ -72,7 +72,11 @@ export function connect(base = "") {
     start: (kind, settings) => post("studio/jobs", { kind, settings }),
     stop: (id) => post(`studio/jobs/${encodeURIComponent(id)}/stop`),
     events: (id, listener) => events(call, `studio/jobs/${encodeURIComponent(id)}/events`, listener),
-    inspect: (data) => post("studio/inspect", typeof data === "string" ? { data } : data),
+    job: (id) => get(`studio/jobs/${encodeURIComponent(id)}`),
+    jobPicture: async (id, name) => URL.createObjectURL(await (await call(`studio/jobs/${encodeURIComponent(id)}/pictures/${name}`)).blob()),
+    inspect: (data, signal) => post("studio/inspect", typeof data === "string" ? { data } : data, signal),
+    choices: () => get("studio/choices"),
+    familySettings: (family) => get(`studio/choices/${encodeURIComponent(family)}`),
     dataset: async (model, samples) => (await send(`${of(model)}/dataset`, { samples })).blob(),
   };
 }
@@ -114,6 +118,9 @@ function events(call, path, listener) {
       }
     }
   };
-  read().catch((error) => control.signal.aborted || listener({ error: error.message }));
+  read().then(
+    () => listener({ end: true }),
+    (error) => control.signal.aborted || listener({ error: error.message, status: error.status }),
+  );
   return () => control.abort();
 }
