@@ -101,6 +101,7 @@
  * @property {(family: string) => Promise<any>} [familySettings]
  * @property {(model: string, samples: Sample[]) => Promise<Blob>} dataset a ZIP of a data set folder
  * @property {(model: string) => Promise<any>} [report]
+ * @property {(model: string) => string | null} [reportPage] the address of the report's own page. null if it cannot be shown
  */
 
 /** A refused request. `detail` is a sentence for people; `problem` is all that the backend said (RFC 9457). */

@@ -68,6 +68,7 @@ export function connect(base = "") {
     latents: (model, wanted, signal) => get(`${of(model)}/latents${query(wanted)}`, signal),
     film: (model, request, versus, signal) => post(`${of(model)}/film`, { request, versus }, signal),
     report: (model) => get(`${of(model)}/report`),
+    reportPage: (model) => (secret ? null : `${base}${of(model)}/report/page`), // a frame cannot send a token
     jobs: () => get("studio/jobs"),
     start: (kind, settings) => post("studio/jobs", { kind, settings }),
     stop: (id) => post(`studio/jobs/${encodeURIComponent(id)}/stop`),
