@@ -19,6 +19,7 @@ from condgen.requests.request import Request, Requestable, parse_requests
 from condgen.rng import NumpyRng, Stream
 from condgen.runs.editing import EditOptions, edited
 from condgen.runs.limits import must_hold_samples
+from condgen.runs.noise import Change, changed
 from condgen.runs.noise import between as noise_between
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import BATCH, Part, SamplingOptions
@@ -189,16 +190,22 @@ class Answering:
         samples = self.together([Part(request, seeds)], how)
         return replace(samples, request=samples.request + index)
 
-    def together(self, parts: Sequence[Part], sampling: SamplingOptions | None = None) -> Samples:
+    def together(
+        self, parts: Sequence[Part], sampling: SamplingOptions | None = None, change: Change | None = None
+    ) -> Samples:
         """The samples of several requests, generated in one batch: of each part in turn, one per seed.
 
-        Each is the sample that `stream` gives for this request and seed, within the rounding of numbers.
+        change: of the noise that samples begin with, [n, ...]. Without it, each is the sample that `stream` gives for
+            this request and seed, within the rounding of numbers.
         """
         how = sampling or SamplingOptions()
         condition = Condition.cat([self._draw(part, fill=not (how.free or how.compose)) for part in parts])
-        seeds = self._numbers([seed for part in parts for seed in part.seeds])
-        x = self.answer(condition, seeds, how, self._unwanted(parts))
-        index = self._numbers([k for k, part in enumerate(parts) for _ in part.seeds])
+        seeds = self.numbers([seed for part in parts for seed in part.seeds])
+        if change is None:
+            x = self.answer(condition, seeds, how, self._unwanted(parts))
+        else:
+            x = self.from_streams(condition, changed(seeds, change), how, self._unwanted(parts))
+        index = self.numbers([k for k, part in enumerate(parts) for _ in part.seeds])
         return Samples(x, condition, seeds, index, self.coordinates)
 
     def _unwanted(self, parts: Sequence[Part]) -> Condition | None:
@@ -207,7 +214,7 @@ class Answering:
         if not any(excluded):
             return None
         drawn = [
-            self.joint.draw(each, Stream.EXCLUDED.rng(self._numbers(part.seeds)), fill=False)
+            self.joint.draw(each, Stream.EXCLUDED.rng(self.numbers(part.seeds)), fill=False)
             for part, each in zip(parts, excluded, strict=True)
         ]
         return Condition.cat(drawn).to(self.model.device)
@@ -221,7 +228,7 @@ class Answering:
         data.
         """
         whole = self.model.conditional and (fill or not part.request.constraints)
-        return part.request.draw(self.joint, Stream.CONDITION.rng(self._numbers(part.seeds)), fill=whole)
+        return part.request.draw(self.joint, Stream.CONDITION.rng(self.numbers(part.seeds)), fill=whole)
 
     def interpolate(
         self,
@@ -247,9 +254,9 @@ class Answering:
         shares = [k / (n - 1) for k in range(n)]
         way = copy.copy(self)
         way.model = self.model_towards(last.repeat(n), floats(shares, self.joint.counts))
-        noise = noise_between(self._numbers([seed] * n), self._numbers([seed_end] * n), shares)
+        noise = noise_between(self.numbers([seed] * n), self.numbers([seed_end] * n), shares)
         x = way.from_streams(first.repeat(n), noise, sampling)
-        nearer = self._numbers([seed if share <= 0.5 else seed_end for share in shares])
+        nearer = self.numbers([seed if share <= 0.5 else seed_end for share in shares])
         return Samples(x, _on_the_way(first, last, n), nearer, 0 * nearer, self.coordinates)
 
     def must_interpolate(self) -> None:
@@ -286,7 +293,7 @@ class Answering:
             raise RequestError(f"'{change}' stands for {len(asked)} requests; edit one at a time.")
         if not isinstance(change, Request):
             _tell(asked)
-        x, seeds = namespace(self.joint.counts).asarray(x), self._numbers(range(seed, seed + len(x)))
+        x, seeds = namespace(self.joint.counts).asarray(x), self.numbers(range(seed, seed + len(x)))
         target = source.update(asked[0].draw(self.joint, Stream.NOISE.rng(seeds), fill=False))
         changed = edited(self.model, x, source, target, editing)
         return Samples(changed, target, seeds, 0 * seeds, self.coordinates)
@@ -300,7 +307,7 @@ class Answering:
         """The condition of n observations that a request describes. Missing attributes are drawn where the model needs
         them.
         """
-        streams = Stream.NOISE.rng(self._numbers(range(n)))
+        streams = Stream.NOISE.rng(self.numbers(range(n)))
         return request.draw(self.joint, streams, fill=not self.model.handles_missing)
 
     @property
@@ -308,7 +315,7 @@ class Answering:
         """The name of the model's family."""
         return str(self.model.recipe.get("model"))
 
-    def _numbers(self, numbers: Sequence[int]) -> Int[Array, " n"]:
+    def numbers(self, numbers: Sequence[int]) -> Int[Array, " n"]:
         """Integers in the library of the distribution."""
         xp = namespace(self.joint.counts)
         return xp.asarray(list(numbers), dtype=xp.int64)
