@@ -11,7 +11,7 @@ from condgen.arrays import Array, Float, floats, to_numpy
 from condgen.errors import RequestError
 from condgen.rng import Stream
 from condgen.runs.answering import Answering
-from condgen.runs.noise import changed
+from condgen.runs.noise import Change, changed
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import BATCH, Part, SamplingOptions
 from condgen.schema import Condition
@@ -29,8 +29,8 @@ class Directions:
     shares: of the effect of all noise, [direction]. They add up to 1 over all directions.
     """
 
-    vectors: Float[Array, "direction number"]
-    shares: Float[Array, " direction"]
+    vectors: Float[np.ndarray, "direction number"]
+    shares: Float[np.ndarray, " direction"]
 
 
 def noise_size(generator: Answering) -> int:
@@ -66,15 +66,11 @@ def directions(generator: Answering, most: int = 6) -> Directions:
 def moved(
     generator: Answering,
     parts: Sequence[Part],
-    moves: Float[Array, "n number"],
+    moves: Float[np.ndarray, "n number"],
     sampling: SamplingOptions | None = None,
 ) -> Samples:
     """The samples of requests, each with its noise moved by its own vector."""
-
-    def move(noise: Any) -> Any:
-        return noise + floats(moves, noise).reshape(noise.shape)
-
-    return generator.together(parts, sampling, move)
+    return generator.together(parts, sampling, _moving(moves))
 
 
 def _jacobian(generator: Answering, size: int) -> np.ndarray:
@@ -93,8 +89,17 @@ def _jacobian(generator: Answering, size: int) -> np.ndarray:
 
 
 def _at(generator: Answering, conditions: Condition, index: list[int], moves: np.ndarray) -> Array:
-    streams = changed(generator.numbers(index), lambda noise: noise + floats(moves, noise).reshape(noise.shape))
-    return generator.from_streams(conditions[generator.numbers(index)], streams)
+    rows = generator.numbers(index)
+    return generator.from_streams(conditions[rows], changed(rows, _moving(moves)))
+
+
+def _moving(moves: np.ndarray) -> Change:
+    """The change that adds a vector to each sample's noise."""
+
+    def move(noise: Any) -> Any:
+        return noise + floats(moves.tolist(), noise).reshape(noise.shape)
+
+    return move
 
 
 def _conditions(generator: Answering, n: int) -> Condition:
