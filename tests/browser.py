@@ -78,7 +78,8 @@ const found = [];
 for (const element of document.body.querySelectorAll("*")) {
   const own = [...element.childNodes].some((node) => node.nodeType == 3 && node.data.trim());
   if (!own || !element.getClientRects().length || element.tagName == "title") continue;
-  const style = getComputedStyle(element), back = behind(element);
+  const style = getComputedStyle(element), disc = element.previousElementSibling;  // a chart's number may lie on one
+  const back = disc?.tagName == "circle" ? parse(getComputedStyle(disc).fill) : behind(element);
   const ink = parse(element instanceof SVGElement ? style.fill : style.color);
   const [a, b] = [luminance(over([...ink.slice(0, 3), ink[3] * faded(element)], back)), luminance(back)];
   found.push([(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), element.outerHTML.slice(0, 120)]);

@@ -1,6 +1,5 @@
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -10,9 +9,9 @@ from condgen.inspection import inspect
 from condgen.inspection.labels import LabelCheck, Suspect
 from condgen.pages.inspection import inspection_page
 from condgen.schema import Categorical, Condition, Continuous, Flag, Schema
-from tests.pages.test_report import CONTRASTS, HOSTILE, browser, in_browser, read, visit
-
-__all__ = ["browser"]  # a fixture
+from tests.browser import Page, in_browser
+from tests.pages.looks import check_looks
+from tests.pages.test_report import HOSTILE, read
 
 
 def people(n: int = 120) -> Splits:
@@ -36,7 +35,7 @@ def people(n: int = 120) -> Splits:
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     suspects = (Suspect(3, "grey", "brown", 0.9), Suspect(5, "brown", "grey", 0.8))
     check = LabelCheck("hair", 120, 0.1, 0.8, 0.34, ("grey", "brown", HOSTILE), (), suspects, 2)
     path = tmp_path_factory.mktemp("pages") / "inspection.html"
@@ -44,8 +43,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_every_tag_is_closed_links_lead_somewhere_and_names_are_never_read_as_html(page: Path) -> None:
-    structure = read(page)
+def test_every_tag_is_closed_links_lead_somewhere_and_names_are_never_read_as_html(file: Path) -> None:
+    structure = read(file)
     assert structure.open == []
     assert not structure.all("script")
     assert HOSTILE in structure.text
@@ -54,8 +53,8 @@ def test_every_tag_is_closed_links_lead_somewhere_and_names_are_never_read_as_ht
     assert {str(a["href"]).removeprefix("#") for a in structure.all("a")} <= set(ids)
 
 
-def test_it_shows_problems_then_advice_then_every_value_with_pictures(page: Path) -> None:
-    structure = read(page)
+def test_it_shows_problems_then_advice_then_every_value_with_pictures(file: Path) -> None:
+    structure = read(file)
     text = re.sub(r"\s+", " ", structure.text)
     parts = (
         "120 images with 3 attributes",
@@ -82,12 +81,5 @@ def test_pages_of_vectors_and_of_no_attributes_are_whole() -> None:
 @in_browser
 @pytest.mark.parametrize("width", [375, 1200])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_overflows_and_all_text_stands_out(browser: Any, page: Path, width: int, scheme: str) -> None:
-    visit(browser, page, width, scheme)
-    browser.execute_script("document.querySelectorAll('details').forEach((details) => details.open = true)")
-    assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
-    assert browser.execute_script("return [...document.images].every((image) => image.naturalWidth > 0)")
-    found = browser.execute_script(CONTRASTS)
-    assert len(found) > 20
-    assert min(found)[0] >= 4.5, min(found)  # WCAG 2.2, success criterion 1.4.3
-    assert browser.get_log("browser") == []
+def test_nothing_overflows_and_all_text_stands_out(page: Page, file: Path, width: int, scheme: str) -> None:
+    check_looks(page, file, width, scheme)

@@ -4,13 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from condgen.evaluation.comparison.comparison import Comparison, compare
 from condgen.pages.comparison import save
 from condgen.pages.side_by_side import side_by_side
 from condgen.runs.run import Run
+from tests.browser import Page, in_browser
 from tests.evaluation.comparison.test_comparison import report
+from tests.pages.looks import check_looks
 
 
 def compared(*runs: Run | str, **changes: Any) -> Comparison:
@@ -47,3 +50,11 @@ def test_what_cannot_be_shown_is_left_out(run: Run, points: Run, tmp_path: Path)
     assert len(sheet.rows) == 1
     assert "Side by side" not in save(compared("nowhere"), tmp_path).read_text(encoding="utf-8")
     assert "Side by side" in save(compared(run), tmp_path).read_text(encoding="utf-8")
+
+
+@in_browser
+@pytest.mark.parametrize(("width", "scheme"), [(375, "dark"), (1200, "light")])
+def test_all_of_a_comparison_can_be_seen_by_everybody(
+    page: Page, run: Run, flow: Run, tmp_path: Path, width: int, scheme: str
+) -> None:
+    check_looks(page, save(compared(run, flow), tmp_path), width, scheme)

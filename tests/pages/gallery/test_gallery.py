@@ -14,7 +14,9 @@ from condgen.pages.gallery import SECTIONS, GalleryContext, gallery
 from condgen.pages.gallery.asking import common, every_value, rare
 from condgen.runs.run import Run
 from condgen.runs.train import train
+from tests.browser import Page, in_browser
 from tests.conftest import SMALL, Command
+from tests.pages.looks import check_looks
 
 
 class Tags(HTMLParser):
@@ -149,6 +151,15 @@ def test_a_page_needs_nothing_but_itself(which: str, digits: Splits, request: py
     assert all(str(i["src"]).startswith("data:image/webp;base64,") and i["alt"] for i in tags.images)
     assert not re.search(r"(?:src|href)=\"(?!data:|#)", page)
     assert set(SECTIONS) <= tags.ids
+
+
+@in_browser
+@pytest.mark.parametrize(("width", "scheme"), [(375, "light"), (1200, "dark")])
+def test_all_of_it_can_be_seen_by_everybody(
+    page: Page, run: Run, digits: Splits, tmp_path: Path, width: int, scheme: str
+) -> None:
+    (tmp_path / "gallery.html").write_text(gallery(GalleryContext(run, data=digits, columns=2)).html(), "utf-8")
+    check_looks(page, tmp_path / "gallery.html", width, scheme)
 
 
 def test_what_a_model_cannot_do_is_said(unconditional: Run, run: Run) -> None:

@@ -1,14 +1,167 @@
-/** Change attributes of given images. */
-import { html } from "../ui.js";
+/** Change attributes of photographs. */
+import { html, names, useEffect, useState, useStore } from "../ui.js";
+import { picture } from "../backend.js";
+import { BeforeAfter } from "../components/before-after.js";
+import { Control } from "../components/control.js";
+import { useDropped } from "../components/dropped.js";
+import { Icon } from "../components/icon.js";
+import { Slider } from "../components/slider.js";
+import { failed } from "../components/toast.js";
+import { bytesOf, save } from "../download.js";
+import { outcome } from "../outcome.js";
+import { body, newSeed } from "../state.js";
+import { said, shown } from "../terms.js";
+import { usePhotos } from "./photos.js";
 
-/** @param {import("../main.js").ViewProps} props */
-function Edit({ model }) {
-  return html`<h1>Edit</h1><p class="soft">${model}</p>`;
+/** @typedef {import("../main.js").ViewProps} ViewProps */
+/** @typedef {import("./photos.js").Photo} Photo */
+/** @typedef {import("../backend.js").Terms} Terms */
+const [CHANGE, STRENGTH] = ["edit.change", "edit.strength"]; // in the page's address
+const STRONGEST = 4;
+
+/** @param {ViewProps} props */
+function Edit(props) {
+  const { backend, model, about } = props;
+  const [editing, setEditing] = useState(/** @type {{why_not: string | null, strength: number} | null} */ (null));
+  useEffect(() => {
+    const without = { why_not: about.edits ? null : "This model cannot edit.", strength: 1.5 };
+    if (backend.editing) backend.editing(model).then(setEditing, failed);
+    else setEditing(without);
+  }, [model]);
+  if (!editing) return null;
+  if (!editing.why_not) return html`<${Desk} ...${props} usual=${editing.strength} />`;
+  return html`<div class="nothing"><h1>No photographs here</h1><p>${editing.why_not}</p></div>`;
 }
 
+/** The wish in a store: the change, and the strength if it is not the usual one. @param {import("../state.js").Store} store */
+function wished(store) {
+  const { [CHANGE]: change = "{}", [STRENGTH]: strength } = store.get().more;
+  try {
+    return { change: /** @type {Terms} */ (JSON.parse(change)), strength: strength === undefined ? undefined : Number(strength) };
+  } catch {
+    return { change: {}, strength: undefined }; // somebody's own address
+  }
+}
+
+/** @param {ViewProps & {usual: number}} props */
+function Desk({ usual, ...props }) {
+  const { about, model, store } = props;
+  useStore(store);
+  const { change, strength } = wished(store);
+  const { photos, busy, ...acts } = usePhotos(props, { change, strength });
+  const [selected, select] = useState(/** @type {number | undefined} */ (photos[0]?.id));
+  const photo = photos.find(({ id }) => id === selected) ?? photos[0];
+  /** @param {Record<string, string | undefined>} next @param {string} [merge] */
+  const set = (next, merge) => {
+    const more = Object.entries({ ...store.get().more, ...next }).filter(([, value]) => value !== undefined);
+    store.set({ more: Object.fromEntries(more) }, merge);
+  };
+  /** @param {string} name @param {any} term */
+  const ask = (name, term) => {
+    const next = { ...wished(store).change, [name]: term };
+    if (term === undefined) delete next[name];
+    set({ [CHANGE]: Object.keys(next).length ? JSON.stringify(next) : undefined }, `edit.${name}`);
+  };
+  const add = (/** @type {File[]} */ files) => acts.add(files).then((id) => id && select(id));
+  const goOn = () => {
+    acts.goOn(photo, change);
+    set({ [CHANGE]: undefined });
+  };
+  const over = useDropped(add);
+  if (!photo) return html`<${Empty} ...${{ props, add, over, busy }} />`;
+  return html`<div class=${names("edit", over && "over")}>
+    <h1 class="hidden">Edit with ${model}</h1>
+    <div class="stage">
+      <${Photograph} ...${{ about, photo, change, busy }} acts=${{ ...acts, goOn }} />
+      <${Strip} ...${{ props, photos, photo, select, add }} />
+    </div>
+    <aside class="controls" aria-label="What to change">
+      ${about.attributes.map((attribute) => html`<${Control} key=${attribute.name} attribute=${attribute} term=${change[attribute.name]} free="as it is"
+        ask=${(/** @type {any} */ term) => ask(attribute.name, term)}>
+        <${Before} ...${{ attribute, photo }} correct=${acts.correct} />
+      <//>`)}
+      <${Slider} label="Strength" hint="How much of the change is made" low=${0.25} high=${STRONGEST} step=${0.25} value=${strength ?? usual} says=${`${strength ?? usual} ×`}
+        set=${(/** @type {number} */ value) => set({ [STRENGTH]: value === usual ? undefined : String(value) }, STRENGTH)} />
+    </aside>
+  </div>`;
+}
+
+/** What an attribute is in the photograph. It can be corrected. @param {{attribute: import("../backend.js").AttributeInfo, photo: Photo, correct: (id: number, name: string, value: any) => void}} props */
+function Before({ attribute, photo, correct }) {
+  const value = photo.source[attribute.name];
+  /** @param {any} event */
+  const change = ({ target }) => correct(photo.id, attribute.name, attribute.kind === "continuous" ? Number(target.value) : target.value);
+  const field = attribute.values
+    ? html`<select value=${value == null ? "" : String(value)} onChange=${change}>
+        ${value == null && html`<option value="">unknown</option>`}
+        ${attribute.values.map((each) => html`<option key=${each.value} value=${String(each.value)}>${each.label}</option>`)}</select>`
+    : attribute.kind === "continuous"
+      ? html`<input type="number" step="any" min=${attribute.low} max=${attribute.high} value=${value ?? ""} onChange=${change} />`
+      : html`<span>${said(attribute, value)}</span>`;
+  return html`<label class="in-picture"><span>in the picture</span>${field}</label>`;
+}
+
+/**
+ * @param {{about: import("../backend.js").About, photo: Photo, change: Terms, busy: boolean,
+ *   acts: {goOn: () => void, remove: (id: number) => void}}} props
+ */
+function Photograph({ about, photo, change, busy, acts }) {
+  const download = () => photo.edited && save(new Blob([bytesOf(photo.edited)], { type: "image/png" }), `${photo.name.replace(/\.\w+$/, "")}-edited.png`);
+  return html`<section class="photograph" aria-label=${photo.name} aria-busy=${busy}>
+    ${photo.edited
+      ? html`<${BeforeAfter} before=${picture(photo.image)} after=${picture(photo.edited)} title=${photo.name} />`
+      : html`<figure class="before-after"><img src=${picture(photo.image)} alt=${photo.name} /></figure>`}
+    <div class="told" aria-live="polite"><${Outcome} ...${{ about, photo, change }} /></div>
+    <div class="toolbar" role="toolbar" aria-label="This photograph">
+      <button class="main" disabled=${!photo.edited} onClick=${download}><${Icon} name="down" />Download</button>
+      <button disabled=${!photo.edited} title="Take the edit for the picture, and change it further" onClick=${acts.goOn}>Go on from here</button>
+      <button class="quiet" onClick=${() => acts.remove(photo.id)}>Remove</button>
+    </div>
+  </section>`;
+}
+
+/** @param {{about: import("../backend.js").About, photo: Photo, change: Terms}} props */
+function Outcome({ about, photo, change }) {
+  if (!Object.keys(change).length) return html`<p class="soft">Choose what to change. Everything else stays.</p>`;
+  if (!photo.after) return html`<p class="soft">Reading the edit …</p>`;
+  const { asked, also } = outcome(about.attributes, change, photo.read, photo.after);
+  return html`<ul class="outcome">
+    ${asked.map(({ attribute, read, done }) => html`<li key=${attribute.name} class=${done ? "done" : "missed"}><${Icon} name=${done ? "check" : "cross"} />
+      <span>${attribute.label} ${said(attribute, change[attribute.name])}${!done && html`<span class="soft"> — it reads as ${shown(attribute, read)}</span>`}</span></li>`)}
+    <li class="also">${also.length ? html`<span>also changed: </span>${also.map(({ attribute, from, to }, k) => html`${k > 0 && ", "}<span key=${attribute.name}>${attribute.label} ${shown(attribute, from)} → ${shown(attribute, to)}</span>`)}`
+      : "Nothing else has changed, as the model reads it."}</li>
+  </ul>`;
+}
+
+/** All photographs, and places for more. @param {{props: ViewProps, photos: Photo[], photo: Photo, select: (id: number) => void, add: (files: File[]) => void}} options */
+const Strip = ({ props, photos, photo, select, add }) => html`<div class="strip" role="group" aria-label="Photographs">
+  ${photos.map((each) => html`<button key=${each.id} class="thumb" aria-pressed=${each === photo} aria-label=${each.name} onClick=${() => select(each.id)}>
+    <img src=${picture(each.edited ?? each.image)} alt="" /></button>`)}
+  <${Chooser} add=${add} /><${Borrow} props=${props} add=${add} />
+</div>`;
+
+/** @param {{add: (files: File[]) => void}} props */
+const Chooser = ({ add }) => html`<label class="button"><input type="file" class="hidden" accept="image/*" multiple onChange=${(/** @type {any} */ event) => {
+  add([...event.target.files]);
+  event.target.value = "";
+}} /><span>Choose photographs</span></label>`;
+
+/** A picture of the model's own, for somebody without a photograph. @param {{props: ViewProps, add: (files: File[]) => void}} options */
+function Borrow({ props: { backend, model, store }, add }) {
+  const borrow = async () => {
+    const { samples: [one] } = await backend.sample(model, { ...body(store.get()), n: 1, seed: newSeed() });
+    add([new File([bytesOf(one.image ?? "")], `${model}-${one.seed}.png`, { type: "image/png" })]);
+  };
+  return html`<button class="quiet" onClick=${() => borrow().catch(failed)}>Take one that the model made</button>`;
+}
+
+/** @param {{props: ViewProps, add: (files: File[]) => void, over: boolean, busy: boolean}} options */
+const Empty = ({ props, add, over, busy }) => html`<div class=${names("empty", over && "over")} aria-busy=${busy}>
+  <h1>Change a photograph</h1>
+  <p>Drop one or several anywhere on this page.</p>
+  <p class="toolbar"><${Chooser} add=${add} /><${Borrow} props=${props} add=${add} /></p>
+  <p class="soft small">They are cropped and made ${props.about.shape[2]} × ${props.about.shape[1]} pixels, as the model’s own pictures are.</p>
+</div>`;
+
 /** @type {import("../main.js").View} */
-export const view = {
-  id: "edit", title: "Edit", key: "e",
-  needs: (about, _all, backend) => Boolean(about?.edits && backend.edit),
-  component: Edit,
-};
+export const view = { id: "edit", title: "Edit", key: "e", needs: (about, _, backend) => about !== null && Boolean(backend.edit), component: Edit };

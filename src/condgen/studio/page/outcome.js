@@ -1,0 +1,43 @@
+/** What an edit did, by what was read in the picture before and after it. */
+import { chosen, ends } from "./terms.js";
+
+/** @typedef {import("./backend.js").AttributeInfo} Attribute */
+/** @typedef {Record<string, string | null>} Reading an attribute that could not be read is null */
+
+const NOTICED = 0.05; // of a number's range; smaller differences are nobody's intention
+
+/** @param {Attribute} attribute @param {number} a @param {number} b */
+const far = ({ low = 0, high = 1 }, a, b) => Math.abs(a - b) > NOTICED * (high - low);
+
+/** Whether two readings of an attribute differ. What was not read differs from nothing. @param {Attribute} attribute @param {string | null} a @param {string | null} b */
+export function differ(attribute, a, b) {
+  if (a == null || b == null) return false;
+  return attribute.kind === "continuous" ? far(attribute, Number(a), Number(b)) : a !== b;
+}
+
+/** Whether a reading is as asked. @param {Attribute} attribute @param {import("./backend.js").Term} term @param {string} read */
+export function fits(attribute, term, read) {
+  const range = attribute.kind === "continuous" ? ends(term) : null;
+  if (range) return !far(attribute, Number(read), Math.min(range[1], Math.max(range[0], Number(read))));
+  const { values, not } = chosen(term);
+  return values.includes(read) !== not;
+}
+
+/**
+ * What was asked for and is read now, or not; and what else is read otherwise than before.
+ * @param {Attribute[]} attributes
+ * @param {import("./backend.js").Terms} change
+ * @param {Reading} before
+ * @param {Reading} after
+ */
+export function outcome(attributes, change, before, after) {
+  const [asked, others] = [attributes.filter(({ name }) => name in change), attributes.filter(({ name }) => !(name in change))];
+  return {
+    asked: asked.flatMap((attribute) => {
+      const read = after[attribute.name];
+      return read == null ? [] : [{ attribute, read, done: fits(attribute, change[attribute.name], read) }];
+    }),
+    also: others.filter((each) => differ(each, before[each.name], after[each.name]))
+      .map((attribute) => ({ attribute, from: before[attribute.name], to: after[attribute.name] })),
+  };
+}

@@ -1,0 +1,143 @@
+/** The photographs of the Edit view: taken in, read, edited as the request changes, and read again. */
+import { useEffect, useRef, useState } from "../ui.js";
+import { picture } from "../backend.js";
+import { failed, toast } from "../components/toast.js";
+import { bytesOf } from "../download.js";
+import { decoded, latest } from "../live.js";
+import { readNote } from "../png.js";
+import { ofCondition } from "../terms.js";
+
+/** @typedef {import("../outcome.js").Reading} Reading */
+/** @typedef {import("../backend.js").Terms} Terms */
+/**
+ * @typedef {object} Photo
+ * @property {number} id
+ * @property {string} name
+ * @property {string} image as the model takes it
+ * @property {Reading} read what the model reads in it
+ * @property {Terms} source what it shows: as read, unless somebody knows better
+ * @property {string} [edited]
+ * @property {Reading} [after] what the model reads in the edit
+ */
+/** @typedef {{change: Terms, strength: number | undefined}} Wish */
+
+const PAUSE = 250; // milliseconds without a further change, after which edits are read
+/** @type {Map<string, Photo[]>} of each model, as long as the page is open */
+const kept = new Map();
+let count = 0;
+
+/** @param {string} image */
+const blob = (image) => new Blob([bytesOf(image)], { type: "image/png" });
+
+/**
+ * @param {import("../main.js").ViewProps} props
+ * @param {Wish} wish
+ */
+export function usePhotos({ backend, model, about }, { change, strength }) {
+  const [photos, setPhotos] = useState(kept.get(model) ?? /** @type {Photo[]} */ ([]));
+  const [busy, setBusy] = useState(false);
+  const current = useRef(photos);
+  const edit = useRef(/** @type {((wish: Wish) => void) | null} */ (null));
+  /** @param {(photos: Photo[]) => Photo[]} change_ */
+  const update = (change_) => {
+    current.current = change_(current.current);
+    kept.set(model, current.current);
+    setPhotos(current.current);
+  };
+  /** @param {Photo[]} changed */
+  const merge = (changed) => update((all) => all.map((each) => changed.find(({ id }) => id === each.id) ?? each));
+
+  useEffect(() => {
+    const editing = latest(
+      (/** @type {Wish} */ wish, signal) => edited(backend, model, current.current, wish, signal),
+      (found) => {
+        merge(found);
+        setBusy(false);
+      },
+      (error) => {
+        failed(error);
+        setBusy(false);
+      },
+    );
+    edit.current = editing;
+    return editing.stop;
+  }, [backend, model]);
+  const originals = photos.map(({ id, source }) => [id, source]);
+  useEffect(() => {
+    setBusy(photos.length > 0);
+    edit.current?.({ change, strength });
+  }, [JSON.stringify([originals, change, strength])]);
+
+  useEffect(() => {
+    const unread = photos.filter((each) => each.edited && !each.after);
+    if (!unread.length || busy) return undefined;
+    const control = new AbortController();
+    const look = () => backend.look?.(model, unread.map((each) => blob(each.edited ?? "")), control.signal)
+      .then(({ seen }) => merge(unread.map((each, k) => ({ ...each, after: seen[k].condition }))), failed);
+    const timer = setTimeout(look, PAUSE);
+    return () => {
+      clearTimeout(timer);
+      control.abort();
+    };
+  }, [photos, busy]);
+
+  return {
+    photos,
+    busy,
+    /** @param {File[]} files */
+    add: async (files) => {
+      setBusy(true);
+      try {
+        const taken = await seen(backend, about, files);
+        update((all) => [...all, ...taken]);
+        return taken[0]?.id;
+      } catch (error) {
+        failed(error);
+        setBusy(false);
+        return undefined;
+      }
+    },
+    /** Say what a photograph shows. @param {number} id @param {string} name @param {any} value */
+    correct: (id, name, value) => update((all) => all.map((each) => (each.id === id ? { ...each, source: { ...each.source, [name]: value } } : each))),
+    /** Go on from the edit. @param {Photo} photo @param {Terms} done */
+    goOn: (photo, done) => update((all) => all.map((each) => (each.id === photo.id && each.edited
+      ? { ...each, image: each.edited, read: each.after ?? each.read, source: { ...each.source, ...done }, id: (count += 1), edited: undefined, after: undefined }
+      : each))),
+    /** @param {number} id */
+    remove: (id) => update((all) => all.filter((each) => each.id !== id)),
+  };
+}
+
+/** Files as photographs. @param {import("../backend.js").Backend} backend @param {import("../backend.js").About} about @param {File[]} files @returns {Promise<Photo[]>} */
+async function seen(backend, about, files) {
+  if (!backend.look) return [];
+  const [{ seen: found, note }, notes] = await Promise.all([
+    backend.look(about.name, files),
+    Promise.all(files.map(async (file) => readNote(new Uint8Array(await file.arrayBuffer())))),
+  ]);
+  if (note) toast(`${note} Say it yourself, below the pictures.`);
+  return found.map(({ image, condition }, k) => {
+    const own = notes[k]?.fingerprint === about.fingerprint ? notes[k]?.condition : null; // it was made by this model
+    return { id: (count += 1), name: files[k].name, image, read: condition, source: ofCondition(about, own ?? condition) };
+  });
+}
+
+/**
+ * Photographs with their edits, or without where nothing is to be changed.
+ * @param {import("../backend.js").Backend} backend @param {string} model @param {Photo[]} photos @param {Wish} wish @param {AbortSignal} signal
+ * @returns {Promise<Photo[]>}
+ */
+async function edited(backend, model, photos, { change, strength }, signal) {
+  const bare = photos.map((photo) => ({ ...photo, edited: undefined, after: undefined }));
+  if (!Object.keys(change).length || !backend.edit) return bare;
+  /** @param {Terms} terms */
+  const text = async (terms) => (await backend.understand(model, terms, signal)).requests[0]?.text ?? "";
+  const request = await text(change);
+  const made = await Promise.all(bare.map(async (photo) => {
+    const wanted = { images: [blob(photo.image)], request, source: await text(photo.source), strength };
+    const answer = await /** @type {NonNullable<typeof backend.edit>} */ (backend.edit)(model, wanted, signal);
+    return { ...photo, edited: answer.samples[0].image };
+  }));
+  await decoded(made.map((photo) => picture(photo.edited ?? "")));
+  return made;
+}
