@@ -6,6 +6,7 @@ import torch
 
 from condgen.data import Splits, as_float
 from condgen.errors import RequestError
+from condgen.models import Model
 from condgen.models.registry import build
 from condgen.progress import SILENT
 from condgen.room import Room
@@ -13,6 +14,7 @@ from condgen.runs import costs
 from condgen.runs.limits import must_hold_samples
 from condgen.runs.run import Run
 from condgen.runs.train import resume, train
+from condgen.training import TrainingConfig
 from condgen.training.checkpoint import FILE
 from tests.conftest import SMALL, Command
 
@@ -71,6 +73,27 @@ def test_a_batch_that_cannot_fit_is_refused_with_the_largest_power_of_two_that_d
     fits = int(told.rpartition("`batch=")[2].partition("`")[0])
     assert fits & (fits - 1) == 0
     assert 256 <= fits <= 100 * 2**20 // costs.bytes_per_example(build("cvae", digits.schema, digits.shape), digits)
+
+
+def room_for(digits: Splits, monkeypatch: pytest.MonkeyPatch, batch: float) -> Model:
+    """A model, and room in memory for the training of its weights, with this many examples besides."""
+    model = build("cvae", digits.schema, digits.shape)
+    weights = costs.COPIES * sum(p.numel() for p in model.parameters())
+    each = costs.bytes_per_example(model, digits) + 2 * 4 * 64
+    monkeypatch.setattr(costs, "memory", lambda device: Room("the memory", int(weights + batch * each)))
+    return model
+
+
+def test_a_batch_shares_the_memory_with_the_weights(digits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = room_for(digits, monkeypatch, 64.5)
+    costs.must_have_room_to_train(model, digits, TrainingConfig(batch=64))
+    with pytest.raises(RequestError, match="At most `batch=64` fits"):
+        costs.must_have_room_to_train(model, digits, TrainingConfig(batch=65))
+
+
+def test_where_not_one_example_fits_a_smaller_model_is_advised(digits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RequestError, match="Choose a smaller model"):
+        costs.must_have_room_to_train(room_for(digits, monkeypatch, 0.5), digits, TrainingConfig(batch=1))
 
 
 @pytest.mark.parametrize("previews", [0, 3])
