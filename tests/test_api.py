@@ -67,6 +67,12 @@ def test_comparing_measures_what_was_not_and_keeps_it(
         condgen.compare(run)
 
 
+def test_rare_values_are_generated(run: Run, tmp_path: Path) -> None:
+    found = condgen.augment(run, "digit", tmp_path / "even", to=155, worth=0)
+    assert sum(share.added for share in found.shares) == 155 * 10 - len(run.data().train)
+    assert (tmp_path / "even" / "metadata.csv").is_file()
+
+
 def test_a_gallery_shows_what_is_asked(run: Run, tmp_path: Path) -> None:
     hung = condgen.gallery(run, "digit=3", only=["requests"], n=2)
     assert repr(hung).splitlines()[1].strip() == "requests"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from condgen.lazy import on_first_use
 
 if TYPE_CHECKING:
-    from condgen.api import compare, datasets, doctor, evaluate, gallery, inspect, open  # noqa: A004 (condgen.open)
+    from condgen.api import augment, compare, datasets, doctor, evaluate, gallery, inspect, open  # noqa: A004 (condgen.open)
     from condgen.data import Dataset, DataSource, Splits, load, stream
     from condgen.models import Model, build
     from condgen.requests.request import parse_requests
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from condgen.schema import Categorical, Condition, Continuous, Flag, LabelDistribution, Schema
 
 _HOME = {
+    "augment": "api",
     "inspect": "api",
     "gallery": "api",
     "evaluate": "api",
@@ -74,6 +75,7 @@ __all__ = [
     "Samples",
     "Schema",
     "Splits",
+    "augment",
     "build",
     "compare",
     "datasets",

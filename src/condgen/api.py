@@ -5,6 +5,7 @@
     condgen.compare(run, other)         # side by side
     condgen.gallery(run)                # samples and edits as one page
     condgen.inspect(data)               # the reading of data, before training
+    condgen.augment(run, "digit", out)  # its data with generated examples of rare values, and their worth
 
 Runs are given opened or by their folder, and data as `load` takes it. Progress is shown by default.
 `progress=condgen.progress.SILENT` shows nothing.
@@ -19,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from condgen.data import BUILTIN, PUBLISHED, Splits, load
 from condgen.errors import CondgenError
+from condgen.evaluation.augmentation import Augmented
+from condgen.evaluation.augmentation import augment as augmented
 from condgen.evaluation.comparison.comparison import Comparison
 from condgen.evaluation.comparison.comparison import compare as compared
 from condgen.evaluation.comparison.finished import reports_of
@@ -273,6 +276,33 @@ def with_data(context: GalleryContext, data: Any, loaded: Callable[[Run, Any], S
         return replace(context, no_data=f"The data that this run was trained on is not at hand. {error}")
     judge = kept_judge(splits) if splits.schema == context.run.schema else None
     return replace(context, data=splits, judge=judge)
+
+
+def augment(
+    run: AnyRun,
+    attribute: str,
+    out: str | Path,
+    data: object = None,
+    *,
+    guidance: "Weights | str | None" = None,
+    sampler: str | None = None,
+    steps: int | None = None,
+    progress: Progress | None = None,
+    trust: bool = False,
+    **how: Any,
+) -> Augmented:
+    """A dataset in a new folder in which an attribute's values are equally frequent: real examples, and generated ones
+    of rare values.
+
+    data: by default the run's own. Its training part is written, and its test part tells what generated ones are worth.
+    how: `to`, `worth`, `images` and `seed`, as for `evaluation.augmentation.augment`.
+
+    Raises RequestError for an attribute that cannot be balanced or asked for, and RunError as `evaluate`.
+    """
+    opened_run = opened(run, trust)
+    sampling = SamplingOptions(guidance=guidance, sampler=sampler, steps=steps)
+    found = data_for(opened_run, data)
+    return augmented(opened_run, found, attribute, Path(out), sampling=sampling, progress=progress or shown(), **how)
 
 
 def inspect(data: object, **how: Any) -> Shown[Inspection]:

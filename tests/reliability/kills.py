@@ -109,6 +109,7 @@ class Kills:
         run, shown = str(self.world.run), str(self.world.samples / "000000.png")
         return [
             Command("sample", lambda out: sample(self.world.run, out), all_or_nothing, ""),
+            Command("augment", self._augment, all_or_nothing, ""),
             Command("evaluate", self._evaluate, parts, setting=judges_alone),
             Command("compare", lambda out: ["compare", *self._pair(), f"--out={out}"], parts),
             Command(
@@ -129,6 +130,10 @@ class Kills:
             ),
             Command("prepare", lambda out: ["verify", self._pictures()], parts, setting=prepared_here),
         ]
+
+    def _augment(self, out: Path) -> list[str]:
+        run = str(self.world.run)
+        return ["augment", "digits", f"--run={run}", "--attribute=digit", "--to=160", "--worth=0", f"--out={out}"]
 
     def _export(self, to: str, name: str, out: Path) -> list[str]:
         return ["export", str(self.world.run), f"--to={to}", f"--out={out / name}"]

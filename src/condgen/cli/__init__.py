@@ -11,6 +11,7 @@ from warnings import catch_warnings
 import typer
 
 from condgen.cli.app import CommandWithContext, app
+from condgen.cli.augment import augment
 from condgen.cli.compare import compare
 from condgen.cli.datasets import datasets, presets
 from condgen.cli.edit import edit
@@ -46,6 +47,7 @@ COMMANDS = (
     sample,
     edit,
     gallery,
+    augment,
     evaluate,
     compare,
     doctor,
