@@ -29,6 +29,8 @@ LIGHT = (
     "runtime.generator",
     "schema",
     "serving.app",
+    "studio.app",
+    "studio.notebook",
     "versions",
 )
 

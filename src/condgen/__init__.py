@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from condgen.runs.samples import Samples, save_samples
     from condgen.runs.train import distill, resume, train
     from condgen.schema import Categorical, Condition, Continuous, Flag, LabelDistribution, Schema
+    from condgen.studio.notebook import studio
 
 _HOME = {
     "augment": "api",
@@ -57,6 +58,7 @@ _HOME = {
     "resume": "runs.train",
     "save_samples": "runs.samples",
     "stream": "data",
+    "studio": "studio.notebook",
     "train": "runs.train",
 }
 
@@ -91,6 +93,7 @@ __all__ = [
     "resume",
     "save_samples",
     "stream",
+    "studio",
     "train",
 ]
 

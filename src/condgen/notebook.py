@@ -39,6 +39,13 @@ def paragraph(text: object) -> Markup:
     return Markup("<p>{}</p>").format(text)
 
 
+def frame(address: str, title: str, height: int) -> Markup:
+    """Another page in a frame of this many pixels, with a link to it."""
+    shown = '<iframe src="{}" title="{}" style="width: 100%; height: {}px; border: 0"></iframe>'
+    link = '<p><a href="{}" target="_blank" rel="noopener">Open in a tab of its own</a></p>'
+    return Markup(shown).format(address, title, height) + Markup(link).format(address)
+
+
 def told(text: str) -> Markup:
     """A message, with its parts in backquotes marked as code."""
     return Markup(QUOTED.sub(r"<code>\1</code>", str(escape(text))))

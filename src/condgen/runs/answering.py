@@ -4,12 +4,14 @@ import copy
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from condgen.arrays import Array, Float, Int, floats, namespace
 from condgen.data.coordinates import Coordinates
 from condgen.errors import CondgenWarning, RequestError, unknown
+from condgen.extras import explained
 from condgen.models.abilities import Edits
 from condgen.models.flow.guidance import Weights
 from condgen.models.registry import that_can
@@ -297,6 +299,14 @@ class Answering:
         target = source.update(asked[0].draw(self.joint, Stream.NOISE.rng(seeds), fill=False))
         changed = edited(self.model, x, source, target, editing)
         return Samples(changed, target, seeds, 0 * seeds, self.coordinates)
+
+    def studio(self, **settings: Any) -> Any:
+        """The studio's page with this model, which shows itself in a notebook's cell.
+
+        settings: of `condgen.studio`, which says more.
+        """
+        with explained():
+            return import_module("condgen.studio.notebook").studio(self, **settings)  # a room that comes after this one
 
     def must_edit(self) -> None:
         """Raise RequestError unless the model can encode an image and decode it under another condition."""

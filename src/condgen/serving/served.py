@@ -44,9 +44,10 @@ class Served:
         return self.batcher.generator
 
     def is_at(self, source: Generator | str | Path) -> bool:
-        """Whether it was read from this place."""
-        here = self._place
-        return here is not None and isinstance(source, str | Path) and os.path.abspath(here) == os.path.abspath(source)
+        """Whether it was read from this place, or is this generator."""
+        if not isinstance(source, str | Path):
+            return source is self.generator
+        return self._place is not None and os.path.abspath(self._place) == os.path.abspath(source)
 
     def refresh(self) -> None:
         """Read the model again if its file has changed. The old one finishes what it accepted.

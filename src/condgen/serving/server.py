@@ -12,7 +12,7 @@ from condgen.progress import SILENT, Progress
 
 
 def serve(
-    app: FastAPI, host: str = "127.0.0.1", port: int = 8000, *, patience: float = 60, progress: Progress = SILENT
+    app: FastAPI, host: str = "127.0.0.1", port: int = 8000, *, patience: int | float = 60, progress: Progress = SILENT
 ) -> None:
     """Serve an application until SIGINT or SIGTERM. It then accepts no more and finishes what it accepted.
 
@@ -38,7 +38,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def server_of(app: FastAPI, patience: float = 60) -> Server:
+def server_of(app: FastAPI, patience: int | float = 60) -> Server:
     """The server of an application, which runs on sockets that listen."""
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=round(patience)

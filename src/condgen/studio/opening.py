@@ -27,8 +27,12 @@ def add_found(serving: Serving, folder: Path, progress: Progress = SILENT) -> No
 
 
 def named_below(folder: Path, run: Path) -> str:
-    """A name for a run in a folder that fits into an address: `cars-long` for `runs/cars/long`."""
-    text = "-".join(run.relative_to(folder).parts)
+    """A name for a run in a folder: `cars-long` for `runs/cars/long`."""
+    return fitting("-".join(run.relative_to(folder).parts))
+
+
+def fitting(text: str) -> str:
+    """A name like a text that fits into an address."""
     return "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in text).lstrip("._-")[:100] or "run"
 
 
@@ -39,5 +43,5 @@ def _runs(folder: Path, deepest: int) -> Iterator[Path]:
     for each in sorted(folder.iterdir()):
         if (each / CHECKPOINT).is_file():
             yield each
-        elif deepest > 1 and each.is_dir() and not each.is_symlink():
+        elif deepest > 1 and each.is_dir() and not each.is_symlink() and not each.name.startswith("."):
             yield from _runs(each, deepest - 1)

@@ -3,15 +3,16 @@ import { Refused } from "./backend.js";
 
 const JSON_TYPE = { "Content-Type": "application/json" };
 
-/** The token that came with the page's address (`#token=…`), kept for this tab alone. */
+/** The token that came with the page's address (`#token=…&/view`), kept for this tab alone. */
 function token() {
-  const given = /^#token=([^&]+)/.exec(location.hash)?.[1];
+  const [, given = "", rest = ""] = /^#token=([^&]+)&?(.*)$/.exec(location.hash) ?? [];
+  if (given) history.replaceState(null, "", `#${rest || "/"}`);
+  const secret = decodeURIComponent(given);
   try {
-    if (given) sessionStorage.setItem("condgen.token", decodeURIComponent(given));
-    if (given) history.replaceState(null, "", "#/");
+    if (secret) sessionStorage.setItem("condgen.token", secret);
     return sessionStorage.getItem("condgen.token");
   } catch {
-    return given ? decodeURIComponent(given) : null;
+    return secret;
   }
 }
 
