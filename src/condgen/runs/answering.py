@@ -251,13 +251,15 @@ class Answering:
         self.must_interpolate()
         if n < 2:
             raise RequestError(f"An interpolation has at least its two ends, so `n` must be 2 or more, not {n}.")
+        how = sampling or SamplingOptions()
+        how.validate_for(self.model)
         seed_end = seed if seed_end is None else seed_end
         first, last = self._one(start, seed), self._one(end, seed_end)
         shares = [k / (n - 1) for k in range(n)]
         way = copy.copy(self)
         way.model = self.model_towards(last.repeat(n), floats(shares, self.joint.counts))
         noise = noise_between(self.numbers([seed] * n), self.numbers([seed_end] * n), shares)
-        x = way.from_streams(first.repeat(n), noise, sampling)
+        x = way.from_streams(first.repeat(n), noise, how)
         nearer = self.numbers([seed if share <= 0.5 else seed_end for share in shares])
         return Samples(x, _on_the_way(first, last, n), nearer, 0 * nearer, self.coordinates)
 

@@ -11,13 +11,14 @@ from condgen.runs.generator import Generator
 from condgen.serving.app import application
 from condgen.serving.limits import Limits
 from condgen.studio.guards import PageGuard, TokenGuard
-from condgen.studio.routes import ask, edit, files, report, results, training
+from condgen.studio.routes import ask, edit, explore, files, report, results, training
 from condgen.studio.state import Studio
 
 LIMITS = Limits(body=32 * 2**20)  # a data set to download comes back as the images that were shown
 ROUTERS: Sequence[APIRouter] = (  # none imports PyTorch until it is asked
     ask.router,
     edit.router,
+    explore.router,
     results.router,
     report.router,
     training.router,

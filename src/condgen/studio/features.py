@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Mapping
 
+from condgen.studio.insight import encodes, interpolates, modulates
 from condgen.studio.material import Material
 
 FEATURES: Mapping[str, Callable[[Material], bool]] = {
     "dataset": lambda material: True,
     "judge": lambda material: material.images and not material.missing,
     "nearest": lambda material: material.images and not material.missing,
+    "interpolate": interpolates,
+    "latents": encodes,
+    "film": modulates,
 }
 
 

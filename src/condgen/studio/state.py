@@ -7,6 +7,7 @@ from pathlib import Path
 from starlette.requests import Request
 
 from condgen.serving.served import Served
+from condgen.studio.insight import Insight
 from condgen.studio.material import Material
 
 
@@ -25,6 +26,7 @@ class Studio:
     frames: tuple[str, ...] = ()
     loading: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, "condgen-data"))
     _materials: dict[str, tuple[str, Material]] = field(default_factory=dict)
+    _insights: dict[str, Insight] = field(default_factory=dict)
 
     def material(self, served: Served) -> Material:
         """The training data and the judge of a model as it is at present."""
@@ -33,6 +35,14 @@ class Studio:
         if found is None or fingerprint != batcher.fingerprint:
             found = Material(batcher.generator, self.loading)
             self._materials[served.name] = batcher.fingerprint, found
+        return found
+
+    def insight(self, served: Served) -> Insight:
+        """What was found out about a model as it is at present."""
+        material = self.material(served)
+        found = self._insights.get(served.name)
+        if found is None or found.material is not material:
+            found = self._insights[served.name] = Insight(material)
         return found
 
 

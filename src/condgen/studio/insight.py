@@ -1,0 +1,71 @@
+"""A model seen from inside, for the page: the directions of its noise, and held-out data on the map of its latents."""
+
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from condgen.errors import RequestError
+from condgen.runs.answering import Answering
+from condgen.runs.generator import Generator
+from condgen.studio.material import Material
+
+if TYPE_CHECKING:
+    from condgen.runs.directions import Directions
+    from condgen.studio.latents import EncodedData
+
+
+class Insight:
+    """What was found out about a model, each part when it is first asked for."""
+
+    def __init__(self, material: Material):
+        self.material = material
+        self._lock = threading.Lock()
+        self._encoded: EncodedData | None = None
+
+    @cached_property
+    def directions(self) -> "Directions":
+        """The directions of the noise. Raises RequestError where it has too many numbers."""
+        from condgen.runs.directions import directions
+
+        return directions(answering(self.material.generator))
+
+    def encoded(self) -> "EncodedData":
+        """The held-out data, encoded. Raises RequestError without data, and for a model that cannot encode."""
+        from condgen.studio.latents import EncodedData
+
+        with self._lock:
+            if self._encoded is None:
+                generator: Any = self.material.generator
+                self._encoded = EncodedData(generator, self.material.must_have_data())
+            return self._encoded
+
+
+def answering(generator: Generator) -> Answering:
+    """The generator, if its model is here. Raises RequestError for the model of another server."""
+    if not isinstance(generator, Answering):
+        raise RequestError("This model is on another server, where only its samples can be asked for.")
+    return generator
+
+
+def interpolates(material: Material) -> bool:
+    """Whether there is a way between two samples of the model."""
+    try:
+        answering(material.generator).must_interpolate()
+    except RequestError:
+        return False
+    return True
+
+
+def modulates(material: Material) -> bool:
+    """Whether the model has layers with γ and β, which an exported one does not show."""
+    model = getattr(material.generator, "model", None)
+    if not hasattr(model, "named_modules"):
+        return False
+    from condgen.models.modulation import film_layers
+
+    return bool(film_layers(model))
+
+
+def encodes(material: Material) -> bool:
+    """Whether there are latents of data to look at."""
+    return hasattr(getattr(material.generator, "model", None), "encode") and not material.missing
