@@ -58,7 +58,7 @@ def interpolates(material: Material) -> bool:
 
 def modulates(material: Material) -> bool:
     """Whether the model has layers with γ and β, which an exported one does not show."""
-    model = getattr(material.generator, "model", None)
+    model: Any = getattr(material.generator, "model", None)
     if not hasattr(model, "named_modules"):
         return False
     from condgen.models.modulation import film_layers

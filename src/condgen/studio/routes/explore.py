@@ -147,7 +147,7 @@ async def interpolate(served: TheModel, body: Way, http: Http) -> dict[str, Any]
     def planned(generator: Generator) -> Work:
         run = answering(generator)
         run.must_interpolate()
-        start, end = (_one(run, each.request, serving.limits) for each in (body.start, body.end))
+        start, end = (_one(generator, each.request, serving.limits) for each in (body.start, body.end))
 
         def call(model: Answering) -> Samples:
             return model.interpolate(start, end, body.steps, body.start.seed, body.end.seed, body.how.options())
@@ -189,7 +189,7 @@ async def along(served: TheModel, body: Moved, http: Http) -> dict[str, Any]:
 
     def planned(generator: Generator) -> Work:
         run = answering(generator)
-        asked = [_one(run, cell.request, serving.limits) for cell in body.cells]
+        asked = [_one(generator, cell.request, serving.limits) for cell in body.cells]
         parts = [Part(each, range(c.seed, c.seed + 1)) for each, c in zip(asked, body.cells, strict=True)]
         how = body.how.options()
         how.validate_for(run.model)
@@ -211,7 +211,7 @@ async def film(served: TheModel, body: Pair, http: Http) -> dict[str, Any]:
     def planned(generator: Generator) -> Work:
         run: Any = answering(generator)
         must_modulate(run)
-        one, other = (_one(run, each, serving.limits) for each in (body.request, body.versus))
+        one, other = (_one(generator, each, serving.limits) for each in (body.request, body.versus))
 
         def call(model: Any) -> Samples:
             found = layer_by_layer(model, one, other, body.seed)
