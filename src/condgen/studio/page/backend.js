@@ -22,7 +22,7 @@
  * @property {string} name
  * @property {string} label
  * @property {"categorical" | "flag" | "continuous" | "vector" | "image"} kind
- * @property {{value: Scalar, label: string, count: number, picture: string | null}[]} [values]
+ * @property {{value: Scalar, label: string, count: number | null, picture: string | null}[]} [values]
  * @property {number} [low]
  * @property {number} [high]
  * @property {string} [unit]

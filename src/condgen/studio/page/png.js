@@ -5,9 +5,9 @@ const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
 
 /**
  * @typedef {object} Note
- * @property {string} model
+ * @property {string} [model]
  * @property {string} [fingerprint]
- * @property {string} request
+ * @property {string} [request]
  * @property {Record<string, string | null>} [condition]
  * @property {number} seed
  * @property {Record<string, any>} [sampling]

@@ -9,10 +9,11 @@ const MANY = 20; // more values than this scroll, and can be searched
 export function Switch({ attribute, term, ask }) {
   const { values: [value], not } = chosen(term);
   const values = (attribute.values ?? []).map((each) => ({ ...each, value: String(each.value) }));
+  if (attribute.kind === "flag") values.sort((a, b) => Number(b.value === "yes") - Number(a.value === "yes"));
   const on = not ? values.find((each) => each.value !== value)?.value : value;
-  const positions = [{ value: undefined, label: "any", count: null }, ...values];
+  const positions = [{ value: undefined, label: "Any", count: null }, ...values];
   return html`<div class="segments">
-    ${positions.map((each) => html`<label key=${each.label} class=${names(on === each.value && "on")} title=${each.count === null ? "" : `${each.count} in the data`}>
+    ${positions.map((each) => html`<label key=${each.label} class=${names(on === each.value && "on")} title=${each.count === null ? null : `${each.count} in the data`}>
       <input type="radio" name=${`control.${attribute.name}`} checked=${on === each.value} onChange=${() => ask(each.value)} />
       <span>${each.label}</span></label>`)}
   </div>`;
@@ -36,9 +37,10 @@ export function Choice({ attribute, term, ask, not = false }) {
       value=${wanted} onInput=${(/** @type {any} */ event) => search(event.target.value)} />`}
     <div class=${names("choices", pictured && "pictured", all.length > MANY && "many", not && "excluding")}>
       ${found.map(({ value, label, count, picture }) => html`<button key=${value} class="choice" aria-pressed=${on.includes(String(value))}
-          aria-label=${`${not ? "not " : ""}${label}, ${count} examples`} onClick=${(/** @type {MouseEvent} */ event) => click(String(value), event)}>
+          onClick=${(/** @type {MouseEvent} */ event) => click(String(value), event)}>
         ${picture && html`<img src=${picture} alt="" loading="lazy" />`}
-        <span class="choice-label">${label}</span><span class="choice-count">${count}</span>
+        ${not && html`<span class="hidden">not </span>`}<span class="choice-label">${label}</span>
+        ${count !== null && html`<span class="hidden">, </span><span class="choice-count">${count}</span><span class="hidden"> examples</span>`}
       </button>`)}
     </div>`;
 }

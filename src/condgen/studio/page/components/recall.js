@@ -11,13 +11,15 @@ import { simplified } from "../terms.js";
 async function recall({ backend, all, store, go }, file) {
   const note = file && (await readNote(new Uint8Array(await file.arrayBuffer())));
   if (!note) return toast("This picture does not say how it was made. Drop a PNG that was saved by condgen.", true);
-  if (!all.models.some(({ name }) => name === note.model)) return toast(`It was made by the model “${note.model}”, which is not open here.`, true);
-  const about = await backend.about(note.model);
-  const { requests } = await backend.understand(note.model, note.request);
-  if (note.fingerprint && note.fingerprint !== about.fingerprint) toast(`“${note.model}” has changed since this picture was made.`);
+  const same = all.models.find(({ fingerprint }) => fingerprint === note.fingerprint);
+  const model = same ?? all.models.find(({ name }) => name === note.model);
+  if (!model) return toast(`It was made by the model “${note.model ?? note.fingerprint}”, which is not open here.`, true);
+  if (note.fingerprint && !same) toast(`“${model.name}” has changed since this picture was made.`);
+  const about = await backend.about(model.name);
+  const { requests } = await backend.understand(model.name, note.request ?? "");
   const { guidance = null, steps = null, sampler = null, free = false } = note.sampling ?? {};
   const { seeds } = store.get();
-  go("ask", note.model, initial({
+  go("ask", model.name, initial({
     terms: simplified(about, requests[0]?.terms ?? {}), seeds: seedsFrom(note.seed, seeds.length), kept: [note.seed],
     guidance, steps, sampler, free,
   }));

@@ -56,7 +56,7 @@ function useWords({ backend, about, store }) {
 function example({ attributes, example: precise }) {
   const words = attributes.flatMap(({ kind, label, values = [] }) => {
     const name = label.toLowerCase();
-    const { label: value = "" } = values[Math.floor(values.length / 2)] ?? {};
+    const value = values[Math.floor(values.length / 2)]?.label.toLowerCase() ?? "";
     if (kind === "flag") return [name];
     return kind === "categorical" ? [/^\d/.test(value) ? `${name} ${value}` : `${value} ${name}`] : [];
   });

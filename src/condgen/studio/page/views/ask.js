@@ -63,6 +63,9 @@ function actions({ about, model, store }, { samples, state }) {
   };
 }
 
+/** Moves of a slider are one step of undo, clicks are not. @param {import("../backend.js").AttributeInfo} attribute */
+const moving = ({ kind, name }) => (kind === "continuous" ? `is.${name}` : undefined);
+
 /** @param {Record<string, () => void>} keys */
 function useKeys(keys) {
   useEffect(() => {
@@ -113,7 +116,7 @@ function Ask(props) {
     </div>
     <aside class="controls" aria-label="What to ask for">
       ${about.attributes.map((attribute) => html`<${Control} key=${attribute.name} attribute=${attribute} term=${state.terms[attribute.name]}
-        ask=${(/** @type {any} */ term) => store.set(asked(store.get(), attribute.name, term), `is.${attribute.name}`)}
+        ask=${(/** @type {any} */ term) => store.set(asked(store.get(), attribute.name, term), moving(attribute))}
         locked=${state.locked.includes(attribute.name)} lock=${() => store.set({ locked: /** @type {string[]} */ (toggled(store.get().locked, attribute.name)) })}>
         <${OwnGuidance} store=${store} name=${attribute.name} label=${attribute.label} />
       <//>`)}
@@ -151,12 +154,14 @@ function Toolbar({ props: { backend, about, model, store }, shown, judge, moves,
       </select></label>
     <span class="space"></span>
     <${JudgeButton} judge=${judge} />
+    <span class="group">
     <button class="quiet icon-only" aria-label="Undo" title="Undo (Ctrl Z)" disabled=${!store.undoable()} onClick=${store.undo}><${Icon} name="undo" /></button>
     <button class="quiet icon-only" aria-label="Redo" title="Redo (Ctrl Shift Z)" disabled=${!store.redoable()} onClick=${store.redo}><${Icon} name="redo" /></button>
     <${Menu} title="Download" label=${html`<${Icon} name="down" /><span class="hidden">Download</span>`} items=${[
       ...(imaging(about) ? [{ label: `Picture of ${which}`, act: () => saveSheet(model, picked, Math.min(columns, picked.length)).catch(failed) }] : []),
       { label: `Data set folder of ${which}`, act: () => saveDataset(backend, about, picked).catch(failed) },
     ]} />
+    </span>
   </div>`;
 }
 

@@ -1,0 +1,147 @@
+"""The view Ask in a browser: by controls and by words, locked and surprised, and recalled from a picture."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from condgen.imprint import imprint_of
+from condgen.runs.run import Run
+from tests.browser import Page, driver, page
+from tests.studio.browser import studio
+
+__all__ = ["driver", "page"]
+PICTURES = "[...document.querySelectorAll('.grid img')].map((image) => image.src)"
+CONDITIONS = "[...document.querySelectorAll('.grid .face .hidden')].map((face) => face.textContent)"
+
+
+@pytest.fixture(scope="module")
+def address(run: Run, points: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with studio({"digits": run, "points": points}, runs=tmp_path_factory.mktemp("runs")) as found:
+        yield found
+
+
+def opened(page: Page, address: str, **more: Any) -> None:
+    page.open(address, **more)
+    page.until("document.querySelectorAll('.grid .face').length === 16")
+
+
+def asked(page: Page) -> dict[str, Any]:
+    """The request in the page's address. Names of values stand there bare unless they read like something else."""
+    query = parse_qs(str(page.run("return location.hash")).partition("?")[2])
+    terms = {name.removeprefix("is."): text for name, (text,) in query.items() if name.startswith("is.")}
+    return {name: text if text.isalpha() else json.loads(text) for name, text in terms.items()}
+
+
+def shows(page: Page, text: str) -> None:
+    """Wait until all samples have a value."""
+    page.until(f"{CONDITIONS}.length === 16 && {CONDITIONS}.every((each) => each.includes(arguments[0]))", text)
+
+
+def content(page: Page, index: int) -> bytes:
+    """The PNG of a sample."""
+    return base64.b64decode(page.run(f"return {PICTURES}")[index].partition(",")[2])
+
+
+def test_it_is_asked_by_controls_and_undone(page: Page, address: str) -> None:
+    opened(page, address)
+    before = page.run(f"return {PICTURES}")
+    page.button("7, ").click()
+    shows(page, "Digit 7")
+    assert asked(page) == {"digit": "7"}
+    assert imprint_of(content(page, 3))["condition"] == {"digit": "7"}  # type: ignore[index]
+    page.button("not").click()
+    page.until(f"{CONDITIONS}.every((each) => !each.includes('Digit 7'))")
+    assert asked(page) == {"digit": {"not": "7"}}
+    for _ in range(2):
+        page.button("Undo").click()
+    page.until(f"JSON.stringify({PICTURES}) === JSON.stringify(arguments[0])", before)
+    page.button("Redo").click()
+    shows(page, "Digit 7")
+
+
+def test_it_is_asked_by_words_and_says_what_it_understood(page: Page, address: str) -> None:
+    page.excuse("422")
+    opened(page, address)
+    page.field("Ask in words").send_keys("a 3")
+    shows(page, "Digit 3")
+    assert "Digit 3" in page.all(".chips")[0].text.replace("\n", " ")
+    page.until("document.querySelector('.frequency')?.textContent.includes('examples')")
+    page.field("Ask in words").send_keys(" with wings")
+    page.press("Enter")
+    page.until("document.querySelector('.note.bad')?.textContent.includes('wings')")
+    shows(page, "Digit 3")
+    page.button("Leave Digit free").click()
+    page.until(f"new Set({CONDITIONS}.map((each) => each.split(': ')[1])).size > 3")
+
+
+def test_a_surprise_varies_all_but_what_is_locked(page: Page, address: str) -> None:
+    opened(page, f'{address}#/ask?model=points&is.side="west"&lock=["side"]')
+    sides, angles, seeds = set(), set(), set()
+    for _ in range(3):
+        before = page.run(f"return {CONDITIONS}")
+        page.button("Surprise me").click()
+        page.until(f"JSON.stringify({CONDITIONS}) !== JSON.stringify(arguments[0])", before)
+        sides.add(asked(page)["side"])
+        angles.add(asked(page)["angle"])
+        seeds.add(page.run("return location.hash.match(/seeds=([^&]*)/)[1]"))
+    assert sides == {"west"}
+    assert len(angles) == len(seeds) == 3
+
+
+def test_a_saved_picture_brings_its_request_and_seed_back(page: Page, address: str, tmp_path: Path) -> None:
+    opened(page, f"{address}#/ask?model=digits&is.digit=5&seeds=40%2B16")
+    shows(page, "Digit 5")
+    saved = tmp_path / "saved.png"
+    saved.write_bytes(content(page, 2))
+    opened(page, f"{address}#/ask?model=points")
+    page.run("location.hash = '#/ask?model=digits'")
+    page.until("document.querySelector('.drop')")
+    page.drop(".drop", saved)
+    shows(page, "Digit 5")
+    page.until("document.querySelector('.inspector')?.textContent.includes('Seed 42')")
+    assert content(page, 0) == saved.read_bytes()
+
+
+def test_a_link_shows_the_same_pictures(page: Page, address: str) -> None:
+    opened(page, address)
+    page.button("4, ").click()
+    page.button("New seeds").click()
+    shows(page, "Digit 4")
+    page.until(f"{PICTURES}.length === 16 && !document.querySelector('.grid.busy')")
+    pictures, link = page.run(f"return {PICTURES}"), page.run("return location.href")
+    opened(page, link)
+    assert page.run(f"return {PICTURES}") == pictures
+
+
+def test_keys_do_everything(page: Page, address: str) -> None:
+    opened(page, address)
+    before = page.run(f"return {PICTURES}")
+    page.run("document.querySelector('.grid .face').focus()")
+    page.press("ArrowRight", "ArrowDown", "k", "Enter")
+    page.until("document.querySelector('.inspector')?.textContent.includes('Seed 5')")
+    page.press("n")  # of the sample in focus, which is kept from the others' new seeds only
+    page.until(f"{PICTURES}.filter((each, k) => each !== arguments[0][k]).length === 1", before)
+    page.press("escape")
+    page.until("!document.querySelector('.inspector')")
+    page.run("document.activeElement.blur()")
+    page.press("?")
+    page.until("document.querySelector('dialog[open]')?.textContent.includes('Surprise me')")
+    page.press("escape")
+    page.press("/", "8")
+    shows(page, "Digit 8")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [375, 1280])
+@pytest.mark.parametrize("model", ["digits", "points"])
+def test_nobody_is_kept_out(page: Page, address: str, model: str, width: int, scheme: str) -> None:
+    opened(page, f"{address}#/ask?model={model}", width=width, scheme=scheme)
+    page.run("document.querySelector('.grid .face').click()")
+    page.until("document.querySelector('.inspector')")
+    page.check_layout()
+    page.check_access()
