@@ -68,10 +68,11 @@ class Material:
 
     def judge(self) -> "Judge | None":
         """The judge that evaluations use, if it was trained before. Raises RequestError if there is no data."""
+        data = self.must_have_data()  # first: without it there may be no PyTorch either
         if self._judge is None:
             from condgen.evaluation.judge.judge import kept_judge
 
-            self._judge = kept_judge(self.must_have_data())
+            self._judge = kept_judge(data)
         return self._judge
 
     @cached_property

@@ -162,11 +162,11 @@ async def nearest(served: TheModel, body: NearestBody, request: Request) -> Near
 
 
 def _nearest(material: Material, served: Served, body: NearestBody) -> Nearest:
+    train = material.must_have_data().train  # first: without it there may be no PyTorch either
     import torch
 
     from condgen.evaluation.metrics.memorisation import nearest_one
 
-    train = material.must_have_data().train
     distances, rows = nearest_one(torch.as_tensor(decoded(body.images, served)), train.observations)
     shown = Samples(train[rows].floats, train.condition[rows], rows, 0 * rows)
     images = [base64.b64encode(png(image)).decode() for image in shown.to_pil()]
