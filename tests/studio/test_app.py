@@ -55,6 +55,19 @@ def test_other_pages_may_show_it_only_if_they_are_named(studio: Studio) -> None:
     assert "frame-ancestors 'self'" in studio().get("/").headers["content-security-policy"]
 
 
+def test_every_address_is_in_the_documentation(studio: Studio) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "studio.md").read_text(encoding="utf-8")
+    paths = studio().get("/openapi.json").json()["paths"]
+    told = {each.partition(" ")[::2] for each in re.findall(r"`((?:GET|POST) studio/[^`]*)`", text)}
+    there = {
+        (method.upper(), re.sub(r"{(\w+)}", lambda name: name[1].upper(), path.removeprefix("/")))
+        for path, operations in paths.items()
+        for method in operations
+        if path.startswith("/studio/")
+    }
+    assert told == there
+
+
 # ---- guards
 
 
