@@ -118,6 +118,24 @@ def test_a_file_that_is_replaced_while_it_is_read_is_read_anew(path: Path, monke
     assert tensors["weights/größe"].equal(new["weights/größe"])
 
 
+def test_a_file_that_is_replaced_by_a_smaller_one_is_read_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch maps as many bytes of the new file as the old one had, and fails."""
+    sealed.write(path.with_name("new"), TENSORS, {})
+    opened: list[str] = []
+
+    def replaced(name: Path, framework: str) -> object:
+        opened.append(str(name))
+        if len(opened) == 1:
+            size = path.stat().st_size
+            path.with_name("new").replace(path)
+            torch.UntypedStorage.from_file(str(name), False, size)
+        return safe_open(name, framework)
+
+    monkeypatch.setattr("condgen.sealed.safe_open", replaced)
+    assert sealed.read(path)[0] == {}
+    assert len(opened) == 2
+
+
 def test_a_file_that_is_replaced_is_not_called_damaged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The header of the old file and the tensors of the new one do not belong together."""
     read, looks = sealed._read, []

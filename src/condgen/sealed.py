@@ -72,7 +72,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         with safe_open(path, "pt") as file:
             texts = dict(file.metadata() or {})
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
-    except SafetensorError as error:
+    except (SafetensorError, RuntimeError) as error:  # PyTorch's, if a smaller file took the name meanwhile
         raise DamagedError(str(error)) from None
     seal = _seal(texts)
     if seal is not None:

@@ -6,6 +6,7 @@ import random
 import resource
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,6 +65,33 @@ def interrupted(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def slow(seconds: float, chance: random.Random) -> Iterator[None]:
+    """Let the file system's calls take up to so many seconds each, in this process and those that it starts."""
+
+    def late(call: Callable[..., Any]) -> Callable[..., Any]:
+        def waited(*arguments: Any, **options: Any) -> Any:
+            time.sleep(chance.uniform(0, seconds))
+            return call(*arguments, **options)
+
+        return waited
+
+    with mock.patch.multiple(os, **{name: late(getattr(os, name)) for name in CALLS}):
+        yield
+
+
+@contextmanager
+def jumping(hours: float, chance: random.Random) -> Iterator[None]:
+    """Let the clock jump by up to so many hours whenever it is read, in this process and those that it starts."""
+    right = time.time
+
+    def wrong() -> float:
+        return right() + 3600 * chance.uniform(-hours, hours)
+
+    with mock.patch.object(time, "time", wrong):
+        yield
 
 
 class Faults:

@@ -36,6 +36,8 @@ def campaigns(world: World) -> list[Campaign]:
         Campaign("two `train`, or two `resume`, at once", together.training),
         Campaign("two `sample` at once", together.sampling),
         Campaign("open a run while it trains", together.reading),
+        Campaign("the three of before, on a slow disk", together.slowly, 2),
+        Campaign("the three of before, while the clock jumps by hours", together.out_of_time, 2),
         Campaign("a header damaged in any way", headers.any_shape, 2),  # last: these train in this process itself
         Campaign("a header of nonsense that its models accept", headers.of_models, 2),
     ]

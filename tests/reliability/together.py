@@ -8,6 +8,7 @@ from pathlib import Path
 from condgen.training import checkpoint
 from condgen.verify import verify
 
+from .faults import jumping, slow
 from .world import World, killed, process, same_bits, same_files, sample, train, wait
 
 
@@ -34,6 +35,16 @@ class Together:
         out = place / "out"
         self._one_wins(sample(self.world.run, out), chance, place, self.world.seconds["sample"])
         same_files(out, self.world.samples)
+
+    def slowly(self, chance: random.Random, place: Path) -> int | None:
+        """The same on a disk whose calls take long."""
+        with slow(chance.uniform(0.001, 0.02), chance):
+            return chance.choice([self.training, self.sampling, self.reading])(chance, place)
+
+    def out_of_time(self, chance: random.Random, place: Path) -> int | None:
+        """The same while the clock jumps by hours."""
+        with jumping(48, chance):
+            return chance.choice([self.training, self.sampling, self.reading])(chance, place)
 
     def _one_wins(self, command: list[str], chance: random.Random, place: Path, seconds: float) -> None:
         with process(command, place / "one.txt") as one:
