@@ -6,7 +6,8 @@ export const openHelp = () => dispatchEvent(new Event("condgen-help"));
 
 const EVERYWHERE = [
   ["?", "This help"],
-  ["Ctrl Z · Ctrl Shift Z", "Undo, redo"],
+  ["Ctrl Z", "Undo"],
+  ["Ctrl ⇧ Z", "Redo"],
 ];
 /** @type {Record<string, string[][]>} keys of each view, by its title */
 const KEYS = {};

@@ -21,16 +21,16 @@ export function OwnGuidance({ store, name, label }) {
 export function Settings({ about, store }) {
   const state = store.get();
   if (!about.guided && !about.can_leave_free && !about.samplers.length) return null;
-  return html`<details class="settings">
+  return html`<details class="how">
     <summary>How they are made</summary>
     ${about.guided && html`<${Guidance} ...${{ about, store }} />`}
     ${about.steps !== null && html`<${Slider} label="Steps" hint="More steps take longer and are more exact" low=${1} high=${100} value=${state.steps ?? about.steps}
       set=${(/** @type {number} */ steps) => store.set({ steps }, "steps")} />`}
-    ${about.samplers.length > 1 && html`<label class="field"><span>Sampler</span>
+    ${about.samplers.length > 1 && html`<label class="option"><span>Sampler</span>
       <select value=${state.sampler ?? ""} onChange=${(/** @type {any} */ event) => store.set({ sampler: event.target.value || null })}>
         <option value="">as trained</option>${about.samplers.map((each) => html`<option key=${each} value=${each}>${each}</option>`)}
       </select></label>`}
-    ${about.can_leave_free && html`<label class="field"><input type="checkbox" checked=${state.free} onChange=${() => store.set({ free: !state.free })} />
+    ${about.can_leave_free && html`<label class="option"><input type="checkbox" checked=${state.free} onChange=${() => store.set({ free: !state.free })} />
       <span>Let the model choose what is free <small class="soft">otherwise it is drawn from the data</small></span></label>`}
   </details>`;
 }
@@ -44,5 +44,5 @@ function Guidance({ about, store }) {
   return html`
     ${!own && html`<${Slider} label="Guidance" hint="How strongly the request is followed" low=${0} high=${STRONGEST} step=${0.25} value=${overall} says=${weighed(overall)}
       set=${(/** @type {number} */ weight) => store.set({ guidance: weight }, "guidance")} />`}
-    ${about.attributes.length > 1 && html`<label class="field"><input type="checkbox" checked=${own} onChange=${split} /><span>Guidance of each attribute</span></label>`}`;
+    ${about.attributes.length > 1 && html`<label class="option"><input type="checkbox" checked=${own} onChange=${split} /><span>Guidance of each attribute</span></label>`}`;
 }

@@ -25,7 +25,7 @@ const COUNTS = { images: [1, 4, 9, 16, 25, 36, 64], vectors: [16, 64, 256, 1000]
 
 keysOf("Ask", [
   ["/", "Ask in words"], ["S", "Surprise me"], ["N", "New seeds"], ["J", "Judge"],
-  ["← ↑ → ↓", "Move between samples"], ["Enter", "Choose a sample"], ["K", "Keep the sample in focus"],
+  ["← ↑ → ↓", "Move around"], ["Enter", "Choose a sample"], ["K", "Keep the sample in focus"],
   ["M", "Mark it for download"], ["D", "Save it as PNG"], ["Esc", "Choose none"],
 ]);
 
@@ -158,8 +158,8 @@ function Toolbar({ props: { backend, about, model, store }, shown, judge, moves,
     <button class="quiet icon-only" aria-label="Undo" title="Undo (Ctrl Z)" disabled=${!store.undoable()} onClick=${store.undo}><${Icon} name="undo" /></button>
     <button class="quiet icon-only" aria-label="Redo" title="Redo (Ctrl Shift Z)" disabled=${!store.redoable()} onClick=${store.redo}><${Icon} name="redo" /></button>
     <${Menu} title="Download" label=${html`<${Icon} name="down" /><span class="hidden">Download</span>`} items=${[
-      ...(imaging(about) ? [{ label: `Picture of ${which}`, act: () => saveSheet(model, picked, Math.min(columns, picked.length)).catch(failed) }] : []),
-      { label: `Data set folder of ${which}`, act: () => saveDataset(backend, about, picked).catch(failed) },
+      ...(imaging(about) ? [{ label: `Picture of ${which} (PNG)`, act: () => saveSheet(model, picked, Math.min(columns, picked.length)).catch(failed) }] : []),
+      { label: `Data set folder of ${which} (ZIP)`, act: () => saveDataset(backend, about, picked).catch(failed) },
     ]} />
     </span>
   </div>`;
