@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import xxhash
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 
-from condgen.errors import RunError, shorten
+from condgen.errors import RunError
+from condgen.headers import parsed
 from condgen.models.flow.paths import PathName
 from condgen.models.flow.samplers import MOST_STEPS
 
 FORMAT = 1
 HEADER, JOINT = "condgen", "joint"  # keys of the metadata
-LONGEST = 32 * 2**20  # largest number of characters in a header; real ones have a few thousand
 KEY = b"condgen.digest"
 # Of a ModelProto the field 14, metadata_props, of 34 bytes: its key of 14 bytes and its value of 16.
 TAIL = b"\x72\x22\x0a\x0e" + KEY + b"\x12\x10"
@@ -98,22 +98,7 @@ def read_header(path: Path, metadata: Mapping[str, str]) -> Header:
     text = metadata.get(HEADER)
     if text is None or JOINT not in metadata:
         raise RunError(f"{path} was not exported by condgen: it has no schema. Export a run to it (`to='onnx'`).")
-    if len(text) > LONGEST:
-        raise RunError(f"{path} has a header of {len(text):,} characters; condgen reads at most {LONGEST:,}.")
-    try:
-        content = json.loads(text)
-        written = content.get("format", FORMAT) if isinstance(content, dict) else FORMAT
-        if isinstance(written, int) and written > FORMAT:  # its other content may have another meaning
-            raise RunError(f"{path} was written by a newer condgen (format {written}); update condgen to open it.")
-        return TypeAdapter(Header).validate_python(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "all of it"
-        raise RunError(
-            f"{path} has a header that condgen cannot read: {shorten(first['msg'], 200)} ({where})."
-        ) from None
-    except (ValueError, RecursionError):
-        raise RunError(f"{path} has a header that condgen cannot read: it is not JSON.") from None
+    return parsed(path, text, Header, FORMAT)
 
 
 def sealed(model: bytes) -> bytes:

@@ -13,13 +13,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 from safetensors import SafetensorError
 from torch import Tensor
 
 from condgen import sealed
 from condgen.errors import CondgenWarning, RunError
 from condgen.files import keep, settled, writing
+from condgen.headers import parsed
 from condgen.room import memory
 from condgen.training.arithmetic import Arithmetic
 from condgen.training.plan import Stage, share_after
@@ -28,7 +29,6 @@ FORMAT = 1
 FILE = "checkpoint.safetensors"
 RUN = "run"  # a header's `holds`: everything needed to continue training
 WEIGHTS_ALONE = "weights"  # an export: everything needed for sampling
-LONGEST = 32 * 2**20  # largest number of characters in a header; real ones have a few thousand
 
 Each = TypeVar("Each")
 Side = Annotated[int, Field(ge=1, le=2**20)]
@@ -161,7 +161,7 @@ def _read(path: Path) -> tuple[Info, dict[str, Tensor]]:
         raise _DamagedError(f"The checkpoint {path} is damaged: {error}.") from None
     if "condgen" not in texts:
         raise RunError(f"{path} was not written by condgen: it holds weights, but no schema and no recipe.")
-    return _info(path, texts["condgen"]), tensors
+    return parsed(path, texts["condgen"], Info, FORMAT), tensors
 
 
 def sound(path: Path) -> bool:
@@ -171,23 +171,6 @@ def sound(path: Path) -> bool:
     except (OSError, sealed.DamagedError):
         return False
     return True
-
-
-def _info(path: Path, text: str) -> Info:
-    if len(text) > LONGEST:
-        raise RunError(f"{path} has a header of {len(text):,} characters; condgen reads at most {LONGEST:,}.")
-    try:
-        content = json.loads(text)
-        written = content.get("format", FORMAT) if isinstance(content, dict) else FORMAT
-        if isinstance(written, int) and written > FORMAT:  # its other content may have another meaning
-            raise RunError(f"{path} was written by a newer condgen (format {written}); update condgen to open it.")
-        return TypeAdapter(Info).validate_python(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "all of it"
-        raise RunError(f"{path} has a header that condgen cannot read: {first['msg']} ({where}).") from None
-    except (ValueError, RecursionError):
-        raise RunError(f"{path} has a header that condgen cannot read: it is not JSON.") from None
 
 
 def shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
