@@ -67,6 +67,7 @@
  * @property {boolean} [extrapolate]
  */
 
+/** Settings of sampling. @typedef {{guidance?: number | Record<string, number>, steps?: number, sampler?: string}} How */
 /** @typedef {{text: string, asked: string, notes: string[], terms?: Terms}} Understood */
 /** @typedef {{request: number, seed: number, condition: Record<string, string | null>, image?: string, values?: (number | null)[]}} Sample image: base64 */
 /** @typedef {{requests: Understood[], samples: Sample[], sources?: Record<string, string | null>[]}} SampleAnswer */
@@ -86,9 +87,11 @@
  * @property {(model: string) => Promise<any>} [trainJudge]
  * @property {(model: string, images: string[], signal?: AbortSignal) => Promise<{nearest: {image: string, distance: number, condition: Record<string, string | null>, row: number}[], usual?: number}>} [nearest]
  *   usual: the distance at which real images that were held out have theirs
- * @property {(model: string, wanted: {from: {request: string | Terms, seed: number}, to: {request: string | Terms, seed: number}, steps: number}, signal?: AbortSignal) => Promise<any>} [interpolate]
+ * @property {(model: string, wanted: {from: {request: string | Terms, seed: number}, to: {request: string | Terms, seed: number}, steps: number, how?: How}, signal?: AbortSignal) => Promise<{samples: Sample[]}>} [interpolate] `steps` pictures
+ * @property {(model: string, signal?: AbortSignal) => Promise<{shares: number[], note: string | null}>} [directions] of the noise, and the share of each in all that noise changes
+ * @property {(model: string, wanted: {cells: {request: string | Terms, seed: number, along: Record<string, number>}[], how?: How}, signal?: AbortSignal) => Promise<{samples: Sample[]}>} [along]
  * @property {(model: string, wanted?: Record<string, any>, signal?: AbortSignal) => Promise<any>} [latents]
- * @property {(model: string, request: string | Terms, versus?: string | Terms, signal?: AbortSignal) => Promise<any>} [film]
+ * @property {(model: string, request: string | Terms, versus: string | Terms, seed: number, signal?: AbortSignal) => Promise<{samples: Sample[], layers: any[]}>} [film]
  * @property {() => Promise<any>} [jobs]
  * @property {(kind: string, settings: Record<string, any>) => Promise<any>} [start]
  * @property {(id: string, listener: (event: any) => void) => () => void} [events] returns a function that ends listening. The last event
