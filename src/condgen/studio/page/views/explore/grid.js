@@ -113,7 +113,8 @@ function Table({ samples, across, down, about, open }) {
     <tbody>${down.values.map((row, r) => html`<tr key=${row.label}><th scope="row">${row.label}</th>
       ${across.values.map((column, c) => {
         const sample = samples[r * n + c];
-        return html`<td key=${column.label}>${sample && html`<button class="face" aria-label=${spoken(r * n + c)} title=${tip(about, sample)} onClick=${() => open(r * n + c)}><${Picture} sample=${sample} shape=${about.shape} /></button>`}</td>`;
+        return html`<td key=${column.label}>${sample && html`<button class="face" title=${tip(about, sample)} onClick=${() => open(r * n + c)}>
+          <span class="hidden">${spoken(r * n + c)}</span><${Picture} sample=${sample} shape=${about.shape} /></button>`}</td>`;
       })}</tr>`)}</tbody>
   </table></div>`;
 }
