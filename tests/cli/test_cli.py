@@ -115,11 +115,17 @@ def test_inspect_shows_attributes_counts_and_problems(command: Command, tmp_path
 
 
 def test_inspect_as_json_is_json_and_nothing_else(command: Command) -> None:
-    result = command("inspect", "mixture", "--json", "--attributes", "side, far")
+    result = command("inspect", "mixture", "--json", "--pictures", "--attributes", "side, far")
     found = json.loads(result.out)
     assert [a["name"] for a in found["attributes"]] == ["side", "far"]
+    assert found["value_pictures"] == {}  # of vectors there are none
     assert found["examples"]["train"] > 10_000
     assert result.err == ""
+
+
+def test_pictures_in_text_for_people_are_refused(command: Command) -> None:
+    result = command("inspect", "digits", "--pictures")
+    assert (result.status, "--json" in result.err) == (2, True)
 
 
 def test_inspect_writes_a_page_a_schema_to_edit_and_json(command: Command, tmp_path: Path) -> None:

@@ -1,13 +1,18 @@
+import json
 import re
+from base64 import b64decode
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from condgen.data import Dataset, DataSource, Splits
 from condgen.inspection import inspect
 from condgen.inspection.labels import LabelCheck, Suspect
 from condgen.pages.inspection import inspection_page
+from condgen.pages.inspection_files import as_json
 from condgen.schema import Categorical, Condition, Continuous, Flag, Schema
 from tests.browser import Page, in_browser
 from tests.pages.looks import check_looks
@@ -69,6 +74,19 @@ def test_it_shows_problems_then_advice_then_every_value_with_pictures(file: Path
     for value in ("hair grey", "hair brown", f"hair {HOSTILE}", "glasses yes", "glasses no", "age "):
         assert any(alt.startswith(value) for alt in described)
     assert "7 missing" in text
+
+
+def test_other_programs_get_a_picture_of_each_value() -> None:
+    found = inspect(people())
+    shown = json.loads(as_json(found, pictures=True))["value_pictures"]
+    assert "value_pictures" not in json.loads(as_json(found))
+    assert list(shown) == ["hair", "glasses", "age"]
+    assert list(shown["hair"]) == ["grey", "brown", HOSTILE]
+    assert len(shown["age"]) == 5  # bands
+    for text in (each for of_values in shown.values() for each in of_values.values()):
+        kind, _, content = text.partition(",")
+        assert kind == "data:image/png;base64"
+        assert Image.open(BytesIO(b64decode(content))).size == (12, 12)
 
 
 def test_pages_of_vectors_and_of_no_attributes_are_whole() -> None:

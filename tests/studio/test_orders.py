@@ -32,7 +32,7 @@ def test_a_training_is_a_command_with_what_was_chosen() -> None:
 
 
 def test_no_text_becomes_an_option_of_its_own() -> None:
-    assert Looking(data="--out=/etc").inspect() == ["inspect", "--json", "--", "--out=/etc"]
+    assert Looking(data="--out=/etc").inspect() == ["inspect", "--json", "--pictures", "--", "--out=/etc"]
     assert Training(data="-x", settings={"a": "--out"}).train(RUN)[3:] == ["--set", "a=--out", "--", "-x"]
     assert Resuming(run="a").resume(RUN) == ["resume", "--", "runs/a"]
     assert Resuming(run="a", budget="+10m").resume(RUN) == ["resume", "--budget", "+10m", "--", "runs/a"]

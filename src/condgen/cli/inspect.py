@@ -51,13 +51,19 @@ def inspect(
         ),
     ] = None,
     as_json: Json = False,
+    pictures: Annotated[
+        bool, typer.Option("--pictures", help="With --json: add a picture of each value, as a data URI.")
+    ] = False,
 ) -> None:
     """Show how condgen reads DATA: attributes, counts, balance, problems, what to train, and the time it takes."""
+    from condgen.errors import RequestError
     from condgen.inspection import inspect as look
     from condgen.inspection.labels import check_inspected
     from condgen.pages.inspection_files import as_json as written
     from condgen.pages.inspection_files import save
 
+    if pictures and not as_json:
+        raise RequestError("--pictures adds to the output of --json; give both. --out DIR writes a page with pictures.")
     chosen = [name.strip() for name in attributes.split(",")] if attributes else None
     how: dict[str, Any] = {"data_dir": data_dir, "resize": resize, "schema": schema}
     found = look(data, attributes=chosen, size=size, **how).timed()
@@ -65,7 +71,7 @@ def inspect(
     checks = check_inspected(found, progress()) if labels else ()
     kept = save(found, checks, out) if out else []
     if as_json:
-        print(written(found, checks), end="")
+        print(written(found, checks, pictures), end="")
     else:
         _show(found, checks)
     for line in kept:

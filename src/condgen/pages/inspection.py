@@ -15,7 +15,7 @@ from condgen.errors import DataError
 from condgen.inspection import Association, Balance, Inspection
 from condgen.inspection.labels import LabelCheck
 from condgen.inspection.scan import Duplicates
-from condgen.pages.html import Picture, Sheet, fill
+from condgen.pages.html import Picture, Sheet, data_uri, fill
 from condgen.schema import Attribute, Condition
 
 PICTURES = 240  # pictures of values, in all
@@ -77,6 +77,20 @@ def _shown(found: Inspection) -> Iterator[Shown]:
             for name, mask in _values(a, train.condition)
         )
         yield Shown(b, values, max(len(b.counts) - MOST_VALUES, 0))
+
+
+def pictures_of_values(found: Inspection) -> dict[str, dict[str, str]]:
+    """A picture of each value of each attribute, or of each band of a number, as a data URI. Empty without pictures."""
+    train = found.material.rows.train
+    pictures = {
+        a.name: {
+            name: data_uri(each.image)
+            for name, mask in _values(a, train.condition)
+            for each in _examples(found, train, mask, 1)
+        }
+        for a in found.schema
+    }
+    return {name: of_values for name, of_values in pictures.items() if of_values}
 
 
 def _values(a: Attribute, condition: Condition) -> Iterator[tuple[str, Bool[Tensor, " n"]]]:

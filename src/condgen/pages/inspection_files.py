@@ -8,13 +8,17 @@ from pathlib import Path
 from condgen.files import write_text
 from condgen.inspection import Inspection
 from condgen.inspection.labels import LabelCheck
-from condgen.pages.inspection import inspection_page
+from condgen.pages.inspection import inspection_page, pictures_of_values
 
 
-def as_json(found: Inspection, checks: Sequence[LabelCheck] = ()) -> str:
-    """The inspection as indented JSON. With checks also `labels`, with suspects by row of the source."""
+def as_json(found: Inspection, checks: Sequence[LabelCheck] = (), pictures: bool = False) -> str:
+    """The inspection as indented JSON. With checks also `labels`, with suspects by row of the source.
+
+    pictures: also `value_pictures`, a picture of each value by attribute and value, as data URIs.
+    """
     labels = {"labels": [asdict(check) for check in checks]} if checks else {}
-    return json.dumps(found.as_dict() | labels, indent=2) + "\n"
+    shown = {"value_pictures": pictures_of_values(found)} if pictures else {}
+    return json.dumps(found.as_dict() | labels | shown, indent=2) + "\n"
 
 
 def save(found: Inspection, checks: Sequence[LabelCheck], folder: Path) -> list[str]:

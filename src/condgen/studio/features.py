@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from condgen.studio.insight import encodes, interpolates, modulates
-from condgen.studio.material import Material
+from condgen.studio.material import Material, folder_of
 
 FEATURES: Mapping[str, Callable[[Material], bool]] = {
     "dataset": lambda material: True,
@@ -12,6 +12,7 @@ FEATURES: Mapping[str, Callable[[Material], bool]] = {
     "interpolate": interpolates,
     "latents": encodes,
     "film": modulates,
+    "report": lambda material: folder_of(material.generator) is not None,
 }
 
 

@@ -3,6 +3,7 @@
 from concurrent.futures import Executor, Future
 from concurrent.futures import TimeoutError as Late
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from condgen.errors import CondgenError, RequestError
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     from condgen.evaluation.judge.judge import Judge
 
 USUAL = 200  # held-out examples from which the usual distance to training data is taken
+
+
+def folder_of(generator: Generator) -> Path | None:
+    """The folder of a run, in which its reports are. None for a model that is no run, or a file of weights alone."""
+    path = getattr(generator, "path", None)
+    return path if isinstance(path, Path) and path.is_dir() else None
 
 
 class Material:

@@ -35,7 +35,7 @@ class Looking(_Order):
 
     def inspect(self) -> list[str]:
         """The command that inspects it."""
-        return ["inspect", "--json", *self.options(), "--", self.data]
+        return ["inspect", "--json", "--pictures", *self.options(), "--", self.data]
 
 
 class Training(Looking):

@@ -96,7 +96,8 @@ export const isLoss = (title) => title === "loss" || title.endsWith("/loss");
 
 /** The lowest and the highest value to show. The first steps, far above all others, are cut off. @param {Line[]} lines @returns {[number, number]} */
 export function span(lines) {
-  const late = lines.flatMap(({ points }) => points.slice(Math.floor(points.length / 20)).map(([, y]) => y));
+  const end = Math.max(...lines.flatMap(({ points }) => points.map(([x]) => x)));
+  const late = lines.flatMap(({ points }) => points.filter(([x], k) => x > end / 20 || k === points.length - 1).map(([, y]) => y));
   const [low, high] = [Math.min(...late), Math.max(...late)];
   const room = (high - low || Math.abs(high) || 1) * 0.06;
   return [low - room, high + room];

@@ -1,7 +1,6 @@
 """Addresses of a model's report: what was measured of it, and what is wrong with it."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -9,6 +8,7 @@ from starlette.exceptions import HTTPException
 
 from condgen.serving.routes import TheModel
 from condgen.serving.served import Served
+from condgen.studio.material import folder_of
 
 router = APIRouter(prefix="/studio/{model}/report")
 POLICY = (
@@ -22,7 +22,7 @@ def report(served: TheModel) -> dict[str, Any]:
     from condgen.evaluation.metrics.registry import measured
     from condgen.evaluation.report import FILE, Report
 
-    folder = folder_of(served)
+    folder = folder_of(served.generator)
     if folder is None or not (folder / FILE).exists():
         return {"report": None, "page": False}
     found = Report.load(folder / FILE)
@@ -45,7 +45,7 @@ def report(served: TheModel) -> dict[str, Any]:
 @router.get("/page", summary="The report as a page of its own")
 def whole(served: TheModel) -> Response:
     """Show the page that the evaluation wrote. Nothing in it can run or load anything."""
-    folder = folder_of(served)
+    folder = folder_of(served.generator)
     if folder is None or not (folder / _page()).exists():
         raise HTTPException(404, f"{served.name} has no report yet.")
     return Response(
@@ -53,12 +53,6 @@ def whole(served: TheModel) -> Response:
         media_type="text/html; charset=utf-8",
         headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"},
     )
-
-
-def folder_of(served: Served) -> Path | None:
-    """The folder of a run, in which its reports are. None for a model that is no run, or a file of weights alone."""
-    path = getattr(served.generator, "path", None)
-    return path if isinstance(path, Path) and path.is_dir() else None
 
 
 def _is_of_the_present_weights(served: Served, run: dict[str, Any]) -> bool:

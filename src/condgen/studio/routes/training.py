@@ -22,8 +22,8 @@ from condgen.serving.tickets import unless_gone
 from condgen.studio import jobs
 from condgen.studio.following import ERROR, Growing, config
 from condgen.studio.jobs import Job, Jobs, NoJobError
+from condgen.studio.material import folder_of
 from condgen.studio.orders import Looking, Order, Resume, Train, free_name, measure, run_of
-from condgen.studio.routes.report import folder_of
 
 LOOKS = 0.25  # seconds between looks at a job's files
 PINGS = 20  # looks without news before a sign of life, by which a client that went is noticed
@@ -148,7 +148,7 @@ def measured(request: Request, kind: Any, model: str) -> dict[str, Any]:
     served = serving_of(request).models.get(model)
     if served is None:
         raise HTTPException(404, f"There is no model '{model[:100]}' here.")
-    run = folder_of(served)
+    run = folder_of(served.generator)
     if run is None:
         raise RequestError(f"'{model}' is no folder of a run. What it was trained on is known there alone.")
     return _told(known, known.start(kind, model, run, measure(kind, run, known.runs / ".judged" / model)))

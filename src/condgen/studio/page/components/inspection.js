@@ -25,6 +25,7 @@ import { Said } from "./following.js";
  * @property {string[]} problems
  * @property {string[]} advice the first is the command to train with
  * @property {string[]} notes
+ * @property {Record<string, Record<string, string>>} [value_pictures] by attribute and value, or band of a number
  * @property {{model: string, arguments: Record<string, any>, shape: number[], size: number | null, images: number, reason: string, seconds: number | null} | null} recommendation
  */
 
@@ -44,7 +45,8 @@ export function Inspected({ found, chosen, choose }) {
       <span class="soft"> · ${count((found.examples.validation ?? 0) + (found.examples.test ?? 0))} kept aside for testing</span></p>
     <${Notices} found=${found} />
     <ul class="attributes">
-      ${found.attributes.map((each) => html`<${Attribute} key=${each.name} of=${each} on=${chosen.includes(each.name)} choose=${() => choose(each.name)} />`)}
+      ${found.attributes.map((each) => html`<${Attribute} key=${each.name} of=${each} pictures=${found.value_pictures?.[each.name] ?? {}}
+        on=${chosen.includes(each.name)} choose=${() => choose(each.name)} />`)}
     </ul>
     ${found.attributes.length > 1 && possible > 0 && html`<p class="small soft">${count(present)} of ${count(possible)} combinations of named values occur.</p>`}
     ${left.length > 0 && html`<details><summary>Columns that are left out (${left.length})</summary>
@@ -62,31 +64,31 @@ function Notices({ found }) {
       <ul>${notes.map((text) => html`<li key=${text}><${Said} text=${text} /></li>`)}</ul></details>`}`;
 }
 
-/** @param {{of: Balance, on: boolean, choose: () => void}} props */
-function Attribute({ of, on, choose }) {
+/** @param {{of: Balance, pictures: Record<string, string>, on: boolean, choose: () => void}} props */
+function Attribute({ of, pictures, on, choose }) {
   const numbers = of.histogram?.length ? of : null;
   return html`<li class=${on ? "attribute" : "attribute off"}>
     <label><input type="checkbox" checked=${on} onChange=${choose} /> <b>${of.name}</b> <span class="small soft">${of.kind}</span></label>
-    ${of.counts && html`<${Counts} counts=${of.counts} />`}
-    ${numbers && html`<${Histogram} of=${numbers} />`}
+    ${of.counts && html`<${Counts} counts=${of.counts} pictures=${pictures} />`}
+    ${numbers && html`<${Histogram} of=${numbers} bands=${Object.entries(pictures)} />`}
     ${of.missing > 0 && html`<p class="small soft">${count(of.missing)} without a value</p>`}
   </li>`;
 }
 
-/** Bars of values. @param {{counts: Record<string, number>}} props */
-function Counts({ counts }) {
+/** Bars of values. @param {{counts: Record<string, number>, pictures: Record<string, string>}} props */
+function Counts({ counts, pictures }) {
   const all = Object.entries(counts);
   const most = Math.max(...all.map(([, n]) => n), 1);
   const shown = all.length > MOST ? all.toSorted((a, b) => b[1] - a[1]).slice(0, MOST) : all;
-  return html`<ul class="bars">
-    ${shown.map(([value, n]) => html`<li key=${value}><span class="value">${value}</span>
+  return html`<ul class=${Object.keys(pictures).length ? "bars pictured" : "bars"}>
+    ${shown.map(([value, n]) => html`<li key=${value}>${pictures[value] && html`<img src=${pictures[value]} alt="" />`}<span class="value">${value}</span>
       <span class="bar-of" style=${{ "--share": n / most }}></span><span class="n">${count(n)}</span></li>`)}
     ${all.length > MOST && html`<li class="soft">and ${count(all.length - MOST)} more values</li>`}
   </ul>`;
 }
 
-/** @param {{of: Balance}} props */
-function Histogram({ of }) {
+/** @param {{of: Balance, bands: [string, string][]}} props bands: of equal count, from low to high, and a picture of each */
+function Histogram({ of, bands }) {
   const bins = of.histogram ?? [];
   const most = Math.max(...bins, 1);
   const [low, high] = [of.quartiles?.[0] ?? of.low ?? 0, of.quartiles?.[4] ?? of.high ?? 1];
@@ -95,5 +97,6 @@ function Histogram({ of }) {
       ${bins.map((n, k) => html`<rect key=${k} x=${k + 0.06} width=".88" y=${20 - (20 * n) / most} height=${(20 * n) / most} />`)}
     </svg>
     <p class="axis small soft"><span>${short(low)}</span><span>median ${short(of.quartiles?.[2] ?? low)}</span><span>${short(high)}</span></p>
+    ${bands.length > 0 && html`<p class="bands">${bands.map(([band, picture]) => html`<img key=${band} src=${picture} alt=${band} title=${band} />`)}</p>`}
   </div>`;
 }

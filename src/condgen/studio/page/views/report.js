@@ -21,6 +21,7 @@ import { failed } from "../components/toast.js";
  */
 /** @typedef {{report: Kept | null, page: boolean}} Answer */
 
+const FEW = 4; // lines of a metric
 const MEASURES = ["evaluate", "doctor"];
 
 /** @param {import("../main.js").ViewProps} props */
@@ -64,7 +65,7 @@ function Measuring({ backend, job, busy, again, measure }) {
     return html`<div class="measuring">
       <p class="actions"><button class=${again ? "" : "main"} onClick=${() => measure("evaluate")}>${again ? "Measure again" : "Measure it"}</button>
         ${!again && html`<button onClick=${() => measure("doctor")}>Short check</button>`}
-        <span class="small soft">${again ? "Minutes. The old report stays until then." : "Measuring takes minutes; a short check looks for faults alone."}</span></p>
+        <span class="small soft">${again ? "It takes minutes. The report stays until there is another." : "Measuring takes minutes; a short check looks for faults alone."}</span></p>
       ${job?.error && html`<p class="notice bad" role="alert"><${Said} text=${job.error} /></p>`}
       ${job?.state === "stopped" && html`<p class="notice">Measuring was stopped. It goes on where it was.</p>`}
     </div>`;
@@ -86,7 +87,8 @@ function Whole({ backend, model, report, page }) {
     <${Findings} all=${report.findings} well=${report.well} />
     <section aria-labelledby="numbers"><h2 id="numbers">Numbers</h2>
       ${report.results.map(({ title, lines }) => html`<div class="numbers" key=${title}><h3>${title}</h3>
-        <ul>${lines.map((line) => html`<li key=${line}>${line}</li>`)}</ul></div>`)}
+        <ul>${lines.slice(0, FEW).map((line) => html`<li key=${line}>${line}</li>`)}
+          ${lines.length > FEW && html`<li class="soft">and ${lines.length - FEW} more in the whole report</li>`}</ul></div>`)}
       ${report.warnings.length > 0 && html`<details class="notice"><summary>How far to trust them</summary>
         <ul>${report.warnings.map((text) => html`<li key=${text}><${Said} text=${text} /></li>`)}</ul></details>`}
       <p class="small soft">From ${count(report.samples)} samples, in ${duration(report.seconds)}.</p>
@@ -101,7 +103,9 @@ function Frame({ backend, model }) {
   const shown = backend.reportPage?.(model);
   const grow = () => {
     const inner = frame.current?.contentDocument?.documentElement;
-    if (frame.current && inner) frame.current.style.setProperty("--tall", `${inner.scrollHeight}px`);
+    if (!frame.current || !inner) return;
+    Object.assign(inner.dataset, document.documentElement.dataset); // light or dark, as chosen here
+    frame.current.style.setProperty("--tall", `${inner.scrollHeight}px`);
   };
   useEffect(() => {
     addEventListener("resize", grow);
