@@ -92,7 +92,7 @@ function Histogram({ of, bands }) {
   const bins = of.histogram ?? [];
   const most = Math.max(...bins, 1);
   const [low, high] = [of.quartiles?.[0] ?? of.low ?? 0, of.quartiles?.[4] ?? of.high ?? 1];
-  return html`<div class="histogram">
+  return html`<div class="spread">
     <svg viewBox=${`0 0 ${bins.length} 20`} preserveAspectRatio="none" role="img" aria-label=${`From ${short(low)} to ${short(high)}, half below ${short(of.quartiles?.[2] ?? low)}`}>
       ${bins.map((n, k) => html`<rect key=${k} x=${k + 0.06} width=".88" y=${20 - (20 * n) / most} height=${(20 * n) / most} />`)}
     </svg>

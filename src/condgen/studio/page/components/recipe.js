@@ -90,7 +90,7 @@ function Settings({ title, all, recipe, advised, family, change }) {
     const { [name]: _, ...others } = recipe.settings;
     change({ settings: value.trim() ? { ...others, [name]: value.trim() } : others });
   };
-  return html`<fieldset><legend>${title}</legend><div class="settings">
+  return html`<fieldset><legend>${title}</legend><div class="knobs">
     ${shown.map((each) => html`<${Field} key=${each.name} setting=${each} value=${recipe.settings[each.name] ?? ""}
       usual=${each.name === "previews" ? String(LOOKS) : usual(each.name, recipe, advised, family)} set=${(/** @type {string} */ value) => set(each.name, value)} />`)}
   </div></fieldset>`;
