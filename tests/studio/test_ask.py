@@ -67,7 +67,8 @@ def test_a_run_that_may_not_read_its_data_is_shown_without(studio: Studio, run: 
     strange = Run(run.model, run.joint, run.info, shutil.copytree(run.path, tmp_path / "run"))
     strange.info.data["source"] = str(tmp_path / "mine")  # a folder of this machine that nobody named before
     try:
-        assert studio(digits=strange).get("/studio/digits/about").json()["features"] == ["dataset"]
+        found = studio(digits=strange).get("/studio/digits/about").json()["features"]
+        assert not {"judge", "nearest"} & set(found)
     finally:
         strange.info.data["source"] = "digits"
 
