@@ -63,7 +63,7 @@ def test_every_command_takes_the_run_of_the_readme(command: Command, home: Path)
     other = copied(home / "my-run", home / "other-run", seed=1)
     assert "projection" in do("compare", "my-run", other, *BRIEF)
     do("gallery", "my-run", "--only", "neighbours", "-n", 2)
-    assert "not at hand" not in (home / "gallery.html").read_text(encoding="utf-8")
+    assert "not at hand" not in (home / "my-run" / "gallery.html").read_text(encoding="utf-8")
     do("sample", "my-run", "digit=7", "-n", 1, "--out", "sevens")
     do("edit", "cvae-run", "sevens/000000.png", "digit=1", "--from", "digit=7", "--out", "edited")
 

@@ -15,9 +15,10 @@ def gallery(
     request: Annotated[
         list[str] | None, typer.Argument(metavar="REQUEST", help="Requests to show. By default the values in the data.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="File of the page. An older one is replaced.")] = Path(
-        "gallery.html"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="File of the page, by default gallery.html in RUN. An older one is replaced."),
+    ] = None,
     png: Annotated[Path | None, typer.Option("--png", help="A new folder for the sheets as PNG files.")] = None,
     only: Annotated[str | None, typer.Option(help=f"Some sections: {SECTION_NAMES}.")] = None,
     n: Annotated[int, typer.Option("-n", help="Samples per request.")] = 10,
@@ -40,6 +41,7 @@ def gallery(
     from condgen.runs.sampling import SamplingOptions
 
     opened = Run.open(run, trust=trust)
+    page = out or opened.folder / "gallery.html"
     look = GalleryContext(
         opened,
         tuple(opened.requests(request) if request else ()),
@@ -49,6 +51,6 @@ def gallery(
     )
     chosen = [name.strip() for name in (only or "").split(",") if name.strip()]
     hung = hang(with_data(look, data, data_of), chosen, progress())
-    print(f"The gallery: {hung.save(out)} ({out.stat().st_size / 1e6:.1f} MB)")
+    print(f"The gallery: {hung.save(page)} ({page.stat().st_size / 1e6:.1f} MB)")
     if png:
         print(f"{len(hung.save_pictures(png))} sheets in {png}")

@@ -1,5 +1,6 @@
 import re
 import shlex
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -191,6 +192,12 @@ def test_the_command_writes_a_page_and_pictures(command: Command, run: Run, tmp_
     again = command("gallery", run.path, "--only", "requests", "-o", page, "--png", sheets)
     assert again.status == 2
     assert str(sheets) in again.err
+
+
+def test_a_page_without_a_name_lies_in_the_run(command: Command, run: Run, tmp_path: Path) -> None:
+    copied = shutil.copytree(run.path, tmp_path / "run")
+    assert command("gallery", copied, "digit=3", "--only", "requests", "-n", 1).status == 0
+    assert (copied / "gallery.html").is_file()
 
 
 def test_without_its_data_a_run_is_shown_all_the_same(command: Command, digits: Splits, tmp_path: Path) -> None:
