@@ -174,7 +174,7 @@ class Page:
 
     def button(self, name: str) -> Any:
         """The button with this label."""
-        return self.named("button, [role=button], summary, a", name)
+        return self.named("button, [role=button], summary, a, label.button", name)
 
     def field(self, name: str) -> Any:
         """The field of a form with this label."""

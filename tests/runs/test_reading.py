@@ -45,7 +45,7 @@ def test_a_rare_combination_is_read_too_and_few_candidates_are_looked_at_closely
     x = codes(joint.rows[[0, 100, 215]])
     assert torch.equal(codes(likeliest(model, joint, x, samples=8)), x)
     assert sum(n for samples, n in model.asked if samples == 8) <= 3 * 8
-    assert {samples for samples, _ in model.asked} == {1, 8}
+    assert sum(n for samples, n in model.asked if samples == 1) < 3 * 110  # of 216: the first 64, then neighbours
 
 
 def test_only_the_most_frequent_combinations_are_candidates() -> None:

@@ -6,12 +6,12 @@ import { toggled } from "../state.js";
 const MANY = 20; // more values than this scroll, and can be searched
 
 /** A switch with a free position. @param {import("./control.js").ControlProps} props */
-export function Switch({ attribute, term, ask }) {
+export function Switch({ attribute, term, ask, free = "Any" }) {
   const { values: [value], not } = chosen(term);
   const values = (attribute.values ?? []).map((each) => ({ ...each, value: String(each.value) }));
   if (attribute.kind === "flag") values.sort((a, b) => Number(b.value === "yes") - Number(a.value === "yes"));
   const on = not ? values.find((each) => each.value !== value)?.value : value;
-  const positions = [{ value: undefined, label: "Any", count: null }, ...values];
+  const positions = [{ value: undefined, label: free, count: null }, ...values];
   return html`<div class="segments">
     ${positions.map((each) => html`<label key=${each.label} class=${names(on === each.value && "on")} title=${each.count === null ? null : `${each.count} in the data`}>
       <input type="radio" name=${`control.${attribute.name}`} checked=${on === each.value} onChange=${() => ask(each.value)} />

@@ -34,14 +34,14 @@ function Histogram({ attribute, from, to }) {
 }
 
 /** @param {import("./control.js").ControlProps} props */
-export function Number_({ attribute, term, ask, range = false }) {
+export function Number_({ attribute, term, ask, range = false, free = "Any" }) {
   const { low = 0, high = 1 } = attribute;
   const asked = ends(term);
   const [first, last] = asked ?? (range ? [low, high] : [valueAt(attribute, 0.5), valueAt(attribute, 0.5)]);
   const step = attribute.whole && high - low < FINE ? 1 / (high - low) : 1 / FINE;
   /** @param {string} name @param {number} value @param {(value: number) => import("../backend.js").Term} term_ */
   const slider = (name, value, term_) => html`<input type="range" min="0" max="1" step=${step} value=${place(attribute, value)} aria-label=${name}
-    aria-valuetext=${asked ? measured(attribute, value) : "any"} onInput=${(/** @type {any} */ event) => ask(term_(valueAt(attribute, Number(event.target.value))))} />`;
+    aria-valuetext=${asked ? measured(attribute, value) : free} onInput=${(/** @type {any} */ event) => ask(term_(valueAt(attribute, Number(event.target.value))))} />`;
   const [from, to] = asked ? [place(attribute, first), place(attribute, last)] : [0, 1];
   return html`<div class=${names("number", range && "ranged")} style=${{ "--from": from, "--to": to }}>
     <${Histogram} ...${{ attribute, from, to }} />
@@ -52,7 +52,7 @@ export function Number_({ attribute, term, ask, range = false }) {
       ]
       : slider(attribute.label, first, (value) => value)}</div>
     <div class="scale"><span>${measured({ ...attribute, unit: "" }, low)}</span>
-      <output>${!asked ? "any" : first === last ? measured(attribute, first) : `${measured({ ...attribute, unit: "" }, first)} to ${measured(attribute, last)}`}</output>
+      <output>${!asked ? free : first === last ? measured(attribute, first) : `${measured({ ...attribute, unit: "" }, first)} to ${measured(attribute, last)}`}</output>
       <span>${measured({ ...attribute, unit: "" }, high)}</span></div>
   </div>`;
 }

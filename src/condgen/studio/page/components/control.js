@@ -15,6 +15,7 @@ import { chosen } from "../terms.js";
  * @property {(term: Term | undefined) => void} ask
  * @property {boolean} [not] whether chosen values are excluded
  * @property {boolean} [range] whether both ends of a number are asked for
+ * @property {string} [free] the word for an attribute that is free
  */
 
 /** Whether an attribute is a choice between two values. @param {Attribute} attribute */
@@ -22,9 +23,9 @@ const two = ({ kind, values }) => kind === "flag" || (kind === "categorical" && 
 
 /**
  * @param {{attribute: Attribute, term: Term | undefined, ask: (term: Term | undefined) => void,
- *   locked?: boolean, lock?: () => void, children?: any}} props
+ *   locked?: boolean, lock?: () => void, free?: string, children?: any}} props
  */
-export function Control({ attribute, term, ask, locked = false, lock, children }) {
+export function Control({ attribute, term, ask, locked = false, lock, free: word = "Any", children }) {
   const excluded = chosen(term).not;
   const [not, setNot] = useState(excluded);
   const [range, setRange] = useState(Array.isArray(term) && attribute.kind === "continuous");
@@ -41,11 +42,11 @@ export function Control({ attribute, term, ask, locked = false, lock, children }
     <div class="control-tools">
       ${many && html`<button class="quiet word" aria-pressed=${excludes} title="Exclude values instead of choosing them" onClick=${turn}>not</button>`}
       ${attribute.kind === "continuous" && html`<${RangeToggle} ...${{ attribute, term, ask, range, setRange }} />`}
-      ${!free && !two(attribute) && html`<button class="quiet word" title="Leave it free" onClick=${() => ask(undefined)}>any</button>`}
+      ${!free && !two(attribute) && html`<button class="quiet word" title="Leave it free" onClick=${() => ask(undefined)}>${word}</button>`}
       ${lock && html`<button class="quiet lock" aria-pressed=${locked} aria-label=${`Lock ${attribute.label}`}
         title=${locked ? "Locked: “Surprise me” leaves it as it is" : "Lock it against “Surprise me”"} onClick=${lock}><${Icon} name=${locked ? "lock" : "unlock"} /></button>`}
     </div>
-    <${kindOf(attribute)} ...${{ attribute, term, ask, not: excludes, range }} />
+    <${kindOf(attribute)} ...${{ attribute, term, ask, not: excludes, range, free: word }} />
     ${children}
   </fieldset>`;
 }

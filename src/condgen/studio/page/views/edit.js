@@ -10,11 +10,12 @@ import { failed } from "../components/toast.js";
 import { bytesOf, save } from "../download.js";
 import { outcome } from "../outcome.js";
 import { body, newSeed } from "../state.js";
-import { said, shown } from "../terms.js";
+import { said, sentence, shown } from "../terms.js";
 import { usePhotos } from "./photos.js";
 
 /** @typedef {import("../main.js").ViewProps} ViewProps */
 /** @typedef {import("./photos.js").Photo} Photo */
+/** @typedef {import("../backend.js").About} About */
 /** @typedef {import("../backend.js").Terms} Terms */
 const [CHANGE, STRENGTH] = ["edit.change", "edit.strength"]; // in the page's address
 const STRONGEST = 4;
@@ -53,8 +54,9 @@ function Desk({ usual, ...props }) {
   const photo = photos.find(({ id }) => id === selected) ?? photos[0];
   /** @param {Record<string, string | undefined>} next @param {string} [merge] */
   const set = (next, merge) => {
-    const more = Object.entries({ ...store.get().more, ...next }).filter(([, value]) => value !== undefined);
-    store.set({ more: Object.fromEntries(more) }, merge);
+    /** @type {Record<string, string>} */ const more = {};
+    for (const [name, value] of Object.entries({ ...store.get().more, ...next })) if (value !== undefined) more[name] = value;
+    store.set({ more }, merge);
   };
   /** @param {string} name @param {any} term */
   const ask = (name, term) => {
@@ -64,7 +66,7 @@ function Desk({ usual, ...props }) {
   };
   const add = (/** @type {File[]} */ files) => acts.add(files).then((id) => id && select(id));
   const goOn = () => {
-    acts.goOn(photo, change);
+    acts.goOn(change);
     set({ [CHANGE]: undefined });
   };
   const over = useDropped(add);
@@ -76,33 +78,37 @@ function Desk({ usual, ...props }) {
       <${Strip} ...${{ props, photos, photo, select, add }} />
     </div>
     <aside class="controls" aria-label="What to change">
-      ${about.attributes.map((attribute) => html`<${Control} key=${attribute.name} attribute=${attribute} term=${change[attribute.name]} free="as it is"
-        ask=${(/** @type {any} */ term) => ask(attribute.name, term)}>
-        <${Before} ...${{ attribute, photo }} correct=${acts.correct} />
-      <//>`)}
+      <${Shows} ...${{ about, photo }} correct=${acts.correct} />
+      ${about.attributes.map((attribute) => html`<${Control} key=${attribute.name} attribute=${attribute} term=${change[attribute.name]} free="As it is"
+        ask=${(/** @type {any} */ term) => ask(attribute.name, term)} />`)}
       <${Slider} label="Strength" hint="How much of the change is made" low=${0.25} high=${STRONGEST} step=${0.25} value=${strength ?? usual} says=${`${strength ?? usual} ×`}
         set=${(/** @type {number} */ value) => set({ [STRENGTH]: value === usual ? undefined : String(value) }, STRENGTH)} />
     </aside>
   </div>`;
 }
 
-/** What an attribute is in the photograph. It can be corrected. @param {{attribute: import("../backend.js").AttributeInfo, photo: Photo, correct: (id: number, name: string, value: any) => void}} props */
-function Before({ attribute, photo, correct }) {
-  const value = photo.source[attribute.name];
-  /** @param {any} event */
-  const change = ({ target }) => correct(photo.id, attribute.name, attribute.kind === "continuous" ? Number(target.value) : target.value);
-  const field = attribute.values
-    ? html`<select value=${value == null ? "" : String(value)} onChange=${change}>
-        ${value == null && html`<option value="">unknown</option>`}
-        ${attribute.values.map((each) => html`<option key=${each.value} value=${String(each.value)}>${each.label}</option>`)}</select>`
-    : attribute.kind === "continuous"
-      ? html`<input type="number" step="any" min=${attribute.low} max=${attribute.high} value=${value ?? ""} onChange=${change} />`
-      : html`<span>${said(attribute, value)}</span>`;
-  return html`<label class="in-picture"><span>in the picture</span>${field}</label>`;
+/** What the photograph shows. It can be corrected. @param {{about: About, photo: Photo, correct: (id: number, name: string, value: any) => void}} props */
+const Shows = ({ about, photo, correct }) => html`<details class="shows">
+  <summary><span class="soft">In the picture:</span> ${sentence(about, photo.source)}</summary>
+  ${about.attributes.map((attribute) => html`<label key=${attribute.name}><span>${attribute.label}</span>
+    <${Value} attribute=${attribute} value=${photo.source[attribute.name]} set=${(/** @type {any} */ value) => correct(photo.id, attribute.name, value)} /></label>`)}
+  <p class="soft small">This is what the model reads. Correct it where you know better.</p>
+</details>`;
+
+/** @param {{attribute: import("../backend.js").AttributeInfo, value: any, set: (value: any) => void}} props */
+function Value({ attribute, value, set }) {
+  const change = (/** @type {any} */ { target }) => set(attribute.kind === "continuous" ? Number(target.value) : target.value);
+  if (attribute.values) {
+    return html`<select value=${value == null ? "" : String(value)} onChange=${change}>
+      ${value == null && html`<option value="">unknown</option>`}
+      ${attribute.values.map((each) => html`<option key=${each.value} value=${String(each.value)}>${each.label}</option>`)}</select>`;
+  }
+  if (attribute.kind !== "continuous") return html`<span>${said(attribute, value)}</span>`;
+  return html`<input type="number" step="any" min=${attribute.low} max=${attribute.high} value=${value ?? ""} onChange=${change} />`;
 }
 
 /**
- * @param {{about: import("../backend.js").About, photo: Photo, change: Terms, busy: boolean,
+ * @param {{about: About, photo: Photo, change: Terms, busy: boolean,
  *   acts: {goOn: () => void, remove: (id: number) => void}}} props
  */
 function Photograph({ about, photo, change, busy, acts }) {
@@ -120,7 +126,7 @@ function Photograph({ about, photo, change, busy, acts }) {
   </section>`;
 }
 
-/** @param {{about: import("../backend.js").About, photo: Photo, change: Terms}} props */
+/** @param {{about: About, photo: Photo, change: Terms}} props */
 function Outcome({ about, photo, change }) {
   if (!Object.keys(change).length) return html`<p class="soft">Choose what to change. Everything else stays.</p>`;
   if (!photo.after) return html`<p class="soft">Reading the edit …</p>`;
@@ -164,4 +170,7 @@ const Empty = ({ props, add, over, busy }) => html`<div class=${names("empty", o
 </div>`;
 
 /** @type {import("../main.js").View} */
-export const view = { id: "edit", title: "Edit", key: "e", needs: (about, _, backend) => about !== null && Boolean(backend.edit), component: Edit };
+export const view = {
+  id: "edit", title: "Edit", key: "e", component: Edit,
+  needs: (about, _, backend) => about !== null && Boolean(backend.edit),
+};

@@ -26,6 +26,9 @@ const PAUSE = 250; // milliseconds without a further change, after which edits a
 const kept = new Map();
 let count = 0;
 
+/** A photograph without its edit. @param {Photo} photo @returns {Photo} */
+const bare = (photo) => ({ ...photo, edited: undefined, after: undefined });
+
 /** @param {string} image */
 const blob = (image) => new Blob([bytesOf(image)], { type: "image/png" });
 
@@ -73,7 +76,7 @@ export function usePhotos({ backend, model, about }, { change, strength }) {
     if (!unread.length || busy) return undefined;
     const control = new AbortController();
     const look = () => backend.look?.(model, unread.map((each) => blob(each.edited ?? "")), control.signal)
-      .then(({ seen }) => merge(unread.map((each, k) => ({ ...each, after: seen[k].condition }))), failed);
+      .then((found) => merge(unread.map((each, k) => ({ ...each, after: found.seen[k].condition }))), failed);
     const timer = setTimeout(look, PAUSE);
     return () => {
       clearTimeout(timer);
@@ -98,10 +101,11 @@ export function usePhotos({ backend, model, about }, { change, strength }) {
       }
     },
     /** Say what a photograph shows. @param {number} id @param {string} name @param {any} value */
-    correct: (id, name, value) => update((all) => all.map((each) => (each.id === id ? { ...each, source: { ...each.source, [name]: value } } : each))),
-    /** Go on from the edit. @param {Photo} photo @param {Terms} done */
-    goOn: (photo, done) => update((all) => all.map((each) => (each.id === photo.id && each.edited
-      ? { ...each, image: each.edited, read: each.after ?? each.read, source: { ...each.source, ...done }, id: (count += 1), edited: undefined, after: undefined }
+    correct: (id, name, value) => update((all) => all.map((each) => (
+      each.id === id ? { ...each, source: { ...each.source, [name]: value } } : each))),
+    /** Take edits for the photographs, to change them further. @param {Terms} done */
+    goOn: (done) => update((all) => all.map((each) => (each.edited
+      ? { ...bare(each), id: (count += 1), image: each.edited, read: each.after ?? each.read, source: { ...each.source, ...done } }
       : each))),
     /** @param {number} id */
     remove: (id) => update((all) => all.filter((each) => each.id !== id)),
@@ -128,15 +132,14 @@ async function seen(backend, about, files) {
  * @returns {Promise<Photo[]>}
  */
 async function edited(backend, model, photos, { change, strength }, signal) {
-  const bare = photos.map((photo) => ({ ...photo, edited: undefined, after: undefined }));
-  if (!Object.keys(change).length || !backend.edit) return bare;
+  if (!Object.keys(change).length || !backend.edit) return photos.map(bare);
   /** @param {Terms} terms */
   const text = async (terms) => (await backend.understand(model, terms, signal)).requests[0]?.text ?? "";
   const request = await text(change);
-  const made = await Promise.all(bare.map(async (photo) => {
+  const made = await Promise.all(photos.map(async (photo) => {
     const wanted = { images: [blob(photo.image)], request, source: await text(photo.source), strength };
     const answer = await /** @type {NonNullable<typeof backend.edit>} */ (backend.edit)(model, wanted, signal);
-    return { ...photo, edited: answer.samples[0].image };
+    return { ...bare(photo), edited: answer.samples[0].image };
   }));
   await decoded(made.map((photo) => picture(photo.edited ?? "")));
   return made;

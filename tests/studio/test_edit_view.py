@@ -1,0 +1,108 @@
+"""The view Edit in a browser: photographs are dropped, read, changed, compared and saved."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from condgen.data import Splits
+from condgen.runs.run import Run
+from tests.browser import Page, in_browser
+from tests.studio.browser import studio
+from tests.studio.test_edit import seven
+
+pytestmark = in_browser
+SLIDER = "Share of the picture that is shown as it was before"
+
+
+@pytest.fixture(scope="module")
+def address(run: Run, points: Run, unconditional: Run) -> Iterator[str]:
+    with studio({"digits": run, "points": points, "blind": unconditional}) as address:
+        yield f"{address}#/edit?model="
+
+
+@pytest.fixture
+def photo(digits: Splits, tmp_path: Path) -> Path:
+    seven(digits).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def with_photo(page: Page, address: str, photo: Path, width: int = 1280, scheme: str = "light") -> None:
+    page.open(f"{address}digits", width, scheme)
+    page.button("Choose photographs")
+    page.drop("main", photo)
+    page.until("document.querySelector('.photograph img')?.naturalWidth == 8")
+
+
+def ask_for(page: Page, digit: int) -> None:
+    page.run("arguments[0].click()", page.named(".choice", str(digit)))
+    page.until("document.querySelector('.before-after input') && document.querySelector('.outcome')")
+
+
+def test_a_dropped_photograph_is_read_and_changed_and_compared_by_keyboard(
+    page: Page, address: str, photo: Path
+) -> None:
+    with_photo(page, address, photo)
+    assert "In the picture: Digit 7" in page.text
+    ask_for(page, 3)
+    pictures = page.run("return [...document.querySelectorAll('.before-after img')].map((image) => image.src)")
+    assert len(set(pictures)) == 2
+    assert "Digit 3" in page.run("return document.querySelector('.outcome').innerText")
+    slider = page.field(SLIDER)
+    page.press("ArrowLeft", "ArrowLeft", within=slider)
+    assert slider.get_attribute("aria-valuetext") == "48 % before"
+    assert page.until("getComputedStyle(document.querySelector('.before')).clipPath.includes('52%')")
+
+
+def test_changes_are_undone_and_edits_are_gone_on_from(page: Page, address: str, photo: Path) -> None:
+    with_photo(page, address, photo)
+    ask_for(page, 3)
+    edited = page.run("return document.querySelector('.before-after img').src")
+    page.button("Go on from here").click()
+    page.until("!document.querySelector('.before-after input')")
+    assert page.run("return document.querySelector('.before-after img').src") == edited
+    assert "In the picture: Digit 3" in page.text
+    ask_for(page, 1)
+    assert "edit.change" in page.run("return location.hash")
+    page.run("document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'z', ctrlKey: true, bubbles: true}))")
+    page.until("!document.querySelector('.before-after input')")
+    assert "edit.change" not in page.run("return location.hash")
+
+
+def test_the_reading_can_be_corrected_and_the_strength_chosen(page: Page, address: str, photo: Path) -> None:
+    with_photo(page, address, photo)
+    ask_for(page, 3)
+    shown = "document.querySelector('.before-after img').src"
+    first = page.run(f"return {shown}")
+    page.set(page.field("Strength"), 3)
+    strong = page.until(f"{shown} != arguments[0] && {shown}", first)
+    page.run("document.querySelector('.shows').open = true")
+    page.set(page.named(".shows select", "Digit"), 1)
+    assert page.until(f"{shown} != arguments[0] && {shown}", strong) != first
+    page.until("document.body.innerText.includes('In the picture: Digit 1')")
+
+
+def test_somebody_without_a_photograph_takes_one_that_the_model_made(page: Page, address: str) -> None:
+    page.open(f"{address}digits")
+    page.button("Take one that the model made").click()
+    page.until("document.querySelectorAll('.thumb').length == 1")
+    page.button("Remove").click()
+    page.button("Choose photographs")
+
+
+@pytest.mark.parametrize(("model", "reason"), [("points", "vectors"), ("blind", "cannot edit")])
+def test_a_model_that_does_not_edit_says_why(page: Page, address: str, model: str, reason: str) -> None:
+    page.open(f"{address}{model}")
+    assert page.until("document.querySelector('.nothing')?.innerText.includes(arguments[0])", reason)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(375, "light"), (1280, "dark")])
+def test_everybody_can_use_it_on_any_screen(page: Page, address: str, photo: Path, width: int, scheme: str) -> None:
+    page.open(f"{address}digits", width, scheme)
+    page.button("Choose photographs")
+    page.check_layout()
+    page.check_access()
+    with_photo(page, address, photo, width, scheme)
+    ask_for(page, 3)
+    page.check_layout()
+    page.check_access()
