@@ -17,9 +17,13 @@ class CondgenWarning(UserWarning):
 
 
 class RequestError(CondgenError, ValueError):
-    """A wrong request or option. The message names the nearest valid ones, and the command line exits with status 2."""
+    """A wrong request or option. The message names the nearest valid ones, and the command line exits with status 2.
+
+    words: those of a phrase that are unknown, if that is what is wrong. Without them the rest may be understood.
+    """
 
     exit_status = 2
+    words: tuple[str, ...] = ()
 
 
 class DataError(CondgenError, ValueError):

@@ -208,3 +208,17 @@ def test_unknown_words_are_taken_for_their_nearest_meaning(monkeypatch: pytest.M
     assert request.notes == ("'huge eyewear' was taken for Eyeglasses=yes",)
     with pytest.raises(RequestError, match="'dragon'"):
         parse_requests("a dragon with glasses", FACES)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ("a purple Márs rover with glasses", ("purple", "mars", "rover")),
+        ("elephant", ("elephant",)),
+        ("Eyeglasses=maybe", ()),
+    ],
+)
+def test_an_error_holds_the_unknown_words(asked: str, words: tuple[str, ...]) -> None:
+    with pytest.raises(RequestError) as refused:
+        one(asked, FACES)
+    assert refused.value.words == words

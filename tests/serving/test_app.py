@@ -169,6 +169,12 @@ def test_wrong_bodies_are_problems_that_say_what_to_do(
     assert told in problem["detail"]
 
 
+def test_a_problem_holds_the_words_that_are_unknown(serve: Serve, run: Run) -> None:
+    client = serve(digits=run)
+    assert client.post("/v1/digits/sample", json={"request": "a green 7"}).json()["words"] == ["green"]
+    assert "words" not in client.post("/v1/digits/sample", json={"request": "digit=11"}).json()
+
+
 def test_other_errors_are_problems_too(serve: Serve, echo: Echo) -> None:
     client = serve(echo=echo)
     assert "Served: echo" in client.post("/v1/eko/sample", json={}).json()["detail"]

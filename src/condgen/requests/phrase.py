@@ -162,6 +162,11 @@ class _Reader:
 
     def _not_understood(self) -> RequestError:
         """The error that names every unknown word, with near ones and the known words."""
+        error = self._of_unknown()
+        error.words = tuple(dict.fromkeys(self.unknown))
+        return error
+
+    def _of_unknown(self) -> RequestError:
         if self.unknown == [self.text.strip().casefold()]:
             return unknown("request", self.text, self.lexicon.phrases, embedding.advice())
         named = [_hinted(word, self._misspelt(word)) for word in dict.fromkeys(self.unknown)]

@@ -98,6 +98,8 @@ def of_error(error: Exception) -> Response:
             return problem(504, str(error))
         case GoneError():
             return problem(CLIENT_CLOSED, "The client has gone.")
+        case RequestError(words=words) if words:
+            return problem(422, spell(str(error)), words=words)
         case RequestError() | DataError():
             return problem(422, spell(str(error)))
         case CondgenError():

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { between, choice, chosen, ends, frequency, ofCondition, rounded, said, sentence, shown, simplified } from
+import { between, choice, chosen, ends, frequency, ofCondition, rounded, said, sentence, shown, simplified, without } from
   "../../../src/condgen/studio/page/terms.js";
 
 /** @type {import("../../../src/condgen/studio/page/backend.js").AttributeInfo[]} */
@@ -77,4 +77,9 @@ test("what is rare or was never seen is noted", () => {
   assert.deepEqual(frequency(1, 2000), { text: "Rare: 1 example in the data", rare: true });
   assert.deepEqual(frequency(39, 2000), { text: "Rare: 39 examples in the data", rare: true });
   assert.deepEqual(frequency(12345, 20000), { text: "12\u202f345 examples in the data", rare: false });
+});
+
+test("words are left out whatever their case and accents, and parts of words stay", () => {
+  assert.equal(without("An old Mañ with  man-made glasses, manly", ["old", "man"]), "An with -made glasses, manly");
+  assert.equal(without("old", ["old"]), "");
 });

@@ -130,3 +130,9 @@ export function frequency(examples, of) {
   const text = `${grouped(examples)} example${examples === 1 ? "" : "s"} in the data`;
   return { text: rare ? `Rare: ${text}` : text, rare };
 }
+
+/** A text without some of its words, whatever their case and accents. @param {string} text @param {string[]} words */
+export function without(text, words) {
+  const fold = (/** @type {string} */ word) => word.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+  return text.replace(/[\p{L}\p{N}\p{M}]+/gu, (word) => (words.includes(fold(word)) ? "" : word)).replace(/\s+/g, " ").trim();
+}

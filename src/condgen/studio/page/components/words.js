@@ -1,8 +1,9 @@
 /** The box for words, and the request that was understood: one chip per attribute that is asked for. */
 import { html, names, useEffect, useRef, useState } from "../ui.js";
 import { Icon } from "./icon.js";
+import { Refused } from "../backend.js";
 import { latest } from "../live.js";
-import { frequency, said, simplified } from "../terms.js";
+import { frequency, said, simplified, without } from "../terms.js";
 
 const PAUSE = 350; // milliseconds without a key after which words are read
 
@@ -18,6 +19,25 @@ function withLocked(about, { locked, terms: before }, terms) {
 }
 
 /**
+ * Words as the model understands them. Where it does not know some, the rest is understood, and they are `left`.
+ * @param {Backend} backend
+ * @param {string} model
+ * @param {string} words
+ * @param {AbortSignal} signal
+ */
+async function understood(backend, model, words, signal) {
+  try {
+    return { ...(await backend.understand(model, words, signal)), left: [] };
+  } catch (error) {
+    /** @type {string[]} */
+    const left = error instanceof Refused ? error.problem.words ?? [] : [];
+    const rest = without(words, left);
+    if (!left.length || !rest) throw error;
+    return { ...(await backend.understand(model, rest, signal).catch(() => Promise.reject(error))), left };
+  }
+}
+
+/**
  * Reads words. After a pause what they lack is said gently and shortly, after Enter fully.
  * @param {{backend: Backend, about: About, store: Store}} props
  */
@@ -28,12 +48,13 @@ function useWords({ backend, about, store }) {
   const reading = useRef(/** @type {((input: {words: string, firm: boolean}) => void) | null} */ (null));
   useEffect(() => {
     reading.current = latest(
-      ({ words }, signal) => backend.understand(about.name, words, signal),
-      ({ requests }, { words }) => {
+      ({ words }, signal) => understood(backend, about.name, words, signal),
+      ({ requests, left }, { words, firm }) => {
         const [first] = requests;
         store.set({ terms: withLocked(about, store.get(), first?.terms ?? {}) }, "words");
         const more = requests.length > 1 ? [`That is ${requests.length} requests, of which this is the first.`] : [];
-        tell({ notes: words ? [...(first?.notes ?? []), ...more] : [], bad: false });
+        const lost = left.length ? [`Left out, for this model has no word like it: ${left.join(", ")}.`] : [];
+        tell({ notes: words ? [...lost, ...(first?.notes ?? []), ...more] : [], bad: firm && left.length > 0 });
       },
       (error, { firm }) => tell({ notes: [firm ? error.message : error.message.split(". ")[0]], bad: firm }),
     );
