@@ -210,6 +210,10 @@ class Page:
         """Expect an error on the console that matches a regular expression."""
         self._excused.append(pattern)
 
+    def allow(self, address: str) -> None:
+        """Expect requests to the server of an address, beside those of the pages that were opened."""
+        self._origins.add(urlsplit(address)[:2])
+
     def check(self) -> None:
         """Fail if the console holds an error, or if the page asked anybody but those who gave it."""
         self._gather()

@@ -3,7 +3,11 @@
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import parse_qs, urlsplit
@@ -14,7 +18,11 @@ import pytest
 import condgen
 from condgen.errors import RequestError
 from condgen.runs.run import Run
+from condgen.studio.app import create_studio
 from condgen.studio.notebook import Page
+from tests import browser
+from tests.browser import in_browser
+from tests.serving.server import listening
 
 
 @pytest.fixture(autouse=True)
@@ -83,3 +91,51 @@ def test_it_ends_with_the_process(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     with pytest.raises(OSError, match="refused"):
         urlopen(done.stdout.partition("#")[0])
+
+
+# ---- in a browser
+
+
+@contextmanager
+def notebook(html: str, folder: Path) -> Iterator[str]:
+    """The address of a page with this content, on another port of this machine, as that of a notebook is."""
+    (folder / "notebook.html").write_text(f"<!doctype html><title>A notebook</title>{html}", encoding="utf-8")
+    handler = partial(Quiet, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/notebook.html"
+        server.shutdown()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *message: object) -> None:
+        pass
+
+
+@in_browser
+@pytest.mark.slow
+def test_the_cell_of_a_notebook_shows_samples(run: Run, page: browser.Page, tmp_path: Path) -> None:
+    shown = run.studio()
+    with notebook(shown._repr_html_(), tmp_path) as address:
+        page.allow(shown.address)
+        page.open(address)
+        page.excuse("favicon")
+        page.driver.switch_to.frame(0)
+        page.until("[...document.images].filter((image) => image.naturalWidth).length >= 16")
+        assert "token" not in page.run("return location.href")
+        page.driver.switch_to.default_content()
+
+
+@in_browser
+@pytest.mark.slow
+def test_other_pages_cannot_show_the_studio(run: Run, page: browser.Page, tmp_path: Path) -> None:
+    with (
+        listening(create_studio({"digits": run}, runs=tmp_path)) as address,
+        notebook(f'<iframe src="{address}/"></iframe>', tmp_path) as other,
+    ):
+        page.allow(address)
+        page.open(other)
+        page.excuse("favicon|frame-ancestors")
+        page.driver.switch_to.frame(0)
+        page.until("location.href.startsWith('chrome-error')")
+        page.driver.switch_to.default_content()
