@@ -21,11 +21,12 @@ def made(run: Run, asked: str, seed: int) -> np.ndarray:
     return np.asarray(run.sample(asked, n=1, seed=seed).to_pil()[0], dtype=int)
 
 
-def test_the_page_knows_what_a_model_shows(studio: Studio, run: Run, echo: Echo) -> None:
-    client = studio(digits=run, echo=echo)
-    first, second = client.get("/studio/models").json()["models"]
+def test_the_page_knows_what_a_model_shows(studio: Studio, run: Run, points: Run, echo: Echo) -> None:
+    client = studio(digits=run, echo=echo, points=points)
+    first, second, _ = client.get("/studio/models").json()["models"]
     assert {"interpolate", "latents", "film"} <= set(first["features"])
     assert {"interpolate", "latents", "film"}.isdisjoint(second["features"])
+    assert "film" not in client.get("/studio/points/about").json()["features"]  # its layers make no pictures
     refused = client.post("/studio/echo/interpolate", json={"from": {}, "to": {}})
     assert refused.status_code == 422
     assert "another server" in refused.json()["detail"]

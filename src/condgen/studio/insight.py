@@ -57,9 +57,9 @@ def interpolates(material: Material) -> bool:
 
 
 def modulates(material: Material) -> bool:
-    """Whether the model has layers with γ and β, which an exported one does not show."""
+    """Whether the model makes pictures by layers with γ and β, which an exported one does not show."""
     model: Any = getattr(material.generator, "model", None)
-    if not hasattr(model, "named_modules"):
+    if not hasattr(model, "named_modules") or not material.images:
         return False
     from condgen.models.modulation import film_layers
 

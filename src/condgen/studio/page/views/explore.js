@@ -1,6 +1,7 @@
 /** What a model can do between and around requests: a grid of two axes, ways, the map of its latents, FiLM. */
 import { html, names, useStore } from "../ui.js";
 import { can } from "../backend.js";
+import { keysOf } from "../components/help.js";
 import { Between } from "./explore/between.js";
 import { Film } from "./explore/film.js";
 import { Variations } from "./explore/grid.js";
@@ -14,6 +15,8 @@ const PARTS = [
   { id: "latents", title: "Latent map", feature: "latents", component: LatentMap },
   { id: "film", title: "FiLM", feature: "film", component: Film },
 ];
+
+keysOf("Explore", [["← ↑ → ↓", "Move in the grid"], ["Enter", "Open a sample in Ask"]]);
 
 /** @param {ViewProps} props */
 function Explore(props) {

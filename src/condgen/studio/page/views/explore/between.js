@@ -71,7 +71,7 @@ function Side({ name, about, end, sample, set }) {
   return html`<div class="side">
     <header><h2>${name}</h2><button class="quiet" onClick=${() => set({ ...end, seed: newSeed() })}><${Icon} name="again" />New seed</button></header>
     <div class="tile"><${Picture} sample=${sample} shape=${about.shape} /></div>
-    ${about.conditional && html`<details class="settings"><summary>${sentence(about, end.request)}</summary>
+    ${about.conditional && html`<details class="asks"><summary>${sentence(about, end.request)}</summary>
       <form onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}>${about.attributes.map((attribute) => html`<${Control} key=${attribute.name} attribute=${attribute} term=${end.request[attribute.name]}
         ask=${(/** @type {any} */ term) => set({ ...end, request: asked(/** @type {any} */ ({ terms: end.request }), attribute.name, term).terms })} />`)}</form>
     </details>`}

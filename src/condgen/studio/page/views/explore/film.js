@@ -61,7 +61,8 @@ function Layers({ found, about, labels }) {
         <th scope="col">γ = 1, β = 0</th><th scope="col">γ, β exchanged</th></tr></thead>
       <tbody>
         <tr><th scope="row">All layers as they are</th>
-          <td><p>The condition scales every channel of a layer by γ and shifts it by β. Take both away from one layer, or give it those of the other request, to see what it is there for.</p></td>
+          <td><p>The condition scales every channel of a layer by γ and shifts it by β. Take both away from one layer, or give it those of the other request, to see what it is there for.${
+            (about.steps ?? 1) > 1 && " The charts show means over all steps."}</p></td>
           <td colspan="2">${images(found.samples.map(({ image }) => image))}</td></tr>
         ${found.layers.map((layer, k) => html`<tr key=${layer.name}>
           <th scope="row">Layer ${k + 1}<small class="soft">${layer.scale[0].length} channels<br /><code>${layer.name}</code></small></th>

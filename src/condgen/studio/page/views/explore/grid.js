@@ -105,16 +105,27 @@ const AxisChoice = ({ label, axis, axes, set }) => html`<label class="axis-choic
 
 /** @param {{samples: Sample[], across: Axis, down: Axis, about: import("../../backend.js").About, open: (index: number) => void}} props */
 function Table({ samples, across, down, about, open }) {
+  const [focus, setFocus] = useState(0);
+  const table = useRef(/** @type {HTMLElement | null} */ (null));
   const n = across.values.length;
+  /** @param {KeyboardEvent} event @param {number} k */
+  const pressed = (event, k) => {
+    /** @type {Record<string, number>} */ const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -n, ArrowDown: n };
+    const next = k + (steps[event.key] ?? NaN);
+    if (!(next in samples)) return;
+    event.preventDefault();
+    /** @type {HTMLElement | undefined} */ (table.current?.querySelectorAll("button.face")[next])?.focus();
+  };
   /** @param {number} k */
   const spoken = (k) => `${across.label} ${across.values[k % n].label}, ${down.label} ${down.values[Math.floor(k / n)].label}. Open in Ask`;
-  return html`<div class="across" tabindex="0" role="region" aria-label="Grid"><table class="variations" style=${{ "--columns": n, "--rows": down.values.length }}>
+  return html`<div class="across"><table class="variations" ref=${table} style=${{ "--columns": n, "--rows": down.values.length }}>
     <thead><tr><td></td>${across.values.map(({ label }) => html`<th key=${label} scope="col">${label}</th>`)}</tr></thead>
     <tbody>${down.values.map((row, r) => html`<tr key=${row.label}><th scope="row">${row.label}</th>
       ${across.values.map((column, c) => {
-        const sample = samples[r * n + c];
-        return html`<td key=${column.label}>${sample && html`<button class="face" title=${tip(about, sample)} onClick=${() => open(r * n + c)}>
-          <span class="hidden">${spoken(r * n + c)}</span><${Picture} sample=${sample} shape=${about.shape} /></button>`}</td>`;
+        const [k, sample] = [r * n + c, samples[r * n + c]];
+        return html`<td key=${column.label}>${sample && html`<button class="face" title=${tip(about, sample)} tabindex=${k === Math.min(focus, samples.length - 1) ? 0 : -1}
+          onFocus=${() => setFocus(k)} onKeyDown=${(/** @type {KeyboardEvent} */ event) => pressed(event, k)} onClick=${() => open(k)}>
+          <span class="hidden">${spoken(k)}</span><${Picture} sample=${sample} shape=${about.shape} /></button>`}</td>`;
       })}</tr>`)}</tbody>
   </table></div>`;
 }

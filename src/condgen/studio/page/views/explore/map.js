@@ -72,7 +72,7 @@ function Legend({ found, attribute }) {
 function Plane({ found, map, title, at, point, attribute }) {
   const scale = 46 / Math.max(...map.points.flat().map(Math.abs), 1e-9);
   const place = (/** @type {number} */ k) => ({ x: 50 + scale * map.points[k][0], y: 50 - scale * map.points[k][1] });
-  const share = (/** @type {number} */ x) => `${Math.round(100 * x)} %`;
+  const share = (/** @type {number} */ x) => `${Math.round(100 * x)}\u202f%`;
   /** The point that is nearest to the pointer. @param {any} event */
   const near = (event) => {
     const box = event.currentTarget.getBoundingClientRect();
