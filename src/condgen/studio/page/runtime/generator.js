@@ -1,0 +1,175 @@
+// Answers to requests by an exported model, as condgen's runs/answering.py, sampling.py and editing.py.
+
+import { RequestError } from "./errors.js";
+import { LabelDistribution } from "./distribution.js";
+import { namedWeights } from "./guidance.js";
+import { Lexicon } from "./lexicon.js";
+import { interpolated, modelOf } from "./models.js";
+import { parseRequests, Request } from "./request.js";
+import { Stream, streamOf } from "./rng.js";
+import { MOST_STEPS, SAMPLERS } from "./samplers.js";
+import { arraysIn } from "./safetensors.js";
+import { Condition, Schema } from "./schema.js";
+import { concat, sum, within01 } from "./tensors.js";
+
+/** @typedef {import("./tensors.js").Tensor} Tensor */
+/** @typedef {import("./models.js").Header} Header */
+/** @typedef {import("./request.js").Requestable} Requestable */
+/** @typedef {{guidance?: import("./guidance.js").Weights | null, interval?: [number, number] | null, steps?: number | null,
+ *   sampler?: string | null, compose?: boolean, free?: boolean}} Sampling Settings; null is the model's own default. */
+/** @typedef {{request: Request, seeds: number[]}} Part of a batch */
+/** @typedef {{x: Tensor, condition: Condition, seeds: number[], request: number[]}} Samples */
+
+const BATCH = 50; // samples generated at once, so that work can stop in between
+const STRENGTH = 1.5; // of an edit
+const LARGEST_SEED = 2 ** 40;
+
+/** An exported model with the data's joint distribution of attributes. */
+export class Generator {
+  /** @param {{header: Header, words: import("./lexicon.js").Written & {examples: Record<string, string>}, joint: Uint8Array, network: import("./onnx.js").Network}} parts */
+  constructor({ header, words, joint, network }) {
+    this.header = header;
+    this.schema = new Schema(header.schema.attributes, words.examples);
+    this.lexicon = new Lexicon(this.schema, words);
+    this.joint = LabelDistribution.restored(this.schema, arraysIn(joint));
+    this.model = modelOf(header, network);
+  }
+
+  /** The requests that texts or mappings stand for. @param {Requestable | Requestable[]} asked @param {boolean} [extrapolate] */
+  requests(asked, extrapolate = false) {
+    const several = (Array.isArray(asked) ? asked : [asked]).filter((each) => each !== "");
+    const found = several.flatMap((each) => parseRequests(each, this.lexicon, extrapolate));
+    if (!found.length) return [new Request(new Map(), "anything")];
+    const wanted = found.find((each) => each.constraints.size);
+    if (wanted && !this.header.conditional) throw new RequestError(`This model is unconditional: it cannot be asked for '${wanted.text}'.`);
+    return found;
+  }
+
+  /** n samples of every request. Sample k of each has the seed `seed + k`.
+   * @param {Request[]} asked @param {number} n @param {number} seed @param {Sampling} how @returns {Promise<Samples>} */
+  async sample(asked, n, seed, how) {
+    if (!Number.isInteger(n) || n < 1) throw new RequestError(`The number of samples must be at least 1, not ${n}.`);
+    if (!Number.isInteger(seed) || seed < 0 || seed > LARGEST_SEED - n) throw new RequestError(`The seed must be at least 0 and below 2^40, not ${seed}.`);
+    this.#mustTake(how);
+    const all = asked.flatMap((_, request) => Array.from({ length: n }, (_each, k) => ({ request, seed: seed + k })));
+    const batches = /** @type {Samples[]} */ ([]);
+    for (let start = 0; start < all.length; start += BATCH) {
+      const some = all.slice(start, start + BATCH);
+      const numbers = [...new Set(some.map(({ request }) => request))];
+      const parts = numbers.map((k) => ({ request: asked[k], seeds: some.filter(({ request }) => request === k).map((each) => each.seed) }));
+      batches.push({ ...(await this.together(parts, how)), request: some.map(({ request }) => request) });
+    }
+    return joined(batches);
+  }
+
+  /** The samples of several requests in one batch. @param {Part[]} parts @param {Sampling} how @returns {Promise<Samples>} */
+  async together(parts, how) {
+    const condition = Condition.cat(parts.map((part) => this.#drawn(part, !(how.free || how.compose))));
+    const seeds = parts.flatMap((part) => part.seeds);
+    const settings = this.model.guided ? this.#settings(how, this.#unwanted(parts)) : {};
+    const x = await this.model.sample(condition, streamOf(Stream.NOISE, seeds), settings);
+    return { x: this.#observed(x), condition, seeds, request: parts.flatMap((part, k) => part.seeds.map(() => k)) };
+  }
+
+  /** Each x, with condition `source`, with the requested attributes changed and the rest kept.
+   * @param {Tensor} x @param {Condition} source @param {Request} change @param {number | null} [strength] @returns {Promise<Samples>} */
+  async edit(x, source, change, strength) {
+    this.mustEdit();
+    if (strength != null && !(strength > 0 && strength < Infinity)) throw new RequestError(`The strength of an edit must be above 0, such as 1.5, not ${strength}.`);
+    const seeds = Array.from({ length: x.dims[0] }, (_, k) => k);
+    const target = source.update(this.joint.draw(change.constraints, streamOf(Stream.NOISE, seeds), false));
+    const decoded = await this.model.edit(x, source, target);
+    const added = this.model.lossless && strength == null; // a lossless model needs no details added back
+    const edited = added ? decoded : await this.#added(x, decoded, source, strength ?? STRENGTH);
+    return { x: edited, condition: target, seeds, request: seeds.map(() => 0) };
+  }
+
+  /** x with the change of its decoding put onto it. @param {Tensor} x @param {Tensor} decoded @param {Condition} source @param {number} strength */
+  async #added(x, decoded, source, strength) {
+    return this.#observed(sum([1, x], [strength, decoded], [-strength, await this.model.edit(x, source, source)]));
+  }
+
+  /** `steps` samples on the way from one to another, through noise and condition. @param {Part} from @param {Part} to @param {number} steps */
+  async between(from, to, steps) {
+    this.mustEdit();
+    if (!Number.isInteger(steps) || steps < 2) throw new RequestError(`An interpolation has at least its two ends, so steps must be 2 or more, not ${steps}.`);
+    const [a, b] = [await this.together([from], {}), await this.together([to], {})];
+    const frames = await interpolated(this.model, a.x, a.condition, b.x, b.condition, steps);
+    return { x: this.#observed(concat(frames)), ends: [a, b] };
+  }
+
+  /** The condition of n observations that a request describes. Missing attributes are drawn where the model needs them.
+   * @param {Request} request @param {number} n */
+  stated(request, n) {
+    const seeds = Array.from({ length: n }, (_, k) => k);
+    return this.joint.draw(request.constraints, streamOf(Stream.NOISE, seeds), !this.header.handles_missing);
+  }
+
+  mustEdit() {
+    if (!this.model.edits) throw new RequestError("This model cannot edit: it has no way from an image back to noise.");
+  }
+
+  /** The training rows that fit a request, and null where the distribution was thinned. @param {Request} request @param {number} examples */
+  fitting(request, examples) {
+    const whole = this.joint.counts.reduce((total, count) => total + count, 0) === examples;
+    return whole ? this.joint.fitting(request.constraints) : null;
+  }
+
+  /** The conditions of a request's samples. Free attributes come from the data's rows that match the request, if `fill` is set.
+   * @param {Part} part @param {boolean} fill */
+  #drawn({ request, seeds }, fill) {
+    const whole = this.header.conditional && (fill || !request.constraints.size);
+    return this.joint.draw(request.constraints, streamOf(Stream.CONDITION, seeds), whole);
+  }
+
+  /** Values that requests exclude (`color!=red`), one per sample. Guidance moves away from them. @param {Part[]} parts */
+  #unwanted(parts) {
+    const excluded = parts.map(({ request }) => new Map([...request.constraints].flatMap(([name, constraint]) => {
+      const unwanted = constraint.excluded(this.schema.get(name));
+      return unwanted ? [[name, unwanted]] : [];
+    })));
+    if (!excluded.some((each) => each.size)) return null;
+    return Condition.cat(parts.map(({ seeds }, k) => this.joint.draw(excluded[k], streamOf(Stream.EXCLUDED, seeds), false)));
+  }
+
+  /** @param {Sampling} how @param {Condition | null} against @returns {import("./models.js").Settings} */
+  #settings(how, against) {
+    const own = this.model.guidance;
+    const guidance = { weights: how.guidance ?? own.weights, interval: how.interval ?? own.interval, against, compose: how.compose ?? false };
+    return { guidance, steps: how.steps, sampler: how.sampler };
+  }
+
+  /** Refuse settings that the model does not have, and invalid values. @param {Sampling} how */
+  #mustTake(how) {
+    const { header, model } = this;
+    if (how.free && !header.handles_missing) throw new RequestError("This model has no encoding for a free attribute, so what is not asked for has to come from the data.");
+    const given = [how.guidance, how.interval, how.steps, how.sampler].some((each) => each != null) || how.compose;
+    if (!given) return;
+    if (!model.guided) throw new RequestError("This model takes no guidance, steps or sampler.");
+    const weights = Object.values(namedWeights(this.schema, how.guidance ?? model.guidance.weights));
+    if (how.sampler != null && !Object.hasOwn(SAMPLERS, how.sampler)) throw new RequestError(`Unknown sampler '${how.sampler}'. Valid: ${Object.keys(SAMPLERS).join(", ")}.`);
+    if (how.steps != null && !(Number.isInteger(how.steps) && how.steps >= 1 && how.steps <= MOST_STEPS)) throw new RequestError(`The number of steps must be 1 to ${MOST_STEPS}, not ${how.steps}.`);
+    mustBeInterval(how.interval, how.compose || weights.some((w) => w !== 1));
+  }
+
+  /** A Gaussian's mean may lie outside the range of pixels. @param {Tensor} x */
+  #observed(x) {
+    return this.header.shape.length === 3 ? within01(x) : x;
+  }
+}
+
+/** @param {[number, number] | null | undefined} interval @param {boolean} guides */
+function mustBeInterval(interval, guides) {
+  if (interval == null) return;
+  const [low, high] = interval;
+  if (!(low >= 0 && low < high && high <= 1)) throw new RequestError(`Guidance acts in an interval within 0..1, such as 0.2..0.8, not ${interval}.`);
+  if (!guides) throw new RequestError("An interval takes effect only with guidance, and a guidance of 1 is none.");
+}
+
+/** @param {Samples[]} batches @returns {Samples} */
+const joined = (batches) => ({
+  x: concat(batches.map(({ x }) => x)),
+  condition: Condition.cat(batches.map(({ condition }) => condition)),
+  seeds: batches.flatMap(({ seeds }) => seeds),
+  request: batches.flatMap(({ request }) => request),
+});

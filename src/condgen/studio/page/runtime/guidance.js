@@ -1,0 +1,73 @@
+// Guidance, as condgen's models/flow/guidance.py: v = v(c) + Σ_k (w_k − 1) (v(c) − v_k), with the contrasts v_k.
+
+import { RequestError } from "./errors.js";
+import { sum, where } from "./tensors.js";
+
+/** @typedef {import("./schema.js").Condition} Condition */
+/** @typedef {import("./samplers.js").Velocity} Velocity */
+/** @typedef {(condition: Condition) => Promise<Velocity>} Field the velocity under a condition */
+/** @typedef {number | Record<string, number>} Weights of the whole condition, or by attribute (1 for the others) */
+/** @typedef {{weights: Weights, interval: [number, number], against: Condition | null, compose: boolean}} Guidance
+ *   against: unwanted values, which take the place of the dropped attribute. compose: predict each attribute alone. */
+/** @typedef {{push: number, velocity: Velocity}} Contrast a velocity to move away from, and the strength w − 1 */
+
+/** The guided velocity. @param {Guidance} how @param {Field} field @param {Condition} condition @returns {Promise<Velocity>} */
+export async function guidedVelocity(how, field, condition) {
+  const weights = namedWeights(condition.schema, how.weights);
+  if (how.compose) return guided(await field(condition.keeping(() => false)), await composed(field, condition, weights), how.interval);
+  return guided(await field(condition), await byAttribute(field, condition, weights, how.against), how.interval);
+}
+
+/** The velocity moved away from its contrasts while t is in the interval.
+ * @param {Velocity} velocity @param {Contrast[]} contrasts @param {[number, number]} interval @returns {Velocity} */
+function guided(velocity, contrasts, interval) {
+  const active = contrasts.filter(({ push }) => push);
+  const [low, high] = interval.map(Math.fround);
+  return async (x, t) => {
+    const v = await velocity(x, t);
+    const inside = Array.from(t, (each) => each >= low && each <= high);
+    if (!active.length || !inside.some(Boolean)) return v;
+    let moved = v;
+    for (const contrast of active) moved = sum([1, moved], [contrast.push, v], [-contrast.push, await contrast.velocity(x, t)]);
+    return where(inside, moved, v);
+  };
+}
+
+/** Attributes of equal weight are dropped together: one number is classifier-free guidance (Ho & Salimans 2022).
+ * @param {Field} field @param {Condition} condition @param {Record<string, number>} weights @param {Condition | null} against */
+async function byAttribute(field, condition, weights, against) {
+  const different = [...new Set(Object.values(weights))].filter((w) => w !== 1);
+  return Promise.all(different.map(async (w) => {
+    const names = condition.schema.names.filter((name) => weights[name] === w);
+    return { push: w - 1, velocity: await field(without(condition, names, against)) };
+  }));
+}
+
+/** Composition by AND: v(∅) + Σ_a w_a (v(a) − v(∅)) (Liu et al. 2022, eq. 11).
+ * @param {Field} field @param {Condition} condition @param {Record<string, number>} weights */
+async function composed(field, condition, weights) {
+  const given = condition.schema.names.filter((_, k) => Array.from({ length: condition.length }, (_row, i) => condition.given(i, k)).some(Boolean));
+  return Promise.all(given.map(async (name) => {
+    const others = condition.schema.names.filter((other) => other !== name);
+    return { push: -weights[name], velocity: await field(without(condition, others, null)) };
+  }));
+}
+
+/** The condition with these attributes left free, or set as in `against` where that gives them.
+ * @param {Condition} condition @param {string[]} names @param {Condition | null} against */
+function without(condition, names, against) {
+  const dropped = new Set(names.map((name) => condition.schema.position(name)));
+  const left = condition.keeping((k) => !dropped.has(k));
+  return against ? left.update(against.keeping((k) => dropped.has(k))) : left;
+}
+
+/** One weight per attribute. @param {import("./schema.js").Schema} schema @param {Weights} weights @returns {Record<string, number>} */
+export function namedWeights(schema, weights) {
+  const given = typeof weights === "number" ? Object.fromEntries(schema.names.map((name) => [name, weights])) : weights;
+  const named = Object.fromEntries(schema.names.map((name) => [name, 1]));
+  for (const [name, weight] of Object.entries(given)) {
+    if (!Number.isFinite(weight)) throw new RequestError(`A guidance must be a finite number, not ${name}=${weight}.`);
+    named[schema.get(name).name] = Number(weight);
+  }
+  return named;
+}

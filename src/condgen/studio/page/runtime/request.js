@@ -1,0 +1,125 @@
+// Requests in words or terms, as condgen's requests/request.py: parsed into constraints, with helpful errors.
+
+import { RequestError } from "./errors.js";
+import { understand } from "./phrase.js";
+import { fold } from "./text.js";
+
+/** @typedef {import("./constraints.js").Constraint} Constraint */
+/** @typedef {import("./lexicon.js").Lexicon} Lexicon */
+/** @typedef {string | Record<string, any>} Requestable */
+
+const MOST = 10_000; // requests that one text may stand for
+const LONGEST = 1_000_000; // characters of a text
+const IN_NAMES = "[\\s_\\-./'’]+"; // what may stand between the words of a name, any of it for any other
+const EXAMPLE = /\.(?:csv|tsv|jsonl|ndjson|parquet)#\d/i;
+
+/** Constraints by attribute name. Attributes without one are free. */
+export class Request {
+  /** @param {Map<string, Constraint>} constraints @param {string} text @param {string} [asked] @param {string[]} [notes] */
+  constructor(constraints, text, asked = "", notes = []) {
+    this.constraints = constraints;
+    this.text = text;
+    this.asked = asked; // the original words, if it was asked in words
+    this.notes = notes; // on words that were left out
+  }
+
+  /** The request as a mapping, which stands for exactly this request. @param {import("./schema.js").Schema} schema */
+  terms(schema) {
+    return Object.fromEntries([...this.constraints].map(([name, constraint]) => [name, constraint.value(schema.get(name))]));
+  }
+}
+
+/** The requests that a text or a mapping of names to values stands for. A value of `*` gives several.
+ * @param {Requestable} asked @param {Lexicon} lexicon @param {boolean} [extrapolate] @returns {Request[]} */
+export function parseRequests(asked, lexicon, extrapolate = false) {
+  const { schema } = lexicon;
+  const alternatives = /** @type {Map<string, Constraint[]>} */ (new Map());
+  const notes = /** @type {string[]} */ ([]);
+  const terms = termsOf(asked, schema);
+  for (const [name, operator, value] of terms) {
+    const { meant, said } = meaning(name, operator, value, lexicon, extrapolate);
+    notes.push(...said);
+    for (const [attribute, constraints] of meant) {
+      if (alternatives.has(attribute)) throw new RequestError(`'${attribute}' is asked for twice in '${shown(asked)}'; join values with |, as in a|b.`);
+      alternatives.set(attribute, constraints);
+    }
+  }
+  const words = typeof asked === "string" && terms.some(([, operator]) => !operator) ? asked : "";
+  return combinations(alternatives, shown(asked)).map((chosen) => new Request(chosen, textOf(chosen, schema), words, notes));
+}
+
+/** @param {Requestable} asked */
+const shown = (asked) => (typeof asked === "string" ? asked : JSON.stringify(asked));
+
+/** @param {Map<string, Constraint[]>} alternatives @param {string} asked @returns {Map<string, Constraint>[]} */
+function combinations(alternatives, asked) {
+  const count = [...alternatives.values()].reduce((n, several) => n * several.length, 1);
+  if (count > MOST) throw new RequestError(`'${asked.slice(0, 200)}' stands for ${count} requests; condgen takes at most ${MOST} at once.`);
+  return [...alternatives].reduce((found, [name, several]) =>
+    found.flatMap((chosen) => several.map((constraint) => new Map([...chosen, [name, constraint]]))), [new Map()]);
+}
+
+/** The constraints of a term by attribute, one per request, and notes. A value of null gives no constraint.
+ * @param {string} name @param {string} operator @param {unknown} value @param {Lexicon} lexicon @param {boolean} extrapolate
+ * @returns {{meant: [string, Constraint[]][], said: string[]}} */
+function meaning(name, operator, value, lexicon, extrapolate) {
+  const { schema } = lexicon;
+  const term = operator ? { attribute: schema.get(name), value } : resolved(name, schema);
+  if (!term) {
+    const { constraints, notes } = understand(name, lexicon, extrapolate);
+    return { meant: [...constraints].map(([n, constraint]) => [n, [constraint]]), said: notes };
+  }
+  if (term.value == null) return { meant: [], said: [] };
+  if (typeof term.value === "string" && EXAMPLE.test(term.value)) throw new RequestError("A browser reads no files for a request by example. Give the numbers themselves.");
+  return { meant: [[term.attribute.name, term.attribute.constraints(operator || "=", term.value, extrapolate)]], said: [] };
+}
+
+/** The parts [name, operator, value] of a request. A bare word has the empty operator.
+ * @param {Requestable} asked @param {import("./schema.js").Schema} schema @returns {[string, string, unknown][]} */
+function termsOf(asked, schema) {
+  if (typeof asked !== "string") return Object.entries(asked).map(([name, value]) => [name, ...operated(value)]);
+  if (asked.length > LONGEST) throw new RequestError(`A request of ${asked.length} characters is too long; condgen reads at most ${LONGEST}.`);
+  const term = termPattern(schema);
+  return asked.replace(/[^\S\n]+/gu, " ").split(/[,;\n]+/).flatMap((part) => termsIn(part, term));
+}
+
+/** @param {string} part @param {RegExp} term @returns {[string, string, unknown][]} */
+function termsIn(part, term) {
+  const starts = [...part.matchAll(term)];
+  const word = part.slice(0, starts[0]?.index ?? part.length).trim();
+  const named = starts.map((start, k) => {
+    const end = starts[k + 1]?.index ?? part.length;
+    const { name, operator } = /** @type {{name: string, operator: string}} */ (start.groups);
+    return /** @type {[string, string, unknown]} */ ([name, operator, part.slice(start.index + start[0].length, end).trim()]);
+  });
+  return word ? [[word, "", null], ...named] : named;
+}
+
+/** The operator and the value that a mapping's value stands for. `{not: value}` excludes it. @param {any} value @returns {[string, unknown]} */
+function operated(value) {
+  const excludes = value && typeof value === "object" && Object.keys(value).join() === "not";
+  return excludes ? ["!=", value.not] : ["=", value];
+}
+
+/** A pattern for the start of a term: a name of the schema, which may contain spaces, or any single word, and = or !=.
+ * @param {import("./schema.js").Schema} schema */
+function termPattern(schema) {
+  const names = schema.attributes.flatMap((a) => a.names).sort((a, b) => b.length - a.length);
+  const escaped = (/** @type {string} */ text) => text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+  const known = names.map((name) => name.split(new RegExp(IN_NAMES, "u")).map(escaped).join(IN_NAMES) + "|").join("");
+  return new RegExp(`(?:^|(?<=\\s))\\s*(?<name>${known}[^\\s=!]+)\\s*(?<operator>!?=)`, "giu");
+}
+
+/** The attribute and value of a bare word, such as a flag's name or a value of exactly one attribute.
+ * null for words that the schema does not contain. @param {string} word @param {import("./schema.js").Schema} schema */
+function resolved(word, schema) {
+  const meanings = schema.attributes.map((attribute) => ({ attribute, value: attribute.bare(word) })).filter(({ value }) => value !== null);
+  if (meanings.length === 1) return meanings[0];
+  if (meanings.length) throw new RequestError(`'${word}' could mean ${meanings.map(({ attribute, value }) => `${attribute.name}=${value}`).join(" or ")}; say which.`);
+  const named = schema.attributes.find((a) => a.names.some((name) => fold(name) === fold(word)));
+  if (named) throw new RequestError(`'${word}' needs a value, as in ${named.example}.`);
+  return null;
+}
+
+/** The constraints as precise requests. @param {Map<string, Constraint>} constraints @param {import("./schema.js").Schema} schema */
+const textOf = (constraints, schema) => [...constraints].map(([name, c]) => c.text(schema.get(name))).join(", ") || "anything";
