@@ -1,7 +1,7 @@
 """The forms in which a run can be exported, each in one file in `condgen/export/` or in another package."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,18 @@ class Exporter:
 
     sentence: its contents in a few words.
     suffix: of the file, such as `.onnx`. Empty for a folder.
+    others: settings that change the suffix, with the one that they give.
     write: called with the opened run and an unused path. Its keyword-only arguments are the form's settings.
     """
 
     sentence: str
     suffix: str
     write: Callable[..., object]
+    others: Mapping[str, str] = field(default_factory=dict)
+
+    def suffix_with(self, settings: Mapping[str, Any]) -> str:
+        """The suffix of what is written with some settings."""
+        return next((suffix for name, suffix in self.others.items() if settings.get(name)), self.suffix)
 
 
 EXPORTERS: Registry[Exporter] = Registry(
@@ -32,6 +38,7 @@ EXPORTERS: Registry[Exporter] = Registry(
         "onnx": "condgen.export.onnx:ONNX",
         "hub": "condgen.hub.folder:HUB",
         "space": "condgen.hub.space:SPACE",
+        "web": "condgen.studio.web.folder:WEB",
     },
     accepts=lambda entry: isinstance(entry, Exporter),
     wanted="condgen.runs.exporting.Exporter",
@@ -47,10 +54,9 @@ def export(run: Any, to: str, path: str | Path, **settings: Any) -> Path:
     for name in settings:
         if name not in (known := keyword_arguments(exporter.write)):
             raise unknown(f"setting of exporting to {to}:", name, known)
-    if path.suffix.casefold() != exporter.suffix:
-        kind = (
-            f"a file ({path.with_suffix(exporter.suffix)})" if exporter.suffix else f"a folder ({path.with_suffix('')})"
-        )
+    suffix = exporter.suffix_with(settings)
+    if path.suffix.casefold() != suffix:
+        kind = f"a file ({path.with_suffix(suffix)})" if suffix else f"a folder ({path.with_suffix('')})"
         raise RequestError(f"Exporting to {to} writes {kind}, not '{path}'.")
     if path.exists():
         raise RequestError(f"{path} is there already; nothing was overwritten. Choose a new name.")

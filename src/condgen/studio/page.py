@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 PAGE = Path(__file__).parent / "page"
@@ -16,7 +16,7 @@ TYPES = {
     ".json": "application/json",
     ".LICENSE": "text/plain; charset=utf-8",
 }
-_IMPORT_MAP = re.compile(r'<script type="importmap">(.*?)</script>', re.DOTALL)
+_WITHIN = r"<{0}(?: type=\"(?:importmap|module)\")?>(.*?)</{0}>"  # elements whose text a browser runs or applies
 
 
 def files() -> dict[str, Path]:
@@ -45,10 +45,9 @@ def policy(html: str, scripts: str = "", frames: Sequence[str] = ()) -> str:
     scripts: further sources of scripts, such as `'wasm-unsafe-eval'`.
     frames: origins of pages that may show it in a frame, beside its own.
     """
-    hashes = [f"'sha256-{_digest(found)}'" for found in _IMPORT_MAP.findall(html)]
     rules = {
         "default-src": "'none'",
-        "script-src": " ".join(["'self'", *hashes, scripts]).strip(),
+        "script-src": " ".join(["'self'", *_hashes(html, "script"), scripts]).strip(),
         "style-src": "'self'",
         "img-src": "'self' data: blob:",
         "connect-src": "'self'",
@@ -58,7 +57,37 @@ def policy(html: str, scripts: str = "", frames: Sequence[str] = ()) -> str:
         "form-action": "'none'",
         "frame-ancestors": " ".join(["'self'", *frames]),
     }
+    return _joined(rules)
+
+
+def policy_within(html: str) -> str:
+    """The Content-Security-Policy of a page that is one file: it loads nothing at all, and runs what lies within it."""
+    rules = {
+        "default-src": "'none'",
+        "script-src": " ".join([*_hashes(html, "script"), "blob:", "'wasm-unsafe-eval'"]),
+        "worker-src": "blob:",
+        "style-src": " ".join(_hashes(html, "style")),
+        "img-src": "data: blob:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    return _joined(rules)
+
+
+def with_policy(html: str, rules: str) -> str:
+    """A page that brings its Content-Security-Policy along. Framing is for a server alone to forbid."""
+    kept = "; ".join(rule for rule in rules.split("; ") if not rule.startswith("frame-ancestors"))
+    first = '<meta charset="utf-8">'
+    return html.replace(first, f'{first}\n<meta http-equiv="Content-Security-Policy" content="{kept}">')
+
+
+def _joined(rules: Mapping[str, str]) -> str:
     return "; ".join(f"{name} {sources}" for name, sources in rules.items())
+
+
+def _hashes(html: str, element: str) -> list[str]:
+    """The sources that allow the texts of scripts or styles within a page."""
+    return [f"'sha256-{_digest(found)}'" for found in re.findall(_WITHIN.format(element), html, re.DOTALL) if found]
 
 
 def _digest(text: str) -> str:

@@ -2,7 +2,8 @@
 
 import { RequestError, unknown } from "./errors.js";
 import { BANDWIDTH, Between, Exactly, MISMATCH, OneOf, nearest } from "./constraints.js";
-import { fold, number } from "./text.js";
+import { general, number, numbersIn, plainNumber } from "./numbers.js";
+import { fold } from "./text.js";
 
 /** @typedef {import("./constraints.js").Constraint} Constraint */
 /** @typedef {{name: string, kind: string, synonyms?: string[], aliases?: Record<string, string>, values?: string[],
@@ -53,6 +54,11 @@ class Named {
   /** The number of a code on the attribute's scale. @param {number} code */
   placed(code) {
     return code;
+  }
+
+  /** The distance of two rows of numbers; other kinds have none. @param {ArrayLike<number>} _one @param {ArrayLike<number>} _other */
+  apart(_one, _other) {
+    return Infinity;
   }
 }
 
@@ -264,6 +270,12 @@ export class Vector extends Named {
     return `[${first.map((each) => general(each, 3)).join(" ")}${this.size > 3 ? " …" : ""}]`;
   }
 
+  /** The distance of two rows as a share of the typical one. @param {ArrayLike<number>} one @param {ArrayLike<number>} other */
+  apart(one, other) {
+    const squares = Array.from(one, (each, k) => ((each - other[k]) / this.scale[k]) ** 2);
+    return Math.sqrt(squares.reduce((total, each) => total + each, 0) / (2 * this.size));
+  }
+
   /** A loss by the distance in deviations. @param {ArrayLike<number>} code @param {Float32Array} rows @param {Uint8Array} given */
   mismatch(code, rows, given) {
     const encoded = (/** @type {number} */ each, /** @type {number} */ k) =>
@@ -285,33 +297,3 @@ export class Vector extends Named {
 
 /** @type {Record<string, new (described: Described, example: string) => Attribute>} */
 export const KINDS = { categorical: Categorical, flag: Flag, continuous: Continuous, vector: Vector };
-
-/** A number with up to so many significant digits, as Python's format `g`. @param {number} x @param {number} [digits] */
-export function general(x, digits = 6) {
-  if (!Number.isFinite(x)) return Number.isNaN(x) ? "nan" : x > 0 ? "inf" : "-inf";
-  if (x === 0) return Object.is(x, -0) ? "-0" : "0";
-  const [mantissa, exponent] = x.toExponential(digits - 1).split("e");
-  const trimmed = (/** @type {string} */ text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
-  const power = Number(exponent);
-  if (power >= -4 && power < digits) return trimmed(x.toFixed(Math.max(digits - 1 - power, 0)));
-  return `${trimmed(mantissa)}e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
-}
-
-/** The text of a number without a trailing `.0`, so that 5.0 and 5 name the same category. @param {unknown} value */
-function plainNumber(value) {
-  const found = number(value);
-  return found !== null && Number.isInteger(found) ? String(found) : String(value);
-}
-
-/** The numbers in a list or a text, or null. @param {unknown} value @returns {number[] | null} */
-function numbersIn(value) {
-  const list = typeof value === "string" ? split(value) : Array.isArray(value) ? value : [];
-  const numbers = list.map(number);
-  return numbers.length && numbers.every((each) => each !== null) ? /** @type {number[]} */ (numbers) : null;
-}
-
-/** @param {string} text */
-function split(text) {
-  const inner = text.trim().replace(/^[[\]()]+|[[\]()]+$/g, "");
-  return (inner === text.trim() ? inner : inner.replaceAll(",", " ")).split(/\s+/).filter(Boolean);
-}

@@ -5,6 +5,7 @@
 /** @typedef {{codes: number[], negated?: boolean} | {low: number | null, high: number | null} | {code: number[]}} Stored */
 
 export const MISMATCH = 30; // nats by which a row that contradicts one asked attribute is less likely than one that agrees
+const NEAR = 0.05; // share of an attribute's span up to which other values count as examples of a single one
 export const BANDWIDTH = 0.02; // share of an attribute's span within which rows count as agreeing
 const round = Math.fround;
 
@@ -22,15 +23,21 @@ export class OneOf {
     return `${a.name}${this.negated ? "!" : ""}=${codes.map((code) => a.format(code)).join("|")}`;
   }
 
-  /** The value with which a mapping asks for exactly this. @param {Attribute} a */
-  value(a) {
-    const named = (/** @type {number[]} */ codes) => codes.map((code) => a.format(code));
-    return this.negated ? { not: named(this.others(a)) } : named(this.codes);
+  /** The value with which a mapping asks for exactly this, in its shortest form. @param {Attribute} a */
+  term(a) {
+    const names = (this.negated ? this.others(a) : this.codes).map((code) => a.format(code));
+    const term = names.length === 1 ? names[0] : names;
+    return this.negated ? { not: term } : term;
   }
 
   /** @param {ArrayLike<number>} code */
   allows(code) {
     return this.codes.includes(code[0]);
+  }
+
+  /** Whether a person would call a code an example of it. @param {Attribute} _a @param {ArrayLike<number>} code */
+  fits(_a, code) {
+    return this.allows(code);
   }
 
   /** Each of the codes with equal probability. @param {number} u */
@@ -84,9 +91,15 @@ export class Between {
     return `${a.name}=${[...new Set([a.format(this.low), a.format(this.high)])].join("..")}`;
   }
 
-  /** The two ends. @param {Attribute} _a */
-  value(_a) {
-    return [this.low, this.high];
+  /** A number, or the two ends. @param {Attribute} _a */
+  term(_a) {
+    return this.low === this.high ? this.low : [this.low, this.high];
+  }
+
+  /** Whether a number is within the range, or near a single one. @param {Attribute} a @param {ArrayLike<number>} code */
+  fits(a, code) {
+    if (this.low < this.high) return this.allows(code);
+    return Math.abs(round(a.placed(code[0]) - a.placed(round(this.low)))) <= round(NEAR * a.reach);
   }
 
   /** @param {ArrayLike<number>} code */
@@ -145,8 +158,13 @@ export class Exactly {
   }
 
   /** The numbers. @param {Attribute} _a */
-  value(_a) {
+  term(_a) {
     return this.code;
+  }
+
+  /** Whether a row is within a twentieth of the typical distance. @param {Attribute} a @param {ArrayLike<number>} code */
+  fits(a, code) {
+    return a.apart(code, this.code) <= NEAR;
   }
 
   /** @param {ArrayLike<number>} code */

@@ -86,17 +86,18 @@ export class LabelDistribution {
       if (condition.given(i, k)) return;
       const constraint = asked.get(a.name);
       const [code, known] = [this.rows.code(row, k), this.known[k][row]];
-      const moved = constraint?.binds(a) && !(known && constraint.allows(code));
-      if (moved) condition.set(i, k, constraint.draw(u));
+      const breaks = constraint?.binds(a) && !(known && constraint.allows(code));
+      if (constraint && breaks) condition.set(i, k, constraint.draw(u));
       else if (known) condition.set(i, k, code);
       else condition.code(i, k).set(code);
     });
   }
 
-  /** How many of the data's rows satisfy constraints. @param {Constraints} asked */
+  /** The number of the data's rows that fit constraints. @param {Constraints} asked */
   fitting(asked) {
-    const constraints = [...asked].map(([name, constraint]) => ({ k: this.schema.position(name), constraint }));
-    const fits = (/** @type {number} */ row) => constraints.every(({ k, constraint }) => this.known[k][row] && constraint.allows(this.rows.code(row, k)));
+    const wanted = [...asked].map(([name, constraint]) => ({ k: this.schema.position(name), constraint }));
+    const fits = (/** @type {number} */ row) => wanted.every(({ k, constraint }) =>
+      this.known[k][row] && constraint.fits(this.schema.attributes[k], this.rows.code(row, k)));
     return this.counts.reduce((sum, count, row) => sum + (fits(row) ? count : 0), 0);
   }
 }

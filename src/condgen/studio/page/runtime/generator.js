@@ -1,12 +1,12 @@
 // Answers to requests by an exported model, as condgen's runs/answering.py, sampling.py and editing.py.
 
-import { RequestError } from "./errors.js";
+import { RequestError, unknown } from "./errors.js";
 import { LabelDistribution } from "./distribution.js";
 import { namedWeights } from "./guidance.js";
 import { Lexicon } from "./lexicon.js";
-import { interpolated, modelOf } from "./models.js";
+import { modelOf } from "./models.js";
 import { parseRequests, Request } from "./request.js";
-import { Stream, streamOf } from "./rng.js";
+import { RngBetween, Stream, streamOf } from "./rng.js";
 import { MOST_STEPS, SAMPLERS } from "./samplers.js";
 import { arraysIn } from "./safetensors.js";
 import { Condition, Schema } from "./schema.js";
@@ -18,6 +18,7 @@ import { concat, sum, within01 } from "./tensors.js";
 /** @typedef {{guidance?: import("./guidance.js").Weights | null, interval?: [number, number] | null, steps?: number | null,
  *   sampler?: string | null, compose?: boolean, free?: boolean}} Sampling Settings; null is the model's own default. */
 /** @typedef {{request: Request, seeds: number[]}} Part of a batch */
+/** @typedef {{request: Request, seed: number}} End of an interpolation */
 /** @typedef {{x: Tensor, condition: Condition, seeds: number[], request: number[]}} Samples */
 
 const BATCH = 50; // samples generated at once, so that work can stop in between
@@ -49,14 +50,15 @@ export class Generator {
    * @param {Request[]} asked @param {number} n @param {number} seed @param {Sampling} how @returns {Promise<Samples>} */
   async sample(asked, n, seed, how) {
     if (!Number.isInteger(n) || n < 1) throw new RequestError(`The number of samples must be at least 1, not ${n}.`);
-    if (!Number.isInteger(seed) || seed < 0 || seed > LARGEST_SEED - n) throw new RequestError(`The seed must be at least 0 and below 2^40, not ${seed}.`);
+    mustBeSeed(seed, n);
     this.#mustTake(how);
     const all = asked.flatMap((_, request) => Array.from({ length: n }, (_each, k) => ({ request, seed: seed + k })));
     const batches = /** @type {Samples[]} */ ([]);
     for (let start = 0; start < all.length; start += BATCH) {
       const some = all.slice(start, start + BATCH);
       const numbers = [...new Set(some.map(({ request }) => request))];
-      const parts = numbers.map((k) => ({ request: asked[k], seeds: some.filter(({ request }) => request === k).map((each) => each.seed) }));
+      const seedsOf = (/** @type {number} */ k) => some.filter(({ request }) => request === k).map((each) => each.seed);
+      const parts = numbers.map((k) => ({ request: asked[k], seeds: seedsOf(k) }));
       batches.push({ ...(await this.together(parts, how)), request: some.map(({ request }) => request) });
     }
     return joined(batches);
@@ -75,7 +77,9 @@ export class Generator {
    * @param {Tensor} x @param {Condition} source @param {Request} change @param {number | null} [strength] @returns {Promise<Samples>} */
   async edit(x, source, change, strength) {
     this.mustEdit();
-    if (strength != null && !(strength > 0 && strength < Infinity)) throw new RequestError(`The strength of an edit must be above 0, such as 1.5, not ${strength}.`);
+    if (strength != null && !(strength > 0 && strength < Infinity)) {
+      throw new RequestError(`The strength of an edit must be above 0, such as 1.5, not ${strength}.`);
+    }
     const seeds = Array.from({ length: x.dims[0] }, (_, k) => k);
     const target = source.update(this.joint.draw(change.constraints, streamOf(Stream.NOISE, seeds), false));
     const decoded = await this.model.edit(x, source, target);
@@ -89,13 +93,20 @@ export class Generator {
     return this.#observed(sum([1, x], [strength, decoded], [-strength, await this.model.edit(x, source, source)]));
   }
 
-  /** `steps` samples on the way from one to another, through noise and condition. @param {Part} from @param {Part} to @param {number} steps */
-  async between(from, to, steps) {
-    this.mustEdit();
-    if (!Number.isInteger(steps) || steps < 2) throw new RequestError(`An interpolation has at least its two ends, so steps must be 2 or more, not ${steps}.`);
-    const [a, b] = [await this.together([from], {}), await this.together([to], {})];
-    const frames = await interpolated(this.model, a.x, a.condition, b.x, b.condition, steps);
-    return { x: this.#observed(concat(frames)), ends: [a, b] };
+  /** n samples on the way from one to another, both included, through noise and encoded conditions.
+   * @param {End} from @param {End} to @param {number} n @param {Sampling} how @returns {Promise<Samples>} */
+  async interpolated(from, to, n, how) {
+    if (!this.model.interpolates) throw new RequestError("This model holds no encodings of conditions to interpolate.");
+    if (!Number.isInteger(n) || n < 2) throw new RequestError(`An interpolation has its two ends, so its steps must be 2 or more, not ${n}.`);
+    [from, to].forEach(({ seed }) => mustBeSeed(seed, 1));
+    this.#mustTake(how);
+    const [first, last] = [from, to].map(({ request, seed }) => this.#drawn({ request, seeds: [seed] }, true));
+    const shares = Array.from({ length: n }, (_, k) => k / (n - 1));
+    const noise = new RngBetween(shares.map(() => from.seed), shares.map(() => to.seed), shares);
+    const way = this.model.towards(repeated(last, n), shares);
+    const x = await way.sample(repeated(first, n), noise, way.guided ? this.#settings(how, null) : {});
+    const seeds = shares.map((share) => (share <= 0.5 ? from.seed : to.seed));
+    return { x: this.#observed(x), condition: onTheWay(first, last, n), seeds, request: seeds.map(() => 0) };
   }
 
   /** The condition of n observations that a request describes. Missing attributes are drawn where the model needs them.
@@ -107,12 +118,6 @@ export class Generator {
 
   mustEdit() {
     if (!this.model.edits) throw new RequestError("This model cannot edit: it has no way from an image back to noise.");
-  }
-
-  /** The training rows that fit a request, and null where the distribution was thinned. @param {Request} request @param {number} examples */
-  fitting(request, examples) {
-    const whole = this.joint.counts.reduce((total, count) => total + count, 0) === examples;
-    return whole ? this.joint.fitting(request.constraints) : null;
   }
 
   /** The conditions of a request's samples. Free attributes come from the data's rows that match the request, if `fill` is set.
@@ -135,20 +140,22 @@ export class Generator {
   /** @param {Sampling} how @param {Condition | null} against @returns {import("./models.js").Settings} */
   #settings(how, against) {
     const own = this.model.guidance;
-    const guidance = { weights: how.guidance ?? own.weights, interval: how.interval ?? own.interval, against, compose: how.compose ?? false };
-    return { guidance, steps: how.steps, sampler: how.sampler };
+    const { guidance: weights = own.weights, interval = own.interval, compose = false, steps, sampler } = how;
+    return { guidance: { weights: weights ?? own.weights, interval: interval ?? own.interval, against, compose }, steps, sampler };
   }
 
   /** Refuse settings that the model does not have, and invalid values. @param {Sampling} how */
   #mustTake(how) {
     const { header, model } = this;
-    if (how.free && !header.handles_missing) throw new RequestError("This model has no encoding for a free attribute, so what is not asked for has to come from the data.");
+    if (how.free && !header.handles_missing) {
+      throw new RequestError("This model has no encoding for a free attribute, so what is not asked for has to come from the data.");
+    }
     const given = [how.guidance, how.interval, how.steps, how.sampler].some((each) => each != null) || how.compose;
     if (!given) return;
     if (!model.guided) throw new RequestError("This model takes no guidance, steps or sampler.");
     const weights = Object.values(namedWeights(this.schema, how.guidance ?? model.guidance.weights));
-    if (how.sampler != null && !Object.hasOwn(SAMPLERS, how.sampler)) throw new RequestError(`Unknown sampler '${how.sampler}'. Valid: ${Object.keys(SAMPLERS).join(", ")}.`);
-    if (how.steps != null && !(Number.isInteger(how.steps) && how.steps >= 1 && how.steps <= MOST_STEPS)) throw new RequestError(`The number of steps must be 1 to ${MOST_STEPS}, not ${how.steps}.`);
+    if (how.sampler != null && !Object.hasOwn(SAMPLERS, how.sampler)) throw unknown("sampler", how.sampler, Object.keys(SAMPLERS));
+    mustBeSteps(how.steps);
     mustBeInterval(how.interval, how.compose || weights.some((w) => w !== 1));
   }
 
@@ -156,6 +163,18 @@ export class Generator {
   #observed(x) {
     return this.header.shape.length === 3 ? within01(x) : x;
   }
+}
+
+/** @param {number} seed @param {number} n samples that follow it */
+function mustBeSeed(seed, n) {
+  const allowed = Number.isInteger(seed) && seed >= 0 && seed <= LARGEST_SEED - n;
+  if (!allowed) throw new RequestError(`The seed must be at least 0 and below 2^40, not ${seed}.`);
+}
+
+/** @param {number | null | undefined} steps */
+function mustBeSteps(steps) {
+  const allowed = steps == null || (Number.isInteger(steps) && steps >= 1 && steps <= MOST_STEPS);
+  if (!allowed) throw new RequestError(`The number of steps must be 1 to ${MOST_STEPS}, not ${steps}.`);
 }
 
 /** @param {[number, number] | null | undefined} interval @param {boolean} guides */
@@ -173,3 +192,13 @@ const joined = (batches) => ({
   seeds: batches.flatMap(({ seeds }) => seeds),
   request: batches.flatMap(({ request }) => request),
 });
+
+/** @param {Condition} condition of one request @param {number} n */
+const repeated = (condition, n) => Condition.cat(Array.from({ length: n }, () => condition));
+
+/** The conditions of an interpolation. Where its ends differ, the samples between them are free.
+ * @param {Condition} first @param {Condition} last @param {number} n */
+function onTheWay(first, last, n) {
+  const common = first.keeping((k) => first.code(0, k).every((code, i) => code === last.code(0, k)[i]));
+  return Condition.cat([first, ...Array.from({ length: n - 2 }, () => common), last]);
+}

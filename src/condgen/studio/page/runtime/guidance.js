@@ -46,7 +46,8 @@ async function byAttribute(field, condition, weights, against) {
 /** Composition by AND: v(∅) + Σ_a w_a (v(a) − v(∅)) (Liu et al. 2022, eq. 11).
  * @param {Field} field @param {Condition} condition @param {Record<string, number>} weights */
 async function composed(field, condition, weights) {
-  const given = condition.schema.names.filter((_, k) => Array.from({ length: condition.length }, (_row, i) => condition.given(i, k)).some(Boolean));
+  const rows = Array.from({ length: condition.length }, (_, row) => row);
+  const given = condition.schema.names.filter((_, k) => rows.some((row) => condition.given(row, k)));
   return Promise.all(given.map(async (name) => {
     const others = condition.schema.names.filter((other) => other !== name);
     return { push: -weights[name], velocity: await field(without(condition, others, null)) };

@@ -2,7 +2,7 @@
 
 import { guidedVelocity } from "./guidance.js";
 import { PATHS, reversible, SAMPLERS } from "./samplers.js";
-import { sum } from "./tensors.js";
+import { lerp } from "./tensors.js";
 
 /** @typedef {import("./tensors.js").Tensor} Tensor */
 /** @typedef {import("./onnx.js").Network} Network */
@@ -29,10 +29,31 @@ class Exported {
   constructor(header, network) {
     this.header = header;
     this.network = network;
+    this.way = /** @type {{end: Condition, shares: number[]} | null} */ (null);
+  }
+
+  /** Whether it samples by encoded conditions, so that there is a way between two. */
+  get interpolates() {
+    return false;
+  }
+
+  /** The same model with the condition of each sample encoded a share of the way to that of `end`.
+   * @param {Condition} end @param {number[]} shares */
+  towards(end, shares) {
+    return Object.assign(Object.create(Object.getPrototypeOf(this)), this, { way: { end, shares } });
+  }
+
+  /** The encoded condition. @param {Condition} condition @returns {Promise<Encoded>} */
+  async encoded(condition) {
+    const c = await this.encode(condition);
+    if (!this.way) return c;
+    const { end, shares } = this.way;
+    const other = await this.encode(end.keeping((k, row) => condition.given(row, k))); // guidance drops attributes of both
+    return { vector: lerp(c.vector, other.vector, shares), tokens: lerp(c.tokens, other.tokens, shares) };
   }
 
   /** @param {Condition} condition @returns {Promise<Encoded>} */
-  async encoded(condition) {
+  async encode(condition) {
     const [vector, tokens] = await this.network.call("condition", inputs(condition));
     return { vector, tokens };
   }
@@ -68,11 +89,6 @@ const ThroughNoise = (base) => class extends base {
   async edit(x, source, target) {
     return this.fromNoise(await this.toNoise(x, await this.encoded(source)), await this.encoded(target));
   }
-
-  /** Noise at a share s of the way to other noise. @param {Tensor} noise @param {Tensor} noiseEnd @param {number} s */
-  between(noise, noiseEnd, s) {
-    return lerp(noise, noiseEnd, s);
-  }
 };
 
 /** Samples by one evaluation of its network. */
@@ -85,6 +101,16 @@ class OnePass extends Exported {
 
 /** The same, and edits through noise. */
 class OnePassEdits extends ThroughNoise(OnePass) {
+  /** Images need no other noise than that of the latent. */
+  get interpolates() {
+    return this.header.shape.length === 3;
+  }
+
+  /** @param {Condition} condition @param {Rng} rng */
+  async sample(condition, rng) {
+    return this.way ? this.fromNoise(drawn(this.header.draws[0], rng), await this.encoded(condition)) : super.sample(condition, rng);
+  }
+
   /** The noise of observations. @param {Tensor} x @param {Encoded} c */
   toNoise(x, c) {
     return this.called("to_noise", { x }, c);
@@ -103,6 +129,10 @@ class Integral extends Exported {
     super(header, network);
     this.how = /** @type {Integration} */ (header.integration);
     this.path = PATHS[this.how.path];
+  }
+
+  get interpolates() {
+    return true;
   }
 
   /** The velocity under a condition, without guidance. @param {Condition} condition */
@@ -180,11 +210,6 @@ class Flow extends Guided(Inverse) {
     const guided = await this.integrated(velocity, noise, reversible(this.how.sampler));
     return this.called("shown", { state: guided }, await this.encoded(target));
   }
-
-  /** Noise on the arc from one to the other. @param {Tensor} noise @param {Tensor} noiseEnd @param {number} s */
-  between(noise, noiseEnd, s) {
-    return slerp(noise, noiseEnd, s);
-  }
 }
 
 /** @type {Record<string, new (header: Header, network: Network) => any>} */
@@ -195,38 +220,6 @@ const KINDS = {
 
 /** The exported model with a header. @param {Header} header @param {Network} network */
 export const modelOf = (header, network) => new KINDS[header.kind](header, network);
-
-/** `steps` observations from each x to its x_end, through noise and encoded condition, one batch per step.
- * @param {any} model @param {Tensor} x @param {Condition} condition @param {Tensor} xEnd @param {Condition} conditionEnd @param {number} steps */
-export async function interpolated(model, x, condition, xEnd, conditionEnd, steps) {
-  const [c, cEnd] = [await model.encoded(condition), await model.encoded(conditionEnd)];
-  const [noise, noiseEnd] = [await model.toNoise(x, c), await model.toNoise(xEnd, cEnd)];
-  const frames = /** @type {Tensor[]} */ ([]);
-  for (let k = 0; k < steps; k++) {
-    const s = k / (steps - 1);
-    const between = { vector: lerp(c.vector, cEnd.vector, s), tokens: lerp(c.tokens, cEnd.tokens, s) };
-    frames.push(await model.fromNoise(model.between(noise, noiseEnd, s), between));
-  }
-  return frames;
-}
-
-/** @param {Tensor} x @param {Tensor} y @param {number} s */
-const lerp = (x, y, s) => sum([1 - s, x], [s, y]);
-
-/** Spherical interpolation, which keeps the length of noise (Shoemake 1985). @param {Tensor} x @param {Tensor} y @param {number} s */
-function slerp(x, y, s) {
-  const size = x.data.length / x.dims[0];
-  const angles = Array.from({ length: x.dims[0] }, (_, k) => {
-    const [a, b] = [x, y].map(({ data }) => data.subarray(k * size, (k + 1) * size));
-    const cosine = dot(a, b) / Math.max(Math.sqrt(dot(a, a) * dot(b, b)), 1e-24);
-    return Math.max(Math.acos(Math.min(Math.max(cosine, -1), 1)), 1e-4);
-  });
-  const weights = (/** @type {number} */ share) => angles.map((angle) => Math.sin(share * angle) / Math.sin(angle));
-  return sum([weights(1 - s), x], [weights(s), y]);
-}
-
-/** @param {Float32Array} x @param {Float32Array} y */
-const dot = (x, y) => x.reduce((total, each, k) => total + each * y[k], 0);
 
 /** Noise from the streams of a batch, [batch, ...shape]. @param {Draw} draw @param {Rng} rng @returns {Tensor} */
 const drawn = (draw, rng) => ({ data: rng[draw.kind](...draw.shape), dims: [rng.length, ...draw.shape] });

@@ -23,9 +23,9 @@ export class Request {
     this.notes = notes; // on words that were left out
   }
 
-  /** The request as a mapping, which stands for exactly this request. @param {import("./schema.js").Schema} schema */
+  /** The request as a mapping that stands for exactly this request, as controls show it. @param {import("./schema.js").Schema} schema */
   terms(schema) {
-    return Object.fromEntries([...this.constraints].map(([name, constraint]) => [name, constraint.value(schema.get(name))]));
+    return Object.fromEntries([...this.constraints].map(([name, constraint]) => [name, constraint.term(schema.get(name))]));
   }
 }
 
@@ -70,7 +70,9 @@ function meaning(name, operator, value, lexicon, extrapolate) {
     return { meant: [...constraints].map(([n, constraint]) => [n, [constraint]]), said: notes };
   }
   if (term.value == null) return { meant: [], said: [] };
-  if (typeof term.value === "string" && EXAMPLE.test(term.value)) throw new RequestError("A browser reads no files for a request by example. Give the numbers themselves.");
+  if (typeof term.value === "string" && EXAMPLE.test(term.value)) {
+    throw new RequestError("A browser reads no files for a request by example. Give the numbers themselves.");
+  }
   return { meant: [[term.attribute.name, term.attribute.constraints(operator || "=", term.value, extrapolate)]], said: [] };
 }
 

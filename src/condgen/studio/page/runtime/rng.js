@@ -1,5 +1,7 @@
 // Named random streams, one per sample: the numbers of condgen's rng.py, so that seeds give the run's own images.
 
+import { slerp } from "./tensors.js";
+
 const FEW = 16; // fewer normal numbers than this are drawn one by one, with 53 bits each, and more in blocks of so many
 const round = Math.fround;
 
@@ -37,6 +39,28 @@ export class Rng {
     const all = new Float32Array(n * this.length);
     this.streams.forEach((stream, k) => all.set(numbers(stream), k * n));
     return all;
+  }
+}
+
+/** Streams on the way from one batch to another, which go on the sphere, as condgen's runs/noise.py. */
+export class RngBetween extends Rng {
+  /** @param {number[]} start @param {number[]} end @param {number[]} shares of the way for each sample, from 0 to 1 */
+  constructor(start, end, shares) {
+    super(start);
+    this.end = new Rng(end);
+    this.shares = shares;
+  }
+
+  /** @param {...number} shape */
+  normal(...shape) {
+    const [x, y] = [super.normal(...shape), this.end.normal(...shape)].map((data) => ({ data, dims: [this.length, ...shape] }));
+    return Float32Array.from(slerp(x, y, this.shares).data);
+  }
+
+  /** Those of the nearer end. @param {...number} shape */
+  uniform(...shape) {
+    const [x, y] = [super.uniform(...shape), this.end.uniform(...shape)];
+    return x.map((each, k) => (this.shares[Math.floor(k / product(shape))] < 0.5 ? each : y[k]));
   }
 }
 

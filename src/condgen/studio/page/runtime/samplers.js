@@ -94,7 +94,8 @@ async function dormandPrince(velocity, x, _path, steps, start = 0, end = 1) {
  * @param {Velocity} velocity @param {Tensor} x @param {Float64Array} t @param {Float64Array} h @returns {Promise<[Tensor, Tensor]>} */
 async function dopriStep(velocity, x, t, h) {
   const slopes = /** @type {Tensor[]} */ ([]);
-  const weighted = (/** @type {number[]} */ weights) => slopes.map((slope, k) => /** @type {[Float64Array, Tensor]} */ ([h.map((each) => weights[k] * each), slope]));
+  const weighted = (/** @type {number[]} */ weights) => slopes.map((slope, k) =>
+    /** @type {[Float64Array, Tensor]} */ ([h.map((each) => weights[k] * each), slope]));
   let y = x;
   for (const [k, node] of NODES.entries()) {
     y = sum([1, x], ...weighted(STAGES[k]));
@@ -132,7 +133,8 @@ function toData({ alpha, sigma, alphaDot, sigmaDot }, x, velocity) {
 const logSnr = ({ alpha, sigma }) => Math.log(alpha / sigma);
 
 /** @param {number} start @param {number} end @param {number} steps */
-const linspace = (start, end, steps) => Array.from({ length: steps + 1 }, (_, k) => (k === steps ? end : start + (k * (end - start)) / steps));
+const linspace = (start, end, steps) =>
+  Array.from({ length: steps + 1 }, (_, k) => (k === steps ? end : start + (k * (end - start)) / steps));
 
 /** @param {number} start @param {number} end @param {number} steps */
 function intervals(start, end, steps) {

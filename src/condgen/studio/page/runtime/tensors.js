@@ -31,11 +31,28 @@ export function concat(parts) {
   return { data, dims: [parts.reduce((n, part) => n + part.dims[0], 0), ...parts[0].dims.slice(1)] };
 }
 
-/** One sample of a batch, as a batch of one. @param {Tensor} x @param {number} k @returns {Tensor} */
-export function one(x, k) {
-  const size = x.data.length / x.dims[0];
-  return { data: x.data.slice(k * size, (k + 1) * size), dims: [1, ...x.dims.slice(1)] };
-}
-
 /** @param {Tensor} x @returns {Tensor} */
 export const within01 = (x) => ({ data: x.data.map((each) => Math.min(Math.max(each, 0), 1)), dims: x.dims });
+
+/** A share of the straight way from x to y, for each sample. @param {Tensor} x @param {Tensor} y @param {number[]} shares */
+export const lerp = (x, y, shares) => sum([shares.map((s) => 1 - s), x], [shares, y]);
+
+/** The same on the sphere, which keeps the length of noise (Shoemake 1985). @param {Tensor} x @param {Tensor} y @param {number[]} shares */
+export function slerp(x, y, shares) {
+  const size = x.data.length / x.dims[0];
+  const angles = shares.map((_, k) => angleBetween(...pair(x, y, k * size, size)));
+  const weights = (/** @type {number[]} */ parts) => parts.map((part, k) => Math.sin(part * angles[k]) / Math.sin(angles[k]));
+  return sum([weights(shares.map((s) => 1 - s)), x], [weights(shares), y]);
+}
+
+/** @param {Tensor} x @param {Tensor} y @param {number} start @param {number} size @returns {[Float32Array, Float32Array]} */
+const pair = (x, y, start, size) => [x.data.subarray(start, start + size), y.data.subarray(start, start + size)];
+
+/** @param {Float32Array} a @param {Float32Array} b */
+function angleBetween(a, b) {
+  const cosine = dot(a, b) / Math.max(Math.sqrt(dot(a, a) * dot(b, b)), 1e-24);
+  return Math.max(Math.acos(Math.min(Math.max(cosine, -1), 1)), 1e-4);
+}
+
+/** @param {Float32Array} a @param {Float32Array} b */
+const dot = (a, b) => a.reduce((total, each, k) => total + each * b[k], 0);

@@ -1,5 +1,7 @@
 // Normalisation of text for comparison, as condgen's requests/text.py and `fold`: tokens and their stems.
 
+import { number } from "./numbers.js";
+
 /** @typedef {{spellings: Record<string, string>}} Spellings */
 
 const W = "[\\p{L}\\p{N}_]";
@@ -44,20 +46,13 @@ export function tokens(text) {
 const isAccent = (c) => c > "\u02ff" && (reorders(c + "\u0334") || reorders("\u0345" + c));
 
 /** @param {string} pair */
-const reorders = (pair) => pair.normalize("NFD") !== pair && [...pair.normalize("NFD")].sort().join() === [...pair].sort().join();
+const reorders = (pair) => [...pair.normalize("NFD")].reverse().join("") === pair && pair.normalize("NFD") !== pair;
 
 /** The two ends of a number or range. null for a word. @param {string} token @returns {[number, number] | null} */
 export function bounds(token) {
   const ends = token.split("..").map(number);
-  return ends.length > 2 || ends.some((end) => end === null) ? null : [/** @type {number} */ (ends[0]), /** @type {number} */ (ends.at(-1))];
-}
-
-/** The number in a text, or null. @param {unknown} text @returns {number | null} */
-export function number(text) {
-  const word = String(text).trim().toLowerCase();
-  if (/^[+-]?inf(inity)?$/.test(word)) return word[0] === "-" ? -Infinity : Infinity;
-  if (word === "nan") return NaN;
-  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/.test(word) ? Number(word) : null;
+  if (ends.length > 2 || ends.some((end) => end === null)) return null;
+  return [/** @type {number} */ (ends[0]), /** @type {number} */ (ends.at(-1))];
 }
 
 /** The common form of `smile`, `smiles` and `smiling`. In doubt a word is left as it is.
@@ -68,7 +63,8 @@ export function stem(word, { spellings }) {
   if (word.endsWith("ss")) return word;
   for (const ending of ["ing", "ed"]) {
     const root = word.slice(0, -ending.length);
-    if (word.endsWith(ending) && root.length >= 4) return root.at(-1) === root.at(-2) && !/[lsz]$/.test(root) ? root.slice(0, -1) : root;
+    const doubled = root.at(-1) === root.at(-2) && !/[lsz]$/.test(root);
+    if (word.endsWith(ending) && root.length >= 4) return doubled ? root.slice(0, -1) : root;
   }
   return word.length > 4 && word.endsWith("e") ? word.slice(0, -1) : word;
 }
