@@ -1,5 +1,6 @@
 """Export to the web: a folder, or one file, in which the studio's page answers without a server."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from condgen.studio.web.onnxruntime import runtime_files
 from condgen.studio.web.single import single_page
 
 START, WORKER = "web.js", "runtime/worker.js"
-STYLES = ("design.css", "studio.css", "theme.js")
+_NAMED = re.compile(r'(?:href|src)="([^":]+)"')
 
 
 def write(
@@ -56,15 +57,10 @@ def write(
 
 def _page() -> Mapping[str, bytes]:
     """The page's own files."""
-    files = page.files()
-    names = [*modules.needed(START, WORKER), *STYLES, *modules.licences()]
-    return {"index.html": _index().encode(), **{name: files[name].read_bytes() for name in names}}
-
-
-def _index() -> str:
-    """The page with its policy, as no server sends one."""
-    html = page.index(START)
-    return page.with_policy(html, page.policy(html, "'wasm-unsafe-eval'"))
+    files, html = page.files(), page.index(START)
+    names = {*modules.needed(START, WORKER), *_NAMED.findall(html), *modules.licences()}
+    whole = page.with_policy(html, page.policy(html, "'wasm-unsafe-eval'"))  # which no server sends
+    return {"index.html": whole.encode(), **{name: files[name].read_bytes() for name in sorted(names)}}
 
 
 WEB = Exporter(

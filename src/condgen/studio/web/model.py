@@ -78,6 +78,8 @@ def _about(run: Run, exported: OnnxGenerator, examples: bool, progress: Progress
 
 def _generated(exported: OnnxGenerator) -> Mapping[tuple[str, str], str]:
     """A picture of each value that the model itself makes."""
+    if not exported.model.conditional:
+        return {}
     values, asked, how = thumbnails.asked_of_model(exported)
     if not asked:
         return {}

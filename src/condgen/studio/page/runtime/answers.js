@@ -1,7 +1,7 @@
 // What a backend answers (backend.js), computed by an exported model. It knows nothing of pages or workers.
 
 import { RequestError } from "./errors.js";
-import { base64, observations, png } from "./png.js";
+import { base64, observations, png } from "./pixels.js";
 
 /** @typedef {import("./generator.js").Generator} Generator */
 /** @typedef {import("./generator.js").Samples} Samples */

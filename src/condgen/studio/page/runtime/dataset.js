@@ -1,12 +1,13 @@
 // Samples as a data set folder in a ZIP: images, metadata.csv and schema.json, as `condgen sample` writes them.
 
 import { downloadZip } from "client-zip";
+import { bytesOf } from "../download.js";
 
 /** @typedef {import("../backend.js").Sample} Sample */
 
 /** @param {Sample[]} samples @param {object} schema @param {string[]} coordinates names of a vector's numbers */
 export function zipped(samples, schema, coordinates) {
-  const images = samples.flatMap(({ image }, k) => (image ? [{ name: fileName(k), input: bytes(image) }] : []));
+  const images = samples.flatMap(({ image }, k) => (image ? [{ name: fileName(k), input: bytesOf(image) }] : []));
   const names = Object.keys(samples[0].condition);
   const what = images.length ? ["file_name"] : coordinates;
   const rows = samples.map(({ image, values, seed, condition }, k) =>
@@ -18,9 +19,6 @@ export function zipped(samples, schema, coordinates) {
 
 /** @param {number} k */
 const fileName = (k) => `${String(k).padStart(6, "0")}.png`;
-
-/** @param {string} image base64, or an address of data */
-const bytes = (image) => Uint8Array.from(atob(image.slice(image.indexOf(",") + 1)), (c) => c.charCodeAt(0));
 
 /** A cell that no spreadsheet takes for a formula. @param {string} text */
 const harmless = (text) => (/^[=+\-@\t\r]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text);

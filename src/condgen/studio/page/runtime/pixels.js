@@ -1,15 +1,15 @@
-// Pixels as PNG files that carry their request, and files of people as pixels.
+// Pixels as PNG files, and people's files as pixels.
+
+import { crc32, writeNote } from "../png.js";
 
 /** @typedef {import("./tensors.js").Tensor} Tensor */
 
 const SIGNATURE = Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10);
-const KEYWORD = "condgen"; // of the text that says how an image was made
 const ENLARGED = 16; // times that an image may be enlarged
-const utf8 = new TextEncoder();
 
-/** One image [channel, height, width] of numbers in [0, 1] as PNG.
- * @param {Float32Array} x @param {number[]} shape @param {unknown} made how it was made, as JSON */
-export async function png(x, [channels, height, width], made) {
+/** One image [channel, height, width] of numbers in [0, 1] as PNG, which carries its request.
+ * @param {Float32Array} x @param {number[]} shape @param {import("../png.js").Note} note */
+export async function png(x, [channels, height, width], note) {
   const rows = new Uint8Array(height * (1 + width * channels)); // each begins with its filter: none
   for (let y = 0; y < height; y++) {
     for (let column = 0; column < width; column++) {
@@ -22,9 +22,8 @@ export async function png(x, [channels, height, width], made) {
   new DataView(head.buffer).setUint32(0, width);
   new DataView(head.buffer).setUint32(4, height);
   head.set([8, channels === 1 ? 0 : 2], 8); // bits of a number, and grey or colour
-  const text = utf8.encode(`${KEYWORD}\0\0\0\0\0${JSON.stringify(made)}`);
-  const chunks = [chunk("IHDR", head), chunk("iTXt", text), chunk("IDAT", await deflated(rows)), chunk("IEND", new Uint8Array())];
-  return joined([SIGNATURE, ...chunks]);
+  const chunks = [chunk("IHDR", head), chunk("IDAT", await deflated(rows)), chunk("IEND", new Uint8Array())];
+  return writeNote(joined([SIGNATURE, ...chunks]), note);
 }
 
 /** The nearest of 256 levels, even ones where two are as near, as in condgen's pixels.py. @param {number} value */
@@ -36,20 +35,12 @@ function level(value) {
 
 /** @param {string} type @param {Uint8Array} content */
 function chunk(type, content) {
-  const bytes = joined([new Uint8Array(4), utf8.encode(type), content, new Uint8Array(4)]);
+  const bytes = joined([new Uint8Array(4), new TextEncoder().encode(type), content, new Uint8Array(4)]);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, content.length);
-  view.setUint32(bytes.length - 4, crc(bytes.subarray(4, -4)));
+  view.setUint32(bytes.length - 4, crc32(bytes.subarray(4, -4)));
   return bytes;
 }
-
-const CRC = Uint32Array.from({ length: 256 }, (_, n) => {
-  for (let k = 0; k < 8; k++) n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1;
-  return n;
-});
-
-/** @param {Uint8Array} bytes */
-const crc = (bytes) => ~bytes.reduce((c, byte) => CRC[(c ^ byte) & 255] ^ (c >>> 8), -1) >>> 0;
 
 /** @param {Uint8Array<ArrayBuffer>} bytes */
 async function deflated(bytes) {
@@ -57,7 +48,7 @@ async function deflated(bytes) {
 }
 
 /** @param {Uint8Array[]} parts */
-export function joined(parts) {
+function joined(parts) {
   const all = new Uint8Array(parts.reduce((n, part) => n + part.length, 0));
   parts.reduce((start, part) => (all.set(part, start), start + part.length), 0);
   return all;
