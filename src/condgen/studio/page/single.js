@@ -46,8 +46,8 @@ function beginWorker() {
 const start = new Blob([`${addressed}\n(${beginWorker})()`], { type: "text/javascript" });
 const worker = new Worker(URL.createObjectURL(start));
 const files = await allUnpacked(within.files);
-worker.postMessage({ modules: await texts(within.worker), files });
 Object.assign(globalThis, { condgen: { worker, files } });
 await import(addressed(await texts(within.modules))["web.js"]);
+worker.postMessage({ modules: await texts(within.worker), files }); // now that the page listens to it
 
 export {};

@@ -39,13 +39,10 @@ def model_files(run: Run, *, licence: str, precision: str, examples: bool, progr
         exported, graph = OnnxGenerator.open(path), Graph(path.read_bytes())
     header = exported.header
     _must_know_sampler(header)
-    described = {
-        "header.json": _header(header),
-        "words.json": words(exported.schema),
-        "about.json": _about(run, exported, examples, progress),
-    }
     return {
-        **{name: _json(content) for name, content in described.items()},
+        "about.json": _json(_about(run, exported, examples, progress)),
+        "header.json": _json(_header(header)),
+        "words.json": _json(words(exported.schema)),
         "joint.safetensors": base64.b64decode(graph.metadata[JOINT]),
         **{f"{name}.onnx": graph.part(function) for name, function in header.functions.items()},
     }

@@ -24,7 +24,9 @@ FILES = {
 # Their names beside the page, with endings that every host knows.
 NAMES = {"ort.wasm.bundle.min.mjs": "ort.js", "ort-wasm-simd-threaded.wasm": "ort.wasm"}
 LICENCE = Path(__file__).with_name("onnxruntime.LICENSE")
-ADVICE = f"Give it by its path instead: the package onnxruntime-web {VERSION} from npm, packed or unpacked (`runtime=…`)."
+ADVICE = (
+    f"Give it by its path instead: the package onnxruntime-web {VERSION} from npm, packed or unpacked (`runtime=…`)."
+)
 
 
 def runtime_files(given: Path | None = None) -> dict[str, bytes]:

@@ -18,7 +18,7 @@ def words(schema: Schema) -> dict[str, Any]:
         "roles": {kind: sorted(map(_spaced, role(kind))) for kind in ROLES},
         "known": lexicon.known,
         "examples": {a.name: a.example for a in schema},
-        "entries": {_spaced(key): [_entry(each) for each in entries] for key, entries in lexicon.entries.items()},
+        "entries": [[_spaced(key), [_entry(each) for each in entries]] for key, entries in lexicon.entries.items()],
         "units": {_spaced(key): sorted(names) for key, names in lexicon.units.items()},
         "comparisons": {
             _spaced(key): [[each.more, each.attributes and sorted(each.attributes)] for each in several]

@@ -9,7 +9,7 @@ import { stem, tokens } from "./text.js";
 /** @typedef {{phrase: string, layer: number, meaning: Meaning}} Entry */
 /** @typedef {{more: boolean, attributes: string[] | null}} Comparison Words such as `over`. Without attributes, of any. */
 /** @typedef {{spellings: Record<string, string>, roles: Record<string, string[]>, known: string,
- *   entries: Record<string, [string, number, string, import("./constraints.js").Stored | null][]>,
+ *   entries: [string, [string, number, string, import("./constraints.js").Stored | null][]][],
  *   units: Record<string, string[]>, comparisons: Record<string, [boolean, string[] | null][]>}} Written */
 
 const SLACK = 3; // largest number of fillers within a known phrase: `the hair is a red one`
@@ -22,11 +22,12 @@ export class Lexicon {
     this.written = written;
     this.known = written.known;
     this.roles = Object.fromEntries(Object.entries(written.roles).map(([kind, words]) => [kind, new Set(words)]));
-    this.entries = new Map(Object.entries(written.entries).map(([key, entries]) => [key, entries.map((each) => this.#entry(each))]));
+    this.entries = new Map(written.entries.map(([key, entries]) => [key, entries.map((each) => this.#entry(each))]));
     this.units = new Map(Object.entries(written.units));
     this.comparisons = new Map(Object.entries(written.comparisons).map(([key, several]) =>
       [key, several.map(([more, attributes]) => ({ more, attributes }))]));
     const keys = [...this.entries.keys(), ...this.units.keys(), ...this.comparisons.keys()];
+    this.unambiguous = /** @type {string[] | null} */ (null);
     this.longest = Math.max(0, ...keys.map((key) => key.split(" ").length));
   }
 
@@ -52,6 +53,10 @@ export class Lexicon {
 
   /** All phrases with exactly one meaning that is a value, for finding near ones. @returns {string[]} */
   get phrases() {
+    return (this.unambiguous ??= this.#unambiguous());
+  }
+
+  #unambiguous() {
     const single = [...this.entries.values()].filter((entries) => {
       const meanings = best(entries, []);
       return meanings.length === 1 && meanings[0].constraint;
