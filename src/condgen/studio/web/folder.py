@@ -42,7 +42,8 @@ def write(
     """
     must_have_packages()
     progress = progress or shown()
-    program = {f"onnxruntime/{name}": content for name, content in runtime_files(runtime and Path(runtime)).items()}
+    files = runtime_files(Path(runtime) if runtime else None)
+    program = {f"onnxruntime/{name}": content for name, content in files.items()}
     found = model_files(run, licence=licence, precision=precision, examples=with_examples, progress=progress)
     model = {f"model/{name}": content for name, content in found.items()}
     if single:
