@@ -39,7 +39,7 @@ def test_all_that_the_page_names_is_there() -> None:
 def test_modules_import_what_is_there_and_nothing_from_elsewhere(name: str) -> None:
     path = page.files()[name]
     named = re.findall(r'^(?:import|export)[^;"]*"([^"]+)"', path.read_text(encoding="utf-8"), re.MULTILINE)
-    assert [each for each in named if each.startswith(".") and not (path.parent / each).is_file()] == []
+    assert [each for each in named if each.startswith(("./", "../")) and not (path.parent / each).is_file()] == []
     assert [each for each in named if "://" in each] == []
 
 
