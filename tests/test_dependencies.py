@@ -54,12 +54,12 @@ def distributions(package: str) -> set[str]:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT / "src")))
 def test_what_a_module_imports_is_declared(path: Path) -> None:
-    """At its top a required dependency, one of training's, or one of serving's in that room; inside a function an
-    optional one will do.
+    """At its top a required dependency, one of training's, or one of serving's in the rooms that answer over HTTP.
+    Inside a function an optional one will do.
 
     tests/test_without_pytorch.py says which modules do without those of training.
     """
-    own = SERVING if "serving" in path.parts else set()
+    own = SERVING if {"serving", "studio"} & {*path.parts} else set()
     found = imported(ast.parse(path.read_text()).body)
     others = {(name, inside) for name, inside in found if name not in sys.stdlib_module_names | {"condgen"}}
     undeclared = {

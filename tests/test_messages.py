@@ -16,7 +16,7 @@ from condgen.messages import Expression, Mention, call, setting, spelled
 SOURCE = Path(condgen.__file__).parent
 COMMANDS = [str(c.callback.__name__) for c in app.registered_commands if c.callback]
 INTERFACES = ("cli", "pages")  # pages show what is to be typed to make their pictures again
-WRITES_COMMANDS = {"hub/space.py"}  # a Dockerfile
+WRITES_COMMANDS = {"hub/space.py", "studio/orders.py"}  # a Dockerfile, and the commands of jobs
 SPEAKS_COMMAND_LINE = re.compile(rf"(^|[\s('\"])--[a-z]|condgen ({'|'.join(COMMANDS)})\b")
 
 

@@ -21,7 +21,11 @@ ASKED = {  # modules that may know of the network, and what for
     "runs/remote.py": "a model at an address that a person names",
     "serving/problems.py": "the names of HTTP's statuses",
     "serving/server.py": "listens where a person says",
+    "studio/guards.py": "takes addresses apart",
+    "studio/notebook.py": "puts an address together",
+    "studio/server.py": "listens on this machine, and tells its own address",
 }
+STARTS = {"studio/jobs.py": "condgen itself, in processes of their own"}  # modules that may start programs
 CALLS = {"eval", "exec", "compile", "__import__"}
 UNSAFE = {"torch.load", "torch.save", "os.system", "os.popen", "joblib.load", "numpy.load"}
 
@@ -49,6 +53,7 @@ def _called(function: ast.expr) -> Iterator[str]:
 def complaints(path: str, text: str) -> set[str]:
     names = set(found(ast.parse(text)))
     wrong = {name for name in names if name in FORBIDDEN or name.endswith("()")}
+    wrong -= {"subprocess"} if path in STARTS else set()
     return wrong | (set() if path in ASKED else names & NETWORK)
 
 
@@ -61,3 +66,4 @@ def test_these_checks_can_fail() -> None:
     text = "import pickle, socket\ndef f():\n    from urllib.request import urlopen\n    eval('1'); torch.load('x')\n"
     assert complaints("runs/run.py", text) == {"pickle", "socket", "urllib", "eval()", "torch.load()"}
     assert complaints("files.py", "from socket import gethostname") == set()
+    assert complaints("studio/jobs.py", "import subprocess, pickle") == {"pickle"}

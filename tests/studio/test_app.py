@@ -121,6 +121,7 @@ def test_a_model_can_be_added(studio: Studio, run: Run) -> None:
     client = studio()
     assert client.get("/studio/models").json()["models"] == []
     serving = client.app.state.serving  # type: ignore[attr-defined]
+    assert client.get("/openapi.json").status_code == 200  # before: it is made anew when models come
     assert serving.add("digits", run.path).name == "digits"
     assert serving.add("again", run.path).name == "digits"  # the same run
     assert serving.add("digits", run).name == "digits-2"  # another model of that name

@@ -49,7 +49,7 @@ def test_a_run_shows_itself_in_a_cell(run: Run) -> None:
     assert names(page) == [run.path.name]
     assert page.address.endswith(f"&/ask?model={run.path.name}")
     html = page._repr_html_()
-    assert f'<iframe src="{page.address.replace("&", "&amp;")}" title="condgen studio"' in html
+    assert f'<iframe src="{page.address.replace("&", "&amp;")}" title="The studio"' in html
     assert "height: 500px" in html
     assert page.address in repr(page)
     policy = urlopen(page.address.partition("#")[0]).headers["content-security-policy"]

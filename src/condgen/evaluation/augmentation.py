@@ -228,7 +228,7 @@ def measure(
     images: int | None = None,
     progress: Progress = SILENT,
 ) -> Worth:
-    """What generated examples are worth: predictors of the attribute, trained with and without them.
+    """The worth of generated examples: predictors of the attribute, trained with and without them.
 
     Raises DataError if no held-out example has any of the values.
     """

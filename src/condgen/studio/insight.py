@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Insight:
-    """What was found out about a model, each part when it is first asked for."""
+    """Findings about the inside of a model, each made when it is first asked for."""
 
     def __init__(self, material: Material):
         self.material = material

@@ -91,7 +91,7 @@ class Page:
         return f"The studio: {self.address}"
 
     def _repr_html_(self) -> str:
-        return str(frame(self.address, "condgen studio", self.height))
+        return str(frame(self.address, "The studio", self.height))
 
     def stop(self) -> None:
         """Stop the server of this process. The pages of other cells stop answering, too."""

@@ -38,7 +38,7 @@ class Studio:
         return found
 
     def insight(self, served: Served) -> Insight:
-        """What was found out about a model as it is at present."""
+        """The findings about the inside of a model as it is at present."""
         material = self.material(served)
         found = self._insights.get(served.name)
         if found is None or found.material is not material:

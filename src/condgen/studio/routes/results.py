@@ -51,7 +51,7 @@ class JudgeBody(BaseModel):
 
 
 class Verdict(BaseModel):
-    """What the judge reads of one attribute."""
+    """The judge's reading of one attribute."""
 
     asked: str
     read: str
