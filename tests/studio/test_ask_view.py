@@ -2,12 +2,15 @@
 
 import base64
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
+from zipfile import ZipFile
 
 import pytest
+from PIL import Image
 
 from condgen.imprint import imprint_of
 from condgen.runs.run import Run
@@ -45,6 +48,14 @@ def shows(page: Page, text: str) -> None:
 def content(page: Page, index: int) -> bytes:
     """The PNG of a sample."""
     return base64.b64decode(page.run(f"return {PICTURES}")[index].partition(",")[2])
+
+
+def until(met: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait until something outside the browser has happened."""
+    end = time.monotonic() + seconds
+    while not met():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_it_is_asked_by_controls_and_undone(page: Page, address: str) -> None:
@@ -120,6 +131,26 @@ def test_a_link_shows_the_same_pictures(page: Page, address: str) -> None:
     pictures, link = page.run(f"return {PICTURES}"), page.run("return location.href")
     opened(page, link)
     assert page.run(f"return {PICTURES}") == pictures
+
+
+def test_marked_samples_are_downloaded_as_a_data_set(page: Page, address: str, tmp_path: Path) -> None:
+    opened(page, f"{address}#/ask?model=digits&is.digit=6")
+    shows(page, "Digit 6")
+    page.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    page.run("document.querySelector('.grid .face').focus()")
+    page.press("m", "ArrowRight", "m", "ArrowRight", "m", "d")
+    page.button("Download").click()
+    page.button("Data set folder of the 3 marked").click()
+    page.button("Download").click()
+    page.button("Picture of the 3 marked").click()
+    until(lambda: len([*tmp_path.glob("*.zip"), *tmp_path.glob("*.png")]) == 3)
+    with ZipFile(tmp_path / "digits-3-images.zip") as archive:
+        names = {Path(name).name for name in archive.namelist()}
+    assert {"metadata.csv", "schema.json", "000000.png", "000002.png"} < names
+    assert "000003.png" not in names
+    assert imprint_of((tmp_path / "digits-2.png").read_bytes())["seed"] == 2  # type: ignore[index]
+    with Image.open(tmp_path / "digits.png") as sheet:
+        assert sheet.size == (3 * 64 + 2 * 4, 64)
 
 
 def test_keys_do_everything(page: Page, address: str) -> None:

@@ -21,11 +21,13 @@ import { ofCondition } from "../terms.js";
 
 /** @typedef {import("../main.js").ViewProps} ViewProps */
 /** @typedef {import("../backend.js").Sample} Sample */
+const MANY = 12; // more attributes than this can be searched
 const COUNTS = { images: [1, 4, 9, 16, 25, 36, 64], vectors: [16, 64, 256, 1000] };
 
 keysOf("Ask", [
   ["/", "Ask in words"], ["S", "Surprise me"], ["N", "New seeds"], ["J", "Judge"],
-  ["← ↑ → ↓", "Move around"], ["Enter", "Choose a sample"], ["K", "Keep the sample in focus"],
+  ["← ↑ → ↓", "Move around"], ["Enter", "Choose a sample"], ["Shift click", "Choose several values"], ["K", "Keep the sample in focus"],
+
   ["M", "Mark it for download"], ["D", "Save it as PNG"], ["Esc", "Choose none"],
 ]);
 
@@ -114,14 +116,7 @@ function Ask(props) {
       ${!imaging(about) && about.shape[0] > 1 && html`<${Scatter} samples=${shown.samples} size=${about.shape[0]} selected=${selected} select=${grid.select} />`}
       <${Grid} ...${{ about, columns, selected, marked, busy }} samples=${shown.samples} kept=${state.kept} verdicts=${judge.verdicts} acts=${grid} />
     </div>
-    <aside class="controls" aria-label="What to ask for">
-      ${about.attributes.map((attribute) => html`<${Control} key=${attribute.name} attribute=${attribute} term=${state.terms[attribute.name]}
-        ask=${(/** @type {any} */ term) => store.set(asked(store.get(), attribute.name, term), moving(attribute))}
-        locked=${state.locked.includes(attribute.name)} lock=${() => store.set({ locked: /** @type {string[]} */ (toggled(store.get().locked, attribute.name)) })}>
-        <${OwnGuidance} store=${store} name=${attribute.name} label=${attribute.label} />
-      <//>`)}
-      <${Settings} ...${{ about, store }} />
-    </aside>
+    <${Controls} ...${{ about, store }} />
     <div class="rail">
       ${sample && selected !== null && html`<${Inspector} ...${{ backend, about, sample }} asked=${shown.state.terms} kept=${state.kept.includes(sample.seed)}
         verdict=${judge.verdicts[selected]} close=${() => select(null)} acts=${{
@@ -132,6 +127,23 @@ function Ask(props) {
       ${imaging(about) && html`<${Recall} props=${props} done=${() => select(0)} />`}
     </div>
   </div>`;
+}
+
+/** All controls; where there are many, those whose names hold some letters. @param {{about: import("../backend.js").About, store: import("../state.js").Store}} props */
+function Controls({ about, store }) {
+  const { terms, locked } = store.get();
+  const [wanted, search] = useState("");
+  const found = about.attributes.filter(({ label }) => label.toLowerCase().includes(wanted.trim().toLowerCase()));
+  return html`<aside class="controls" aria-label="What to ask for">
+    ${about.attributes.length > MANY && html`<input type="search" placeholder=${`Find one of ${about.attributes.length} attributes`}
+      aria-label="Find an attribute" value=${wanted} onInput=${(/** @type {any} */ event) => search(event.target.value)} />`}
+    ${found.map((attribute) => html`<${Control} key=${attribute.name} attribute=${attribute} term=${terms[attribute.name]}
+      ask=${(/** @type {any} */ term) => store.set(asked(store.get(), attribute.name, term), moving(attribute))}
+      locked=${locked.includes(attribute.name)} lock=${() => store.set({ locked: /** @type {string[]} */ (toggled(store.get().locked, attribute.name)) })}>
+      <${OwnGuidance} store=${store} name=${attribute.name} label=${attribute.label} />
+    <//>`)}
+    <${Settings} ...${{ about, store }} />
+  </aside>`;
 }
 
 /**
