@@ -55,6 +55,14 @@ for (const kind of ["dragenter", "dragover", "drop"])
   target.dispatchEvent(new DragEvent(kind, {bubbles: true, cancelable: true, composed: true, dataTransfer: data}));
 """
 
+SETTLED = """
+const done = arguments[arguments.length - 1], quiet = 400;
+const end = () => { observer.disconnect(); done(); };
+let timer = setTimeout(end, quiet);
+const observer = new MutationObserver(() => { clearTimeout(timer); timer = setTimeout(end, quiet); });
+observer.observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
+"""
+
 RULES = """
 const done = arguments[arguments.length - 1];
 axe.run(document, {resultTypes: ["violations"]}).then(({violations}) => done(violations
@@ -158,6 +166,12 @@ class Page:
         except TimeoutException:
             self._gather()
             pytest.fail(f"Never true: {expression}\nThe console: {self.errors}\nThe page:\n{self.text}")
+
+    def settle(self) -> None:
+        """Wait until the page has not changed for a moment, and all its visible pictures are there."""
+        self.driver.set_script_timeout(30)
+        self.driver.execute_async_script(SETTLED)
+        self.until("[...document.images].filter((e) => e.loading != 'lazy').every((image) => image.complete)")
 
     @property
     def text(self) -> str:
