@@ -11,11 +11,13 @@ import pytest
 from PIL import Image
 
 from condgen.data import Splits
+from condgen.errors import RequestError
 from condgen.runs.run import Run
 from condgen.schema import Attribute, Categorical, Condition, Continuous, Flag, LabelDistribution, Schema, Vector
 from condgen.studio import thumbnails
 from condgen.studio.about import _attribute, about
 from condgen.studio.labels import Labels, rarity
+from condgen.studio.material import Material
 from tests.serving.echo import Echo
 from tests.studio.conftest import Studio
 
@@ -71,6 +73,18 @@ def test_a_run_that_may_not_read_its_data_is_shown_without(studio: Studio, run: 
         assert not {"judge", "nearest"} & set(found)
     finally:
         strange.info.data["source"] = "digits"
+
+
+def test_data_that_cannot_be_read_is_done_without(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise OSError("the disk is gone")
+
+    material = Material(run)
+    monkeypatch.setattr(run, "data", broken)
+    assert material.data() is None
+    assert "the disk is gone" in material.missing
+    with pytest.raises(RequestError, match="the disk is gone"):
+        material.must_have_data()
 
 
 def test_numbers_are_sliders_with_a_histogram(points: Run) -> None:

@@ -1,10 +1,12 @@
 """The training data of a model and the judge of its attributes, loaded in the background when they are first needed."""
 
-from concurrent.futures import Executor, Future
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from condgen.errors import CondgenError, RequestError
 from condgen.progress import SILENT
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from condgen.data import DataSource, Splits
     from condgen.evaluation.judge.judge import Judge
 
+T = TypeVar("T")
 USUAL = 200  # held-out examples from which the usual distance to training data is taken
 
 
@@ -23,14 +26,32 @@ def folder_of(generator: Generator) -> Path | None:
     return path if isinstance(path, Path) and path.is_dir() else None
 
 
+_ONE_AT_A_TIME = threading.Lock()  # loading takes both memory and disk
+
+
+def begun(call: Callable[[], T]) -> Future[T]:
+    """The result of a call in a thread of its own, for which the end of Python does not wait."""
+    future: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            with _ONE_AT_A_TIME:
+                future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=work, name="condgen-data", daemon=True).start()
+    return future
+
+
 class Material:
     """The training data of a model, if the model knows it and may read it (see `condgen.runs.trust`).
 
     Data that would have to be fetched is left alone: nobody has asked for that.
     """
 
-    def __init__(self, generator: Generator, threads: Executor):
-        self.generator, self._threads = generator, threads
+    def __init__(self, generator: Generator):
+        self.generator = generator
         self.images = len(generator.shape) == 3
         self._loading: Future[Splits] | None = None
         self._judge: Judge | None = None
@@ -51,13 +72,13 @@ class Material:
         if self.missing:
             return None
         if self._loading is None:
-            self._loading = self._threads.submit(self._load)
+            self._loading = begun(self._load)
         try:
             return self._loading.result(patience)
         except Late:
             return None
-        except CondgenError as error:
-            self.missing = str(error)
+        except Exception as error:  # of any reader: the page does without
+            self.missing = str(error) if isinstance(error, CondgenError) else f"The data cannot be read: {error}."
             return None
 
     def _load(self) -> "Splits":

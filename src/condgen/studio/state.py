@@ -1,6 +1,5 @@
 """The state that the studio has beside the models that it serves."""
 
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,13 +17,11 @@ class Studio:
     runs: the folder of the runs that the page trains.
     trains: whether this machine can train.
     frames: origins of pages that may show this one in a frame.
-    loading: the thread that loads training data.
     """
 
     runs: Path
     trains: bool
     frames: tuple[str, ...] = ()
-    loading: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, "condgen-data"))
     _materials: dict[str, tuple[str, Material]] = field(default_factory=dict)
     _insights: dict[str, Insight] = field(default_factory=dict)
 
@@ -33,7 +30,7 @@ class Studio:
         batcher = served.batcher
         fingerprint, found = self._materials.get(served.name, ("", None))
         if found is None or fingerprint != batcher.fingerprint:
-            found = Material(batcher.generator, self.loading)
+            found = Material(batcher.generator)
             self._materials[served.name] = batcher.fingerprint, found
         return found
 
