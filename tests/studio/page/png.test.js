@@ -40,5 +40,7 @@ test("a compressed note is read", async () => {
 test("other files, and broken ones, have no note", async () => {
   assert.equal(await readNote(bytes), null);
   assert.equal(await readNote(new Uint8Array([1, 2, 3])), null);
+  const noPng = writeNote(bytes, note).fill(0, 0, 1);
+  assert.equal(await readNote(noPng), null);
   assert.equal(await readNote(writeNote(bytes, note).subarray(0, 90)), null);
 });

@@ -36,6 +36,17 @@ test("a slider's quick moves are one step, slow ones and other changes are not",
   assert.deepEqual(store.get().terms, {});
 });
 
+test("a change after an undo is a step of its own", () => {
+  const store = createStore(initial(), () => 0);
+  store.set({ guidance: 1 }, "guidance");
+  store.set({ terms: { age: 1 } }, "age");
+  store.undo();
+  store.set({ terms: { age: 2 } }, "age");
+  store.undo();
+  assert.deepEqual(store.get().terms, {});
+  assert.equal(store.get().guidance, 1);
+});
+
 test("nothing changed is no step, and is not told", () => {
   const store = createStore();
   let told = 0;
@@ -84,7 +95,7 @@ test("an address holds everything", () => {
   const state = initial({
     terms: {
       digit: "7", age: 31.5, "hair color": { not: ["red", "blond"] }, hat: ["yes"],
-      odd: "true", emb: "a b&c=d", range: "20..30", null: "null",
+      odd: "true", quoted: '"x"', emb: "a b&c=d", range: "20..30", null: "null",
     },
     locked: ["digit", "hair color"], seeds: [5, 2, 3], kept: [2],
     guidance: { digit: 2 }, steps: 12, sampler: "heun", free: true,

@@ -33,7 +33,6 @@ function* chunks(bytes) {
   let at = 8;
   while (at + 12 <= bytes.length) {
     const end = at + 8 + view.getUint32(at);
-    if (end + 4 > bytes.length) return;
     yield { type: text(bytes, at + 4, at + 8), start: at + 8, end, at };
     at = end + 4;
   }
