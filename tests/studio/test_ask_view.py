@@ -90,6 +90,8 @@ def test_it_is_asked_by_words_and_says_what_it_understood(page: Page, address: s
     page.field("Ask in words").send_keys("wings")
     page.press("Enter")
     page.until("document.querySelector('.note.bad')?.textContent.includes('Unknown')")
+    page.button("4, ").click()  # the words no longer stand for the request, and their note goes
+    page.until("document.querySelector('#words.stale') && !document.querySelector('.note')")
     page.button("Leave Digit free").click()
     page.until(f"new Set({CONDITIONS}.map((each) => each.split(': ')[1])).size > 3")
 

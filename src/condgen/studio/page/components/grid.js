@@ -67,7 +67,7 @@ function Tile({ about, sample, index, current, chosen, marked, kept, acts, verdi
   return html`<li class=${names("tile", chosen && "chosen", marked && "marked", kept && "kept")}>
     <button class="face" aria-pressed=${chosen} tabindex=${current ? 0 : -1} onFocus=${focused}
       onClick=${click} onKeyDown=${(/** @type {KeyboardEvent} */ event) => pressed(event, index)}>
-      <${Picture} sample=${sample} shape=${about.shape} /><span class="hidden">${spoken(about, sample, index)}</span></button>
+      <${Picture} sample=${sample} shape=${about.shape} /><span class="hidden">${spoken(about, sample, index)}${kept && ", kept"}${marked && ", marked"}</span></button>
     ${verdict && html`<${Mark} verdict=${verdict} />`}
     <div class="tile-tools">
       <button class="quiet" tabindex="-1" aria-label="Mark for download" title="Mark (M)" aria-pressed=${marked} onClick=${() => acts.mark(index)}><${Icon} name="check" /></button>

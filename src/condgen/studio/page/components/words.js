@@ -45,18 +45,24 @@ function useWords({ backend, about, store }) {
   const [text, setText] = useState("");
   const [told, tell] = useState(/** @type {{notes: string[], bad: boolean}} */ ({ notes: [], bad: false }));
   const timer = useRef(0);
+  const meant = useRef(""); // the terms when the words were read; they are stale once these change
   const reading = useRef(/** @type {((input: {words: string, firm: boolean}) => void) | null} */ (null));
   useEffect(() => {
     reading.current = latest(
       ({ words }, signal) => understood(backend, about.name, words, signal),
       ({ requests, left }, { words, firm }) => {
         const [first] = requests;
-        store.set({ terms: withLocked(about, store.get(), first?.terms ?? {}) }, "words");
+        const terms = withLocked(about, store.get(), first?.terms ?? {});
+        store.set({ terms }, "words");
+        meant.current = JSON.stringify(terms);
         const more = requests.length > 1 ? [`That is ${requests.length} requests, of which this is the first.`] : [];
         const lost = left.length ? [`Left out, for this model has no word like it: ${left.join(", ")}.`] : [];
         tell({ notes: words ? [...lost, ...(first?.notes ?? []), ...more] : [], bad: firm && left.length > 0 });
       },
-      (error, { firm }) => tell({ notes: [firm ? error.message : error.message.split(". ")[0]], bad: firm }),
+      (error, { firm }) => {
+        meant.current = JSON.stringify(store.get().terms);
+        tell({ notes: [firm ? error.message : error.message.split(". ")[0]], bad: firm });
+      },
     );
   }, [backend, about, store]);
   /** @param {string} words @param {boolean} firm */
@@ -70,7 +76,8 @@ function useWords({ backend, about, store }) {
     tell({ notes: [], bad: false });
     read(words, false);
   };
-  return { text, told, write, enter: () => read(text, true) };
+  const stale = meant.current !== JSON.stringify(store.get().terms);
+  return { text, told, stale, write, enter: () => read(text, true) };
 }
 
 /** Words for two attributes, as somebody may ask for them: "blond hair, glasses". @param {About} about */
@@ -86,15 +93,16 @@ function example({ attributes, example: precise }) {
 
 /** @param {{backend: Backend, about: About, store: Store}} props */
 export function Words({ backend, about, store }) {
-  const { text, told, write, enter } = useWords({ backend, about, store });
+  const { text, told, stale, write, enter } = useWords({ backend, about, store });
+  const notes = stale ? [] : told.notes;
   return html`<form class="words" role="search" onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); enter(); }}>
     <label class="hidden" for="words">Ask in words</label>
-    <input id="words" type="search" autocomplete="off" spellcheck="false" enterkeyhint="go" placeholder=${`Ask in words: ${example(about)}`} value=${text}
+    <input id="words" type="search" class=${names(stale && "stale")} autocomplete="off" spellcheck="false" enterkeyhint="go" placeholder=${`Ask in words: ${example(about)}`} value=${text}
       aria-describedby="understood" onInput=${(/** @type {any} */ event) => write(event.target.value)} />
     <div id="understood" class="understood" aria-live="polite">
       <${Chips} ...${{ about, store }} />
-      ${!told.notes.length && html`<${Frequency} ...${{ backend, about }} terms=${store.get().terms} />`}
-      ${told.notes.map((note) => html`<p key=${note} class=${names("note", told.bad && "bad")}>${note}</p>`)}
+      ${!notes.length && html`<${Frequency} ...${{ backend, about }} terms=${store.get().terms} />`}
+      ${notes.map((note) => html`<p key=${note} class=${names("note", told.bad && "bad")}>${note}</p>`)}
     </div>
   </form>`;
 }
