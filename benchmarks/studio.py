@@ -27,8 +27,10 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from condgen.studio import page
+from condgen.studio.web.modules import needed
 
 IMPORTED = "imported"
+PARTS = (".html", ".css")  # of the page, beside the modules that it imports
 CHILD = f"""
 import sys
 import condgen.runs.run, condgen.studio.app, condgen.studio.server
@@ -143,8 +145,9 @@ def main() -> None:
     parser.add_argument("--moves", type=int, default=50, help="moves of a slider")
     parser.add_argument("--paints", type=int, default=5, help="times that the page is opened")
     args = parser.parse_args()
-    files = {name: path.read_bytes() for name, path in page.files().items() if not name.endswith((".LICENSE", ".json"))}
-    size, packed = sum(map(len, files.values())), sum(len(gzip.compress(content, 4)) for content in files.values())
+    loaded = {"theme.js", *needed(page.START)}
+    files = [file.read_bytes() for name, file in page.files().items() if name in loaded or name.endswith(PARTS)]
+    size, packed = sum(map(len, files)), sum(len(gzip.compress(content, 4)) for content in files)
     with Studio(args.run) as studio:
         found = moves(studio, args.moves)
         p50, p95 = np.percentile(found, [50, 95])
