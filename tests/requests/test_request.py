@@ -210,3 +210,11 @@ def test_what_was_filled_in_can_be_told_from_what_was_asked() -> None:
     row = {"digit": "7", "color": "red", "hair color": "black", "Male": True, "Eyeglasses": False, "age": 30}
     (asked,) = request.asked_of(Condition.of(SCHEMA, [row])).rows()
     assert {name for name, value in asked.items() if value is not None} == {"digit", "Male"}
+
+
+def test_the_text_of_a_request_that_asks_for_nothing_is_one(people: Schema) -> None:
+    (nothing,) = parse_requests({}, people)
+    (again,) = parse_requests(nothing.text, people)
+    assert (nothing.text, again.text, again.constraints) == ("anything", "anything", {})
+    named = Schema(attributes=(Categorical(name="wish", values=("anything", "everything")),))
+    assert parse_requests("anything", named)[0].text == "wish=anything"

@@ -7,6 +7,7 @@ Male=yes, Young=no           several at once    digit=*         one request per 
 {"digit": {"not": 3}}        as a mapping, here any other value
 emb=faces.parquet#3          by example: the value in the third row of a table
 an old man with glasses      words known to the schema or the vocabulary (see condgen.words)
+anything                     nothing: every attribute is free
 """
 
 import math
@@ -24,6 +25,7 @@ from condgen.schema import Attribute, Condition, Constraint, LabelDistribution, 
 
 Requestable = str | Mapping[str, Any]
 MOST = 10_000  # requests that one text may stand for
+ANYTHING = "anything"  # the text of a request that asks for nothing
 LONGEST = 1_000_000  # characters of a text: vectors are long
 _SEPARATOR = re.compile(r"[,;\n]+")
 _IN_NAMES = r"[\s_\-./'’]+"  # what may stand between the words of a name, any of it for any other
@@ -107,6 +109,8 @@ def _meant(
     if known := _resolve(name, schema):
         attribute, value = known
         return {attribute.name: attribute.constraints("=", value, extrapolate)}, ()
+    if fold(name) == ANYTHING:
+        return {}, ()
     understood = understand(name, schema, extrapolate)
     return {n: [constraint] for n, constraint in understood.constraints.items()}, understood.notes
 
@@ -152,4 +156,4 @@ def _resolve(word: str, schema: Schema) -> tuple[Attribute, str] | None:
 
 def _text(constraints: Mapping[str, Constraint], schema: Schema, examples: Mapping[str, str]) -> str:
     """The constraints as precise requests. Requests by example keep their text."""
-    return ", ".join(examples.get(n) or c.text(schema[n]) for n, c in constraints.items()) or "anything"
+    return ", ".join(examples.get(n) or c.text(schema[n]) for n, c in constraints.items()) or ANYTHING

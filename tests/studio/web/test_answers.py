@@ -57,7 +57,7 @@ PHRASES = (
     "dark red", "teenager", "age=teenager", "very old man", "a 60 year old", "no glasses no beard", "unrd color",
     "age=200", "age>3", "", "age=30..20", "color=purple", "5 o'clock shadow", "straße=groß", "strasse groß", "naive",
     "colour=crimson|blue", "emb=1 5", "emb=[1, 5]", "emb=1", "an elderly lady, no beard", "younger than 30",
-    "in her 20s", "40s", "digit=3.0", "price=inf", "red blue", "glasses=1, Eyeglasses=0", "x=3", "not",
+    "in her 20s", "40s", "digit=3.0", "price=inf", "red blue", "glasses=1, Eyeglasses=0", "x=3", "not", "anything",
     "someone with glasses and",
 )  # fmt: skip
 MAPPINGS: tuple[dict[str, Any], ...] = (

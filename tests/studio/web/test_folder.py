@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from condgen.imprint import imprint_of
+from condgen.pixels import as_float
 from condgen.runs.exporting import EXPORTERS
 from condgen.runs.run import Run
 from condgen.studio.web import folder, modules
@@ -107,6 +109,30 @@ def test_one_file_opens_by_itself(page: Page, single: Path, run: Run) -> None:
     ask(page, "digit=3")
     same_as_run(page, run, "digit=3")
     assert [each for each in page.requests if not each.startswith(("blob:", "data:", "file:"))] == []
+
+
+@in_browser
+def test_a_picture_is_edited_in_the_browser(page: Page, single: Path, run: Run, tmp_path: Path) -> None:
+    """A picture of the model carries its attributes, and a strange one is asked about."""
+    sample = run.sample("digit=7", n=1, seed=3)
+    page.open(f"{single.as_uri()}#/edit")
+    page.button("Take one that the model made").click()
+    page.until("document.querySelector('.photograph img')?.naturalWidth == 8")
+    sample.to_pil()[0].save(tmp_path / "seven.png")
+    page.button("Remove").click()
+    page.button("Choose photographs")
+    page.drop("main", tmp_path / "seven.png")
+    page.until("document.body.innerText.includes('This model cannot tell what the images show.')")
+    page.run("document.querySelector('.shows').open = true")
+    page.set(page.named(".shows select", "Digit"), 7)
+    page.run("arguments[0].click()", page.named(".choice", "3"))
+    address = page.until(
+        "document.querySelector('.before-after input') && document.querySelector('.before-after img').src"
+    )
+    edited = np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))), dtype=int)
+    x = as_float(torch.tensor(np.asarray(sample.to_pil()[0]))[None, None])
+    wanted = run.edit(x, run.stated(run.requests("digit=7")[0], 1), "digit=3").to_pil()[0]
+    assert np.abs(edited - np.asarray(wanted, dtype=int)).max() <= 1
 
 
 def test_the_folder_holds_what_the_page_asks_for(exported: Exported, run: Run) -> None:

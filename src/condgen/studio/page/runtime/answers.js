@@ -1,6 +1,7 @@
 // What a backend answers (backend.js), computed by an exported model. It knows nothing of pages or workers.
 
 import { RequestError } from "./errors.js";
+import { STRENGTH } from "./generator.js";
 import { base64, observations, png } from "./pixels.js";
 
 /** @typedef {import("./generator.js").Generator} Generator */
@@ -12,6 +13,7 @@ import { base64, observations, png } from "./pixels.js";
 /** @typedef {{request: Requestable, seed: number}} Side of an interpolation */
 
 const OPTIONS = ["guidance", "interval", "steps", "sampler", "compose", "free"];
+const CANNOT_READ = "This model cannot tell what the images show.";
 const FEW = 50; // examples below which a note says how few there are, as in condgen's studio/labels.py
 
 /** @param {About} about @param {() => Promise<Generator>} opened */
@@ -42,19 +44,33 @@ export const answers = (about, opened) => ({
     return shown(about, generator, asked, samples, sampling);
   },
 
+  editing: async () => {
+    const { model } = await opened();
+    return { why_not: model.edits && about.shape.length === 3 ? null : "This model cannot edit.", strength: model.lossless ? 1 : STRENGTH };
+  },
+
+  /** @param {string} _model @param {Blob[]} images */
+  look: async (_model, images) => {
+    const condition = Object.fromEntries(about.attributes.map(({ name }) => [name, null]));
+    const x = split(await observations(images, about.shape));
+    const seen = await Promise.all(x.map(async (each) => ({ image: base64(await png(each, about.shape)), condition })));
+    return { seen, note: CANNOT_READ };
+  },
+
   /** @param {string} _model @param {{images: Blob[], request: Requestable, source?: Requestable, strength?: number}} wanted */
   edit: async (_model, { images, request, source, strength }) => {
     const generator = await opened();
     generator.mustEdit();
-    if (source === undefined) throw new RequestError("This model cannot tell what the images show. Say it.");
+    if (source === undefined) throw new RequestError(CANNOT_READ);
     const [change, before] = [only(generator, request), only(generator, source)];
+    if (!before.constraints.size && !about.can_leave_free) throw new RequestError(`${CANNOT_READ} Say it before you change it.`);
     const condition = generator.stated(before, images.length);
     const edited = await generator.edit(await observations(images, about.shape), condition, change, strength);
     return { ...(await shown(about, generator, [change], edited, { strength })), sources: condition.rows() };
   },
 
-  /** @param {string} _model @param {{from: Side, to: Side, steps: number} & import("./generator.js").Sampling} wanted */
-  interpolate: async (_model, { from, to, steps, ...how }) => {
+  /** @param {string} _model @param {{from: Side, to: Side, steps: number, how?: import("./generator.js").Sampling}} wanted */
+  interpolate: async (_model, { from, to, steps, how = {} }) => {
     const generator = await opened();
     const [a, b] = [only(generator, from.request), only(generator, to.request)];
     const samples = await generator.interpolated({ request: a, seed: from.seed }, { request: b, seed: to.seed }, steps, how);
@@ -87,16 +103,22 @@ const understood = ({ text, asked, notes }) => ({ text, asked, notes });
 /** Samples as JSON, with images as PNG.
  * @param {About} about @param {Generator} generator @param {Request[]} asked @param {Samples} samples @param {object} sampling */
 async function shown(about, generator, asked, samples, sampling) {
-  const size = samples.x.data.length / samples.seeds.length;
+  const observed = split(samples.x);
   const rows = samples.condition.rows().map(async (condition, k) => {
     const row = { request: samples.request[k], seed: samples.seeds[k], condition };
-    const x = samples.x.data.subarray(k * size, (k + 1) * size);
+    const x = observed[k];
     if (about.shape.length !== 3) return { ...row, values: restored(x, generator.header.data.coordinates) };
     const { name, fingerprint } = about;
     const made = { model: name, fingerprint, request: asked[row.request].text, condition, seed: row.seed, sampling };
     return { ...row, image: base64(await png(x, about.shape, made)) };
   });
   return { requests: asked.map(understood), samples: await Promise.all(rows) };
+}
+
+/** The numbers of each sample. @param {import("./tensors.js").Tensor} x */
+function split({ data, dims }) {
+  const size = data.length / dims[0];
+  return Array.from({ length: dims[0] }, (_, k) => data.subarray(k * size, (k + 1) * size));
 }
 
 /** A vector in the data's own units. @param {Float32Array} x @param {{center: number[], scale: number[]} | undefined} coordinates */

@@ -42,6 +42,8 @@ export function connect(thread, header) {
     about: (model) => call("about", [model]),
     understand: (model, request, signal) => call("understand", [model, request], signal),
     sample: (model, body, signal) => call("sample", [model, body], signal),
+    editing: (model) => call("editing", [model]),
+    look: (model, images, signal) => call("look", [model, images], signal),
     edit: (model, wanted, signal) => call("edit", [model, wanted], signal),
     interpolate: (model, wanted, signal) => call("interpolate", [model, wanted], signal),
     dataset: async (_model, samples) => {

@@ -22,7 +22,7 @@ import { concat, sum, within01 } from "./tensors.js";
 /** @typedef {{x: Tensor, condition: Condition, seeds: number[], request: number[]}} Samples */
 
 const BATCH = 50; // samples generated at once, so that work can stop in between
-const STRENGTH = 1.5; // of an edit
+export const STRENGTH = 1.5; // of an edit
 const LARGEST_SEED = 2 ** 40;
 
 /** An exported model with the data's joint distribution of attributes. */

@@ -7,8 +7,8 @@ import { crc32, writeNote } from "../png.js";
 const SIGNATURE = Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10);
 const ENLARGED = 16; // times that an image may be enlarged
 
-/** One image [channel, height, width] of numbers in [0, 1] as PNG, which carries its request.
- * @param {Float32Array} x @param {number[]} shape @param {import("../png.js").Note} note */
+/** One image [channel, height, width] of numbers in [0, 1] as PNG, which carries its request if it has one.
+ * @param {Float32Array} x @param {number[]} shape @param {import("../png.js").Note} [note] */
 export async function png(x, [channels, height, width], note) {
   const rows = new Uint8Array(height * (1 + width * channels)); // each begins with its filter: none
   for (let y = 0; y < height; y++) {
@@ -23,7 +23,8 @@ export async function png(x, [channels, height, width], note) {
   new DataView(head.buffer).setUint32(4, height);
   head.set([8, channels === 1 ? 0 : 2], 8); // bits of a number, and grey or colour
   const chunks = [chunk("IHDR", head), chunk("IDAT", await deflated(rows)), chunk("IEND", new Uint8Array())];
-  return writeNote(joined([SIGNATURE, ...chunks]), note);
+  const image = joined([SIGNATURE, ...chunks]);
+  return note ? writeNote(image, note) : image;
 }
 
 /** The nearest of 256 levels, even ones where two are as near, as in condgen's pixels.py. @param {number} value */

@@ -9,6 +9,7 @@ import { fold } from "./text.js";
 /** @typedef {string | Record<string, any>} Requestable */
 
 const MOST = 10_000; // requests that one text may stand for
+const ANYTHING = "anything"; // the text of a request that asks for nothing
 const LONGEST = 1_000_000; // characters of a text
 const IN_NAMES = "[\\s_\\-./'’]+"; // what may stand between the words of a name, any of it for any other
 const EXAMPLE = /\.(?:csv|tsv|jsonl|ndjson|parquet)#\d/i;
@@ -65,6 +66,7 @@ function combinations(alternatives, asked) {
 function meaning(name, operator, value, lexicon, extrapolate) {
   const { schema } = lexicon;
   const term = operator ? { attribute: schema.get(name), value } : resolved(name, schema);
+  if (!term && fold(name) === ANYTHING) return { meant: [], said: [] };
   if (!term) {
     const { constraints, notes } = understand(name, lexicon, extrapolate);
     return { meant: [...constraints].map(([n, constraint]) => [n, [constraint]]), said: notes };
@@ -124,4 +126,4 @@ function resolved(word, schema) {
 }
 
 /** The constraints as precise requests. @param {Map<string, Constraint>} constraints @param {import("./schema.js").Schema} schema */
-const textOf = (constraints, schema) => [...constraints].map(([name, c]) => c.text(schema.get(name))).join(", ") || "anything";
+const textOf = (constraints, schema) => [...constraints].map(([name, c]) => c.text(schema.get(name))).join(", ") || ANYTHING;
