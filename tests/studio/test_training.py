@@ -7,14 +7,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.testclient import TestClient
 
 from condgen.files import read_log
 from condgen.runs.run import Run
 from condgen.studio import jobs
+from condgen.studio.app import create_studio
 from tests.conftest import SMALL
 from tests.serving.echo import Echo
+from tests.serving.server import listening
 from tests.studio import program
 from tests.studio.conftest import Studio
 
@@ -189,3 +192,16 @@ def test_digits_are_trained_stopped_and_resumed_for_real(studio: Studio) -> None
     assert (last["state"], last["error"]) == ("done", "")
     assert last["images"] == last["total"] >= 200_000
     assert len([name for each in told if each["type"] == "pictures" for name in each["names"]]) >= 30
+
+
+def test_a_server_that_ends_does_not_wait_for_those_who_follow_a_job(tmp_path: Path, plays: Any) -> None:
+    plays("wait", tmp_path / "begun")
+    runs = tmp_path / "runs"
+    with httpx.Client() as client, listening(create_studio({}, runs=runs, watch=None)) as address:
+        order = {"kind": "train", "settings": {"data": "digits"}}
+        job = client.post(f"{address}/studio/jobs", json=order).json()
+        stream = client.stream("GET", f"{address}/studio/jobs/{job['id']}/events", timeout=None)
+        lines = stream.__enter__().iter_lines()  # still open when the server ends
+        assert json.loads(next(lines).removeprefix("data: "))["id"] == job["id"]
+    [record] = read_log(runs / ".jobs" / job["id"] / "job.json")
+    assert record["state"] == "stopped"
