@@ -155,7 +155,8 @@ def test_pictures_are_those_of_samples_alone(studio: Studio, run: Run, tmp_path:
     plays("copy", finished(run, tmp_path / "made"), tmp_path / "runs" / "digits", "print", "Trained")
     job = ordered(client, "train", data="digits")
     news(client, job)
-    for name in ("0000000101", "..%2fconfig", "%2e%2e%2fconfig", "config"):
+    (tmp_path / "runs" / "digits" / "samples" / "other.png").write_bytes(b"PNG")
+    for name in ("0000000101", "..%2fconfig", "%2e%2e%2fconfig", "config", "other"):
         assert client.get(f"/studio/jobs/{job['id']}/pictures/{name}").status_code == 404
 
 

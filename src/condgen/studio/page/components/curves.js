@@ -8,8 +8,7 @@ const [WIDTH, HEIGHT] = [400, 140];
 /** @type {Record<string, string>} */
 const MEANINGS = {
   loss: "Lower is better",
-  diversity: "Variety of samples; 1 is that of the data",
-  condition_effect: "How much samples depend on what is asked",
+  "generator/loss": "Each player against the other",
 };
 
 /** @param {{chart: Chart, total: number | null, small?: boolean}} props total: images at the end of the training */
@@ -22,13 +21,13 @@ export function Curves({ chart, total, small }) {
   const title = chart.title.replaceAll("_", " ").replaceAll("/", ": ");
   return html`<figure class=${names("curves", small && "small-curves")}>
     <figcaption><b>${title}</b>${chart.lines.map(({ name, points }) => html`<span key=${name} class=${`of-${name}`}>
-      ${chart.lines.length > 1 && `${name} `}<output>${short(points.at(-1)?.[1] ?? 0)}</output></span>`)}</figcaption>
-    <div class="plot">
+      ${chart.lines.length > 1 && !small && `${name} `}<output>${short(points.at(-1)?.[1] ?? 0)}</output></span>`)}</figcaption>
+    <div class="curve-plot">
       <span class="high" aria-hidden="true">${short(high)}</span><span class="low" aria-hidden="true">${short(low)}</span>
       <svg viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label=${`${title}: ${said}`}>
         ${chart.lines.map(({ name, points }) => html`<polyline key=${name} class=${`of-${name}`} points=${points.map(place).join(" ")} />`)}
       </svg>
     </div>
-    ${!small && html`<p class="axis small soft"><span>${MEANINGS[chart.title.split("/").at(-1) ?? ""] ?? ""}</span><span>${count(end)} images</span></p>`}
+    ${!small && html`<p class="axis small soft"><span>${MEANINGS[chart.title] ?? ""}</span><span>${count(end)} images</span></p>`}
   </figure>`;
 }

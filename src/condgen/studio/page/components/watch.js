@@ -54,7 +54,7 @@ export function Watch({ backend, id, go, ended, follow, back }) {
       <h1>${job.model}</h1>
       <p class="status" role="status">${status(job)}</p>
       <${Progress} job=${job} label="Progress of the training" />
-      <p class="small soft facts">${training ? `${count(training.done)} of ${total ? count(total) : "…"} images` : ""}</p>
+      ${!finished && html`<p class="small soft facts">${training ? `${count(training.done)} of ${total ? count(total) : "…"} images` : ""}</p>`}
     </header>
     ${job.error && html`<p class="notice bad" role="alert"><${Said} text=${job.error} /></p>`}
     ${warnings.map((text) => html`<p key="warning" class="notice"><${Said} text=${text} /></p>`)}

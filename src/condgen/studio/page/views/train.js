@@ -88,7 +88,7 @@ function Setup({ backend, follow }) {
   };
   const waits = Boolean(data) && !found && !error;
   /** @param {string} name */
-  const choose = (name) => setChosen(chosen.includes(name) ? chosen.filter((each) => each !== name) : [...chosen, name]);
+  const choose = (name) => setChosen((before) => (before.includes(name) ? before.filter((each) => each !== name) : [...before, name]));
   return html`
     <${ChooseData} choices=${choices} data=${data} busy=${waits} error=${error} look=${look} cancel=${cancel} />
     <div class="result" ref=${result} aria-live="polite">
@@ -96,7 +96,7 @@ function Setup({ backend, follow }) {
       ${found && html`<${Inspected} found=${found} chosen=${chosen} choose=${choose} />`}
     </div>
     ${found?.recommendation && html`<${RecipeForm} backend=${backend} advised=${found.recommendation} models=${choices?.models ?? {}} recipe=${recipe}
-      change=${(/** @type {any} */ part) => setRecipe({ ...recipe, ...part })} start=${start} busy=${busy} none=${found.attributes.length > 0 && !chosen.length} />`}`;
+      change=${(/** @type {any} */ part) => setRecipe((before) => ({ ...before, ...part }))} start=${start} busy=${busy} none=${found.attributes.length > 0 && !chosen.length} />`}`;
 }
 
 /** @param {Inspection | null} found */
@@ -114,7 +114,7 @@ function Runs({ runs, backend, go, follow }) {
   if (!runs.length) return null;
   /** @param {Run} run */
   const resume = (run) => backend.start?.("resume", { run: run.run }).then((job) => follow(job.id), failed);
-  return html`<section class="runs" aria-labelledby="runs-title">
+  return html`<section class="trained" aria-labelledby="runs-title">
     <h2 id="runs-title">Trained here</h2>
     <ul>${runs.map((run) => html`<li key=${run.run}>
       <span><b>${run.run}</b> <span class="small soft">${run.model}${run.data && ` on ${run.data}`} · ${count(run.images)} images${part(run) ? ` of ${count(run.total ?? 0)}` : ""}</span></span>
