@@ -77,7 +77,7 @@ def test_data_is_chosen_and_understood_and_the_recommendation_changed(
         assert page.run("return document.querySelector('.notice code').textContent") == "size=32"
         assert "90 000 pictures to see, about 1 min 30 s here" in page.text.replace("\u202f", " ")
         page.named("label", "age").click()  # is not to be learned
-        page.set(page.named("select", "Model"), "cvae")
+        page.set(page.named("select", "Kind of model"), "cvae")
         page.button("All settings").click()
         page.set(page.field("latent"), "7")
         page.named("label", "20 minutes").click()
@@ -130,7 +130,7 @@ def test_digits_are_trained_stopped_resumed_and_asked(page: Page, tmp_path: Path
     with opened(page, "train", {}, tmp_path / "runs"):
         page.named(".cards button", "digits").click()
         page.until("document.querySelector('.recipe')", seconds=180)
-        page.set(page.named("select", "Model"), "cvae")
+        page.set(page.named("select", "Kind of model"), "cvae")
         page.set(page.field("Another time"), "60s")
         page.run("document.querySelector('.recipe button.main').click()")
         page.until("document.querySelector('.curves polyline')", seconds=180)

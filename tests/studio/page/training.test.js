@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  charts, duration, heard, isLoss, marked, nothing, over, share, short, span, thinned,
+  charts, duration, heard, holding, isLoss, marked, nothing, over, share, short, span, thinned,
 } from "../../../src/condgen/studio/page/training.js";
 import { asRecommended, expected, order } from "../../../src/condgen/studio/page/components/recipe.js";
 
@@ -46,6 +46,15 @@ test("a chart for every number, with its validation series, the losses first", (
     { name: "validation", points: [[1, 4]] },
   ]);
   assert.deepEqual(["loss", "critic/loss", "gloss"].map(isLoss), [true, true, false]);
+});
+
+test("only what is wrong at the last look is told", () => {
+  const [early, late] = [{ images: 1, warning: "collapsed" }, { images: 2, warning: "the critic wins" }];
+  assert.deepEqual(holding([{ images: 1, diversity: 0.1 }, early, { images: 2, loss: 1 }]), ["collapsed"]);
+  assert.deepEqual(holding([{ images: 1, diversity: 0.1 }, early, { images: 2, diversity: 0.9 }]), []);
+  const again = [{ images: 2, diversity: 0.1 }, late, { images: 3, loss: 1 }];
+  assert.deepEqual(holding([{ images: 1, diversity: 0.1 }, early, ...again]), ["the critic wins"]);
+  assert.deepEqual(holding([{ images: 1, loss: 1 }]), []);
 });
 
 test("long lines are thinned to means of neighbours", () => {

@@ -91,6 +91,12 @@ export function charts(log) {
   return made.sort((a, b) => Number(isLoss(b.title)) - Number(isLoss(a.title)));
 }
 
+/** The warnings of the last look at the model. @param {Entry[]} log */
+export function holding(log) {
+  const look = log.findLast((entry) => "diversity" in entry)?.images ?? Infinity;
+  return log.flatMap(({ images, warning }) => (warning && images >= look ? [warning] : []));
+}
+
 /** @param {string} title */
 export const isLoss = (title) => title === "loss" || title.endsWith("/loss");
 

@@ -50,7 +50,7 @@ export function RecipeForm({ backend, advised, models, recipe, change, start, bu
     <p class="lead">${advised.reason} <span class="soft">Recommended: ${advised.model}, ${sized(advised.shape)}.</span></p>
     <form onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); start(); }}>
       <div class="fields">
-        <label>Model <select value=${recipe.model} onChange=${(/** @type {any} */ event) => change({ model: event.target.value, mechanism: "", settings: {} })}>
+        <label>Kind of model <select value=${recipe.model} onChange=${(/** @type {any} */ event) => change({ model: event.target.value, mechanism: "", settings: {} })}>
           <option value="">${advised.model} (recommended)</option>
           ${Object.keys(models).filter((name) => name !== advised.model).map((name) => html`<option key=${name}>${name}</option>`)}
         </select><span class="small soft">${models[model] ?? ""}</span></label>

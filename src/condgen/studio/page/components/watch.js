@@ -1,6 +1,6 @@
 /** Watching a training: how far it is, its losses, the same seeds evolving; stop, go on, ask. */
 import { html, useEffect, useState } from "../ui.js";
-import { charts, count, duration, isLoss, over, share, task } from "../training.js";
+import { charts, count, duration, holding, isLoss, over, share, task } from "../training.js";
 import { Said, useJob } from "./following.js";
 import { Curves } from "./curves.js";
 import { Evolution } from "./evolution.js";
@@ -47,7 +47,7 @@ export function Watch({ backend, id, go, ended, follow, back }) {
   const drawn = charts(log);
   const training = task(job, "training");
   const total = training?.total ?? job.total;
-  const warnings = [...new Set([job.alarm, ...log.slice(-200).map((entry) => entry.warning)].filter(Boolean))].slice(-1);
+  const warnings = [...new Set(holding(log))];
   return html`<div class="watch">
     <header>
       <button class="quiet" onClick=${back}>‹ All trainings</button>
@@ -57,7 +57,7 @@ export function Watch({ backend, id, go, ended, follow, back }) {
       ${!finished && html`<p class="small soft facts">${training ? `${count(training.done)} of ${total ? count(total) : "…"} images` : ""}</p>`}
     </header>
     ${job.error && html`<p class="notice bad" role="alert"><${Said} text=${job.error} /></p>`}
-    ${warnings.map((text) => html`<p key="warning" class="notice"><${Said} text=${text} /></p>`)}
+    ${warnings.map((text) => html`<p key=${text} class="notice"><${Said} text=${text} /></p>`)}
     <${Actions} ...${{ backend, job, go, follow }} />
     <div class="halves">
       <${Evolution} key=${id} backend=${backend} id=${id} names=${pictures} live=${!finished} />
