@@ -84,6 +84,8 @@ def test_film_shows_each_layer(studio: Studio, run: Run) -> None:
         changed = np.abs(pixels(silent) - pixels(plain["image"])).mean() / 255
         assert changed == pytest.approx(effect, abs=0.01)
         assert effect > 0.001
+    for exchanged, plain in zip(stem["exchanged"], found["samples"], strict=True):
+        assert np.abs(pixels(exchanged) - pixels(plain["image"])).max() > 3
     assert {len(side) for side in (*stem["scale"], *stem["shift"])} == {len(stem["scale"][0])}
 
 

@@ -55,6 +55,14 @@ def test_a_grid_varies_two_things_and_a_click_asks_for_the_sample(page: Page, ad
     page.until("location.hash.includes('is.digit') && location.hash.includes('seeds=2')")
 
 
+def test_everything_else_stays_as_it_is(page: Page, address: str) -> None:
+    titles = "[...document.querySelectorAll('.variations .face')].map((face) => face.title)"
+    explored(page, address, "grid&explore.x=is.side&explore.y=is.far", f"{titles}.length === 8", "points")
+    conditions = [dict(line.rsplit(" ", 1) for line in title.split("\n")) for title in page.run(f"return {titles}")]
+    varied = {name for name in conditions[0] if len({each[name] for each in conditions}) > 1}
+    assert varied == {"Side", "Far"}
+
+
 def test_guidance_is_varied_where_there_is_any(page: Page, address: str, flow: Run) -> None:
     explored(page, address, "grid", f"{CELLS}.length === 50", "flow")
     strong = np.asarray(flow.sample("digit=6", n=1, seed=0, guidance=8).to_pil()[0], dtype=int)

@@ -231,12 +231,17 @@ def _layer(part: "LayerPart", samples: Samples) -> dict[str, Any]:
     """A layer for the page. `effect`: mean absolute change of each picture without the layer's modulation."""
     return {
         "name": part.modulation.name,
-        "scale": part.modulation.scale.tolist(),
-        "shift": part.modulation.shift.tolist(),
+        "scale": _rounded(part.modulation.scale),
+        "shift": _rounded(part.modulation.shift),
         "silent": _images(part.silent),
         "exchanged": _images(part.exchanged),
         "effect": (part.silent - samples.x).abs().flatten(1).mean(1).tolist(),
     }
+
+
+def _rounded(rows: Any) -> list[list[float]]:
+    """Numbers with the digits that a chart can show."""
+    return [[round(number, 4) for number in row] for row in rows.tolist()]
 
 
 # ---- the map of latents
