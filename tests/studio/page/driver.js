@@ -39,7 +39,7 @@ const ANSWERS = {
       return generator.requests(asked).map((each) => [each.text, each.asked, each.notes, each.terms(generator.schema)]);
     } catch (error) {
       if (!(error instanceof Error) || error.name !== "RequestError") throw error;
-      return error.message;
+      return `${error.message} ${/** @type {any} */ (error).words.join(" ")}`;
     }
   },
   fitting: ({ asked }) => generator.joint.fitting(only(asked).constraints),

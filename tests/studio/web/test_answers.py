@@ -132,7 +132,7 @@ def library(asked: Any) -> Any:
         text = str(error)
         for advice in ADVICE:
             text = text.replace(advice, "")
-        return WHOLE.sub(r"=\1 is", text)
+        return " ".join([WHOLE.sub(r"=\1 is", text), " ".join(error.words)])
     terms = [{n: c.term(PEOPLE[n]) for n, c in each.constraints.items()} for each in found]
     return [[each.text, each.asked, list(each.notes), t] for each, t in zip(found, terms, strict=True)] or [
         ["anything", "", [], {}]

@@ -53,6 +53,6 @@ export function connect(thread, header) {
   };
 }
 
-/** @param {{name: string, message: string}} error */
-const refused = ({ name, message }) =>
-  (name === "AbortError" ? new DOMException(message, name) : new Refused({ title: name, detail: message }));
+/** @param {{name: string, message: string, words?: string[]}} error */
+const refused = ({ name, message, words }) =>
+  (name === "AbortError" ? new DOMException(message, name) : new Refused({ title: name, detail: message, words }));

@@ -1,8 +1,9 @@
 // Errors that the user can act on, as condgen's errors.py: they name the nearest valid names.
 
-/** A wrong request or option. Its message says what to do. */
+/** A wrong request or option. Its message says what to do. `words`: those of a phrase that are unknown. */
 export class RequestError extends Error {
   name = "RequestError";
+  /** @type {string[]} */ words = [];
 }
 
 /** The error for an unknown name. @param {string} what @param {unknown} given @param {string[]} valid */

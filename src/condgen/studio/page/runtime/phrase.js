@@ -147,6 +147,10 @@ class Reader {
 
   /** The error that names every unknown word, with near ones and the known words. */
   #notUnderstood() {
+    return Object.assign(this.#ofUnknown(), { words: [...new Set(this.unknown)] });
+  }
+
+  #ofUnknown() {
     const { phrases, known } = this.lexicon;
     if (this.unknown.length === 1 && this.unknown[0] === casefold(this.text.trim())) return unknown("request", this.text, phrases);
     const named = [...new Set(this.unknown)].map((word) => {

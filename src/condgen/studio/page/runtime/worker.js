@@ -54,8 +54,8 @@ async function answer(id, method, given) {
   try {
     if (!aborted.has(id)) postMessage({ id, value: await /** @type {any} */ (await all)[method](...given) });
   } catch (error) {
-    const { name, message } = /** @type {Error} */ (error);
-    postMessage({ id, error: { name, message } });
+    const { name, message, words } = /** @type {Error & {words?: string[]}} */ (error);
+    postMessage({ id, error: { name, message, words } });
   }
   aborted.delete(id);
 }
