@@ -13,7 +13,7 @@ TOOLS := $(shell node -e 'process.exit(Number(parseInt(process.versions.node) < 
 page = @if [ -e node_modules/installed ]; then npm run --silent $(1); \
 	else echo "Skipped: $(1) of the studio's page. Install Node 20 or newer, with npm, and have registry.npmjs.org once."; fi
 
-.PHONY: demo hashes soak test test-all wheel-test robust torture docs docs-serve lint types format clean
+.PHONY: demo hashes soak test test-all wheel-test robust torture docs docs-serve screenshots lint types format clean
 
 demo: .venv/installed  ## train a conditional model on handwritten digits, ask it for each, judge the answers
 	@$(BIN)/python examples/demo.py
@@ -62,6 +62,9 @@ docs: .venv/installed-docs  ## build the documentation into site/; a broken link
 
 docs-serve: .venv/installed-docs  ## show the documentation while you write it
 	$(BIN)/mkdocs serve
+
+screenshots: .venv/installed-dev  ## draw the pictures of the guide to the studio; trains what they show, 15 minutes
+	$(BIN)/python -m docs.screenshots
 
 lint: .venv/installed-dev $(TOOLS)
 	$(BIN)/ruff check .

@@ -56,8 +56,9 @@ for (const kind of ["dragenter", "dragover", "drop"])
 """
 
 SETTLED = """
-const done = arguments[arguments.length - 1], quiet = 400;
+const [patience, done] = arguments, quiet = 400;
 const end = () => { observer.disconnect(); done(); };
+setTimeout(end, patience * 1000);
 let timer = setTimeout(end, quiet);
 const observer = new MutationObserver(() => { clearTimeout(timer); timer = setTimeout(end, quiet); });
 observer.observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
@@ -167,10 +168,13 @@ class Page:
             self._gather()
             pytest.fail(f"Never true: {expression}\nThe console: {self.errors}\nThe page:\n{self.text}")
 
-    def settle(self) -> None:
-        """Wait until the page has not changed for a moment, and all its visible pictures are there."""
-        self.driver.set_script_timeout(30)
-        self.driver.execute_async_script(SETTLED)
+    def settle(self, patience: float = 20) -> None:
+        """Wait until the page has not changed for a moment, and all its visible pictures are there.
+
+        patience: largest number of seconds, for a page that never rests.
+        """
+        self.driver.set_script_timeout(patience + 10)
+        self.driver.execute_async_script(SETTLED, patience)
         self.until("[...document.images].filter((e) => e.loading != 'lazy').every((image) => image.complete)")
 
     @property
