@@ -268,6 +268,35 @@ def test_constraints_say_what_they_allow(a: Attribute) -> None:
 
 
 @every_kind
+def test_a_term_asks_for_the_same(a: Attribute) -> None:
+    """Controls show it, and send it back."""
+    codes = uniform(a, 6)
+    texts = [a.format(codes[0].tolist()), *a.ranges(3), *a.aliases]
+    negated = [a.opposite(a.constraints("=", a.choices[0])[0])] if a.choices else []
+    for constraint in (*(a.constraints("=", text)[0] for text in texts), *negated):
+        [request] = parse_requests({a.name: constraint.term(a)}, Schema.model_validate({"attributes": [a]}))
+        assert request.constraints[a.name].text(a) == constraint.text(a)
+        drawn = constraint.draw(torch.rand(4))
+        assert constraint.fits(a, drawn).all()
+        if not a.ranges(1):
+            assert not constraint.fits(a, a.counterfactual(drawn, torch.rand(drawn.shape))).all()
+
+
+@every_kind
+def test_a_control_knows_what_can_be_chosen_and_how_often_it_occurs(a: Attribute) -> None:
+    codes, counts = uniform(a, 6), torch.arange(N).float()
+    control = a.control(codes, counts)
+    assert len(control.counts) == len(a.choices)
+    assert len(control.edges) in (0, len(control.heights) + 1)
+    assert (control.low, control.high) == (a.limits or (None, None))
+    assert (control.size,) == (a.shape or (None,))
+    if control.counts or control.heights:
+        assert sum((*control.counts, *control.heights)) == counts.sum()
+    assert a.control(codes.numpy(), counts.numpy()) == control  # type: ignore[arg-type]
+    assert not any(a.control(codes[:0], counts[:0]).heights)
+
+
+@every_kind
 @pytest.mark.parametrize("value", ["xyzzy", "", "a b c", "nan", None.__class__])
 def test_what_is_no_value_is_refused_in_a_sentence_that_helps(a: Attribute, value: object) -> None:
     with pytest.raises(RequestError) as caught:
