@@ -91,7 +91,7 @@ def train(page: Page, address: str) -> None:
     shown(page, f"{address}#/train")
     page.button("digits").click()
     page.until("document.querySelector('.recipe button.main')")
-    page.set(page.named(".recipe select", "Model"), "cvae")
+    page.set(page.named(".recipe select", "Kind of model"), "cvae")
     page.settle()
     page.run("document.querySelector('.recipe button.main').click()")
     page.until("document.querySelectorAll('.watch img').length", seconds=120)

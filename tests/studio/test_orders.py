@@ -31,6 +31,13 @@ def test_a_training_is_a_command_with_what_was_chosen() -> None:
     ]
 
 
+def test_paths_are_written_as_for_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("USERPROFILE", "/home/me")
+    assert Looking(data="~/photos").inspect()[-1] == "/home/me/photos"
+    assert Training(data="~/photos").train(RUN)[-1] == "/home/me/photos"
+
+
 def test_no_text_becomes_an_option_of_its_own() -> None:
     assert Looking(data="--out=/etc").inspect() == ["inspect", "--json", "--pictures", "--", "--out=/etc"]
     assert Training(data="-x", settings={"a": "--out"}).train(RUN)[3:] == ["--set", "a=--out", "--", "-x"]

@@ -86,7 +86,7 @@ def test_a_training_is_followed_and_then_served(studio: Studio, run: Run, tmp_pa
     told = news(client, job)
     assert told[-1]["type"] in ("job", "pictures", "log")
     last = [each for each in told if each["type"] == "job"][-1]
-    assert (last["state"], last["images"], last["total"]) == ("done", 40_000, 40_000)
+    assert (last["state"], last["images"], last["total"], last["shape"]) == ("done", 40_000, 40_000, [1, 8, 8])
     log = [entry for each in told if each["type"] == "log" for entry in each["entries"]]
     assert log == read_log(made / "log.jsonl")
     names = [name for each in told if each["type"] == "pictures" for name in each["names"]]

@@ -1,5 +1,6 @@
 """Orders: the work that the page asks for, as the commands of condgen that do it."""
 
+import os
 import re
 from collections.abc import Callable
 from itertools import chain, count
@@ -33,9 +34,14 @@ class Looking(_Order):
         names = ["--attributes", ",".join(self.attributes)] if self.attributes else []
         return [*names, *(["--size", str(self.size)] if self.size else [])]
 
+    @property
+    def place(self) -> str:
+        """The data as commands take it: no shell replaces the `~` of a path here."""
+        return os.path.expanduser(self.data)
+
     def inspect(self) -> list[str]:
         """The command that inspects it."""
-        return ["inspect", "--json", "--pictures", *self.options(), "--", self.data]
+        return ["inspect", "--json", "--pictures", *self.options(), "--", self.place]
 
 
 class Training(Looking):
@@ -53,7 +59,7 @@ class Training(Looking):
         given = {name: getattr(self, name) for name in ("model", "mechanism", "budget", "images")}
         options = [part for name, value in given.items() if value for part in (f"--{name}", value)]
         chosen = [part for name, value in self.settings.items() for part in ("--set", f"{name}={_text(value)}")]
-        return ["train", "--out", str(run), *options, *self.options(), *chosen, "--", self.data]
+        return ["train", "--out", str(run), *options, *self.options(), *chosen, "--", self.place]
 
 
 class Resuming(_Order):

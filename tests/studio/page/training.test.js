@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  charts, duration, heard, holding, isLoss, marked, nothing, over, share, short, span, thinned,
+  charts, duration, heard, holding, isLoss, marked, nothing, over, share, short, span, thinned, unit,
 } from "../../../src/condgen/studio/page/training.js";
 import { asRecommended, expected, order } from "../../../src/condgen/studio/page/components/recipe.js";
 
@@ -28,11 +28,13 @@ test("how far a job is, and whether it is over", () => {
   assert.equal(share(state({})), null);
   assert.equal(share(state({ tasks: [outer, training] })), 0.25);
   assert.equal(share(state({ tasks: [{ ...outer, total: null }] })), null);
+  assert.equal(share(state({ tasks: [{ ...outer, done: 0 }] })), null);
   assert.equal(share(state({ tasks: [{ ...training, done: 130 }] })), 1);
   assert.equal(share(state({ state: "done" })), 1);
   const states = ["queued", "running", "done", "stopped", "failed"];
   assert.deepEqual(states.map((each) => over(state({ state: each }))), [false, false, true, true, true]);
   assert.equal(over(null), false);
+  assert.deepEqual([[2], [1, 8, 8], null].map((shape) => unit({ shape })), ["rows", "images", "images"]);
 });
 
 test("a chart for every number, with its validation series, the losses first", () => {

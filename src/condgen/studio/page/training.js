@@ -13,6 +13,7 @@
  * @property {string} command
  * @property {number | null} images seen, when the run was last saved
  * @property {number | null} total
+ * @property {number[] | null} shape of an example
  * @property {string[]} notes
  * @property {string} alarm a failure that holds at present
  * @property {Task[]} tasks
@@ -52,11 +53,17 @@ export const trains = (job) => job.kind === "train" || job.kind === "resume";
 /** The outermost task, or the one of that name. @param {Job} job @param {string} [name] */
 export const task = (job, name) => job.tasks.find((each) => !name || each.task === name);
 
-/** The share of a job that is done, if it is known. @param {Job} job */
+/** Whether a job trains on rows of numbers, which have no pictures. @param {{shape: number[] | null}} job */
+export const ofRows = ({ shape }) => shape?.length === 1;
+
+/** The name of what it sees. @param {{shape: number[] | null}} job */
+export const unit = (job) => (ofRows(job) ? "rows" : "images");
+
+/** The share of a job that is done, if something is and it is known. @param {Job} job */
 export function share(job) {
   const found = task(job, "training") ?? task(job);
   if (job.state === "done") return 1;
-  return found?.total ? Math.min(found.done / found.total, 1) : null;
+  return found?.total && found.done ? Math.min(found.done / found.total, 1) : null;
 }
 
 /** At most so many points, each the mean of a group of neighbours. @param {[number, number][]} points @param {number} most @returns {[number, number][]} */
@@ -126,3 +133,6 @@ export const short = (value) => (Math.abs(value) >= 1000 ? count(Math.round(valu
 
 /** Text with its parts in backquotes apart: [text, code, text, …]. @param {string} text */
 export const marked = (text) => text.split("`");
+
+/** @param {string} text */
+export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);

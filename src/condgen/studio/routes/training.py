@@ -231,6 +231,7 @@ def _told(known: Jobs, job: Job) -> dict[str, Any]:
         "command": shlex.join(["condgen", *job.command]),
         "images": header.get("images"),
         "total": header.get("total"),
+        "shape": header.get("shape"),
         **said,
     }
 

@@ -11,8 +11,8 @@ const MEANINGS = {
   "generator/loss": "Each player against the other",
 };
 
-/** @param {{chart: Chart, total: number | null, small?: boolean}} props total: images at the end of the training */
-export function Curves({ chart, total, small }) {
+/** @param {{chart: Chart, total: number | null, unit: string, small?: boolean}} props total: images at the end of the training */
+export function Curves({ chart, total, unit, small }) {
   const [low, high] = span(chart.lines);
   const end = Math.max(total ?? 0, ...chart.lines.flatMap(({ points }) => points.map(([x]) => x)), 1);
   const place = (/** @type {[number, number]} */ [x, y]) =>
@@ -28,6 +28,6 @@ export function Curves({ chart, total, small }) {
         ${chart.lines.map(({ name, points }) => html`<polyline key=${name} class=${`of-${name}`} points=${points.map(place).join(" ")} />`)}
       </svg>
     </div>
-    ${!small && html`<p class="axis small soft"><span>${MEANINGS[chart.title] ?? ""}</span><span>${count(end)} images</span></p>`}
+    ${!small && html`<p class="axis small soft"><span>${MEANINGS[chart.title] ?? ""}</span><span>${count(end)} ${unit}</span></p>`}
   </figure>`;
 }

@@ -1,6 +1,6 @@
 /** Watching a training: how far it is, its losses, the same seeds evolving; stop, go on, ask. */
 import { html, useEffect, useState } from "../ui.js";
-import { charts, count, duration, holding, isLoss, over, share, task } from "../training.js";
+import { capital, charts, count, duration, holding, isLoss, ofRows, over, share, task, unit } from "../training.js";
 import { Said, useJob } from "./following.js";
 import { Curves } from "./curves.js";
 import { Evolution } from "./evolution.js";
@@ -15,9 +15,9 @@ function status(job) {
     case "queued":
       return "Waiting for the training before it";
     case "done":
-      return `Done: ${count(job.images ?? 0)} images seen`;
+      return `Done: ${count(job.images ?? 0)} ${unit(job)} seen`;
     case "stopped":
-      return job.images ? `Stopped after ${count(job.images)} images; everything is saved` : "Stopped before it began";
+      return job.images ? `Stopped after ${count(job.images)} ${unit(job)}; everything is saved` : "Stopped before it began";
     case "failed":
       return "It failed";
     default:
@@ -26,9 +26,6 @@ function status(job) {
       return training.left === null ? "Training …" : `Training, ${duration(training.left)} left`;
   }
 }
-
-/** @param {string} text */
-const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** A bar that shows how far a job is. @param {{job: Job, label: string}} props */
 export function Progress({ job, label }) {
@@ -54,18 +51,18 @@ export function Watch({ backend, id, go, ended, follow, back }) {
       <h1>${job.model}</h1>
       <p class="status" role="status">${status(job)}</p>
       <${Progress} job=${job} label="Progress of the training" />
-      ${!finished && html`<p class="small soft facts">${training ? `${count(training.done)} of ${total ? count(total) : "…"} images` : ""}</p>`}
+      ${!finished && html`<p class="small soft facts">${training ? `${count(training.done)} of ${total ? count(total) : "…"} ${unit(job)}` : ""}</p>`}
     </header>
     ${job.error && html`<p class="notice bad" role="alert"><${Said} text=${job.error} /></p>`}
     ${warnings.map((text) => html`<p key=${text} class="notice"><${Said} text=${text} /></p>`)}
     <${Actions} ...${{ backend, job, go, follow }} />
-    <div class="halves">
-      <${Evolution} key=${id} backend=${backend} id=${id} names=${pictures} live=${!finished} />
+    <div class=${ofRows(job) ? "" : "halves"}>
+      ${!ofRows(job) && html`<${Evolution} key=${id} backend=${backend} id=${id} names=${pictures} live=${!finished} />`}
       <section aria-label="Curves">
-        ${drawn.filter(({ title }) => isLoss(title)).map((chart) => html`<${Curves} key=${chart.title} chart=${chart} total=${total} />`)}
+        ${drawn.filter(({ title }) => isLoss(title)).map((chart) => html`<${Curves} key=${chart.title} chart=${chart} total=${total} unit=${unit(job)} />`)}
         ${!drawn.length && !finished && html`<p class="soft">Curves begin with the first steps.</p>`}
         ${drawn.some(({ title }) => !isLoss(title)) && html`<details><summary>All curves</summary><div class="many">
-          ${drawn.filter(({ title }) => !isLoss(title)).map((chart) => html`<${Curves} key=${chart.title} chart=${chart} total=${total} small />`)}</div></details>`}
+          ${drawn.filter(({ title }) => !isLoss(title)).map((chart) => html`<${Curves} key=${chart.title} chart=${chart} total=${total} unit=${unit(job)} small />`)}</div></details>`}
         <details class="told"><summary>Command and notes</summary>
           <p><code>${job.command}</code></p>
           ${job.notes.map((note) => html`<p key=${note} class="small"><${Said} text=${note} /></p>`)}

@@ -1,6 +1,6 @@
 /** Report: how well the model does what it is asked, what is wrong with it, and what to try first. */
 import { html, useEffect, useRef, useState } from "../ui.js";
-import { count, duration, over, task } from "../training.js";
+import { capital, count, duration, over, task } from "../training.js";
 import { Said, useJob } from "../components/following.js";
 import { Progress } from "../components/watch.js";
 import { failed } from "../components/toast.js";
@@ -75,7 +75,7 @@ function Measuring({ backend, job, busy, again, measure }) {
   return html`<div class="measuring">
     <p class="status" role="status">${job.state === "queued" ? "Waiting for the measurement before it" : job.stopping ? "Stopping …" : (last ?? "Starting …")}</p>
     <${Progress} job=${job} label="Progress of measuring" />
-    <p class="small soft facts">${part && `${part.task}: ${count(part.done)}${part.total ? ` of ${count(part.total)}` : ""} ${part.unit}${part.left === null || part === task(job, "measuring") ? "" : `, ${duration(part.left)} left`}`}</p>
+    <p class="small soft facts">${part && `${capital(part.task)}: ${count(part.done)}${part.total ? ` of ${count(part.total)}` : ""} ${part.unit}${part.left === null || part === task(job, "measuring") ? "" : `, ${duration(part.left)} left`}`}</p>
     <p class="actions"><button disabled=${job.stopping} onClick=${() => backend.stop?.(job.id).catch(failed)}>Stop</button></p>
   </div>`;
 }
