@@ -10,6 +10,7 @@ import torch
 from condgen.arrays import to_numpy
 from condgen.data import Splits
 from condgen.errors import RequestError
+from condgen.models import FAMILIES
 from condgen.rng import NumpyRng, Rng
 from condgen.runs import noise
 from condgen.runs.answering import Answering
@@ -18,6 +19,7 @@ from condgen.runs.sampling import SamplingOptions
 from condgen.runs.train import train
 from condgen.runtime.generator import OnnxGenerator
 from condgen.runtime.models import OnePass
+from tests.export.untrained import IMAGE, VECTOR, untrained
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,18 @@ def test_its_ends_are_the_samples(anyone: Answering) -> None:
     np.testing.assert_allclose(x[-1], one(anyone, "digit=8", 7), atol=1e-5)
     assert [row["digit"] for row in way.condition.rows()] == ["3", None, None, "8"]
     assert way.seeds.tolist() == [5, 5, 7, 7]
+
+
+@pytest.mark.parametrize("shape", [IMAGE, VECTOR])
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_every_family_is_interpolated_with_any_attributes(name: str, shape: tuple[int, ...]) -> None:
+    run = untrained(name, shape)
+    (asked,) = run.requests()
+    start, middle, end = run.interpolate(asked, asked, n=3, seed=1, seed_end=2).x
+    apart = run.sample(n=2, seed=1).x
+    torch.testing.assert_close(torch.stack([start, end]), apart, atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(middle, start, atol=1e-4)
+    assert not torch.allclose(middle, end, atol=1e-4)
 
 
 def test_a_sample_interpolated_with_itself_stays_the_same(anyone: Answering) -> None:
