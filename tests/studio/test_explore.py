@@ -9,8 +9,12 @@ from PIL import Image
 
 from condgen.runs.directions import directions
 from condgen.runs.run import Run
+from condgen.runtime.generator import OnnxGenerator
+from tests.runs.conftest import exported
 from tests.serving.echo import Echo
 from tests.studio.conftest import Studio
+
+__all__ = ["exported"]
 
 
 def pixels(image: str) -> np.ndarray:
@@ -30,6 +34,24 @@ def test_the_page_knows_what_a_model_shows(studio: Studio, run: Run, points: Run
     refused = client.post("/studio/echo/interpolate", json={"from": {}, "to": {}})
     assert refused.status_code == 422
     assert "another server" in refused.json()["detail"]
+
+
+def test_an_exported_model_shows_ways_and_directions_alone(studio: Studio, exported: OnnxGenerator, run: Run) -> None:
+    client = studio(file=exported, digits=run)
+    features = client.get("/studio/file/about").json()["features"]
+    assert "interpolate" in features
+    assert {"latents", "film"}.isdisjoint(features)
+    ends = {"from": {"request": "digit=3", "seed": 5}, "to": {"request": "digit=8"}, "steps": 3}
+    ours, theirs = (
+        client.post(f"/studio/{name}/interpolate", json=ends).json()["samples"] for name in ("digits", "file")
+    )
+    for one, other in zip(ours, theirs, strict=True):
+        assert np.abs(pixels(one["image"]) - pixels(other["image"])).max() <= 2
+    assert len(client.get("/studio/file/directions").json()["shares"]) == 4
+    film, latents = client.post("/studio/file/film", json={}), client.get("/studio/file/latents")
+    assert (film.status_code, latents.status_code) == (422, 422)
+    assert "no layers with γ and β" in film.json()["detail"]
+    assert "no latents" in latents.json()["detail"]
 
 
 def test_a_way_leads_from_one_sample_to_the_other(studio: Studio, run: Run) -> None:

@@ -24,7 +24,11 @@ with TestClient(create_studio({"digits": "digits.onnx"}, watch=None), base_url="
     archive = client.post("/studio/digits/dataset", json={"samples": kept}).content
     first = {name: kept[0][name] for name in ("image", "condition")}
     judged = client.post("/studio/digits/judge", json={"samples": [first]})
-print(json.dumps([shown, about, understood, base64.b64encode(archive).decode(), judged.json()]))
+    way = client.post("/studio/digits/interpolate", json={"from": {"seed": 1}, "to": {"seed": 2}, "steps": 3}).json()
+    shares = client.get("/studio/digits/directions").json()["shares"]
+    inside = [client.post("/studio/digits/film", json={}).json(), client.get("/studio/digits/latents").json()]
+told = [shown, about, understood, base64.b64encode(archive).decode(), judged.json(), way, shares, inside]
+print(json.dumps(told))
 """
 
 
@@ -33,8 +37,10 @@ def test_an_exported_model_is_shown_with_what_it_can_do(run: Run, tmp_path: Path
     run.export("onnx", tmp_path / "digits.onnx")
     done = without_pytorch(ASKING, tmp_path)
     assert done.returncode == 0, done.stderr
-    shown, about, understood, archive, judged = json.loads(done.stdout)
-    assert shown["models"][0]["features"] == about["features"] == ["dataset"]
+    shown, about, understood, archive, judged, way, shares, inside = json.loads(done.stdout)
+    assert shown["models"][0]["features"] == about["features"] == ["dataset", "interpolate"]
+    assert (len(way["samples"]), len(shares)) == (3, 4)
+    assert [each["status"] for each in inside] == [422, 422]
     assert not shown["trains"]
     (digit,) = about["attributes"]
     assert [each["count"] for each in digit["values"]] == run.joint.counts.int().tolist()

@@ -31,13 +31,24 @@ class Insight:
 
     def encoded(self) -> "EncodedData":
         """The held-out data, encoded. Raises RequestError without data, and for a model that cannot encode."""
-        from condgen.studio.latents import EncodedData
-
         with self._lock:
             if self._encoded is None:
-                generator: Any = self.material.generator
-                self._encoded = EncodedData(generator, self.material.must_have_data())
+                self._encoded = self._encode()
             return self._encoded
+
+    def _encode(self) -> "EncodedData":
+        generator: Any = self.material.generator
+        if not hasattr(_model(generator), "encode"):
+            raise RequestError("This model has no latents of data to show. A run of a family that encodes has.")
+        data = self.material.must_have_data()
+        from condgen.studio.latents import EncodedData
+
+        return EncodedData(generator, data)
+
+
+def _model(generator: Generator) -> Any:
+    """The generator's model, with layers in a run and without them if it is exported. None on another server."""
+    return getattr(generator, "model", None)
 
 
 def answering(generator: Generator) -> Answering:
@@ -58,7 +69,7 @@ def interpolates(material: Material) -> bool:
 
 def modulates(material: Material) -> bool:
     """Whether the model makes pictures by layers with γ and β, which an exported one does not show."""
-    model: Any = getattr(material.generator, "model", None)
+    model = _model(material.generator)
     if not hasattr(model, "named_modules") or not material.images:
         return False
     from condgen.models.modulation import film_layers
@@ -66,6 +77,14 @@ def modulates(material: Material) -> bool:
     return bool(film_layers(model))
 
 
+def must_modulate(material: Material) -> None:
+    """Raise RequestError unless the model makes pictures by layers with γ and β."""
+    if not modulates(material):
+        raise RequestError(
+            "This model shows no layers with γ and β. Runs that make images by the mechanism film or norm have them."
+        )
+
+
 def encodes(material: Material) -> bool:
     """Whether there are latents of data to look at."""
-    return hasattr(getattr(material.generator, "model", None), "encode") and not material.missing
+    return hasattr(_model(material.generator), "encode") and not material.missing

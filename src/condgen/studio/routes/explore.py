@@ -26,7 +26,7 @@ from condgen.serving.problems import documented
 from condgen.serving.routes import TheModel, accepted, beside, serving_of
 from condgen.serving.served import Served
 from condgen.serving.tickets import unless_gone
-from condgen.studio.insight import answering
+from condgen.studio.insight import answering, must_modulate
 from condgen.studio.state import studio_of
 
 if TYPE_CHECKING:
@@ -204,13 +204,12 @@ async def along(served: TheModel, body: Moved, http: Http) -> dict[str, Any]:
 @router.post("/film", summary="FiLM, layer by layer", responses=REFUSALS)
 async def film(served: TheModel, body: Pair, http: Http) -> dict[str, Any]:
     """Tell γ and β of two requests in each layer, and show the samples with those of one layer replaced."""
-    from condgen.runs.modulation import layer_by_layer, must_modulate
+    must_modulate(studio_of(http).material(served))
+    from condgen.runs.modulation import layer_by_layer
 
     serving, layers = serving_of(http), list["LayerPart"]()
 
     def planned(generator: Generator) -> Work:
-        run: Any = answering(generator)
-        must_modulate(run)
         one, other = (_one(generator, each, serving.limits) for each in (body.request, body.versus))
 
         def call(model: Any) -> Samples:
