@@ -161,6 +161,7 @@ def test_keys_do_everything(page: Page, address: str) -> None:
     page.run("document.querySelector('.grid .face').focus()")
     page.press("ArrowRight", "ArrowDown", "k", "Enter")
     page.until("document.querySelector('.inspector')?.textContent.includes('Seed 5')")
+    page.until("document.querySelector('.tile.kept.chosen')")
     page.press("n")  # of the sample in focus, which is kept from the others' new seeds only
     page.until(f"{PICTURES}.filter((each, k) => each !== arguments[0][k]).length === 1", before)
     page.press("escape")
