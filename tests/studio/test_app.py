@@ -110,6 +110,7 @@ def test_a_token_guards_all_but_the_page(studio: Studio, echo: Echo) -> None:
     client = studio(token="secret", echo=echo)
     assert client.get("/").status_code == client.get("/studio.css").status_code == 200
     assert client.get("/studio/models").status_code == client.post("/v1/echo/sample", json={}).status_code == 401
+    assert "the address that it told" in client.get("/studio/models").json()["detail"]
     known = {"Authorization": "Bearer secret"}
     assert client.get("/studio/models", headers=known).status_code == 200
 

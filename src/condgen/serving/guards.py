@@ -14,6 +14,8 @@ OPEN = ("/healthz", "/readyz")  # without a token, for whoever watches the serve
 class TokenGuard:
     """Refuses requests without the bearer token."""
 
+    detail = "This server needs a token: send `Authorization: Bearer TOKEN`."
+
     def __init__(self, app: ASGIApp, token: str):
         self._app, self._expected = app, f"Bearer {token}".encode()
 
@@ -23,7 +25,7 @@ class TokenGuard:
             return await self._app(scope, receive, send)
         refusal = problem(
             401,
-            "This server needs a token: send `Authorization: Bearer TOKEN`.",
+            self.detail,
             headers={"WWW-Authenticate": "Bearer"},
         )
         return await refusal(scope, receive, send)

@@ -22,6 +22,11 @@ HEADERS = {
 class TokenGuard(guards.TokenGuard):
     """Refuses requests without the bearer token, except for the page's files, which hold nothing of the models."""
 
+    detail = (
+        "This studio needs its token: open the address that it told when it started, or send "
+        "`Authorization: Bearer TOKEN`."
+    )
+
     def _knows(self, scope: Scope) -> bool:
         return page.is_file(scope["path"]) or super()._knows(scope)
 
