@@ -1,9 +1,11 @@
 """The exported page in a browser: the run's own images, from a static host and from one file."""
 
 import base64
+import csv
 import io
 import json
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +23,7 @@ from condgen.imprint import imprint_of
 from condgen.pixels import as_float
 from condgen.runs.exporting import EXPORTERS
 from condgen.runs.run import Run
+from condgen.schema import Schema
 from condgen.studio.web import folder, modules
 from condgen.studio.web.single import single_page
 from tests.browser import Page, driver, in_browser, page
@@ -133,6 +136,47 @@ def test_a_picture_is_edited_in_the_browser(page: Page, single: Path, run: Run, 
     x = as_float(torch.tensor(np.asarray(sample.to_pil()[0]))[None, None])
     wanted = run.edit(x, run.stated(run.requests("digit=7")[0], 1), "digit=3").to_pil()[0]
     assert np.abs(edited - np.asarray(wanted, dtype=int)).max() <= 1
+
+
+ZIPPED = """
+const [request, done] = arguments;
+(async () => {
+  const { connect } = await import(new URL("runtime/browser.js", document.baseURI));
+  const header = async () => (await fetch("model/header.json")).json();
+  const backend = connect(new Worker("runtime/worker.js", { type: "module" }), header);
+  const [{ name }] = (await backend.models()).models;
+  const { samples } = await backend.sample(name, { request, n: 3 });
+  const bytes = new Uint8Array(await (await backend.dataset(name, samples)).arrayBuffer());
+  const stopped = new AbortController();
+  const late = backend.sample(name, { request, n: 256 }, stopped.signal).catch((error) => error.name);
+  stopped.abort();
+  done([btoa(String.fromCharCode(...bytes)), await late]);
+})().catch((error) => done(String(error)));
+"""
+
+
+@in_browser
+def test_samples_are_saved_as_data_and_old_questions_are_dropped(
+    page: Page, exported: Exported, run: Run, tmp_path: Path
+) -> None:
+    with static_host(exported(run, "digits")) as address:
+        page.open(address, width=375)
+        shown(page, "anything")
+        page.check_layout()
+        archive, late = page.driver.execute_async_script(ZIPPED, "digit=4|6")
+        page.open("about:blank")
+        page.check()
+    assert late == "AbortError"
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(archive))) as files:
+        files.extractall(tmp_path / "data")
+    samples = run.sample("digit=4|6", n=3, seed=0)
+    read = list(csv.DictReader((tmp_path / "data" / "metadata.csv").read_text(encoding="utf-8").splitlines()))
+    assert [row["digit"] for row in read] == [row["digit"] for row in samples.condition.rows()]
+    assert [int(row["seed"]) for row in read] == [0, 1, 2]
+    for row, image in zip(read, samples.to_pil(), strict=True):
+        pixels = np.asarray(Image.open(tmp_path / "data" / row["file_name"]), dtype=int)
+        assert np.abs(pixels - np.asarray(image, dtype=int)).max() <= 1
+    assert Schema.load(tmp_path / "data" / "schema.json") == run.schema
 
 
 def test_the_folder_holds_what_the_page_asks_for(exported: Exported, run: Run) -> None:
