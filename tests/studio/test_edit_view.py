@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from condgen.data import Splits
+from condgen.errors import RequestError
 from condgen.runs.run import Run
 from tests.browser import Page, in_browser
 from tests.studio.browser import studio
@@ -80,6 +82,22 @@ def test_the_reading_can_be_corrected_and_the_strength_chosen(page: Page, addres
     page.set(page.named(".shows select", "Digit"), 1)
     assert page.until(f"{shown} != arguments[0] && {shown}", strong) != first
     page.until("document.body.innerText.includes('In the picture: Digit 1')")
+
+
+def test_a_model_that_does_not_read_is_told_what_the_picture_shows(
+    page: Page, address: str, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def blind(*_: Any, **__: Any) -> Any:
+        raise RequestError("It has no likelihood.")
+
+    monkeypatch.setattr(Run, "read", blind)
+    with_photo(page, address, photo)
+    page.until("document.body.innerText.includes('In the picture: unknown')")
+    page.run("arguments[0].click()", page.named(".choice", "3"))
+    page.until("document.querySelector('.told').innerText.startsWith('Say first what the picture shows')")
+    page.set(page.named(".shows select", "Digit"), 7)
+    page.until("document.querySelector('.before-after input')")
+    page.until("document.querySelector('.told').innerText.includes('does not read pictures')")
 
 
 def test_somebody_without_a_photograph_takes_one_that_the_model_made(page: Page, address: str) -> None:

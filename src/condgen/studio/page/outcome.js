@@ -23,6 +23,9 @@ export function fits(attribute, term, read) {
   return values.includes(read) !== not;
 }
 
+/** Whether anything was read. @param {Reading} reading */
+export const readable = (reading) => Object.values(reading).some((value) => value != null);
+
 /**
  * What was asked for and is read now, or not; and what else is read otherwise than before.
  * @param {Attribute[]} attributes

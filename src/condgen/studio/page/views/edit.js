@@ -8,10 +8,10 @@ import { Icon } from "../components/icon.js";
 import { Slider } from "../components/slider.js";
 import { failed } from "../components/toast.js";
 import { bytesOf, save } from "../download.js";
-import { outcome } from "../outcome.js";
+import { outcome, readable } from "../outcome.js";
 import { body, newSeed } from "../state.js";
 import { said, sentence, shown } from "../terms.js";
-import { usePhotos } from "./photos.js";
+import { described, usePhotos } from "./photos.js";
 
 /** @typedef {import("../main.js").ViewProps} ViewProps */
 /** @typedef {import("./photos.js").Photo} Photo */
@@ -88,11 +88,11 @@ function Desk({ usual, ...props }) {
 }
 
 /** What the photograph shows. It can be corrected. @param {{about: About, photo: Photo, correct: (id: number, name: string, value: any) => void}} props */
-const Shows = ({ about, photo, correct }) => html`<details class="shows">
-  <summary><span class="soft">In the picture:</span> ${sentence(about, photo.source)}</summary>
+const Shows = ({ about, photo, correct }) => html`<details class="shows" open=${!described(photo) || null} key=${photo.id}>
+  <summary><span class="soft">In the picture:</span> ${described(photo) ? sentence(about, photo.source) : "unknown"}</summary>
   ${about.attributes.map((attribute) => html`<label key=${attribute.name}><span>${attribute.label}</span>
     <${Value} attribute=${attribute} value=${photo.source[attribute.name]} set=${(/** @type {any} */ value) => correct(photo.id, attribute.name, value)} /></label>`)}
-  <p class="soft small">This is what the model reads. Correct it where you know better.</p>
+  <p class="soft small">${readable(photo.read) ? "This is what the model reads. Correct it where you know better." : "Say what it shows, as far as you see it."}</p>
 </details>`;
 
 /** @param {{attribute: import("../backend.js").AttributeInfo, value: any, set: (value: any) => void}} props */
@@ -129,7 +129,9 @@ function Photograph({ about, photo, change, busy, acts }) {
 /** @param {{about: About, photo: Photo, change: Terms}} props */
 function Outcome({ about, photo, change }) {
   if (!Object.keys(change).length) return html`<p class="soft">Choose what to change. Everything else stays.</p>`;
+  if (!described(photo)) return html`<p class="soft">Say first what the picture shows, beside it.</p>`;
   if (!photo.after) return html`<p class="soft">Reading the edit …</p>`;
+  if (!readable(photo.after)) return html`<p class="soft">This model does not read pictures. See for yourself what has changed.</p>`;
   const { asked, also } = outcome(about.attributes, change, photo.read, photo.after);
   return html`<ul class="outcome">
     ${asked.map(({ attribute, read, done }) => html`<li key=${attribute.name} class=${done ? "done" : "missed"}><${Icon} name=${done ? "check" : "cross"} />

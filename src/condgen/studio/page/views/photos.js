@@ -26,6 +26,9 @@ const PAUSE = 250; // milliseconds without a further change, after which edits a
 const kept = new Map();
 let count = 0;
 
+/** Whether it is known what a photograph shows, without which nothing can be changed in it. @param {Photo} photo */
+export const described = ({ source }) => Object.keys(source).length > 0;
+
 /** A photograph without its edit. @param {Photo} photo @returns {Photo} */
 const bare = (photo) => ({ ...photo, edited: undefined, after: undefined });
 
@@ -47,8 +50,11 @@ export function usePhotos({ backend, model, about }, { change, strength }) {
     kept.set(model, current.current);
     setPhotos(current.current);
   };
-  /** @param {Photo[]} changed */
-  const merge = (changed) => update((all) => all.map((each) => changed.find(({ id }) => id === each.id) ?? each));
+  /** Take over edits and their readings. What a photograph shows may have been corrected meanwhile. @param {Photo[]} changed */
+  const merge = (changed) => update((all) => all.map((each) => {
+    const found = changed.find(({ id }) => id === each.id);
+    return found ? { ...each, edited: found.edited, after: found.after } : each;
+  }));
 
   useEffect(() => {
     const editing = latest(
@@ -119,7 +125,7 @@ async function seen(backend, about, files) {
     backend.look(about.name, files),
     Promise.all(files.map(async (file) => readNote(new Uint8Array(await file.arrayBuffer())))),
   ]);
-  if (note) toast(`${note} Say it yourself, below the pictures.`);
+  if (note) toast("This model cannot tell what the images show. Say it, beside them.");
   return found.map(({ image, condition }, k) => {
     const own = notes[k]?.fingerprint === about.fingerprint ? notes[k]?.condition : null; // it was made by this model
     return { id: (count += 1), name: files[k].name, image, read: condition, source: ofCondition(about, own ?? condition) };
@@ -137,10 +143,11 @@ async function edited(backend, model, photos, { change, strength }, signal) {
   const text = async (terms) => (await backend.understand(model, terms, signal)).requests[0]?.text ?? "";
   const request = await text(change);
   const made = await Promise.all(photos.map(async (photo) => {
+    if (!described(photo)) return bare(photo);
     const wanted = { images: [blob(photo.image)], request, source: await text(photo.source), strength };
     const answer = await /** @type {NonNullable<typeof backend.edit>} */ (backend.edit)(model, wanted, signal);
     return { ...bare(photo), edited: answer.samples[0].image };
   }));
-  await decoded(made.map((photo) => picture(photo.edited ?? "")));
+  await decoded(made.flatMap((photo) => (photo.edited ? [picture(photo.edited)] : [])));
   return made;
 }
