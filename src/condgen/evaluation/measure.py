@@ -243,5 +243,5 @@ def _watch(findings: Sequence[Finding]) -> str:
     """A sentence or two for the headline: the gravest finding, and the number of others."""
     if not findings:
         return ""
-    more = f" {len(findings) - 1} more below." if len(findings) > 1 else ""
+    more = f" {len(findings) - 1} more finding{'s' * (len(findings) > 2)}." if len(findings) > 1 else ""
     return f"Watch: {findings[0].name}. {findings[0].evidence}{more}"
