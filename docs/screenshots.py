@@ -45,7 +45,7 @@ def ask(page: Page, address: str) -> None:
     page.settle()
     time.sleep(1)
     page.settle()
-    page.run("document.querySelectorAll('.grid .face')[4].click()")
+    page.run("document.querySelectorAll('.grid .face')[7].click()")
 
 
 def dark(page: Page, address: str) -> None:
