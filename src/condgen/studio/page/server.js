@@ -57,7 +57,11 @@ export function connect(base = "") {
   return {
     models: () => get("studio/models"),
     about: (model) => get(`${of(model)}/about`),
-    understand: (model, request, signal) => post(`${of(model)}/understand`, { request }, signal),
+    understand: async (model, request, signal) => {
+      const { unclear, ...found } = await post(`${of(model)}/understand`, { request }, signal);
+      if (unclear) throw new Refused(unclear);
+      return found;
+    },
     sample: (model, body, signal) => post(`${v1(model)}/sample`, { ...body, format: "json" }, signal),
     edit: async (model, wanted, signal) => (await call(`${v1(model)}/edit`, { method: "POST", body: form(wanted), signal })).json(),
     editing: (model) => get(`${of(model)}/editing`),

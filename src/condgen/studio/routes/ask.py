@@ -6,12 +6,13 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
+from condgen.errors import RequestError
 from condgen.requests.request import Request as Asking
 from condgen.runs.generator import Generator
 from condgen.serving.asking import SamplePlan, parsed
 from condgen.serving.bodies import Asked, ModelInfo, SampleBody, Understood
 from condgen.serving.limits import Limits
-from condgen.serving.problems import documented
+from condgen.serving.problems import documented, spell
 from condgen.serving.routes import TheModel, accepted, beside, info, serving_of
 from condgen.serving.served import Served, Serving
 from condgen.studio import thumbnails
@@ -50,10 +51,18 @@ class Term(Understood):
     terms: dict[str, Any] = Field(description="By attribute: a value, several, the ends of a range, or {'not': …}.")
 
 
+class Unclear(BaseModel):
+    """A text that is not understood, which is an answer too: whoever types has not finished yet."""
+
+    detail: str = Field(description="What is wrong, and what to do.")
+    words: list[str] = Field(description="Its unknown words. Without them the rest may be understood.")
+
+
 class Answer(BaseModel):
     """The requests that words stand for, and how the training data shows the first of them."""
 
     requests: list[Term]
+    unclear: Unclear | None = Field(default=None, description="The reason why a text stands for no request.")
     examples: int | None = Field(description="Training examples that fit. null if they cannot be counted.")
     note: str | None = Field(description="A remark about requests that the data shows seldom or never.")
 
@@ -111,7 +120,13 @@ async def understand(served: TheModel, body: Question, request: Request) -> Answ
 
 
 def _understood(generator: Generator, body: Question, limits: Limits, labels: Labels | None) -> Answer:
-    found = parsed(generator, SampleBody(request=body.request).asked(), 1, limits)
+    try:
+        found = parsed(generator, SampleBody(request=body.request).asked(), 1, limits)
+    except RequestError as error:
+        if not isinstance(body.request, str):
+            raise
+        unclear = Unclear(detail=spell(str(error)), words=list(error.words))
+        return Answer(requests=[], unclear=unclear, examples=None, note=None)
     examples = labels.fitting(found[0]) if labels and len(found) == 1 else None
     return Answer(
         requests=[_term(each, generator) for each in found],

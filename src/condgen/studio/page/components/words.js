@@ -18,8 +18,11 @@ function withLocked(about, { locked, terms: before }, terms) {
   return Object.fromEntries([...kept, ...free]);
 }
 
+/** @param {any} error */
+const firstSentence = ({ message }) => message.split(". ")[0].replace(/[.]?$/, ".");
+
 /**
- * Words as the model understands them. Where it does not know some, the rest is understood, and they are `left`.
+ * Words as the model understands them. Where it does not know some, the rest is understood, and `left` names them.
  * @param {Backend} backend
  * @param {string} model
  * @param {string} words
@@ -27,13 +30,14 @@ function withLocked(about, { locked, terms: before }, terms) {
  */
 async function understood(backend, model, words, signal) {
   try {
-    return { ...(await backend.understand(model, words, signal)), left: [] };
+    return { ...(await backend.understand(model, words, signal)), left: "" };
   } catch (error) {
     /** @type {string[]} */
-    const left = error instanceof Refused ? error.problem.words ?? [] : [];
-    const rest = without(words, left);
-    if (!left.length || !rest) throw error;
-    return { ...(await backend.understand(model, rest, signal).catch(() => Promise.reject(error))), left };
+    const unknown = error instanceof Refused ? error.problem.words ?? [] : [];
+    const rest = without(words, unknown);
+    if (!unknown.length || !rest) throw error;
+    const found = await backend.understand(model, rest, signal).catch(() => Promise.reject(error));
+    return { ...found, left: `${firstSentence(error)} The rest was understood.` };
   }
 }
 
@@ -56,12 +60,11 @@ function useWords({ backend, about, store }) {
         store.set({ terms }, "words");
         meant.current = JSON.stringify(terms);
         const more = requests.length > 1 ? [`That is ${requests.length} requests, of which this is the first.`] : [];
-        const lost = left.length ? [`Left out, for this model has no word like it: ${left.join(", ")}.`] : [];
-        tell({ notes: words ? [...lost, ...(first?.notes ?? []), ...more] : [], bad: firm && left.length > 0 });
+        tell({ notes: words ? [...(left ? [left] : []), ...(first?.notes ?? []), ...more] : [], bad: firm && left !== "" });
       },
       (error, { firm }) => {
         meant.current = JSON.stringify(store.get().terms);
-        tell({ notes: [firm ? error.message : error.message.split(". ")[0]], bad: firm });
+        tell({ notes: [firm ? error.message : firstSentence(error)], bad: firm });
       },
     );
   }, [backend, about, store]);
