@@ -10,6 +10,7 @@ from jaxtyping import install_import_hook
 install_import_hook("condgen", "beartype.beartype")
 
 import shutil
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +28,11 @@ from condgen.runs.run import Run
 from condgen.runs.train import train
 from condgen.schema import Categorical, Continuous, Flag, Schema
 from tests.unchecked import unchecked
+
+if (
+    signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+):  # as in the background of a script; commands under test inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["tests.robust.plugin", "tests.browser"]
 
