@@ -27,12 +27,15 @@ from condgen.data import Splits, load
 from condgen.runs.run import Run
 from condgen.runs.train import train
 from condgen.schema import Categorical, Continuous, Flag, Schema
+from condgen.training import pace
 from tests.unchecked import unchecked
 
 if (
     signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 ):  # as in the background of a script; commands under test inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+pace.LONGEST = 0.1  # seconds: what is inspected in tests needs no exact pace
 
 pytest_plugins = ["tests.robust.plugin", "tests.browser"]
 

@@ -84,6 +84,7 @@ def test_no_command_connects_starts_a_program_or_writes_elsewhere(out: Path) -> 
     assert not any((out.parent / "here").iterdir())
 
 
+@pytest.mark.slow
 def test_the_hook_sees_a_file_that_is_written_elsewhere(out: Path) -> None:
     status, seen, told = audited(["inspect", "digits", "--out", str(out.parent / "elsewhere")], out)
     assert status == 0, told

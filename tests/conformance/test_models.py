@@ -36,12 +36,14 @@ class Case:
     def crossed(self) -> bool:
         """Whether it only crosses what others show apart: one kind of attribute, and not the family's own mechanism.
 
-        Of families that learn slowly, single kinds that `all` holds and other mechanisms count as shown by others.
+        Of families that learn slowly, single kinds that `all` holds, other mechanisms and images, where vectors are
+        learned too, count as shown by others.
         """
         own = keyword_arguments(FAMILIES[self.name].builder).get("mechanism")
         other, single = dict(self.arguments).get("mechanism", own) != own, self.kind != "all"
         if learns_slowly(self.name):
-            return other or self.kind in {a.kind for a in ATTRIBUTES["all"]}
+            images = self.sort == "image" and "vector" in FAMILIES[self.name].suits
+            return other or images or self.kind in {a.kind for a in ATTRIBUTES["all"]}
         return other and single
 
 

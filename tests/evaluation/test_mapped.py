@@ -70,6 +70,7 @@ def test_labels_latents_and_codes_are_read_a_batch_at_a_time(run: Run, large: Sp
     assert real_diversity(large.train) > 0
 
 
+@pytest.mark.slow
 def test_splits_are_inspected_without_being_loaded(large: Splits) -> None:
     assert sum(inspect(large).examples.values()) == sum(map(len, (large.train, large.validation, large.test)))
 

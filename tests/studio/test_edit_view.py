@@ -13,7 +13,7 @@ from tests.browser import Page, in_browser
 from tests.studio.browser import studio
 from tests.studio.test_edit import seven
 
-pytestmark = in_browser
+pytestmark = [in_browser, pytest.mark.slow]
 SLIDER = "Share of the picture that is shown as it was before"
 
 

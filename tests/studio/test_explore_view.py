@@ -14,7 +14,7 @@ from tests.browser import Page, driver, in_browser, page
 from tests.studio.browser import studio
 
 __all__ = ["driver", "page"]
-pytestmark = in_browser
+pytestmark = [in_browser, pytest.mark.slow]
 CELLS = "[...document.querySelectorAll('.variations .face img')].map((image) => image.src)"
 
 

@@ -63,6 +63,7 @@ def is_for_everybody(page: Page) -> None:
 
 
 @in_browser
+@pytest.mark.slow
 def test_data_is_chosen_and_understood_and_the_recommendation_changed(
     page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,6 +98,7 @@ def test_data_is_chosen_and_understood_and_the_recommendation_changed(
 
 
 @in_browser
+@pytest.mark.slow
 def test_data_that_cannot_be_read_is_explained(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     says = ("say", "Error: The data /no does not exist.", "end", "2")
     monkeypatch.setattr(jobs, "PROGRAM", (sys.executable, program.__file__, *says))
@@ -109,6 +111,7 @@ def test_data_that_cannot_be_read_is_explained(page: Page, tmp_path: Path, monke
 
 
 @in_browser
+@pytest.mark.slow
 def test_a_report_is_shown_with_what_to_try(page: Page, run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "digits"
     shutil.copytree(run.path, folder)

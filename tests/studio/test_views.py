@@ -8,7 +8,7 @@ from condgen.runs.run import Run
 from tests.browser import Page, in_browser
 from tests.studio.browser import studio
 
-pytestmark = in_browser
+pytestmark = [in_browser, pytest.mark.slow]
 VIEWS = {"ask": "a", "edit": "e", "explore": "x", "compare": "c", "train": "t", "report": "r"}  # with their keys
 OFFERED = [("digits", view) for view in VIEWS] + [("points", view) for view in VIEWS if view != "compare"]
 SCREENS = [(375, "dark"), (1280, "light")]

@@ -15,7 +15,7 @@ def test_the_first_step_is_not_counted_and_the_others_fill_the_time(
     digits: Splits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     happened: list[str] = []
-    times = count(0.0, 0.5)  # half a second from look to look
+    times = count(0.0, pace.LONGEST / 3)  # a third of the time from look to look
 
     def clock() -> float:
         happened.append("look")

@@ -95,6 +95,7 @@ def ask(page: Page, words: str) -> None:
 
 
 @in_browser
+@pytest.mark.slow
 def test_a_static_host_gives_the_run_s_images(page: Page, exported: Exported, run: Run) -> None:
     with static_host(exported(run, "digits")) as address:
         page.open(address)
@@ -106,6 +107,7 @@ def test_a_static_host_gives_the_run_s_images(page: Page, exported: Exported, ru
 
 
 @in_browser
+@pytest.mark.slow
 def test_one_file_opens_by_itself(page: Page, single: Path, run: Run) -> None:
     page.open(single.as_uri())
     same_as_run(page, run, "anything")
@@ -115,6 +117,7 @@ def test_one_file_opens_by_itself(page: Page, single: Path, run: Run) -> None:
 
 
 @in_browser
+@pytest.mark.slow
 def test_a_picture_is_edited_in_the_browser(page: Page, single: Path, run: Run, tmp_path: Path) -> None:
     """A picture of the model carries its attributes, and a strange one is asked about."""
     sample = run.sample("digit=7", n=1, seed=3)
@@ -156,6 +159,7 @@ const [request, done] = arguments;
 
 
 @in_browser
+@pytest.mark.slow
 def test_samples_are_saved_as_data_and_old_questions_are_dropped(
     page: Page, exported: Exported, run: Run, tmp_path: Path
 ) -> None:
