@@ -133,8 +133,8 @@ def test_an_errand_has_the_model_to_itself(batcher: Batcher, echo: Echo) -> None
     after = Asked(batcher, "", 1, 1)
     echo.gate.set()
     assert [each.parts() for each in (first, before, after)] == [[4], [1], [1]]
-    assert echo.batches == [[4], [1, 1], [3]]
     assert len(outcomes.get(timeout=30)) == 3  # type: ignore[arg-type]
+    assert echo.batches == [[4], [1, 1], [3]]
     assert isinstance(outcomes.get(timeout=30), ZeroDivisionError)
 
 

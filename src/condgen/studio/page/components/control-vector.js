@@ -6,6 +6,6 @@ import { said } from "../terms.js";
 export function VectorText({ attribute, term, ask }) {
   /** @param {any} event */
   const change = ({ target }) => ask(target.value.trim() || undefined);
-  return html`<input type="text" class="vector" spellcheck="false" aria-label=${attribute.label} placeholder=${`any · ${attribute.size} numbers`}
+  return html`<input type="text" class="vector" spellcheck=${false} aria-label=${attribute.label} placeholder=${`any · ${attribute.size} numbers`}
     value=${term === undefined ? "" : said(attribute, term)} onChange=${change} />`;
 }

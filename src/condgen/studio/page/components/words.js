@@ -100,7 +100,7 @@ export function Words({ backend, about, store }) {
   const notes = stale ? [] : told.notes;
   return html`<form class="words" role="search" onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); enter(); }}>
     <label class="hidden" for="words">Ask in words</label>
-    <input id="words" type="search" class=${names(stale && "stale")} autocomplete="off" spellcheck="false" enterkeyhint="go" placeholder=${`Ask in words: ${example(about)}`} value=${text}
+    <input id="words" type="search" class=${names(stale && "stale")} autocomplete="off" spellcheck=${false} enterkeyhint="go" placeholder=${`Ask in words: ${example(about)}`} value=${text}
       aria-describedby="understood" onInput=${(/** @type {any} */ event) => write(event.target.value)} />
     <div id="understood" class="understood" aria-live="polite">
       <${Chips} ...${{ about, store }} />
