@@ -116,7 +116,7 @@ def test_a_saved_picture_brings_its_request_and_seed_back(page: Page, address: s
     saved.write_bytes(content(page, 2))
     opened(page, f"{address}#/ask?model=points")
     page.run("location.hash = '#/ask?model=digits'")
-    page.until("document.querySelector('.drop')")
+    shows(page, "Digit")  # so the page listens
     page.drop(".drop", saved)
     shows(page, "Digit 5")
     page.until("document.querySelector('.inspector')?.textContent.includes('Seed 42')")
