@@ -97,16 +97,18 @@ def test_it_is_asked_by_words_and_says_what_it_understood(page: Page, address: s
 
 def test_a_surprise_varies_all_but_what_is_locked(page: Page, address: str) -> None:
     opened(page, f'{address}#/ask?model=points&is.side="west"&lock=["side"]')
-    sides, angles, seeds = set(), set(), set()
+    seeds = "(location.hash.match(/seeds=([^&]*)/) ?? [])[1]"
+    sides, angles, seen = set(), set(), set()
     for _ in range(3):
-        before = page.run(f"return {CONDITIONS}")
+        before = page.run(f"return {seeds}")
         page.button("Surprise me").click()
-        page.until(f"JSON.stringify({CONDITIONS}) !== JSON.stringify(arguments[0])", before)
+        page.until(f"{seeds} !== (arguments[0] ?? undefined)", before)  # what is asked may be the same by chance
         sides.add(asked(page)["side"])
         angles.add(asked(page)["angle"])
-        seeds.add(page.run("return location.hash.match(/seeds=([^&]*)/)[1]"))
+        seen.add(page.run(f"return {seeds}"))
     assert sides == {"west"}
-    assert len(angles) == len(seeds) == 3
+    assert len(angles) > 1
+    assert len(seen) == 3
 
 
 def test_a_saved_picture_brings_its_request_and_seed_back(page: Page, address: str, tmp_path: Path) -> None:
