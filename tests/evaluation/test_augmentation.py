@@ -126,7 +126,9 @@ def test_a_gain_is_sure_only_beyond_the_noise_of_seeds() -> None:
     assert not worth(0.0, 0.0, 0.0).sure
 
 
-def test_the_folder_is_a_dataset_of_real_and_generated_examples(run: Run, digits: Splits, tmp_path: Path) -> None:
+def test_the_folder_is_a_dataset_of_real_and_generated_examples(
+    run: Run, digits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     small = replace(digits, train=digits.train[:300])
     found = augment(run, small, "digit", tmp_path / "out", to=40, worth=1, images=500)
     added = sum(share.added for share in found.shares)
@@ -150,6 +152,7 @@ def test_the_folder_is_a_dataset_of_real_and_generated_examples(run: Run, digits
     assert set(told["worth"]["skills"]) == {"real", "repeated", "generated"}
     assert load(tmp_path / "out").schema.names == ["digit"]
     assert f"300 real and {added} generated examples" in repr(found)
+    monkeypatch.setattr("condgen.evaluation.augmentation._generated", None)  # nothing is generated for a folder in use
     with pytest.raises(RequestError, match="out"):
         augment(run, small, "digit", tmp_path / "out", to=40, worth=0)
 

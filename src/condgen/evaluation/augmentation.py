@@ -189,13 +189,18 @@ def augment(
     found = shares(data.train, name, to)
     size = 4 * torch.Size(data.shape).numel()
     must_fit_in_memory(size * sum(s.added for s in found), "The generated examples", "Ask for fewer (`to`).")
-    made = Samples.cat(list(_generated(run, found, seed, sampling, progress)))
-    written = chain(_real(data), (made[start : start + BATCH] for start in range(0, len(made), BATCH)))
+    made: list[Samples] = []
+
+    def kept() -> Iterator[Samples]:
+        for part in _generated(run, found, seed, sampling, progress):
+            made.append(part)
+            yield part
+
     result = Augmented(folder, name, tuple(found))
     labels = ["real", *(share.request.text for share in found)]
-    save_samples(written, data.schema, labels, folder, finish=result.note)
+    save_samples(chain(_real(data), kept()), data.schema, labels, folder, finish=result.note)
     if worth:
-        result = replace(result, worth=measure(data, made, name, found, range(worth), images, progress))
+        result = replace(result, worth=measure(data, Samples.cat(made), name, found, range(worth), images, progress))
         result.note(folder)
     return result
 

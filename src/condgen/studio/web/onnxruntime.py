@@ -61,7 +61,7 @@ def _given(path: Path) -> dict[str, bytes]:
             return _verified(lambda name: _within(path, name).read_bytes(), path)
         with tarfile.open(path) as package:
             return _verified(lambda name: package.extractfile(f"package/dist/{name}").read(), path)  # type: ignore[union-attr]
-    except (OSError, KeyError, tarfile.TarError):
+    except (OSError, KeyError, AttributeError, tarfile.TarError):  # an entry that is no file has nothing to read
         raise RequestError(f"{path} does not hold {' and '.join(FILES)}. {ADVICE}") from None
 
 
