@@ -25,7 +25,7 @@ FILES = {
 NAMES = {"ort.wasm.bundle.min.mjs": "ort.js", "ort-wasm-simd-threaded.wasm": "ort.wasm"}
 LICENCE = Path(__file__).with_name("onnxruntime.LICENSE")
 ADVICE = (
-    f"Give it by its path instead: the package onnxruntime-web {VERSION} from npm, packed or unpacked (`runtime=…`)."
+    f"Give it by its path instead: the package onnxruntime-web {VERSION} from npm, packed or unpacked (`runtime=PATH`)."
 )
 
 
