@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -19,7 +20,7 @@ from condgen.models.backbones import (
     condition_encoder,
 )
 from condgen.models.gan.augment import Augment
-from condgen.models.gan.gan import ALL_ASKED, EXACT, GAN, Critic, Curriculum, Generator, Penalty, Vicinity
+from condgen.models.gan.gan import ALL_ASKED, GAN, Critic, Curriculum, Generator, Penalty, Vicinity
 from condgen.models.gan.heads import (
     Classifier,
     Contrastive,
@@ -32,7 +33,7 @@ from condgen.models.gan.heads import (
 from condgen.models.gan.losses import LOSSES
 from condgen.models.gan.minibatch import MinibatchDeviation
 from condgen.models.registry import Family, Practice
-from condgen.parameters import Setting, composed
+from condgen.parameters import Part, Setting, composed
 from condgen.schema import Schema
 
 LossName = Annotated[
@@ -44,31 +45,40 @@ NoiseSize = Annotated[Count, Setting("Dimensions of the generator's noise.", par
 
 
 @composed()
-def gan(
+def adversaries(
     schema: Schema,
     shape: tuple[int, ...],
+    generator: Generator,
+    critic: Critic,
+    kind: Callable[..., GAN] = GAN,
     *,
-    latent: NoiseSize = 64,
-    size: Size,
     loss: LossName = "relativistic",
     spectral: Spectral = False,
     penalty: Penalty,
     augmentation: Augment,
 ) -> GAN:
-    """An unconditional GAN, which ignores the schema."""
-    parts, features = Backbones(shape, 0, size), 4 * size.channels
-    critic = Critic(EmptyEncoder(schema), parts.encoder("none", features), PlainHead(schema, features))
-    return GAN(
+    """Two players with the rules of their game, which are the same settings in every family."""
+    return kind(
         schema,
         shape,
-        generator=Generator(EmptyEncoder(schema), parts.decoder("none", latent), latent),
+        generator=generator,
         critic=_with_spectral_norm(critic) if spectral else critic,
         loss=LOSSES[loss],
         penalty=penalty,
         augment=augmentation,
-        vicinity=EXACT,
-        curriculum=ALL_ASKED,
     )
+
+
+Game = Annotated[Callable[..., GAN], Part(adversaries)]
+
+
+@composed()
+def gan(schema: Schema, shape: tuple[int, ...], *, latent: NoiseSize = 64, size: Size, game: Game) -> GAN:
+    """An unconditional GAN, which ignores the schema."""
+    parts, features = Backbones(shape, 0, size), 4 * size.channels
+    critic = Critic(EmptyEncoder(schema), parts.encoder("none", features), PlainHead(schema, features))
+    generator = Generator(EmptyEncoder(schema), parts.decoder("none", latent), latent)
+    return game(schema, shape, generator, critic)
 
 
 def conditional_gan(
@@ -88,15 +98,12 @@ def conditional_gan(
     vicinity: Vicinity,
     latent: NoiseSize = 64,
     size: Size,
-    loss: LossName = "relativistic",
-    spectral: Spectral = False,
+    game: Game,
     deviation: Annotated[
         int,
         Field(ge=0),
         Setting("Observations per group of which the critic sees the deviation. 0 for none.", part="game"),
     ] = 0,
-    penalty: Penalty,
-    augmentation: Augment,
 ) -> GAN:
     """A GAN with a conditional generator, and a critic that judges the condition by its head."""
     encoder, features = condition_encoder(schema, embedding), 4 * size.channels
@@ -106,19 +113,9 @@ def conditional_gan(
     seen = EmptyEncoder(schema) if in_critic == "none" else condition_encoder(schema, embedding)
     trunk = Backbones(shape, seen.width, size, input_only).encoder(in_critic, features)
     critic = Critic(seen, trunk, judge, _deviation(features, deviation))
-    return kind(
-        schema,
-        shape,
-        generator=Generator(
-            encoder, Backbones(shape, encoder.width, size, input_only).decoder(mechanism, latent), latent
-        ),
-        critic=_with_spectral_norm(critic) if spectral else critic,
-        loss=LOSSES[loss],
-        penalty=penalty,
-        augment=augmentation,
-        vicinity=vicinity,
-        curriculum=curriculum if embedding else ALL_ASKED,
-    )
+    drawing = Backbones(shape, encoder.width, size, input_only).decoder(mechanism, latent)
+    trained = partial(kind, vicinity=vicinity, curriculum=curriculum if embedding else ALL_ASKED)
+    return game(schema, shape, Generator(encoder, drawing, latent), critic, trained)
 
 
 def with_head(name: str, head: type[Head], summary: str) -> Callable[..., GAN]:

@@ -204,8 +204,8 @@ class GAN(Model):
         loss: AdversarialLoss,
         penalty: Penalty,
         augment: Augment,
-        vicinity: Vicinity,
-        curriculum: Curriculum,
+        vicinity: Vicinity = EXACT,
+        curriculum: Curriculum = ALL_ASKED,
     ):
         super().__init__(schema, shape)
         self.conditional = generator.condition_encoder.conditional

@@ -17,13 +17,13 @@ from typing import Annotated, Any
 import torch
 from pydantic import Field
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from condgen.models.backbones import EnteringBy, Size, Weight
 from condgen.models.base import Batch, Terms
-from condgen.models.gan.augment import Augment
-from condgen.models.gan.builders import PRACTICE, LossName, NoiseSize, Spectral, conditional_gan, entry
+from condgen.models.gan.builders import PRACTICE, Game, NoiseSize, conditional_gan, entry
 from condgen.models.gan.discovery import Discovery, point
-from condgen.models.gan.gan import ALL_ASKED, EXACT, GAN, Penalty
+from condgen.models.gan.gan import ALL_ASKED, EXACT, GAN
 from condgen.models.gan.heads import Classifier, Features, LabelPosterior
 from condgen.parameters import Needs, Setting, composed
 from condgen.schema import Categorical, Condition, Continuous, LabelDistribution, Schema
@@ -52,6 +52,10 @@ class InfoGAN(GAN):
     def __init__(self, schema: Schema, shape: tuple[int, ...], *, discovery: Discovery | None = None, **parts: Any):
         super().__init__(schema, shape, **parts)
         self.discovery = discovery
+        if discovery and is_parametrized(self.posterior.outputs[0]):
+            raise ValueError(
+                "spectral normalisation would not let the code start from the groups; leave out one of the two"
+            )
 
     def forward(self, x: Batch, condition: Condition, player: str = "generator") -> Terms:
         """One player's loss terms on real observations. Their labels are ignored."""
@@ -152,10 +156,7 @@ def infogan(
     mechanism: EnteringBy,
     latent: NoiseSize = 64,
     size: Size,
-    loss: LossName = "relativistic",
-    spectral: Spectral = False,
-    penalty: Penalty,
-    augmentation: Augment,
+    game: Game,
 ) -> GAN:
     """An InfoGAN, which ignores the data's labels and learns attributes of its own (Chen et al. 2016).
 
@@ -164,10 +165,6 @@ def infogan(
     """
     if discovery.images and not codes.codes:
         raise ValueError("it has no code with named values, whose classes it could discover; set codes or discover=0")
-    if discovery.images and spectral:
-        raise ValueError(
-            "spectral normalisation would not let the code start from the groups; leave out one of the two"
-        )
     return conditional_gan(
         code_schema(codes.codes, codes.values, codes.continuous),
         shape,
@@ -179,10 +176,7 @@ def infogan(
         vicinity=EXACT,
         latent=latent,
         size=size,
-        loss=loss,
-        spectral=spectral,
-        penalty=penalty,
-        augmentation=augmentation,
+        game=game,
     )
 
 
