@@ -12,6 +12,7 @@ from condgen.data import Dataset, Splits
 from condgen.errors import RequestError
 from condgen.evaluation.doctor import diagnose
 from condgen.evaluation.findings import Evidence, Finding
+from condgen.evaluation.independence import independent, must_be_independent
 from condgen.evaluation.judge.judge import Judge, judge_for
 from condgen.evaluation.metrics.metric import Measurement
 from condgen.evaluation.metrics.obedience import OBEDIENCE
@@ -64,11 +65,13 @@ def evaluate(
     sampling: of guided runs, by default the run's own.
     progress: a bar or log lines by default.
 
-    Raises RequestError for data on which the run cannot be measured, and for options of sampling that it does not have.
+    Raises RequestError for data on which the run cannot be measured, for options of sampling that it does not have, and
+    for features that it was trained against.
     """
     start, config = time.monotonic(), how or EvaluationConfig()
     warnings: list[str] = []
     must_fit(run, data)
+    must_be_independent(run, config.features)
     subject = EvaluatedRun(run, data, sampling or SamplingOptions())
     subject.sampling.validate_for(run.model)
     run.requests(list(config.ask))  # raises errors of requests before the work
@@ -220,15 +223,19 @@ def identity(run: Run) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in run.model.parameters()),
         "weights": fingerprint(run),
         "trained_with": info.versions,
+        "trained_against": [each.name for each in info.against],
     }
 
 
 def kept_report(run: Run) -> Report | None:
-    """The report in a run's folder, if it is of the run's present weights. Raises RunError for a damaged one."""
+    """The report in a run's folder, if it is of the run's present weights and measured by networks that these were not
+    trained against. Raises RunError for a damaged one.
+    """
     if not (run.path / FILE).exists():
         return None
     report = Report.load(run.path / FILE)
-    return report if report.run.get("weights") == fingerprint(run) else None
+    present = report.run.get("weights") == fingerprint(run)
+    return report if present and independent(run, report.protocol.features) else None
 
 
 def fingerprint(run: Run) -> str:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from condgen import sealed
 from condgen.errors import RequestError
+from condgen.feature_networks import FeatureNetwork
 from condgen.models.complaint import Complaint
 from condgen.parameters import used
 from condgen.rng import Rng
@@ -58,6 +59,13 @@ class Model(nn.Module):
     def forward(self, x: Batch, condition: Condition, player: str = "model") -> Terms:
         """A player's loss terms on a batch, averaged over it. `loss` is minimised, and the others are logged."""
         raise NotImplementedError
+
+    @property
+    def trained_against(self) -> tuple[FeatureNetwork, ...]:
+        """The networks by whose features or scores the losses judge samples. Saved with the run, which is not measured
+        by them.
+        """
+        return ()
 
     def complaints(self, values: Mapping[str, float]) -> list[Complaint]:
         """Faults in training that recent means of the loss terms, named `player/term`, reveal."""

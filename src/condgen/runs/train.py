@@ -12,6 +12,7 @@ from condgen.data import Splits, load
 from condgen.data.source import AtMost
 from condgen.data.storage.places import remember
 from condgen.errors import DataError, RequestError, RunError, unknown
+from condgen.feature_networks import FeatureNetwork
 from condgen.locks import held, held_new
 from condgen.messages import call
 from condgen.models import FAMILIES, Family, Model, build
@@ -117,9 +118,10 @@ def _trained_into(
     origin: Mapping[str, Any],
     progress: Progress,
     prepare: Callable[[Model], None] = lambda model: None,
+    against: Sequence[FeatureNetwork] = (),
 ) -> Run:
     """Train a new model in a new folder. prepare: called on the model first. origin: further facts to keep
-    in the run.
+    in the run. against: networks that judged samples in training before.
     """
     for_model, for_training = split_arguments(model, arguments, data)
     settings = TrainingConfig(**for_training)
@@ -142,7 +144,8 @@ def _trained_into(
     remember([origin["teacher"]["path"]] if origin else [])
     kept = {**data.source.dump(), **origin, "fingerprint": data.train.fingerprint}
     kept |= {"coordinates": data.coordinates.dump()} if data.coordinates else {}
-    Trainer(built, used, folder, settings, source=kept, progress=progress, preview=_preview(built, data)).run()
+    preview = _preview(built, data)
+    Trainer(built, used, folder, settings, source=kept, against=against, progress=progress, preview=preview).run()
     checkpoint.settle(folder / checkpoint.FILE)
     return Run.open(folder)
 
@@ -188,6 +191,7 @@ def distill(
             origin,
             progress or shown(),
             partial(_taught, origin=origin, start=True),
+            teacher.info.against,
         )
 
 

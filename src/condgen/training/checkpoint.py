@@ -19,6 +19,7 @@ from torch import Tensor
 
 from condgen import sealed
 from condgen.errors import CondgenWarning, RunError
+from condgen.feature_networks import FeatureNetwork
 from condgen.files import keep, settled, writing
 from condgen.headers import parsed
 from condgen.room import memory
@@ -51,6 +52,7 @@ class Info:
     spent: seconds of preparing and of all steps, of the last look and of the last save.
     plan: the stages of a time budget. Empty for a number of images.
     arithmetic: precision and threads of training. None for runs trained before.
+    against: the networks that training judged samples by, which do not measure the run (`Model.trained_against`).
     holds: all of a run (`RUN`), or an export for sampling (`WEIGHTS_ALONE`).
     """
 
@@ -66,6 +68,7 @@ class Info:
     plan: list[Stage] = field(default_factory=list)
     arithmetic: Arithmetic | None = None
     versions: dict[str, str] = field(default_factory=dict)
+    against: tuple[FeatureNetwork, ...] = ()
     holds: str = RUN
     format: int = FORMAT
 

@@ -25,6 +25,7 @@ def config(info: Info, schema: Schema) -> dict[str, Any]:
         "training": info.training,
         "arithmetic": str(info.arithmetic),
         "data": {name: value for name, value in info.data.items() if name != "schema" and value is not None},
+        "trained_against": [each.name for each in info.against],
         "images": info.images,
         "total": info.total,
         "seconds": round(info.seconds, 1),

@@ -5,7 +5,7 @@ uninterrupted one bit for bit on the same machine.
 """
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from condgen.data import Splits, as_float
 from condgen.errors import RunError
+from condgen.feature_networks import FeatureNetwork
 from condgen.messages import call
 from condgen.models import Model
 from condgen.progress import SILENT, Progress, Task, Values
@@ -49,6 +50,7 @@ class Trainer:
     preview: called with the averaged model and a path without suffix, to write a picture there.
     augment: applied to every training batch [batch, *shape], with torch's global generator. By default `flip` and
         `shift` of the settings.
+    against: networks that judged samples in training before, as those of a teacher.
     arithmetic: precision and threads. By default as the settings say, which may mean a measurement.
     clock: in seconds, for the budget.
 
@@ -63,6 +65,7 @@ class Trainer:
         settings: TrainingConfig,
         *,
         source: dict[str, Any] | None = None,
+        against: Sequence[FeatureNetwork] = (),
         progress: Progress = SILENT,
         preview: Preview | None = None,
         augment: Callable[[Tensor], Tensor] | None = None,
@@ -89,6 +92,7 @@ class Trainer:
             training=dict(vars(settings)),
             data=source or {},
             total=settings.images,
+            against=(*model.trained_against, *against),
         )
         self._prepare(model, arithmetic)
         self.signals = Signals()

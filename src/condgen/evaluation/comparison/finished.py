@@ -8,6 +8,7 @@ from condgen.errors import RequestError
 from condgen.evaluation.comparison.agreement import TOLD, must_agree
 from condgen.evaluation.comparison.comparison import Failure
 from condgen.evaluation.comparison.settings import as_saved, must_differ, short
+from condgen.evaluation.independence import must_be_independent
 from condgen.evaluation.judge.features import NAMES
 from condgen.evaluation.judge.features import identity as named
 from condgen.evaluation.measure import identity, kept_report, must_fit
@@ -31,7 +32,7 @@ def reports_of(
     anew: measure every run, even if it has a report.
 
     Raises RequestError before any measurement for fewer than two runs, for runs that are one and the same, for data
-    that does not fit, and for protocols that would differ.
+    that does not fit, for features that a run was trained against, and for protocols that would differ.
     """
     if len(runs) < 2:
         raise RequestError("Name at least two runs to compare.")
@@ -40,6 +41,8 @@ def reports_of(
     must_agree(protocols)
     must_differ([report or Failure(identity(run), "not measured") for run, report in zip(runs, kept, strict=True)])
     config = _in_agreement(protocols, asked)
+    for run in runs:
+        must_be_independent(run, config.features)
     data = _loaded([run for run, report in zip(runs, kept, strict=True) if report is None], load)
     must_agree(protocols | {path: config.protocol(splits) for path, splits in data.items()})
     return [report or measure(run, data[str(run.path)], config) for run, report in zip(runs, kept, strict=True)]

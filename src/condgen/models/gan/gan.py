@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from condgen.conditioning import ConditionEncoder
+from condgen.feature_networks import FeatureNetwork, own
 from condgen.models.backbones import NUMBERS, Count, Weight
 from condgen.models.base import Batch, Model, Terms
 from condgen.models.complaint import CLASSIFIER, OVERPOWERING, Complaint
@@ -224,6 +225,11 @@ class GAN(Model):
     def condition_encoder(self) -> ConditionEncoder:
         """The generator's encoder of conditions."""
         return self.generator.condition_encoder
+
+    @property
+    def trained_against(self) -> tuple[FeatureNetwork, ...]:
+        """Its own critic, whose head may be a classifier."""
+        return (own("critic"),)
 
     def players(self) -> dict[str, list[nn.Parameter]]:
         """The critic first, then the generator."""

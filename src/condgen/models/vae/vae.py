@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from condgen.conditioning import ConditionEncoder, EmbeddingEncoder, EmptyEncoder, Encoded
+from condgen.feature_networks import FeatureNetwork, own
 from condgen.gaussian import DiagonalGaussian, soft_clamp
 from condgen.models.base import Batch, Model, Terms
 from condgen.models.flow.dropout import dropped
@@ -67,6 +68,11 @@ class VAE(Model):
         self.beta = beta
         self.condition_dropout = condition_dropout
         self.realism = realism
+
+    @property
+    def trained_against(self) -> tuple[FeatureNetwork, ...]:
+        """Its own critic of patches, if there is a perceptual or adversarial loss."""
+        return (own("critic of patches"),) if self.realism else ()
 
     def players(self) -> dict[str, list[nn.Parameter]]:
         """The model and, if there is an adversarial term, the critic."""
