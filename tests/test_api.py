@@ -50,6 +50,16 @@ def test_a_doctor_finds_or_says_that_nothing_is_wrong(run: Run) -> None:
     assert "Nothing is wrong" in Diagnosis(())._repr_html_()
 
 
+@pytest.mark.parametrize("batch", [32, 2])
+def test_the_doctor_does_not_accuse_a_critic_that_has_just_begun(batch: int) -> None:
+    """The kept run saw 5,184 images: 162 steps of 32 images, or 2,592 of 2."""
+    trained = Run.open(Path(__file__).parent / "runs" / "trained" / "projection")
+    trained.info.training["batch"] = batch
+    assert trained.model.complaints({"critic/wins": 1.0})
+    found = condgen.doctor(trained, "digits", **QUICK)
+    assert ("critic overpowering" in [f.name for f in found]) == (batch == 2)
+
+
 def test_comparing_measures_what_was_not_and_keeps_it(
     run: Run, flow: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@
 Names are imported on first use, so that `import condgen` costs nothing.
 """
 
+import sys
 from typing import TYPE_CHECKING
 
 from condgen.lazy import on_first_use
@@ -97,6 +98,10 @@ __all__ = [
     "train",
 ]
 
+if "ipykernel" in sys.modules:
+    from condgen.progress import foreign
+
+    foreign.settle()
 
 __getattr__ = on_first_use(__name__, _HOME)
 

@@ -1,6 +1,10 @@
 """Progress: bars in a terminal, lines in a log, nothing where nothing is wanted; one protocol for all work."""
 
+import builtins
 import json
+import subprocess
+import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +17,7 @@ from condgen.progress.bars import Bars
 from condgen.progress.events import Events
 from condgen.progress.lines import Lines
 from condgen.progress.pace import Pace
+from condgen.progress.rewritten import Rewritten
 from condgen.runs.train import train
 from tests.conftest import SMALL
 
@@ -182,6 +187,75 @@ def test_an_inner_bar_goes_when_it_ends_and_the_outer_stays(seen: Seen, terminal
     assert "training" not in said
 
 
+# ---- a notebook without widgets
+
+
+def test_a_bar_of_text_is_written_over(seen: Seen) -> None:
+    clock = Clock()
+    text = Rewritten(clock=clock)
+    with text.task("training", 1_000, unit="images") as task:
+        for clock.now in (0.2, 10.0, 10.1):  # the first is too soon, and the last as well
+            task.move(int(50 * clock.now), values={"loss": 0.25})
+        first = seen()
+        text.note("a note")
+        noted = seen()
+        clock.now = 20.0
+        task.move(1_000)
+    bar = "━" * 10 + "─" * 10
+    assert first == f"{bar} training: 500 / 1,000 images  50 %  0:00:10 left  50 images/s  loss 0.25"
+    assert noted == f"\r{' ' * len(first)}\ra note\n"
+    *_, last, end = seen().split("\r")[-1].split("\n")
+    assert last.startswith("━" * 20 + " training: 1,000 / 1,000 images  100 %")
+    assert end == ""
+
+
+def test_a_shorter_bar_of_text_leaves_nothing_of_a_longer_one_and_a_long_one_is_cut(seen: Seen) -> None:
+    clock = Clock()
+    text = Rewritten(clock=clock)
+    with text.task("comparing", 2, unit="runs"), text.task("x") as inner:
+        clock.now = 1.0
+        inner.move(1, values=LONG)
+        long = seen()
+        clock.now = 2.0
+        inner.move(2, values={})
+        assert seen() == "\r" + "x: 2".ljust(len(long))
+    assert len(long) == 110
+    assert long.endswith("…")
+    assert seen().count("\n") == 1  # at the end of the outermost task only
+
+
+class ZMQInteractiveShell:
+    """The name by which a notebook is known."""
+
+
+@pytest.mark.parametrize(("widgets", "kind"), [(False, Rewritten), (True, Bars)])
+def test_a_notebook_has_bars_of_text_if_it_has_no_widgets(
+    widgets: bool, kind: type[Progress], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    monkeypatch.setattr(builtins, "get_ipython", ZMQInteractiveShell, raising=False)
+    monkeypatch.setattr("condgen.progress.bars.find_spec", lambda name: widgets or None)
+    assert isinstance(shown(), kind)
+
+
+IN_A_NOTEBOOK = """
+import sys, types
+sys.modules["IPython"] = types.SimpleNamespace(get_ipython=lambda: None)
+sys.modules["ipykernel"] = sys.modules["ipykernel.zmqshell"] = types.ModuleType("ipykernel")
+sys.modules["ipywidgets"] = None  # importing it fails
+import condgen
+import tqdm.auto
+"""
+
+
+def test_a_notebook_without_widgets_is_not_asked_for_them() -> None:
+    command = [sys.executable, "-W", "always", "-c", IN_A_NOTEBOOK]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "IProgress" not in done.stderr
+    without = [*command[:-1], IN_A_NOTEBOOK.replace("import condgen\n", "")]
+    assert "IProgress" in subprocess.run(without, capture_output=True, text=True, check=True).stderr
+
+
 # ---- which one
 
 
@@ -207,7 +281,7 @@ def test_silence(seen: Seen) -> None:
     SILENT.alarm("the model has collapsed")
     SILENT.note("a note")
     assert (seen(), isinstance(task, Task)) == ("", True)
-    assert all(isinstance(each, Progress) for each in (SILENT, Lines(), Bars(), Events()))
+    assert all(isinstance(each, Progress) for each in (SILENT, Lines(), Bars(), Rewritten(), Events()))
 
 
 # ---- who reports

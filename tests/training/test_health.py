@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from condgen.data import Dataset
 from condgen.models import FAMILIES, Model, build
-from condgen.models.complaint import COLLAPSE, IDLE, Complaint
+from condgen.models.complaint import CLASSIFIER, COLLAPSE, IDLE, Complaint, faults
 from condgen.rng import Rng
 from condgen.schema import Categorical, Condition, Continuous, Flag, LabelDistribution, Schema
 from condgen.training import condition_effect
@@ -247,6 +247,13 @@ def test_what_a_gan_complains_of(values: dict[str, float], parts: list[str]) -> 
 def test_several_complaints_are_all_told() -> None:
     values = {"critic/wins": 1.0, "critic/accuracy_real": 0.2, "critic/accuracy_fake": 1.0}
     assert len(complaints("acgan", values)) == 2
+
+
+def test_a_critic_that_wins_at_first_is_no_fault_yet() -> None:
+    values = {"critic/wins": 1.0, "critic/accuracy_real": 0.2, "critic/accuracy_fake": 1.0}
+    found = complaints("acgan", values)
+    assert [each.name for each in faults(found, 250)] == [CLASSIFIER]
+    assert faults(found, 500) == found
 
 
 @pytest.mark.parametrize("name", FAMILIES)

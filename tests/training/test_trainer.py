@@ -689,6 +689,14 @@ def test_what_a_model_says_of_its_players_is_shown_and_logged(tmp_path: Path) ->
     assert not any("tired" in text for text in (progress.alarms[0], progress.alarms[2]))
 
 
+def test_a_complaint_waits_until_it_is_a_fault(tmp_path: Path) -> None:
+    model = Collapsing()
+    early = Complaint("early", "The critic wins.", "Wait.", after=50)
+    model.complaints = lambda values: [early]  # type: ignore[method-assign]
+    watched(tmp_path, model, images=100 * 32, previews=4)[0].run()
+    assert warnings_of(tmp_path) == [(k * 32, "The critic wins. Wait.") for k in (50, 75, 100)]
+
+
 def test_a_model_is_told_the_latest_means_of_its_players_terms(tmp_path: Path) -> None:
     model = Complaining()
     watched(tmp_path, model, images=960, previews=3)[0].run()

@@ -24,6 +24,7 @@ from condgen.evaluation.unfinished import Unfinished
 from condgen.evaluation.verdict import headline
 from condgen.files import read_log
 from condgen.models.abilities import Guided
+from condgen.models.complaint import faults
 from condgen.models.flow.guidance import named_weights
 from condgen.models.protocols import Discovers
 from condgen.models.remedies import TrainedAs
@@ -154,7 +155,7 @@ def _evidence(subject: EvaluatedRun, results: Mapping[str, Any], log: Sequence[M
     return Evidence(
         results=results,
         log=log,
-        complaints=run.model.complaints(_last(log)),
+        complaints=faults(run.model.complaints(_last(log)), run.info.steps),
         guidance=_guidance(run, subject.sampling),
         epochs=run.info.images / subject.data.train.epoch,
         trained=TrainedAs.of(run.info.recipe),

@@ -10,16 +10,20 @@ from rich.console import Console
 from rich.table import Column
 from rich.text import Text
 
+from condgen.progress.lines import Lines
 from condgen.progress.pace import Alarms, Pace
-from condgen.progress.protocol import Task
+from condgen.progress.protocol import Progress, Task
+from condgen.progress.rewritten import Rewritten
 
 WIDTH = 20  # characters of a bar if there is room
 
 
-def possible() -> bool:
-    """Whether bars can be shown: in a terminal, or in a notebook with widgets."""
+def suitable(spell: Callable[[str], str]) -> Progress:
+    """Bars in a terminal and in a notebook with widgets, bars of text in a notebook without them, lines elsewhere."""
     console = Console(stderr=True)
-    return console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
+    if console.is_jupyter and find_spec("ipywidgets") is None:
+        return Rewritten(spell)
+    return Bars(spell) if console.is_terminal or console.is_jupyter else Lines(spell)
 
 
 class Bars:

@@ -25,9 +25,9 @@ def shown(spell: Callable[[str], str] = str) -> Progress:
         return Events()
     if not _perhaps_bars():
         return Lines(spell)
-    from condgen.progress.bars import Bars, possible  # rich takes a while to import
+    from condgen.progress.bars import suitable  # rich takes a while to import
 
-    return Bars(spell) if possible() else Lines(spell)
+    return suitable(spell)
 
 
 def _perhaps_bars() -> bool:

@@ -72,6 +72,11 @@ class Info:
     holds: str = RUN
     format: int = FORMAT
 
+    @property
+    def steps(self) -> int:
+        """The number of training steps so far."""
+        return self.images // int(self.training.get("batch", 1))
+
     def share(self, images: int | None = None) -> float | None:
         """The share of the run that is done after `images` (default: those seen so far). None without a plan."""
         stages = self.plan or ([] if self.total is None else [Stage(self.total)])

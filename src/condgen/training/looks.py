@@ -11,7 +11,7 @@ import torch
 
 from condgen.data import Dataset
 from condgen.models import Model
-from condgen.models.complaint import Complaint
+from condgen.models.complaint import Complaint, faults
 from condgen.models.remedies import TrainedAs
 from condgen.progress import Progress, Values
 from condgen.rng import Rng
@@ -71,7 +71,7 @@ class Looks:
         trouble = health.trouble(self.log.best, info.share() or 0.0)
         self.log.best = max(self.log.best, health.diversity)
         trained = TrainedAs.of(self.model.recipe)
-        complaints = [*([trouble] if trouble else []), *self.complaints(values)]
+        complaints = [*([trouble] if trouble else []), *faults(self.complaints(values), info.steps)]
         warnings = [f"{each.evidence} {trained.against(each)}" for each in complaints]
         for text in warnings:
             self.log.warn(info.images, text)

@@ -29,6 +29,7 @@ from condgen.rng import Rng
 from condgen.schema import Condition, Schema
 
 OVERPOWERED = 0.98  # a critic that wins a larger share of pairs teaches the generator nothing
+CATCHING_UP = 500  # first steps, in which the critic is ahead whatever comes of it (in good runs, up to 250)
 
 
 class Generator(nn.Module):
@@ -290,7 +291,7 @@ class GAN(Model):
         found = []
         if values.get("critic/wins", 0.5) > OVERPOWERED:
             wins = f"it wins {values['critic/wins']:.0%} of pairs"
-            found.append(Complaint(OVERPOWERING, f"The critic overpowers the generator ({wins})."))
+            found.append(Complaint(OVERPOWERING, f"The critic overpowers the generator ({wins}).", after=CATCHING_UP))
         real, fake = values.get("critic/accuracy_real", 1.0), values.get("critic/accuracy_fake", 0.0)
         if fake > 0.8 and real < 0.6 * fake:
             right = f"right about {fake:.0%} of generated but {real:.0%} of real images"
