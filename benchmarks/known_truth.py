@@ -20,7 +20,7 @@ from cells import Cell, kept, table
 from torch import Tensor
 
 from condgen.data import Mixture, Overlap, Splits
-from condgen.data.builtin import mixture, overlap
+from condgen.data.synthetic.sets import mixture, overlap
 from condgen.models import Flow
 from condgen.models.flow.guidance import Guidance
 from condgen.models.flow.paths import Linear, expand_like

@@ -1,12 +1,13 @@
 """Packages whose names are imported on first use."""
 
+import gc
 import importlib
 import subprocess
 import sys
 
 import pytest
 
-from condgen.lazy import on_first_use
+from condgen.lazy import in_bulk, on_first_use
 
 PACKAGES = ["condgen", "condgen.data", "condgen.models", "condgen.training"]
 
@@ -26,8 +27,29 @@ def test_an_unknown_name_is_no_attribute() -> None:
         get("sprit")
 
 
+def imported(code: str, *heavy: str) -> str:
+    """Which of these modules a process that runs the code imports."""
+    code = f"{code}\nimport sys; print(*(set({heavy}) & set(sys.modules)))"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
 def test_packages_import_nothing_heavy() -> None:
-    code = (
-        f"import sys, {', '.join(PACKAGES)}; print(*({{'torch', 'numpy', 'pyarrow', 'pydantic'}} & set(sys.modules)))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""
+    assert imported(f"import {', '.join(PACKAGES)}", "torch", "numpy", "pyarrow", "pydantic") == ""
+
+
+def test_an_opened_run_imports_nothing_of_training_and_of_reading_data() -> None:
+    heavy = ("accelerate", "pyarrow", "scipy", "sklearn", "sympy", "tensorboard", "condgen.data.sources")
+    assert imported("import condgen.runs.run", *heavy) == ""
+
+
+def test_handwritten_digits_are_read_without_their_package() -> None:
+    assert imported("import condgen; condgen.load('digits')", "sklearn", "scipy", "pandas") == ""
+
+
+def test_imports_in_bulk_look_for_no_garbage_and_leave_the_search_as_it_was() -> None:
+    searched, frozen = gc.isenabled(), gc.get_freeze_count()
+    with in_bulk():
+        assert not gc.isenabled()
+    assert gc.isenabled() == searched
+    assert gc.get_freeze_count() > frozen
+    gc.unfreeze()

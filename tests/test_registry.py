@@ -19,7 +19,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
 
     def installed(**points: str) -> Registry[type]:
         found = EntryPoints(EntryPoint(name, value, "condgen.numbers") for name, value in points.items())
-        monkeypatch.setattr(condgen.registry, "entry_points", lambda group: found.select(group=group))
+        monkeypatch.setattr(condgen.registry, "installed", lambda: found)
         own: dict[str, type | str] = {"whole": int, "exact": "fractions:Fraction"}
         return Registry("number", "condgen.numbers", own, lambda entry: isinstance(entry, type), "type of numbers")
 

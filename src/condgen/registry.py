@@ -10,12 +10,19 @@ Entries of condgen itself may be written in the same way, as `module:attribute`,
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from condgen.errors import CondgenWarning, RequestError, unknown
 
 Entry = TypeVar("Entry")
+
+
+@cache
+def installed() -> Any:
+    """The entry points of all installed packages, found once: it opens a file of every package."""
+    return entry_points()
 
 
 class PluginWarning(CondgenWarning):
@@ -94,12 +101,12 @@ class Registry(Generic[Entry]):
         """The usable entries of other packages."""
         if self._others is None:
             self._others = {}
-            for point in sorted(entry_points(group=self.group), key=lambda point: point.name):
+            for point in sorted(installed().select(group=self.group), key=lambda point: point.name):
                 self._add(point)
         return self._others
 
     def _points(self) -> set[str]:
-        return entry_points(group=self.group).names
+        return installed().select(group=self.group).names
 
     def _resolved(self, name: str) -> Entry:
         """One of condgen's own entries, imported when it is first requested."""

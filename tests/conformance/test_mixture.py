@@ -8,7 +8,7 @@ from torch import Tensor
 
 from condgen.conditioning import MECHANISMS
 from condgen.data import Mixture
-from condgen.data.builtin import mixture
+from condgen.data.synthetic.sets import mixture
 from condgen.models import Model, build
 from condgen.models.protocols import HasLikelihood
 from condgen.rng import Rng

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from condgen.data import Overlap
-from condgen.data.builtin import overlap
+from condgen.data.synthetic.sets import overlap
 from condgen.models import build
 from condgen.rng import Rng
 from condgen.testing.lesson import train

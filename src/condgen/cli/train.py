@@ -30,6 +30,7 @@ from condgen.cli.options import (
     say,
     streaming,
 )
+from condgen.lazy import in_bulk
 from condgen.models.registry import FAMILIES
 
 if TYPE_CHECKING:
@@ -74,11 +75,12 @@ def train(
     Without --model and --preset, the model and the number of images are those that `condgen inspect` recommends.
     --budget and --images change how long it trains. A model named by --model has its own defaults, and five minutes.
     """
-    from condgen.data.source import AtMost
-    from condgen.locks import held_new
-    from condgen.recommendation import SIDE, check_settings
-    from condgen.runs.train import split_arguments
-    from condgen.runs.train import train as train_run
+    with in_bulk():
+        from condgen.data.source import AtMost
+        from condgen.locks import held_new
+        from condgen.recommendation import SIDE, check_settings
+        from condgen.runs.train import split_arguments
+        from condgen.runs.train import train as train_run
 
     options = {"model": model, "mechanism": mechanism, "prior": prior, "seed": seed}
     arguments = _recipe(preset, budget, images, options | parse_settings(settings or []))

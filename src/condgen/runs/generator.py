@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from condgen.errors import RequestError
 from condgen.imprint import Origin
+from condgen.lazy import in_bulk
 from condgen.outputs import new_folder
 from condgen.progress import SILENT, Progress
 from condgen.registry import Registry
@@ -143,8 +144,8 @@ def open_generator(path: str | Path) -> Generator:
     for name in OPENERS:
         if place.casefold().endswith(name) or place.startswith(name):
             return OPENERS[name](place)
-    from condgen.runs.run import Run
-
+    with in_bulk():
+        from condgen.runs.run import Run
     return Run.open(path)
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from condgen.arrays import Array
 from condgen.conditioning.between import EncodedBetween
-from condgen.data import DataSource, Splits
+from condgen.data import DataSource
 from condgen.data.coordinates import Coordinates
 from condgen.errors import RequestError
 from condgen.models import Model
@@ -20,7 +20,6 @@ from condgen.progress import Progress
 from condgen.rng import NumpyRng, Rng
 from condgen.runs import hub
 from condgen.runs.answering import Answering
-from condgen.runs.data import load_again, must_have_data
 from condgen.runs.exporting import export
 from condgen.runs.header import coordinates_of, source_of
 from condgen.runs.opening import home, opened
@@ -28,6 +27,9 @@ from condgen.runs.reading import likeliest
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import Condition, LabelDistribution
 from condgen.training.checkpoint import WEIGHTS_ALONE, Info
+
+if TYPE_CHECKING:
+    from condgen.data import Splits
 
 
 class Run(Answering):
@@ -133,13 +135,17 @@ class Run(Answering):
 
     def must_have_data(self) -> None:
         """Raise RunError if its training data cannot be loaded again, or may not be. Nothing is loaded."""
+        from condgen.runs.data import must_have_data  # readers of data are of no use to sampling
+
         must_have_data(self.path, self.info, trust=self.trust)
 
-    def data(self, address: str | None = None, progress: Progress | None = None) -> Splits:
+    def data(self, address: str | None = None, progress: Progress | None = None) -> "Splits":
         """The training data, or the data at an address, loaded in the same way.
 
         Raises RunError if it cannot be loaded again or has changed.
         """
+        from condgen.runs.data import load_again
+
         return load_again(self.path, self.info, address, progress, self.trust)
 
     @torch.inference_mode()

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from accelerate import PartialState
 from pydantic import Field
 from torch import Tensor
 
@@ -124,6 +123,8 @@ def unmeasured(precision: str) -> Arithmetic:
 
 def placed() -> tuple[str, int]:
     """The type of the device that trains, and the number of processes."""
+    from accelerate import PartialState  # slow to import, and of no use to an opened run
+
     state = PartialState()
     return state.device.type, state.num_processes
 

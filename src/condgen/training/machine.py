@@ -1,17 +1,23 @@
 """The machine: its device, its processes, and the precision of its arithmetic."""
 
+from typing import TYPE_CHECKING
+
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.state import AcceleratorState
 
 from condgen.errors import RequestError
 
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
-def accelerator_for(precision: str, several_players: bool = False) -> Accelerator:
+
+def accelerator_for(precision: str, several_players: bool = False) -> "Accelerator":
     """Accelerate's view of the machine. It keeps one precision per process, so it is reset for a run with another one.
 
     Raises RequestError for a precision that the device lacks.
     """
+    from accelerate import Accelerator, DistributedDataParallelKwargs  # slow to import, and of no use to an opened run
+    from accelerate.state import AcceleratorState
+
     chosen = "no" if precision == "float32" else precision
     if AcceleratorState._shared_state.get("_mixed_precision", chosen) != chosen:
         AcceleratorState._reset_state()

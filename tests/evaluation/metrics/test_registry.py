@@ -66,7 +66,7 @@ SIZE = SizeMetric()
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A package with that metric."""
     point = EntryPoint("size", f"{__name__}:SIZE", "condgen.metrics")
-    monkeypatch.setattr(condgen.registry, "entry_points", lambda group: EntryPoints([point]).select(group=group))
+    monkeypatch.setattr(condgen.registry, "installed", lambda: EntryPoints([point]))
     monkeypatch.setattr(METRICS, "_others", None)
 
 

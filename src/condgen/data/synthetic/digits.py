@@ -1,8 +1,11 @@
 """Handwritten digits in colour, the usual test of composition of unseen combinations."""
 
 from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
@@ -17,15 +20,23 @@ _DIGITS = tuple("0123456789")
 _COLORS = ("red", "orange", "yellow", "lime", "green", "cyan", "blue", "purple", "pink", "white")
 
 
+def _table() -> Path:
+    """The file of scikit-learn that holds them: 64 grey values of 0 to 16 and a digit in a row. Importing the package,
+    as its `load_digits` does, would take two seconds.
+    """
+    package = find_spec("sklearn")
+    if package is None or not package.submodule_search_locations:
+        raise ModuleNotFoundError("No module named 'sklearn'", name="sklearn")
+    return Path(package.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
+
+
 @lru_cache(maxsize=1)
 def handwritten() -> Dataset:
     """The 1,797 handwritten digits that ship with scikit-learn, 8×8 grey."""
-    from sklearn.datasets import load_digits
-
-    raw = load_digits()
-    x = torch.from_numpy(raw.images * (255 / 16)).round().to(torch.uint8)[:, None]
+    raw = torch.from_numpy(np.loadtxt(_table(), delimiter=","))
+    x = (raw[:, :-1] * (255 / 16)).round().to(torch.uint8).view(-1, 1, 8, 8)
     schema = Schema(attributes=(Categorical(name="digit", values=_DIGITS),))
-    codes = torch.from_numpy(raw.target).float()
+    codes = raw[:, -1].float()
     return Dataset(x, Condition(schema, {"digit": codes}, torch.ones(len(x), 1, dtype=torch.bool)))
 
 
