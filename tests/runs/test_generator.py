@@ -43,16 +43,16 @@ class Killed(BaseException):
 
 def killed(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, after: int) -> Path:
     """What is left where a process ended in the batch after so many; its threads had written the ones before."""
-    batch, made = Run._batch, []
+    together, made = Run.together, []
 
     def ending(*arguments: Any) -> Samples:
         made.append(1)
         if len(made) > after:
             raise Killed
-        return batch(*arguments)
+        return together(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Run, "_batch", ending)
+        patched.setattr(Run, "together", ending)
         patched.setattr("condgen.runs.writer.AHEAD", 0)
         with pytest.warns(CondgenWarning, match="The same request again continues"), pytest.raises(Killed):
             answers(run, folder)
@@ -67,8 +67,8 @@ def test_samples_of_a_killed_process_are_continued_and_end_alike(
     assert not (tmp_path / "out").exists()
     assert len(list(left.glob("0*.png"))) == 12
     asked: list[int] = []
-    batch = Run._batch
-    monkeypatch.setattr(Run, "_batch", lambda *a: (asked.append(len(a[3])), batch(*a))[1])
+    together = Run.together
+    monkeypatch.setattr(Run, "together", lambda *a: (asked.extend(len(p.seeds) for p in a[1]), together(*a))[1])
     assert answers(run, tmp_path / "out") == tmp_path / "out" / "grid.png"
     assert asked == [2]
     assert contents(tmp_path / "out") == contents(whole)

@@ -2,8 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,18 +16,19 @@ from condgen.models.flow.guidance import Weights
 from condgen.models.registry import that_can
 from condgen.parameters import keyword_arguments
 from condgen.requests.completion import Completing
-from condgen.requests.request import Request, Requestable, parse_requests
+from condgen.requests.request import Request, Requestable
 from condgen.rng import NumpyRng, Stream
 from condgen.runs.editing import EditOptions, edited
+from condgen.runs.generator import Generator
 from condgen.runs.limits import must_hold_samples
 from condgen.runs.noise import Change, changed
 from condgen.runs.noise import between as noise_between
 from condgen.runs.samples import Samples
-from condgen.runs.sampling import BATCH, Part, SamplingOptions
+from condgen.runs.sampling import Part, SamplingOptions
 from condgen.schema import Condition, Constraint, LabelDistribution, Schema, fold
 
 
-class Answering:
+class Answering(Generator):
     """A model with the data's joint distribution of attributes. Arrays are those of the distribution's library.
 
     model: a `condgen.Model`, or an exported one.
@@ -142,10 +142,7 @@ class Answering:
 
     def requests(self, asked: Requestable | Sequence[Requestable] = (), extrapolate: bool = False) -> list[Request]:
         """The requests that texts or mappings stand for. Raises RequestError for wrong ones."""
-        several = [asked] if isinstance(asked, str | Mapping) else list(asked)
-        found = [r for each in several for r in parse_requests(each, self.schema, extrapolate)] or [
-            Request({}, "anything")
-        ]
+        found = super().requests(asked, extrapolate)
         if not self.model.conditional and any(r.constraints for r in found):
             raise RequestError(
                 f"This run's model, {self._name}, is unconditional: it cannot be asked for "
@@ -153,44 +150,6 @@ class Answering:
                 f"({that_can(lambda model: model.conditional)})."
             )
         return found
-
-    def stream(
-        self,
-        asked: Sequence[Request],
-        n: int,
-        seed: int = 0,
-        batch: int = BATCH,
-        sampling: SamplingOptions | None = None,
-        skip: int = 0,
-    ) -> Iterator[Samples]:
-        """The samples of `sample` in batches, in order. skip: number of samples of whole batches to leave out.
-
-        Raises RequestError for a wrong number or seed before anything is generated.
-        """
-        if n < 1:
-            raise RequestError(f"The number of samples must be at least 1, not {n}.")
-        if n > Stream.CONDITION:
-            raise RequestError(f"The number of samples must be at most 2^40, not {n:,}.")
-        if not 0 <= seed <= Stream.CONDITION - n:
-            raise RequestError(f"The seed must be at least 0 and below 2^40, not {seed}.")
-        how = sampling or SamplingOptions()
-        how.validate_for(self.model)
-        return self._stream(asked, n, seed, batch, how, skip)
-
-    def _stream(
-        self, asked: Sequence[Request], n: int, seed: int, batch: int, how: SamplingOptions, skip: int
-    ) -> Iterator[Samples]:
-        for index, request in enumerate(asked):
-            for start in range(seed, seed + n, batch):
-                seeds = range(start, min(start + batch, seed + n))
-                if skip >= len(seeds):
-                    skip -= len(seeds)
-                else:
-                    yield self._batch(request, index, seeds, how)
-
-    def _batch(self, request: Request, index: int, seeds: range, how: SamplingOptions) -> Samples:
-        samples = self.together([Part(request, seeds)], how)
-        return replace(samples, request=samples.request + index)
 
     def together(
         self, parts: Sequence[Part], sampling: SamplingOptions | None = None, change: Change | None = None

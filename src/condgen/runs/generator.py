@@ -1,7 +1,8 @@
 """The interface of everything that answers requests with samples."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -11,7 +12,8 @@ from condgen.lazy import in_bulk
 from condgen.outputs import new_folder
 from condgen.progress import SILENT, Progress
 from condgen.registry import Registry
-from condgen.requests.request import Request, Requestable
+from condgen.requests.request import Request, Requestable, parse_requests
+from condgen.rng import Stream
 from condgen.runs.limits import FEW, must_fit_on_disk
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import BATCH, Part, SamplingOptions
@@ -26,7 +28,10 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Generator(Protocol):
-    """Answers requests with samples. A run is one."""
+    """Answers requests with samples. A run is one.
+
+    A class that inherits from this one says its schema, its shape and its fingerprint, and answers requests `together`.
+    """
 
     @property
     def schema(self) -> Schema:
@@ -36,8 +41,21 @@ class Generator(Protocol):
     def shape(self) -> tuple[int, ...]:
         """The shape of one observation: (channel, height, width) or (dimension,)."""
 
+    @property
+    def fingerprint(self) -> str:
+        """A digest of everything that samples depend on besides the arguments of `stream`."""
+
+    def together(self, parts: Sequence[Part], sampling: SamplingOptions | None = None) -> Samples:
+        """The samples of several requests, generated in one batch: of each part in turn, one per seed.
+
+        Each is the sample that `stream` gives for this request and seed, within the rounding of numbers.
+        """
+
     def requests(self, asked: Requestable | Sequence[Requestable] = (), extrapolate: bool = False) -> list[Request]:
         """The requests that texts or mappings stand for. Raises RequestError for wrong ones."""
+        several = [asked] if isinstance(asked, str | Mapping) else list(asked)
+        found = [request for each in several for request in parse_requests(each, self.schema, extrapolate)]
+        return found or [Request({}, "anything")]
 
     def stream(
         self,
@@ -51,17 +69,21 @@ class Generator(Protocol):
         """n samples of every request, in batches and in order. Sample k of each request has the seed `seed + k`.
 
         skip: number of samples of whole batches to leave out, from the first.
+
+        Raises RequestError for a wrong number, seed or setting before anything is generated.
         """
+        must_be_numbers(n, seed)
+        how = sampling or SamplingOptions()
+        if isinstance(self, HasModel):
+            how.validate_for(self.model)
+        return _batches(self, asked, range(seed, seed + n), batch, how, skip)
 
-    def together(self, parts: Sequence[Part], sampling: SamplingOptions | None = None) -> Samples:
-        """The samples of several requests, generated in one batch: of each part in turn, one per seed.
 
-        Each is the sample that `stream` gives for this request and seed, within the rounding of numbers.
-        """
+@runtime_checkable
+class HasModel(Protocol):
+    """A generator whose model is in this process, and tells which settings of sampling it has."""
 
-    @property
-    def fingerprint(self) -> str:
-        """A digest of everything that samples depend on besides the arguments of `stream`."""
+    model: Any
 
 
 @runtime_checkable
@@ -86,6 +108,30 @@ class Reader(Protocol):
 
     def read(self, x: Any) -> Condition:
         """The most likely condition of each observation [n, *shape]. Raises RequestError if the model cannot tell."""
+
+
+def must_be_numbers(n: int, seed: int) -> None:
+    """Raise RequestError for a number of samples or a seed that no sample can have."""
+    if n < 1:
+        raise RequestError(f"The number of samples must be at least 1, not {n}.")
+    if n > Stream.CONDITION:
+        raise RequestError(f"The number of samples must be at most 2^40, not {n:,}.")
+    if not 0 <= seed <= Stream.CONDITION - n:
+        raise RequestError(f"The seed must be at least 0 and below 2^40, not {seed}.")
+
+
+def _batches(
+    generator: Generator, asked: Sequence[Request], seeds: range, batch: int, how: SamplingOptions, skip: int
+) -> Iterator[Samples]:
+    """The samples of each request with these seeds, after those to skip."""
+    for index, request in enumerate(asked):
+        for start in range(0, len(seeds), batch):
+            part = Part(request, seeds[start : start + batch])
+            if skip >= len(part.seeds):
+                skip -= len(part.seeds)
+            else:
+                samples = generator.together([part], how)
+                yield replace(samples, request=samples.request + index)
 
 
 def editor(generator: Generator) -> Editor:

@@ -23,9 +23,10 @@ from PIL import Image
 
 from condgen.data.coordinates import Coordinates
 from condgen.errors import RequestError, RunError, shorten
-from condgen.requests.request import Request, Requestable, parse_requests
+from condgen.requests.request import Requestable
+from condgen.runs.generator import Generator
 from condgen.runs.samples import Samples
-from condgen.runs.sampling import BATCH, Part, SamplingOptions
+from condgen.runs.sampling import Part, SamplingOptions
 from condgen.schema import Condition, Schema
 
 TIMEOUT = 120  # seconds without a byte from the server
@@ -33,7 +34,7 @@ BUSY = (429, 503)  # the server asks to try again after a while
 TOKEN = "CONDGEN_TOKEN"  # noqa: S105 (the name of the environment variable)
 
 
-class Client:
+class Client(Generator):
     """A model that `condgen serve` serves, at an address such as `http://127.0.0.1:8000/digits`.
 
     Arrays are NumPy's. PyTorch is not needed.
@@ -80,12 +81,6 @@ class Client:
         names = tuple(self._about["coordinates"])
         return replace(Coordinates.plainly(len(names)), names=names) if names else None
 
-    def requests(self, asked: Requestable | Sequence[Requestable] = (), extrapolate: bool = False) -> list[Request]:
-        """The requests that texts or mappings stand for. Raises RequestError for wrong ones."""
-        several = [asked] if isinstance(asked, str | Mapping) else list(asked)
-        found = [request for each in several for request in parse_requests(each, self.schema, extrapolate)]
-        return found or [Request({}, "anything")]
-
     def sample(
         self,
         asked: Requestable | Sequence[Requestable] = (),
@@ -98,32 +93,6 @@ class Client:
         """n samples for each request, as a run's `sample` gives them. sampling: see `SamplingOptions`."""
         found = self.requests(asked, extrapolate)
         return Samples.cat(list(self.stream(found, n, seed, sampling=SamplingOptions(**sampling))))
-
-    def stream(
-        self,
-        asked: Sequence[Request],
-        n: int,
-        seed: int = 0,
-        batch: int = BATCH,
-        sampling: SamplingOptions | None = None,
-        skip: int = 0,
-    ) -> Iterator[Samples]:
-        """n samples of every request in batches, in order. skip: number of samples of whole batches to leave out."""
-        if n < 1:
-            raise RequestError(f"The number of samples must be at least 1, not {n}.")
-        return self._stream(asked, n, seed, batch, sampling or SamplingOptions(), skip)
-
-    def _stream(
-        self, asked: Sequence[Request], n: int, seed: int, batch: int, how: SamplingOptions, skip: int
-    ) -> Iterator[Samples]:
-        for index, request in enumerate(asked):
-            for start in range(seed, seed + n, batch):
-                part = Part(request, range(start, min(start + batch, seed + n)))
-                if skip >= len(part.seeds):
-                    skip -= len(part.seeds)
-                else:
-                    samples = self.together([part], how)
-                    yield replace(samples, request=samples.request + index)
 
     def together(self, parts: Sequence[Part], sampling: SamplingOptions | None = None) -> Samples:
         """The samples of several requests: of each part in turn, one per seed."""
