@@ -35,7 +35,8 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from condgen.runs.generator import Generator, open_generator
+from condgen.runs.addresses import open_generator
+from condgen.runs.generator import Generator
 from condgen.runs.sampling import Part
 
 SEEDS = 512  # different seeds that are asked for, in turn

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from condgen.models import Model, build
     from condgen.requests.request import parse_requests
     from condgen.rng import Rng
-    from condgen.runs.generator import open_generator
+    from condgen.runs.addresses import open_generator
     from condgen.runs.remote import Client
     from condgen.runs.run import Run
     from condgen.runs.samples import Samples, save_samples
@@ -54,7 +54,7 @@ _HOME = {
     "distill": "runs.train",
     "load": "data",
     "open": "api",
-    "open_generator": "runs.generator",
+    "open_generator": "runs.addresses",
     "parse_requests": "requests",
     "resume": "runs.train",
     "save_samples": "runs.samples",

@@ -12,7 +12,7 @@ from condgen.errors import CondgenError, RunError
 from condgen.evaluation.report import FILE as REPORT
 from condgen.evaluation.report import Report
 from condgen.progress import SILENT, Progress
-from condgen.runs.generator import OPENERS, open_generator
+from condgen.runs.addresses import OPENERS, open_generator
 from condgen.training import checkpoint
 
 Check = Callable[[], str]

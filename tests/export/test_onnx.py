@@ -24,7 +24,8 @@ from condgen.models.base import Model
 from condgen.models.registry import SHAPES
 from condgen.parameters import keyword_arguments
 from condgen.rng import Rng
-from condgen.runs.generator import Generator, open_generator
+from condgen.runs.addresses import open_generator
+from condgen.runs.generator import Generator
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.runtime.generator import OnnxGenerator

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from condgen.errors import CondgenError
+from condgen.runs.addresses import open_generator
 from condgen.runs.exporting import EXPORTERS
-from condgen.runs.generator import open_generator
 from condgen.runs.run import Run
 from condgen.training import checkpoint
 from condgen.verify import verify

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from condgen.errors import CondgenWarning, RequestError, RunError
-from condgen.runs.generator import Generator, open_generator, save_answers
+from condgen.runs.addresses import open_generator
+from condgen.runs.generator import Generator, save_answers
 from condgen.runs.run import Run
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import Part, SamplingOptions

@@ -13,7 +13,8 @@ from condgen import Client
 from condgen.errors import RequestError, RunError
 from condgen.pictures import as_uint8
 from condgen.requests import parse_requests
-from condgen.runs.generator import Generator, open_generator
+from condgen.runs.addresses import open_generator
+from condgen.runs.generator import Generator
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import Categorical, Continuous, Flag, Schema, Vector

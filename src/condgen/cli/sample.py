@@ -48,7 +48,8 @@ def sample(
 
     Samples are written to OUT.partial, which becomes OUT when all are there. The same command again continues there.
     """
-    from condgen.runs.generator import open_generator, save_answers
+    from condgen.runs.addresses import open_generator
+    from condgen.runs.generator import save_answers
     from condgen.runs.sampling import SamplingOptions
 
     opened = open_generator(run)

@@ -1,17 +1,15 @@
 """The interface of everything that answers requests with samples."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from condgen.errors import RequestError
 from condgen.imprint import Origin
-from condgen.lazy import in_bulk
 from condgen.outputs import new_folder
 from condgen.progress import SILENT, Progress
-from condgen.registry import Registry
 from condgen.requests.request import Request, Requestable, parse_requests
 from condgen.rng import Stream
 from condgen.runs.limits import FEW, must_fit_on_disk
@@ -164,35 +162,6 @@ class Sourced(Protocol):
 
     def data(self, address: str | None = None, progress: Progress | None = None) -> Any:
         """Its training data. Raises RunError."""
-
-
-# What opens other generators than runs: by the end of a file's name, or by the beginning of an address.
-OPENERS: Registry[Callable[[str], Generator]] = Registry(
-    "kind of generator",
-    "condgen.generators",
-    {
-        ".onnx": "condgen.runtime.generator:OnnxGenerator.open",
-        "http://": "condgen.runs.remote:Client",
-        "https://": "condgen.runs.remote:Client",
-    },
-    accepts=callable,
-    wanted="function from a path or an address to a condgen.runs.generator.Generator",
-)
-
-
-def open_generator(path: str | Path) -> Generator:
-    """The generator at a path or an address: the run in a folder, exported weights, an exported model, a run on the Hub
-    (`hf:owner/name`), or a served model (`http://…`).
-
-    Raises RunError if there is none.
-    """
-    place = str(path)
-    for name in OPENERS:
-        if place.casefold().endswith(name) or place.startswith(name):
-            return OPENERS[name](place)
-    with in_bulk():
-        from condgen.runs.run import Run
-    return Run.open(path)
 
 
 def name_of(generator: Generator) -> str:

@@ -11,7 +11,8 @@ from itertools import count
 from pathlib import Path
 
 from condgen.errors import CondgenError, RequestError
-from condgen.runs.generator import Generator, open_generator
+from condgen.runs.addresses import open_generator
+from condgen.runs.generator import Generator
 from condgen.serving.batching import Batcher
 from condgen.serving.limits import Limits
 from condgen.serving.metrics import Metrics
