@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadgroup
-SEEDS ?= 5
+SEEDS ?= 7
 
 # The studio's page is checked by tools of Node, which nothing else needs: `$(call page,lint)` is `npm run lint`.
 TOOLS := $(shell node -e 'process.exit(Number(parseInt(process.versions.node) < 20))' 2>/dev/null && command -v npm >/dev/null && \

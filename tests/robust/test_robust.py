@@ -67,7 +67,12 @@ def test_an_assertion_in_a_loop_counts_by_its_least_room(tmp_path: Path) -> None
     assert collect([record(tmp_path / "0", *loop)])["t"].rooms == {"x > 0": [1.0]}
 
 
-def test_every_setting_is_varied_and_no_variation_twice() -> None:
-    names = [name for name, _ in variations(5)]
-    assert len(names) == len(set(names)) == len(SETTINGS) + 4
-    assert {name.rsplit("-", 1)[0] for name in names} == set(SETTINGS)
+def test_every_setting_is_varied_and_every_variation_has_a_seed_of_its_own() -> None:
+    found = dict(variations(len(SETTINGS) + 2, list(SETTINGS)))
+    assert len({environment["CONDGEN_TEST_SEED"] for environment in found.values()}) == len(found) == len(SETTINGS) + 2
+    assert {name.rsplit("-", 1)[0] for name in found} == set(SETTINGS)
+    assert next(iter(found)) == "native-0"
+
+
+def test_chosen_settings_are_gone_through_again_with_further_seeds() -> None:
+    assert [name for name, _ in variations(3, ["avx2", "bf16"])] == ["avx2-0", "bf16-1", "avx2-2"]
