@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from condgen.evaluation.doctor import diagnose
 from condgen.evaluation.findings import Evidence, Finding
+from condgen.evaluation.metrics.artefacts import Artefacts, Pattern
 from condgen.evaluation.metrics.attribute_obedience import AttributeObedience
 from condgen.evaluation.metrics.counterfactuals import Leakage
 from condgen.evaluation.metrics.distances import Distances
@@ -121,6 +122,11 @@ fidelities = st.builds(
     Fidelity, st.just("judge"), distances, distances, st.lists(within, max_size=3).map(tuple), *[shares] * 8
 )
 memorisations = st.builds(Memorisation, *[estimates] * 5)
+prominences = st.builds(Estimate, st.floats(0, 99) | st.just(math.nan), numbers, numbers)
+patterns = st.builds(
+    Pattern, st.sampled_from([2, 4]), st.sampled_from(["across", "diagonal"]), prominences, prominences
+)
+artefacts = st.builds(Artefacts, counts, st.lists(patterns, min_size=1, max_size=6).map(tuple))
 latents = st.builds(
     LatentSummary,
     st.just("a0"),
@@ -153,6 +159,7 @@ def evidences(draw: st.DrawFn) -> Evidence:
     results = {
         "obedience": draw(obediences()),
         "fidelity": (draw(fidelities),),
+        "artefacts": draw(st.none() | artefacts),
         "memorisation": draw(memorisations),
         "latents": draw(st.none() | latents),
         "asked": draw(st.lists(asked, max_size=2).map(tuple)),

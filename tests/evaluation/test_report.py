@@ -7,6 +7,7 @@ import pytest
 
 from condgen.errors import RunError
 from condgen.evaluation.findings import Finding
+from condgen.evaluation.metrics.artefacts import Artefacts, Pattern
 from condgen.evaluation.metrics.attribute_obedience import Bin
 from condgen.evaluation.metrics.combinations import Combination
 from condgen.evaluation.metrics.estimate import Estimate
@@ -47,6 +48,7 @@ def report() -> Report:
                 (colour, AGE), sure(0.9), sure(0.95), (Combination("colour=NaN", False, sure(0.5), 40),), sure(0.4)
             ),
             "fidelity": (faithful(intra_frechet=math.nan),),
+            "artefacts": Artefacts(1_000, (Pattern(2, "across", sure(1.5), sure(math.nan)),)),
             "memorisation": Memorisation(nothing, nothing, sure(0.5), nothing, nothing),
             "usefulness": None,
             "latents": LatentSummary("colour", 0.5, 0.5, 1.0, 0.5, 1.0, (0.1, 0.2), 1, 2),

@@ -13,6 +13,7 @@ from PIL import Image
 
 from condgen.data import Splits
 from condgen.evaluation.findings import Finding
+from condgen.evaluation.metrics.artefacts import Artefacts, Pattern
 from condgen.evaluation.metrics.attribute_obedience import AttributeObedience, Bin
 from condgen.evaluation.metrics.combinations import Combination
 from condgen.evaluation.metrics.counterfactuals import Leakage
@@ -124,6 +125,7 @@ def digits_report() -> Report:
         results={
             "obedience": Obedience((named("digit", names),), near(0.95), near(0.97, 0.006)),
             "fidelity": (closeness([f"digit={k}" for k in names]),),
+            "artefacts": Artefacts(2_000, (Pattern(2, "diagonal", Estimate(5.871, 5.771, 5.971), near(0.813)),)),
             "memorisation": Memorisation(near(0.012, 0.003), near(0.01, 0.003), near(0.507), near(0.021), near(0.018)),
             "usefulness": Usefulness(60_000, {"digit": 0.931}, {"digit": 0.968}),
             "latents": LatentSummary(
@@ -180,7 +182,7 @@ def bare_report() -> Report:
     base = digits_report()
     return replace(
         base, headline="This model cannot be asked for anything.", watch="", findings=(), warnings=(), versions={}
-    ).with_results(obedience=None, fidelity=(), usefulness=None, latents=None)
+    ).with_results(obedience=None, fidelity=(), artefacts=None, usefulness=None, latents=None)
 
 
 def log() -> list[dict[str, Any]]:
@@ -318,14 +320,21 @@ def test_the_order_is_headline_then_what_to_watch_then_findings_with_the_grave_o
     places = [structure.text.index(part) for part in parts]
     assert places == sorted(places)
     assert [a.get("id") for a in structure.all("section")] == [
-        "findings", "requests", "obedience", "mistakes", "traversals", "fidelity", "memorisation", "usefulness",
-        "latents", "training", "warnings", "recipe",
+        "findings", "requests", "obedience", "mistakes", "traversals", "fidelity", "artefacts", "memorisation",
+        "usefulness", "latents", "training", "warnings", "recipe",
     ]  # fmt: skip
 
 
 def test_numbers_of_the_report_are_on_the_page(pages: dict[str, Path]) -> None:
     text = re.sub("[ \n]+", " ", read(pages["people"]).text)
-    for shown in ("91.0\u202f% (90.0–92.0)", "off by 6.40 (6.10–6.70)", "never in the training data", "41.0\u202f%"):
+    for shown in (
+        "2 pixels, diagonal",
+        "5.87 (5.77–5.97)",
+        "91.0\u202f% (90.0–92.0)",
+        "off by 6.40 (6.10–6.70)",
+        "never in the training data",
+        "41.0\u202f%",
+    ):
         assert shown in text
     assert "condgen evaluate 'runs/my digits'" in text
 

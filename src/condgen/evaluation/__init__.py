@@ -7,6 +7,7 @@ from condgen.evaluation.doctor import diagnose
 from condgen.evaluation.findings import Finding
 from condgen.evaluation.judge.judge import Judge, judge_for, train_judge
 from condgen.evaluation.measure import Evaluation, evaluate
+from condgen.evaluation.metrics.artefacts import Artefacts, artefacts
 from condgen.evaluation.metrics.codes import CodeMatch, match_codes
 from condgen.evaluation.metrics.distances import frechet_distance, precision_recall, spread_within
 from condgen.evaluation.metrics.feature_sets import Fidelity, fidelity, fidelity_in_judge_features
@@ -27,6 +28,7 @@ from condgen.evaluation.protocol import EvaluationConfig, MeasuringProtocol
 from condgen.evaluation.report import Report
 
 __all__ = [
+    "Artefacts",
     "CodeMatch",
     "Comparison",
     "Evaluation",
@@ -41,6 +43,7 @@ __all__ = [
     "Report",
     "Usefulness",
     "active_units",
+    "artefacts",
     "class_overlap",
     "compare",
     "diagnose",

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from condgen.errors import RunError
 from condgen.evaluation.findings import Finding
+from condgen.evaluation.metrics.artefacts import ARTEFACTS, Artefacts
 from condgen.evaluation.metrics.edits import EDITS, Edits
 from condgen.evaluation.metrics.feature_sets import Fidelity
 from condgen.evaluation.metrics.fidelity import FIDELITY
@@ -76,6 +77,11 @@ class Report:
     def fidelity(self) -> tuple[Fidelity, ...]:
         """The fidelity of samples to real data, in every feature space."""
         return FIDELITY.of(self.results) or ()
+
+    @property
+    def artefacts(self) -> Artefacts | None:
+        """Regular patterns of pixels in samples. None for vectors and for small images."""
+        return ARTEFACTS.of(self.results)
 
     @property
     def memorisation(self) -> Memorisation:

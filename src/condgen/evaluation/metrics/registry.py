@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from condgen.evaluation.metrics.artefacts import ARTEFACTS
 from condgen.evaluation.metrics.edits import EDITS
 from condgen.evaluation.metrics.fidelity import FIDELITY
 from condgen.evaluation.metrics.latents import LATENTS
@@ -13,7 +14,7 @@ from condgen.evaluation.metrics.requests import REQUESTS
 from condgen.evaluation.metrics.usefulness import USEFULNESS
 from condgen.registry import Registry
 
-OWN: tuple[Metric[Any], ...] = (OBEDIENCE, REQUESTS, FIDELITY, MEMORISATION, USEFULNESS, EDITS, LATENTS)
+OWN: tuple[Metric[Any], ...] = (OBEDIENCE, REQUESTS, FIDELITY, ARTEFACTS, MEMORISATION, USEFULNESS, EDITS, LATENTS)
 
 METRICS: Registry[Metric[Any]] = Registry(
     what="metric",
