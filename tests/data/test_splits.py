@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from condgen.data import Dataset, SplitConfig, Splits, load, split
+from condgen.data.order import Balanced
 from condgen.data.splits import by_row, matches, row_numbers
 from condgen.errors import DataError, RequestError
 from condgen.schema import Categorical, Condition, Continuous, Flag, Schema
@@ -156,6 +157,18 @@ def test_unlabelled_examples_are_one_more_value() -> None:
     data = make()
     seen = order(data, 0, 4_098, 1, "big")
     assert sum(k % 10 == 0 for k in seen) == pytest.approx(4_098 / 3, abs=2)
+
+
+def test_combinations_of_several_attributes_come_equally_often_but_very_rare_ones_share_a_place() -> None:
+    schema = Schema(attributes=(Flag(name="old"), Flag(name="glasses")))
+    codes = {"old": [0.0] * 700 + [1.0] * 300, "glasses": [0.0] * 500 + [1.0] * 200 + [0.0] * 180 + [1.0] * 120}
+    values = {name: torch.tensor(each) for name, each in codes.items()}
+    condition = Condition(schema, values, torch.ones(1_000, 2, dtype=torch.bool))
+    shown = condition[Balanced(condition, "old, glasses")(0, 0, 4_096)]
+    pairs = Counter(zip(shown.values["old"].tolist(), shown.values["glasses"].tolist(), strict=True))
+    assert set(pairs.values()) == {1_024}
+    few = Balanced(condition[:890], "old,glasses")  # ten old people with glasses
+    assert sorted(map(len, few.members)) == [190, 200, 500]
 
 
 def test_a_number_cannot_be_balanced() -> None:

@@ -47,6 +47,15 @@ class Ignores(Perfect):
         return self.honest(condition.with_codes("side", drawn), rng)
 
 
+class Breaks(Perfect):
+    """Shows what is near as far where `side` is west and `angle` is high, in half of the samples."""
+
+    def sample(self, condition: Condition, rng: Rng) -> Tensor:
+        broken = (condition.values["side"] == 2) & (condition.values["angle"] > 36) & (rng.uniform(1)[:, 0] < 0.5)
+        far = torch.where(broken, 1 - condition.values["far"], condition.values["far"])
+        return self.honest(condition.with_codes("far", far), rng)
+
+
 class Swaps(Perfect):
     """Takes `side` for `far` and `far` for `side`: east and west are near, no and yes are east and north."""
 

@@ -16,11 +16,12 @@ from condgen.evaluation.metrics.attribute_obedience import AttributeObedience
 from condgen.evaluation.metrics.counterfactuals import Leakage
 from condgen.evaluation.metrics.distances import Distances
 from condgen.evaluation.metrics.edits import Edited, Edits, Moved
-from condgen.evaluation.metrics.estimate import Estimate
+from condgen.evaluation.metrics.estimate import Estimate, difference, wilson
 from condgen.evaluation.metrics.feature_sets import Fidelity, Within
 from condgen.evaluation.metrics.latents import LatentSummary
 from condgen.evaluation.metrics.memorisation import Memorisation
 from condgen.evaluation.metrics.obedience import Obedience
+from condgen.evaluation.metrics.rare import Rare, RareObedience
 from condgen.evaluation.metrics.registry import measured
 from condgen.evaluation.metrics.requests import RequestObedience
 from condgen.evaluation.verdict import MOSTLY, OBEYED, UNKNOWN, headline, verdict
@@ -82,6 +83,32 @@ def obediences(draw: st.DrawFn) -> Obedience:
     table = st.tuples(*[row] * len(names))
     leakage = Leakage(names, draw(table), draw(row), draw(table)) if draw(st.booleans()) else None
     return Obedience(parts, draw(estimates), draw(estimates), leakage=leakage)
+
+
+@st.composite
+def combined(draw: st.DrawFn, names: list[str]) -> RareObedience:
+    """A combination of some attributes, with a gap as `difference` gives it."""
+    some = tuple(draw(st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True)))
+    made, real, m, n = draw(shares), draw(shares), draw(st.integers(1, 500)), draw(st.integers(1, 500))
+    return RareObedience(
+        request=", ".join(f"{name}=yes" for name in some),
+        names=some,
+        made=wilson(made, m),
+        real=wilson(real, n),
+        gap=difference(real, n, made, m, draw(st.sampled_from([2.0, 3.5]))),
+        usual=draw(st.floats(0, 1)),
+        weakest=some[0],
+        weakest_made=draw(shares),
+        weakest_real=draw(shares),
+        samples=m,
+        examples=n,
+    )
+
+
+@st.composite
+def rarities(draw: st.DrawFn, obedience: Obedience) -> Rare:
+    names = [a.name for a in obedience.attributes]
+    return Rare(draw(st.lists(combined(names), max_size=4).map(tuple)), draw(st.sampled_from([0, 3])), 100)
 
 
 @st.composite
@@ -149,7 +176,7 @@ edited = st.builds(
 )
 edits = st.builds(Edits, st.just(EditOptions()), counts, st.just("judge"), moved, st.lists(edited).map(tuple))
 losses = st.lists(numbers, max_size=6).map(lambda values: [{"validation/loss": v} for v in values])
-DISOBEDIENT = {"ignored condition", "missed values", "permuted values", "missed requests"}
+DISOBEDIENT = {"missed combinations", "ignored condition", "missed values", "permuted values", "missed requests"}
 COMPLAINTS = (Complaint(OVERPOWERING, "The critic always wins."), Complaint(CLASSIFIER, "It is right about its own."))
 
 
@@ -157,7 +184,8 @@ COMPLAINTS = (Complaint(OVERPOWERING, "The critic always wins."), Complaint(CLAS
 def evidences(draw: st.DrawFn) -> Evidence:
     trained = draw(runs())
     results = {
-        "obedience": draw(obediences()),
+        "obedience": (obedience := draw(obediences())),
+        "rare": draw(st.none() | rarities(obedience)),
         "fidelity": (draw(fidelities),),
         "artefacts": draw(st.none() | artefacts),
         "memorisation": draw(memorisations),
@@ -190,6 +218,8 @@ def applies(f: Finding, evidence: Evidence) -> None:
             elif name == "guidance":
                 assert evidence.trained.guided
                 assert value != evidence.guidance
+            elif name in keyword_arguments(TrainingConfig):
+                assert validated(TrainingConfig, {name: value}), f.advice
             else:
                 assert validated(builder, {name: value})[name] != present.get(name), f.advice
 
@@ -204,11 +234,14 @@ def test_nothing_that_is_said_contradicts_the_rest_or_the_run(evidence: Evidence
         complaints=evidence.complaints if trained.adversarial else (),
         guidance=evidence.guidance if trained.guided else 1.0,
     )
-    found, obedience = diagnose(evidence), evidence.results["obedience"]
-    said = headline(obedience, evidence.trained.family)
-    assert said.startswith(verdict(obedience))
-    assert verdict(obedience) in (OBEYED, UNKNOWN) or any(f.grave for f in found)
-    assert {f.name for f in found}.isdisjoint(DISOBEDIENT) or verdict(obedience) != OBEYED
+    found, obedience, rare = diagnose(evidence), evidence.results["obedience"], evidence.results["rare"]
+    said = headline(obedience, evidence.trained.family, rare)
+    assert said.startswith(verdict(obedience, rare))
+    assert verdict(obedience, rare) in (OBEYED, UNKNOWN) or any(f.grave for f in found)
+    assert {f.name for f in found}.isdisjoint(DISOBEDIENT) or verdict(obedience, rare) != OBEYED
+    least = rare.worst(obedience) if rare else None
+    assert verdict(obedience, rare) == UNKNOWN or (least is None or least.request in said)
+    assert "missed combinations" not in {f.name for f in found} or (least is not None and least.request in said)
     assert len(set(found)) == len(found)
     numbers_said = [line for metric, result in measured(evidence.results) for line in metric.lines(result)]
     for text in [said, obedience.summary, *numbers_said, *(f"{f.evidence} {f.advice}" for f in found)]:

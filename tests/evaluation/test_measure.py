@@ -21,7 +21,7 @@ from tests.evaluation import liars
 
 pytestmark = pytest.mark.statistical
 
-BRIEF = EvaluationConfig(samples=2_500, pairs=500, useful=15_000)
+BRIEF = EvaluationConfig(samples=2_500, pairs=500, useful=15_000, folds=0)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -58,6 +58,9 @@ def only(report: Report) -> Finding:
 def test_a_perfect_generator_is_not_accused(perfect: Report) -> None:
     assert perfect.findings == ()
     assert perfect.watch == ""
+    assert perfect.rare is not None
+    assert perfect.rare.combinations
+    assert not any(each.faulty for each in perfect.rare.combinations)
     assert perfect.headline.startswith("Requests are obeyed")
     assert perfect.obedience is not None
     assert perfect.obedience.joint.high > perfect.obedience.joint_real.value - 0.02
@@ -81,6 +84,19 @@ def test_one_that_ignores_an_attribute_is_found_by_swap_test_and_obedience(data:
     assert side.swap.value == 0.5  # equal noise and what is asked makes no difference: all ties
     assert far.relative > 0.99
     assert report.headline.startswith("Requests are not obeyed")
+
+
+def test_one_that_breaks_a_rare_combination_is_found_where_averages_praise_it(data: Splits) -> None:
+    report = measured(liars.Breaks(), data)
+    finding = only(report)
+    assert finding.name == "missed combinations"
+    assert "It is far that falls short most" in finding.evidence
+    assert report.rare is not None
+    assert report.obedience is not None
+    worst = report.rare.worst(report.obedience)
+    assert worst is not None
+    assert worst.request in report.headline
+    assert report.obedience["far"].relative > 0.94
 
 
 def test_one_that_swaps_two_attributes_is_found_by_leakage(data: Splits) -> None:
@@ -148,7 +164,7 @@ def test_the_same_measurement_gives_the_same_numbers(data: Splits, perfect: Repo
 
 
 def test_uniform_labels_change_what_is_asked_but_not_what_distances_are_of(data: Splits, perfect: Report) -> None:
-    how = EvaluationConfig(samples=2_500, pairs=0, useful=0, labels="uniform")
+    how = EvaluationConfig(samples=2_500, pairs=0, useful=0, labels="uniform", folds=0)
     report = evaluate(liars.run_of(liars.Perfect(), data), data, how).report
     assert report.protocol.labels == "uniform"
     assert report.fidelity == perfect.fidelity

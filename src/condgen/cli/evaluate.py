@@ -8,8 +8,10 @@ import typer
 
 from condgen.cli.options import (
     Asked,
+    Combinations,
     Edited,
     Features,
+    Folds,
     Guidance,
     Json,
     JudgeImages,
@@ -47,6 +49,8 @@ def evaluate(
     edited: Edited = 200,
     latents: Latents = 5_000,
     asked: Asked = None,
+    combinations: Combinations = 100,
+    folds: Folds = 3,
     judge_images: JudgeImages = None,
     seed: MeasureSeed = 0,
     guidance: Guidance = None,
@@ -72,7 +76,8 @@ def evaluate(
 
     how = measuring(samples, labels, features, pairs, useful, seed)
     shown = parse_count(judge_images) if judge_images else None
-    how = replace(how, edits=edited, latents=latents, ask=tuple(asked or ()), judge_images=shown)
+    rare = {"combinations": combinations, "folds": folds}
+    how = replace(how, edits=edited, latents=latents, ask=tuple(asked or ()), judge_images=shown, **rare)
     opened = Run.open(run, trust=trust)
     folder = out or opened.folder
     sampling = SamplingOptions(guidance=guidance, sampler=sampler, steps=steps)

@@ -111,6 +111,13 @@ Asked = Annotated[
     list[str] | None,
     typer.Option("--ask", help="Request to measure as a whole, beside matching real images. May be repeated."),
 ]
+Combinations = Annotated[
+    int, typer.Option(help="Smallest number of real examples of a rare combination to report. 0 leaves them out.")
+]
+Folds = Annotated[
+    int,
+    typer.Option(help="Cross-fitted judges to read all real data by, where held-out data has too little. 0 is none."),
+]
 JudgeImages = Annotated[
     str | None,
     typer.Option(help="Images shown to the judge in training, by default 100k to 300k. Fewer take less time."),

@@ -3,6 +3,7 @@
 It depends on the seed and the number of images seen, and on nothing else.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -14,6 +15,7 @@ from condgen.rng import epoch_seed
 from condgen.schema import Condition
 
 BLOCK = 4_096  # number of images within which every value is equally frequent
+FEW = 100  # images of a combination that would recur too often
 
 
 def shuffled(n: int, seed: int, start: int, size: int) -> Int[Tensor, " batch"]:
@@ -28,17 +30,19 @@ def shuffled(n: int, seed: int, start: int, size: int) -> Int[Tensor, " batch"]:
 
 
 class Balanced:
-    """An order in which every value of an attribute is equally frequent. A missing label counts as one more value.
+    """An order in which every value of an attribute, or every combination of several, is equally frequent.
+
+    names: the attributes, joined by commas. A missing label counts as one more value. Combinations with fewer than 100
+        images share a place with the next more frequent ones, so that none recurs too often.
 
     The images of one value are permuted anew after each pass over them, so images of rare values recur often.
     """
 
-    def __init__(self, condition: Condition, name: str):
-        attribute = condition.schema[name]
-        if not attribute.choices:
-            raise RequestError(f"'{name}' has no named values to balance. Name an attribute that has some.")
-        codes = torch.where(condition.given(name), condition.values[attribute.name], -1.0)
-        self.members = [torch.where(codes == code)[0] for code in codes.unique()]
+    def __init__(self, condition: Condition, names: str):
+        columns = [_codes(condition, name.strip()) for name in names.split(",")]
+        _, which, counts = torch.stack(columns, 1).unique(dim=0, return_inverse=True, return_counts=True)
+        places = _places(counts.tolist(), FEW) if len(columns) > 1 else [[k] for k in range(len(counts))]
+        self.members = [torch.isin(which, torch.tensor(place)).nonzero()[:, 0] for place in places]
 
     def __call__(self, seed: int, start: int, size: int) -> Int[Tensor, " batch"]:
         """Indices of images number start … start + size − 1."""
@@ -70,6 +74,24 @@ class Balanced:
             order = _permutation(len(members), seed + 1 + value, epoch)
             found[here] = members[order[occurrences[here] % len(members)]]
         return found
+
+
+def _places(counts: Sequence[int], least: int) -> list[list[int]]:
+    """Groups by number, each with at least so many members together if all have as many. The rarest join first."""
+    places: list[list[int]] = [[]]
+    for k in sorted(range(len(counts)), key=counts.__getitem__):
+        if sum(counts[other] for other in places[-1]) >= least:
+            places.append([])
+        places[-1].append(k)
+    return places
+
+
+def _codes(condition: Condition, name: str) -> Shaped[Tensor, " n"]:
+    """An attribute's codes, −1 where it is free. Raises RequestError for one without named values."""
+    attribute = condition.schema[name]
+    if not attribute.choices:
+        raise RequestError(f"'{name}' has no named values to balance. Name an attribute that has some.")
+    return torch.where(condition.given(name), condition.values[attribute.name], -1.0)
 
 
 @lru_cache(maxsize=64)

@@ -11,6 +11,7 @@ from condgen.evaluation.comparison.columns import ratio
 from condgen.evaluation.findings import Evidence, Finding
 from condgen.evaluation.metrics.fidelity import FIDELITY, narrower
 from condgen.evaluation.metrics.obedience import OBEDIENCE, clearer
+from condgen.evaluation.metrics.rare import RARE
 from condgen.evaluation.metrics.registry import measured
 from condgen.evaluation.verdict import OBEYED, UNKNOWN, comparable, verdict, worst
 from condgen.models.remedies import LONGER, less_guidance, sentence
@@ -121,7 +122,7 @@ def _poor(evidence: Evidence) -> str:
 def _disobeyed(evidence: Evidence) -> Iterator[Finding]:
     """Requests that are not obeyed, if no other finding explains it."""
     obedience = OBEDIENCE.of(evidence.results)
-    said = verdict(obedience) if obedience else OBEYED
+    said = verdict(obedience, RARE.of(evidence.results)) if obedience else OBEYED
     if obedience and said not in (OBEYED, UNKNOWN):
         least = worst(obedience) if comparable(obedience) else None
         which = f"; the least obeyed attribute is {least.name}" if least and len(obedience.attributes) > 1 else ""

@@ -16,6 +16,7 @@ from condgen.evaluation.independence import independent, must_be_independent
 from condgen.evaluation.judge.judge import Judge, judge_for
 from condgen.evaluation.metrics.metric import Measurement
 from condgen.evaluation.metrics.obedience import OBEDIENCE
+from condgen.evaluation.metrics.rare import RARE
 from condgen.evaluation.metrics.registry import METRICS
 from condgen.evaluation.protocol import EvaluationConfig
 from condgen.evaluation.report import FILE, Report
@@ -84,7 +85,7 @@ def evaluate(
     log = _log(run)
     findings = diagnose(_evidence(subject, results, log))
     report = Report(
-        headline=headline(OBEDIENCE.of(results), run.info.recipe["model"]),
+        headline=headline(OBEDIENCE.of(results), run.info.recipe["model"], RARE.of(results)),
         watch=_watch(findings),
         run=identity(run),
         sampling=_asked_of_sampling(subject.sampling),

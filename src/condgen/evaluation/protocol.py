@@ -12,7 +12,7 @@ from condgen.evaluation.judge.judge import VERSION as JUDGE
 LABELS = ("data", "uniform")
 MIN_EDITS = 20  # smallest number of fully labelled observations for measuring edits
 MIN_SAMPLES = 100  # smallest number of samples for any result
-BRIEF: dict[str, Any] = {"samples": 2_000, "pairs": 500, "useful": 0, "edits": 0}  # enough to find faults
+BRIEF: dict[str, Any] = {"samples": 2_000, "pairs": 500, "useful": 0, "edits": 0, "folds": 0}  # enough to find faults
 MIN_JUDGE_IMAGES = 1_000
 VERSION = 1  # version of the measurements; numbers of different versions are not compared
 
@@ -57,6 +57,10 @@ class EvaluationConfig:
     latents: training observations encoded for probes of the latent, for models that encode. 0 switches it off, which
         saves much time for flows of photographs' pixels.
     ask: requests in words, each measured as a whole (see `ask`).
+    combinations: smallest number of real examples of a combination of attributes whose obedience is reported. 0
+        switches it off.
+    folds: number of cross-fitted judges, which read all real data, where held-out data has fewer examples of some
+        combination. With 0, only combinations with enough held-out examples are reported.
     judge_images: presentations in training the judge, by default 100,000 to 300,000 (see `train_judge`).
     seed: of sample 0 and of the requests.
 
@@ -70,6 +74,8 @@ class EvaluationConfig:
     useful: int = 60_000
     edits: int = 200
     latents: int = 5_000
+    combinations: int = 100
+    folds: int = 3
     ask: tuple[str, ...] = ()
     seed: int = 0
     judge_images: int | None = None
@@ -86,6 +92,11 @@ class EvaluationConfig:
         if 0 < self.edits < MIN_EDITS:
             raise RequestError(
                 f"{self.edits} edits are too few; take at least {MIN_EDITS} (`edits=200`), or none (`edits=0`)."
+            )
+        if self.combinations < 0 or self.folds < 0 or self.folds == 1:
+            raise RequestError(
+                "The smallest number of examples of a combination cannot be negative (`combinations=100`), and there "
+                "are at least two cross-fitted judges (`folds=3`), or none (`folds=0`)."
             )
         if self.judge_images is not None and self.judge_images < MIN_JUDGE_IMAGES:
             raise RequestError(

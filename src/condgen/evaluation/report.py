@@ -18,6 +18,7 @@ from condgen.evaluation.metrics.fidelity import FIDELITY
 from condgen.evaluation.metrics.latents import LATENTS, LatentSummary
 from condgen.evaluation.metrics.memorisation import MEMORISATION, Memorisation
 from condgen.evaluation.metrics.obedience import OBEDIENCE, Obedience
+from condgen.evaluation.metrics.rare import RARE, Rare
 from condgen.evaluation.metrics.registry import METRICS
 from condgen.evaluation.metrics.requests import REQUESTS, RequestObedience
 from condgen.evaluation.metrics.usefulness import USEFULNESS, Usefulness
@@ -60,13 +61,18 @@ class Report:
     @property
     def well(self) -> bool:
         """Whether nothing is wrong as far as can be measured: requests are obeyed, if any can be, and nothing grave."""
-        obeyed = self.obedience is None or verdict(self.obedience) == OBEYED
+        obeyed = self.obedience is None or verdict(self.obedience, self.rare) == OBEYED
         return obeyed and not any(f.grave for f in self.findings)
 
     @property
     def obedience(self) -> Obedience | None:
         """The obedience of samples. None for a model that cannot be asked for anything."""
         return OBEDIENCE.of(self.results)
+
+    @property
+    def rare(self) -> Rare | None:
+        """The obedience to rare combinations."""
+        return RARE.of(self.results)
 
     @property
     def asked(self) -> tuple[RequestObedience, ...]:

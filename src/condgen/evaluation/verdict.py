@@ -5,6 +5,7 @@ from statistics import fmean
 
 from condgen.evaluation.metrics.attribute_obedience import AS_REAL, AttributeObedience, confused, ignored, telling
 from condgen.evaluation.metrics.obedience import Obedience
+from condgen.evaluation.metrics.rare import Rare, RareObedience
 from condgen.units import number, percent
 
 SELDOM = 0.2  # if the judge finds all attributes in less of real data, the joint share is no measure
@@ -21,24 +22,31 @@ VERDICTS = (
 NOTHING_WRONG = "Nothing is wrong as far as can be measured."
 
 
-def headline(obedience: Obedience | None, model: str) -> str:
-    """The obedience to requests in one sentence, with the judge's own skill."""
+def headline(obedience: Obedience | None, model: str, rare: Rare | None = None) -> str:
+    """The obedience to requests in one sentence, with the judge's own skill, and the worst combination in another if it
+    falls short of real images by more than noise.
+    """
     if obedience is None:
         return f"This model ({model}) cannot be asked for anything; only how real its samples look was measured."
-    said = verdict(obedience)
+    said = verdict(obedience, rare)
     if said == UNKNOWN:
         return f"{said}: the judge can hardly tell the attributes in held-out real data itself."
-    return f"{said}: {_on_average(obedience) if one_by_one(obedience) else _at_once(obedience)}"
+    least = rare.worst(obedience) if rare else None
+    return f"{said}: {_on_average(obedience) if one_by_one(obedience) else _at_once(obedience)}{_named(least)}"
 
 
-def verdict(obedience: Obedience) -> str:
-    """The obedience relative to real data, over the attributes that the judge can read."""
+def verdict(obedience: Obedience, rare: Rare | None = None) -> str:
+    """The obedience relative to real data, over the attributes that the judge can read.
+
+    rare: the obedience to rare combinations. A faulty one keeps the verdict from praise.
+    """
     told = [a for a in obedience.attributes if telling(a)]
     if not told or not math.isfinite(ratio := _ratio(obedience)):
         return UNKNOWN
     said = next(words for least, words in VERDICTS if ratio >= least)
     poor = one_by_one(obedience) and worst(obedience).relative < POOR
-    exceptions = poor or any(ignored(a) or confused(a) for a in told)
+    least = rare.worst(obedience) if rare else None
+    exceptions = poor or (least is not None and least.faulty) or any(ignored(a) or confused(a) for a in told)
     return MOSTLY if said == OBEYED and exceptions else said
 
 
@@ -74,6 +82,16 @@ def _at_once(obedience: Obedience) -> str:
     return (
         f"{percent(joint.value)} of samples show {what} as asked (95\u202f% interval {low}–{high}), "
         f"by a judge who finds {percent(obedience.joint_real.value)} of held-out real data as labelled."
+    )
+
+
+def _named(least: RareObedience | None) -> str:
+    """The worst combination in a sentence. Empty without one."""
+    if least is None:
+        return ""
+    return (
+        f" The combination missed most is {least.request}: {percent(least.made.value)} of its samples show all of it "
+        f"(real images: {percent(least.real.value)})."
     )
 
 

@@ -3,7 +3,7 @@
 They serve warnings in training and the doctor.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -126,6 +126,12 @@ class TrainedAs:
         weight = float(self.in_effect.get("generator_weight", 0.0))
         found = [self.advise(generator_weight=weight / 10) if weight else "", self.another_head]
         return sentence("Train with", found) or LONGER
+
+    def against_rare_misses(self, names: Sequence[str]) -> str:
+        """Advice for more of a rare combination of these attributes, which have named values, in training."""
+        if not names:
+            return LONGER
+        return f"Train with {setting(balance=','.join(names))}, which shows their combinations equally often."
 
     @property
     def against_leakage(self) -> str:

@@ -76,7 +76,10 @@ class TrainingConfig:
         int, Field(ge=0), Setting("Number of times that losses are validated and a picture is made.", part="run")
     ] = 10
     balance: Annotated[
-        str | None, Setting("Attribute whose values are shown equally often, however rare in the data.", part="data")
+        str | None,
+        Setting(
+            "Attribute whose values are shown equally often, or several (a,b) for their combinations.", part="data"
+        ),
     ] = None
     flip: Annotated[bool, Setting("Mirror images at random.", part="data"), IMAGES] = False
     shift: Annotated[

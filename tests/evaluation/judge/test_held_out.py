@@ -23,7 +23,7 @@ from tests.evaluation import liars
 pytestmark = pytest.mark.statistical
 
 ASKED = "side=east, far=yes"
-BRIEF = EvaluationConfig(samples=1_000, pairs=0, useful=0)
+BRIEF = EvaluationConfig(samples=1_000, pairs=0, useful=0, folds=0)
 
 
 @pytest.fixture(scope="module", autouse=True)

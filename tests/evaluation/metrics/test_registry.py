@@ -24,7 +24,7 @@ from condgen.pages.comparison import markdown
 from condgen.pages.report import render
 from tests.evaluation import liars
 
-BRIEF = EvaluationConfig(samples=200, pairs=0, useful=0)
+BRIEF = EvaluationConfig(samples=200, pairs=0, useful=0, folds=0)
 
 
 @dataclass(frozen=True)

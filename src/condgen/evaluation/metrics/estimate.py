@@ -6,6 +6,7 @@ In closed form for shares, by the derivative for smooth functions of samples, an
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -39,13 +40,31 @@ def share(hits: Bool[Tensor, " n"]) -> Estimate:
 
     Without observations the value is NaN and the interval is [0, 1].
     """
-    n = len(hits)
+    return wilson(float(hits.cpu().double().mean()) if len(hits) else float("nan"), len(hits))
+
+
+def wilson(p: float, n: int, z: float = Z) -> Estimate:
+    """A share p of n observations with Wilson's interval, of z standard errors.
+
+    p may also be the mean of n numbers in [0, 1], whose interval is then too wide rather than too narrow.
+    """
     if n == 0:
         return Estimate(float("nan"), 0.0, 1.0)
-    p = float(hits.cpu().double().mean())
-    centre, half = (p + Z**2 / (2 * n)) / (1 + Z**2 / n), Z * (p * (1 - p) / n + Z**2 / (4 * n**2)) ** 0.5
-    half /= 1 + Z**2 / n
+    centre, half = (p + z**2 / (2 * n)) / (1 + z**2 / n), z * (p * (1 - p) / n + z**2 / (4 * n**2)) ** 0.5
+    half /= 1 + z**2 / n
     return Estimate(p, max(centre - half, 0.0) if p else 0.0, min(centre + half, 1.0))
+
+
+def difference(p: float, n: int, q: float, m: int, z: float = Z) -> Estimate:
+    """The difference p − q of shares of n and of m observations, with Newcombe's interval (1998, method 10)."""
+    a, b = wilson(p, n, z), wilson(q, m, z)
+    less, more = math.hypot(p - a.low, b.high - q), math.hypot(a.high - p, q - b.low)
+    return Estimate(p - q, p - q - less, p - q + more)
+
+
+def quantile_among(comparisons: int) -> float:
+    """The number of standard errors that all of so many intervals hold at once in 95 % (Bonferroni)."""
+    return NormalDist().inv_cdf(1 - 0.025 / max(comparisons, 1))
 
 
 def mean(values: Float[Tensor, " n"], replicates: int = 200, seed: int = 0) -> Estimate:

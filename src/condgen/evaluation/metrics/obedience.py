@@ -104,8 +104,8 @@ def obedience(
     unseen: samples of combinations that it lacks.
     """
     read, read_real = judge.read(samples.x), judge.read(real.observations)
-    tolerances = {a.name: _tolerance(read_real, a, real.condition) for a in judge.schema.measured}
-    obeyed = _obeyed(read, samples.condition, tolerances)
+    bounds = tolerances(read_real, real.condition)
+    obeyed = within(read, samples.condition, bounds).all(1)
     several = len(judge.schema.discrete) > 1
     return Obedience(
         attributes=tuple(
@@ -115,17 +115,22 @@ def obedience(
                 samples.condition,
                 read_real,
                 real.condition,
-                tolerances.get(a.name),
+                bounds.get(a.name),
                 swap(judge, a, pairs),
             )
             for a in judge.schema
         ),
         joint=share(obeyed),
-        joint_real=share(_obeyed(read_real, real.condition, tolerances)),
+        joint_real=share(within(read_real, real.condition, bounds).all(1)),
         combinations=combinations(samples.condition, obeyed, trained) if several else (),
-        unseen=None if unseen is None else share(_obeyed(judge.read(unseen.x), unseen.condition, tolerances)),
+        unseen=None if unseen is None else share(within(judge.read(unseen.x), unseen.condition, bounds).all(1)),
         leakage=None if pairs is None or trained is None else leakage(judge, pairs, trained),
     )
+
+
+def tolerances(read: Reading, real: Condition) -> dict[str, float]:
+    """The largest error of each measured attribute that counts as obeyed, by a judge's readings of real data."""
+    return {a.name: _tolerance(read, a, real) for a in read.schema.measured}
 
 
 def _tolerance(read: Reading, a: Attribute, real: Condition) -> float:
@@ -134,13 +139,13 @@ def _tolerance(read: Reading, a: Attribute, real: Condition) -> float:
     return float(errors.quantile(TOLERATED)) if len(errors) else a.span
 
 
-def _obeyed(read: Reading, asked: Condition, tolerances: Mapping[str, float]) -> Bool[Tensor, " n"]:
-    """Whether all given attributes are as requested at once."""
+def within(read: Reading, asked: Condition, bounds: Mapping[str, float]) -> Bool[Tensor, "n attribute"]:
+    """Whether each attribute is as requested, or free. Numbers may differ by `bounds`."""
     right = [
-        (read.errors_of(a.name, asked.values[a.name]) <= tolerances.get(a.name, 0.5)) | ~asked.given(a.name)
+        (read.errors_of(a.name, asked.values[a.name]) <= bounds.get(a.name, 0.5)) | ~asked.given(a.name)
         for a in read.schema
     ]
-    return torch.stack(right).all(0)
+    return torch.stack(right, dim=1)
 
 
 # ---- the metric

@@ -10,11 +10,22 @@ from condgen.evaluation.metrics.latents import LATENTS
 from condgen.evaluation.metrics.memorisation import MEMORISATION
 from condgen.evaluation.metrics.metric import Metric
 from condgen.evaluation.metrics.obedience import OBEDIENCE
+from condgen.evaluation.metrics.rare import RARE
 from condgen.evaluation.metrics.requests import REQUESTS
 from condgen.evaluation.metrics.usefulness import USEFULNESS
 from condgen.registry import Registry
 
-OWN: tuple[Metric[Any], ...] = (OBEDIENCE, REQUESTS, FIDELITY, ARTEFACTS, MEMORISATION, USEFULNESS, EDITS, LATENTS)
+OWN: tuple[Metric[Any], ...] = (
+    OBEDIENCE,
+    RARE,
+    REQUESTS,
+    FIDELITY,
+    ARTEFACTS,
+    MEMORISATION,
+    USEFULNESS,
+    EDITS,
+    LATENTS,
+)
 
 METRICS: Registry[Metric[Any]] = Registry(
     what="metric",
