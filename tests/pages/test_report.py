@@ -23,6 +23,7 @@ from condgen.evaluation.metrics.feature_sets import Fidelity, Within
 from condgen.evaluation.metrics.latents import LatentSummary
 from condgen.evaluation.metrics.memorisation import Memorisation
 from condgen.evaluation.metrics.obedience import Obedience
+from condgen.evaluation.metrics.rare import Rare, RareObedience
 from condgen.evaluation.metrics.usefulness import Usefulness
 from condgen.evaluation.protocol import MeasuringProtocol
 from condgen.evaluation.report import Report
@@ -169,12 +170,26 @@ def people_report() -> Report:
             ((1.0, 0.03, 0.12), (0.05, 1.0, 0.04), (0.2, 0.01, 1.0)),
         ),
     )
-    results = {"obedience": obedience, "usefulness": Usefulness(60_000, {"age": 7.7}, {"age": 5.01}), "latents": None}
+    useful = Usefulness(60_000, {"age": 7.7}, {"age": 5.01})
+    results = {"obedience": obedience, "rare": rarities(), "usefulness": useful, "latents": None}
     return replace(
         base,
         headline="Requests are often missed: 61.2 % of samples show all 3 attributes at once as asked.",
         sampling={"guidance": 2.0, "steps": 32, "interval": (0.2, 0.8)},
     ).with_results(**results)
+
+
+def rarities() -> Rare:
+    """Two combinations that fall short, one of them by less than is a fault, and many as in real images."""
+    gaps = [Estimate(0.26, 0.12, 0.4), Estimate(0.06, 0.01, 0.1), *[Estimate(0.0, -0.1, 0.1)] * 12]
+    names, real = (HOSTILE, "age"), near(0.9)
+    found = [
+        RareObedience(
+            f"{HOSTILE}=yes, age={k}..80", names, near(0.9 - g.value), real, g, 0.0, "age", 0.6, 0.9, 120, 233
+        )
+        for k, g in enumerate(gaps)
+    ]
+    return Rare(tuple(found), 3, 100)
 
 
 def bare_report() -> Report:
@@ -337,13 +352,32 @@ def test_numbers_of_the_report_are_on_the_page(pages: dict[str, Path]) -> None:
     ):
         assert shown in text
     assert "condgen evaluate 'runs/my digits'" in text
+    for shown in (
+        "26.0\u202f% (12.0–40.0)",
+        "233",
+        "read by 3 judges",
+        "fault",
+        "beyond noise",
+        "age 60.0\u202f% (90.0\u202f%)",
+    ):
+        assert shown in text
 
 
 def test_what_is_empty_is_left_out(pages: dict[str, Path]) -> None:
     ids = {a.get("id") for a in read(pages["bare"]).all("section")}
     assert ids == {"memorisation", "recipe"}
     full = {a.get("id") for name in ("digits", "people") for a in read(pages[name]).all("section")}
-    assert full > {"findings", "requests", "obedience", "mistakes", "combinations", "leakage", "fidelity", "usefulness"}
+    assert full > {
+        "findings",
+        "requests",
+        "obedience",
+        "mistakes",
+        "rare",
+        "combinations",
+        "leakage",
+        "fidelity",
+        "usefulness",
+    }
 
 
 def test_a_sheet_of_any_other_name_is_shown_too() -> None:

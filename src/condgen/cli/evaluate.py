@@ -76,8 +76,8 @@ def evaluate(
 
     how = measuring(samples, labels, features, pairs, useful, seed)
     shown = parse_count(judge_images) if judge_images else None
-    rare = {"combinations": combinations, "folds": folds}
-    how = replace(how, edits=edited, latents=latents, ask=tuple(asked or ()), judge_images=shown, **rare)
+    how = replace(how, edits=edited, latents=latents, ask=tuple(asked or ()), judge_images=shown)
+    how = replace(how, combinations=combinations, folds=folds)
     opened = Run.open(run, trust=trust)
     folder = out or opened.folder
     sampling = SamplingOptions(guidance=guidance, sampler=sampler, steps=steps)

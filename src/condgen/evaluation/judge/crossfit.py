@@ -7,6 +7,7 @@ Samples are read by all of these judges, since each learned from less data than 
 
 from dataclasses import dataclass, replace
 from functools import reduce
+from typing import Any
 
 import torch
 
@@ -28,7 +29,7 @@ def held_out_reader(judge: Judge, data: Splits) -> Reader:
     return Reader(judge, _all([data.validation, data.test]))
 
 
-def cross_fitted(data: Splits, folds: int, **arguments: int) -> list[Reader]:
+def cross_fitted(data: Splits, folds: int, **arguments: Any) -> list[Reader]:
     """Judges that each learn from the data outside of one of several equal parts, and that part.
 
     They are trained once, and then cached as the judge of an evaluation is.
