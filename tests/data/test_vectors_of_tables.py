@@ -1,5 +1,6 @@
 """Ordinary tables of numbers: their columns are the vector, with names and units, from the file to the sample."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,12 @@ def wines(n: int = 300) -> pd.DataFrame:
     )
 
 
+def undecided(notes: tuple[str, ...] = (), validation: int = 0, **columns: list[Any]) -> Table:
+    """A table as it is read, before its columns are divided."""
+    content = Undecided(len(next(iter(columns.values()))))
+    return Table("a table", content, columns, notes=list(notes), validation=validation)
+
+
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     wines().to_csv(tmp_path / "wine.csv", index=False)
@@ -55,6 +62,41 @@ def test_attributes_choose_what_describes(table: Path) -> None:
     assert data.schema.names == ["proline"]
     assert data.coordinates is not None
     assert data.coordinates.names == ("alcohol", "ash", "class")
+
+
+def test_a_column_that_numbers_the_rows_is_not_generated(table: Path) -> None:
+    wines().assign(nr=RNG.permutation(300) + 1).to_csv(table, index=False)
+    data = load(table, attributes=["class"])
+    assert data.coordinates is not None
+    assert data.coordinates.names == ("alcohol", "proline", "ash")
+    assert "The column 'nr' numbers the rows; it was left out." in data.notes
+    assert load(table, attributes=["class", "nr"]).schema.names == ["class", "nr"]
+
+
+@pytest.mark.parametrize("cells", [[1, 2, 4], [1, 2, 2], [1, 2, None], [0.5, 1.5, 2.5]])
+def test_other_numbers_are_generated(cells: list[Any]) -> None:
+    (made,) = with_vectors([undecided(a=cells, c=list("xyx"))], ["c"])
+    assert made.names == ("a",)
+    assert "Vectors are the columns a." in made.notes
+
+
+@pytest.mark.parametrize("attributes", [None, ["c"]])
+def test_rows_are_numbered_in_every_table_or_in_none(attributes: list[str] | None) -> None:
+    def names(second: range) -> tuple[str, ...]:
+        a, c = [k + 0.5 for k in range(20)], list("xy") * 10
+        tables = [undecided(a=a, nr=list(numbers), c=c) for numbers in (range(20), second)]
+        return with_vectors(tables, attributes)[0].names
+
+    assert names(range(20)) == ("a",)
+    assert names(range(40, 20, -1)) == ("a",)
+    assert names(range(0, 40, 2)) == ("a", "nr")
+
+
+def test_row_numbers_are_left_out_even_if_rows_are(table: Path) -> None:
+    frame = wines().assign(nr=range(300))
+    frame.loc[5, "ash"] = np.nan
+    frame.to_csv(table, index=False)
+    assert load(table).schema.names == ["class"]
 
 
 def test_outliers_do_not_move_the_standardisation(table: Path) -> None:
@@ -123,7 +165,66 @@ def test_an_empty_column_is_no_coordinate() -> None:
 
 
 def test_a_test_table_without_a_coordinate_is_named() -> None:
-    train = Table("a table", Undecided(3), {"a": [1.5, 2.5, 3.0], "c": list("xyx")})
+    train = undecided(a=[1.5, 2.5, 3.0], c=list("xyx"))
     test = Table("another", Undecided(1), {"c": ["x"]})
     with pytest.raises(DataError, match="another has no column 'a', which the training data has"):
         with_vectors([train, test], ["c"])
+
+
+# ---- the division of columns, without files
+
+
+def test_columns_are_divided_over_all_tables_at_once() -> None:
+    """A column of the training table looks like measured numbers; that of the test table does not."""
+    plain = undecided(a=[1.5, 2.5, 3.0], b=[0.1, 0.2, 0.3], c=list("xyx"))
+    other = undecided(a=[1.5, 2.5, 3.0], b=["low", 0.2, 0.3], c=list("xyx"))
+    assert with_vectors([plain, plain], ["c"])[1].names == ("a", "b")
+    assert with_vectors([plain, other], ["c"])[0].names == ("a",)
+
+
+def test_tables_that_are_decided_stay_as_they_are() -> None:
+    plain = undecided(a=[1.5, 2.5], c=list("xy"))
+    decided = replace(plain, content=torch.zeros(2, 3))
+    assert with_vectors([plain, decided], ["c"]) == [plain, decided]
+
+
+def test_chosen_attributes_are_found_up_to_spelling_and_may_be_none() -> None:
+    numbers = undecided(Petal_Length=[1.5, 2.5, 3.0], b=[0.1, 0.2, 0.3])
+    assert with_vectors([numbers], ["petal length"])[0].names == ("b",)
+    assert with_vectors([numbers], [])[0].names == ("Petal_Length", "b")
+
+
+def test_columns_named_like_identifiers_and_texts_that_look_like_numbers_are_not_generated() -> None:
+    made = with_vectors([undecided(**{" ID ": [0.5, 7.5, 9.0], "a": ["1.5", "2.5", "3"], "c": list("xyx")})], ["c"])
+    assert made[0].names == ("a",)
+    assert made[0].content.tolist() == [[1.5], [2.5], [3.0]]  # type: ignore[union-attr]
+
+
+def test_a_column_of_numbers_and_words_is_not_generated_and_one_with_gaps_is() -> None:
+    (made,) = with_vectors([undecided(a=[1.5, "tall", 3.0], b=[1.5, None, 3.5], c=list("xyx"))], ["c"])
+    assert made.names == ("b",)
+    assert made.columns == {"a": [1.5, 3.0], "c": ["x", "x"]}
+
+
+@pytest.mark.parametrize("large", [1e39, 10**400])
+def test_a_number_too_large_for_the_network_counts_as_missing(large: float) -> None:
+    """The column is no coordinate, or the row is left out: nothing becomes infinite."""
+    assert with_vectors([undecided(a=[1.5, large, 3.0], b=[0.1, 0.2, 0.3], c=list("xyx"))], ["c"])[0].names == ("b",)
+
+
+def test_notes_of_the_reader_stay_and_the_validation_rows_that_remain_are_counted() -> None:
+    first = undecided(("read well",), validation=2, a=[1.5, 2.5, None, 3.5], b=[1, None, 3, 4.5], c=list("xyxy"))
+    second = undecided(("read badly",), a=[1.5, 2.5], b=[1, 4.5], c=list("xy"))
+    one, other = with_vectors([first, second], ["c"])
+    assert one.validation == 1
+    assert one.notes == [
+        "read well",
+        "2 of 4 rows of a table were left out, since a number is missing in them.",
+        "Vectors are the columns a, b.",
+    ]
+    assert (other.notes, other.validation) == (["read badly"], 0)
+
+
+def test_a_table_without_a_whole_row_is_named() -> None:
+    with pytest.raises(DataError, match="No row of a table has a number in each of the columns a, b"):
+        with_vectors([undecided(a=[1.5, None], b=[None, 2.5], c=list("xy"))], ["c"])

@@ -10,7 +10,7 @@ from condgen.data.infer import NO_ATTRIBUTES, infer_attribute
 from condgen.data.readers.table import Table, Undecided
 from condgen.errors import DataError
 from condgen.schema import Attribute, same
-from condgen.schema.column import missing
+from condgen.schema.column import Column, missing
 
 
 def with_vectors(tables: Sequence[Table], attributes: Iterable[str] | None) -> list[Table]:
@@ -18,21 +18,24 @@ def with_vectors(tables: Sequence[Table], attributes: Iterable[str] | None) -> l
 
     attributes: the names of the chosen ones. By default every column is an attribute unless it holds measured numbers.
 
-    Rows without a value in a coordinate are left out, with a note. Raises DataError if no coordinate is left.
+    Columns that number the rows are left out with a note, and so are rows without a value in a coordinate. Raises
+    DataError if no coordinate is left.
     """
     if not all(isinstance(table.content, Undecided) for table in tables):
         return list(tables)
     first, both = tables[0], {n: [c for t in tables for c in t.columns.get(n, ())] for n in tables[0].columns}
     wanted = None if attributes is None else {same(name, first.columns) for name in attributes}
-    names = [n for n, cells in both.items() if _is_coordinate(n, cells, wanted)]
+    counting = [n for n in both if n not in (wanted or ()) and _numbers_rows(n, tables)]
+    names = [n for n, cells in both.items() if n not in counting and _is_coordinate(n, cells, wanted)]
     if not names:
         raise DataError(
             f"{first.source} has no column of images (bytes, or paths such as 'a.png'), and no column of numbers that "
             f"could be the data besides attributes. Its columns are {', '.join(first.columns)}."
         )
-    note = f"Vectors are the columns {', '.join(names)}; the others are attributes (`attributes` chooses them)."
-    first, *others = (_with_vectors(table, names) for table in tables)
-    return [replace(first, notes=[*first.notes, note]), *others]
+    first, *others = (_with_vectors(table, names, counting) for table in tables)
+    rest = "" if wanted else "; the others are attributes (`attributes` chooses them)"
+    notes = [f"The column '{name}' numbers the rows; it was left out." for name in counting]
+    return [replace(first, notes=[*first.notes, *notes, f"Vectors are the columns {', '.join(names)}{rest}."]), *others]
 
 
 def _is_coordinate(name: str, cells: Sequence[Any], wanted: set[str | None] | None) -> bool:
@@ -44,31 +47,35 @@ def _is_coordinate(name: str, cells: Sequence[Any], wanted: set[str | None] | No
     return isinstance(guess, Attribute) and guess.observable
 
 
-def _with_vectors(table: Table, names: Sequence[str]) -> Table:
-    """One table with these columns as its vectors."""
+def _numbers_rows(name: str, tables: Sequence[Table]) -> bool:
+    """Whether a column numbers the rows of every table, as an identifier does."""
+    return all(Column(name, table.columns.get(name, ())).numbers_rows for table in tables)
+
+
+def _with_vectors(table: Table, names: Sequence[str], left_out: Sequence[str]) -> Table:
+    """One table with these columns as its vectors, and without those that are left out."""
     for name in names:
         if name not in table.columns:
             raise DataError(f"{table.source} has no column '{name}', which the training data has.")
     rows = [[_number(cell) for cell in cells] for cells in zip(*(table.columns[n] for n in names), strict=True)]
     whole = [k for k, row in enumerate(rows) if None not in row]
-    left_out = len(rows) - len(whole)
+    incomplete = len(rows) - len(whole)
     if not whole:
         raise DataError(f"No row of {table.source} has a number in each of the columns {', '.join(names)}.")
-    columns = {n: [cells[k] for k in whole] for n, cells in table.columns.items() if n not in names}
-    note = f"{left_out:,} of {len(rows):,} rows of {table.source} were left out, since a number is missing in them."
+    columns = {n: [cells[k] for k in whole] for n, cells in table.columns.items() if n not in [*names, *left_out]}
+    note = f"{incomplete:,} of {len(rows):,} rows of {table.source} were left out, since a number is missing in them."
     return replace(
         table,
         content=torch.tensor([rows[k] for k in whole]),
         columns=columns,
         names=tuple(names),
-        notes=[*table.notes, note] if left_out else table.notes,
+        notes=[*table.notes, note] if incomplete else table.notes,
         validation=sum(k >= len(rows) - table.validation for k in whole) if table.validation else 0,
     )
 
 
 def _number(cell: Any) -> float | None:
-    if missing(cell):
-        return None
+    """A cell as a number. None for an empty cell, for words, and for numbers that are too large."""
     try:
         number = float(cell)
     except (TypeError, ValueError, OverflowError):

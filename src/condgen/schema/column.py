@@ -78,6 +78,12 @@ class Column:
             return None
         return numbers if all(map(math.isfinite, numbers)) else None
 
+    @property
+    def numbers_rows(self) -> bool:
+        """Whether it holds consecutive integers, each in one row."""
+        found, last = self.numbers or [0.5], len(self.values) - 1
+        return len(found) == last + 1 and max(found) - min(found) == last and all(n.is_integer() for n in found)
+
     @cached_property
     def occurrences(self) -> dict[float, int]:
         """The number of times each number occurs. Empty if some text is not a finite number."""

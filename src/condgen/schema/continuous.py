@@ -293,7 +293,7 @@ class Continuous(Attribute):
             return f"The column '{column.name}' holds numbers as large as {most:g}; it was left out. Correct them."
         if len(set(numbers)) <= FEW or column.classes:  # integers beyond 2^53 may be one and the same number
             return None
-        if _is_count(numbers, len(column.values)) and not column.asked_for:
+        if column.numbers_rows and not column.asked_for:
             return f"The column '{column.name}' numbers the rows; it was left out."
         fitted = fitted_range(column.occurrences)
         return cls(name=column.name, low=fitted.low, high=fitted.high, scale=fitted.scale, clip=fitted.clipped)
@@ -324,8 +324,3 @@ class Continuous(Attribute):
             )
         if self.scale == "log":
             yield f"'{self.name}' spans orders of magnitude, so it is encoded on a logarithmic scale."
-
-
-def _is_count(numbers: list[float], rows: int) -> bool:
-    """Whether these distinct numbers are consecutive integers, one per row."""
-    return len(numbers) == rows and max(numbers) - min(numbers) == rows - 1 and all(n.is_integer() for n in numbers)
