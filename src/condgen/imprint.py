@@ -10,10 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
-from PIL.PngImagePlugin import PngInfo
+
+from condgen.png import Pixels, encoded
 
 KEYWORD = "condgen"
+AS_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 Samples = Any  # a `condgen.Samples`, which knows how to save itself and so imports this file
 
 
@@ -41,12 +44,13 @@ class Origin:
 
 
 def png(picture: Image.Image, imprint: Mapping[str, Any] | None = None) -> bytes:
-    """A picture as PNG. The same picture with the same imprint gives the same bytes."""
-    file, chunks = io.BytesIO(), PngInfo()
-    if imprint is not None:
-        chunks.add_itxt(KEYWORD, json.dumps(imprint, ensure_ascii=False, separators=(",", ":"), allow_nan=False))
-    picture.save(file, "PNG", compress_level=1, pnginfo=chunks)
-    return file.getvalue()
+    """A picture, grey or in colour, as PNG. The same picture with the same imprint gives the same bytes."""
+    return imprinted(np.asarray(picture), imprint)
+
+
+def imprinted(pixels: Pixels, imprint: Mapping[str, Any] | None = None) -> bytes:
+    """Pixels, grey [height, width] or in colour [height, width, 3], as PNG."""
+    return encoded(pixels, None if imprint is None else (KEYWORD, AS_JSON(imprint)))
 
 
 def imprint_of(content: bytes) -> dict[str, Any] | None:

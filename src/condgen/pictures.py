@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from condgen.arrays import Array, Float, to_numpy
+from condgen.arrays import Array, Float, UInt8, to_numpy
 from condgen.errors import CondgenWarning, RunError
 from condgen.files import writing
 from condgen.fonts import Font, font_for, own_font
@@ -22,8 +22,13 @@ CELL = 56  # smallest side in pixels of an image in a grid
 
 def pil_image(x: Float[Array, "channel height width"]) -> Image.Image:
     """An image with values in [0, 1] as a PIL image, grey or colour."""
-    array = to_numpy(as_uint8(x))
-    return Image.fromarray(array[0] if len(array) == 1 else np.ascontiguousarray(array.transpose(1, 2, 0)))
+    return Image.fromarray(pixels_of(x[None])[0])
+
+
+def pixels_of(x: Float[Array, "n channel height width"]) -> UInt8[np.ndarray, "n height width ..."]:
+    """Images with values in [0, 1] as levels of 8 bits: grey [n, height, width], colour [n, height, width, 3]."""
+    levels = to_numpy(as_uint8(x))
+    return levels[:, 0] if levels.shape[1] == 1 else np.ascontiguousarray(levels.transpose(0, 2, 3, 1))
 
 
 def grid(

@@ -17,8 +17,8 @@ from pydantic import TypeAdapter
 
 from condgen.arrays import Array, Float
 from condgen.files import log_line, read_log, write_text
-from condgen.imprint import Origin, png
-from condgen.pictures import pil_image, rows_of, save_picture
+from condgen.imprint import Origin, imprinted
+from condgen.pictures import pixels_of, rows_of, save_picture
 from condgen.schema import Schema
 
 Part = Any  # a `condgen.Samples`, which knows how to save itself and so imports this file
@@ -139,9 +139,10 @@ class SamplesWriter:
 
     def _write_each(self, x: Array, imprints: Sequence[Mapping[str, Any]], first: int) -> str:
         digest = xxhash.xxh3_64()
-        for k, (image, imprint) in enumerate(zip(x, imprints, strict=True)):
-            content = png(pil_image(image), imprint)
-            (self.folder / name(first + THREADS * k)).write_bytes(content)
+        for k, (pixels, imprint) in enumerate(zip(pixels_of(x), imprints, strict=True)):
+            content = imprinted(pixels, imprint)
+            with open(f"{self.folder}/{name(first + THREADS * k)}", "wb", buffering=0) as file:
+                file.write(content)
             digest.update(content)
         return digest.hexdigest()
 
