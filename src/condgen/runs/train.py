@@ -352,7 +352,7 @@ def _resumed(folder: Path, data: Splits | str | None, progress: Progress, extra:
         source=info.data,
         progress=progress,
         preview=preview,
-        arithmetic=info.arithmetic or unmeasured(settings.precision),
+        arithmetic=info.arithmetic or unmeasured(settings),
     )
     with explain_mismatch(folder, info):
         trainer.restore(info, tensors)

@@ -1,5 +1,8 @@
 """The machine: its device, its processes, and the precision of its arithmetic."""
 
+import platform
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -41,7 +44,21 @@ def quick_at_bf16() -> bool:
     return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 
-def knows_bf16() -> bool:
-    """Whether this machine's CPU computes in bf16 at all. A measurement says whether that is quicker."""
+def knows_bf16(device: str = "cpu") -> bool:
+    """Whether a device computes in bf16 at all. A measurement says whether that is faster."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device != "cpu":
+        return torch.amp.is_autocast_available(device)
     found = torch.cpu.get_capabilities()
     return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))
+
+
+def processor() -> str:
+    """The name of what computes: of the GPU if there is one, else of the CPU."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return platform.processor() or platform.machine()

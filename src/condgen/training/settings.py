@@ -15,6 +15,8 @@ from condgen.units import parse_count, parse_duration
 Positive = Annotated[float, Field(gt=0)]
 
 Count = Annotated[int, Field(ge=1, le=2**50)]
+Threads = Annotated[int, Field(ge=1, le=4096)]
+Layout = Literal["channels-last", "contiguous"]
 
 
 def _written(parse: Callable[[str], Any]) -> BeforeValidator:
@@ -64,10 +66,24 @@ class TrainingConfig:
     precision: Annotated[
         Literal["float32", "auto", "bf16", "fp16", "no"],
         Setting(
-            "Arithmetic: float32 (also no), mixed, or the fastest by a short measurement, with the number of threads.",
+            "Arithmetic: float32 (also no), mixed, or auto, the fastest by a short measurement.",
             part="run",
         ),
     ] = "float32"
+    threads: Annotated[
+        Threads | None, Setting("Threads that compute. Unless given, as many as are fastest.", part="run")
+    ] = None
+    layout: Annotated[
+        Layout | None,
+        Setting("Order of images and their features in memory. Unless given, the fastest.", part="run"),
+        IMAGES,
+    ] = None
+    compiled: Annotated[
+        bool | None,
+        Setting(
+            "Compile the model with `torch.compile`. Unless given, where that pays, its own time counted.", part="run"
+        ),
+    ] = None
     seed: Annotated[
         int, Field(ge=0, lt=2**31), Setting("Random seed for weights, data order and noise.", part="run")
     ] = 0

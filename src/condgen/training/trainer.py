@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from accelerate.utils import broadcast
 from jaxtyping import Float, Shaped
 from torch import Tensor
@@ -26,11 +27,12 @@ from condgen.rng import Rng, step_seed
 from condgen.schema import Condition, LabelDistribution
 from condgen.schema.stored import stored
 from condgen.training import checkpoint
-from condgen.training.arithmetic import Arithmetic, Stopwatch, decided
+from condgen.training.arithmetic import Arithmetic, unmeasured
 from condgen.training.augmentation import augmentation
 from condgen.training.averaging import averaged, kept_share
 from condgen.training.budget import Budget, Clock
 from condgen.training.checkpoint import Info
+from condgen.training.compiling import compiled
 from condgen.training.config import write_config
 from condgen.training.health import real_diversity
 from condgen.training.log import Log
@@ -41,6 +43,8 @@ from condgen.training.optimisers import adamw, optimiser_tensors, restore_optimi
 from condgen.training.prefetch import ahead
 from condgen.training.settings import TrainingConfig, learning_rate
 from condgen.training.signals import Interrupted, Signals
+from condgen.training.stopwatch import Stopwatch
+from condgen.training.tuner import decided
 from condgen.versions import versions
 
 
@@ -51,7 +55,7 @@ class Trainer:
     augment: applied to every training batch [batch, *shape], with torch's global generator. By default `flip` and
         `shift` of the settings.
     against: networks that judged samples in training before, as those of a teacher.
-    arithmetic: precision and threads. By default as the settings say, which may mean a measurement.
+    arithmetic: by default as the settings say, and measured where they leave it open.
     clock: in seconds, for the budget.
 
     Raises RequestError for a balance or augmentation that the data's attributes do not allow.
@@ -100,11 +104,14 @@ class Trainer:
     def _prepare(self, model: Model, arithmetic: Arithmetic | None) -> None:
         """Move the model to the machine: `raw` is the model itself, and `model` the one that processes share."""
         players = model.players()
-        self.memory_format = torch.channels_last if len(self.data.shape) == 3 else torch.contiguous_format
-        self.raw = model.to(memory_format=self.memory_format)  # type: ignore[call-overload]
-        self.info.arithmetic = arithmetic or self._decided()
-        self.accelerator = accelerator_for(self.info.arithmetic.precision, several_players=len(players) > 1)
-        self.model = self.accelerator.prepare(model)
+        self.raw = model
+        self.memory_format = unmeasured(self.settings).memory_format(self.data.shape)
+        how = self.info.arithmetic = arithmetic or self._decided()
+        self.memory_format = how.memory_format(self.data.shape)
+        model.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        self.accelerator = accelerator_for(how.precision, several_players=len(players) > 1)
+        prepared = self.accelerator.prepare(model)
+        self.model = compiled(prepared) if how.compiled else prepared
         self.optimisers = {
             name: self.accelerator.prepare(adamw(parameters, self.settings)) for name, parameters in players.items()
         }
@@ -115,8 +122,8 @@ class Trainer:
         s = self.settings
 
         def stopwatch() -> Stopwatch:
-            x, condition = self._ready(self.data.train[: s.batch].floats, self.data.train[: s.batch].condition, 0)
-            return Stopwatch(self.raw, x, condition)
+            some = self.data.train[: s.batch]
+            return Stopwatch(self.raw, *self._ready(some.x.to(PartialState().device), some.condition, 0))
 
         def training(step: float) -> float:
             return s.seconds or step * (s.images or 0) / s.batch
