@@ -27,6 +27,9 @@ ANOTHER: dict[str, Any] = {
     "clip": 1e-3,
     "ema": 1,
     "precision": "bf16",
+    "threads": 2,
+    "layout": "contiguous",
+    "compiled": True,
     "seed": 1,
     "checkpoint_seconds": 1e-9,
     "previews": 1,
@@ -37,18 +40,19 @@ ANOTHER: dict[str, Any] = {
 
 
 def outcome(folder: Path, data: Splits, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> tuple[object, ...]:
-    """What a short run leaves behind: images seen, checkpoints written, pictures, averaged weights."""
+    """What a short run leaves behind: images seen, checkpoints written, pictures, averaged weights, its arithmetic."""
     saves: list[int] = []
     save = Trainer.save
+    monkeypatch.setattr("condgen.training.trainer.compiled", lambda model: model)  # which takes a minute
     monkeypatch.setattr(Trainer, "save", lambda self: (saves.append(self.info.images), save(self))[1])
     folder.mkdir()
     torch.manual_seed(settings.get("seed", 0))
     model = build("vae", data.schema, data.shape, channels=4, latent=2)
     Trainer(model, data, folder, TrainingConfig(**settings), preview=lambda _, path: path.touch()).run()
-    _, tensors = checkpoint.load(folder / checkpoint.FILE)
+    info, tensors = checkpoint.load(folder / checkpoint.FILE)
     weights = [t.flatten() for name, t in tensors.items() if name.startswith("ema/")]
     pictures = len(list((folder / "samples").glob("*"))) if (folder / "samples").exists() else 0
-    return len(saves), saves[-1], pictures, torch.cat(weights).tolist()
+    return len(saves), saves[-1], pictures, torch.cat(weights).tolist(), info.arithmetic
 
 
 @pytest.mark.parametrize("name", [each.name for each in described(TrainingConfig)])

@@ -16,7 +16,7 @@ from condgen.training.compiling import compiled
 Seconds = Callable[[Arithmetic], float]  # of a training step
 
 LASTS = 0.03  # seconds that are timed at once; one step at least
-NUMBERS = 100_000  # of a batch that are measured, where 16 observations have fewer
+NUMBERS = 50_000  # of a batch that are measured, where 16 observations have fewer
 
 
 class Stopwatch:

@@ -24,7 +24,7 @@ from condgen.units import approximately
 
 BETTER = 1.05  # times as fast that other arithmetic must be, by the median and by the quickest of its steps
 PLAIN = 1.3  # times as slow from which on two rounds say enough
-ROUNDS = 4  # of timing two candidates in turns
+ROUNDS = 3  # of timing two candidates in turns
 WORTH = 60.0  # seconds of training from which on it pays to measure
 SHARE = 0.05  # of the training that measuring may take
 STEPS = 15  # that measuring takes, about, where a step is slow
