@@ -10,8 +10,9 @@ from torch import Tensor
 
 from condgen.models import Model
 from condgen.schema import Condition
-from condgen.training.arithmetic import Arithmetic, Layout
+from condgen.training.arithmetic import Arithmetic
 from condgen.training.compiling import compiled
+from condgen.training.settings import Layout
 
 Seconds = Callable[[Arithmetic], float]  # of a training step
 
