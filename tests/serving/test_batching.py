@@ -1,5 +1,7 @@
 """One thread owns a model: who shares a batch, whose turn it is, and how work ends."""
 
+import os
+import threading
 from collections.abc import Iterator
 from queue import Empty, SimpleQueue
 
@@ -9,7 +11,7 @@ from condgen.errors import RequestError
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import SamplingOptions
 from condgen.serving.batching import Batcher, ClosedError, Errand, FullError, Job, Outcome, Sampling
-from condgen.serving.limits import Limits
+from condgen.serving.limits import Limits, all_but_one
 from tests.serving.echo import Echo, picture
 
 LIMITS = Limits(batch=4, wait=0.2, queue=20, samples=20)
@@ -140,11 +142,41 @@ def test_an_errand_has_the_model_to_itself(batcher: Batcher, echo: Echo) -> None
 
 @pytest.mark.parametrize(
     ("wrong", "told"),
-    [({"batch": 0}, "batch must be above 0"), ({"wait": -1}, "wait"), ({"samples": 3000}, "never fit into a queue")],
+    [
+        ({"batch": 0}, "batch must be above 0"),
+        ({"wait": -1}, "wait"),
+        ({"threads": 0}, "threads"),
+        ({"samples": 3000}, "never fit into a queue"),
+    ],
 )
 def test_wrong_limits_are_refused(wrong: dict[str, int], told: str) -> None:
     with pytest.raises(RequestError, match=told):
         Limits(**wrong)
+
+
+class Threads(Echo):
+    """A generator that notes who limits its threads, and to how many."""
+
+    limited: tuple[str, int] | None = None
+
+    def use_threads(self, most: int) -> None:
+        self.limited = threading.current_thread().name, most
+
+
+@pytest.mark.parametrize("threads", [None, 3])
+def test_a_model_computes_in_as_many_threads_as_it_may(threads: int | None) -> None:
+    model = Threads()
+    batcher = Batcher(model, Limits(threads=threads))
+    batcher.close()
+    assert model.limited == (threads and ("condgen-model", threads))
+
+
+def test_one_processor_is_left_for_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for available in (8, 1):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, n=available: set(range(n)), raising=False)
+        found.append(all_but_one())
+    assert found == [7, 1]
 
 
 def test_after_a_large_batch_the_next_waits_for_those_who_ask_again(echo: Echo) -> None:

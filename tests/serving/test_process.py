@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -162,6 +163,13 @@ def test_what_cannot_be_served_is_refused(
 def test_a_port_in_use_is_refused() -> None:
     with listening("127.0.0.1", 0) as first, pytest.raises(RunError, match="Address already in use"):
         listening("127.0.0.1", first.getsockname()[1])
+
+
+def test_answers_are_sent_as_soon_as_they_are_written() -> None:
+    with listening("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.parametrize(

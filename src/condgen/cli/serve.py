@@ -25,6 +25,9 @@ def serve(
     samples: Annotated[int, typer.Option(help="Largest number of samples of one HTTP request.")] = 1_000,
     steps: Annotated[int, typer.Option(help="Largest number of integration steps.")] = 200,
     body: Annotated[int, typer.Option(help="Largest body in bytes.")] = 4 * 2**20,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads in which a model computes. By default all processors but one.")
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Read the models, say what would be served, and stop.")
     ] = False,
@@ -37,10 +40,19 @@ def serve(
     The API is described at /openapi.json. `condgen sample http://HOST:PORT/NAME "a 7"` asks it.
     """
     from condgen import serving
+    from condgen.serving.limits import all_but_one
     from condgen.serving.served import named
     from condgen.serving.server import is_loopback
 
-    limits = serving.Limits(batch=batch, queue=queue, deadline=deadline, samples=samples, steps=steps, body=body)
+    limits = serving.Limits(
+        batch=batch,
+        queue=queue,
+        deadline=deadline,
+        samples=samples,
+        steps=steps,
+        body=body,
+        threads=threads or all_but_one(),
+    )
     app = serving.create_app(named(models), limits=limits, token=token)
     if check:
         for served in app.state.serving.models.values():

@@ -150,6 +150,14 @@ def edits(generator: Generator) -> bool:
 
 
 @runtime_checkable
+class Threaded(Protocol):
+    """A generator that computes in threads of this process. A run is one."""
+
+    def use_threads(self, most: int) -> None:
+        """Compute with so many threads from now on, when the calling thread asks."""
+
+
+@runtime_checkable
 class Sourced(Protocol):
     """A generator that may know its training data. A run is one."""
 

@@ -94,6 +94,10 @@ class OnnxGenerator(Answering):
         """A digest of the file."""
         return str(self.model.fingerprint)
 
+    def use_threads(self, most: int) -> None:
+        """Compute with so many threads from now on."""
+        self.model.use_threads(most)
+
     def from_streams(
         self,
         condition: Condition,

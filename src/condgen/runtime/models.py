@@ -77,6 +77,10 @@ class Exported:
         twin._way = Way(end, shares)
         return twin
 
+    def use_threads(self, most: int) -> None:
+        """Compute with so many threads from now on."""
+        self._session.use_threads(most)
+
     def condition_encoder(self, condition: Condition) -> Encoded:
         """The encoded condition."""
         c = self._encode(condition)

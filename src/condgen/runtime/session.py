@@ -1,5 +1,6 @@
 """The network of an exported model, run by ONNX Runtime."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,11 @@ class Session:
         except Exception as error:  # ONNX Runtime raises exceptions of many kinds, which share no base class
             raise RunError(f"{self.path} cannot compute '{name}': {shorten(str(error), 300)}") from None
 
+    def use_threads(self, most: int) -> None:
+        """Compute with so many threads from now on."""
+        self._options.intra_op_num_threads = most
+        self._loaded.clear()
+
     def _load(self, name: str) -> Any:
         function = self._functions[name]
         try:
@@ -54,7 +60,11 @@ class Session:
 
 
 def onnxruntime() -> Any:
-    """The module of ONNX Runtime. Raises RunError if it is not installed."""
+    """The module of ONNX Runtime. Raises RunError if it is not installed.
+
+    From version 1.29 on, it reports to Microsoft what it runs, unless this variable is set before it is loaded.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError:

@@ -16,7 +16,7 @@ from typing import Any
 from condgen.arrays import namespace
 from condgen.errors import CondgenError
 from condgen.requests.request import Request
-from condgen.runs.generator import Generator
+from condgen.runs.generator import Generator, Threaded
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import Part, SamplingOptions
 from condgen.serving.limits import Limits
@@ -150,6 +150,8 @@ class Batcher:
         self._thread.join()
 
     def _work(self) -> None:
+        if self._limits.threads and isinstance(self.generator, Threaded):
+            self.generator.use_threads(self._limits.threads)
         while (batch := self._next()) is not None:
             started = time.perf_counter()
             count = self._errand(batch) if isinstance(batch, Errand) else self._batch(batch)
