@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from condgen import Client
 from condgen.errors import RequestError, RunError
 from condgen.pictures import as_uint8
 from condgen.requests import parse_requests
 from condgen.runs.addresses import open_generator
-from condgen.runs.generator import Generator
+from condgen.runs.editing import EditOptions
+from condgen.runs.generator import Editor, Generator
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
-from condgen.schema import Categorical, Continuous, Flag, Schema, Vector
+from condgen.schema import Categorical, Condition, Continuous, Flag, Schema, Vector
 from condgen.serving import Limits, create_app
 from tests.conftest import Command
 from tests.serving.server import listening
@@ -68,6 +70,50 @@ def test_more_than_the_server_makes_at_once_is_asked_for_in_pieces(address: str,
         (1, 130, 15),
     ]
     assert abs(parts[1].x - as_uint8(run.sample("digit=2", n=30, seed=100).x).numpy() / 255).max() <= GREY
+
+
+def test_edits_are_those_of_the_run(address: str, run: Run) -> None:
+    client, x = Client(f"{address}/digits"), as_uint8(run.sample(["digit=3", "digit=5"], n=3, seed=40).x).numpy() / 255
+    assert isinstance(client, Editor)
+    shown = torch.from_numpy(x).float()
+    read = client.read(shown.numpy())
+    assert read.rows() == run.read(shown).rows()
+    for source in (read, client.stated(client.requests("digit=3")[0], 6)):
+        for editing in (None, EditOptions(strength=0.5), EditOptions(decoded=True)):
+            found = client.edit(shown.numpy(), source, "digit=8", seed=9, editing=editing)
+            theirs = Condition.of(run.schema, source.rows())
+            expected = run.edit(shown, theirs, "digit=8", seed=9, editing=editing)
+            assert abs(found.x - as_uint8(expected.x).numpy() / 255).max() <= GREY
+            assert found.condition.rows() == expected.condition.rows()
+            assert found.seeds.tolist() == expected.seeds.tolist()
+
+
+def test_wrong_edits_are_refused(address: str, run: Run) -> None:
+    client, x = Client(f"{address}/digits"), run.sample("digit=3", n=1).x.numpy()
+    three = client.stated(client.requests("digit=3")[0], 1)
+    with pytest.raises(RequestError, match="stands for 10 requests"):
+        client.edit(x, three, "digit=*")
+    with pytest.raises(RequestError, match="Say one value of digit"):
+        client.stated(client.requests("digit=3|4")[0], 1)
+    with pytest.raises(RequestError, match="makes vectors"):
+        Client(f"{address}/points").edit(x, three, "far=yes")
+
+
+def test_edit_writes_the_files_of_the_run(address: str, run: Run, command: Command, tmp_path: Path) -> None:
+    run.sample("digit=3", n=1).to_pil()[0].save(tmp_path / "3.png")
+    said = []
+    for model, out, how in (
+        (run.path, "here", ()),
+        (f"{address}/digits", "there", ()),
+        (f"{address}/digits", "told", ("--from", "digit=3")),
+    ):
+        result = command("edit", model, tmp_path / "3.png", "digit=8", *how, "--out", tmp_path / out)
+        assert result.status == 0, result.err
+        said.append(result.out.splitlines()[0])
+    assert said[0] == said[1]
+    assert said[2].endswith("digit=3 → digit=8")
+    names = [sorted(file.name for file in (tmp_path / out).iterdir()) for out in ("here", "there")]
+    assert names[0] == names[1]
 
 
 def test_sample_writes_the_files_of_the_run(address: str, run: Run, command: Command, tmp_path: Path) -> None:

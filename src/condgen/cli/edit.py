@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from condgen.cli.options import Out, RunOrFile, show_understood
+from condgen.cli.options import Out, RunFileOrServer, show_understood
 
 if TYPE_CHECKING:
     from condgen.runs.editing import EditOptions
-    from condgen.runs.run import Run
+    from condgen.runs.generator import Generator
     from condgen.schema import Condition
 
 
 def edit(
-    run: RunOrFile,
+    run: RunFileOrServer,
     images: Annotated[
         list[str], typer.Argument(metavar="IMAGE … REQUEST", help="Images, then the attributes to change.")
     ],
@@ -34,13 +34,13 @@ def edit(
 
     Only the change is added to the image, so details that the model cannot encode stay sharp. A flow loses nothing and
     decodes the image anew. `condgen evaluate` measures edits of held-out images.
+
+    RUN can be the address of a model that `condgen serve` serves, such as http://127.0.0.1:8000/digits.
     """
 
-    from condgen.data import as_float
-    from condgen.data.storage.images import EncodedImage, Fit, pixels
-    from condgen.data.storage.unusual import Survey
     from condgen.errors import RequestError
-    from condgen.runs.run import Run
+    from condgen.runs.addresses import open_generator
+    from condgen.runs.generator import editor
     from condgen.runs.samples import save_samples
 
     *paths, request = images
@@ -48,23 +48,15 @@ def edit(
         raise RequestError(
             "Name at least one image, then the attributes to change: condgen edit RUN a.png 'digit=7' --out DIR."
         )
-    opened = Run.open(run)
-    opened.must_edit()
+    opened = open_generator(run)
+    model = editor(opened)
     editing = _editing(strength, decoded)
     change = show_understood(opened.requests(request))
     if len(change) > 1:
         raise RequestError(f"'{request}' stands for {len(change)} requests; edit one at a time.")
-    if len(opened.model.shape) != 3:
-        raise RequestError(f"{run} was trained on vectors, not on images; edit those from Python, with Run.edit.")
-    channels, height, width = opened.model.shape
-    files = [EncodedImage(p, Path(p)) for p in paths]
-    survey = Survey.of(files)
-    for note in survey.notes:
-        print(note)
-    fit = Fit("L" if channels == 1 else "RGB", width, height, top=survey.white)
-    x = as_float(pixels(files, fit))
-    now = _stated(opened, source, len(x)) if source else opened.read(x)
-    edited = opened.edit(x, now, change[0], editing=editing)
+    x = _observations(paths, opened)
+    now = _condition(opened, source, x)
+    edited = model.edit(x, now, change[0], editing=editing)
     shown = save_samples(
         iter([edited]),
         opened.schema,
@@ -89,20 +81,47 @@ def _editing(strength: float | None, decoded: bool) -> "EditOptions | None":
     return EditOptions(decoded=True) if decoded else None
 
 
-def _stated(run: "Run", text: str, n: int) -> "Condition":
-    """The condition given by `--from`, for every image."""
-    from condgen.errors import RequestError
+def _observations(paths: list[str], opened: "Generator") -> Any:
+    """The images as the model takes them. Prints notes on unusual ones. Raises RequestError for a model of vectors."""
+    import numpy as np
 
-    asked = show_understood(run.requests(text))
+    from condgen.data.storage.images import EncodedImage, Fit, fitted, strict_decoder
+    from condgen.data.storage.unusual import Survey
+    from condgen.errors import RequestError
+    from condgen.pixels import as_float
+
+    if len(opened.shape) != 3:
+        raise RequestError("This model makes vectors, not images; edit those from Python, with Run.edit.")
+    channels, height, width = opened.shape
+    files = [EncodedImage(path, Path(path)) for path in paths]
+    survey = Survey.of(files)
+    for note in survey.notes:
+        print(note)
+    fit = Fit("L" if channels == 1 else "RGB", width, height, top=survey.white)
+    with strict_decoder():
+        stacked: Any = np.stack([fitted(file, fit)[0] for file in files])
+    return as_float(stacked)
+
+
+def _condition(opened: "Generator", text: str | None, x: Any) -> "Condition":
+    """The attributes of the images: those given by `--from` for all of them, else those that the model reads."""
+    from condgen.errors import RequestError
+    from condgen.runs.generator import editor, reader
+
+    if not text:
+        return reader(opened).read(x)
+    asked = show_understood(opened.requests(text))
     if len(asked) > 1:
         raise RequestError(f"--from '{text}' stands for {len(asked)} requests; it must say what the images show.")
-    return run.stated(asked[0], n)
+    return editor(opened).stated(asked[0], len(x))
 
 
 def _before_after(before: Any, after: Any, path: Path) -> None:
     """The grid of an edit: the images above, their edits below."""
-    import torch
+    import numpy as np
 
+    from condgen.arrays import to_numpy
     from condgen.pictures import grid, save_picture
 
-    save_picture(grid(torch.cat([before, after]), len(before), ["before", "after"]), path)
+    both: Any = np.concatenate([before, to_numpy(after)])
+    save_picture(grid(both, len(before), ["before", "after"]), path)

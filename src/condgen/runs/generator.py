@@ -140,6 +140,13 @@ def editor(generator: Generator) -> Editor:
     return generator
 
 
+def reader(generator: Generator) -> Reader:
+    """The generator as one that tells attributes. Raises RequestError if it cannot."""
+    if not isinstance(generator, Reader):
+        raise RequestError("This model cannot tell what the images show. Say it (`source`).")
+    return generator
+
+
 def edits(generator: Generator) -> bool:
     """Whether a generator edits."""
     try:

@@ -8,11 +8,13 @@ import io
 import json
 import os
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from http.client import HTTPException, HTTPResponse
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
 from urllib.request import Request as HTTPRequest
@@ -21,9 +23,13 @@ from urllib.request import urlopen
 import numpy as np
 from PIL import Image
 
+from condgen.arrays import Array
 from condgen.data.coordinates import Coordinates
 from condgen.errors import RequestError, RunError, shorten
-from condgen.requests.request import Requestable
+from condgen.imprint import png
+from condgen.pictures import pil_image
+from condgen.requests.request import Request, Requestable
+from condgen.runs.editing import EditOptions
 from condgen.runs.generator import Generator
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import Part, SamplingOptions
@@ -129,9 +135,79 @@ class Client(Generator):
             raise RunError(f"{self.server} gave {len(rows):,} of {len(part.seeds):,} samples.")
         return self._samples(rows)
 
+    def must_edit(self) -> None:
+        """Raise RequestError unless the server's model edits, and makes images."""
+        if not self._about["edits"]:
+            raise RequestError(f"The model {self.name} of {self.server} cannot edit.")
+        if len(self.shape) != 3:
+            raise RequestError(f"The model {self.name} makes vectors, and a server edits images only.")
+
+    def read(self, x: Array) -> Condition:
+        """The condition of each image [n, channel, height, width], as the server's model reads it.
+
+        Raises RequestError if it cannot tell.
+        """
+        pieces = (x[k : k + self._most_edited] for k in range(0, len(x), self._most_edited))
+        return self._condition([row for piece in pieces for row in self._upload("read", piece)["conditions"]])
+
+    def stated(self, request: Request, n: int) -> Condition:
+        """The condition of n images that a request describes, with one value for an attribute. The others are free.
+
+        Raises RequestError for a request that leaves a choice.
+        """
+        terms = {name: constraint.term(self.schema[name]) for name, constraint in request.constraints.items()}
+        if chosen := [name for name, value in terms.items() if isinstance(value, list | dict)]:
+            raise RequestError(f"Say one value of {', '.join(chosen)}: a server is told exactly what images show.")
+        return self._condition([terms] * n)
+
+    def edit(
+        self,
+        x: Array,
+        source: Condition,
+        change: Requestable | Request,
+        seed: int = 0,
+        editing: EditOptions | None = None,
+    ) -> Samples:
+        """Each image [n, channel, height, width], with condition `source`, changed as a run's `edit` does.
+
+        Images are sent in 8 bits. Attributes that `source` leaves free are drawn by the server where its model needs
+        them. Raises RequestError for a wrong request, or a model that cannot edit.
+        """
+        self.must_edit()
+        asked = [change] if isinstance(change, Request) else self.requests(change)
+        if len(asked) > 1:
+            raise RequestError(f"'{change}' stands for {len(asked)} requests; edit one at a time.")
+        settings = {"request": asked[0].text} | _edited(editing)
+        texts = [self._text(row) for row in source.rows()]
+        found = []
+        for piece in _alike(texts, self._most_edited):
+            sent = {"source": texts[piece.start], "seed": seed + piece.start, **settings}
+            rows = self._upload("edit", x[piece.start : piece.stop], sent)["samples"]
+            found.append(self._samples([row | {"seed": seed + k} for row, k in zip(rows, piece, strict=True)]))
+        return Samples.cat(found)
+
+    @property
+    def _most_edited(self) -> int:
+        return int(self._about["most_edited"])
+
+    def _text(self, row: Mapping[str, str | None]) -> str:
+        """The attributes of an image as a request."""
+        (request,) = self.requests({name: value for name, value in row.items() if value is not None}, extrapolate=True)
+        return request.text if request.constraints else ""
+
+    def _upload(self, verb: str, x: Array, settings: Mapping[str, object] | None = None) -> dict[str, Any]:
+        """The server's answer to images and the fields of a form."""
+        form = Form([png(pil_image(image)) for image in x], settings or {})
+        with self._call(f"/v1/{quote(self.name)}/{verb}", form) as answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
+
+    def _condition(self, rows: Sequence[Mapping[str, Any]]) -> Condition:
+        return Condition.of(self.schema, rows, extrapolate=True, like=np.empty(0, dtype=np.float32))
+
     def _samples(self, rows: Sequence[Mapping[str, Any]]) -> Samples:
         x: Any = np.stack([_observation(row) for row in rows])
-        condition = Condition.of(self.schema, [row["condition"] for row in rows], extrapolate=True, like=x)
+        condition = self._condition([row["condition"] for row in rows])
         seeds: Any = np.array([row["seed"] for row in rows], dtype=np.int64)
         return Samples(x, condition, seeds, 0 * seeds, self.coordinates)
 
@@ -142,12 +218,10 @@ class Client(Generator):
             raise RequestError(f"{self.server} serves {', '.join(names)}: name one, as in {self.server}/{names[0]}.")
         return str(names[0])
 
-    def _call(self, path: str, body: Mapping[str, Any] | None = None) -> HTTPResponse:
+    def _call(self, path: str, body: "Mapping[str, Any] | Form | None" = None) -> HTTPResponse:
         """The answer of the server, asked again while it is busy. Raises RequestError and RunError."""
-        headers = {"Content-Type": "application/json"} | (
-            {"Authorization": f"Bearer {self._token}"} if self._token else {}
-        )
-        content = None if body is None else json.dumps(body, allow_nan=False).encode()
+        media, content = body.encoded() if isinstance(body, Form) else _as_json(body)
+        headers = {"Content-Type": media} | ({"Authorization": f"Bearer {self._token}"} if self._token else {})
         until = time.monotonic() + self._patience
         while True:
             try:
@@ -162,6 +236,43 @@ class Client(Generator):
             except (OSError, HTTPException) as error:
                 reason = getattr(error, "reason", error)
                 raise RunError(f"{self.server} does not answer: {shorten(str(reason), 200)}.") from None
+
+
+class Form(NamedTuple):
+    """Images as PNGs and further fields, as an HTML form sends them (RFC 7578)."""
+
+    images: Sequence[bytes]
+    fields: Mapping[str, object]
+
+    def encoded(self) -> tuple[str, bytes]:
+        """Its media type, and its bytes."""
+        boundary = uuid.uuid4().hex
+        head = f"--{boundary}\r\nContent-Disposition: form-data; name="
+        parts = [f'{head}"{name}"\r\n\r\n{value}\r\n'.encode() for name, value in self.fields.items()]
+        for k, image in enumerate(self.images):
+            parts.append(f'{head}"image"; filename="{k}.png"\r\nContent-Type: image/png\r\n\r\n'.encode())
+            parts += [image, b"\r\n"]
+        return f"multipart/form-data; boundary={boundary}", b"".join([*parts, f"--{boundary}--\r\n".encode()])
+
+
+def _as_json(body: Mapping[str, Any] | None) -> tuple[str, bytes | None]:
+    """The media type of JSON, and the bytes of a body if there is one."""
+    return "application/json", None if body is None else json.dumps(body, allow_nan=False).encode()
+
+
+def _alike(texts: Sequence[str], most: int) -> Iterator[range]:
+    """The places of equal neighbours, at most so many at once."""
+    for _, group in groupby(range(len(texts)), key=lambda k: texts[k]):
+        first, *rest = group
+        stop = first + 1 + len(rest)
+        yield from (range(k, min(k + most, stop)) for k in range(first, stop, most))
+
+
+def _edited(editing: EditOptions | None) -> dict[str, object]:
+    """Settings of an edit as fields of a form."""
+    if editing is None:
+        return {}
+    return {"decoded": "true"} if editing.decoded else {"strength": editing.strength}
 
 
 def _split(address: str) -> tuple[str, str]:

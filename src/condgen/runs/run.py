@@ -148,11 +148,11 @@ class Run(Answering):
 
         return load_again(self.path, self.info, address, progress, self.trust)
 
-    @torch.inference_mode()
     def use_threads(self, most: int) -> None:
         """Compute with so many threads from now on, when the calling thread asks."""
         torch.set_num_threads(most)
 
+    @torch.inference_mode()
     def from_streams(
         self,
         condition: Condition,

@@ -118,6 +118,12 @@ class SampleAnswer(BaseModel):
     )
 
 
+class ReadAnswer(BaseModel):
+    """The attributes that a model reads in images."""
+
+    conditions: list[dict[str, str | None]] = Field(description="Of each image. null is left to the model.")
+
+
 class ModelInfo(BaseModel):
     """A model that is served."""
 
@@ -140,6 +146,7 @@ class ModelSchema(ModelInfo):
     attributes: list[dict[str, Any]] = Field(description="As in schema.json, which lies beside samples on disk.")
     coordinates: list[str] = Field(description="Names of a vector's coordinates. Empty for images.")
     most: int = Field(description="Largest number of samples of one HTTP request.")
+    most_edited: int = Field(description="Largest number of images of one edit.")
 
 
 class Health(BaseModel):

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from condgen.arrays import Array
+from condgen.arrays import Array, namespace
 from condgen.data.storage.images import EncodedImage, Fit, fitted, strict_decoder
 from condgen.errors import RequestError, shorten
 from condgen.pixels import as_float
 from condgen.requests.request import Request
 from condgen.runs.editing import EditOptions
-from condgen.runs.generator import Generator, Reader, editor
+from condgen.runs.generator import Generator, editor, reader
 from condgen.runs.samples import Samples
 from condgen.serving.asking import parsed
 from condgen.serving.batching import Deliver, Errand
@@ -40,6 +40,7 @@ class Wanted:
     images: Sequence[Upload]
     change: str
     source: str | None = None
+    seed: int = 0
     strength: float | None = None
     decoded: bool = False
 
@@ -62,6 +63,7 @@ class EditPlan:
     change: Request
     source: Request | None
     editing: EditOptions | None
+    seed: int = 0
     sources: list[dict[str, str | None]] = field(default_factory=list)
 
     @property
@@ -87,7 +89,32 @@ class EditPlan:
         model = editor(generator)
         before = reader(generator).read(self.x) if self.source is None else model.stated(self.source, len(self.x))
         self.sources.extend(before.rows())
-        return model.edit(self.x, before, self.change, editing=self.editing)
+        return model.edit(self.x, before, self.change, self.seed, self.editing)
+
+
+@dataclass(frozen=True)
+class ReadPlan:
+    """Checked work: observations whose attributes are to be read."""
+
+    x: Array
+    asked: tuple[()] = ()
+    about: dict[str, Any] = field(default_factory=dict)
+    given: dict[str, Any] = field(default_factory=dict)
+
+    def job(self, deliver: Deliver) -> Errand:
+        """The work for a batcher."""
+        return Errand(self._read, len(self.x), deliver)
+
+    def _read(self, generator: Generator) -> Samples:
+        none = namespace(self.x).zeros(len(self.x), dtype=namespace(self.x).int64)
+        return Samples(self.x, reader(generator).read(self.x), none, none)
+
+
+def planned_reading(generator: Generator, images: Sequence[Upload], limits: Limits) -> ReadPlan:
+    """The work of reading images. Raises RequestError and DataError for anything wrong with it."""
+    must_edit_images(generator)
+    reader(generator)
+    return ReadPlan(observations(images, generator.shape, limits))
 
 
 def planned(generator: Generator, wanted: Wanted, limits: Limits) -> EditPlan:
@@ -97,7 +124,7 @@ def planned(generator: Generator, wanted: Wanted, limits: Limits) -> EditPlan:
         reader(generator)
     change = _only(parsed(generator, [wanted.change], 1, limits), wanted.change)
     source = None if wanted.source is None else _only(parsed(generator, [wanted.source], 1, limits), wanted.source)
-    return EditPlan(observations(wanted.images, generator.shape, limits), change, source, wanted.editing)
+    return EditPlan(observations(wanted.images, generator.shape, limits), change, source, wanted.editing, wanted.seed)
 
 
 def must_edit_images(generator: Generator) -> None:
@@ -105,13 +132,6 @@ def must_edit_images(generator: Generator) -> None:
     editor(generator)
     if len(generator.shape) != 3:
         raise RequestError("This model makes vectors, not images; edit those from Python, with `run.edit`.")
-
-
-def reader(generator: Generator) -> Reader:
-    """The generator as one that tells attributes. Raises RequestError if it cannot."""
-    if not isinstance(generator, Reader):
-        raise RequestError("This model cannot tell what the images show. Say it (`source`).")
-    return generator
 
 
 def _only(asked: Sequence[Request], text: str) -> Request:

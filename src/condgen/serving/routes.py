@@ -16,7 +16,16 @@ from condgen.runs.samples import Samples
 from condgen.serving import answers, editing
 from condgen.serving.asking import Plan, planned
 from condgen.serving.batching import ClosedError
-from condgen.serving.bodies import Format, Health, ModelInfo, ModelList, ModelSchema, SampleAnswer, SampleBody
+from condgen.serving.bodies import (
+    Format,
+    Health,
+    ModelInfo,
+    ModelList,
+    ModelSchema,
+    ReadAnswer,
+    SampleAnswer,
+    SampleBody,
+)
 from condgen.serving.metrics import TYPE as METRICS_TYPE
 from condgen.serving.problems import documented, of_error
 from condgen.serving.served import Served, Serving
@@ -77,6 +86,7 @@ NUMBERS: dict[int | str, dict[str, Any]] = {
     200: {"description": "All numbers.", "content": {"text/plain": {"schema": {"type": "string"}}}}
 }
 
+Images = Annotated[list[UploadFile], File(description="One or several images, cropped and resized to the model's.")]
 SOURCE = "The attributes of the images as they are. By default the model reads them."
 
 
@@ -103,9 +113,10 @@ async def sample(served: TheModel, body: SampleBody, request: Request) -> Respon
 async def edit(
     served: TheModel,
     http: Request,
-    image: Annotated[list[UploadFile], File(description="One or several images, cropped and resized to the model's.")],
+    image: Images,
     request: Annotated[str, Form(description="The attributes to change.", max_length=20_000, examples=["digit=7"])],
     source: Annotated[str | None, Form(description=SOURCE, max_length=20_000)] = None,
+    seed: Annotated[int, Form(description="Seed of image 0, for attributes that are drawn.", ge=0, lt=2**40)] = 0,
     strength: Annotated[float | None, Form(description="Strength of the change.", allow_inf_nan=False)] = None,
     decoded: Annotated[bool, Form(description="Decode the image anew instead of adding the change to it.")] = False,
     format: Annotated[Format | None, Form(description="Form of the answer.")] = None,  # noqa: A002 (its name in a form)
@@ -113,10 +124,30 @@ async def edit(
     """Change attributes of given images and keep the rest."""
     serving = serving_of(http)
     form = answers.chosen(format, http.headers.get("accept", ""), len(served.generator.shape) == 3)
-    images = [editing.Upload(each.filename or "image", await each.read()) for each in image]
-    wanted = editing.Wanted(images, request, source, strength, decoded)
+    wanted = editing.Wanted(await uploads(image), request, source, seed, strength, decoded)
     plan, ticket = await accepted(serving, served, lambda model: editing.planned(model, wanted, serving.limits))
     return await answered(served, http, ticket, plan, form)
+
+
+@router.post(
+    "/v1/{model}/read",
+    summary="Attributes of images",
+    responses=documented(400, 401, 404, 413, 415, 422, 429, 503, 504),
+)
+async def read(served: TheModel, http: Request, image: Images) -> ReadAnswer:
+    """Tell the attributes that the model reads in given images, as an edit does that is not told them."""
+    serving, images = serving_of(http), await uploads(image)
+    _, ticket = await accepted(serving, served, lambda model: editing.planned_reading(model, images, serving.limits))
+    try:
+        [samples] = await unless_gone(http, ticket.whole())
+        return ReadAnswer(conditions=samples.condition.rows())
+    finally:
+        ticket.close()
+
+
+async def uploads(images: list[UploadFile]) -> list[editing.Upload]:
+    """The uploaded images with their bytes."""
+    return [editing.Upload(each.filename or "image", await each.read()) for each in images]
 
 
 async def answered(served: Served, request: Request, ticket: Ticket, plan: Plan, form: Format) -> Response:
@@ -174,6 +205,7 @@ async def schema(served: TheModel, request: Request) -> ModelSchema:
         attributes=generator.schema.model_dump(mode="json")["attributes"],
         coordinates=names_of(generator),
         most=serving_of(request).limits.samples,
+        most_edited=serving_of(request).limits.batch,
     )
 
 

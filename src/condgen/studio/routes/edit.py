@@ -3,22 +3,22 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, File, Request, UploadFile
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from condgen.arrays import Array, namespace
 from condgen.errors import RequestError
 from condgen.imprint import png
 from condgen.runs.editing import EditOptions
-from condgen.runs.generator import Generator
+from condgen.runs.generator import Generator, reader
 from condgen.runs.samples import Samples
 from condgen.schema import Condition
 from condgen.serving.batching import Deliver, Errand
-from condgen.serving.editing import Upload, must_edit_images, observations, reader
+from condgen.serving.editing import must_edit_images, observations
 from condgen.serving.problems import documented
-from condgen.serving.routes import TheModel, accepted, beside, serving_of
+from condgen.serving.routes import Images, TheModel, accepted, beside, serving_of, uploads
 from condgen.serving.tickets import unless_gone
 
 router = APIRouter(prefix="/studio")
@@ -94,11 +94,11 @@ async def editing(served: TheModel) -> Editing:
 async def look(
     served: TheModel,
     http: Request,
-    image: Annotated[list[UploadFile], File(description="One or several images, cropped and resized to the model's.")],
+    image: Images,
 ) -> AllSeen:
     """Read attributes in images, and show them as the model takes them."""
     serving = serving_of(http)
-    images = [Upload(each.filename or "image", await each.read()) for each in image]
+    images = await uploads(image)
 
     def planned(generator: Generator) -> Look:
         must_edit_images(generator)
