@@ -6,7 +6,8 @@
 
 Starts `condgen serve` in a process of its own, and asks it from many connections at once, each for its next image as
 soon as it has the last. Prints the 50th and 99th percentile of the seconds until an answer, the images per second, and
-their ratio to the model's own: `run.together` in batches of the server's size, right before and after, with no server.
+their ratio to the model's own: `run.together` in batches of the server's size and in as many threads, right before and
+after, with no server. The model's own seconds for one image are the least that an answer can take.
 
 `--overload` sends twice as many requests as the server answered at 64 connections, for so many seconds, whether
 answered or not. It prints the numbers of answers, of 429, and of requests without an answer, and the server's memory
@@ -36,8 +37,9 @@ import psutil
 from PIL import Image
 
 from condgen.runs.addresses import open_generator
-from condgen.runs.generator import Generator
+from condgen.runs.generator import Generator, Threaded
 from condgen.runs.sampling import Part
+from condgen.serving.limits import all_but_one
 
 SEEDS = 512  # different seeds that are asked for, in turn
 REQUEST = ""  # attributes as in the data
@@ -160,7 +162,7 @@ async def opened(address: str, rate: float, seconds: float, expected: Expected, 
 
 
 def direct(generator: Generator, batch: int, seconds: float = 3) -> float:
-    """Images per second of the model itself, in batches of the server's size."""
+    """Images per second of the model itself, in batches of this size."""
     (request,) = generator.requests(REQUEST)
     parts = [Part(request, range(seed, seed + 1)) for seed in range(batch)]
     generator.together(parts)
@@ -199,12 +201,15 @@ def main() -> None:
     parser.add_argument("--clients", default="1,8,64,256")
     parser.add_argument("--n", type=int, default=1, help="images of one request")
     parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=all_but_one(), help="of the model, served and not")
     parser.add_argument("--seconds", type=float, default=10, help="of each number of clients")
     parser.add_argument("--overload", type=float, help="seconds at twice what the server can bear")
     args = parser.parse_args()
     generator = open_generator(args.run)
+    if isinstance(generator, Threaded):
+        generator.use_threads(args.threads)
     expected, before = Expected(generator, args.n), direct(generator, args.batch)
-    with Server(args.run, "--batch", args.batch) as server:
+    with Server(args.run, "--batch", args.batch, "--threads", args.threads) as server:
         asyncio.run(closed(server.address, 8, 2, expected))  # warm
         if args.overload:
             told = asyncio.run(closed(server.address, 64, 5, expected))
@@ -224,6 +229,7 @@ def main() -> None:
     after = direct(generator, args.batch)
     own = (before + after) / 2
     print(f"\nthe model itself: {own:,.0f} images/s in batches of {args.batch} ({before:,.0f}, then {after:,.0f})")
+    print(f"one image: {1000 / direct(generator, 1):,.0f} ms. Threads: {args.threads}")
     print("\n| clients | p50 | p99 | images/s | of the model's own | answers | one level off | wrong |")
     print("|---|---|---|---|---|---|---|---|")
     for clients, told, rate in rows:

@@ -203,7 +203,8 @@ class Client(Generator):
         return found
 
     def _condition(self, rows: Sequence[Mapping[str, Any]]) -> Condition:
-        return Condition.of(self.schema, rows, extrapolate=True, like=np.empty(0, dtype=np.float32))
+        numbers: Any = np.empty(0, dtype=np.float32)
+        return Condition.of(self.schema, rows, extrapolate=True, like=numbers)
 
     def _samples(self, rows: Sequence[Mapping[str, Any]]) -> Samples:
         x: Any = np.stack([_observation(row) for row in rows])
