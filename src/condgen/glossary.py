@@ -45,6 +45,7 @@ SETTINGS = _by_foreign_name(
         "precision": "amp fp16 bf16 mixed_precision dtype half",
         "threads": "num_threads n_threads cpu_threads intra_op_threads",
         "layout": "memory_format channels_last data_format",
+        "checkpointing": "gradient_checkpointing activation_checkpointing grad_checkpointing use_checkpoint",
         "compiled": "compile torch_compile jit",
         LOADING: "num_workers workers n_workers n_jobs pin_memory",
         "seed": "random_state random_seed rng manual_seed",

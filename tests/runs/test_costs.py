@@ -75,6 +75,16 @@ def test_a_batch_that_cannot_fit_is_refused_with_the_largest_power_of_two_that_d
     assert 256 <= fits <= 100 * 2**20 // costs.bytes_per_example(build("cvae", digits.schema, digits.shape), digits)
 
 
+def test_a_batch_that_cannot_fit_may_fit_with_checkpointing(digits: Splits, tmp_path: Path) -> None:
+    told = refusal(digits, tmp_path / "run", batch=1_000_000, channels=8, depth=3)
+    plain, more = (int(part.partition("`")[0]) for part in told.split("`batch=")[1:])
+    assert plain < more
+    assert "With `checkpointing=True`" in told
+    again = refusal(digits, tmp_path / "run", batch=1_000_000, channels=8, depth=3, checkpointing=True)
+    assert f"At most `batch={more}` fits." in again
+    assert "With" not in again
+
+
 def room_for(digits: Splits, monkeypatch: pytest.MonkeyPatch, batch: float) -> Model:
     """A model, and room in memory for the training of its weights, with this many examples besides."""
     model = build("cvae", digits.schema, digits.shape)

@@ -20,6 +20,7 @@ from condgen.room import Room, disk, memory, size
 from condgen.runs.opening import best_device
 from condgen.schema import Condition, LabelDistribution, Schema
 from condgen.training import TrainingConfig
+from condgen.training.recomputing import recompute
 
 KEPT = 4 * 4  # bytes per parameter in a checkpoint: itself, running average, AdamW's two moments
 COPIES = 5 * 4  # bytes per parameter in training: itself, gradient, AdamW's two moments, running average
@@ -53,15 +54,31 @@ def _has_room(room: Room, model: str, schema: Schema, shape: tuple[int, ...], ar
 
 
 def must_have_room_to_train(model: Model, data: Splits, settings: TrainingConfig) -> None:
-    """Raise RequestError for batches too large for memory, with the largest size that fits."""
+    """Raise RequestError for batches too large for memory, with the largest size that fits, and that with
+    `checkpointing`.
+    """
     room = memory(best_device())
-    weights = COPIES * sum(p.numel() for p in model.parameters())
-    each = bytes_per_example(model, data) + 2 * 4 * math.prod(data.shape)
-    if weights + settings.batch * each <= room.free:
+    needed = bytes_to_train(model, data, settings.batch, settings.checkpointing)
+    if needed <= room.free:
         return
-    fits = int(max(room.free - weights, 0) / each)
-    advice = f"At most {setting(batch=2 ** (fits.bit_length() - 1))} fits." if fits else "Choose a smaller model."
-    room.must_hold(weights + settings.batch * each, f"Training in batches of {settings.batch:,}", advice)
+    fits = largest_batch(model, data, room.free, settings.checkpointing)
+    advice = f"At most {setting(batch=fits)} fits." if fits else "Choose a smaller model."
+    if not settings.checkpointing and (more := largest_batch(model, data, room.free, checkpointing=True)) > fits:
+        advice += f" With {setting(checkpointing=True)}, which takes more time, at most {setting(batch=more)} fits."
+    room.must_hold(needed, f"Training in batches of {settings.batch:,}", advice)
+
+
+def bytes_to_train(model: Model, data: Splits, batch: int, checkpointing: bool = False) -> float:
+    """Bytes that training takes: for the weights, and for the observations of a batch and all that a step keeps."""
+    weights = COPIES * sum(p.numel() for p in model.parameters())
+    return weights + batch * (bytes_per_example(model, data, checkpointing) + 2 * 4 * math.prod(data.shape))
+
+
+def largest_batch(model: Model, data: Splits, free: int, checkpointing: bool = False) -> int:
+    """The largest power of two that fits as a batch, 0 where a single observation does not."""
+    none = bytes_to_train(model, data, 0)
+    fits = int(max(free - none, 0) / (bytes_to_train(model, data, 1, checkpointing) - none))
+    return 2 ** (fits.bit_length() - 1) if fits else 0
 
 
 def must_have_room_to_keep(model: Model, settings: TrainingConfig, folder: Path) -> None:
@@ -81,7 +98,7 @@ def must_have_room_to_keep(model: Model, settings: TrainingConfig, folder: Path)
     )
 
 
-def bytes_per_example(model: Model, data: Splits) -> float:
+def bytes_per_example(model: Model, data: Splits, checkpointing: bool = False) -> float:
     """Bytes that a training step keeps per example until gradients are computed, for the most demanding player.
 
     Measured by steps of a copy on a few examples. The state of torch's random numbers is restored.
@@ -91,13 +108,15 @@ def bytes_per_example(model: Model, data: Splits) -> float:
     if not model.handles_missing and not condition.complete:
         condition = LabelDistribution.of(condition).fill(condition, Rng(range(len(index))))
     with torch.random.fork_rng():
-        few, more = (_kept(model, x[:n], condition[:n]) for n in (FEW, 2 * FEW))
+        few, more = (_kept(model, x[:n], condition[:n], checkpointing) for n in (FEW, 2 * FEW))
     return max(more - few, 0) / FEW
 
 
-def _kept(model: Model, x: Tensor, condition: Condition) -> int:
+def _kept(model: Model, x: Tensor, condition: Condition, checkpointing: bool = False) -> int:
     """Bytes that the losses of the most demanding player keep for its gradients, at a first step."""
     twin = deepcopy(model).cpu().train()
+    if checkpointing:
+        recompute(twin)
     return max(_kept_by(twin, player, x, condition) for player in twin.players())
 
 

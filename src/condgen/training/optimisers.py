@@ -15,7 +15,7 @@ def adamw(parameters: list[torch.nn.Parameter], settings: TrainingConfig) -> tor
         lr=settings.lr,
         betas=(settings.momentum, 0.99),
         weight_decay=settings.weight_decay,
-        fused=parameters[0].device.type in ("cpu", "cuda"),
+        fused=parameters[0].device.type in ("cpu", "cuda", "mps"),
     )
 
 

@@ -84,6 +84,10 @@ class TrainingConfig:
             "Compile the model with `torch.compile`. Unless given, where that pays, its own time counted.", part="run"
         ),
     ] = None
+    checkpointing: Annotated[
+        bool,
+        Setting("Compute what blocks computed again for their gradients: less memory, the same result.", part="run"),
+    ] = False
     seed: Annotated[
         int, Field(ge=0, lt=2**31), Setting("Random seed for weights, data order and noise.", part="run")
     ] = 0

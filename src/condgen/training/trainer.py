@@ -39,8 +39,10 @@ from condgen.training.log import Log
 from condgen.training.looks import Looks, Preview, prefix
 from condgen.training.losses import Diverged, Losses, gentler
 from condgen.training.machine import accelerator_for
+from condgen.training.nearby import nearby
 from condgen.training.optimisers import adamw, optimiser_tensors, restore_optimiser
 from condgen.training.prefetch import ahead
+from condgen.training.recomputing import recompute
 from condgen.training.settings import TrainingConfig, learning_rate
 from condgen.training.signals import Interrupted, Signals
 from condgen.training.stopwatch import Stopwatch
@@ -116,6 +118,8 @@ class Trainer:
             name: self.accelerator.prepare(adamw(parameters, self.settings)) for name, parameters in players.items()
         }
         self.ema = averaged(self.raw, lambda: kept_share(self.settings.batch, self.settings.ema, self.info.images))
+        if self.settings.checkpointing:
+            recompute(self.raw)
 
     def _decided(self) -> Arithmetic:
         """The arithmetic of a run that begins."""
@@ -244,7 +248,8 @@ class Trainer:
         s, accelerator = self.settings, self.accelerator
         mine = slice(accelerator.process_index, None, accelerator.num_processes)
         images = self.info.images
-        for x, condition in ahead(self.data.train.batches(s.seed, images, s.batch, s.balance, mine)):
+        train = nearby(self.data.train, accelerator.device)
+        for x, condition in ahead(train.batches(s.seed, images, s.batch, s.balance, mine)):
             yield self._ready(x.to(accelerator.device, non_blocking=True), condition, images)
             images += s.batch
 
