@@ -98,6 +98,7 @@ def evaluate(
     guidance: "Weights | str | None" = None,
     sampler: str | None = None,
     steps: int | None = None,
+    best_of: int = 1,
     progress: Progress | None = None,
     trust: bool = False,
     **config: Any,
@@ -106,12 +107,14 @@ def evaluate(
 
     data: by default the run's own.
     guidance, sampler, steps: of guided runs.
+    best_of: candidates per sample, of which the best is kept.
     trust: the run may name any place as its data, also one that was not used here before.
     config: fields of `EvaluationConfig`, such as `samples=2000` or `ask=("an old man",)`.
 
     Raises RequestError for settings that cannot be measured, and RunError if the run's data is not available.
     """
-    return _shown(_measured(opened(run, trust), data, EvaluationConfig(**config), progress, guidance, sampler, steps))
+    sampling = SamplingOptions(guidance=guidance, sampler=sampler, steps=steps, best_of=best_of)
+    return _shown(_measured(opened(run, trust), data, EvaluationConfig(**config), progress, sampling))
 
 
 def _measured(
@@ -119,12 +122,9 @@ def _measured(
     data: object,
     config: EvaluationConfig,
     progress: Progress | None,
-    guidance: "Weights | str | None" = None,
-    sampler: str | None = None,
-    steps: int | None = None,
+    sampling: SamplingOptions | None = None,
 ) -> Evaluation:
-    sampling = SamplingOptions(guidance=guidance, sampler=sampler, steps=steps)
-    sampling.validate_for(run.model)
+    (sampling or SamplingOptions()).validate_for(run.model)
     return measured(run, data_for(run, data), config, sampling=sampling, progress=progress)
 
 

@@ -160,6 +160,7 @@ class Stream(IntEnum):
     FILLED: attributes that an evaluation's conditions leave free.
     CONDITION: attributes that requests leave free, separate from the noise so that it does not depend on the request.
     EXCLUDED: values that requests exclude.
+    CANDIDATES: the noise of a sample's second candidate, of which the best is kept. That of the others follows.
     """
 
     NOISE = 0
@@ -167,6 +168,7 @@ class Stream(IntEnum):
     FILLED = 2**33
     CONDITION = 2**40
     EXCLUDED = 2**41
+    CANDIDATES = 2**43
 
     def rng(self, seeds: Iterable[int] | Int[Array, " n"]) -> NumpyRng:
         """This stream for samples with these seeds. It draws arrays of NumPy if the seeds are one."""

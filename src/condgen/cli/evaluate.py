@@ -8,6 +8,7 @@ import typer
 
 from condgen.cli.options import (
     Asked,
+    BestOf,
     Combinations,
     Edited,
     Features,
@@ -56,6 +57,7 @@ def evaluate(
     guidance: Guidance = None,
     sampler: Sampler = None,
     steps: Steps = None,
+    best_of: BestOf = 1,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", callback=meant_as_folder, help="Folder for the report. By default the run's own."),
@@ -80,7 +82,7 @@ def evaluate(
     how = replace(how, combinations=combinations, folds=folds)
     opened = Run.open(run, trust=trust)
     folder = out or opened.folder
-    sampling = SamplingOptions(guidance=guidance, sampler=sampler, steps=steps)
+    sampling = SamplingOptions(guidance=guidance, sampler=sampler, steps=steps, best_of=best_of)
     sampling.validate_for(opened.model)
     found = measure(opened, data_of(opened, data), how, sampling=sampling, progress=progress())
     say("The pictures …")

@@ -130,6 +130,11 @@ Sampler = Annotated[str | None, typer.Option(help="Integration method of a flow 
 Steps = Annotated[int | None, typer.Option(help="Number of integration steps of a flow.")]
 
 
+BestOf = Annotated[
+    int, typer.Option(help="Candidates per sample, of which the best is kept, by the model's critic or a judge.")
+]
+
+
 def say(text: str) -> None:
     """Print a note for the user, apart from the command's result."""
     progress().note(text)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from condgen.cli.options import Out, RunFileOrServer, progress, show_understood
+from condgen.cli.options import BestOf, Out, RunFileOrServer, progress, show_understood
 
 if TYPE_CHECKING:
     from condgen.models import Model
@@ -34,6 +34,7 @@ def sample(
         bool,
         typer.Option(help="Predict each attribute alone and add the results, for combinations never seen together."),
     ] = False,
+    best_of: BestOf = 1,
     free: Annotated[
         bool, typer.Option("--free", help="Leave free attributes to the model, instead of drawing them from the data.")
     ] = False,
@@ -62,6 +63,7 @@ def sample(
         guide=_model(guide) if guide else None,
         compose=compose,
         free=free,
+        best_of=best_of,
     )
     shown = save_answers(opened, asked, n, seed, out, sampling=sampling, progress=progress())
     print(f"{n * len(asked):,} samples for {len(asked)} request{'s' * (len(asked) > 1)} in {out}; look at {shown}")

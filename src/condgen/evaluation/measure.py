@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -27,7 +27,7 @@ from condgen.files import read_log
 from condgen.models.abilities import Guided
 from condgen.models.complaint import faults
 from condgen.models.flow.guidance import named_weights
-from condgen.models.protocols import Discovers
+from condgen.models.protocols import Discovers, Prefers
 from condgen.models.remedies import TrainedAs
 from condgen.progress import Progress, Task, shown
 from condgen.runs.run import Run
@@ -129,6 +129,11 @@ def _case(
     progress.note(f"{config.samples:,} samples …")
     if (match := subject.match) is not None:
         warn(f"Codes were matched to labels, as read from real data: {match.code} stands for {match.attribute}.")
+    if subject.sampling.best_of > 1 and not isinstance(subject.run.model, Prefers):
+        warn(
+            "Samples were chosen by a judge like the one that judges them, but of another seed. Obedience is "
+            "flattered by the errors that both make; look at the features of another network, too (`features`)."
+        )
     asked = as_in_data(subject.data.test, config.samples, config.seed)
     seeds = torch.arange(config.seed, config.seed + config.samples)
     x = unfinished.samples(lambda: subject.observations(asked, seeds))
@@ -205,10 +210,7 @@ def _guidance(run: Run, how: SamplingOptions) -> float:
 
 def _asked_of_sampling(how: SamplingOptions) -> dict[str, Any]:
     """The options of sampling that were set, as JSON. A guide is given by its name."""
-    given = {f.name: getattr(how, f.name) for f in fields(how)}
-    given["guidance"] = how.weights
-    given["guide"] = how.guide.recipe.get("model") if how.guide else None
-    return {k: v for k, v in given.items() if v is not None and v is not False}
+    return {**how.given, **({"guide": how.guide.recipe.get("model")} if how.guide else {})}
 
 
 def identity(run: Run) -> dict[str, Any]:

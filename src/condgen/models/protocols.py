@@ -57,6 +57,15 @@ class Encodes(Protocol):
 
 
 @runtime_checkable
+class Prefers(Protocol):
+    """A part that was trained with the model, such as a critic, tells how well observations show their conditions."""
+
+    def preference(self, x: Batch, condition: Condition) -> Float[Tensor, " batch"]:
+        """A score of each observation under its condition, whatever else is in the batch. Higher is better."""
+        ...
+
+
+@runtime_checkable
 class HasLikelihood(Protocol):
     """Observations have a likelihood, or a lower bound of it."""
 

@@ -18,6 +18,7 @@ from condgen.parameters import keyword_arguments
 from condgen.requests.completion import Completing
 from condgen.requests.request import Request, Requestable
 from condgen.rng import NumpyRng, Stream
+from condgen.runs.best import best, candidates
 from condgen.runs.editing import EditOptions, edited
 from condgen.runs.generator import Generator
 from condgen.runs.limits import must_hold_samples
@@ -66,7 +67,16 @@ class Answering(Generator):
 
         Every way of sampling uses this. A model that cannot handle free attributes needs complete conditions.
         """
-        return self.from_streams(condition, Stream.NOISE.rng(seeds), sampling, unwanted)
+        n = (sampling or SamplingOptions()).best_of
+        found = [self.from_streams(condition, rng, sampling, unwanted) for rng in candidates(seeds, n)]
+        return found[0] if n == 1 else best(found, [self.preference(x, condition) for x in found])
+
+    def preference(self, x: Float[Array, "batch ..."], condition: Condition) -> Float[Array, " batch"]:
+        """A score of each observation under its condition, by which the best of several is chosen. Higher is better.
+
+        Raises RequestError if nothing here can tell.
+        """
+        raise RequestError("An exported model has no critic to choose by; leave out `best_of`, or sample from the run.")
 
     def from_streams(
         self,
@@ -94,6 +104,7 @@ class Answering(Generator):
         guide: "Answering | Any" = None,
         compose: bool = False,
         free: bool = False,
+        best_of: int = 1,
         **attributes: Any,
     ) -> Samples:
         """n samples for each request. Without a request, n samples of attributes drawn from the data.
@@ -103,6 +114,7 @@ class Answering(Generator):
         extrapolate: allow numbers beyond the range of the training data.
         guidance …: see `SamplingOptions`. For guided models.
         guide: a weaker run, or its model.
+        best_of: candidates per sample, of which the best is kept.
         attributes: a request by keywords, as in `run.sample(digit=7, n=16)`.
 
         Words that were guessed or left out give a UserWarning. Raises RequestError for a wrong request.
@@ -115,6 +127,7 @@ class Answering(Generator):
             guide=guide.model if isinstance(guide, Answering) else guide,
             compose=compose,
             free=free,
+            best_of=best_of,
         )
         found = self.requests(self._by_keywords(asked, attributes), extrapolate)
         _tell(found)

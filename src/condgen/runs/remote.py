@@ -287,9 +287,11 @@ def _split(address: str) -> tuple[str, str]:
 
 
 def _sent(how: SamplingOptions) -> dict[str, Any]:
-    """Settings of sampling as members of a body. Raises RequestError for a guide, which stays here."""
+    """Settings of sampling as members of a body. Raises RequestError for those that stay here."""
     if how.guide is not None:
         raise RequestError("A server takes no guide; leave out `guide`.")
+    if how.best_of > 1:
+        raise RequestError("A server gives one candidate for each seed; leave out `best_of`, or sample from the run.")
     return how.given
 
 

@@ -1,5 +1,8 @@
 """A trained run: opening, sampling, editing."""
 
+from collections.abc import Callable
+from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -14,7 +17,7 @@ from condgen.data import DataSource
 from condgen.data.coordinates import Coordinates
 from condgen.errors import RequestError
 from condgen.models import Model
-from condgen.models.protocols import HasConditionEncoder
+from condgen.models.protocols import HasConditionEncoder, Prefers
 from condgen.models.twins import with_part
 from condgen.progress import Progress
 from condgen.rng import NumpyRng, Rng
@@ -166,6 +169,19 @@ class Run(Answering):
         x = self.model.sample(condition.to(self.model.device), rng, **arguments)
         x = x.float().cpu().contiguous()
         return x.clamp(0, 1) if x.dim() == 4 else x  # a Gaussian's mean may lie outside
+
+    def preference(self, x: Float[Array, "batch ..."], condition: Condition) -> Float[Array, " batch"]:
+        """A score of each observation under its condition: by the model's own critic or, for a model without one, by a
+        judge that no evaluation uses. It is trained on the run's data at first. Raises RunError without that data.
+        """
+        return self._scorer(torch.as_tensor(x), condition)
+
+    @cached_property
+    def _scorer(self) -> Callable[[Tensor, Condition], Tensor]:
+        if isinstance(model := self.model, Prefers):
+            return lambda x, condition: model.preference(x.to(model.device), condition.to(model.device)).float().cpu()
+        judged: Callable[[Tensor, Condition], Tensor] = import_module("condgen.evaluation.judge.choosing").scorer(self)
+        return judged  # of a room that comes after this one
 
     def must_interpolate(self) -> None:
         """Raise RequestError unless the model encodes conditions, so that there is a way between two of them."""

@@ -1,7 +1,7 @@
 """Settings of sampling: the treatment of free attributes, and settings of guided models."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from condgen.errors import RequestError
@@ -10,6 +10,7 @@ from condgen.models.flow.guidance import Weights, named_weights, parse_weights
 from condgen.models.flow.samplers import MOST_STEPS, SAMPLERS
 from condgen.models.registry import that_can
 from condgen.requests.request import Request
+from condgen.runs.best import MOST
 from condgen.schema import Condition
 
 Model = Any  # a `condgen.Model` or an exported one, in annotations, which must not import PyTorch
@@ -38,6 +39,8 @@ class SamplingOptions:
     compose: predict each attribute alone and add the results, for combinations never seen together. Free attributes are
         not filled in.
     free: leave free attributes to the model, instead of drawing them from matching rows of the data.
+    best_of: number of candidates per sample, of which the one is kept that shows its condition best, by the model's own
+        critic or by a judge that no evaluation uses. Takes as many times as long, and costs variety.
     """
 
     guidance: Weights | str | None = None
@@ -47,6 +50,7 @@ class SamplingOptions:
     guide: Model | None = None
     compose: bool = False
     free: bool = False
+    best_of: int = 1
 
     @property
     def weights(self) -> Weights | None:
@@ -61,17 +65,20 @@ class SamplingOptions:
     @property
     def given(self) -> dict[str, Any]:
         """The settings that differ from the model's own, as JSON."""
-        return {name: value for name, value in self.dump().items() if value is not None and value is not False}
+        own = SamplingOptions().dump()
+        return {name: value for name, value in self.dump().items() if value != own[name]}
 
     def validate_for(self, model: Model) -> None:
         """Raise RequestError for settings that the model does not have, and for invalid values."""
+        if not 1 <= self.best_of <= MOST:
+            raise RequestError(f"A sample is the best of 1 to {MOST} candidates, not of {self.best_of} (`best_of=4`).")
         if self.free and not model.handles_missing:
             raise RequestError(
                 f"The model {model.recipe.get('model')} has no encoding for a free attribute, so what is not asked for "
                 "has to come from the data (leave out `free`). Or train with learned nulls "
                 f"({that_can(lambda other: other.conditional and other.handles_missing)})."
             )
-        if self in (SamplingOptions(), SamplingOptions(free=True)):
+        if replace(self, best_of=1) in (SamplingOptions(), SamplingOptions(free=True)):
             return
         if not isinstance(model, Guided):
             raise RequestError(

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from condgen.evaluation.metrics.artefacts import ARTEFACTS
+from condgen.evaluation.metrics.best_of import BEST_OF
 from condgen.evaluation.metrics.edits import EDITS
 from condgen.evaluation.metrics.fidelity import FIDELITY
 from condgen.evaluation.metrics.latents import LATENTS
@@ -25,6 +26,7 @@ OWN: tuple[Metric[Any], ...] = (
     USEFULNESS,
     EDITS,
     LATENTS,
+    BEST_OF,
 )
 
 METRICS: Registry[Metric[Any]] = Registry(

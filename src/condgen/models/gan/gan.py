@@ -280,6 +280,11 @@ class GAN(Model):
         return self.generator(rng.normal(self.generator.latent, device=self.device), condition)
 
     @torch.no_grad()
+    def preference(self, x: Batch, condition: Condition) -> Float[Tensor, " batch"]:
+        """The critic's preference among observations of a condition, [batch]. It does not see a minibatch's spread."""
+        return self.critic.head.preference(self.critic.features(x, condition), condition)
+
+    @torch.no_grad()
     def specialise(self, condition: Condition) -> nn.Module:
         """An ordinary network from noise [batch, latent] to observations under one condition."""
         c = self.condition_encoder(one(condition).to(self.device))

@@ -50,6 +50,10 @@ class Head(nn.Module):
         """The score, [batch]. Higher means more real."""
         return self.real(h)[:, 0]
 
+    def preference(self, h: Features, condition: Condition) -> Scores:
+        """How well observations show their condition, [batch]: log q(c|x) of a head that classifies, else the score."""
+        return self.score(h, condition)
+
     def critic(self, real: Features, fake: Features, condition: Condition) -> Terms:
         """The critic's terms besides the adversarial loss. Both batches have this condition, given or asked for."""
         return {}
@@ -158,6 +162,10 @@ class Classifier(Head):
         self.generator_weight = generator_weight
         self.posterior = LabelPosterior(schema, features, continuous_weight=continuous_weight)
 
+    def preference(self, h: Features, condition: Condition) -> Scores:
+        """log q(c|x), [batch]."""
+        return self.posterior.log_prob(h, condition).sum(1)
+
     def critic(self, real: Features, fake: Features, condition: Condition) -> Terms:
         """−E log q(c|x) of real and of generated observations, weighted."""
         on_real = self.posterior.loss(real, condition) if self.real_weight else real.new_zeros(())
@@ -186,6 +194,10 @@ class TwinClassifier(Head):
         self.posterior = LabelPosterior(schema, features)
         self.twin = LabelPosterior(schema, features)
 
+    def preference(self, h: Features, condition: Condition) -> Scores:
+        """log q(c|x), [batch]."""
+        return self.posterior.log_prob(h, condition).sum(1)
+
     def critic(self, real: Features, fake: Features, condition: Condition) -> Terms:
         """−E log q(c|x) of real observations and −E log q_twin(c|x) of generated ones."""
         loss = self.posterior.loss(real, condition) + self.twin.loss(fake, condition)
@@ -206,6 +218,10 @@ class Discriminative(Head):
         super().__init__(schema, features)
         self.head_weight = head_weight
         self.posterior = LabelPosterior(schema, features, origins=2)
+
+    def preference(self, h: Features, condition: Condition) -> Scores:
+        """log q(c, real|x), [batch]."""
+        return self.posterior.log_prob(h, condition, REAL).sum(1)
 
     def critic(self, real: Features, fake: Features, condition: Condition) -> Terms:
         """−E log q(c, real|x) of real observations and −E log q(c, generated|x) of generated ones."""
