@@ -112,7 +112,7 @@ def make_folder(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a text file. Raises RunError if it cannot be written, in which case the older one is intact."""
+    """Write a text file atomically. Raises RunError if that fails. The older file is then intact."""
     try:
         with writing(path) as partial:
             partial.write_text(text, encoding="utf-8", errors="backslashreplace")

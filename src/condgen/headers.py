@@ -16,7 +16,8 @@ Header = TypeVar("Header")
 def parsed(path: Path, text: str, kind: type[Header], newest: int) -> Header:
     """The header of a file from its JSON.
 
-    kind: the class that it must fit. newest: the highest number of its format that this version of condgen can read.
+    kind: the class that it must fit.
+    newest: the highest number of its format that this version of condgen can read.
 
     Raises RunError for a header that is too long, newer or makes no sense.
     """

@@ -80,7 +80,7 @@ def _take_up(partial: Path, what: str, request: Mapping[str, Any] | None) -> Non
 
 
 def _clear(partial: Path) -> None:
-    """Remove what a killed process left of files that it was writing. The lock says that nobody else is writing."""
+    """Remove the unfinished files of a killed process. The lock guarantees that no other process is writing them."""
     for left in partial.glob(".*.partial"):
         shutil.rmtree(left)
 

@@ -3,8 +3,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,10 +13,11 @@ from PIL import Image
 
 import condgen
 from condgen.data import as_uint8, load
+from condgen.data.coordinates import Coordinates
 from condgen.errors import RequestError, RunError
 from condgen.runs.run import Run
 from condgen.runs.samples import Samples, save_samples
-from condgen.schema import Categorical, Condition, Schema
+from condgen.schema import Categorical, Condition, Flag, Schema
 
 
 def save(run: Run, folder: Path, *asked: str, n: int = 3) -> tuple[Path, Samples]:
@@ -176,3 +178,134 @@ def test_no_cell_is_a_formula_to_a_spreadsheet_and_all_are_read_back(tmp_path: P
     back = load(str(tmp_path / "out"))
     assert back.schema == schema
     assert sum(len(part) for part in (back.train, back.validation, back.test)) == n
+
+
+# ---- samples in memory
+
+LETTERS = Schema(attributes=(Categorical(name="letter", values=tuple("abcdefgh")), Flag(name="bold")))
+
+
+def images(letters: str, requests: Sequence[int] | None = None, bold: bool | None = None) -> Samples:
+    """Image k is 6×8 pixels, of brightness k/10, and has the seed 100 + k."""
+    n = len(letters)
+    rows: list[dict[str, Any]] = [{"letter": letter} | ({} if bold is None else {"bold": bold}) for letter in letters]
+    x = torch.arange(n)[:, None, None, None] / 10 * torch.ones(n, 1, 6, 8)
+    return Samples(x, Condition.of(LETTERS, rows), torch.arange(n) + 100, torch.tensor(requests or [0] * n))
+
+
+def numbers(n: int, coordinates: Coordinates | None = None) -> Samples:
+    """Vector k is (k, 10 k)."""
+    x = torch.arange(n)[:, None] * torch.tensor([1.0, 10.0])
+    letters = Condition.of(LETTERS, [{"letter": "a"}] * n)
+    return Samples(x, letters, torch.arange(n), torch.zeros(n, dtype=torch.long), coordinates)
+
+
+def letters_of(samples: Samples) -> str:
+    return "".join(str(row["letter"]) for row in samples.condition.rows())
+
+
+@pytest.mark.parametrize(
+    ("index", "found"),
+    [(0, "a"), (2, "c"), (-1, "c"), (-3, "a"), (slice(1, None), "bc"), (torch.tensor([True, False, True]), "ac")],
+)
+def test_an_index_gives_samples_with_all_that_belongs_to_them(index: Any, found: str) -> None:
+    chosen = images("abc", [0, 1, 2])[index]
+    place = ["abc".index(letter) for letter in found]
+    assert letters_of(chosen) == found
+    assert chosen.seeds.tolist() == [100 + k for k in place]
+    assert chosen.request.tolist() == place
+    assert chosen.x[:, 0, 0, 0].tolist() == pytest.approx([k / 10 for k in place])
+
+
+@pytest.mark.parametrize("index", [3, -4])
+def test_no_sample_beyond_the_last_or_before_the_first(index: int) -> None:
+    with pytest.raises(IndexError, match=f"there are 3 samples, so none at {index}"):
+        images("abc")[index]
+
+
+def test_samples_are_iterated_one_by_one() -> None:
+    assert [letters_of(one) for one in images("abc")] == ["a", "b", "c"]
+
+
+def test_the_text_names_four_different_requests_and_counts_the_others() -> None:
+    assert repr(images("aabbccdd")) == "8 images of shape (1, 6, 8)\n  letter=a; letter=b; letter=c; letter=d"
+    assert repr(images("abcdef")).endswith("letter=d and 2 more")
+    assert repr(images("abcde")).endswith("letter=d and 1 more")
+    assert repr(numbers(2)) == "2 vectors of shape (2,)\n  letter=a"
+
+
+def test_a_notebook_shows_ten_rows_of_a_table() -> None:
+    assert numbers(30)._repr_html_().count("<tr") == 11
+    assert 'alt="3 images' in images("abc")._repr_html_()
+
+
+def test_vectors_come_in_the_units_of_the_data_with_their_names() -> None:
+    samples = numbers(3, Coordinates(("size", "weight"), (5.0, 7.0), (2.0, 1.0)))
+    assert samples.values.tolist() == [[5, 7], [7, 17], [9, 27]]
+    assert samples.numpy().tolist() == samples.values.tolist()
+    frame = samples.to_pandas()
+    assert list(frame.columns) == ["size", "weight", "seed", "letter", "bold"]
+    assert frame["weight"].tolist() == [7, 17, 27]
+    assert numbers(2).names == ("x0", "x1")
+    assert Samples.cat([samples, samples]).values.tolist() == 2 * samples.values.tolist()
+
+
+def test_images_as_arrays_have_their_channels_last() -> None:
+    x = torch.rand(2, 3, 4, 8)
+    condition = Condition.of(LETTERS, [{"letter": "a"}] * 2)
+    array = Samples(x, condition, torch.arange(2), torch.zeros(2, dtype=torch.long)).numpy()
+    assert array.shape == (2, 4, 8, 3)
+    assert array[1, 2, 5, 0] == x[1, 0, 2, 5]
+
+
+def test_vectors_are_no_pictures() -> None:
+    for ask in (numbers(2).to_pil, numbers(2).grid):
+        with pytest.raises(RequestError, match=r"vectors, not images; `to_pandas\(\)`"):
+            ask()
+
+
+def test_a_table_without_pandas_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(RequestError, match=r"pip install 'condgen\[pandas\]'"):
+        images("a").to_pandas()
+
+
+WIDTH, HEIGHT = 8 * 10 + 2, 6 * 10 + 2  # pixels of a cell: images are enlarged tenfold, and a gap follows
+
+
+def test_a_picture_has_one_labelled_row_per_request_or_rows_of_ten() -> None:
+    both = images("a" * 12 + "b" * 3, [3] * 12 + [7] * 3)
+    labelled, plain = both.grid(), both.grid(labels=False)
+    assert labelled.height == 2 * HEIGHT
+    assert labelled.width > 10 * WIDTH
+    assert plain.size == (10 * WIDTH, 2 * HEIGHT)
+    assert both.grid(columns=2).width < labelled.width - 7 * WIDTH
+    assert images("abc").grid().size == (3 * WIDTH, HEIGHT)  # one request needs no label
+
+
+def test_rows_are_labelled_by_what_their_samples_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[list[str]] = []
+
+    def rows_of(rows: object, labels: list[str]) -> Image.Image:
+        told.append(labels)
+        return Image.new("RGB", (1, 1))
+
+    monkeypatch.setattr("condgen.runs.samples.rows_of", rows_of)
+    Samples.cat([images("aab", [0, 0, 1], bold=True), images("c", [1])]).grid()
+    assert told == [["letter=a, bold=yes", "anything"]]
+
+
+def test_parts_are_joined_in_order() -> None:
+    joined = Samples.cat([images("ab", [0, 1]), images("c", [5])])
+    assert letters_of(joined) == "abc"
+    assert joined.seeds.tolist() == [100, 101, 100]
+    assert joined.request.tolist() == [0, 1, 5]
+
+
+def test_saved_samples_name_their_folder_and_the_texts_of_their_requests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Sequence[str]] = []
+    monkeypatch.setattr("condgen.runs.samples.save_samples", lambda parts, schema, labels, folder: told.append(labels))
+    assert images("aab", [0, 0, 1]).save(str(tmp_path / "out")) == tmp_path / "out"
+    assert told == [["letter=a", "letter=b"]]

@@ -13,7 +13,8 @@ from condgen.schema import Condition
 class EncodedBetween(nn.Module):
     """An encoder of conditions that interpolates between a condition's encoding and that of another one.
 
-    end: the other condition of each sample. shares: from 0, the condition itself, to 1, the other.
+    end: the other condition of each sample.
+    shares: from 0, the condition itself, to 1, the other.
 
     Free attributes stay free, because guidance drops attributes.
     """

@@ -35,7 +35,9 @@ FILE = "augment.json"
 class Share:
     """The examples of one value, or of one range of values.
 
-    request: asks for them. there: number of real ones. added: number of generated ones.
+    request: asks for them.
+    there: number of real ones.
+    added: number of generated ones.
     """
 
     request: Request

@@ -36,7 +36,10 @@ def card(
 ) -> str:
     """The card in Markdown, with its facts for machines (tags, licence, results) in front as YAML.
 
-    name: on the Hub. picture: a file beside the card. Raises MissingExtraError without the package huggingface_hub.
+    name: on the Hub.
+    picture: a file beside the card.
+
+    Raises MissingExtraError without the package huggingface_hub.
     """
     data = public_name(run.source)
     env = jinja2.Environment(
@@ -67,7 +70,7 @@ def card(
 
 
 def plain(text: object) -> str:
-    """A text in one line in which Markdown sees nothing but text: names come from data."""
+    """A text on one line, with everything escaped that Markdown would interpret. Names come from data."""
     return MARKUP.sub(r"\\\1", shorten(str(text), 2_000))
 
 

@@ -29,7 +29,8 @@ CMD [{", ".join(f'"{part}"' for part in COMMAND)}]
 def write(run: Run, path: Path, *, name: str = "owner/name", licence: str = "") -> None:
     """Write an exported model, a Dockerfile that serves it, its requirements and a README into a new folder.
 
-    name: of the Space on the Hub. licence: of the weights, by its identifier on the Hub.
+    name: of the Space on the Hub.
+    licence: of the weights, by its identifier on the Hub.
 
     Raises errors as exporting to onnx does, RequestError if the path is in use, and RunError if it cannot be written.
     """

@@ -35,7 +35,8 @@ def problems(
 ) -> Iterator[str]:
     """The faults of the data, the gravest first.
 
-    small: sizes too small for training, and the number of each. crowding: sentences on numbers in a stretched range.
+    small: sizes too small for training, and the number of each.
+    crowding: sentences on numbers in a stretched range.
     """
     yield from _unreadable(scan)
     yield from _too_small(small, shape)
@@ -217,7 +218,7 @@ def options(
     data_dir: str | Path | None,
     share: float,
 ) -> dict[str, object]:
-    """Further arguments of `load` with which it reads the data as this inspection does. share: of unusable images."""
+    """The arguments that make `load` read the data as this inspection did. share: of unusable images."""
     told = {
         "size": shape[-1] if resized and len(shape) == 3 and shape[1] == shape[2] else None,
         "resize": resize if resize != "crop" else None,

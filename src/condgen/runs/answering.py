@@ -1,4 +1,4 @@
-"""Answers to requests by a model and the distribution of its attributes, whatever library the model is run by."""
+"""Answers to requests from a model and the distribution of its attributes. The model may run in any library."""
 
 import copy
 import warnings

@@ -101,7 +101,8 @@ class Run(Answering):
     ) -> "Run":
         """The run of this name on the Hugging Face Hub, `owner/name`, or in a local folder.
 
-        revision: a branch, a tag or a commit. token: for private ones.
+        revision: a branch, a tag or a commit.
+        token: for private ones.
 
         It holds no code, and is trusted no more than any other run (see `open`). Raises errors as `open` does, and
         MissingExtraError without the package huggingface_hub.

@@ -35,7 +35,9 @@ THREADS = 2
 class Batch:
     """A batch that is written.
 
-    count: of its samples. rows: where its rows of the table begin and end, in bytes. table, images: digests.
+    count: of its samples.
+    rows: where its rows of the table begin and end, in bytes.
+    table, images: digests.
     shown: for the grid, numbers of samples by request.
     """
 
@@ -49,7 +51,8 @@ class Batch:
 class SamplesWriter:
     """Writes samples into a folder, after those that an earlier process finished there.
 
-    labels: the text of each request, for the grid. origin: of the samples, which their images carry.
+    labels: the text of each request, for the grid.
+    origin: of the samples, which their images carry.
     done: number of samples that need not be made again, which are whole batches.
     """
 

@@ -30,7 +30,9 @@ Parts = Int[Tensor, "n attribute"]
 class Combination:
     """Values, or ranges of numbers, of two or three attributes at once.
 
-    names: of the attributes. parts: the code of each one's value, or the number of its range. examples: in the data.
+    names: of the attributes.
+    parts: the code of each one's value, or the number of its range.
+    examples: in the data.
     """
 
     names: tuple[str, ...]

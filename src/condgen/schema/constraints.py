@@ -59,7 +59,7 @@ class Constraint(ABC):
 
     @abstractmethod
     def value(self, attribute: Askable) -> Any:
-        """The value with which a mapping asks for exactly this, as JSON: `{attribute.name: value}`."""
+        """The JSON value that asks for exactly this in a mapping `{attribute.name: value}`."""
 
     @abstractmethod
     def allows(self, codes: Float[Array, "batch ..."]) -> Bool[Array, " batch"]:
@@ -82,7 +82,7 @@ class Constraint(ABC):
         return True
 
     def term(self, attribute: Askable) -> Any:
-        """The value with which a mapping asks for exactly this, in the shortest form, as a control shows it."""
+        """The shortest value that asks for exactly this in a mapping, as a control shows it."""
         return self.value(attribute)
 
     def fits(self, attribute: Askable, codes: Float[Array, "batch ..."]) -> Bool[Array, " batch"]:

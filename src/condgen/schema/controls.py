@@ -18,7 +18,8 @@ class Control:
 
     counts: of each named value, in the order of their codes. Empty for measured attributes.
     low, high: ends of a range of numbers. None for others.
-    log: whether the range is logarithmic. whole: whether the data has whole numbers only.
+    log: whether the range is logarithmic.
+    whole: whether the data has whole numbers only.
     edges, heights: of the bins of a histogram, one edge more than heights. Empty without data.
     size: length of a row of numbers. None for others.
     """

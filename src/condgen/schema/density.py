@@ -90,7 +90,7 @@ class ChoiceDensity(Density):
         return codes * yes + (1 - codes) * no
 
     def mode(self, output: PerOrigin) -> Codes:
-        """The most likely value, whatever the origin."""
+        """The most likely value, over both origins: real and generated."""
         return output.logsumexp(1).argmax(1).float()
 
     def loss(self, guess: Guess, codes: Codes) -> Float[Tensor, " batch"]:

@@ -44,8 +44,9 @@ class ClosedError(CondgenError):
 class Job(ABC):
     """Work that a model's thread was given.
 
-    left: number of samples that are not generated yet. size: at first. deliver: called in the model's thread with each
-    part of the result, or with the error that ends the job.
+    left: number of samples that are not generated yet.
+    size: that number at first.
+    deliver: called in the model's thread with each part of the result, or with the error that ends the job.
     """
 
     def __init__(self, size: int, deliver: Deliver):

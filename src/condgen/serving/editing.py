@@ -34,7 +34,8 @@ class Upload:
 class Wanted:
     """The fields of an edit's form.
 
-    change: the attributes to change. source: the images as they are. By default the model reads them.
+    change: the attributes to change.
+    source: the images as they are. By default the model reads them.
     """
 
     images: Sequence[Upload]

@@ -27,7 +27,7 @@ class ValueAbout(BaseModel):
 
 
 class Histogram(BaseModel):
-    """Counts of numbers between edges, of which there is one more."""
+    """The counts of numbers in bins. There is one more edge than there are bins."""
 
     edges: list[float]
     counts: list[int]

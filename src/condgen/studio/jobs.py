@@ -42,7 +42,8 @@ class NoJobError(CondgenError):
 class Job:
     """A command of condgen, waiting, at work or ended.
 
-    model: the name of the model that it makes or measures. run: its folder.
+    model: the name of the model that it makes or measures.
+    run: its folder.
     process: the number of its process, and the time at which that started, since numbers are used again.
     stopping: somebody has asked it to stop.
     error: the reason why it failed.
@@ -222,7 +223,7 @@ def _process(job: Job) -> psutil.Process | None:
 
 
 def _is_at_work(process: psutil.Process) -> bool:
-    """Whether a process has not ended, as one that nobody has asked for its status has (in a container, perhaps)."""
+    """Whether a process is running. A zombie, which a container may keep, is not."""
     with suppress(psutil.NoSuchProcess):
         return isinstance(process, psutil.Popen) or process.status() != psutil.STATUS_ZOMBIE
     return False

@@ -54,7 +54,7 @@ def shape_and_range(lesson: Lesson) -> None:
 
 
 def determinism(lesson: Lesson) -> None:
-    """Sample k depends on its request and its seed alone, whatever the batch."""
+    """Sample k depends on its request and its seed, and not on the rest of the batch."""
     condition = lesson.asked(6, seed=3)
     together = lesson.sampled(condition, range(10, 16))
     alone = torch.cat([lesson.sampled(condition[k : k + 1], range(10 + k, 11 + k)) for k in range(6)])

@@ -105,7 +105,7 @@ def advance(path: Path, info: Info, tensors: Mapping[str, Tensor]) -> None:
 
 
 def save(path: Path, info: Info, tensors: Mapping[str, Tensor]) -> None:
-    """Write a checkpoint atomically. Raises RunError, in which case the previous one is intact."""
+    """Write a checkpoint atomically. Raises RunError if that fails. The previous checkpoint is then intact."""
     contents = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with _explained(path), writing(path) as partial:
         sealed.write(partial, contents, {"condgen": json.dumps(asdict(info))})

@@ -109,7 +109,8 @@ class Fit:
 class Header:
     """The facts in an image's first bytes: whether it is grey, and its upright (width, height).
 
-    transparent, animated: whether it has transparency, several frames or pages. deep: whether it has 16 bits a pixel.
+    transparent, animated: whether it has transparency, several frames or pages.
+    deep: whether it has 16 bits a pixel.
     """
 
     grey: bool

@@ -53,7 +53,8 @@ class TableCell:
 class Standing:
     """The rows of one quantity beside the one with the best mean, by their labels.
 
-    worse: beyond noise. even: within noise.
+    worse: beyond noise.
+    even: within noise.
     """
 
     quantity: Quantity

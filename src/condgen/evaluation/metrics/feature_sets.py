@@ -137,7 +137,7 @@ def _distances_like(cells: Cells, made: FeatureSet, real: FeatureSet) -> Distanc
 
 
 def _within_cells(cells: Cells, *sets: FeatureSet) -> tuple[Within, ...]:
-    """The distances within each condition of which every set (made, real, floor) has enough observations."""
+    """The distances within each condition that has enough observations in every set: made, real and floor."""
     indices = [cells.index(part.condition) for part in sets]
     found = []
     for k, name in enumerate(cells.names):

@@ -114,7 +114,7 @@ class LabelPosterior(nn.Module):
         return -self.log_prob(h, condition, origin).mean(0) @ torch.tensor(self.weights, device=h.device)
 
     def read(self, h: Features) -> Condition:
-        """The most likely value of every attribute, whatever the origin."""
+        """The most likely value of every attribute."""
         values = {name: self.schema[name].density.mode(output) for name, output in self(h).items()}
         return Condition(self.schema, values, torch.ones(len(h), len(values), dtype=torch.bool, device=h.device))
 
