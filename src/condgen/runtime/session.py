@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from condgen.arrays import Array
 from condgen.errors import RunError, shorten
 from condgen.runtime.graph import Graph
 from condgen.runtime.header import Function
 
 ERRORS_ONLY = 3  # the level of ONNX Runtime's log
+PIECE = 64  # samples at once, whose activations stay in the processor's cache (`benchmarks/runtime.py`)
 
 
 class Session:
@@ -32,10 +35,20 @@ class Session:
         self._loaded: dict[str, Any] = {}
 
     def __call__(self, name: str, inputs: Mapping[str, Array]) -> list[Array]:
-        """The outputs of a function for inputs by name, without the name of the function before them."""
+        """The outputs of a function for inputs by name, without the name of the function before them.
+
+        All have one row per sample. Large batches are computed in pieces.
+        """
         loaded = self._loaded.get(name) or self._load(name)
+        given = {f"{name}.{each}": value for each, value in inputs.items()}
+        size = max(map(len, given.values()))
         try:
-            return list(loaded.run(None, {f"{name}.{each}": value for each, value in inputs.items()}))
+            if size <= PIECE:
+                return list(loaded.run(None, given))
+            starts = range(0, size, PIECE)
+            pieces = [loaded.run(None, {each: value[k : k + PIECE] for each, value in given.items()}) for k in starts]
+            joined: Any = map(np.concatenate, zip(*pieces, strict=True))
+            return list(joined)
         except Exception as error:  # ONNX Runtime raises exceptions of many kinds, which share no base class
             raise RunError(f"{self.path} cannot compute '{name}': {shorten(str(error), 300)}") from None
 

@@ -111,7 +111,8 @@ class Batcher:
         self._accepted: set[Job] = set()
         self._load = 0
         self._pace = 0.0  # seconds per sample
-        self._before = (0, 0.0)  # the last batch's number of samples, and its seconds
+        self._before = 0  # the last batch's number of samples
+        self._until = 0.0  # the time until which those who were in it may ask again
         self._closed = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="condgen-model", daemon=True)
@@ -159,7 +160,7 @@ class Batcher:
             self._note(count, time.perf_counter() - started)
 
     def _note(self, count: int, seconds: float) -> None:
-        self._before = count, seconds
+        self._before, self._until = count, time.perf_counter() + self._limits.wait * seconds
         if count:
             self._pace += (seconds / count - self._pace) * (MEMORY if self._pace else 1)
             self._observe(count, seconds)
@@ -170,15 +171,15 @@ class Batcher:
             self._changed.wait_for(lambda: self._jobs or self._closed)
             if not self._jobs:
                 return None
-            self._changed.wait_for(self._enough, self._limits.wait * self._before[1])
+            self._changed.wait_for(self._enough, max(0.0, self._until - time.perf_counter()))
             return self._gathered()
 
     def _enough(self) -> bool:
-        """Whether the next batch is half as large as the one before, or nothing can join it."""
+        """Whether the next batch is as large as the one before, or nothing can join it."""
         if self._closed or not self._jobs or isinstance(self._jobs[0], Errand):
             return True
         together = accumulate(job.left for job in self._jobs if job.shares(self._jobs[0]))
-        return any(count >= min(self._before[0] // 2, self._limits.batch) for count in together)
+        return any(count >= min(self._before, self._limits.batch) for count in together)
 
     def _gathered(self) -> Taken | Errand:
         """The first job's turn, filled up with the jobs that may share its batch, in the order of their coming."""

@@ -69,6 +69,11 @@ class SampleBody(BaseModel):
         description="Form of the answer. Without it, the header `Accept` decides, and JSON is the default.",
     )
 
+    @property
+    def is_small(self) -> bool:
+        """Whether it is one request in a few words or terms, which stands for one request."""
+        return not isinstance(self.request, list) and len(text := str(self.request)) < 200 and "*" not in text
+
     def asked(self) -> list[str | dict[str, Any]]:
         """The requests as the library takes them, in order."""
         several = self.request if isinstance(self.request, list) else [self.request] if self.request else []

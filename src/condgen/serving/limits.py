@@ -12,8 +12,8 @@ class Limits:
     """Limits of a server. A request beyond them is refused before any work starts.
 
     batch: samples that are generated at once, of any number of requests.
-    wait: share of a batch's time for which the next one waits, at most, until it is half as large as the one before:
-        whoever was just answered may ask again, while the other half is at work.
+    wait: share of a batch's time for which the next one waits, at most, until it is as large as the one before: whoever
+        was just answered may ask again, and a large batch is quicker than two small ones.
     queue: samples that are accepted and not answered yet. Beyond it, requests are refused with 429.
     deadline: seconds after which a request is given up.
     samples: largest number of samples of one HTTP request.
@@ -25,7 +25,7 @@ class Limits:
     """
 
     batch: int = 64
-    wait: int | float = 0.1
+    wait: int | float = 0.5
     queue: int = 2_000
     deadline: int | float = 60
     samples: int = 1_000

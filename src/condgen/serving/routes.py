@@ -1,6 +1,7 @@
 """The addresses of the API."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Annotated, Any, TypeVar
@@ -54,16 +55,23 @@ async def _served(
 TheModel = Annotated[Served, Depends(_served)]
 
 
-async def beside(serving: Serving, work: Callable[..., T], *arguments: Any) -> T:
-    """The result of work in another thread, while the event loop goes on."""
+SMALL = 16_384  # values in an answer; fewer are written sooner than another thread has begun
+
+
+async def beside(serving: Serving, work: Callable[..., T], *arguments: Any, small: bool = False) -> T:
+    """The result of work in another thread, while the event loop goes on. Small work is done at once."""
+    if small:
+        return work(*arguments)
     return await asyncio.get_running_loop().run_in_executor(serving.threads, partial(work, *arguments))
 
 
-async def accepted(serving: Serving, served: Served, plan: Callable[[Generator], Plan]) -> tuple[Plan, Ticket]:
+async def accepted(
+    serving: Serving, served: Served, plan: Callable[[Generator], Plan], small: bool = False
+) -> tuple[Plan, Ticket]:
     """Plan a request and queue it. If the model is read again in between, the new one is asked."""
     while True:
         batcher = served.batcher
-        made = await beside(serving, plan, batcher.generator)
+        made = await beside(serving, plan, batcher.generator, small=small)
         try:
             return made, Ticket(batcher, made.job, serving.limits.deadline)
         except ClosedError:
@@ -100,7 +108,7 @@ async def sample(served: TheModel, body: SampleBody, request: Request) -> Respon
     """Generate samples. The same request with the same seed gives the same samples."""
     serving = serving_of(request)
     form = answers.chosen(body.format, request.headers.get("accept", ""), len(served.generator.shape) == 3)
-    plan, ticket = await accepted(serving, served, lambda generator: planned(generator, body, serving.limits))
+    plan, ticket = await accepted(serving, served, lambda model: planned(model, body, serving.limits), body.is_small)
     return await answered(served, request, ticket, plan, form)
 
 
@@ -159,7 +167,8 @@ async def answered(served: Served, request: Request, ticket: Ticket, plan: Plan,
             parts = ticket.parts()
             return _Lines(serving, ticket, origin, await unless_gone(request, anext(parts)), parts)
         made = await unless_gone(request, ticket.whole())
-        content = await beside(serving, answers.encoded, form, plan.asked, plan.about, origin, made)
+        small = form == "json" and sum(len(part) for part in made) * math.prod(served.generator.shape) <= SMALL
+        content = await beside(serving, answers.encoded, form, plan.asked, plan.about, origin, made, small=small)
         ticket.close()
         return Response(content, media_type=answers.MEDIA[form])
     except BaseException:
