@@ -1,0 +1,1 @@
+"""Peers: other libraries, as their authors publish them, on the same data, cores, time and judge as condgen."""
