@@ -6,8 +6,8 @@
 
 Each peer runs in an environment of its own, made once in `--cache` with the versions in `constraints.txt` beside this
 file. Its adapter is as short as its own example. The clock starts with images in memory and ends training when the time
-is over. Then samples are made for the labels of the test images, as many as a quarter of that time allows, and a judge
-trained on real data only says what they show. Finished rows are kept: the command can be interrupted and repeated.
+is over. Then samples are made for the labels of the test images, as many as their time allows, and a judge trained on
+real data only says what they show. Finished rows are kept: the command can be interrupted and repeated.
 """
 
 import argparse
@@ -28,8 +28,6 @@ from .environment import Unavailable, cache_folder, python_of, version_of
 from .judging import as_asked, judged, labels_of
 from .table import Found, better, table
 from .trial import Failed, Plan, tried, written
-
-SAMPLING = 4  # the part of the time for training that sampling may take
 
 
 @dataclass(frozen=True)
@@ -92,35 +90,37 @@ class Contest:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="digits", help="a folder or a built-in dataset")
-    parser.add_argument("--attributes", default="", help="to train on and ask for: one class, or several flags")
-    parser.add_argument("--budget", default="2m", help="for training, each row")
-    parser.add_argument("--only", nargs="*", metavar="NAME", help="only these rows, beside scripts")
-    parser.add_argument(
-        "--scripts", nargs="*", type=Path, default=[], metavar="PATH", help="scripts, or folders of them"
-    )
-    parser.add_argument("--samples", type=int, default=2_000, help="to make for the judge, if the time allows")
-    parser.add_argument("--threads", type=int, default=None)
-    parser.add_argument("--processor", action="store_true", help="count one thread's processor time, beside other work")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--cache", type=Path, default=cache_folder(), help="the folder of environments")
-    parser.add_argument("--out", type=Path, default=Path("runs/peers"))
-    args = parser.parse_args(arguments)
-    seconds = parse_duration(args.budget)
+    args = options().parse_args(arguments)
     data = load(args.data, attributes=args.attributes.split(",") if args.attributes else None)
-    plan = Plan(seconds, seconds / SAMPLING, args.seed, 1 if args.processor else args.threads, args.processor)
+    training, sampling = parse_duration(args.budget), parse_duration(args.sampling)
+    plan = Plan(training, sampling, args.seed, 1 if args.processor else args.threads, args.processor)
     folder = args.out / f"{Path(args.data).name}-{args.budget}-{args.seed}"
     contest = Contest(data, judge_for(data), plan, args.samples, args.cache, folder)
     rows = [*chosen([*PEERS, *own(data.shape[-1])], args.only), *scripts(args.scripts)]
     found = [(row.name, contest.row(row)) for row in rows]
     test = data.test[: args.samples]
     real = as_asked(contest.judge, test.floats, test.condition)
-    print(
-        f"\n{args.budget} of training, {plan.threads or 'all'} threads, {platform.processor() or platform.machine()}."
-    )
+    print(f"\n{args.budget} of training on {platform.machine()}, {plan.threads or 'all'} threads.")
     print(f"The judge finds {real:.1%} of real images as labelled.\n\n{table(found)}\n")
     print("\n".join(better(found)))
+
+
+def options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--data", default="digits", help="a folder or a built-in dataset")
+    add("--attributes", default="", help="to train on and ask for: one class, or several flags")
+    add("--budget", default="2m", help="for training, each row")
+    add("--sampling", default="30s", help="for samples, at most, each row")
+    add("--only", nargs="*", metavar="NAME", help="only these rows, beside scripts")
+    add("--scripts", nargs="*", type=Path, default=[], metavar="PATH", help="scripts, or folders of them")
+    add("--samples", type=int, default=2_000, help="to make for the judge, if the time allows")
+    add("--threads", type=int, default=None, help="of every process; all by default")
+    add("--processor", action="store_true", help="count the processor time of one thread: beside other work")
+    add("--seed", type=int, default=0)
+    add("--cache", type=Path, default=cache_folder(), help="the folder of environments")
+    add("--out", type=Path, default=Path("runs/peers"))
+    return parser
 
 
 def chosen(rows: Sequence[Row], names: Sequence[str] | None) -> list[Row]:

@@ -55,9 +55,7 @@ def better(rows: Sequence[tuple[str, Found]]) -> list[str]:
     sentences = []
     for title, best in BEST.items():
         key, form = COLUMNS[title]
-        measured = [
-            (found[key], name) for name, found in rows if shown(found, key, form) != "–" and "reason" not in found
-        ]
+        measured = [(found[key], name) for name, found in rows if shown(found, key, form) != "–"]
         own = [each for each in measured if each[1].startswith("condgen")]
         others = [each for each in measured if each not in own]
         if own and others and best(others)[0] != best(own)[0] and best([*own, *others]) in others:
