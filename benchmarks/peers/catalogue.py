@@ -52,8 +52,8 @@ class Row:
         return ""
 
 
-def _row(name: str, *packages: str, takes: tuple[str, ...] = (CLASS,), side: int | None = None) -> Row:
-    return Row(name, ADAPTERS / f"{packages[0].replace('-', '_')}.py", packages, takes, side)
+def _row(name: str, *packages: str, takes: tuple[str, ...] = (CLASS,), side: int | None = None, **settings: str) -> Row:
+    return Row(name, ADAPTERS / f"{packages[0].replace('-', '_')}.py", packages, takes, side, settings)
 
 
 def _own(name: str, **settings: str) -> Row:
@@ -69,6 +69,7 @@ PEERS = (
     _row("smalldiffusion", "smalldiffusion", "torch-ema", side=28),
     _row("torchebm", "torchebm", takes=BOTH),
     _row("multivae", "multivae", takes=BOTH),
+    _row("multivae, normal", "multivae", takes=BOTH, likelihood="normal"),
     _row("pythae", "pythae", takes=()),
 )
 DIGITS = ("digits", "digits-cvae", "digits-flow")
