@@ -171,6 +171,21 @@ def test_an_attribute_embedding_of_a_number_is_a_sum_of_its_value_and_four_waves
         torch.testing.assert_close(row, embed[2].weight @ features, rtol=1e-4, atol=1e-5)
 
 
+def test_attributes_that_are_embedded_together_are_embedded_as_each_alone() -> None:
+    """Flags, categories and numbers by turns, some with equally many features."""
+    kinds = (
+        Flag(name="hat"),
+        Categorical(name="color", values=("red", "blue")),
+        Continuous(name="age", low=0.0, high=9.0),
+        Flag(name="tie"),
+        Categorical(name="side", values=("left", "right")),
+    )
+    schema = Schema(attributes=kinds)
+    embed, condition = AttributeEmbedding(schema, 6), full(schema, 7)
+    alone = [layer(a.features(condition.codes(a.name))) for layer, a in zip(embed, schema, strict=True)]
+    torch.testing.assert_close(embed(condition), torch.stack(alone, 1))
+
+
 def test_an_attribute_embedding_is_zero_exactly_where_an_attribute_is_free(people: Schema) -> None:
     condition = full(people, 40).dropout(0.5)
     assert torch.equal((AttributeEmbedding(people, 6)(condition) != 0).all(2), condition.present)

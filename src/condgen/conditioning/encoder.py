@@ -1,5 +1,6 @@
 """Encoders of conditions. They turn a Condition into one vector and one token per attribute."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -83,7 +84,10 @@ class PlainEncoder(ConditionEncoder):
 
 
 class AttributeEmbedding(nn.ModuleList):
-    """A learned vector per attribute, linear in the attribute's features."""
+    """A learned vector per attribute, linear in the attribute's features.
+
+    Attributes with equally many features are embedded by one product: forty flags cost as much as one.
+    """
 
     def __init__(self, schema: Schema, width: int):
         layers = [nn.Linear(a.features_width, width, bias=False) for a in schema]
@@ -91,11 +95,27 @@ class AttributeEmbedding(nn.ModuleList):
             nn.init.normal_(layer.weight)
         super().__init__(layers)
         self.schema = schema
+        self.alike = [[k for k, a in enumerate(schema) if a.features_width == n] for n in _widths(schema)]
 
     def forward(self, condition: Condition) -> Float[Tensor, "batch attribute width"]:
         """One vector per attribute, zero where it is free."""
-        embedded = [layer(a.features(condition.codes(a.name))) for layer, a in zip(self, self.schema, strict=True)]
-        return torch.stack(embedded, dim=1) * condition.present[..., None]
+        features = [a.features(condition.codes(a.name)) for a in self.schema]
+        embedded: dict[int, Tensor] = {}
+        for group in self.alike:
+            embedded |= zip(group, self._embedded(group, [features[k] for k in group]), strict=True)
+        return torch.stack([embedded[k] for k in range(len(self))], dim=1) * condition.present[..., None]
+
+    def _embedded(self, group: list[int], features: list[Tensor]) -> Sequence[Float[Tensor, "batch width"]]:
+        """The vectors of attributes with equally many features."""
+        if len(group) == 1:
+            return [self[group[0]](features[0])]
+        weights = torch.stack([self.get_parameter(f"{k}.weight") for k in group])
+        return (torch.stack(features) @ weights.mT).unbind()
+
+
+def _widths(schema: Schema) -> list[int]:
+    """The different numbers of features of attributes."""
+    return list(dict.fromkeys(a.features_width for a in schema))
 
 
 class EmbeddingEncoder(ConditionEncoder):
