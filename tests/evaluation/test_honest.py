@@ -17,6 +17,7 @@ from condgen.evaluation.metrics.counterfactuals import Leakage
 from condgen.evaluation.metrics.distances import Distances
 from condgen.evaluation.metrics.edits import Edited, Edits, Moved
 from condgen.evaluation.metrics.estimate import Estimate, difference, wilson
+from condgen.evaluation.metrics.extremes import End, Extremes
 from condgen.evaluation.metrics.feature_sets import Fidelity, Within
 from condgen.evaluation.metrics.latents import LatentSummary
 from condgen.evaluation.metrics.memorisation import Memorisation
@@ -175,6 +176,20 @@ edited = st.builds(
     errors,
 )
 edits = st.builds(Edits, st.just(EditOptions()), counts, st.just("judge"), moved, st.lists(edited).map(tuple))
+ends = st.builds(
+    End,
+    st.sampled_from(["lowest", "highest"]),
+    st.floats(0, 9),
+    numbers,
+    errors,
+    numbers,
+    errors,
+    errors,
+    numbers,
+    counts,
+    counts,
+)
+extremes = st.builds(Extremes, st.just("a0"), st.lists(ends, max_size=2).map(tuple), numbers, numbers)
 losses = st.lists(numbers, max_size=6).map(lambda values: [{"validation/loss": v} for v in values])
 DISOBEDIENT = {"missed combinations", "ignored condition", "missed values", "permuted values", "missed requests"}
 COMPLAINTS = (Complaint(OVERPOWERING, "The critic always wins."), Complaint(CLASSIFIER, "It is right about its own."))
@@ -192,6 +207,7 @@ def evidences(draw: st.DrawFn) -> Evidence:
         "latents": draw(st.none() | latents),
         "asked": draw(st.lists(asked, max_size=2).map(tuple)),
         "edits": draw(st.none() | edits),
+        "extremes": draw(st.lists(extremes, max_size=1).map(tuple)),
     }
     complaints = draw(st.lists(st.sampled_from(COMPLAINTS), max_size=3))
     guidance = draw(st.sampled_from([1.0, 2.0, 4.0]))

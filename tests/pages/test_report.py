@@ -19,6 +19,7 @@ from condgen.evaluation.metrics.combinations import Combination
 from condgen.evaluation.metrics.counterfactuals import Leakage
 from condgen.evaluation.metrics.distances import Distances
 from condgen.evaluation.metrics.estimate import Estimate
+from condgen.evaluation.metrics.extremes import End, Extremes
 from condgen.evaluation.metrics.feature_sets import Fidelity, Within
 from condgen.evaluation.metrics.latents import LatentSummary
 from condgen.evaluation.metrics.memorisation import Memorisation
@@ -361,6 +362,15 @@ def test_numbers_of_the_report_are_on_the_page(pages: dict[str, Path]) -> None:
         "age 60.0\u202f% (90.0\u202f%)",
     ):
         assert shown in text
+
+
+def test_the_ends_of_numbers_are_on_the_page() -> None:
+    end = End(
+        "highest", 70.0, 75.0, near(57.0, 1.0, 99.0), 75.0, near(66.0, 1.0, 99.0), near(9.0, 2.0, 99.0), 0.3, 90, 80
+    )
+    page = render(people_report().with_results(extremes=(Extremes("age", (end,), 0.5, 0.8),)), {}, [])
+    assert "age, highest 5 %" in page
+    assert '57.0 <span class="ci">(56.0–58.0)</span>' in page
 
 
 def test_what_is_empty_is_left_out(pages: dict[str, Path]) -> None:

@@ -13,6 +13,7 @@ from condgen.errors import RunError
 from condgen.evaluation.findings import Finding
 from condgen.evaluation.metrics.artefacts import ARTEFACTS, Artefacts
 from condgen.evaluation.metrics.edits import EDITS, Edits
+from condgen.evaluation.metrics.extremes import EXTREMES, Extremes
 from condgen.evaluation.metrics.feature_sets import Fidelity
 from condgen.evaluation.metrics.fidelity import FIDELITY
 from condgen.evaluation.metrics.latents import LATENTS, LatentSummary
@@ -73,6 +74,11 @@ class Report:
     def rare(self) -> Rare | None:
         """The obedience to rare combinations."""
         return RARE.of(self.results)
+
+    @property
+    def extremes(self) -> tuple[Extremes, ...]:
+        """Both ends of every number."""
+        return EXTREMES.of(self.results) or ()
 
     @property
     def asked(self) -> tuple[RequestObedience, ...]:

@@ -24,7 +24,18 @@ from condgen.pages.sheets import sheets_of
 
 FILE = "report.html"
 # Results with fixed places in the template.
-PLACED = ("obedience", "rare", "asked", "fidelity", "artefacts", "memorisation", "usefulness", "edits", "latents")
+PLACED = (
+    "obedience",
+    "extremes",
+    "rare",
+    "asked",
+    "fidelity",
+    "artefacts",
+    "memorisation",
+    "usefulness",
+    "edits",
+    "latents",
+)
 MAX_VALUES = 30  # largest number of values for a readable confusion matrix
 MAX_PAIRS = 20  # pairs of values listed instead of a matrix
 

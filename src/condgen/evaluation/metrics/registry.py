@@ -6,6 +6,7 @@ from typing import Any
 from condgen.evaluation.metrics.artefacts import ARTEFACTS
 from condgen.evaluation.metrics.best_of import BEST_OF
 from condgen.evaluation.metrics.edits import EDITS
+from condgen.evaluation.metrics.extremes import EXTREMES
 from condgen.evaluation.metrics.fidelity import FIDELITY
 from condgen.evaluation.metrics.latents import LATENTS
 from condgen.evaluation.metrics.memorisation import MEMORISATION
@@ -18,6 +19,7 @@ from condgen.registry import Registry
 
 OWN: tuple[Metric[Any], ...] = (
     OBEDIENCE,
+    EXTREMES,
     RARE,
     REQUESTS,
     FIDELITY,
