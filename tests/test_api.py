@@ -1,16 +1,26 @@
 """What the command line does after training, in Python: one call each, with results that show themselves."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 import condgen
-from condgen.api import Diagnosis
-from condgen.errors import RequestError
+from condgen.api import Diagnosis, Shown, data_for, opened, reports_for, with_data
+from condgen.data import Splits
+from condgen.errors import DataError, RequestError
+from condgen.evaluation.augmentation import Augmented
 from condgen.evaluation.findings import Finding
+from condgen.evaluation.judge.judge import Judge
+from condgen.evaluation.measure import Evaluation
+from condgen.evaluation.protocol import BRIEF, EvaluationConfig
+from condgen.evaluation.report import Report
+from condgen.pages.gallery import Gallery, GalleryContext
 from condgen.runs.run import Run
+from condgen.runs.sampling import SamplingOptions
 
 QUICK: dict[str, Any] = {"samples": 200, "pairs": 0, "useful": 0, "edits": 0, "latents": 0}
 
@@ -107,3 +117,169 @@ def test_datasets_with_a_name_are_listed() -> None:
     found = condgen.datasets()
     assert {"digits", "mnist"} <= found.keys()
     assert all(found.values())
+
+
+# ---- what each call passes on, without measuring
+
+
+@pytest.fixture
+def trained() -> Run:
+    return Run.open(Path(__file__).parent / "runs" / "trained" / "projection")
+
+
+class Passed(dict[str, Any]):
+    """Remembers the arguments of the function that it stands for, and returns an answer."""
+
+    def __init__(self, answer: Any = None) -> None:
+        self.answer = answer
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        self.update({str(k): each for k, each in enumerate(arguments)} | named)
+        return self.answer
+
+
+def said(**facts: Any) -> Any:
+    """A report of which a test looks at these facts only."""
+    return Mock(spec=Report, **({"headline": "Obeyed.", "watch": "", "well": True, "findings": ()} | facts))
+
+
+def evaluated(**facts: Any) -> Passed:
+    """Stands for a measurement."""
+    return Passed(Mock(spec=Evaluation, report=said(**facts)))
+
+
+def test_a_result_shows_its_attributes_its_page_and_where_it_was_saved(tmp_path: Path) -> None:
+    written: list[Path] = []
+    shown: Shown[Any] = Shown(
+        SimpleNamespace(headline="Obeyed.", _hidden=1), "text", lambda: '<p class="a">', written.append
+    )
+    assert {"headline", "save", "page"} <= set(dir(shown))
+    assert "_hidden" not in dir(shown)
+    assert shown.headline == "Obeyed."
+    with pytest.raises(AttributeError):
+        _ = shown._hidden
+    assert "&lt;p class=&quot;a&quot;&gt;" in shown._repr_html_()
+    assert shown.save(str(tmp_path)) == tmp_path
+    assert written == [tmp_path]
+
+
+@pytest.mark.parametrize(
+    ("facts", "text"),
+    [
+        ({}, "Obeyed.\n  Nothing is wrong as far as can be measured."),
+        ({"well": False}, "Obeyed."),
+        ({"watch": "Watch: blur."}, "Obeyed.\n  Watch: blur."),
+    ],
+)
+def test_a_report_says_that_all_is_well_only_if_it_is(
+    facts: dict[str, Any], text: str, trained: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("condgen.api.measured", evaluated(**facts))
+    assert repr(condgen.evaluate(trained)) == text
+
+
+def test_settings_of_sampling_are_checked_and_passed_on(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for setting in ({"guidance": 2}, {"steps": 3}, {"sampler": "heun"}):
+        with pytest.raises(RequestError, match=next(iter(setting))):
+            condgen.evaluate(trained, **setting)  # type: ignore[arg-type]
+    monkeypatch.setattr(SamplingOptions, "validate_for", lambda self, model: None)
+    passed = evaluated()
+    monkeypatch.setattr("condgen.api.measured", passed)
+    condgen.evaluate(trained, guidance=2, sampler="heun", steps=3, samples=777)
+    assert passed["sampling"] == SamplingOptions(guidance=2, sampler="heun", steps=3)
+    assert passed["2"].samples == 777
+
+
+def test_the_doctor_reads_a_kept_report_unless_it_is_asked_for_another(
+    trained: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = evaluated(headline="New.", well=False)
+    monkeypatch.setattr("condgen.api.measured", new)
+    monkeypatch.setattr("condgen.api.kept_report", lambda run: said(headline="Kept."))
+    assert repr(condgen.doctor(trained)).splitlines() == ["Kept.", "Nothing is wrong as far as can be measured."]
+    assert condgen.doctor(trained, "digits").headline == "New."
+    assert repr(condgen.doctor(trained, pairs=7)) == "New."
+    assert (new["2"].pairs, new["2"].useful) == (7, BRIEF["useful"])
+
+
+def test_all_is_well_without_grave_findings_only() -> None:
+    grave, light = Finding("blur", "It is blurred.", "Train."), Finding("blur", "A little.", "Train.", grave=False)
+    words = "Nothing is wrong"
+    assert words in repr(Diagnosis((light,)))
+    assert words not in repr(Diagnosis((grave,)))
+    assert words not in repr(Diagnosis((), well=False))
+
+
+@pytest.mark.parametrize("data", [None, "digits"])
+def test_only_reports_on_a_runs_own_data_are_kept(
+    data: str | None, trained: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, kept = Passed([]), Passed()
+    monkeypatch.setattr("condgen.api.reports_of", asked)
+    monkeypatch.setattr("condgen.api.measured", evaluated(headline="its own"))
+    monkeypatch.setattr("condgen.api.report_page.save", kept)
+    reports_for([trained], data, {"samples": 7})
+    assert (asked["anew"], asked["3"]) == (data is not None, {"samples": 7})
+    assert asked["2"](trained, Mock(spec=Splits), EvaluationConfig()).headline == "its own"
+    assert kept.get("1") == (trained.folder if data is None else None)
+
+
+def test_a_gallery_is_hung_as_asked(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    hung, judge = Passed(Mock(spec=Gallery, sections=())), Mock(spec=Judge)
+    monkeypatch.setattr("condgen.api.gallery_of", hung)
+    monkeypatch.setattr("condgen.api.kept_judge", lambda data: judge)
+    condgen.gallery(trained, "digit=3", only=["edits"], n=4, seed=5, data="digits", steps=6)
+    context = hung["0"]
+    assert [request.text for request in context.asked] == ["digit=3"]
+    assert (context.seed, context.columns, context.sampling) == (5, 4, SamplingOptions(steps=6))
+    assert (context.judge, hung["1"]) == (judge, ["edits"])
+    condgen.gallery(trained, data="digits")
+    assert hung["0"].asked == ()
+
+
+def test_data_that_is_not_at_hand_is_a_note_unless_it_was_named(trained: Run) -> None:
+    def missing(run: Run, data: Any) -> Splits:
+        raise DataError("It is gone.")
+
+    context = GalleryContext(trained, ())
+    assert "not at hand. It is gone." in with_data(context, None, missing).no_data
+    with pytest.raises(DataError):
+        with_data(context, "elsewhere", missing)
+
+
+def test_a_judge_of_other_attributes_is_not_used(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("condgen.api.kept_judge", lambda data: Mock(spec=Judge))
+    other = condgen.load("shapes:40")
+    found = with_data(GalleryContext(trained, ()), None, lambda run, data: other)
+    assert (found.data, found.judge) == (other, None)
+
+
+def test_augmenting_passes_its_settings_on(trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = Passed(Mock(spec=Augmented))
+    monkeypatch.setattr("condgen.api.augmented", passed)
+    condgen.augment(trained, "digit", tmp_path, "digits", steps=6, to=9, worth=0)
+    assert (passed["sampling"], passed["to"], passed["worth"]) == (SamplingOptions(steps=6), 9, 0)
+    assert (passed["2"], passed["3"]) == ("digit", tmp_path)
+
+
+def test_trust_is_given_once_and_kept(trained: Run) -> None:
+    assert not opened(trained).trust
+    assert opened(trained, True).trust
+    assert opened(trained).trust
+    assert condgen.open(trained.path, trust=True).trust
+
+
+def test_data_of_a_run_of_vectors_is_measured_in_its_units(points: Run) -> None:
+    x = np.stack([np.linspace(0, 1, 60), np.linspace(5, 9, 60)], 1)
+    data = condgen.load(x, labels={"side": ["west", "east"] * 30})
+    assert data.coordinates != points.coordinates
+    assert data_for(points, data).coordinates == points.coordinates
+    assert data_for(points, "mixture").schema == points.schema
+
+
+def test_an_inspection_is_told_what_to_read_and_shows_the_first_problem(tmp_path: Path) -> None:
+    lines = [f"{k % 40 + 0.5},{'ab'[k % 2]},{'uv'[k // 2 % 2]}" for k in range(120)]
+    (tmp_path / "t.csv").write_text("\n".join(["size,side,part", *lines]))
+    found = condgen.inspect(tmp_path / "t.csv", attributes=["side"])
+    assert found.schema.names == ["side"]
+    assert found.problems[0] in repr(found)
