@@ -10,10 +10,13 @@ from condgen.conditioning import MECHANISMS, ConditionEncoder, EmbeddingEncoder,
 from condgen.models.flow.samplers import MOST_STEPS
 from condgen.networks import MLP, ConvDecoder, ConvEncoder, Transformer, UNet
 from condgen.networks.conv import ImageShape
+from condgen.networks.patches import Pixels, Spectrum
 from condgen.parameters import OfData, Setting
 from condgen.schema import Schema
 
 BackboneName = Literal["unet", "transformer"]
+OutputsName = Literal["pixels", "spectrum"]
+OUTPUTS: dict[OutputsName, type[Pixels]] = {"pixels": Pixels, "spectrum": Spectrum}
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Depth = Annotated[int, Field(ge=1, le=1_000)]
 StepCount = Annotated[int, Field(ge=1, le=MOST_STEPS)]
@@ -52,6 +55,15 @@ ConditionDropout = Annotated[
     ),
 ]
 Backbone = Annotated[BackboneName | None, Setting("Network for images. Default unet.", part="networks"), IMAGES]
+Outputs = Annotated[
+    OutputsName,
+    Setting(
+        "Outputs of the network that draws images: pixels, or spectrum, with fine detail and colours scaled as in "
+        "photographs.",
+        part="networks",
+    ),
+    IMAGES,
+]
 LatentSize = Annotated[Count, Setting("Dimensions of the latent.", part="networks")]
 
 
@@ -96,7 +108,7 @@ class Backbones:
             return MLP(self.shape[0], self._hidden(), outputs, **self._entrance(by))
         return ConvEncoder(self._image(), outputs, channels=self.channels, depth=self.depth, **self._entrance(by))
 
-    def decoder(self, by: str, latent: int, per_value: int = 1) -> nn.Module:
+    def decoder(self, by: str, latent: int, per_value: int = 1, outputs: OutputsName = "pixels") -> nn.Module:
         """A network from vectors [batch, latent] to observations, or to `per_value` numbers for each value
         of an image.
         """
@@ -104,7 +116,14 @@ class Backbones:
             return MLP(latent, self._hidden(), self.shape[0], **self._entrance(by))
         channels, height, width = self._image()
         raw = (channels * per_value, height, width)
-        return ConvDecoder(latent, raw, channels=self.channels, depth=self.depth, **self._entrance(by))
+        return ConvDecoder(
+            latent,
+            raw,
+            channels=self.channels,
+            depth=self.depth,
+            outputs=OUTPUTS[outputs],
+            **self._entrance(by),
+        )
 
     def field(self, by: str, backbone: BackboneName | None = None) -> nn.Module:
         """A network from observations to outputs of the same shape.

@@ -107,6 +107,11 @@ class TrainedAs:
         return sentence("Train with an expressive prior:", [self.advise(prior="flow", **more)]) or LONGER
 
     @property
+    def against_patterns(self) -> str:
+        """Advice against patterns of pixels."""
+        return sentence("Train with", [self.advise(outputs="spectrum")]) or LONGER
+
+    @property
     def stronger_penalty(self) -> str:
         """The mention of a critic's penalty at least ten times as strong as the default."""
         return self.advise(r1=max(1.0, 2 * float(self.in_effect.get("r1", 0.0))))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle, silu
 
 from condgen.conditioning import Encoded, Mechanism
+from condgen.networks.patches import Pixels
 
 ImageShape = tuple[int, int, int]  # channel, height, width
 
@@ -91,7 +92,10 @@ class ConvEncoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-    """Vectors [batch, inputs] to images [batch, channel, height, width], under a condition. It mirrors the encoder."""
+    """Vectors [batch, inputs] to images [batch, channel, height, width], under a condition. It mirrors the encoder.
+
+    outputs: the step from the last layer to pixels (patches.py).
+    """
 
     def __init__(
         self,
@@ -103,6 +107,7 @@ class ConvDecoder(nn.Module):
         inner: type[Mechanism] | None = None,
         channels: int = 64,
         depth: int = 2,
+        outputs: type[Pixels] = Pixels,
     ):
         super().__init__()
         inner = inner or mechanism
@@ -116,6 +121,8 @@ class ConvDecoder(nn.Module):
         )
         self.up = nn.ModuleList(nn.Conv2d(a, 4 * b, 1) for (a, _, _), (b, _, _) in pairwise(sizes))
         self.out = nn.Conv2d(channels, image_channels * self.patch**2, 3, padding=1)
+        self.unfold = outputs(image_channels, self.patch)
+        self.unfold.begin(self.out)
 
     def forward(self, z: Float[Tensor, "batch input"], c: Encoded) -> Float[Tensor, "batch channel height width"]:
         """The images for vectors z under condition c."""
@@ -125,4 +132,4 @@ class ConvDecoder(nn.Module):
                 x = pixel_shuffle(self.up[i - 1](x), 2)
             for block in blocks:  # type: ignore[attr-defined]  # a ModuleList of ModuleLists
                 x = block(x, c)
-        return pixel_shuffle(self.out(silu(x)), self.patch)
+        return self.unfold(self.out(silu(x)))

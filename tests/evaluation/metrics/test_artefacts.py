@@ -12,6 +12,7 @@ from condgen.data import as_uint8
 from condgen.evaluation.doctor import diagnose
 from condgen.evaluation.metrics.artefacts import ARTEFACTS, DIRECTIONS, ROUNDING, Artefacts, Pattern, artefacts
 from condgen.evaluation.metrics.estimate import Estimate
+from condgen.models.remedies import TrainedAs
 from tests.evaluation.test_doctor import case, sure
 
 POWER = 0.02**2  # of the noise, per pixel
@@ -125,6 +126,21 @@ def test_the_doctor_names_the_worst_pattern_with_its_number_in_real_data() -> No
     assert "5.9 times" in finding.evidence
     assert "real data: 0.9" in finding.evidence
     assert not finding.grave
+
+
+@pytest.mark.parametrize(
+    ("trained", "advice"),
+    [
+        (TrainedAs("projection"), "outputs='spectrum'"),
+        (TrainedAs("cvae", {"outputs": "pixels"}), "outputs='spectrum'"),
+        (TrainedAs("projection", {"outputs": "spectrum"}), "Train longer"),
+        (TrainedAs("flow"), "Train longer"),
+    ],
+)
+def test_the_advice_is_one_that_the_run_can_take(trained: TrainedAs, advice: str) -> None:
+    evidence = case(trained=trained)
+    (finding,) = diagnose(replace(evidence, results={**evidence.results, ARTEFACTS.name: found(sure(5.87))}))
+    assert advice in finding.advice
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,6 @@ from condgen.evaluation.comparison.columns import Quantity, Values
 from condgen.evaluation.findings import Evidence, Finding
 from condgen.evaluation.metrics.estimate import Estimate, linearised
 from condgen.evaluation.metrics.metric import Measurement, Metric
-from condgen.models.remedies import LONGER
 from condgen.units import number
 
 SMALLEST = 16  # px; the spectrum of smaller images has too few frequencies
@@ -165,7 +164,7 @@ class ArtefactsMetric(Metric[Artefacts]):
                 "pattern of pixels",
                 f"{_named(worst).capitalize()} are {number(worst.made.value, '.2g')} times as strong as their "
                 f"neighbours in the spectrum of samples (real data: {number(worst.real.value, '.2g')}).",
-                LONGER,
+                evidence.trained.against_patterns,
                 grave=False,
             )
 

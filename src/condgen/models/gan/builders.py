@@ -16,6 +16,7 @@ from condgen.models.backbones import (
     Count,
     EnteringBy,
     OptionalEmbedding,
+    Outputs,
     Size,
     condition_encoder,
 )
@@ -73,11 +74,19 @@ Game = Annotated[Callable[..., GAN], Part(adversaries)]
 
 
 @composed()
-def gan(schema: Schema, shape: tuple[int, ...], *, latent: NoiseSize = 64, size: Size, game: Game) -> GAN:
+def gan(
+    schema: Schema,
+    shape: tuple[int, ...],
+    *,
+    latent: NoiseSize = 64,
+    size: Size,
+    outputs: Outputs = "pixels",
+    game: Game,
+) -> GAN:
     """An unconditional GAN, which ignores the schema."""
     parts, features = Backbones(shape, 0, size), 4 * size.channels
     critic = Critic(EmptyEncoder(schema), parts.encoder("none", features), PlainHead(schema, features))
-    generator = Generator(EmptyEncoder(schema), parts.decoder("none", latent), latent)
+    generator = Generator(EmptyEncoder(schema), parts.decoder("none", latent, outputs=outputs), latent)
     return game(schema, shape, generator, critic)
 
 
@@ -98,6 +107,7 @@ def conditional_gan(
     vicinity: Vicinity,
     latent: NoiseSize = 64,
     size: Size,
+    outputs: Outputs = "pixels",
     game: Game,
     deviation: Annotated[
         int,
@@ -113,7 +123,7 @@ def conditional_gan(
     seen = EmptyEncoder(schema) if in_critic == "none" else condition_encoder(schema, embedding)
     trunk = Backbones(shape, seen.width, size, input_only).encoder(in_critic, features)
     critic = Critic(seen, trunk, judge, _deviation(features, deviation))
-    drawing = Backbones(shape, encoder.width, size, input_only).decoder(mechanism, latent)
+    drawing = Backbones(shape, encoder.width, size, input_only).decoder(mechanism, latent, outputs=outputs)
     trained = partial(kind, vicinity=vicinity, curriculum=curriculum if embedding else ALL_ASKED)
     return game(schema, shape, Generator(encoder, drawing, latent), critic, trained)
 

@@ -12,6 +12,7 @@ from condgen.models.backbones import (
     EnteringBy,
     LatentSize,
     OptionalEmbedding,
+    Outputs,
     Size,
     Weight,
     condition_encoder,
@@ -39,6 +40,7 @@ def autoencoder(
     *,
     latent: LatentSize = 12,
     size: Size,
+    outputs: Outputs = "pixels",
     likelihood: LikelihoodName = None,
 ) -> Autoencoder:
     """A plain autoencoder, which ignores the schema."""
@@ -48,7 +50,7 @@ def autoencoder(
         schema,
         shape,
         encoder=parts.encoder("none", latent),
-        decoder=parts.decoder("none", latent, score.per_value),
+        decoder=parts.decoder("none", latent, score.per_value, outputs),
         likelihood=score,
         latent=latent,
     )
@@ -61,6 +63,7 @@ def vae(
     *,
     latent: LatentSize = 12,
     size: Size,
+    outputs: Outputs = "pixels",
     likelihood: LikelihoodName = None,
     beta: Beta = 1.0,
 ) -> VAE:
@@ -72,7 +75,7 @@ def vae(
         shape,
         condition_encoder=EmptyEncoder(schema),
         encoder=parts.encoder("none", 2 * latent),
-        decoder=parts.decoder("none", latent, score.per_value),
+        decoder=parts.decoder("none", latent, score.per_value, outputs),
         prior=PRIORS["standard"](latent, 0),
         likelihood=score,
         beta=beta,
@@ -98,6 +101,7 @@ def cvae(
     condition_dropout: Annotated[ConditionDropout, LEARNED_NULL] = 0.1,
     latent: LatentSize = 12,
     size: Size,
+    outputs: Outputs = "pixels",
     likelihood: LikelihoodName = None,
     beta: Beta = 1.0,
     prior: PriorName = "standard",
@@ -118,7 +122,7 @@ def cvae(
     latents = partial(flow, additive=additive) if prior == "flow" else PRIORS[prior]
     others: dict[str, Any] = {
         "encoder": parts.encoder(in_encoder, 2 * latent),
-        "decoder": parts.decoder(in_decoder, latent, score.per_value),
+        "decoder": parts.decoder(in_decoder, latent, score.per_value, outputs),
         "likelihood": score,
         "beta": beta,
         "realism": realism.loss(shape, size.channels),

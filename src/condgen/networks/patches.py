@@ -1,0 +1,88 @@
+"""The last step of a decoder: from channels at the patchified resolution to the pixels of each patch.
+
+A layer with one output per pixel makes errors of the same size at every pixel of a patch, in every colour. Where its
+input changes slowly, the error is the same in each patch: a grid. Photographs have next to no power there. In 64×64
+faces, the finest detail of a 4×4 patch has 0.02 times the amplitude of the patch's mean, and in colour 0.001 times.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, conv2d, interpolate, pixel_shuffle
+
+COLOURS = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (1.0, -2.0, 1.0))  # opponent colours: lightness, red to blue, green
+COLOUR = 0.25  # amplitude of colour relative to lightness
+
+Outputs = Float[Tensor, "batch output row column"]
+Images = Float[Tensor, "batch channel height width"]
+
+
+class Pixels(nn.Module):
+    """Outputs are the pixels of patches themselves (Shi et al. 2016)."""
+
+    def __init__(self, channels: int, patch: int):
+        super().__init__()
+        self.channels = channels
+        self.patch = patch
+
+    def begin(self, layer: nn.Conv2d) -> None:
+        """Leave the layer before this step as it was initialised."""
+
+    def forward(self, y: Outputs) -> Images:
+        """The images of these outputs."""
+        return pixel_shuffle(y, self.patch)
+
+
+class Spectrum(Pixels):
+    """Outputs are the spectrum of patches: each patch's mean, by colour, and its details, by colour and frequency.
+
+    Means are interpolated. Details are waves on a patch (DCT-II without its constant, Ahmed et al. 1974), in the
+    amplitude that they have in photographs. The part of a detail that neighbouring patches share is taken out, because
+    it would be the same pattern in each: a grid. Colours are opponent ones if channels come in threes.
+    """
+
+    def __init__(self, channels: int, patch: int):
+        super().__init__(channels, patch)
+        colours = _colours(channels)
+        self.register_buffer("colours", colours[..., None, None])
+        self.register_buffer("waves", torch.kron(colours, _waves(patch))[..., None, None])
+        self.colours: Tensor
+        self.waves: Tensor
+
+    @torch.no_grad()
+    def begin(self, layer: nn.Conv2d) -> None:
+        """Let the layer before this step start without details."""
+        assert layer.bias is not None
+        for tensor in (layer.weight, layer.bias):
+            tensor[self.channels :] = 0
+
+    def forward(self, y: Outputs) -> Images:
+        """The images of these outputs."""
+        means, details = y.tensor_split([self.channels], 1)
+        details = details - avg_pool2d(details, 3, stride=1, padding=1, count_include_pad=False)
+        even = interpolate(conv2d(means, self.colours), scale_factor=self.patch, mode="bilinear")
+        return even + pixel_shuffle(conv2d(details, self.waves), self.patch)
+
+
+def _colours(channels: int) -> Float[Tensor, "channel colour"]:
+    """Colours of length 1, those without lightness shorter. The channels themselves unless they come in threes."""
+    if channels % 3:
+        return torch.eye(channels)
+    colours = torch.tensor(COLOURS)
+    lengths = torch.tensor([[1.0], [COLOUR], [COLOUR]])
+    scaled = colours / colours.norm(dim=1, keepdim=True) * lengths
+    return torch.kron(torch.eye(channels // 3), scaled.T.contiguous())
+
+
+def _waves(patch: int) -> Float[Tensor, "pixel wave"]:
+    """Waves on a patch, without the constant one, whose amplitude would be 1 per pixel.
+
+    Amplitudes are 1/(1 + 4 f^1.5), with the frequency f in half waves per 4 pixels.
+    """
+    k = torch.arange(patch, dtype=torch.float32)
+    wave = (math.pi / patch * (k[:, None] + 0.5) * k).cos()  # [place, frequency]
+    wave = wave / wave.norm(dim=0) * patch**0.5
+    frequency = (k[:, None].square() + k.square()).sqrt().flatten() * 4 / patch
+    return (torch.kron(wave, wave) / (1 + 4 * frequency**1.5))[:, 1:]
