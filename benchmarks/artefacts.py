@@ -5,7 +5,7 @@
 
 Each cell trains as `condgen train --preset P --images N --seed S --set outputs=O` does, with warm-up and average as
 short as the run, and samples the test set's own labels. The table has the pattern that stands out most relative to real
-images (condgen/evaluation/metrics/artefacts.py), those of every second pixel, and the Fréchet distance, precision and
+images (condgen/evaluation/metrics/artefacts.py), every pattern in samples, and the Fréchet distance, precision and
 recall in the features of a judge that is trained on real data only. Finished cells are kept: the command can be
 interrupted and repeated.
 """
@@ -28,10 +28,13 @@ COLUMNS = {
     "2 across": ("2 across", ".2f"),
     "2 down": ("2 down", ".2f"),
     "2 diagonal": ("2 diagonal", ".2f"),
+    "4 across": ("4 across", ".2f"),
+    "4 down": ("4 down", ".2f"),
     "4 diagonal": ("4 diagonal", ".2f"),
     "Fréchet / floor": ("ratio", ".2f"),
     "precision": ("precision", ".3f"),
     "recall": ("recall", ".3f"),
+    "diversity": ("diversity", ".2f"),
     "images/s": ("pace", ",.0f"),
 }
 
