@@ -105,13 +105,13 @@ def test_edit_writes_the_files_of_the_run(address: str, run: Run, command: Comma
     for model, out, how in (
         (run.path, "here", ()),
         (f"{address}/digits", "there", ()),
-        (f"{address}/digits", "told", ("--from", "digit=3")),
+        (f"{address}/digits", "told", ("--from", "digit=5")),
     ):
         result = command("edit", model, tmp_path / "3.png", "digit=8", *how, "--out", tmp_path / out)
         assert result.status == 0, result.err
         said.append(result.out.splitlines()[0])
     assert said[0] == said[1]
-    assert said[2].endswith("digit=3 → digit=8")
+    assert said[2].endswith("digit=5 → digit=8")
     names = [sorted(file.name for file in (tmp_path / out).iterdir()) for out in ("here", "there")]
     assert names[0] == names[1]
 

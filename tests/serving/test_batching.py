@@ -184,10 +184,10 @@ def test_after_a_large_batch_the_next_waits_for_those_who_ask_again(echo: Echo) 
     first = held(batcher, echo)
     echo.gate.set()
     first.parts()
-    one = Asked(batcher, "", 1, 0)
+    one = Asked(batcher, "", 2, 0)
     with pytest.raises(Empty):
         one.outcomes.get(timeout=0.1)
-    rest = Asked(batcher, "digit=1", 3, 1)
-    assert [each.parts() for each in (one, rest)] == [[1], [3]]
-    assert echo.batches == [[4], [1, 3]]
+    rest = Asked(batcher, "digit=1", 2, 2)
+    assert [each.parts() for each in (one, rest)] == [[2], [2]]
+    assert echo.batches == [[4], [2, 2]]
     batcher.close()
