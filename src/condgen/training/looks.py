@@ -20,6 +20,7 @@ from condgen.training import checkpoint
 from condgen.training.checkpoint import Info
 from condgen.training.health import examine
 from condgen.training.log import Log
+from condgen.training.watch import Watch
 
 Preview = Callable[[Model, Path], None]
 HEALTHY = "healthy.safetensors"  # averaged weights of the last check without a problem
@@ -34,6 +35,7 @@ class Looks:
     joint: distribution of the attributes that can be asked for.
     real: diversity of the training data (see `health.real_diversity`).
     complaints: faults that the model in training finds, from the latest means of its players' loss terms.
+    watch: of rare combinations. None if there are none to watch.
     preview: called with the model and a path without suffix, to write a picture there.
     writes: whether this process writes files. Exactly one of several processes does.
     """
@@ -47,6 +49,7 @@ class Looks:
     log: Log
     progress: Progress
     complaints: Callable[[Values], list[Complaint]]
+    watch: Watch | None
     preview: Preview | None
     writes: bool
 
@@ -67,7 +70,7 @@ class Looks:
     def examine(self, info: Info, values: Values) -> bool:
         """Look for failure, and return whether there is any. Weights that look healthy are kept until the run ends."""
         health = examine(self.model.eval(), self.joint, self.real)
-        self.log.write(info.images, health.values())
+        self.log.write(info.images, health.values() | self._watched())
         trouble = health.trouble(self.log.best, info.share() or 0.0)
         self.log.best = max(self.log.best, health.diversity)
         trained = TrainedAs.of(self.model.recipe)
@@ -79,6 +82,10 @@ class Looks:
         if health.sound and self.writes:
             checkpoint.save(self.folder / HEALTHY, info, checkpoint.prefixed("ema", self.model.state_dict()))
         return trouble is not None
+
+    def _watched(self) -> Values:
+        """The worst combination's obedience, for the log. Empty without a watch."""
+        return {"worst_combination": self.watch.worst(self.model)} if self.watch else {}
 
     def last(self, info: Info, values: Values, show: bool) -> None:
         """The check at the end of a run. A failing model is replaced by its last healthy weights, if there are any."""

@@ -47,6 +47,7 @@ from condgen.training.settings import TrainingConfig, learning_rate
 from condgen.training.signals import Interrupted, Signals
 from condgen.training.stopwatch import Stopwatch
 from condgen.training.tuner import decided
+from condgen.training.watch import Watch
 from condgen.versions import versions
 
 
@@ -91,6 +92,7 @@ class Trainer:
         self.labels = LabelDistribution.of(data.train.condition)
         self.joint = model.joint(self.labels)
         self.real_diversity = real_diversity(data.train)
+        self.watch = Watch.of(data.train) if model.conditional and model.schema == data.schema else None
         self.info = Info(
             recipe=model.recipe,
             shape=data.shape,
@@ -181,6 +183,7 @@ class Trainer:
             labels=self.labels,
             joint=self.joint,
             real=self.real_diversity,
+            watch=self.watch,
             folder=self.folder,
             log=log,
             progress=self.progress,
