@@ -15,7 +15,7 @@ from condgen.schema import Condition
 
 Model = Any  # a `condgen.Model` or an exported one, in annotations, which must not import PyTorch
 
-BATCH = 500  # samples generated at once
+BATCH = 250  # samples generated at once: of more, a U-Net's activations leave the cache and are allocated anew
 
 
 @dataclass(frozen=True)
