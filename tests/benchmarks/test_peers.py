@@ -25,8 +25,11 @@ ROOT = Path(__file__).parents[2]
 FAKE = '''
 """Answers each label with the mean of its images."""
 
+import importlib.util
+
 
 def train(images, labels, clock):
+    assert importlib.util.find_spec("judging") is None  # the harness's own files hide no packages
     for x, y in clock.batches(images, labels, 500):
         pass
     return {int(k): images[labels == k].float().mean(0) / 255 for k in labels.unique()}
@@ -117,22 +120,16 @@ def test_processor_time_replaces_every_clock_of_the_process(monkeypatch: pytest.
     assert clocks.perf_counter() == clocks.monotonic() == 1
 
 
-def test_an_adapter_may_be_called_like_the_package_that_it_imports(tmp_path: Path) -> None:
-    path = tmp_path / "json.py"
-    path.write_text("import json\nSAID = json.dumps([1])\n")
-    assert inside.loaded(path).SAID == "[1]"
-
-
 # ---- one trial in a process of its own
 
 
 def test_a_peer_is_trained_and_asked_in_its_own_process(fake: Path, given: Path, tmp_path: Path) -> None:
-    outcome = tried(Path(sys.executable), fake, {}, given, tmp_path / "out", Plan(0.2, 5, threads=1))
+    outcome = tried(Path(sys.executable), fake, {}, given, tmp_path / "out", Plan(0.2, 5, threads=2))
     assert outcome.samples.shape[1:] == (1, 8, 8)
     assert outcome.samples.dtype == np.uint8
     assert outcome.figures["images"] >= 500
     assert outcome.figures["seconds"] >= 0.2
-    assert outcome.figures["threads"] == 1
+    assert outcome.figures["threads"] == 2
     assert outcome.figures["memory"] > 10
 
 
@@ -199,8 +196,8 @@ def test_a_condition_that_a_peer_cannot_take_is_a_reason() -> None:
 
 
 def test_lines_hold_code_only(fake: Path) -> None:
-    assert lines_of_code(fake.read_text()) == 7
-    assert Row("fake", fake).lines == 7
+    assert lines_of_code(fake.read_text()) == 9
+    assert Row("fake", fake).lines == 9
 
 
 def test_scripts_are_files_or_all_in_a_folder(tmp_path: Path) -> None:
