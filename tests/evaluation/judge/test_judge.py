@@ -23,7 +23,7 @@ def world(n: int, seed: int) -> tuple[Tensor, Condition]:
 
 @pytest.fixture(scope="module")
 def judge() -> Judge:
-    return train_judge(*world(10_000, seed=1), images=100_000, batch=256)
+    return train_judge(*world(10_000, seed=1), images=100_000, batch=100)
 
 
 def test_it_learns_what_can_be_seen(judge: Judge) -> None:
@@ -39,7 +39,8 @@ def test_a_shuffled_condition_agrees_as_often_as_chance(judge: Judge) -> None:
     agreement = judge.agreement(x, shuffled)
     assert agreement["side"] == pytest.approx(0.25, abs=0.04)
     assert agreement["far"] == pytest.approx(0.5, abs=0.04)
-    assert agreement["angle"] > 30
+    angle = shuffled.values["angle"]
+    assert agreement["angle"] > (angle - angle.median()).abs().mean()  # the error of the best guess without a look
 
 
 def test_training_repeats_exactly_and_leaves_the_global_stream_alone() -> None:

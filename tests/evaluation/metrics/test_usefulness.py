@@ -10,7 +10,7 @@ from condgen.schema import Condition
 pytestmark = pytest.mark.statistical
 
 WORLD = Mixture()
-IMAGES = 30_000
+IMAGES = 90_000
 
 
 def world(n: int, seed: int, condition: Condition | None = None) -> Dataset:
