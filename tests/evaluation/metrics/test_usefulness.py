@@ -64,8 +64,9 @@ def test_a_value_that_is_never_shown_is_never_recognised(fresh: Usefulness) -> N
     sides = torch.where(asked.values["side"] == 1, 3.0, asked.values["side"])
     shown = world(2_000, 3, Condition(WORLD.schema, {**asked.values, "side": sides}, asked.present))
     found = usefulness(as_samples(shown, asked), TRAIN, TEST, images=IMAGES)
-    assert found.made["side"] == pytest.approx(0.5, abs=0.15)
-    assert found.made["far"] < fresh.made["far"]
+    # East and west are half. What is shown as a south was asked for as a south in one of two cases, so either is said.
+    assert found.made["side"] == pytest.approx(0.5 + 0.25 / 2, abs=0.15)
+    assert found.made["far"] > 0.9
 
 
 def test_both_predictors_learn_from_as_many_observations() -> None:
