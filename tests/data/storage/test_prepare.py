@@ -208,7 +208,6 @@ def hashes(cache: Path) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_with_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Real processes, real kills, and two at once; prepared here for comparison."""
     source = folder(tmp_path / "a", 1_000)
