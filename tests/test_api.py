@@ -270,7 +270,7 @@ def test_trust_is_given_once_and_kept(trained: Run) -> None:
 
 
 def test_data_of_a_run_of_vectors_is_measured_in_its_units(points: Run) -> None:
-    x = np.stack([np.linspace(0, 1, 60), np.linspace(5, 9, 60)], 1)
+    x = np.stack([np.linspace(0, 1, 60), np.linspace(500, 900, 60)], 1)
     data = condgen.load(x, labels={"side": ["west", "east"] * 30})
     assert data.coordinates != points.coordinates
     assert data_for(points, data).coordinates == points.coordinates
