@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
-
-from condgen.png import Pixels, encoded
+from PIL.PngImagePlugin import PngInfo
 
 KEYWORD = "condgen"
 AS_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+Pixels = NDArray[np.uint8]
 Samples = Any  # a `condgen.Samples`, which knows how to save itself and so imports this file
 
 
@@ -44,13 +45,17 @@ class Origin:
 
 
 def png(picture: Image.Image, imprint: Mapping[str, Any] | None = None) -> bytes:
-    """A picture, grey or in colour, as PNG. The same picture with the same imprint gives the same bytes."""
-    return imprinted(np.asarray(picture), imprint)
+    """A picture as PNG. The same picture with the same imprint gives the same bytes."""
+    file, chunks = io.BytesIO(), PngInfo()
+    if imprint is not None:
+        chunks.add_itxt(KEYWORD, AS_JSON(imprint))
+    picture.save(file, "PNG", compress_level=1, pnginfo=chunks)
+    return file.getvalue()
 
 
 def imprinted(pixels: Pixels, imprint: Mapping[str, Any] | None = None) -> bytes:
     """Pixels, grey [height, width] or in colour [height, width, 3], as PNG."""
-    return encoded(pixels, None if imprint is None else (KEYWORD, AS_JSON(imprint)))
+    return png(Image.fromarray(pixels), imprint)
 
 
 def imprint_of(content: bytes) -> dict[str, Any] | None:
