@@ -31,7 +31,7 @@ class FeatureNetwork:
     names: tuple[str, ...] = ()
 
     def shared(self, other: "FeatureNetwork") -> str:
-        """What makes two networks relatives. Empty if they are not."""
+        """The origin that makes two networks relatives. Empty if they are not."""
         return next((each for each in self.origins if each in other.origins), "")
 
     def origin_of(self, name: str) -> str:

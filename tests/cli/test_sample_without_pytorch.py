@@ -18,7 +18,7 @@ MOST = 700  # modules; PyTorch alone has more than a thousand
 
 SAMPLE = """
 from condgen.cli import main
-from condgen.runs import generator
+from condgen.runs import addresses
 {before}
 sys.argv = ["condgen", "sample", "{model}", {request!r}, "-n", "3", "--seed", "5", "--out", "out"]
 try:
@@ -53,7 +53,7 @@ class Fake(Answering):
         from condgen.rng import Stream
         return Stream.NOISE.rng(seeds).uniform(1, 4, 4)
 
-generator.OPENERS._own[".fake"] = Fake
+addresses.OPENERS._own[".fake"] = Fake
 '''
 
 

@@ -78,7 +78,7 @@ class BestOfMetric(Metric[BestOf]):
         return [f"best of {result.candidates} candidates: {obeyed}, {shares}, {varied}; in brackets, one each"]
 
     def columns(self, result: BestOf, results: Mapping[str, Any]) -> Values:
-        """What the choice changes in obedience and recall."""
+        """The changes by choice in obedience and recall."""
         best, single = result.best, result.single
         return {
             Quantity("best_of_gain", "obeyed, gained by choice", "higher", "page", "share"): (

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from condgen.evaluation.comparison.columns import Quantity, Values
@@ -19,6 +19,7 @@ from condgen.evaluation.metrics.estimate import Estimate, linearised, mean
 from condgen.evaluation.metrics.metric import Measurement, Metric
 from condgen.evaluation.metrics.obedience import OBEDIENCE
 from condgen.models.remedies import LONGER, sentence
+from condgen.schema import Condition
 from condgen.units import number
 
 SHARE = 0.05  # share of real observations at each end
@@ -26,6 +27,7 @@ MIN_PER_END = 30  # smallest number of samples and of real observations at an en
 MIN_TONED = 0.1  # a smaller shortfall, relative to the distance of the end from the middle, is no finding
 
 Codes = Float[Tensor, " _"]
+_Side = tuple[str, int, float, Bool[Tensor, " _"], Bool[Tensor, " _"]]  # name, direction, edge, samples, observations
 
 
 @dataclass(frozen=True)
@@ -76,18 +78,25 @@ def extremes(name: str, asked: Codes, read: Codes, labels: Codes, real: Codes) -
 
     asked, read: requests and readings of samples. labels, real: labels and readings of real observations.
     """
-    low, high = (float(labels.double().quantile(share)) for share in (SHARE, 1 - SHARE))
-    middle = float(labels.median())
-    sides = (("lowest", -1, low, asked <= low, labels <= low), ("highest", 1, high, asked >= high, labels >= high))
-    ends = []
+    sides = _sides(asked, labels)
+    if sides is None:
+        return None
+    middle, ends = float(labels.median()), []
     for side, sign, edge, here, there in sides:
-        if not low < high or min(int(here.sum()), int(there.sum())) < MIN_PER_END:
-            return None
         ends.append(_end(side, sign, edge, middle, _Read(asked[here], read[here]), _Read(labels[there], real[there])))
     first, last = ends
     slope = (last.read.value - first.read.value) / (last.asked - first.asked)
     real_slope = (last.real.value - first.real.value) / (last.label - first.label)
     return Extremes(name, tuple(ends), slope, real_slope)
+
+
+def _sides(asked: Codes, labels: Codes) -> tuple[_Side, _Side] | None:
+    """Both ends, or None if one has too few observations."""
+    low, high = (float(labels.double().quantile(share)) for share in (SHARE, 1 - SHARE))
+    lowest: _Side = ("lowest", -1, low, asked <= low, labels <= low)
+    highest: _Side = ("highest", 1, high, asked >= high, labels >= high)
+    enough = all(min(int(here.sum()), int(there.sum())) >= MIN_PER_END for *_, here, there in (lowest, highest))
+    return (lowest, highest) if low < high and enough else None
 
 
 @dataclass(frozen=True)
@@ -128,9 +137,14 @@ class ExtremesMetric(Metric[tuple[Extremes, ...]]):
     without = ()
 
     def skipped(self, case: Measurement) -> str:
-        """A reason if no number can be asked for."""
-        numbers = any(a.limits for a in case.data.schema)
-        return "" if numbers and case.subject.conditional else "no number can be asked for"
+        """A reason if no number can be asked for, or if none has enough observations at its ends."""
+        numbers = [a.name for a in case.data.schema if a.limits]
+        if not numbers or not case.subject.conditional:
+            return "no number can be asked for"
+        real = held_out_reader(case.judge, case.data).real.condition
+        asked = case.samples.condition
+        found = any(_sides(_codes(asked, name), _codes(real, name)) for name in numbers if real.given(name).any())
+        return "" if found else f"no number has {MIN_PER_END} samples and held-out observations at either end"
 
     def measure(self, case: Measurement) -> tuple[Extremes, ...]:
         """The ends of each number with enough samples and held-out observations there."""
@@ -140,9 +154,9 @@ class ExtremesMetric(Metric[tuple[Extremes, ...]]):
         for a in case.data.schema:
             if a.limits:
                 here, there = case.samples.condition.given(a.name), reader.real.condition.given(a.name)
-                asked, labels = (data.condition.values[a.name] for data in (case.samples, reader.real))
                 seen, seen_real = (read.condition.values[a.name] for read in (made, real))
-                found.append(extremes(a.name, asked[here], seen[here], labels[there], seen_real[there]))
+                asked, labels = (_codes(data.condition, a.name) for data in (case.samples, reader.real))
+                found.append(extremes(a.name, asked, seen[here], labels, seen_real[there]))
         return tuple(each for each in found if each is not None)
 
     def lines(self, result: tuple[Extremes, ...]) -> list[str]:
@@ -168,6 +182,11 @@ class ExtremesMetric(Metric[tuple[Extremes, ...]]):
 
 
 EXTREMES = ExtremesMetric()
+
+
+def _codes(condition: Condition, name: str) -> Codes:
+    """The values of a number where they are given."""
+    return condition.values[name][condition.given(name)]
 
 
 def _as_toned_down(name: str, end: End, evidence: Evidence) -> Finding:

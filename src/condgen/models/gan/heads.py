@@ -51,7 +51,7 @@ class Head(nn.Module):
         return self.real(h)[:, 0]
 
     def preference(self, h: Features, condition: Condition) -> Scores:
-        """How well observations show their condition, [batch]: log q(c|x) of a head that classifies, else the score."""
+        """The fit of observations to their condition, [batch]: log q(c|x) of a head that classifies, else the score."""
         return self.score(h, condition)
 
     def critic(self, real: Features, fake: Features, condition: Condition) -> Terms:
