@@ -40,7 +40,7 @@ MAX_EXCESS = 1.5  # largest accepted prominence relative to real images
 ROUNDING = 1 / 12 / 255**2  # power of rounding to 8 bits, below which nothing can be told
 BATCH = 200
 
-Images = Shaped[Tensor, "n channel height width"] | Mapped
+Images = Shaped[Tensor, "_ channel height width"] | Mapped
 
 
 @dataclass(frozen=True)
