@@ -30,10 +30,10 @@ from condgen.schema import Categorical, Continuous, Flag, Schema
 from condgen.training import pace
 from tests.unchecked import unchecked
 
-if (
-    signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-):  # as in the background of a script; commands under test inherit it
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# Signals may be ignored, as in the background of a script or under nohup. Commands under test would inherit that.
+for each, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(each) == signal.SIG_IGN:
+        signal.signal(each, usual)
 
 pace.LONGEST = 0.1  # seconds: what is inspected in tests needs no exact pace
 
