@@ -150,6 +150,7 @@ def test_models_can_be_checked_without_serving_them(command: Command, run: Run, 
         (["a b=RUN"], 2, "NAME=PATH"),
         (["RUN", "--samples", "5000"], 2, "--samples 2000"),
         (["RUN", "--batch", "0"], 2, "batch must be above 0"),
+        (["RUN", "--threads", "0"], 2, "threads must be above 0"),
         (["RUN", "--host", "256.0.0.1"], 1, "Choose another (--port 8001)"),
     ],
 )

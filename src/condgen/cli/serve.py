@@ -51,7 +51,7 @@ def serve(
         samples=samples,
         steps=steps,
         body=body,
-        threads=threads or all_but_one(),
+        threads=all_but_one() if threads is None else threads,
     )
     app = serving.create_app(named(models), limits=limits, token=token)
     if check:

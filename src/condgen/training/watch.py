@@ -31,7 +31,8 @@ class Watch:
     """Rare combinations, and the direction in which a rough reader sees each.
 
     asked: the conditions, EACH of every combination in turn.
-    directions: of each combination, the change of the reading per pixel. offsets: of the average observation.
+    directions: of each combination, the change of the reading per pixel.
+    offsets: of each combination, the reading of the average observation.
     ways: readings of real observations of each combination, from the average.
     """
 
