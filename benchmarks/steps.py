@@ -11,7 +11,6 @@ of the process's computing on one thread, so other work beside it matters little
 
 import argparse
 import json
-import platform
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -26,6 +25,7 @@ from condgen.parameters import keyword_arguments
 from condgen.presets import preset
 from condgen.schema import Categorical, Condition, Flag, Schema
 from condgen.training import TrainingConfig
+from condgen.training.machine import processor
 from condgen.training.optimisers import adamw
 
 HISTORY = Path("benchmarks/history.jsonl")
@@ -99,7 +99,7 @@ def measured(name: str, bf16: bool, times: int) -> dict[str, Any]:
 def where() -> dict[str, str]:
     """The commit and the machine."""
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
-    return {"commit": commit.stdout.strip(), "machine": f"{platform.machine()}, torch {torch.__version__}"}
+    return {"commit": commit.stdout.strip(), "machine": f"{processor()}, torch {torch.__version__}"}
 
 
 def compare(history: Path) -> None:
