@@ -34,6 +34,10 @@ class RunError(CondgenError):
     """A run folder or checkpoint that cannot be read, written or continued."""
 
 
+class StoreError(RunError, DataError):
+    """A store elsewhere that cannot be reached, or refuses. The message names the address."""
+
+
 def unknown(what: str, given: object, valid: Iterable[str], advice: str = "") -> RequestError:
     """The error for an unknown name, followed by the advice.
 
