@@ -8,6 +8,7 @@ from condgen.errors import CondgenError
 EXTRAS = {
     "hub": ("datasets", "huggingface_hub"),
     "onnx": ("onnx", "onnxscript"),
+    "remote": ("fsspec", "s3fs"),
     "runtime": ("onnxruntime",),
     "serve": ("fastapi", "multipart", "prometheus_client", "uvicorn"),
     "train": (
