@@ -11,8 +11,8 @@ import condgen
 
 ROOT = Path(condgen.__file__).parent
 ORDER = (  # a room imports only from those before it
-    "schema", "requests", "conditioning", "networks", "models", "training", "runs", "runtime", "evaluation", "pages",
-    "hub", "serving", "studio", "cli",
+    "schema", "requests", "conditioning", "networks", "models", "training", "runs", "runtime", "evaluation", "bulk",
+    "pages", "hub", "serving", "studio", "cli",
 )  # fmt: skip
 BESIDE = {  # rooms beside that order, and all that each may import
     "data": ("schema", "requests"),

@@ -16,6 +16,7 @@ from condgen.lazy import on_first_use
 
 if TYPE_CHECKING:
     from condgen.api import augment, compare, datasets, doctor, evaluate, gallery, inspect, open  # noqa: A004 (condgen.open)
+    from condgen.bulk.generate import generate
     from condgen.data import Dataset, DataSource, Splits, load, stream
     from condgen.models import Model, build
     from condgen.requests.request import parse_requests
@@ -33,6 +34,7 @@ _HOME = {
     "inspect": "api",
     "gallery": "api",
     "evaluate": "api",
+    "generate": "bulk.generate",
     "doctor": "api",
     "datasets": "api",
     "compare": "api",
@@ -86,6 +88,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "gallery",
+    "generate",
     "inspect",
     "load",
     "open",

@@ -9,6 +9,7 @@ EXTRAS = {
     "hub": ("datasets", "huggingface_hub"),
     "onnx": ("onnx", "onnxscript"),
     "remote": ("fsspec", "s3fs"),
+    "ray": ("ray",),
     "runtime": ("onnxruntime",),
     "serve": ("fastapi", "multipart", "prometheus_client", "uvicorn"),
     "train": (

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from condgen.cli import bulk
 from condgen.cli.options import BestOf, Out, RunFileOrServer, progress, show_understood
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ def sample(
     request: Annotated[
         list[str] | None, typer.Argument(metavar="REQUEST", help="digit=7, 'a=yes, b!=c', x=1..2, 'an old man'")
     ] = None,
-    n: Annotated[int, typer.Option("-n", help="Samples per request.")] = 16,
+    n: Annotated[str, typer.Option("-n", help="Samples per request: 16, 500k, 100M.")] = "16",
     seed: Annotated[int, typer.Option(help="Seed of the first sample of every request. Sample k has SEED + k.")] = 0,
     extrapolate: Annotated[bool, typer.Option(help="Allow numbers beyond the range of the training data.")] = False,
     guidance: Annotated[
@@ -38,6 +39,11 @@ def sample(
     free: Annotated[
         bool, typer.Option("--free", help="Leave free attributes to the model, instead of drawing them from the data.")
     ] = False,
+    engine: bulk.Engine = None,
+    workers: bulk.Workers = None,
+    shard: bulk.Shard = None,
+    kind: bulk.Format = None,
+    ray_address: bulk.RayAddress = None,
 ) -> None:
     """Generate images for each REQUEST, with metadata.csv and grid.png. Without a request, as in the data.
 
@@ -48,10 +54,13 @@ def sample(
     RUN can be the address of a model that `condgen serve` serves, such as http://127.0.0.1:8000/digits.
 
     Samples are written to OUT.partial, which becomes OUT when all are there. The same command again continues there.
+
+    With --engine, many workers write shards of Parquet or WebDataset into OUT. Each sample is the same as without.
     """
     from condgen.runs.addresses import open_generator
     from condgen.runs.generator import save_answers
     from condgen.runs.sampling import SamplingOptions
+    from condgen.units import parse_count
 
     opened = open_generator(run)
     asked = show_understood(opened.requests(request or [], extrapolate))
@@ -65,8 +74,14 @@ def sample(
         free=free,
         best_of=best_of,
     )
-    shown = save_answers(opened, asked, n, seed, out, sampling=sampling, progress=progress())
-    print(f"{n * len(asked):,} samples for {len(asked)} request{'s' * (len(asked) > 1)} in {out}; look at {shown}")
+    options = bulk.Options(engine, workers, shard, kind, ray_address)
+    number = parse_count(n)
+    if options.engine:
+        print(options.generate(run, asked, number, seed, out, sampling, progress()))
+        return
+    options.must_be_none()
+    shown = save_answers(opened, asked, number, seed, out, sampling=sampling, progress=progress())
+    print(f"{number * len(asked):,} samples for {len(asked)} request{'s' * (len(asked) > 1)} in {out}; look at {shown}")
 
 
 def _model(run: Path) -> "Model":

@@ -1,0 +1,59 @@
+"""A worker process: reads a job and numbers of shards, and answers with records or errors, all pickled."""
+
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, BinaryIO
+
+from condgen.errors import RunError
+
+
+def main() -> None:
+    """Work until the process that started this one closes its end, or dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the first one decides
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints must not be taken for an answer
+    orders: SimpleQueue[Any] = SimpleQueue()
+    Thread(target=_listen, args=(sys.stdin.buffer, orders), daemon=True).start()
+    make = _attempt(lambda: orders.get().start(), answers)
+    while make is not None:
+        shard = orders.get()
+        if (made := _attempt(lambda number=shard: make(number), answers)) is None:
+            return
+        send(answers, made)
+
+
+def send(pipe: BinaryIO, what: object) -> None:
+    """Write an object to a pipe."""
+    pickle.dump(what, pipe)
+    pipe.flush()
+
+
+def _listen(pipe: BinaryIO, orders: SimpleQueue[Any]) -> None:
+    """Pass on what arrives. At its end, everything ends: nobody waits for the shard in work."""
+    with suppress(EOFError):
+        while True:
+            orders.put(pickle.load(pipe))  # noqa: S301 (from the process that started this one)
+    os._exit(1)
+
+
+def _attempt(do: Callable[[], Any], answers: BinaryIO) -> Any:
+    """The result, or None after an error, which is sent."""
+    try:
+        return do()
+    except Exception as error:
+        try:
+            pickle.dumps(error)
+        except Exception:  # some hold what cannot be sent
+            error = RunError(f"{type(error).__name__}: {error}")
+        send(answers, error)
+        return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""The options of `condgen sample` for generation in bulk."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from condgen.progress import Progress
+    from condgen.requests.request import Request
+    from condgen.runs.sampling import SamplingOptions
+
+Engine = Annotated[
+    str | None,
+    typer.Option(help="Generate in bulk, into shards: processes (of this machine), ray, or one of another package."),
+]
+Workers = Annotated[int | None, typer.Option(help="Number of workers. By default one per GPU, or one per core.")]
+Shard = Annotated[str | None, typer.Option(help="Samples of a shard, a multiple of 250. By default up to 10k.")]
+Format = Annotated[str | None, typer.Option("--format", help="Kind of shards: parquet (by default) or webdataset.")]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(help="Address of a Ray cluster. By default RAY_ADDRESS, or else a Ray of this machine is started."),
+]
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options that were given. None is the default."""
+
+    engine: str | None
+    workers: int | None
+    shard: str | None
+    format: str | None
+    ray_address: str | None
+
+    def must_be_none(self) -> None:
+        """Raise RequestError for an option that has no effect without an engine."""
+        from condgen.errors import RequestError
+
+        for field in fields(self):
+            if getattr(self, field.name) is not None:
+                option = field.name.replace("_", "-")
+                raise RequestError(f"--{option} is for generation in bulk; add --engine processes, or leave it out.")
+
+    def generate(
+        self,
+        run: str,
+        asked: "Sequence[Request]",
+        n: int,
+        seed: int,
+        out: "Path",
+        sampling: "SamplingOptions",
+        progress: "Progress",
+    ) -> object:
+        """Write the shards; the result, which tells of them."""
+        from condgen.bulk.engine import engine
+        from condgen.bulk.generate import generate
+        from condgen.units import parse_count
+
+        return generate(
+            run,
+            asked,
+            n,
+            out,
+            seed=seed,
+            engine=engine(str(self.engine), workers=self.workers, ray_address=self.ray_address),
+            shard=parse_count(self.shard) if self.shard else None,
+            format=self.format or "parquet",
+            progress=progress,
+            **vars(sampling),
+        )
