@@ -141,7 +141,7 @@ class _Worker:
             raise Died(self._process.wait()) from None
         if isinstance(found, Exception):
             raise found
-        return found  # type: ignore[no-any-return]
+        return found
 
     def stop(self) -> None:
         """End the process at once."""

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, BinaryIO
@@ -23,7 +24,7 @@ def main() -> None:
     make = _attempt(lambda: orders.get().start(), answers)
     while make is not None:
         shard = orders.get()
-        if (made := _attempt(lambda number=shard: make(number), answers)) is None:
+        if (made := _attempt(partial(make, shard), answers)) is None:
             return
         send(answers, made)
 
