@@ -29,6 +29,11 @@ RENEWED = 20.0  # seconds between signs of life
 DEAD = 300.0  # seconds without a sign of life after which another machine's owner counts as ended
 
 
+def writes() -> bool:
+    """Whether this process writes files: the first of those that train together."""
+    return os.environ.get(RANK, "0") == "0"
+
+
 @contextmanager
 def held(folder: Path, named: Path | None = None) -> Iterator[None]:
     """Lock an existing folder for writing. The same thread may do so several times.
@@ -39,7 +44,7 @@ def held(folder: Path, named: Path | None = None) -> Iterator[None]:
     another process writes to the folder, and if the folder cannot be written.
     """
     lock = FileLock(folder / LOCK, timeout=PATIENCE, is_singleton=True)
-    if lock.is_locked or os.environ.get(RANK, "0") != "0":
+    if lock.is_locked or not writes():
         yield
         return
     try:
@@ -68,8 +73,14 @@ def _acquire(lock: FileLock, folder: Path) -> None:
 
 
 @contextmanager
-def held_new(folder: Path, what: str) -> Iterator[None]:
-    """Make a folder if needed and lock it as `held` does. Raises RequestError if it is not empty."""
+def held_new(folder: Path, what: str, begun: bool = False) -> Iterator[None]:
+    """Make a folder if needed and lock it as `held` does. Raises RequestError if it is not empty.
+
+    begun: it may hold what was begun before.
+    """
+    if not writes():
+        yield
+        return
     made = not folder.exists()
     try:
         make_folder(folder)
@@ -77,7 +88,7 @@ def held_new(folder: Path, what: str) -> Iterator[None]:
         raise RunError(f"The folder {folder} cannot be written: {error.strerror}. Choose another for {what}.") from None
     try:
         with held(folder):
-            if any(file.name not in (LOCK, OWNER) for file in folder.iterdir()):
+            if not begun and any(file.name not in (LOCK, OWNER) for file in folder.iterdir()):
                 raise RequestError(
                     f"The folder {folder} is not empty; nothing was overwritten. Choose a new one for {what}."
                 )

@@ -1,8 +1,10 @@
 """The command line. Heavy modules are imported inside the commands, so that `--help` answers at once."""
 
+import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import partial
 from io import TextIOWrapper
 from typing import Annotated, Any
@@ -28,6 +30,7 @@ from condgen.cli.train import distill, resume, train
 from condgen.cli.verify import verify
 from condgen.errors import CondgenError, CondgenWarning, shorten
 from condgen.extras import explained
+from condgen.locks import RANK, writes
 
 
 @app.callback(invoke_without_command=True)
@@ -78,6 +81,27 @@ def _plain(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
 
+@contextmanager
+def _first_alone() -> Iterator[None]:
+    """Let only the first of the processes that train together print anything but errors."""
+    if writes():
+        yield
+        return
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        yield
+
+
+def _joined() -> bool:
+    """Whether other processes train with this one. Before they have met, all make the same mistake."""
+    distributed = sys.modules.get("torch.distributed")
+    return distributed is not None and distributed.is_initialized()
+
+
+def _who() -> str:
+    """The process that an error is about, if it is one of several and not the first."""
+    return "" if writes() else f"Process {os.environ[RANK]}: "
+
+
 def main() -> None:
     """Run the command line. Every error that the user can act on is one paragraph and an exit status."""
     from condgen.cli.spelling import spell
@@ -85,11 +109,12 @@ def main() -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # terminals cannot show every file name
     try:
-        with catch_warnings(), explained():
+        with catch_warnings(), explained(), _first_alone():
             warnings.showwarning = partial(_tell, warnings.showwarning)
             app(prog_name="condgen")
     except CondgenError as error:
-        print(f"Error: {_plain(spell(str(error)))}", file=sys.stderr)
+        if writes() or _joined():
+            print(f"{_who()}Error: {_plain(spell(str(error)))}", file=sys.stderr)
         sys.exit(error.exit_status)
     except OSError as error:
         print(

@@ -66,6 +66,10 @@ def train(
     buffer: Buffer = None,
     sample: Sample = None,
     seed: Annotated[int | None, typer.Option(help="Random seed for weights, data order and noise.")] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the run in OUT if this command has begun it, as after a restart."),
+    ] = False,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting in `condgen settings MODEL`.")
     ] = None,
@@ -79,8 +83,9 @@ def train(
         from condgen.data.source import AtMost
         from condgen.locks import held_new
         from condgen.recommendation import SIDE, check_settings
-        from condgen.runs.train import split_arguments
+        from condgen.runs.train import begun, split_arguments
         from condgen.runs.train import train as train_run
+        from condgen.training.team import join, leave
 
     options = {"model": model, "mechanism": mechanism, "prior": prior, "seed": seed}
     arguments = _recipe(preset, budget, images, options | parse_settings(settings or []))
@@ -95,12 +100,14 @@ def train(
         "hold_out": hold_out,
         "streaming": streaming(stream, buffer, sample),
     }
-    with held_new(out, "the run"):  # before the data is loaded, for the same reason
+    join()  # so that the other processes hear of an error
+    with held_new(out, "the run", begun(out, resume)):  # before the data is loaded, for the same reason
         fitting = AtMost(SIDE) if name is None and size is None else size
         splits = load_data(data, attributes, fitting, schema, **how)
         kind, names = "sampled" if stream else "training", ", ".join(splits.schema.names)
         say(f"{len(splits.train):,} {kind} examples of shape {splits.shape}, attributes: {names}")
-        run = train_run(name, splits, out, progress=progress(), **arguments)
+        run = train_run(name, splits, out, progress=progress(), resume=resume, **arguments)
+    leave()
     remark(splits)
     _trained(run)
 
@@ -140,6 +147,7 @@ def resume(
     from condgen.runs.run import Run
     from condgen.runs.train import finished, resumable
     from condgen.runs.train import resume as resume_run
+    from condgen.training.team import leave
     from condgen.units import parse_extension
 
     if budget is not None:
@@ -151,6 +159,7 @@ def resume(
     with held(run):
         splits = data_of(opened, data)
         resumed = resume_run(run, splits, progress(), budget=budget, trust=trust)
+    leave()
     remark(splits)
     _trained(resumed)
 

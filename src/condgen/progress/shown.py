@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from condgen.locks import writes
 from condgen.progress.events import Events
 from condgen.progress.lines import Lines
 from condgen.progress.protocol import SILENT, Progress
@@ -19,7 +20,7 @@ def shown(spell: Callable[[str], str] = str) -> Progress:
     Of several processes that train together, only the first shows it.
     spell: applied to every note and alarm, for an interface with its own spelling of settings (see `condgen.messages`).
     """
-    if os.environ.get("RANK", "0") != "0":
+    if not writes():
         return SILENT
     if os.environ.get(FORM) == "json":
         return Events()

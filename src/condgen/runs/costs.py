@@ -53,17 +53,18 @@ def _has_room(room: Room, model: str, schema: Schema, shape: tuple[int, ...], ar
     return True
 
 
-def must_have_room_to_train(model: Model, data: Splits, settings: TrainingConfig) -> None:
+def must_have_room_to_train(model: Model, data: Splits, settings: TrainingConfig, processes: int = 1) -> None:
     """Raise RequestError for batches too large for memory, with the largest size that fits, and that with
-    `checkpointing`.
+    `checkpointing`. processes: among which a batch is divided.
     """
     room = memory(best_device())
-    needed = bytes_to_train(model, data, settings.batch, settings.checkpointing)
+    needed = bytes_to_train(model, data, settings.batch // processes, settings.checkpointing)
     if needed <= room.free:
         return
-    fits = largest_batch(model, data, room.free, settings.checkpointing)
+    fits = processes * largest_batch(model, data, room.free, settings.checkpointing)
     advice = f"At most {setting(batch=fits)} fits." if fits else "Choose a smaller model."
-    if not settings.checkpointing and (more := largest_batch(model, data, room.free, checkpointing=True)) > fits:
+    more = 0 if settings.checkpointing else processes * largest_batch(model, data, room.free, checkpointing=True)
+    if more > fits:
         advice += f" With {setting(checkpointing=True)}, which takes more time, at most {setting(batch=more)} fits."
     room.must_hold(needed, f"Training in batches of {settings.batch:,}", advice)
 

@@ -1,5 +1,6 @@
 """New runs: training, distillation, resumption."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -34,36 +35,69 @@ from condgen.training.arithmetic import unmeasured
 from condgen.training.checkpoint import Info
 from condgen.training.looks import HEALTHY
 from condgen.training.preview import Preview
+from condgen.training.team import Team, join, restarted
 from condgen.units import parse_extension
 
 
 @overload
-def train(data: object, out: str | Path, *, progress: Progress | None = None, **arguments: Any) -> Run: ...
+def train(
+    data: object, out: str | Path, *, progress: Progress | None = None, resume: bool = False, **arguments: Any
+) -> Run: ...
 
 
 @overload
 def train(
-    model: str | None, data: object, out: str | Path, *, progress: Progress | None = None, **arguments: Any
+    model: str | None,
+    data: object,
+    out: str | Path,
+    *,
+    progress: Progress | None = None,
+    resume: bool = False,
+    **arguments: Any,
 ) -> Run: ...
 
 
-def train(*given: Any, progress: Progress | None = None, **arguments: Any) -> Run:
+def train(*given: Any, progress: Progress | None = None, resume: bool = False, **arguments: Any) -> Run:
     """Train a new model in a new folder and open the result: `train(data, out)` or `train(model, data, out)`.
 
     model: its name. Without one, the model recommended for the data, whose settings the arguments override.
     data: the result of `load`, or anything that it takes.
     out: the folder.
     progress: a bar or log lines by default. `condgen.progress.SILENT` shows nothing.
+    resume: go on with the run in the folder if there is one, begun with the same arguments. Processes that `torchrun`
+        restarts do so in any case.
     arguments: of the model's builder (`mechanism`, `latent`, …) and of TrainingConfig (`images`, `seconds`, …).
 
     Raises RequestError for a wrong argument or a folder that is not empty, and RunError if another process writes to
     the folder, if it cannot be written or training diverges.
     """
     model, data, out = _given(given, arguments)
-    progress = progress or shown()
-    with held_new(Path(out), "the run"):  # before the data is loaded, which may take long
+    progress, again = progress or shown(), begun(Path(out), resume)
+    join()
+    with held_new(Path(out), "the run", again):  # before the data is loaded, which may take long
         name, splits, whole = _chosen(model, data, arguments, progress)
+        if again:
+            return _continued(name, splits, Path(out), whole, progress)
         return _trained_into(name, splits, Path(out), whole, {}, progress)
+
+
+def begun(folder: Path, resume: bool) -> bool:
+    """Whether to go on with the run in a folder: there is one, and a person or a restart asks for it."""
+    return (resume or restarted()) and (folder / checkpoint.FILE).is_file()
+
+
+def _continued(model: str, data: Splits, folder: Path, arguments: Mapping[str, Any], progress: Progress) -> Run:
+    """Continue a run that was begun with the same arguments. Raises RequestError if they were others."""
+    info, _ = checkpoint.load(folder / checkpoint.FILE)
+    for_model, for_training = split_arguments(model, arguments, data)
+    found = {"model": info.recipe["model"], **info.recipe["arguments"], **info.training}
+    asked = json.loads(json.dumps({"model": model, **for_model, **for_training}))
+    if unlike := [name for name, value in asked.items() if found.get(name) != value]:
+        raise RequestError(
+            f"{folder} holds a run that was begun with another {unlike[0]}. Choose another folder for a new run, or go "
+            f"on with that one: {call('resume', folder)}"
+        )
+    return _resumed(folder, data, progress, None, trust=False)
 
 
 def _chosen(
@@ -139,15 +173,31 @@ def _trained_into(
     if built.conditional:
         for text in LabelDistribution.of(used.train.condition).crowding():
             progress.note(text)
-    must_have_room_to_train(built, used, settings)
-    must_have_room_to_keep(built, settings, folder)
+    team = Team.here()
+    must_have_room_to_train(built, used, settings, team.processes)
+    if team.first:
+        must_have_room_to_keep(built, settings, folder)
     remember([origin["teacher"]["path"]] if origin else [])
     kept = {**data.source.dump(), **origin, "fingerprint": data.train.fingerprint}
     kept |= {"coordinates": data.coordinates.dump()} if data.coordinates else {}
     preview = _preview(built, data)
-    Trainer(built, used, folder, settings, source=kept, against=against, progress=progress, preview=preview).run()
-    checkpoint.settle(folder / checkpoint.FILE)
-    return Run.open(folder)
+    trainer = Trainer(
+        built, used, folder, settings, source=kept, against=against, progress=progress, preview=preview, team=team
+    )
+    return _run(trainer)
+
+
+def _run(trainer: Trainer) -> Run:
+    """Train, and open the run. Processes that do not write take its weights from the one that does."""
+    trainer.run()
+    team, averages = trainer.team, trainer.ema.module
+    if team.first:
+        checkpoint.settle(trainer.folder / checkpoint.FILE)
+    team.spread(averages.state_dict().values())
+    if team.first:
+        return Run.open(trainer.folder)
+    assert isinstance(averages, Model)
+    return Run(averages, trainer.joint, trainer.info, trainer.folder)
 
 
 def distill(
@@ -314,6 +364,7 @@ def resume(
     run's.
     """
     folder, extra = resumable(run), parse_extension(budget) if budget else None
+    join()
     checkpoint.must_exist(folder / checkpoint.FILE)
     with held(folder):
         return _resumed(folder, data, progress or shown(), extra, trust)
@@ -341,7 +392,8 @@ def _resumed(folder: Path, data: Splits | str | None, progress: Progress, extra:
     must_be_trusted(folder, of_teacher(info), trust, progress)
     _taught(model, info.data)
     data, _ = _usable(info.recipe["model"], model, data)
-    must_have_room_to_train(model, data, settings)
+    team = Team.here()
+    must_have_room_to_train(model, data, settings, team.processes)
     must_have_room_to_keep(model, settings, folder)
     preview = _preview(model, data)
     trainer = Trainer(
@@ -353,12 +405,11 @@ def _resumed(folder: Path, data: Splits | str | None, progress: Progress, extra:
         progress=progress,
         preview=preview,
         arithmetic=info.arithmetic or unmeasured(settings),
+        team=team,
     )
     with explain_mismatch(folder, info):
         trainer.restore(info, tensors)
-    trainer.run()
-    checkpoint.settle(folder / checkpoint.FILE)
-    return Run.open(folder)
+    return _run(trainer)
 
 
 def resumable(run: Run | str | Path) -> Path:

@@ -41,13 +41,25 @@ class Arithmetic:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """A context that computes with this number of threads, or with as many as there are processors."""
+        """A context that computes with this number of threads, or with as many as it has processors."""
         before = torch.get_num_threads()
-        torch.set_num_threads(min(self.threads, max(os.cpu_count() or 1, before)))
+        torch.set_num_threads(min(self.threads, max(cores(), before)))
         try:
             yield
         finally:
             torch.set_num_threads(before)
+
+
+def placed() -> str:
+    """The type of the device that trains."""
+    from accelerate import PartialState  # slow to import, and of no use to an opened run
+
+    return str(PartialState().device.type)
+
+
+def cores() -> int:
+    """The processors for each of the processes that train on this machine."""
+    return max((os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1)), 1)
 
 
 def unmeasured(settings: TrainingConfig) -> Arithmetic:
@@ -59,11 +71,3 @@ def unmeasured(settings: TrainingConfig) -> Arithmetic:
     named: dict[str, Precision] = {"auto": auto, "no": "float32", "float32": "float32", "bf16": "bf16", "fp16": "fp16"}
     threads = settings.threads or torch.get_num_threads()
     return Arithmetic(named[settings.precision], threads, settings.layout or "channels-last", bool(settings.compiled))
-
-
-def placed() -> tuple[str, int]:
-    """The type of the device that trains, and the number of processes."""
-    from accelerate import PartialState  # slow to import, and of no use to an opened run
-
-    state = PartialState()
-    return state.device.type, state.num_processes

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from condgen.errors import RequestError
+from condgen.models import together
 from condgen.schema import Schema
 from condgen.shifting import shifted
 
@@ -16,7 +17,7 @@ from condgen.shifting import shifted
 class Augmentation:
     """Mirrors every second image and moves each by up to `shift` pixels. The border is repeated outwards.
 
-    Random numbers come from torch's global generator, on the CPU.
+    Random numbers are drawn on the CPU.
     """
 
     flip: bool
@@ -25,10 +26,10 @@ class Augmentation:
     def __call__(self, x: Float[Tensor, "batch c h w"]) -> Float[Tensor, "batch c h w"]:
         """The images, each with its own random changes."""
         if self.flip:
-            mirrored = (torch.rand(len(x)) < 0.5).to(x.device)[:, None, None, None]
+            mirrored = (together.rand(len(x)) < 0.5).to(x.device)[:, None, None, None]
             x = torch.where(mirrored, x.flip(3), x)
         if self.shift:
-            down, right = torch.randint(-self.shift, self.shift + 1, (2, len(x))).to(x.device)
+            down, right = together.randint(-self.shift, self.shift + 1, (2, len(x)), along=1).to(x.device)
             x = shifted(x, down, right)
         return x
 

@@ -37,7 +37,6 @@ class Looks:
     complaints: faults that the model in training finds, from the latest means of its players' loss terms.
     watch: of rare combinations. None if there are none to watch.
     preview: called with the model and a path without suffix, to write a picture there.
-    writes: whether this process writes files. Exactly one of several processes does.
     """
 
     model: Model
@@ -51,7 +50,6 @@ class Looks:
     complaints: Callable[[Values], list[Complaint]]
     watch: Watch | None
     preview: Preview | None
-    writes: bool
 
     def take(self, info: Info, values: Values) -> None:
         """A check in the middle of a run. values: the latest means of the loss terms."""
@@ -63,7 +61,7 @@ class Looks:
         self.model.eval()
         if values := validation_losses(self.model, self.validation[:1_000], self.labels):
             self.log.write(info.images, values)
-        if self.preview and self.writes:
+        if self.preview:
             (self.folder / "samples").mkdir(exist_ok=True)
             self.preview(self.model, self.folder / "samples" / f"{info.images:010d}")
 
@@ -79,7 +77,7 @@ class Looks:
         for text in warnings:
             self.log.warn(info.images, text)
         self.progress.alarm(" ".join(warnings))
-        if health.sound and self.writes:
+        if health.sound:
             checkpoint.save(self.folder / HEALTHY, info, checkpoint.prefixed("ema", self.model.state_dict()))
         return trouble is not None
 
@@ -101,8 +99,20 @@ class Looks:
 
     def forget(self) -> None:
         """Remove the healthy weights, once the run's checkpoint holds its final state."""
-        if self.writes:
-            (self.folder / HEALTHY).unlink(missing_ok=True)
+        (self.folder / HEALTHY).unlink(missing_ok=True)
+
+
+class Elsewhere:
+    """The looks of a process that waits, while the first of several takes them."""
+
+    def take(self, info: Info, values: Values) -> None:
+        """Nothing."""
+
+    def last(self, info: Info, values: Values, show: bool) -> None:
+        """Nothing."""
+
+    def forget(self) -> None:
+        """Nothing."""
 
 
 @torch.no_grad()

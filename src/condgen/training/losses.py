@@ -1,7 +1,7 @@
 """The loss terms of the latest steps: their means, and detection of divergence."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -16,9 +16,13 @@ EXPLODED = 10.0  # multiple of the loss of the first steps
 
 
 class Losses:
-    """The loss terms since the last look at them."""
+    """The loss terms since the last look at them.
 
-    def __init__(self) -> None:
+    together: the means over processes of each one's own, by default there is one.
+    """
+
+    def __init__(self, together: Callable[[Values], Values] = dict) -> None:
+        self._together = together
         self.means: Values = {}
         self._window: list[Mapping[str, Tensor]] = []
         self._first: float | None = None
@@ -44,7 +48,8 @@ class Losses:
         """
         if self._window:
             window = self._window
-            self.means = {k: float(torch.stack([torch.as_tensor(w[k]) for w in window]).mean()) for k in window[0]}
+            own = {k: float(torch.stack([torch.as_tensor(w[k]) for w in window]).mean()) for k in window[0]}
+            self.means = self._together(own)
             self._window = []
             self._must_be_sound(images)
         return self.means

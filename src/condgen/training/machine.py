@@ -13,20 +13,18 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def accelerator_for(precision: str, several_players: bool = False) -> "Accelerator":
+def accelerator_for(precision: str) -> "Accelerator":
     """Accelerate's view of the machine. It keeps one precision per process, so it is reset for a run with another one.
 
     Raises RequestError for a precision that the device lacks.
     """
-    from accelerate import Accelerator, DistributedDataParallelKwargs  # slow to import, and of no use to an opened run
+    from accelerate import Accelerator  # slow to import, and of no use to an opened run
     from accelerate.state import AcceleratorState
 
     chosen = "no" if precision == "float32" else precision
     if AcceleratorState._shared_state.get("_mixed_precision", chosen) != chosen:
         AcceleratorState._reset_state()
-    # A player's loss does not use all parameters.
-    unused = DistributedDataParallelKwargs(find_unused_parameters=several_players)
-    accelerator = Accelerator(mixed_precision=chosen, kwargs_handlers=[unused])
+    accelerator = Accelerator(mixed_precision=chosen)
     if chosen != "no" and not accelerator.native_amp:  # otherwise it would silently compute in float32
         raise RequestError(
             f"The precision {chosen} cannot be used on {accelerator.device.type}; choose bf16 or float32."

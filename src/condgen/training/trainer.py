@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
-from accelerate.utils import broadcast
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
@@ -22,6 +20,7 @@ from condgen.errors import RunError
 from condgen.feature_networks import FeatureNetwork
 from condgen.messages import call
 from condgen.models import Model
+from condgen.models.together import shared
 from condgen.progress import SILENT, Progress, Task, Values
 from condgen.rng import Rng, step_seed
 from condgen.schema import Condition, LabelDistribution
@@ -35,8 +34,8 @@ from condgen.training.checkpoint import Info
 from condgen.training.compiling import compiled
 from condgen.training.config import write_config
 from condgen.training.health import real_diversity
-from condgen.training.log import Log
-from condgen.training.looks import Looks, Preview, prefix
+from condgen.training.log import Log, Unwritten
+from condgen.training.looks import Elsewhere, Looks, Preview, prefix
 from condgen.training.losses import Diverged, Losses, gentler
 from condgen.training.machine import accelerator_for
 from condgen.training.nearby import nearby
@@ -46,6 +45,7 @@ from condgen.training.recomputing import recompute
 from condgen.training.settings import TrainingConfig, learning_rate
 from condgen.training.signals import Interrupted, Signals
 from condgen.training.stopwatch import Stopwatch
+from condgen.training.team import Heard, Team
 from condgen.training.tuner import decided
 from condgen.training.watch import Watch
 from condgen.versions import versions
@@ -60,8 +60,10 @@ class Trainer:
     against: networks that judged samples in training before, as those of a teacher.
     arithmetic: by default as the settings say, and measured where they leave it open.
     clock: in seconds, for the budget.
+    team: the processes that train together, by default those that were started together.
 
-    Raises RequestError for a balance or augmentation that the data's attributes do not allow.
+    Raises RequestError for a balance or augmentation that the data's attributes do not allow, and if the processes do
+    not agree on what to train or cannot share a batch.
     """
 
     def __init__(
@@ -78,8 +80,10 @@ class Trainer:
         augment: Callable[[Tensor], Tensor] | None = None,
         arithmetic: Arithmetic | None = None,
         clock: Clock = time.monotonic,
+        team: Team | None = None,
     ):
         self.clock = clock
+        self.team = team or Team.here()
         self.started = clock()
         self.settings = settings
         self.data = data
@@ -102,19 +106,23 @@ class Trainer:
             total=settings.images,
             against=(*model.trained_against, *against),
         )
-        self._prepare(model, arithmetic)
+        self.rows = self.team.rows(settings.batch)
+        self._must_agree()
         self.signals = Signals()
+        self.heard = Heard(0.0, None, False)
+        self._prepare(model, arithmetic)
 
     def _prepare(self, model: Model, arithmetic: Arithmetic | None) -> None:
-        """Move the model to the machine: `raw` is the model itself, and `model` the one that processes share."""
+        """Move the model to the machine: `raw` is the model itself, and `model` the one that computes losses."""
         players = model.players()
         self.raw = model
         self.memory_format = unmeasured(self.settings).memory_format(self.data.shape)
         how = self.info.arithmetic = arithmetic or self._decided()
         self.memory_format = how.memory_format(self.data.shape)
         model.to(memory_format=self.memory_format)  # type: ignore[call-overload]
-        self.accelerator = accelerator_for(how.precision, several_players=len(players) > 1)
-        prepared = self.accelerator.prepare(model)
+        self.accelerator = accelerator_for(how.precision)
+        prepared = self.accelerator.prepare_model(model, evaluation_mode=True)  # `Team` averages gradients
+        self.team.spread([*model.parameters(), *model.buffers()])
         self.model = compiled(prepared) if how.compiled else prepared
         self.optimisers = {
             name: self.accelerator.prepare(adamw(parameters, self.settings)) for name, parameters in players.items()
@@ -123,18 +131,30 @@ class Trainer:
         if self.settings.checkpointing:
             recompute(self.raw)
 
+    def _must_agree(self) -> None:
+        """Raise RequestError unless all processes train the same."""
+        info = self.info
+        facts = {
+            "model": f"{info.recipe} {info.schema} {info.shape}",
+            "setting of training": f"{info.training} {self.folder}",
+            "data": f"{info.data.get('fingerprint')}",
+            "checkpoint": f"{info.images} {info.seconds}",
+            "version of condgen or PyTorch": f"{versions()}",
+        }
+        self.team.must_agree(facts)
+
     def _decided(self) -> Arithmetic:
-        """The arithmetic of a run that begins."""
-        s = self.settings
+        """The arithmetic of a run that begins, by the measurement of the first process."""
+        s, device = self.settings, self.team.device
 
         def stopwatch() -> Stopwatch:
-            some = self.data.train[: s.batch]
-            return Stopwatch(self.raw, *self._ready(some.x.to(PartialState().device), some.condition, 0))
+            some = self.data.train[: self.rows]
+            return Stopwatch(self.raw, *self._ready(some.x.to(device), some.condition, range(len(some))))
 
         def training(step: float) -> float:
             return s.seconds or step * (s.images or 0) / s.batch
 
-        return decided(self.raw, s, stopwatch, training, self.progress)
+        return self.team.choice(lambda: decided(self.raw, s, stopwatch, training, self.progress, self.team.processes))
 
     def run(self) -> None:
         """Train to the end of the budget.
@@ -146,7 +166,7 @@ class Trainer:
         budget.lap("preparing")
         assert self.info.arithmetic
         computing = self.info.arithmetic.in_use()
-        with computing, closing(Log(self.folder, self.info.images)) as log, self._task() as task, self.signals:
+        with computing, closing(self._log()) as log, self._task() as task, self.signals:
             self._keep(budget)
             looks = self._looks(log)
             try:
@@ -157,14 +177,13 @@ class Trainer:
             budget.lap("look")
             self._keep(budget)
             looks.forget()
-        if self.signals.received:
-            raise Interrupted(self._stopped("the run is finished, and saved."), self.signals.received)
+        if self.heard.stop:
+            raise Interrupted(self._stopped("the run is finished, and saved."), self.heard.stop)
 
     def _agreed(self, seconds: float) -> float:
-        """The same time in all processes, so that they plan alike."""
-        if self.accelerator.num_processes == 1:
-            return seconds
-        return float(broadcast(torch.tensor(seconds, dtype=torch.float64, device=self.accelerator.device)))
+        """The same time in all processes, so that they plan alike, and signals to any of them."""
+        self.heard = self.team.agreed(seconds, self.signals)
+        return self.heard.seconds
 
     def _keep(self, budget: Budget) -> None:
         """Save, and count the time of it."""
@@ -174,7 +193,12 @@ class Trainer:
     def _task(self) -> AbstractContextManager[Task]:
         return self.progress.task("training", self.info.total, done=self.info.images, unit="images")
 
-    def _looks(self, log: Log) -> Looks:
+    def _log(self) -> Log | Unwritten:
+        return Log(self.folder, self.info.images) if self.team.first else Unwritten()
+
+    def _looks(self, log: Log | Unwritten) -> Looks | Elsewhere:
+        if isinstance(log, Unwritten):
+            return Elsewhere()
         averages = self.ema.module
         assert isinstance(averages, Model)
         return Looks(
@@ -189,12 +213,11 @@ class Trainer:
             progress=self.progress,
             complaints=self.raw.complaints,
             preview=self.preview,
-            writes=self.accelerator.is_main_process,
         )
 
-    def _loop(self, budget: Budget, log: Log, looks: Looks, task: Task) -> Values:
+    def _loop(self, budget: Budget, log: Log | Unwritten, looks: Looks | Elsewhere, task: Task) -> Values:
         """Train until the budget is spent, and return the last means of the loss terms."""
-        info, signals, losses = self.info, self.signals, Losses()
+        info, signals, losses = self.info, self.signals, Losses(self.team.means)
         for x, condition in self.batches():
             if info.finished:
                 break
@@ -202,7 +225,7 @@ class Trainer:
             info.images += self.settings.batch
             budget.lap("steps")
             budget.replan()
-            stop, asked = signals.received, signals.asked  # a later signal waits for the next step
+            stop, asked = self.heard.stop, self.heard.save  # a later signal waits for the next step
             look = self._look_due()
             save = stop or asked or look or budget.save_due or (losses.due and budget.early_save_due)
             if losses.due or save:
@@ -223,16 +246,18 @@ class Trainer:
             self._tell(log, losses, task)
         return losses.means
 
-    def _tell(self, log: Log, losses: Losses, task: Task) -> None:
+    def _tell(self, log: Log | Unwritten, losses: Losses, task: Task) -> None:
         """Log and show the means of the loss terms. Raises Diverged if they have exploded."""
         log.write(self.info.images, losses.look(self.info.images))
         task.move(self.info.images, self.info.total, losses.means)
 
     def _stopped(self, then: str) -> str:
-        return f"Stopped by {self.signals.received} after {self.info.images:,} images; {then}"
+        return f"Stopped by {self.heard.stop} after {self.info.images:,} images; {then}"
 
     def _kept(self) -> str:
         """A sentence about the checkpoint that a diverged run leaves behind."""
+        if not self.team.first:
+            return ""
         kept = checkpoint.load(self.folder / checkpoint.FILE)[0].images
         if not kept:
             return f"Nothing learned is kept: the checkpoint in {self.folder} is that of the start."
@@ -248,33 +273,34 @@ class Trainer:
 
     def batches(self) -> Generator[tuple[Float[Tensor, "batch ..."], Condition], None, None]:
         """Batches from the current position on, for this process, on its device, with free attributes filled in."""
-        s, accelerator = self.settings, self.accelerator
-        mine = slice(accelerator.process_index, None, accelerator.num_processes)
+        s, team = self.settings, self.team
+        mine = slice(team.process, None, team.processes)
         images = self.info.images
-        train = nearby(self.data.train, accelerator.device)
+        train = nearby(self.data.train, team.device)
         for x, condition in ahead(train.batches(s.seed, images, s.batch, s.balance, mine)):
-            yield self._ready(x.to(accelerator.device, non_blocking=True), condition, images)
+            yield self._ready(x.to(team.device, non_blocking=True), condition, range(images, images + s.batch)[mine])
             images += s.batch
 
     def _ready(
-        self, x: Shaped[Tensor, "batch ..."], condition: Condition, images: int
+        self, x: Shaped[Tensor, "batch ..."], condition: Condition, images: range
     ) -> tuple[Float[Tensor, "batch ..."], Condition]:
-        """A batch as the model takes it, on the device of x. images: seen before it."""
+        """A batch as the model takes it, on the device of x. images: the numbers of its images in the run."""
         if not self.raw.handles_missing and not condition.complete:
-            condition = self.labels.fill(condition, Rng(range(images, images + len(condition))))
+            condition = self.labels.fill(condition, Rng(images))
         x = as_float(x)
         return x.contiguous(memory_format=self.memory_format) if x.dim() == 4 else x, condition.to(x.device)
 
     def step(self, x: Float[Tensor, "batch ..."], condition: Condition) -> dict[str, Tensor]:
         """Update every player once, and return their loss terms and gradient norms."""
         s, images = self.settings, self.info.images
-        torch.manual_seed(step_seed(s.seed, images, self.accelerator.process_index))
-        x = self.augment(x) if self.augment else x
+        torch.manual_seed(step_seed(s.seed, images, self.team.process))
         lr = learning_rate(s.lr, images, self.info.share, s.warmup)
         seen: dict[str, Tensor] = {}
-        for player in self.optimisers:
-            terms = self._update(player, x, condition, lr)
-            seen |= {prefix(player, len(self.optimisers)) + name: value for name, value in terms.items()}
+        with shared(self.team.part(len(x), step_seed(s.seed, images))):
+            x = self.augment(x) if self.augment else x
+            for player in self.optimisers:
+                terms = self._update(player, x, condition, lr)
+                seen |= {prefix(player, len(self.optimisers)) + name: value for name, value in terms.items()}
         self.ema.update_parameters(self.raw)
         return seen
 
@@ -286,8 +312,8 @@ class Trainer:
             terms = self.model(x, condition, player)
         optimiser.zero_grad()
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
-        # A single process skips the other players' gradients. Several processes wait for one another's.
-        self.accelerator.backward(terms["loss"], inputs=parameters if self.accelerator.num_processes == 1 else None)
+        self.accelerator.backward(terms["loss"], inputs=parameters)
+        self.team.average(parameters)
         norm = self.accelerator.clip_grad_norm_(parameters, self.settings.clip)
         for group in optimiser.param_groups:
             group["lr"] = lr
@@ -298,7 +324,7 @@ class Trainer:
         """Write the checkpoint: weights, averaged weights, optimisers, the data's joint distribution and
         the position.
         """
-        if not self.accelerator.is_main_process:
+        if not self.team.first:
             return
         tensors = {
             **checkpoint.prefixed("model", self.raw.state_dict()),
@@ -320,3 +346,4 @@ class Trainer:
         for name, each in self.optimisers.items():
             restore_optimiser(each, checkpoint.group(tensors, f"optimiser/{name}"))
         self.info = replace(info, arithmetic=info.arithmetic or self.info.arithmetic)
+        self._must_agree()

@@ -163,22 +163,26 @@ def decided(
     stopwatch: Callable[[], Stopwatch],
     training: Callable[[float], float],
     progress: Progress,
+    processes: int = 1,
 ) -> Arithmetic:
     """The arithmetic of a new run: as set and, where the settings leave it open, the fastest. A measurement is said in
     a line, with the time of the whole training by it.
 
-    Several processes compute as usual, since they have to agree.
     stopwatch: makes what measures a step. training: as for `fastest`.
+    processes: among which a batch is divided.
     """
-    device, processes = placed()
-    usual = unmeasured(settings)
-    if device == "cpu" and processes == 1 and settings.precision == "auto":
+    device, usual = placed(), unmeasured(settings)
+    if device == "cpu" and settings.precision == "auto":
         usual = replace(usual, precision="float32")
     ways = left_open(settings, usual, model.shape, device)
-    if processes > 1 or not ways or too_short(settings):
+    if not ways or too_short(settings):
         return usual
     choice = kept(
-        model, settings.batch, usual, list(ways), lambda: fastest(stopwatch(), usual, training, list(ways.values()))
+        model,
+        settings.batch // processes,
+        usual,
+        list(ways),
+        lambda: fastest(stopwatch(), usual, training, list(ways.values())),
     )
     if choice is None:
         return usual

@@ -1,7 +1,6 @@
 """Attributes left free in training, so that guidance has a contrast."""
 
-import torch
-
+from condgen.models import together
 from condgen.schema import Condition
 
 
@@ -15,8 +14,8 @@ def dropped(condition: Condition, chance: float) -> Condition:
     if not chance:
         return condition
     n, attributes = condition.present.shape
-    each = torch.rand(n, attributes) < chance
-    everything = torch.rand(n, 1) < chance
-    number = torch.randint(max(attributes, 1), (n, 1)) * (torch.rand(n, 1) < chance)
-    some = torch.rand(n, attributes).argsort(1).argsort(1) < number
+    each = together.rand(n, attributes) < chance
+    everything = together.rand(n, 1) < chance
+    number = together.randint(0, max(attributes, 1), (n, 1)) * (together.rand(n, 1) < chance)
+    some = together.rand(n, attributes).argsort(1).argsort(1) < number
     return condition.drop((each | everything | some).to(condition.device))

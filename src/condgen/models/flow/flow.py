@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from condgen.conditioning import EmbeddingEncoder, Encoded, TimeEncoder
 from condgen.gaussian import DiagonalGaussian
+from condgen.models import together
 from condgen.models.backbones import (
     Additive,
     Backbone,
@@ -73,9 +74,9 @@ class Flow(InvertsGuided, Model):
     def forward(self, x: Batch, condition: Condition, player: str = "model") -> Terms:
         """The flow-matching loss, with attributes randomly left free so that guidance has a contrast."""
         data = self.transport.observe(x)
-        noise = torch.randn_like(data)
+        noise = together.randn_like(data)
         if self.coupling == "optimal":
-            noise = coupled(noise, data, condition)
+            noise = together.own(coupled(*map(together.gathered, (noise, data, condition))))
         if self.training:
             condition = dropped(condition, self.condition_dropout)
         terms: Terms = self.transport(data, noise, self.condition_encoder(condition))

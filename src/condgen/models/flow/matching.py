@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from condgen.conditioning import Encoded, TimeEncoder
+from condgen.models import together
 from condgen.models.base import Batch, Terms
 from condgen.models.flow.density import directions, log_density
 from condgen.models.flow.integration import reversible
@@ -113,10 +114,10 @@ class FlowMatching(nn.Module):
 
 
 def draw_times(name: TimesName, n: int, device: torch.device) -> Time:
-    """n times, one in each n-th of the distribution, from torch's global generator.
+    """n times, one in each n-th of the distribution.
 
     The distribution is uniform, or logit-normal, which has more times in the middle, where prediction is hard (Esser et
     al. 2024, eq. 19).
     """
-    u = (torch.arange(n, device=device) + torch.rand(n, device=device)) / n
+    u = (together.index(n, device) + together.rand(n, device=device)) / together.size(n)
     return u if name == "uniform" else torch.special.ndtri(u.clamp(1e-6, 1 - 1e-6)).sigmoid()

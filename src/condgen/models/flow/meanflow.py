@@ -24,6 +24,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from condgen.conditioning import EmbeddingEncoder, Encoded, TimeEncoder
+from condgen.models import together
 from condgen.models.backbones import Backbone, Backbones, ConditionDropout, Embedding, EnteringBy, Size, StepCount
 from condgen.models.base import Batch, Model, Terms
 from condgen.models.flow.dropout import dropped
@@ -60,10 +61,10 @@ class Steps(NamedTuple):
 
 
 def draw_steps(n: int, whole: int, longer: int, device: torch.device) -> tuple[Time, Time]:
-    """Starts and ends of n steps: `whole` from 0 to 1, then up to `longer` of any length, and the rest of
-    length zero.
+    """Starts and ends of n steps. Of the whole batch, `whole` go from 0 to 1, then up to `longer` are of any length,
+    and the rest are of length zero.
     """
-    index, u = torch.arange(n, device=device), torch.rand(2, n, device=device)
+    index, u = together.index(n, device), together.rand(2, n, along=1, device=device)
     t, s = torch.where(index < longer, u.amin(0), u[0]), torch.where(index < longer, u.amax(0), u[0])
     return torch.where(index < whole, 0.0, t), torch.where(index < whole, 1.0, s)
 
@@ -136,8 +137,8 @@ class MeanFlow(Model):
             self.standardise.observe(x)
             condition = dropped(condition, self.condition_dropout)
         data = self.standardise(x)
-        noise = torch.randn_like(data)
-        whole, longer = round(self.share * WHOLE * len(x)), round(self.share * len(x))
+        noise = together.randn_like(data)
+        whole, longer = (round(share * together.size(len(x))) for share in (self.share * WHOLE, self.share))
         t, s = draw_steps(len(x), whole, longer, x.device)
         at = self.path.at(t)
         x_t = expand_like(at.alpha, data) * data + expand_like(at.sigma, data) * noise
@@ -147,6 +148,7 @@ class MeanFlow(Model):
         c = self.condition_encoder(condition)
         steps = Steps(x_t, t, s, v, c)
         found = self.average(x_t, t, s, c)
+        whole, longer = together.among(whole), together.among(longer)
         with torch.no_grad():
             wanted = torch.cat(
                 [self._halves(steps.part(0, whole)), self._identity(steps.part(whole, longer)), v[longer:]]

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from condgen.models import together
+
 OBSERVATIONS = 10_000  # number of observations after which the moments stay fixed
 LEAST = 1e-4  # a smaller standard deviation counts as zero
 
@@ -29,10 +31,13 @@ class Standardiser(nn.Module):
         if self.seen >= OBSERVATIONS:
             return
         others = (0, *range(2, x.dim()))
-        share = len(x) / (self.seen + len(x))
-        self.mean.lerp_(x.float().mean(others).view_as(self.mean), share)
-        self.square.lerp_(x.float().square().mean(others).view_as(self.square), share)
-        self.seen += len(x)
+        n = together.size(len(x))
+        share = n / (self.seen + n)
+        moments = torch.stack([x.float().mean(others), x.float().square().mean(others)])
+        mean, square = together.averaged(moments)
+        self.mean.lerp_(mean.view_as(self.mean), share)
+        self.square.lerp_(square.view_as(self.square), share)
+        self.seen += n
 
     @property
     def scale(self) -> Float[Tensor, "channel ..."]:

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
+from condgen.models import together
 from condgen.models.backbones import IMAGES
 from condgen.parameters import Listed, Needs, Setting
 from condgen.shifting import Images, seen, shifted
@@ -27,14 +28,14 @@ def translation(x: Images, share: float = 0.125) -> Images:
 def _drawn(n: int, size: int, share: float, device: torch.device) -> Int[Tensor, " n"]:
     """Random shifts in pixels for n axes."""
     most = max(round(size * share), 1)
-    return -torch.randint(-most, most + 1, (n, 1), device=device)[:, 0]
+    return -together.randint(-most, most + 1, (n, 1), device=device)[:, 0]
 
 
 def affine(x: Images, angle: float = 0.25, stretch: float = 0.2, shear: float = 0.3) -> Images:
     """Images rotated by up to `angle` radians, stretched along each axis and sheared by up to these shares. Black
     outside.
     """
-    turn, slant, *scales = (2 * torch.rand(4, len(x), device=x.device) - 1).unbind(0)
+    turn, slant, *scales = (2 * together.rand(4, len(x), along=1, device=x.device) - 1).unbind(0)
     cos, sin = (angle * turn).cos(), (angle * turn).sin()
     wide, high = ((stretch * s).exp() for s in scales)
     ratio = x.shape[2] / x.shape[3]  # grid coordinates are in [−1, 1] along both axes, whatever the sides
@@ -53,7 +54,7 @@ def cutout(x: Images, share: float = 0.4) -> Images:
 
 def _covered(n: int, size: int, share: float, device: torch.device) -> Tensor:
     """A mask of the positions on n axes that a random interval covers: [n, size]."""
-    centre = torch.rand(n, 1, device=device) * size
+    centre = together.rand(n, 1, device=device) * size
     return (torch.arange(size, device=device) + 0.5 - centre).abs() <= share * size / 2
 
 
@@ -61,7 +62,8 @@ def color(x: Images) -> Images:
     """Images with brightness changed by up to a half, and contrast (and saturation of colour images) scaled by up to a
     half.
     """
-    brightness, contrast, saturation = (torch.rand(3, len(x), 1, 1, 1, device=x.device, dtype=x.dtype) - 0.5).unbind(0)
+    u = together.rand(3, len(x), 1, 1, 1, along=1, device=x.device, dtype=x.dtype)
+    brightness, contrast, saturation = (u - 0.5).unbind(0)
     x = x + brightness
     grey = x.mean(1, keepdim=True)
     x = grey + (x - grey) * (1 + 2 * saturation)
@@ -102,6 +104,6 @@ class Augment(nn.Module):
     def forward(self, x: Float[Tensor, "batch ..."]) -> Float[Tensor, "batch ..."]:
         """Images [batch, channel, height, width], each with its own random changes."""
         for name in self.names if x.dim() == 4 else ():
-            chosen = torch.rand(len(x), 1, 1, 1, device=x.device) < self.chance
+            chosen = together.rand(len(x), 1, 1, 1, device=x.device) < self.chance
             x = torch.where(chosen, AUGMENTATIONS[name](x), x)
         return x

@@ -15,9 +15,9 @@ import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
-from torch.distributed import broadcast, is_available, is_initialized
 from torch.nn.functional import affine_grid, avg_pool2d, cross_entropy, grid_sample, normalize, one_hot
 
+from condgen.models import together
 from condgen.models.backbones import Count, Weight
 from condgen.models.base import Batch, Terms
 from condgen.parameters import Needs, Setting
@@ -120,7 +120,7 @@ def directions(h: Features, groups: int, restarts: int = 20, rounds: int = 50) -
     """Unit vectors along clusters of features, by spherical k-means (Dhillon & Modha 2001). The best of several
     restarts.
 
-    It maximises Σ_i max_k cos(h_i, μ_k). Random numbers come from torch's global generator.
+    It maximises Σ_i max_k cos(h_i, μ_k).
     """
     h = normalize(h.float())
     found = [_rounds(h, _spread(h, groups), rounds) for _ in range(restarts)]
@@ -131,10 +131,10 @@ def _spread(h: Features, groups: int) -> Float[Tensor, "group feature"]:
     """Initial means: features drawn one by one, with probabilities that grow with the distance from those already
     drawn.
     """
-    means = h[torch.randint(len(h), (1,), device=h.device)]
+    means = h[together.randint(0, len(h), (1,), along=None, device=h.device)]
     for _ in range(groups - 1):
         distance = (1 - (h @ means.T).amax(1)).clamp(min=1e-6)
-        means = torch.cat([means, h[distance.multinomial(1)]])
+        means = torch.cat([means, h[distance.multinomial(1, generator=together.generator(h.device))]])
     return means
 
 
@@ -188,14 +188,14 @@ class Discovery(nn.Module):
     def pairs(self, x: Batch) -> Float[Tensor, "2*batch ..."]:
         """A batch followed by the neighbour of each observation. The batch is added to the gallery."""
         neighbours = self.gallery.neighbours(x)
-        self.gallery.add(x)
+        self.gallery.add(together.gathered(x))
         return torch.cat([x, neighbours])
 
     def loss(self, h: Features, logits: Float[Tensor, "batch value"], classes: bool) -> Terms:
         """The loss on features of pairs and the code read from them. `classes`: whether classes have been found."""
-        first, second = h.chunk(2)
+        first, second = together.gathered(h).chunk(2)
         apart = contrast(first, second, self.temperature)
-        shared = shared_information(*logits.softmax(1).chunk(2))
+        shared = shared_information(*together.gathered(logits).softmax(1).chunk(2))
         loss = self.contrast * apart - (self.invariance * shared if classes else 0.0)
         return {"loss": loss, "contrast": apart, "shared": shared}
 
@@ -206,5 +206,4 @@ def point(layer: nn.Linear, h: Features) -> None:
     with torch.autocast(h.device.type, enabled=False):
         layer.weight.copy_(directions(h, layer.out_features) * (SURE / h.norm(dim=1).mean()))
     layer.bias.zero_()
-    if is_available() and is_initialized():  # processes see different observations but share the layer
-        broadcast(layer.weight, src=0)
+    together.first(layer.weight)  # on unlike processors, rounding may lead to other clusters

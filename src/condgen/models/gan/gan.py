@@ -16,6 +16,7 @@ from torch.nn.functional import silu
 
 from condgen.conditioning import ConditionEncoder
 from condgen.feature_networks import FeatureNetwork, own
+from condgen.models import together
 from condgen.models.backbones import NUMBERS, Count, Weight
 from condgen.models.base import Batch, Model, Terms
 from condgen.models.complaint import CLASSIFIER, OVERPOWERING, Complaint
@@ -139,7 +140,7 @@ class Vicinity:
         return Condition(condition.schema, values, condition.present)
 
     def _noise(self, codes: Tensor) -> Tensor:
-        return 2 * torch.rand_like(codes) - 1 if self.kernel == "hard" else torch.randn_like(codes)
+        return 2 * together.rand_like(codes) - 1 if self.kernel == "hard" else together.randn_like(codes)
 
 
 @dataclass(frozen=True)
@@ -171,8 +172,8 @@ class Curriculum:
 
     def __call__(self, condition: Condition, images: int) -> Condition:
         """The conditions to train with after this many images."""
-        chance = self.chance(images)
-        return condition.dropout(chance) if chance else condition
+        chance, present = self.chance(images), condition.present
+        return condition.drop(together.rand(*present.shape, device=present.device) < chance) if chance else condition
 
     def chance(self, images: int) -> float:
         """The share of attributes left free."""
@@ -259,7 +260,7 @@ class GAN(Model):
             if self.steps % self.penalty.every == 0:
                 loss = loss + self.penalty(self.critic, both[: len(x)], both[len(x) :], target)
             self.steps += 1
-            self.images += len(x)
+            self.images += together.size(len(x))
         return {**terms, "loss": loss, "wins": (real > fake_score).float().mean()}
 
     def generator_loss(self, x: Batch, condition: Condition) -> Terms:
@@ -272,8 +273,8 @@ class GAN(Model):
         return {**terms, "loss": self.loss.generator(real, fake).mean() + terms.get("loss", 0.0)}
 
     def generate(self, condition: Condition) -> Batch:
-        """One observation per condition, with noise from torch's global generator, as in training."""
-        return self.generator(torch.randn(len(condition), self.generator.latent, device=self.device), condition)
+        """One observation per condition, with the noise of a training step."""
+        return self.generator(together.randn(len(condition), self.generator.latent, device=self.device), condition)
 
     def sample(self, condition: Condition, rng: Rng) -> Batch:
         """G(z, c) with z ~ N(0, I)."""

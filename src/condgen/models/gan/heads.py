@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from condgen.conditioning import AttributeEmbedding
+from condgen.models import together
 from condgen.models.backbones import NUMBERS, Count, Weight
 from condgen.models.base import Terms
 from condgen.parameters import Needs, Setting
@@ -287,6 +288,7 @@ class Contrastive(Head):
 
     def cross_entropy(self, h: Features, condition: Condition) -> Float[Tensor, ""]:
         """The loss in nats: the mean over the observations that have an attribute, summed over attributes."""
+        h, condition = together.gathered(h), together.gathered(condition)
         f = normalize(self.embed(h).float().unflatten(1, (len(self.schema), self.width)), dim=2)
         to_proxy = (f * normalize(self.proxies(condition), dim=2)).sum(2)  # [batch, attribute]
         positive = (to_proxy - self.margin).clamp(max=0) / self.temperature

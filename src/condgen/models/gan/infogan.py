@@ -19,6 +19,7 @@ from pydantic import Field
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
+from condgen.models import together
 from condgen.models.backbones import EnteringBy, Size, Weight
 from condgen.models.base import Batch, Terms
 from condgen.models.gan.builders import PRACTICE, Game, NoiseSize, conditional_gan, entry
@@ -39,8 +40,8 @@ def code_schema(categorical: int, values: int, continuous: int) -> Schema:
 
 
 def draw(schema: Schema, n: int, device: torch.device | str = "cpu") -> Condition:
-    """n independent uniform codes, from torch's global generator."""
-    values = {a.name: a.uniform(torch.rand(n, *a.shape, device=device)) for a in schema}
+    """n independent uniform codes."""
+    values = {a.name: a.uniform(together.rand(n, *a.shape, device=device)) for a in schema}
     return Condition(schema, values, torch.ones(n, len(schema), dtype=torch.bool, device=device))
 
 
@@ -75,7 +76,7 @@ class InfoGAN(GAN):
         """The critic's loss, plus the losses that tie the first code to similar real observations."""
         if not (self.training and self.discovery):
             return super().critic_loss(x, condition)
-        if self.images - len(x) < self.discovery.images <= self.images:
+        if self.images - together.size(len(x)) < self.discovery.images <= self.images:
             self._find_classes(x)
         meant, pairs = self.meant, self.discovery.pairs(x)
         terms = super().critic_loss(x, condition)

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from condgen.models import together
 from condgen.schema import Condition
 
 Features = Float[Tensor, "batch feature"]
@@ -28,8 +29,11 @@ class MinibatchDeviation(nn.Module):
 
     def forward(self, h: Features, condition: Condition) -> Features:
         """Features of a batch that is all real or all generated, each with its group's deviation added."""
+        return together.own(self._beside(together.gathered(h), together.gathered(condition)))
+
+    def _beside(self, h: Features, condition: Condition) -> Features:
         size = math.gcd(len(h), self.group)
-        key = condition.schema.names[int(torch.randint(len(condition.schema), ()))]
+        key = condition.schema.names[int(together.randint(0, len(condition.schema), (), along=None))]
         order = condition.schema[key].place(condition.values[key]).argsort(stable=True)
         deviation = (h[order].unflatten(0, (-1, size)).var(1, correction=0) + 1e-6).sqrt()
         told = silu(self.told(deviation)).repeat_interleave(size, 0)

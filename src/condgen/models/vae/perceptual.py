@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_unshuffle, silu
 
 from condgen.conditioning import Encoded, Unconditioned
+from condgen.models import together
 from condgen.models.backbones import IMAGES, Weight
 from condgen.models.base import Terms
 from condgen.models.gan.losses import LOSSES
@@ -119,7 +120,7 @@ class PerceptualLoss(nn.Module):
         return {"loss": loss, "wins": wins}
 
     def _count(self, x: Images) -> None:
-        self.images += len(x) if self.training else 0
+        self.images += together.size(len(x)) if self.training else 0
 
     @torch.no_grad()
     def look(self, x: Images) -> Seen:
@@ -184,14 +185,15 @@ def log_likelihoods(real: list[Tensor], fake: list[Tensor]) -> Loss:
 
 
 def _size(h: Tensor) -> Loss:
-    return h.abs().mean(dtype=torch.float32) + 1e-6
+    return together.averaged(h.abs().mean(dtype=torch.float32)) + 1e-6
 
 
 def _balance(rest: Loss, fooling: Loss, y: Images) -> Loss:
     """The factor that makes the gradient of `fooling` as long as that of the rest (Esser et al. 2021, eq. 7)."""
     if not torch.is_grad_enabled():
         return rest.new_ones(())
-    ours, its = (torch.autograd.grad(loss, y, retain_graph=True)[0].norm() for loss in (rest, fooling))
+    gradients = [torch.autograd.grad(loss, y, retain_graph=True)[0] for loss in (rest, fooling)]
+    ours, its = together.averaged(torch.stack([g.float().norm().square() for g in gradients])).sqrt()
     return (ours / (its + 1e-8)).detach()
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from condgen.conditioning import Encoded, FiLM, TimeEncoder
 from condgen.gaussian import DiagonalGaussian, soft_clamp, standard_normal_like
+from condgen.models import together
 from condgen.models.backbones import Count, Depth
 from condgen.models.base import Terms
 from condgen.models.flow.matching import FlowMatching
@@ -185,7 +186,7 @@ class ConditionalFlow(Prior):
         """The flow-matching loss on latents."""
         data = self.transport.observe(z).repeat(self.draws, 1)
         c = Encoded(c.vector.repeat(self.draws, 1), c.tokens.repeat(self.draws, 1, 1))
-        return {"matching": self.transport(data, torch.randn_like(data), c)["loss"]}
+        return {"matching": self.transport(data, together.randn_like(data), c)["loss"]}
 
 
 PRIORS: Registry[type[Prior]] = Registry(

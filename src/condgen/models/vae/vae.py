@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from condgen.conditioning import ConditionEncoder, EmbeddingEncoder, EmptyEncoder, Encoded
 from condgen.feature_networks import FeatureNetwork, own
 from condgen.gaussian import DiagonalGaussian, soft_clamp
+from condgen.models import together
 from condgen.models.base import Batch, Model, Terms
 from condgen.models.flow.dropout import dropped
 from condgen.models.flow.guidance import PLAIN, Guidance
@@ -95,7 +96,7 @@ class VAE(Model):
             return self._critic_loss(x, condition)
         c = self.condition_encoder(condition)
         posterior = self.posterior(x, c)
-        z = posterior.at(torch.randn_like(posterior.mean))
+        z = posterior.at(together.randn_like(posterior.mean))
         raw = self.decoder(z, c)
         reconstruction = -self.likelihood.log_prob(x, raw).mean()
         kl = self.prior.kl(posterior, z, c).mean()
@@ -117,7 +118,7 @@ class VAE(Model):
         with torch.no_grad():
             c = self.condition_encoder(condition)
             posterior = self.posterior(x, c)
-            y = self.likelihood.mean(self.decoder(posterior.at(torch.randn_like(posterior.mean)), c))
+            y = self.likelihood.mean(self.decoder(posterior.at(together.randn_like(posterior.mean)), c))
         return self.realism.critic_loss(x, y)
 
     def posterior(self, x: Batch, c: Encoded) -> DiagonalGaussian:
@@ -286,7 +287,7 @@ class Autoencoder(Model):
         z = self.encoder(x, c)
         if self.training:
             seen = z.detach().float()  # mixed precision must not blur the moments
-            self.moments.lerp_(torch.stack([seen.mean(0), seen.square().mean(0)]), 0.01)
+            self.moments.lerp_(together.averaged(torch.stack([seen.mean(0), seen.square().mean(0)])), 0.01)
         reconstruction = -self.likelihood.log_prob(x, self.decoder(z, c)).mean()
         return {"loss": reconstruction / math.prod(self.shape), "reconstruction": reconstruction}
 
