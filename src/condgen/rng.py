@@ -185,5 +185,5 @@ def epoch_seed(seed: int, epoch: int) -> int:
 
 
 def step_seed(seed: int, images: int, process: int = 0) -> int:
-    """The seed of a training step, after this many images, in one of up to 64 processes."""
+    """The seed of a training step, after this many images, for what one of several processes draws by itself."""
     return epoch_seed(seed, images) * 64 + process

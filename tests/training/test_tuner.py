@@ -209,16 +209,13 @@ def test_a_run_goes_on_with_the_arithmetic_that_it_began_with(
     assert again.info.arithmetic == first
 
 
-@pytest.mark.parametrize(("device", "processes"), [("cpu", 2), ("cuda", 2)])
-@pytest.mark.parametrize(("quick", "precision"), [(True, "bf16"), (False, "float32")])
-def test_several_processes_go_by_what_the_machine_has(
-    digits: Splits, device: str, processes: int, quick: bool, precision: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tuner, "placed", lambda: (device, processes))
-    monkeypatch.setattr("condgen.training.arithmetic.quick_at_bf16", lambda: quick)
+def test_of_several_processes_one_measures_its_part_of_a_batch(digits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(tuner, "kept", lambda model, batch, *others: seen.append(batch))
     model = build("vae", digits.schema, digits.shape, channels=4, latent=2)
-    settings = TrainingConfig(precision="auto", seconds=1e4)
-    assert decided(model, settings, lambda: pytest.fail("measured"), float, SILENT).precision == precision
+    settings = TrainingConfig(precision="auto", seconds=1e4, batch=128)
+    decided(model, settings, lambda: pytest.fail("measured"), float, SILENT, processes=2)
+    assert seen == [64]
 
 
 @pytest.mark.parametrize(
@@ -228,7 +225,7 @@ def test_a_gpu_is_measured_from_what_its_units_are_made_for(
     digits: Splits, quick: bool, ways: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a GPU that the test makes up: bf16 from the beginning where it has units for that, never threads."""
-    monkeypatch.setattr(tuner, "placed", lambda: ("cuda", 1))
+    monkeypatch.setattr(tuner, "placed", lambda: "cuda")
     monkeypatch.setattr("condgen.training.arithmetic.quick_at_bf16", lambda: quick)
     seen: list[Any] = []
 

@@ -101,7 +101,7 @@ def test_cutout_leaves_what_it_does_not_cover() -> None:
 def drawing(monkeypatch: pytest.MonkeyPatch, *numbers: float) -> None:
     """Makes affine draw these numbers in [−1, 1]: turn, slant and the logarithms of both stretches."""
     drawn = (torch.tensor(numbers)[:, None] + 1) / 2
-    monkeypatch.setattr(torch, "rand", lambda *size, **options: drawn.expand(size))
+    monkeypatch.setattr(torch, "rand", lambda size, **options: drawn.expand(size))
 
 
 def dot(height: int, width: int, y: int, x: int) -> Tensor:

@@ -105,13 +105,11 @@ class Streamed(Dataset):
         rows = (row for k, row in enumerate(self.stream.order.rows_from(seed, start)) if k % size in mine)
         found = decoded(rows, self.stream.fit, self.stream.quarantine)
         while True:
-            yield self._batch(list(islice(found, len(mine))), start)
+            yield self._batch(list(islice(found, len(mine))), range(start, start + size)[share])
             start += size
 
-    def _batch(self, found: list[Decoded], start: int) -> tuple[Shaped[Tensor, "batch ..."], Condition]:
-        """Images and their conditions. start: the number of the first, which determines the replacements of broken
-        images.
-        """
+    def _batch(self, found: list[Decoded], numbers: range) -> tuple[Shaped[Tensor, "batch ..."], Condition]:
+        """Images and their conditions. numbers: of the images in the run, which determine what replaces broken ones."""
         codes, present = (torch.stack([getattr(row, n) for row, _ in found]) for n in ("codes", "present"))
         condition = Condition.of_matrix(self.schema, codes, present)
         nothing = np.zeros(self.shape, dtype=np.uint8)
@@ -119,7 +117,7 @@ class Streamed(Dataset):
         broken = [k for k, (_, pixels) in enumerate(found) if pixels is None]
         if not broken:
             return x, condition
-        instead = torch.tensor([(start + k) % len(self) for k in broken])
+        instead = torch.tensor([numbers[k] % len(self) for k in broken])
         x[broken] = self.take(instead)
         sound = torch.arange(len(found))
         sound[broken] = len(found) + torch.arange(len(broken))
