@@ -25,8 +25,8 @@ from statistics import median
 
 import torch
 import torch.distributed as dist
+from steps import DIGITS, PHOTOGRAPHS
 
-from benchmarks.steps import DIGITS, PHOTOGRAPHS
 from condgen.data import Dataset, Splits
 from condgen.models import build
 from condgen.presets import preset
@@ -184,7 +184,7 @@ def started(name: str, images: int, workers: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "measured.json"
         launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(workers)]
-        command = [*launch, "-m", "benchmarks.scaling", f"{name}={images}", "--worker", str(out)]
+        command = [*launch, __file__, f"{name}={images}", "--worker", str(out)]
         subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
         found: dict[str, float] = json.loads(out.read_text())
         return found

@@ -157,7 +157,7 @@ def _whole_like(x: Tensor) -> Tensor:
 
 def _drawn(draw: Any, arguments: tuple[int, ...], shape: tuple[int, ...], along: int | None, options: Any) -> Tensor:
     if _part is None:
-        return draw(*arguments, shape, **options)  # type: ignore[no-any-return]
+        return draw(*arguments, shape, **options)
     whole = list(shape)
     if along is not None:
         whole[along] *= _part.processes
@@ -178,7 +178,7 @@ def gathered(rows: Rows) -> Rows:
 
 def averaged(x: Shaped[Tensor, "..."]) -> Shaped[Tensor, "..."]:
     """The mean over processes: of means over own observations, the mean over the whole batch."""
-    return _Averaged.apply(x, _part) if _part else x  # type: ignore[no-any-return]
+    return _Averaged.apply(x, _part) if _part else x
 
 
 @torch.no_grad()

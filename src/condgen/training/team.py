@@ -219,7 +219,8 @@ def _digest(text: str) -> int:
 
 def _order(like: Tensor) -> list[int]:
     """The dimensions of a tensor in the order of memory."""
-    return sorted(range(like.dim()), key=lambda d: -like.stride(d))
+    strides = like.stride()
+    return sorted(range(like.dim()), key=lambda d: -strides[d])
 
 
 def _in_memory(p: Tensor, gradient: Tensor | None) -> Tensor:

@@ -76,7 +76,8 @@ class Flow(InvertsGuided, Model):
         data = self.transport.observe(x)
         noise = together.randn_like(data)
         if self.coupling == "optimal":
-            noise = together.own(coupled(*map(together.gathered, (noise, data, condition))))
+            everyone = together.gathered(noise), together.gathered(data), together.gathered(condition)
+            noise = together.own(coupled(*everyone))
         if self.training:
             condition = dropped(condition, self.condition_dropout)
         terms: Terms = self.transport(data, noise, self.condition_encoder(condition))
