@@ -10,8 +10,8 @@ their ratio to the model's own: `run.together` in batches of the server's size a
 after, with no server. The model's own seconds for one image are the least that an answer can take.
 
 `--overload` sends twice as many requests as the server answered at 64 connections, for so many seconds, whether
-answered or not. It prints the numbers of answers, of 429, and of requests without an answer, and the server's memory
-on the way.
+answered or not. It prints the numbers of answers, of 429, and of requests without an answer, and on the way the memory
+of the server with the processes of its models.
 
 Every image is compared with the model's own for its seed.
 """
@@ -153,12 +153,16 @@ async def opened(address: str, rate: float, seconds: float, expected: Expected, 
             task.add_done_callback(running.discard)
             sent += 1
         if now >= shown:
-            memory = server.memory_info().rss / 1e6
-            print(f"{now:6.0f} s: {sent:,} sent, {dict(told.statuses)}, {memory:,.0f} MB", flush=True)
+            print(f"{now:6.0f} s: {sent:,} sent, {dict(told.statuses)}, {memory(server):,.0f} MB", flush=True)
             shown += seconds / 10
         await asyncio.sleep(0.005)
     await asyncio.gather(*running)
     return told
+
+
+def memory(server: psutil.Process) -> float:
+    """MB that a server and the processes of its models take."""
+    return sum(each.memory_info().rss for each in (server, *server.children(recursive=True))) / 1e6
 
 
 def direct(generator: Generator, batch: int, seconds: float = 3) -> float:

@@ -90,6 +90,8 @@ class Answer(BaseHTTPRequestHandler):
                 return self._send({})
             case [owner, name, "resolve", version, *file]:
                 return self._reading(f"models/{owner}/{name}", self._file, version, "/".join(file))
+            case ["spaces", owner, name, "resolve", version, *file]:
+                return self._reading(f"spaces/{owner}/{name}", self._file, version, "/".join(file))
         return self._refuse(404, f"the stand-in has no {self.path}")
 
     do_GET = do_POST = do_PUT = do_HEAD = _answer  # noqa: N815 (http.server's names)

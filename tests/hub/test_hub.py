@@ -3,10 +3,8 @@
 import json
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import huggingface_hub.constants as constants
 import pytest
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file
@@ -19,28 +17,13 @@ from condgen.runs.run import Run
 from condgen.runs.trust import UntrustedError
 from condgen.training import checkpoint
 from tests.conftest import Command
-from tests.hub.stand_in import TOKEN, Repository, StandIn, running
+from tests.hub.stand_in import TOKEN, Repository, StandIn
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of huggingface_hub itself
 
 TRAINED = Path(__file__).parents[1] / "runs" / "trained" / "cvae"
 NAME = "somebody/digits"
 KEY = f"models/{NAME}"
-
-
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
-    with running() as server:
-        for name, value in {
-            "ENDPOINT": server.address,
-            "HUGGINGFACE_CO_URL_TEMPLATE": server.address + "/{repo_id}/resolve/{revision}/{filename}",
-            "HF_HUB_CACHE": str(tmp_path / "cache"),
-            "HF_HUB_DISABLE_XET": True,
-            "HF_TOKEN_PATH": str(tmp_path / "token"),
-        }.items():
-            monkeypatch.setattr(constants, name, value)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
-        yield server
 
 
 @pytest.fixture

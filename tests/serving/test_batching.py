@@ -180,7 +180,7 @@ def test_one_processor_is_left_for_answers(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_after_a_large_batch_the_next_waits_for_those_who_ask_again(echo: Echo) -> None:
-    batcher = Batcher(echo, Limits(batch=4, wait=1e6, queue=20, samples=20))
+    batcher = Batcher(echo, Limits(batch=16, wait=1e6, queue=20, samples=20))
     first = held(batcher, echo)
     echo.gate.set()
     first.parts()
@@ -190,4 +190,13 @@ def test_after_a_large_batch_the_next_waits_for_those_who_ask_again(echo: Echo) 
     rest = Asked(batcher, "digit=1", 2, 2)
     assert [each.parts() for each in (one, rest)] == [[2], [2]]
     assert echo.batches == [[4], [2, 2]]
+    batcher.close()
+
+
+def test_a_quarter_of_a_full_batch_waits_for_nobody(echo: Echo) -> None:
+    batcher = Batcher(echo, Limits(batch=8, wait=1e6, queue=20, samples=20))
+    first = held(batcher, echo)
+    echo.gate.set()
+    first.parts()
+    assert Asked(batcher, "", 2, 0).parts() == [2]
     batcher.close()

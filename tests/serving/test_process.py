@@ -1,181 +1,123 @@
-"""The server as a process: where it listens, what a kill leaves, how it ends."""
+"""A model that samples in a process of its own: the same samples, and every end of the process."""
 
-import json
+import gc
 import os
-import re
 import shutil
 import signal
-import socket
-import subprocess
-import sys
-import threading
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+import psutil
 import pytest
 
-from condgen import Client
-from condgen.errors import RunError
-from condgen.pictures import as_uint8
+from condgen.arrays import to_numpy
+from condgen.errors import RequestError, RunError
 from condgen.runs.run import Run
-from condgen.serving.server import is_loopback, listening
-from tests.conftest import Command
+from condgen.runs.sampling import Part, SamplingOptions
+from condgen.runtime.generator import OnnxGenerator
+from condgen.serving.limits import Limits
+from condgen.serving.metrics import Metrics
+from condgen.serving.process import ModelProcess
+from condgen.serving.served import Served
+from tests.runs.conftest import exported
 
-Start = Callable[..., "Process"]
-
-
-class Process:
-    """`condgen serve` in a process of its own."""
-
-    def __init__(self, *arguments: object) -> None:
-        command = [sys.executable, "-m", "condgen.cli", "serve", *map(str, arguments)]
-        self.popen = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "500"})
-        assert self.popen.stderr
-        self.said = ""
-        while not (found := re.search(r"at (http://\S+:(\d+))", self.said)):
-            line = self.popen.stderr.readline()
-            assert line, self.said
-            self.said += line
-        self.address, self.port = found[1], int(found[2])
-
-    def end(self, how: signal.Signals) -> int:
-        """The status with which it ends after a signal."""
-        self.popen.send_signal(how)
-        return self.popen.wait(60)
+__all__ = ["exported"]
+Begin = Callable[..., ModelProcess]
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
-    processes: list[Process] = []
+def begin() -> Iterator[Begin]:
+    begun: list[ModelProcess] = []
 
-    def begin(*arguments: object) -> Process:
-        processes.append(Process(*arguments))
-        return processes[-1]
+    def make(*arguments: object) -> ModelProcess:
+        begun.append(ModelProcess(*arguments))  # type: ignore[arg-type]
+        return begun[-1]
 
-    yield begin
-    for process in processes:
-        process.popen.kill()
-        process.popen.wait()
-        assert process.popen.stderr
-        process.popen.stderr.close()
+    yield make
+    for each in begun:
+        each.close()
 
 
-def right(client: Client, run: Run) -> bool:
-    found, expected = (
-        client.sample("digit=7", n=3, seed=9),
-        as_uint8(run.sample("digit=7", n=3, seed=9).x).numpy() / 255,
-    )
-    return bool(abs(found.x - expected).max() <= 1 / 255 + 1e-6)
+def children() -> set[int]:
+    """The numbers of the processes of models."""
+    found = psutil.Process().children()
+    return {each.pid for each in found if "spawn_main" in " ".join(each.cmdline())}
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+def parts(model: Run | OnnxGenerator, text: str = "digit=7") -> list[Part]:
+    return [Part(*model.requests(text), range(3, 6)), Part(*model.requests("digit=1"), range(9, 11))]
 
 
-LONG = {"request": "digit=3", "n": 400, "steps": 40, "format": "ndjson"}
+def right(process: ModelProcess, model: Run | OnnxGenerator) -> bool:
+    found, expected = process.together(parts(model)), model.together(parts(model))
+    assert isinstance(found.x, np.ndarray)
+    assert found.condition.rows() == expected.condition.rows()
+    assert (found.seeds.tolist(), found.request.tolist()) == (expected.seeds.tolist(), expected.request.tolist())
+    return np.allclose(found.x, to_numpy(expected.x), atol=1e-4)
 
 
-def lines(address: str) -> Iterator[dict[str, Any]]:
-    """The lines of a long answer, as they come."""
-    headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(f"{address}/v1/flow/sample", json.dumps(LONG).encode(), headers)
-    with urllib.request.urlopen(request, timeout=120) as answer:
-        yield from map(json.loads, answer)
-
-
-@pytest.mark.slow
-def test_a_killed_server_starts_again_and_a_stopped_one_finishes(start: Start, flow: Run, run: Run) -> None:
-    models, before = [f"digits={run.path}", f"flow={flow.path}"], contents(flow.path)
-    process = start(*models, "--port", 0, "--batch", 16)
-    assert "(this machine only)" in process.said
-    assert right(Client(f"{process.address}/digits"), run)
-
-    answer = lines(process.address)
-    assert next(answer)["seed"] == 0
-    assert process.end(signal.SIGKILL) == -signal.SIGKILL
-    with suppress(OSError, ValueError):  # of a line that was cut
-        assert len(list(answer)) < 399
-    assert contents(flow.path) == before
-    with pytest.raises(RunError, match="does not answer"):
-        Client(f"{process.address}/digits").schema  # noqa: B018
-
-    again = start(*models, "--port", process.port, "--batch", 16)
-    assert again.port == process.port
-    assert right(Client(f"{again.address}/digits"), run)
-    found: list[dict[str, Any]] = []
-    answer = lines(again.address)
-    found.append(next(answer))
-    reading = threading.Thread(target=lambda: found.extend(answer))
-    reading.start()
-    status = again.end(signal.SIGTERM)
-    reading.join()
-    assert [line["seed"] for line in found] == list(range(400))
-    assert status == -signal.SIGTERM
+def test_a_process_gives_the_models_samples_until_it_is_closed(begin: Begin, exported: OnnxGenerator) -> None:
+    before = children()
+    process = begin(exported, exported.path, 1)
+    (number,) = children() - before
+    assert right(process, exported)
+    with pytest.raises(RequestError, match="no critic"):
+        process.together(parts(exported), SamplingOptions(best_of=2))
+    with pytest.raises(RuntimeError, match="Traceback"):
+        process.together([])
+    for each in (signal.SIGINT, signal.SIGTERM):  # as Ctrl-C and systemd send them to all processes of a server
+        os.kill(number, each)
+    assert right(process, exported)
+    process.close()
+    assert children() == before
 
 
 @pytest.mark.slow
-def test_a_new_checkpoint_is_served_without_a_stop(start: Start, run: Run, unconditional: Run, tmp_path: Path) -> None:
-    served, other = (shutil.copytree(each.path, tmp_path / each.path.name) for each in (run, unconditional))
-    process = start(f"model={served}", "--port", 0)
-    before = Client(process.address).fingerprint
-    assert before == run.fingerprint
-    (other / "checkpoint.safetensors").replace(served / "checkpoint.safetensors")
-    until = time.monotonic() + 60
-    while Client(process.address).fingerprint == before and time.monotonic() < until:
-        time.sleep(0.2)
-    assert Client(process.address).fingerprint == unconditional.fingerprint
-    assert process.end(signal.SIGINT) == 130
+def test_a_process_that_ended_is_begun_anew(begin: Begin, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = children()
+    process = begin(run, run.path)
+    (number,) = children() - before
+    assert right(process, run)
+    os.kill(number, signal.SIGKILL)
+    process._process.join()
+    with monkeypatch.context() as patch:
+        patch.setattr(process._process, "is_alive", lambda: True)  # as if it died over the question
+        with pytest.raises(RunError, match="ended"):
+            process.together(parts(run))
+    assert right(process, run)
+    (again,) = children() - before
+    assert again != number
 
 
-# ---- options
-
-
-def test_models_can_be_checked_without_serving_them(command: Command, run: Run, points: Run) -> None:
-    result = command("serve", f"digits={run.path}", points.path, "--check")
-    assert (
-        result.out
-        == f"digits: can be asked for digit=9\n{points.path.name}: can be asked for {points.schema.example}\n"
-    )
-
-
-@pytest.mark.parametrize(
-    ("arguments", "status", "told"),
-    [
-        (["nowhere"], 1, "no checkpoint"),
-        (["RUN", "RUN"], 2, "would both be called"),
-        (["a b=RUN"], 2, "NAME=PATH"),
-        (["RUN", "--samples", "5000"], 2, "--samples 2000"),
-        (["RUN", "--batch", "0"], 2, "batch must be above 0"),
-        (["RUN", "--threads", "0"], 2, "threads must be above 0"),
-        (["RUN", "--host", "256.0.0.1"], 1, "Choose another (--port 8001)"),
-    ],
-)
-def test_what_cannot_be_served_is_refused(
-    command: Command, run: Run, arguments: list[str], status: int, told: str
+@pytest.mark.slow
+def test_another_model_in_the_file_is_not_asked(
+    begin: Begin, run: Run, unconditional: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    result = command("serve", *(a.replace("RUN", str(run.path)) for a in arguments))
-    assert (result.status, told in result.err) == (status, True), result.err
+    before = children()
+    for place in (unconditional.path, tmp_path / "nothing"):
+        process = begin(run, place)
+        assert children() == before
+        assert process.together(parts(run)).x.shape == (5, 1, 8, 8)
+        assert f"{place} is another model by now" in caplog.text
 
 
-def test_a_port_in_use_is_refused() -> None:
-    with listening("127.0.0.1", 0) as first, pytest.raises(RunError, match="Address already in use"):
-        listening("127.0.0.1", first.getsockname()[1])
+def test_a_model_that_was_read_again_leaves_no_process(exported: OnnxGenerator, tmp_path: Path) -> None:
+    before, place = children(), Path(shutil.copy(exported.path, tmp_path / "model.onnx"))
+    served = Served("model", place, Limits(threads=1), Metrics(), apart=True)
+    (number,) = children() - before
+    os.utime(place, (0, 0))
+    served.refresh()
+    (again,) = children() - before
+    assert again != number
+    served.close()
+    assert children() == before
 
 
-def test_answers_are_sent_as_soon_as_they_are_written() -> None:
-    with listening("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
-        connection, _ = listener.accept()
-        with connection:
-            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-
-
-@pytest.mark.parametrize(
-    ("host", "here"),
-    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False), ("a-host", False)],
-)
-def test_addresses_of_this_machine_alone_are_known(host: str, here: bool) -> None:
-    assert is_loopback(host) == here
+def test_a_process_that_nobody_closed_ends_with_what_began_it(exported: OnnxGenerator) -> None:
+    before, process = children(), ModelProcess(exported, exported.path)
+    (number,) = children() - before
+    del process
+    gc.collect()
+    psutil.wait_procs([psutil.Process(number)] if psutil.pid_exists(number) else [], timeout=30)
+    assert children() == before

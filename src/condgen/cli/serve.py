@@ -53,7 +53,7 @@ def serve(
         body=body,
         threads=all_but_one() if threads is None else threads,
     )
-    app = serving.create_app(named(models), limits=limits, token=token)
+    app = serving.create_app(named(models), limits=limits, token=token, apart=not check)
     if check:
         for served in app.state.serving.models.values():
             print(f"{served.name}: can be asked for {served.generator.schema.example}")

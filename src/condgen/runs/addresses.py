@@ -23,7 +23,7 @@ OPENERS: Registry[Callable[[str], Generator]] = Registry(
 
 def open_generator(path: str | Path) -> Generator:
     """The generator at a path or an address: the run in a folder, exported weights, an exported model, a run on the Hub
-    (`hf:owner/name`), or a served model (`http://…`).
+    (`hf:owner/name`), an exported model there (`hf:owner/name/FILE.onnx`), or a served model (`http://…`).
 
     Raises RunError if there is none.
     """

@@ -15,6 +15,7 @@ from condgen.extras import explained
 PREFIX = "hf:"
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"  # files of a model, by the Hub's conventions
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+FILE = re.compile(rf"{PREFIX}(?P<space>spaces/)?(?P<name>{NAME.pattern})(?:@(?P<revision>[^/]+))?/(?P<file>.+)")
 TOKENS = re.compile(r"hf_\w+")
 HIDDEN = "(a token)"
 
@@ -22,7 +23,7 @@ Kind = Literal["model", "space"]
 
 
 def is_address(path: str | Path) -> bool:
-    """Whether a path is the address of a run on the Hub, `hf:owner/name`."""
+    """Whether a path is the address of a run on the Hub, `hf:owner/name`, or of a file there."""
     return str(path).startswith(PREFIX)
 
 
@@ -45,6 +46,26 @@ def fetched(address: str, revision: str | None = None, token: str | None = None)
         if not (Path(found) / WEIGHTS).is_file():
             raise RunError(f"{name} has no {WEIGHTS}, so it is no run that condgen pushed.")
         return Path(found)
+
+
+def fetched_file(address: str) -> Path:
+    """The local copy of one file on the Hub, in the Hub's own cache.
+
+    address: `hf:owner/name/FILE`, or `hf:spaces/owner/name/FILE` of a Space, with `@revision` after the name.
+
+    Raises errors as `fetched` does.
+    """
+    found = FILE.fullmatch(address)
+    if not found:
+        raise RequestError(
+            "A file on the Hub is named hf:OWNER/NAME/FILE, or hf:spaces/OWNER/NAME/FILE, not "
+            f"'{shorten(address, 200)}'."
+        )
+    with _apologising(f"{address} cannot be fetched", None):
+        from huggingface_hub import HfApi
+
+        kind = "space" if found["space"] else "model"
+        return Path(HfApi().hf_hub_download(found["name"], found["file"], repo_type=kind, revision=found["revision"]))
 
 
 def pushed(

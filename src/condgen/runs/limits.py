@@ -5,15 +5,21 @@ from pathlib import Path
 
 from condgen.imprint import Origin, png
 from condgen.messages import setting
-from condgen.room import disk, memory
+from condgen.room import NEGLIGIBLE, disk, memory
 from condgen.runs.samples import Samples
 
 FEW = 8  # samples by which the size of one on the disk is estimated
 
 
 def must_hold_samples(n: int, shape: tuple[int, ...]) -> None:
-    """Raises RequestError for more samples than memory can hold, in batches and together."""
-    room, each = memory(), 2 * 4 * math.prod(shape)
+    """Raises RequestError for more samples than memory can hold, in batches and together.
+
+    A server asks at every request. So the memory is not looked at for few samples.
+    """
+    each = 2 * 4 * math.prod(shape)
+    if n * each <= NEGLIGIBLE:
+        return
+    room = memory()
     advice = f"At most {setting(n=room.free // each)} fits. `run.stream` gives any number, in batches."
     room.must_hold(n * each, f"{n:,} samples of shape {shape} in memory", advice)
 

@@ -16,6 +16,7 @@ from condgen.data.coordinates import Coordinates
 from condgen.errors import CondgenError, RequestError, RunError, shorten
 from condgen.rng import NumpyRng
 from condgen.room import must_fit_in_memory
+from condgen.runs import hub
 from condgen.runs.answering import Answering
 from condgen.runs.sampling import SamplingOptions
 from condgen.runtime.graph import Graph
@@ -50,13 +51,13 @@ class OnnxGenerator(Answering):
 
     @classmethod
     def open(cls, path: str | Path, threads: int = 0) -> "OnnxGenerator":
-        """The exported model in a file.
+        """The exported model in a file, also in one on the Hub (`hf:owner/name/FILE.onnx`).
 
         threads: number of threads of an operation. 0 is one per core.
 
         Raises RunError if there is no readable one, or without ONNX Runtime. No part of the file runs as code.
         """
-        path = Path(path)
+        path = hub.fetched_file(str(path)) if hub.is_address(path) else Path(path)
         content = _read(path)
         must_be_whole(path, content)
         try:

@@ -30,18 +30,21 @@ def create_app(
     limits: Limits | None = None,
     token: str | None = None,
     watch: float | None = 2.0,
+    apart: bool = False,
 ) -> FastAPI:
     """The application that serves models by name.
 
     models: generators, or paths of runs and exported models.
     token: the bearer token that every request needs, except those for the server's health.
     watch: seconds between looks at the models' files, which are read again when they change. None never looks.
+    apart: whether each model that was given by its path computes its samples in a process of its own, so that it and
+        the answers do not wait for each other. It is in memory twice.
 
     Raises RequestError for a wrong name or limit, and RunError for a model that cannot be read.
     """
     if not models:
         raise RequestError("Name at least one model to serve.")
-    return application(models, limits=limits, token=token, watch=watch)
+    return application(models, limits=limits, token=token, watch=watch, apart=apart)
 
 
 def application(
@@ -50,10 +53,12 @@ def application(
     limits: Limits | None = None,
     token: str | None = None,
     watch: float | None = 2.0,
+    apart: bool = False,
 ) -> FastAPI:
     """The same without the promise of a model: `app.state.serving.add` adds one while it runs."""
     limits, metrics = limits or Limits(), Metrics()
-    serving = Serving(opened(models, limits, metrics), limits, metrics, ThreadPoolExecutor(ENCODERS, "condgen-encoder"))
+    found = opened(models, limits, metrics, apart)
+    serving = Serving(found, limits, metrics, ThreadPoolExecutor(ENCODERS, "condgen-encoder"))
     app = FastAPI(
         title="condgen",
         version=version("condgen"),

@@ -20,6 +20,7 @@ from condgen.runs.generator import Generator, Threaded
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import Part, SamplingOptions
 from condgen.serving.limits import Limits
+from condgen.serving.process import ModelProcess
 
 Outcome = Samples | Exception
 Deliver = Callable[[Outcome], None]
@@ -101,10 +102,18 @@ class Batcher:
     """A model and the thread that owns it.
 
     observe: called after every batch with its number of samples and the seconds that it took.
+    process: where samples are computed. None computes them in the thread, as everything else.
     """
 
-    def __init__(self, generator: Generator, limits: Limits, observe: Callable[[int, float], None] = lambda n, s: None):
+    def __init__(
+        self,
+        generator: Generator,
+        limits: Limits,
+        observe: Callable[[int, float], None] = lambda n, s: None,
+        process: ModelProcess | None = None,
+    ):
         self.generator = generator
+        self._process = process
         self.fingerprint = generator.fingerprint
         self._limits, self._observe = limits, observe
         self._jobs: deque[Job] = deque()
@@ -150,6 +159,8 @@ class Batcher:
             self._closed = True
             self._changed.notify_all()
         self._thread.join()
+        if self._process:
+            self._process.close()
 
     def _work(self) -> None:
         if self._limits.threads and isinstance(self.generator, Threaded):
@@ -175,11 +186,15 @@ class Batcher:
             return self._gathered()
 
     def _enough(self) -> bool:
-        """Whether the next batch is as large as the one before, or nothing can join it."""
+        """Whether the next batch is a quarter of a full one or as large as the one before, or nothing can join it.
+
+        So many clients become two groups that take turns: while a batch is computed for one of them, the answers of the
+        other are written, and it asks again.
+        """
         if self._closed or not self._jobs or isinstance(self._jobs[0], Errand):
             return True
-        together = accumulate(job.left for job in self._jobs if job.shares(self._jobs[0]))
-        return any(count >= min(self._before, self._limits.batch) for count in together)
+        enough = min(self._before, max(self._limits.batch // 4, 1))
+        return any(count >= enough for count in accumulate(job.left for job in self._jobs if job.shares(self._jobs[0])))
 
     def _gathered(self) -> Taken | Errand:
         """The first job's turn, filled up with the jobs that may share its batch, in the order of their coming."""
@@ -208,7 +223,7 @@ class Batcher:
             return 0
         jobs = list(dict.fromkeys(job for job, _, _ in taken))
         try:
-            samples = self.generator.together([part for _, _, part in taken], jobs[0].how)
+            samples = (self._process or self.generator).together([part for _, _, part in taken], jobs[0].how)
         except Exception as error:
             if len(jobs) > 1:
                 return sum(self._batch([each for each in taken if each[0] is job]) for job in jobs)

@@ -16,6 +16,7 @@ from condgen.runs.generator import Generator
 from condgen.serving.batching import Batcher
 from condgen.serving.limits import Limits
 from condgen.serving.metrics import Metrics
+from condgen.serving.process import ModelProcess
 
 log = logging.getLogger("condgen.serving")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -23,18 +24,26 @@ Stamp = tuple[tuple[str, int, int, int], ...]
 
 
 class Served:
-    """A model under a name. source: a generator, or the path of a run or an exported model."""
+    """A model under a name.
 
-    def __init__(self, name: str, source: Generator | str | Path, limits: Limits, metrics: Metrics):
+    source: a generator, or the path of a run or an exported model.
+    apart: whether the model at a path computes its samples in a process of its own.
+    """
+
+    def __init__(
+        self, name: str, source: Generator | str | Path, limits: Limits, metrics: Metrics, apart: bool = False
+    ):
         must_be_a_name(name)
         self.name = name
+        self._apart = apart
         self._place = Path(source) if isinstance(source, str | Path) else None
         self._limits, self._metrics = limits, metrics
         self._seen = stamp(self._place)
         self.batcher = self._start(open_generator(source) if isinstance(source, str | Path) else source)
 
     def _start(self, generator: Generator) -> Batcher:
-        batcher = Batcher(generator, self._limits, partial(self._metrics.generated, self.name))
+        process = ModelProcess(generator, self._place, self._limits.threads) if self._apart and self._place else None
+        batcher = Batcher(generator, self._limits, partial(self._metrics.generated, self.name), process)
         self._metrics.watch(self.name, batcher)
         self._metrics.loaded(self.name, "ok")
         return batcher
@@ -120,11 +129,13 @@ def must_be_a_name(name: str) -> None:
         )
 
 
-def opened(models: Mapping[str, Generator | str | Path], limits: Limits, metrics: Metrics) -> dict[str, Served]:
+def opened(
+    models: Mapping[str, Generator | str | Path], limits: Limits, metrics: Metrics, apart: bool = False
+) -> dict[str, Served]:
     """The models by name. Raises RequestError for a wrong name, and RunError for a model that cannot be read."""
     for name in models:
         must_be_a_name(name)
-    return {name: Served(name, source, limits, metrics) for name, source in models.items()}
+    return {name: Served(name, source, limits, metrics, apart) for name, source in models.items()}
 
 
 @dataclass
