@@ -3,15 +3,16 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from condgen.bulk.engine import Engine
 from condgen.bulk.engine import engine as engine_of
 from condgen.bulk.formats import FORMATS
 from condgen.bulk.job import Job
-from condgen.bulk.made import INDEX, Index, Made, record_of
+from condgen.bulk.judged import data_for_judges, gate, gauge, must_know
+from condgen.bulk.made import INDEX, Index, Made, record_of, statistics_of
 from condgen.bulk.manifest import begin
 from condgen.bulk.plan import Plan, usual_size
 from condgen.errors import RunError
@@ -29,19 +30,27 @@ from condgen.stores import Folder, folder_at
 from condgen.stores.disk import LocalFolder
 from condgen.stores.folder import write
 
+if TYPE_CHECKING:
+    from condgen.data import Splits
+    from condgen.evaluation.scale.report import ReportAtScale
+
 
 @dataclass(frozen=True, repr=False)
 class Bulk:
-    """A finished folder of shards, which `load` and `stream` read as any other dataset."""
+    """A finished folder of shards, which `load` and `stream` read as any other dataset.
+
+    report: what a judge measured, if that was asked for.
+    """
 
     folder: str
     index: Index
+    report: "ReportAtScale | None" = None
 
     def __repr__(self) -> str:
-        index = self.index
+        index, report = self.index, self.report.lines() if self.report else ()
         kept = f"{index.samples:,} samples" + (f" of {index.made:,}" if index.samples < index.made else "")
         several = "s" * (len(index.shards) > 1)
-        return "\n".join([f"{kept} in {len(index.shards):,} shard{several} in {self.folder}", *index.lines()])
+        return "\n".join([f"{kept} in {len(index.shards):,} shard{several} in {self.folder}", *index.lines(), *report])
 
 
 def generate(
@@ -55,6 +64,10 @@ def generate(
     workers: int | None = None,
     shard: int | None = None,
     format: str = "parquet",  # noqa: A002 (its name everywhere)
+    keep_if: str | None = None,
+    measure: bool = False,
+    data: "str | Splits | None" = None,
+    trust: bool = False,
     extrapolate: bool = False,
     progress: Progress | None = None,
     **sampling: Any,
@@ -68,6 +81,12 @@ def generate(
     workers: their number. By default one per GPU, or one per core.
     shard: most samples of a shard, a multiple of 250. By default 10,000, and fewer of large ones.
     format: parquet, webdataset, or one of another package.
+    keep_if: "obeyed" leaves out samples in which a judge does not read every attribute that the request names as asked.
+        They are counted, and not replaced by others.
+    measure: also measure what is written with the judge of evaluations, for a report that takes no more memory for
+        more samples.
+    data: for the judges, by default the run's own.
+    trust: the run may name any place as its data, also one that was not used here before.
     sampling: fields of `SamplingOptions`.
 
     If an earlier process was killed at the same, only the missing shards are made. Every shard has the same bytes
@@ -79,13 +98,23 @@ def generate(
     generator = open_generator(run) if isinstance(run, str | Path) else run
     requests = _requests(generator, asked, extrapolate)
     how = SamplingOptions(**sampling)
+    must_know(keep_if)
     FORMATS[format].must_hold(generator.shape)
     plan = Plan(len(requests), n, seed, usual_size(generator.shape) if shard is None else shard)
     some = next(generator.stream(requests[:1], min(n, FEW), seed, sampling=how))  # refuses a wrong request
     origin = Origin([each.text for each in requests], name_of(generator), generator.fingerprint, how.given)
     job = Job(_address(run), generator.fingerprint, requests, plan, how, origin, str(out), format)
     runs_it = engine_of(engine, workers=workers) if isinstance(engine, str) else engine
-    return _written(job, generator, some, runs_it, progress or shown())
+    progress = progress or shown()
+    if not keep_if and not measure:
+        return _written(job, generator, some, runs_it, progress)
+    splits = data_for_judges(generator, data, trust, progress)
+    progress.note("A judge: a predictor of the attributes, trained on real data once and then cached …")
+    job = replace(
+        job, gate=gate(splits, progress) if keep_if else None, gauge=gauge(splits, progress) if measure else None
+    )
+    made = _written(job, generator, some, runs_it, progress)
+    return replace(made, report=_reported(job, splits)) if measure else made
 
 
 def _address(run: Generator | str | Path) -> str:
@@ -164,3 +193,17 @@ def _all_of(wanted: Sequence[int]) -> Iterator[set[int]]:
 def _records(folder: Folder, job: Job) -> Iterator[Made]:
     """The records of all shards, in order."""
     return (Made.loads(folder.read(record_of(job.name(shard)))) for shard in range(job.plan.shards))
+
+
+def _reported(job: Job, data: "Splits") -> "ReportAtScale":
+    """The report by the statistics of all shards, merged in their order. It is written beside them."""
+    from condgen.evaluation.scale.report import FILE, report_at_scale
+    from condgen.evaluation.scale.statistics import Statistics, merged
+
+    assert job.gauge is not None, "nothing was measured otherwise"
+    folder, gauge = folder_at(job.folder), job.gauge
+    names = (statistics_of(job.name(shard)) for shard in range(job.plan.shards))
+    found = merged(Statistics.loads(folder.read(name)) for name in names)
+    report = report_at_scale(found, job.requests, data, gauge.judge, gauge.bounds, gauge.identity)
+    write(folder, FILE, report.dumps())
+    return report

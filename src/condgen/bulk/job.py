@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from condgen.bulk.formats import FORMATS, Facts
-from condgen.bulk.made import Counts, Made, record_of
+from condgen.bulk.judged import Judged
+from condgen.bulk.made import Counts, Made, record_of, statistics_of
 from condgen.bulk.plan import Batch, Plan
 from condgen.errors import RunError
 from condgen.imprint import Origin
@@ -15,6 +17,9 @@ from condgen.runs.samples import Samples
 from condgen.runs.sampling import SamplingOptions
 from condgen.stores import folder_at
 from condgen.stores.folder import write
+
+if TYPE_CHECKING:
+    from condgen.evaluation.scale.statistics import Statistics
 
 THREADS = 1  # of a worker: workers are as many as cores
 
@@ -27,6 +32,8 @@ class Job:
     fingerprint: of the model.
     folder: the address for the shards.
     format: a name in `FORMATS`.
+    gate: refuses samples that do not obey.
+    gauge: measures those that are kept.
     """
 
     run: str
@@ -37,6 +44,8 @@ class Job:
     origin: Origin
     folder: str
     format: str
+    gate: Judged | None = None
+    gauge: Judged | None = None
 
     def name(self, shard: int) -> str:
         """The name of a shard's file, by which `load` and other libraries know the files of one set."""
@@ -66,19 +75,26 @@ class Maker:
 
     def __call__(self, shard: int) -> Made:
         """Make a shard, and write it: its record first, so that a shard that is there is finished."""
-        counts, file = Counts(), self.job.name(shard)
-        content = FORMATS[self.job.format].write(self._parts(shard, counts), self.facts)
+        counts, statistics, file = Counts(), list["Statistics"](), self.job.name(shard)
+        content = FORMATS[self.job.format].write(self._parts(shard, counts, statistics), self.facts)
         made = Made.of(shard, file, content, counts)
+        if statistics:
+            write(self.folder, statistics_of(file), statistics[0].dumps())
         write(self.folder, record_of(file), made.dumps())
         write(self.folder, file, content)
         return made
 
-    def _parts(self, shard: int, counts: Counts) -> Iterator[Samples]:
-        """The samples of a shard, batch by batch."""
+    def _parts(self, shard: int, counts: Counts, statistics: "list[Statistics]") -> Iterator[Samples]:
+        """The samples of a shard that are kept, batch by batch. Their statistics are merged into one."""
         for batch in self.job.plan.shard(shard):
-            samples = self._made(batch)
+            samples, request = self._made(batch), self.job.requests[batch.request]
             counts.made[batch.request] += len(samples)
+            if self.job.gate is not None:
+                samples = samples[self.job.gate.obeyed(samples, request)]
             counts.kept[batch.request] += len(samples)
+            if self.job.gauge is not None:
+                found = self.job.gauge.statistics(samples, request, batch.request)
+                statistics[:] = [statistics[0].merged(found) if statistics else found]
             yield samples
 
     def _made(self, batch: Batch) -> Samples:

@@ -63,6 +63,11 @@ def record_of(file: str) -> str:
     return f"{RECORDS}/{file}.json"
 
 
+def statistics_of(file: str) -> str:
+    """The name of the statistics of a shard's file."""
+    return f"{RECORDS}/{file}.safetensors"
+
+
 @dataclass(frozen=True)
 class Index:
     """All shards of a set.
@@ -96,10 +101,10 @@ class Index:
         return sum(each["samples"] for each in self.requests)
 
     def lines(self) -> Iterator[str]:
-        """The counts in words: of requests of which samples were refused."""
+        """The counts in words: of requests of which samples refused."""
         for each in self.requests:
             if refused := each["made"] - each["samples"]:
-                yield f"{each['request']}: {refused:,} of {each['made']:,} samples were refused"
+                yield f"{each['request']}: {refused:,} of {each['made']:,} samples refused"
 
     def dumps(self) -> bytes:
         """The index as JSON."""

@@ -19,6 +19,8 @@ NAMES = {  # of what differs, in messages
     "shard": "the size of a shard",
     "format": "the kind of files",
     "sampling": "the settings of sampling",
+    "keep_if": "the reason to keep samples",
+    "measured": "the measurement",
     "versions": "the versions",
 }
 
@@ -36,6 +38,8 @@ def manifest(job: Job) -> dict[str, Any]:
         "shards": plan.shards,
         "format": job.format,
         "sampling": job.sampling.dump(),
+        "keep_if": job.gate and {"obeyed": job.gate.identity},
+        "measured": job.gauge and job.gauge.identity,
         "versions": versions(),
     }
     return json.loads(json.dumps(told))

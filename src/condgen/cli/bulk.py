@@ -24,24 +24,35 @@ RayAddress = Annotated[
     str | None,
     typer.Option(help="Address of a Ray cluster. By default RAY_ADDRESS, or else a Ray of this machine is started."),
 ]
+KeepIf = Annotated[
+    str | None,
+    typer.Option(help="obeyed: leave out samples that do not show what was asked, by a judge. They are counted."),
+]
+Measure = Annotated[
+    bool, typer.Option("--measure", help="Measure what is written, by a judge, for a report of any number of samples.")
+]
 
 
 @dataclass(frozen=True)
 class Options:
-    """The options that were given. None is the default."""
+    """The options that were given."""
 
     engine: str | None
     workers: int | None
     shard: str | None
     format: str | None
     ray_address: str | None
+    keep_if: str | None
+    measure: bool
+    data: str | None
+    trust: bool
 
     def must_be_none(self) -> None:
         """Raise RequestError for an option that has no effect without an engine."""
         from condgen.errors import RequestError
 
         for field in fields(self):
-            if getattr(self, field.name) is not None:
+            if getattr(self, field.name):
                 option = field.name.replace("_", "-")
                 raise RequestError(f"--{option} is for generation in bulk; add --engine processes, or leave it out.")
 
@@ -69,6 +80,10 @@ class Options:
             engine=engine(str(self.engine), workers=self.workers, ray_address=self.ray_address),
             shard=parse_count(self.shard) if self.shard else None,
             format=self.format or "parquet",
+            keep_if=self.keep_if,
+            measure=self.measure,
+            data=self.data,
+            trust=self.trust,
             progress=progress,
             **vars(sampling),
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from condgen.cli import bulk
-from condgen.cli.options import BestOf, Out, RunFileOrServer, progress, show_understood
+from condgen.cli.options import BestOf, OtherData, Out, RunFileOrServer, Trust, progress, show_understood
 
 if TYPE_CHECKING:
     from condgen.models import Model
@@ -44,6 +44,10 @@ def sample(
     shard: bulk.Shard = None,
     kind: bulk.Format = None,
     ray_address: bulk.RayAddress = None,
+    keep_if: bulk.KeepIf = None,
+    measure: bulk.Measure = False,
+    data: OtherData = None,
+    trust: Trust = False,
 ) -> None:
     """Generate images for each REQUEST, with metadata.csv and grid.png. Without a request, as in the data.
 
@@ -74,7 +78,7 @@ def sample(
         free=free,
         best_of=best_of,
     )
-    options = bulk.Options(engine, workers, shard, kind, ray_address)
+    options = bulk.Options(engine, workers, shard, kind, ray_address, keep_if, measure, data, trust)
     number = parse_count(n)
     if options.engine:
         print(options.generate(run, asked, number, seed, out, sampling, progress()))

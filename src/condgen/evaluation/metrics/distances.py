@@ -96,13 +96,31 @@ def frechet(a: Features, b: Others) -> Estimate:
     a, b = _exact(a), _exact(b)
     shift, a, b = a.mean(0) - b.mean(0), a - a.mean(0), b - b.mean(0)
     R_a, R_b = _factor(a), _factor(b)
-    U, root, Vh = torch.linalg.svd(R_a @ R_b.T, full_matrices=False)
-    value = shift.square().sum() + R_a.square().sum() + R_b.square().sum() - 2 * root.sum()
-    spanned = root > 1e-10 * root[0]
-    influence_a = _influence(a, shift, (Vh @ R_b)[spanned], root[spanned])
-    influence_b = _influence(b, -shift, (U.T @ R_a)[spanned], root[spanned])
+    found = between_gaussians(shift, R_a, R_b)
+    spanned = found.root > 1e-10 * found.root[0]
+    influence_a = _influence(a, shift, (found.Vh @ R_b)[spanned], found.root[spanned])
+    influence_b = _influence(b, -shift, (found.U.T @ R_a)[spanned], found.root[spanned])
     means = 2 * (R_a.T @ R_a / len(a) + R_b.T @ R_b / len(b)).square().sum()
-    return linearised(float(value), influence_a, influence_b, more=float(means))
+    return linearised(found.value, influence_a, influence_b, more=float(means))
+
+
+@dataclass(frozen=True)
+class Gaussians:
+    """The Fréchet distance of two Gaussians, and the singular value decomposition that gives it."""
+
+    value: float
+    U: Float[Tensor, "row rank"]
+    root: Float[Tensor, " rank"]
+    Vh: Float[Tensor, "rank column"]
+
+
+def between_gaussians(
+    shift: Float[Tensor, " feature"], a: Float[Tensor, "row feature"], b: Float[Tensor, "column feature"]
+) -> Gaussians:
+    """The Fréchet distance of Gaussians whose means differ by `shift` and whose covariances are aᵀa and bᵀb."""
+    U, root, Vh = torch.linalg.svd(a @ b.T, full_matrices=False)
+    value = shift.square().sum() + a.square().sum() + b.square().sum() - 2 * root.sum()
+    return Gaussians(float(value), U, root, Vh)
 
 
 def _factor(centred: Features) -> Float[Tensor, "row feature"]:

@@ -1,0 +1,186 @@
+"""Generation in bulk: its speed on several workers beside one process, and whether kills at random lose anything.
+
+    python benchmarks/bulk.py RUN                             # speed: 200,000 samples, 1, 2 and 4 processes
+    python benchmarks/bulk.py RUN --engine ray
+    python benchmarks/bulk.py RUN --chaos 20 --engine ray     # kill workers, the command and the whole Ray
+
+The speed is that of whole commands, with their start. Every worker computes in one thread, and so does the command
+without workers. After each kill, at a random moment, the same command runs again until it ends. Then every seed must be
+there exactly once, and every file must have the bytes of one uninterrupted run.
+"""
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psutil
+import pyarrow.parquet as pq
+
+REQUEST = "digit=*"
+PATIENCE = 120.0  # seconds that a command may take to notice that its Ray is gone
+Files = dict[str, bytes]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--request", default=REQUEST)
+    parser.add_argument("--samples", type=int, default=20_000, help="per request, of which digit=* is ten")
+    parser.add_argument("--engine", default="processes", choices=("processes", "ray"))
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--chaos", type=int, default=0, help="number of kills, instead of the speed")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with tempfile.TemporaryDirectory() as folder:
+        if args.chaos:
+            sys.exit(chaos(args, Path(folder)))
+        speed(args, Path(folder))
+
+
+def command(args: argparse.Namespace, out: Path, *options: object) -> list[str]:
+    fixed = ["condgen.cli", "sample", args.run, args.request, "-n", args.samples, "--out", out]
+    return [sys.executable, "-m", *map(str, [*fixed, *options])]
+
+
+def in_bulk(args: argparse.Namespace, out: Path, workers: int, *options: object) -> list[str]:
+    return command(args, out, "--engine", args.engine, "--workers", workers, *options)
+
+
+# ---- speed
+
+
+def speed(args: argparse.Namespace, folder: Path) -> None:
+    """Print a row for one process that writes files, and for every number of workers that write shards."""
+    print("| | seconds | samples/s | beside one process |\n|---|---:|---:|---:|", flush=True)
+    alone = timed(command(args, folder / "one"))
+    total = len([*(folder / "one").glob("0*.png")])
+    row("one process, a file per image", alone, total, alone)
+    for workers in args.workers:
+        seconds = timed(in_bulk(args, folder / f"with-{workers}", workers))
+        row(f"{args.engine}, {workers} worker{'s' * (workers > 1)}", seconds, total, alone)
+
+
+def timed(what: Sequence[str]) -> float:
+    start = time.monotonic()
+    subprocess.run(what, check=True, capture_output=True)
+    return time.monotonic() - start
+
+
+def row(title: str, seconds: float, total: int, alone: float) -> None:
+    print(f"| {title} | {seconds:.1f} | {total / seconds:,.0f} | {alone / seconds:.2f} |", flush=True)
+
+
+# ---- chaos
+
+
+def chaos(args: argparse.Namespace, folder: Path) -> int:
+    """Kill something `chaos` times, in turns. Print what happened; the number of trials in which something was lost."""
+    kinds: list[Callable[[psutil.Process, random.Random], bool]] = [a_worker, the_command]
+    if args.engine == "ray":
+        kinds.append(the_whole_ray)
+    seconds = timed(in_bulk(args, folder / "whole", 2, "--shard", 250))
+    whole = files(folder / "whole")
+    must_be_once(folder / "whole", args.samples)
+    print(f"uninterrupted: {len(whole)} files in {seconds:.1f} s", flush=True)
+    lost, hits = 0, Counter[str]()
+    for trial in range(args.chaos):
+        choice, kill = random.Random(args.seed * 1_000 + trial), kinds[trial % len(kinds)]
+        out = folder / f"trial-{trial}"
+        after = choice.uniform(0.1, 0.9) * seconds
+        hit, starts = interrupted(in_bulk(args, out, 2, "--shard", 250), kill, after, choice)
+        same = files(out) == whole
+        must_be_once(out, args.samples)
+        hits[kill.__name__] += hit
+        lost += not same
+        told = "equal bytes, every seed once" if same else "DIFFERENT"
+        print(f"{trial}: killed {kill.__name__} after {after:.1f} s ({hit}), {starts} starts: {told}", flush=True)
+    print(f"{args.chaos} trials, {lost} lost; killed: {dict(hits)}")
+    return lost
+
+
+def interrupted(
+    what: Sequence[str], kill: Callable[[psutil.Process, random.Random], bool], after: float, choice: random.Random
+) -> tuple[bool, int]:
+    """Run a command, kill something after so many seconds, and run it again until it ends well.
+
+    Returns whether there was anything to kill, and the number of starts.
+    """
+    process = subprocess.Popen(what, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    time.sleep(after)
+    hit = process.poll() is None and kill(psutil.Process(process.pid), choice)
+    try:
+        status = process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        status = process.wait()
+    starts = 1
+    while status:
+        status, starts = subprocess.run(what, capture_output=True).returncode, starts + 1
+        assert starts < 5, "it does not end"
+    return hit, starts
+
+
+def a_worker(process: psutil.Process, choice: random.Random) -> bool:
+    """Kill one worker. The command goes on."""
+    return _killed(_workers(process)[:1] if choice.random() < 0.5 else _workers(process)[-1:])
+
+
+def the_command(process: psutil.Process, choice: random.Random) -> bool:
+    """Kill the command itself."""
+    return _killed([process])
+
+
+def the_whole_ray(process: psutil.Process, choice: random.Random) -> bool:
+    """Kill all processes of the command's Ray, but not the command."""
+    return _killed(process.children(recursive=True))
+
+
+def _workers(process: psutil.Process) -> list[psutil.Process]:
+    return [each for each in process.children(recursive=True) if _is_worker(each)]
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        line = " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+    return "condgen.bulk.worker" in line or "ray::Actor" in line
+
+
+def _killed(processes: Sequence[psutil.Process]) -> bool:
+    hit = False
+    for each in processes:
+        try:
+            each.send_signal(signal.SIGKILL)
+            hit = True
+        except psutil.NoSuchProcess:
+            continue
+    return hit
+
+
+def files(folder: Path) -> Files:
+    """The content of everything in a folder, also of hidden records."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def must_be_once(folder: Path, n: int) -> None:
+    """Every seed of every request exactly once."""
+    tables = [pq.read_table(path, columns=["request", "seed"]).to_pydict() for path in sorted(folder.glob("*.parquet"))]
+    pairs = Counter(pair for table in tables for pair in zip(table["request"], table["seed"], strict=True))
+    requests = {request for request, _ in pairs}
+    assert pairs == Counter((request, seed) for request in requests for seed in range(n)), (
+        "a seed is missing or doubled"
+    )
+
+
+if __name__ == "__main__":
+    main()
