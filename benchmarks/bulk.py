@@ -3,6 +3,7 @@
     python benchmarks/bulk.py RUN                             # speed: 200,000 samples, 1, 2 and 4 processes
     python benchmarks/bulk.py RUN --engine ray
     python benchmarks/bulk.py RUN --chaos 20 --engine ray     # kill workers, the command and the whole Ray
+    python benchmarks/bulk.py --report 10000000               # time and memory of a report, from made-up readings
 
 The speed is that of whole commands, with their start. Every worker computes in one thread, and so does the command
 without workers. After each kill, at a random moment, the same command runs again until it ends. Then every seed must be
@@ -12,17 +13,24 @@ there exactly once, and every file must have the bytes of one uninterrupted run.
 import argparse
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from condgen.data import Splits
+    from condgen.evaluation.scale.statistics import Statistics
+    from condgen.requests import Request
 
 REQUEST = "digit=*"
 PATIENCE = 120.0  # seconds that a command may take to notice that its Ray is gone
@@ -31,19 +39,22 @@ Files = dict[str, bytes]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
+    parser.add_argument("run", type=Path, nargs="?")
     parser.add_argument("--request", default=REQUEST)
     parser.add_argument("--samples", type=int, default=20_000, help="per request, of which digit=* is ten")
     parser.add_argument("--engine", default="processes", choices=("processes", "ray"))
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--chaos", type=int, default=0, help="number of kills, instead of the speed")
+    parser.add_argument("--report", type=int, default=0, help="number of samples of a report, instead of the speed")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
+    if args.report:
+        return report(args.report)
     with tempfile.TemporaryDirectory() as folder:
         if args.chaos:
             sys.exit(chaos(args, Path(folder)))
-        speed(args, Path(folder))
+        return speed(args, Path(folder))
 
 
 def command(args: argparse.Namespace, out: Path, *options: object) -> list[str]:
@@ -180,6 +191,58 @@ def must_be_once(folder: Path, n: int) -> None:
     assert pairs == Counter((request, seed) for request in requests for seed in range(n)), (
         "a seed is missing or doubled"
     )
+
+
+# ---- a report
+
+
+def report(n: int) -> None:
+    """Statistics of shards of 10,000 made-up readings of digits, through their files, and the report about all."""
+    import torch
+
+    from condgen.data import load
+    from condgen.evaluation.judge.judge import Judge
+    from condgen.evaluation.scale.report import report_at_scale
+    from condgen.evaluation.scale.statistics import Statistics, merged
+    from condgen.requests import Request
+
+    torch.set_num_threads(1)
+    data, size, before = load("digits"), 10_000, peak()
+    judge, asked = Judge(data.schema, data.shape).eval(), [Request({}, "anything")]
+    sizes = list[int]()
+
+    def shards() -> Iterator[Statistics]:
+        for shard in range(n // size):
+            content = made_up(data, shard, size, asked[0]).dumps()
+            sizes.append(len(content))
+            yield Statistics.loads(content)
+
+    start = time.monotonic()
+    found = report_at_scale(merged(shards()), asked, data, judge, {}, "untrained")
+    seconds = time.monotonic() - start
+    print(
+        f"{found.samples:,} samples, {len(sizes):,} shards of {max(sizes):,} bytes of statistics: {seconds:.1f} s with "
+        f"the readings, peak of memory {(peak() - before) / 2**20:.0f} MB above the data's"
+    )
+
+
+def made_up(data: "Splits", shard: int, size: int, request: "Request") -> "Statistics":
+    """The statistics of readings that nobody read."""
+    import torch
+
+    from condgen.evaluation.judge.judge import Reading
+    from condgen.evaluation.scale.statistics import Statistics
+
+    draw = torch.Generator().manual_seed(shard)
+    index = torch.randint(len(data.train), (size,), generator=draw)
+    outputs = {a.name: torch.randn(size, a.width, generator=draw).log_softmax(1) for a in data.schema}
+    read = Reading(data.schema, torch.randn(size, 128, generator=draw), outputs, {})
+    return Statistics.of(read, data.train.condition[index], request, 0, {})
+
+
+def peak() -> int:
+    """The largest number of bytes that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import random
 import tarfile
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow.parquet as pq
 import pytest
@@ -24,7 +25,7 @@ ASKED = ["digit=4", "digit=9"]
 Files = dict[str, bytes]
 
 
-def bulk(run: Run, out: Path, asked: Any = ASKED, n: int = 600, engine: Any = None, **how: Any) -> Bulk:
+def bulk(run: Run, out: Path | str, asked: Any = ASKED, n: int = 600, engine: Any = None, **how: Any) -> Bulk:
     """Two requests in three shards, of 500, 350 and 350 samples."""
     settings = {"shard": 500, "seed": 7, "progress": SILENT, **how}
     with unchecked():
@@ -168,6 +169,18 @@ def copied(whole: Path, tmp_path: Path) -> Path:
     import shutil
 
     return Path(shutil.copytree(whole, tmp_path / "copied"))
+
+
+def test_a_store_holds_the_same_bytes(run: Run, whole: Path) -> None:
+    import fsspec
+
+    address = f"memory://{uuid4().hex}/set"
+    with pytest.raises(Stopped):
+        bulk(run, address, engine=Here(most=1))
+    bulk(run, address)
+    store, base = fsspec.filesystem("memory"), address.removeprefix("memory:/")
+    found = {path.removeprefix(f"{base}/"): store.cat_file(path) for path in store.find(base)}
+    assert found == files(whole)
 
 
 # ---- refusals
