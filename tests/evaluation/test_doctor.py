@@ -125,16 +125,29 @@ def test_leakage_is_what_changes_beyond_what_noise_does() -> None:
     assert leaking(0.05, 0.0) == []
 
 
+def test_leakage_is_what_changes_beyond_what_the_judge_misreads_in_real_data() -> None:
+    def leaking(own: float) -> list[Finding]:
+        real = ((float("nan"), own), (0.0, float("nan")))
+        leakage = Leakage(("a", "b"), ((0.9, 0.3), (0.0, 0.9)), (0.0, 0.05), ((0.5, 0.1), (0.1, 0.5)), real)
+        pair = (attribute(name="a"), attribute(name="b"))
+        return [f for f in diagnose(case(obedience=obeying(*pair, leakage=leakage))) if f.name == "leakage"]
+
+    assert leaking(0.25) == []
+    assert "real data so labelled: 15" in leaking(0.15)[0].evidence
+    assert "so labelled" not in leaking(float("nan"))[0].evidence
+
+
 def test_leakage_is_grave_where_the_attribute_that_changes_is_obeyed_less_than_in_real_data() -> None:
     leakage = Leakage(("a", "b"), ((0.9, 0.3), (0.0, 0.9)), (0.0, 0.05), ((0.5, 0.1), (0.1, 0.5)))
 
-    def found(relative: float) -> Finding:
-        pair = (attribute(name="a"), attribute(name="b", relative=relative))
+    def found(relative: float, asked: Estimate) -> Finding:
+        pair = (attribute(name="a"), attribute(name="b", relative=relative, asked=asked))
         return next(f for f in diagnose(case(obedience=obeying(*pair, leakage=leakage))) if f.name == "leakage")
 
-    assert found(0.9).grave
-    assert not found(0.99).grave
-    assert found(0.99).evidence.endswith("though on the whole b is obeyed as in real data.")
+    assert found(0.9, sure(0.9)).grave
+    assert not found(0.99, sure(0.98)).grave
+    assert not found(0.9, Estimate(0.9, 0.8, 1.0)).grave  # too few samples to tell
+    assert found(0.99, sure(0.98)).evidence.endswith("though on the whole b is obeyed as in real data.")
 
 
 def test_swapped_attributes_follow_each_other_and_not_themselves() -> None:

@@ -114,6 +114,19 @@ def test_an_empty_schema_can_be_inspected() -> None:
     assert found.as_dict()["combinations"] == {"possible": 0, "present": 0}
 
 
+def test_large_photographs_are_decoded_reduced_and_their_copies_found(tmp_path: Path) -> None:
+    for k in range(6):
+        (tmp_path / "ab"[k % 2]).mkdir(exist_ok=True)
+        drawing(k, 800).save(tmp_path / "ab"[k % 2] / f"{k}.jpg", quality=95)
+    drawing(3, 800).save(tmp_path / "b" / "again.jpg", quality=60)
+    found = inspect(str(tmp_path))
+    content = found.material.content
+    assert content.image(0, 100).size == (100, 100)
+    assert content.image(0).size == (800, 800)
+    (group,) = found.scan.near.groups
+    assert {Path(content.name(row)).name for row in group} == {"3.jpg", "again.jpg"}
+
+
 def test_rare_values_and_near_constants_are_problems() -> None:
     schema = Schema(attributes=(Categorical(name="kind", values=("a", "b", "c")), Flag(name="on")))
     rows: list[dict[str, object]] = [{"kind": "a", "on": "yes"} for _ in range(150)]

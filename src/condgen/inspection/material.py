@@ -61,9 +61,9 @@ class Encoded:
         except Exception as error:  # decoders of damaged files raise anything
             raise DataError(reason(error)) from None
 
-    def image(self, row: int) -> Image.Image:
-        """The decoded picture, grey or RGB. Raises DataError."""
-        return decode(self.images[row])
+    def image(self, row: int, longest: int | None = None) -> Image.Image:
+        """The decoded picture, grey or RGB, reduced as long as a side keeps `longest` pixels. Raises DataError."""
+        return decode(self.images[row], longest)
 
     def digest(self, row: int) -> bytes:
         """A hash of the encoded bytes. Raises OSError for a missing file."""
@@ -105,8 +105,8 @@ class Stored:
         channels, height, width = self[row].shape
         return Header((width, height), "L" if channels == 1 else "RGB")
 
-    def image(self, row: int) -> Image.Image:
-        """The image at a row."""
+    def image(self, row: int, longest: int | None = None) -> Image.Image:
+        """The image at a row. It is never reduced, since nothing is to be decoded."""
         x = self[row].numpy()
         return Image.fromarray(x[0] if len(x) == 1 else np.ascontiguousarray(x.transpose(1, 2, 0)))
 

@@ -18,6 +18,7 @@ from condgen.inspection.material import Encoded, Header, Material, Stored
 MOST_HEADERS = 200_000  # largest number of headers and hashes, for which every file is opened
 MOST_DECODED = 20_000  # largest number of decoded pictures, for near-duplicates and hidden damage
 SIDE = 16  # side of the compared miniatures
+ENOUGH = 8 * SIDE  # pixels that a side keeps when it is decoded for them
 NEAR = 0.1  # largest distance of near-duplicates' unit miniatures: a correlation of 0.995
 COARSE = 12  # principal components for the search of candidates
 
@@ -134,7 +135,7 @@ def _groups_of_equals(content: Encoded | Stored, rows: Sequence[int]) -> list[tu
 def _miniatures(content: Encoded | Stored, rows: Sequence[int]) -> tuple[dict[int, Miniatures], list[Unreadable]]:
     def read(row: int) -> Miniatures | Unreadable:
         try:
-            small = content.image(row).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
+            small = content.image(row, ENOUGH).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
         except DataError as error:
             return Unreadable(row, content.name(row), _reason(str(error)))
         return np.asarray(small, dtype=np.float32).reshape(1, -1) / 255

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 
 import pytest
@@ -168,3 +169,32 @@ def test_equal_numbers_are_one_value_however_many_there_are(judge: Judge) -> Non
     for rows, expected in ((independent, 0.0), (constant, 0.0), (rare, 1.0)):
         found = leakage(judge, pairs(honest), LabelDistribution.of(Condition.of(SCHEMA, rows)))
         assert found.data[3][1] == pytest.approx(expected, abs=1e-6)
+
+
+def test_what_the_judge_misreads_in_real_data_too_is_no_leakage(judge: Judge) -> None:
+    """Where `a` is, real observations look like another b, so the judge reads b wrongly in samples and real data."""
+    condition = conditions(4_000, 7)
+    noise = torch.randn(4_000, 4, generator=torch.Generator().manual_seed(8))
+    alike = Dataset(entangled(condition, noise), condition)
+    trained = LabelDistribution.of(conditions(1_000, 5))
+    own, honestly = (
+        leakage(judge, pairs(entangled), trained, (judge.read(x), condition))
+        for x in (alike.x, honest(condition, noise))
+    )
+    assert own.changed[0][1] > 0.99
+    assert own.real[0][1] > 0.99
+    assert own.excess(0, 1) < 0.02
+    assert honestly.excess(0, 1) > 0.95
+    assert max(honestly.real[i][j] for i in range(4) for j in range(4) if i != j) < 0.08
+
+
+def test_of_too_few_real_observations_nothing_is_said(judge: Judge) -> None:
+    condition = conditions(4_000, 7)
+    x = honest(condition, torch.zeros(4_000, 4))
+    never = (condition.values["a"] == 0) | (condition.values["b"] == 0)
+    real = (judge.read(x[never]), condition[never])
+    few = (judge.read(x[:0]), condition[:0])
+    found = [leakage(judge, pairs(honest), LabelDistribution.of(conditions(1_000, 5)), each) for each in (real, few)]
+    assert found[0].real[0][1] < 0.02  # among b = 0, where both values of a occur
+    assert math.isnan(found[1].real[0][1])
+    assert found[1].excess(0, 1) == found[1].changed[0][1] - found[1].still[1]

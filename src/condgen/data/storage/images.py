@@ -154,10 +154,13 @@ def fitted(image: EncodedImage, fit: Fit) -> tuple[Pixels, bool]:
         return array.reshape(fit.height, fit.width, -1).transpose(2, 0, 1), upright.size != (fit.width, fit.height)
 
 
-def decode(image: EncodedImage) -> Image.Image:
-    """The image at its own size, upright, grey (mode L) or colour (mode RGB). Raises DataError that names it."""
+def decode(image: EncodedImage, longest: int | None = None) -> Image.Image:
+    """The image, upright, grey (mode L) or colour (mode RGB). Raises DataError that names it.
+
+    longest: its sides may be reduced as long as one keeps so many pixels, which is fast for photographs.
+    """
     with strict_decoder(), _readable(image):
-        return _upright(image, None)
+        return _upright(image, longest)
 
 
 @contextmanager

@@ -177,8 +177,10 @@ def findings_of(a: AttributeObedience, trained: TrainedAs) -> Iterator[Finding]:
 
 
 def as_real(attribute: AttributeObedience) -> bool:
-    """Whether requests for an attribute are obeyed as often as real data show it."""
-    return attribute.relative >= AS_REAL
+    """Whether requests for an attribute are obeyed as often as real data show it, as far as can be told."""
+    asked, real = attribute.asked, attribute.real
+    within_noise = asked.high >= real.low if attribute.choices else asked.low <= real.high
+    return attribute.relative >= AS_REAL or within_noise
 
 
 def telling(a: AttributeObedience) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations, permutations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from condgen.data import Dataset
@@ -17,11 +17,14 @@ from condgen.evaluation.findings import Evidence, Finding
 from condgen.evaluation.judge.judge import Judge, Reading
 from condgen.evaluation.metrics.estimate import Estimate, mean
 from condgen.messages import setting
-from condgen.schema import Attribute, LabelDistribution
+from condgen.schema import Attribute, Condition, LabelDistribution
 from condgen.units import number, percent
 
 FIFTHS = 5  # parts of a continuous attribute for comparing its values
 MAX_LEAKAGE = 0.1  # largest accepted change of an attribute that was not requested, beyond noise
+MIN_MATCHED = 20  # pairs of real observations below which nothing is known of their change
+LOOKED_THROUGH = 2_000  # real observations among which pairs are looked for
+NEAR, TIE = 0.05, 1e-4  # labels that count as the same, as a share of the span, and the distance that decides at random
 
 Table = tuple[tuple[float, ...], ...]
 Weighted = tuple[Float[Tensor, " _"], Float[Tensor, " _"]]  # codes and their weights
@@ -50,12 +53,20 @@ class Leakage:
     still: the same, per attribute, between two samples of one request with different noise, as a baseline.
     data: dependence of the attributes in the training data: the Wasserstein distance, in the same unit, between the
         column's distributions under two values of the row, averaged over the values.
+    real: the same as `changed` between held-out real observations with the labels of each pair, which the judge reads
+        differently by its own errors alone. Not a number where the data has too few of them. Empty if unknown.
     """
 
     names: tuple[str, ...]
     changed: Table
     still: tuple[float, ...]
     data: Table
+    real: Table = ()
+
+    def excess(self, row: int, column: int) -> float:
+        """The change beyond that by other noise, and beyond the judge's own errors."""
+        own = self.real[row][column] if self.real else math.nan
+        return self.changed[row][column] - max(self.still[column], own if math.isfinite(own) else 0.0)
 
 
 def swap(judge: Judge, a: Attribute, pairs: Counterfactuals | None) -> Estimate | None:
@@ -74,8 +85,16 @@ def swap(judge: Judge, a: Attribute, pairs: Counterfactuals | None) -> Estimate 
     return mean((right > wrong).float() + 0.5 * (right == wrong).float())
 
 
-def leakage(judge: Judge, pairs: Counterfactuals, trained: LabelDistribution) -> Leakage:
-    """Changes of other attributes when one is requested differently, beside their dependence in the data."""
+def leakage(
+    judge: Judge,
+    pairs: Counterfactuals,
+    trained: LabelDistribution,
+    real: tuple[Reading, Condition] | None = None,
+) -> Leakage:
+    """Changes of other attributes when one is requested differently, beside their dependence in the data.
+
+    real: the judge's reading of held-out real observations, and their labels.
+    """
     base = judge.read(pairs.base.x)
     readings = {name: judge.read(samples.x) for name, samples in pairs.changed.items()}
     again = judge.read(pairs.again.x)
@@ -88,7 +107,40 @@ def leakage(judge: Judge, pairs: Counterfactuals, trained: LabelDistribution) ->
         ),
         still=tuple(_differs(b, base, again) for b in named),
         data=tuple(tuple(_dependence(trained, a, b) for b in named) for a in named),
+        real=tuple(tuple(_in_real(*real, pairs, a, b) for b in named) for a in named) if real else (),
     )
+
+
+def _in_real(read: Reading, labels: Condition, pairs: Counterfactuals, a: Attribute, b: Attribute) -> float:
+    """The mean difference in b between real observations labelled as the two members of each pair are in a and b."""
+    if a is b:
+        return math.nan
+    known = (labels.given(a.name) & labels.given(b.name)).nonzero()[:LOOKED_THROUGH, 0]
+    asked = pairs.base.condition.given(a.name) & pairs.base.condition.given(b.name)
+    both = [c[asked] for c in (pairs.base.condition, pairs.changed[a.name].condition)]
+    (first, one), (second, other) = (_nearest(c, labels[known], a, b) for c in both)
+    found = one & other
+    if int(found.sum()) < MIN_MATCHED:
+        return math.nan
+    return _differs(b, read[known[first[found]]], read[known[second[found]]])
+
+
+def _nearest(
+    asked: Condition, labels: Condition, a: Attribute, b: Attribute
+) -> tuple[Int[Tensor, " n"], Bool[Tensor, " n"]]:
+    """For each request the observation whose labels of a and b are nearest to it, and whether they are near enough.
+
+    Of equally near ones a random one, so that a few that the judge misreads do not stand for all.
+    """
+    if not len(labels):
+        nowhere = torch.zeros(len(asked), dtype=torch.long)
+        return nowhere, nowhere > 0
+    apart = sum(
+        x.error(asked.values[x.name][:, None], labels.values[x.name][None]).float() / x.span / NEAR for x in (a, b)
+    )
+    tie = torch.rand(apart.shape, generator=torch.Generator().manual_seed(len(asked)))
+    distance, index = (apart + TIE * tie).min(1)
+    return index, distance <= 1 + TIE
 
 
 def _differs(b: Attribute, one: Reading, other: Reading) -> float:
@@ -161,11 +213,7 @@ def swapped(judged: Sequence[str], leakage: Leakage) -> Iterator[tuple[str, str]
 
 def _follows_other(leakage: Leakage, asked: int, other: int) -> bool:
     """Whether a request for another value changes another attribute at least twice as often as its own."""
-    return _excess(leakage, asked, other) > max(MAX_LEAKAGE, 2 * _excess(leakage, asked, asked))
-
-
-def _excess(leakage: Leakage, row: int, column: int) -> float:
-    return leakage.changed[row][column] - leakage.still[column]
+    return leakage.excess(asked, other) > max(MAX_LEAKAGE, 2 * leakage.excess(asked, asked))
 
 
 def leaks(leakage: Leakage, heeded: Collection[str], kept: Collection[str], evidence: Evidence) -> Iterator[Finding]:
@@ -175,15 +223,21 @@ def leaks(leakage: Leakage, heeded: Collection[str], kept: Collection[str], evid
         is not grave.
     """
     for (i, a), (j, b) in permutations(enumerate(leakage.names), 2):
-        if {a, b} <= set(heeded) and _excess(leakage, i, j) > MAX_LEAKAGE:
+        if {a, b} <= set(heeded) and leakage.excess(i, j) > MAX_LEAKAGE:
             yield Finding(
                 "leakage",
                 f"Asking for another {a} also changes {b} in {percent(leakage.changed[i][j], 0)} of samples (other "
-                f"noise: {percent(leakage.still[j], 0)}{_tied(leakage, i, j)})"
+                f"noise: {percent(leakage.still[j], 0)}{_misread(leakage, i, j)}{_tied(leakage, i, j)})"
                 f"{f', though on the whole {b} is obeyed as in real data' * (b in kept)}.",
                 f"Balance the combinations in the training data{_weighed(b, evidence)}.",
                 grave=b not in kept,
             )
+
+
+def _misread(leakage: Leakage, row: int, column: int) -> str:
+    """The change that the judge reads in real data so labelled, as text. Empty if it is unknown."""
+    own = leakage.real[row][column] if leakage.real else math.nan
+    return f"; real data so labelled: {percent(own, 0)}" if math.isfinite(own) else ""
 
 
 def _tied(leakage: Leakage, row: int, column: int) -> str:

@@ -106,6 +106,7 @@ def obedience(
     read, read_real = judge.read(samples.x), judge.read(real.observations)
     bounds = tolerances(read_real, real.condition)
     obeyed = within(read, samples.condition, bounds).all(1)
+    known_real = read_real, real.condition
     several = len(judge.schema.discrete) > 1
     return Obedience(
         attributes=tuple(
@@ -124,7 +125,7 @@ def obedience(
         joint_real=share(within(read_real, real.condition, bounds).all(1)),
         combinations=combinations(samples.condition, obeyed, trained) if several else (),
         unseen=None if unseen is None else share(within(judge.read(unseen.x), unseen.condition, bounds).all(1)),
-        leakage=None if pairs is None or trained is None else leakage(judge, pairs, trained),
+        leakage=None if pairs is None or trained is None else leakage(judge, pairs, trained, known_real),
     )
 
 
