@@ -135,9 +135,10 @@ def _nearest(
     if not len(labels):
         nowhere = torch.zeros(len(asked), dtype=torch.long)
         return nowhere, nowhere > 0
-    apart = sum(
-        x.error(asked.values[x.name][:, None], labels.values[x.name][None]).float() / x.span / NEAR for x in (a, b)
+    first, second = (
+        x.error(asked.values[x.name][:, None], labels.values[x.name][None]).float() / x.span for x in (a, b)
     )
+    apart = (first + second) / NEAR
     tie = torch.rand(apart.shape, generator=torch.Generator().manual_seed(len(asked)))
     distance, index = (apart + TIE * tie).min(1)
     return index, distance <= 1 + TIE
