@@ -47,6 +47,7 @@ from condgen.progress import SILENT, Progress, shown
 from condgen.requests import Requestable
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
+from condgen.stores.copies import place
 
 if TYPE_CHECKING:
     import torch
@@ -87,8 +88,9 @@ class Shown(Generic[Result]):
 
     def save(self, folder: str | Path) -> Path:
         """Write the page and the numbers into a folder, and return its path. Raises RunError."""
-        self.write(Path(folder))
-        return Path(folder)
+        folder = place(folder)
+        self.write(folder)
+        return folder
 
 
 def evaluate(
@@ -302,7 +304,7 @@ def augment(
     opened_run = opened(run, trust)
     sampling = SamplingOptions(guidance=guidance, sampler=sampler, steps=steps)
     found = data_for(opened_run, data)
-    return augmented(opened_run, found, attribute, Path(out), sampling=sampling, progress=progress or shown(), **how)
+    return augmented(opened_run, found, attribute, place(out), sampling=sampling, progress=progress or shown(), **how)
 
 
 def inspect(data: object, **how: Any) -> Shown[Inspection]:

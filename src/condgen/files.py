@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
@@ -16,6 +16,8 @@ from uuid import uuid4
 from condgen.errors import RunError
 
 STALE = 3600.0  # seconds after which another machine's unfinished file counts as a leftover
+
+followers: dict[Path, Callable[[Path], None]] = {}  # called with each file or folder that is published below a path
 
 
 @contextmanager
@@ -66,6 +68,9 @@ def publish(partial: Path, path: Path) -> None:
     sync(partial)
     partial.replace(path)
     sync(path.parent, deep=False)
+    for below, follow in followers.items():
+        if path.is_relative_to(below):
+            follow(path)
 
 
 def sync(path: Path, deep: bool = True) -> None:
@@ -90,6 +95,16 @@ def settled(file: Path) -> None:
             os.posix_fadvise(opened, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
             os.close(opened)
+
+
+def former(path: Path) -> Path:
+    """The name under which a file is kept when another replaces it."""
+    return path.with_name(f"{path.stem}.before{path.suffix}")
+
+
+def is_former(path: Path) -> bool:
+    """Whether a file is kept under such a name."""
+    return ".before" in path.suffixes[-2:-1]
 
 
 def keep(path: Path, older: Path) -> None:

@@ -20,6 +20,8 @@ from filelock import FileLock, Timeout
 
 from condgen.errors import RequestError, RunError
 from condgen.files import make_folder, write_text
+from condgen.stores.copies import must_be_new
+from condgen.stores.sending import kept
 
 LOCK, OWNER = ".lock", ".owner.json"
 OWNED = {"pid", "host", "command"}  # the facts about an owner
@@ -55,7 +57,7 @@ def held(folder: Path, named: Path | None = None) -> Iterator[None]:
         raise RunError(f"The folder {named or folder} cannot be written: {error.strerror}.") from None
     try:
         _must_not_be_elsewhere(folder, named)
-        with _signed(folder):
+        with _signed(folder), kept(folder):
             yield
     finally:
         if not (folder / OWNER).exists():
@@ -81,6 +83,8 @@ def held_new(folder: Path, what: str, begun: bool = False) -> Iterator[None]:
     if not writes():
         yield
         return
+    if not begun:
+        must_be_new(folder, what)
     made = not folder.exists()
     try:
         make_folder(folder)

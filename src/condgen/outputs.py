@@ -16,6 +16,7 @@ from typing import Any
 from condgen.errors import CondgenWarning, RequestError, RunError
 from condgen.files import make_folder, publish, write_text
 from condgen.locks import held
+from condgen.stores.copies import must_be_new
 
 ASKED = ".asked.json"  # in a partial folder: the request that it answers
 
@@ -53,6 +54,7 @@ def new_folder(path: Path, what: str, request: Mapping[str, Any] | None = None) 
 
 
 def _must_be_free(path: Path, what: str) -> None:
+    must_be_new(path, what)
     if path.is_dir() and not any(path.iterdir()):
         return
     if path.exists() and not path.is_dir():

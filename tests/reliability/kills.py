@@ -15,8 +15,8 @@ from unittest import mock
 import torch
 
 from condgen import sealed
+from condgen.cache import cache_folder
 from condgen.data.storage import prepare
-from condgen.data.storage.cache import cache_folder
 from condgen.evaluation.report import FILE as REPORT
 from condgen.pictures import pil_image, save_picture
 from condgen.verify import verify

@@ -30,6 +30,7 @@ from condgen.cli.options import (
     progress,
 )
 from condgen.cli.spelling import spell
+from condgen.stores.copies import named
 
 if TYPE_CHECKING:
     from condgen.data import Splits
@@ -116,7 +117,7 @@ def compare(
     page = save(found, out) if out else None
     print(dumps(found)) if as_json else _show_comparison(found)
     if page and not as_json:
-        print(f"The page: {page}")
+        print(f"The page: {named(page)}")
 
 
 def _given(context: typer.Context) -> dict[str, str]:

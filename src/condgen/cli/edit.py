@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from condgen.cli.options import Out, RunFileOrServer, show_understood
+from condgen.stores.copies import named
 
 if TYPE_CHECKING:
     from condgen.runs.editing import EditOptions
@@ -66,7 +67,7 @@ def edit(
     )
     for path, before, after in zip(paths, now.describe(), edited.condition.describe(), strict=True):
         print(f"{path}: {before} → {after}")
-    print(f"{len(x)} edited image{'s' * (len(x) > 1)} in {out}; look at {shown}")
+    print(f"{len(x)} edited image{'s' * (len(x) > 1)} in {named(out)}; look at {named(shown)}")
 
 
 def _editing(strength: float | None, decoded: bool) -> "EditOptions | None":

@@ -34,6 +34,7 @@ from condgen.cli.options import (
     say,
 )
 from condgen.cli.spelling import spell
+from condgen.stores.copies import named
 
 if TYPE_CHECKING:
     from condgen.evaluation.report import Report
@@ -91,7 +92,7 @@ def evaluate(
         print(found.report.dumps())
     else:
         _show_report(found.report)
-        print(f"The whole report: {page}")
+        print(f"The whole report: {named(page)}")
 
 
 def doctor(

@@ -6,13 +6,17 @@ from typing import Annotated, Any
 
 import typer
 
-from condgen.cli.options import RunFolder
+from condgen.cli.options import RunFolder, written
+from condgen.stores.copies import named
 
 
 def export(
     run: RunFolder,
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="PATH", help="New file, such as digits.safetensors, or folder.")
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="PATH", callback=written, help="New file, such as digits.safetensors, or folder."
+        ),
     ],
     to: Annotated[str, typer.Option(help="Form of the export: weights, onnx, hub, space, web.")] = "weights",
     licence: Annotated[
@@ -55,14 +59,14 @@ def export(
     given: dict[str, Any] = {"licence": licence, "precision": precision, "runtime": runtime}
     given |= {"single": single or None, "with_examples": with_examples or None}
     path = Run.open(run).export(to, out, **{name: value for name, value in given.items() if value is not None})
-    print(f"{path}: {EXPORTERS[to].sentence}, {_bytes(path) / 1e6:.1f} MB")
+    print(f"{named(path)}: {EXPORTERS[to].sentence}, {_bytes(path) / 1e6:.1f} MB")
     if following := _next(to, path):
         print(f"Next: {following}")
 
 
 def _next(to: str, path: Path) -> str:
     """A command, or a step, that uses what was written. Empty if there is none."""
-    quoted = shlex.quote(str(path))
+    quoted = shlex.quote(named(path))
     if to == "web":
         return f"open {quoted}" if path.is_file() else f"python -m http.server --directory {quoted}"
     return "" if to == "space" else f"condgen sample {quoted} -n 16 --out samples"

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from condgen.cli.options import Guidance, OtherData, RunOrFile, Sampler, Steps, Trust, data_of, progress
+from condgen.cli.options import Guidance, OtherData, RunOrFile, Sampler, Steps, Trust, data_of, progress, written
+from condgen.stores.copies import named
 
 SECTION_NAMES = "requests, sweeps, guidance, interpolations, edits, neighbours"
 
@@ -17,9 +18,13 @@ def gallery(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="File of the page, by default gallery.html in RUN. An older one is replaced."),
+        typer.Option(
+            "--out", "-o", callback=written, help="File of the page, by default gallery.html in RUN. It is replaced."
+        ),
     ] = None,
-    png: Annotated[Path | None, typer.Option("--png", help="A new folder for the sheets as PNG files.")] = None,
+    png: Annotated[
+        Path | None, typer.Option("--png", callback=written, help="A new folder for the sheets as PNG files.")
+    ] = None,
     only: Annotated[str | None, typer.Option(help=f"Some sections: {SECTION_NAMES}.")] = None,
     n: Annotated[int, typer.Option("-n", help="Samples per request.")] = 10,
     seed: Annotated[int, typer.Option(help="Seed of the first sample of every request. Sample k has SEED + k.")] = 0,
@@ -51,6 +56,6 @@ def gallery(
     )
     chosen = [name.strip() for name in (only or "").split(",") if name.strip()]
     hung = hang(with_data(look, data, data_of), chosen, progress())
-    print(f"The gallery: {hung.save(page)} ({page.stat().st_size / 1e6:.1f} MB)")
+    print(f"The gallery: {named(hung.save(page))} ({page.stat().st_size / 1e6:.1f} MB)")
     if png:
-        print(f"{len(hung.save_pictures(png))} sheets in {png}")
+        print(f"{len(hung.save_pictures(png))} sheets in {named(png)}")

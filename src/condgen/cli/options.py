@@ -43,7 +43,14 @@ def meant_as_folder(out: Path | None) -> Path | None:
             f"--out takes a folder for several files, but '{out}' is the name of a file. "
             f"Write --out {out.with_suffix('')}."
         )
-    return out
+    return out if out is None else written(out)
+
+
+def written(out: Path | None) -> Path | None:
+    """The path to write to for an `--out`, which may be an address such as s3://bucket/folder."""
+    from condgen.stores.copies import place
+
+    return None if out is None else place(out)
 
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A name, a folder, a table, … (see `condgen datasets`).")]

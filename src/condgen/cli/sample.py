@@ -7,6 +7,7 @@ import typer
 
 from condgen.cli import bulk
 from condgen.cli.options import BestOf, OtherData, Out, RunFileOrServer, Trust, progress, show_understood
+from condgen.stores.copies import named
 
 if TYPE_CHECKING:
     from condgen.models import Model
@@ -85,7 +86,8 @@ def sample(
         return
     options.must_be_none()
     shown = save_answers(opened, asked, number, seed, out, sampling=sampling, progress=progress())
-    print(f"{number * len(asked):,} samples for {len(asked)} request{'s' * (len(asked) > 1)} in {out}; look at {shown}")
+    requests = f"{len(asked)} request{'s' * (len(asked) > 1)}"
+    print(f"{number * len(asked):,} samples for {requests} in {named(out)}; look at {named(shown)}")
 
 
 def _model(run: Path) -> "Model":

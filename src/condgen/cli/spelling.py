@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from condgen.messages import Mention, spelled
+from condgen.stores.copies import addressed
 
 if TYPE_CHECKING:
     from typer.core import TyperCommand
@@ -17,7 +18,7 @@ IN_UNITS = {"seconds": UNITS, "images": COUNTS}
 
 def spell(text: str) -> str:
     """A message of the library in the words of the command line."""
-    return spelled(text, _spelling)
+    return addressed(spelled(text, _spelling))
 
 
 def _spelling(mention: Mention) -> str | None:

@@ -32,6 +32,7 @@ from condgen.cli.options import (
 )
 from condgen.lazy import in_bulk
 from condgen.models.registry import FAMILIES
+from condgen.stores.copies import named
 
 if TYPE_CHECKING:
     from condgen.runs.run import Run
@@ -154,11 +155,11 @@ def resume(
         parse_extension(budget)  # before the data is loaded, so that a wrong option does not cost minutes
     opened = Run.open(resumable(run), trust=trust)
     if budget is None and data is None and finished(opened.path, opened.info):
-        resume_run(run, progress=progress())  # says so
+        resume_run(opened, progress=progress())  # says so
         return
-    with held(run):
+    with held(opened.path):
         splits = data_of(opened, data)
-        resumed = resume_run(run, splits, progress(), budget=budget, trust=trust)
+        resumed = resume_run(opened, splits, progress(), budget=budget, trust=trust)
     leave()
     remark(splits)
     _trained(resumed)
@@ -190,7 +191,9 @@ def distill(
 
 
 def _trained(run: "Run") -> None:
+
     info, name = run.info, run.schema.names[0] if len(run.schema) else ""
-    print(f"Trained {info.recipe['model']} on {info.images:,} images in {info.seconds:.0f} s: {run.path}")
+    place = named(run.path)
+    print(f"Trained {info.recipe['model']} on {info.images:,} images in {info.seconds:.0f} s: {place}")
     ask = f' "{name}=*"' if run.model.conditional and run.schema[name].choices else ""
-    print(f"Next: condgen sample {shlex.quote(str(run.path))}{ask} -n 16 --out samples")
+    print(f"Next: condgen sample {shlex.quote(place)}{ask} -n 16 --out samples")

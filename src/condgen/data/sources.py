@@ -19,6 +19,7 @@ from condgen.data.dataset import Dataset, Splits
 from condgen.data.infer import infer_attribute, infer_schema, parse_columns, schema_of
 from condgen.data.published import PUBLISHED, read_published
 from condgen.data.readers import Parts, Table, is_address, read
+from condgen.data.readers.elsewhere import brought
 from condgen.data.readers.memory import read_memory
 from condgen.data.readers.shards import expand, is_pattern
 from condgen.data.source import AtMost, DataSource, SplitConfig
@@ -32,6 +33,8 @@ from condgen.data.vectors import with_vectors
 from condgen.errors import DataError, RequestError, shorten, unknown
 from condgen.progress import Progress, shown
 from condgen.schema import Condition, Schema, same
+from condgen.stores.address import is_address as is_elsewhere
+from condgen.stores.address import normalised
 
 
 def load(
@@ -49,8 +52,9 @@ def load(
 ) -> Splits:
     """A dataset by name or path, or one in memory, split for training, validation and testing.
 
-    source: a name, a folder, a table, an archive, or `hf:owner/name` (see `condgen.datasets()`). Or an array or tensor
-        of images or vectors, a data frame, or a dataset of torch or of `datasets` (see `readers.memory.read_memory`).
+    source: a name, a folder, a table, an archive, any of these in a store (`s3://…`), or `hf:owner/name` (see
+        `condgen.datasets()`). Or an array or tensor of images or vectors, a data frame, or a dataset of torch or of
+        `datasets` (see `readers.memory.read_memory`).
     labels: for arrays: by attribute, as in `labels={"digit": y}`, a data frame, or one sequence.
     attributes: the names of the attributes to keep. All by default.
     size: side of the square to which images are resized. `AtMost(64)` resizes larger ones only.
@@ -82,7 +86,7 @@ def load(
     if named is None:
         found = _in_memory(source, labels, origin, reporter)
     else:
-        found = _built_in(named, origin) if is_builtin(named) else _read_and_split(named, origin, reporter)
+        found = _built_in(named, origin) if is_builtin(named) else _read_and_split(brought(named), origin, reporter)
     remember(places_of(origin))
     for note in () if progress else found.notes:
         reporter.note(f"Note: {note}")
@@ -172,7 +176,7 @@ def tables(
         `load` does.
     """
     _must_need_no_copy(source, data_dir)
-    return _tables(_read(source, data_dir), attributes, schema)
+    return _tables(_read(brought(source), data_dir), attributes, schema)
 
 
 def _tables(parts: Parts, attributes: Sequence[str] | None, schema: Schema | None) -> list[Table]:
@@ -236,6 +240,8 @@ def _must_be_plain(how: DataSource, because: str) -> None:
 
 def resolved(source: str) -> str:
     """A source in a form that is valid in every folder."""
+    if is_elsewhere(source):
+        return normalised(source)
     if is_builtin(source) or source in PUBLISHED or (is_address(source) and not _folder_named(source)):
         return source
     if is_address(source):

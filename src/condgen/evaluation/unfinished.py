@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from condgen import sealed
-from condgen.data.storage.cache import cache_folder
+from condgen.cache import cache_folder
 from condgen.errors import RunError
 from condgen.evaluation.metrics.metric import Measurement, Metric
 from condgen.evaluation.report import read_result, without_nan

@@ -6,6 +6,11 @@ from pathlib import Path
 from condgen.lazy import in_bulk
 from condgen.registry import Registry
 from condgen.runs.generator import Generator
+from condgen.stores.address import is_address
+from condgen.stores.copies import here
+
+SERVERS = ("http://", "https://")
+FILES = (".onnx", ".safetensors")  # of models, which a server may also hand out as they are
 
 # What opens other generators than runs: by the end of a file's name, or by the beginning of an address.
 OPENERS: Registry[Callable[[str], Generator]] = Registry(
@@ -23,14 +28,17 @@ OPENERS: Registry[Callable[[str], Generator]] = Registry(
 
 def open_generator(path: str | Path) -> Generator:
     """The generator at a path or an address: the run in a folder, exported weights, an exported model, a run on the Hub
-    (`hf:owner/name`), an exported model there (`hf:owner/name/FILE.onnx`), or a served model (`http://…`).
+    (`hf:owner/name`) or in a store (`s3://…`), an exported model on the Hub (`hf:owner/name/FILE.onnx`), or a served
+    model (`http://…`).
 
     Raises RunError if there is none.
     """
     place = str(path)
+    if is_address(place) and (not place.startswith(SERVERS) or place.endswith(FILES)):
+        place = str(here(place))
     for name in OPENERS:
         if place.casefold().endswith(name) or place.startswith(name):
             return OPENERS[name](place)
     with in_bulk():
         from condgen.runs.run import Run
-    return Run.open(path)
+    return Run.open(place)

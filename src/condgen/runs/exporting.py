@@ -8,6 +8,7 @@ from typing import Any
 from condgen.errors import RequestError, unknown
 from condgen.parameters import keyword_arguments
 from condgen.registry import Registry
+from condgen.stores.copies import must_be_new, place
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def export(run: Any, to: str, path: str | Path, **settings: Any) -> Path:
 
     Raises RequestError for an unknown form or setting, another suffix than the form's, or a path that is in use.
     """
-    exporter, path = EXPORTERS[to], Path(path)
+    exporter, path = EXPORTERS[to], place(path)
     for name in settings:
         if name not in (known := keyword_arguments(exporter.write)):
             raise unknown(f"setting of exporting to {to}:", name, known)
@@ -58,6 +59,7 @@ def export(run: Any, to: str, path: str | Path, **settings: Any) -> Path:
     if path.suffix.casefold() != suffix:
         kind = f"a file ({path.with_suffix(suffix)})" if suffix else f"a folder ({path.with_suffix('')})"
         raise RequestError(f"Exporting to {to} writes {kind}, not '{path}'.")
+    must_be_new(path, "the export")
     if path.exists():
         raise RequestError(f"{path} is there already; nothing was overwritten. Choose a new name.")
     exporter.write(run, path, **settings)

@@ -16,6 +16,7 @@ from condgen.runs import hub
 from condgen.runs.header import coordinates_of, source_of, teacher_of
 from condgen.schema import LabelDistribution, Schema
 from condgen.schema.stored import restored
+from condgen.stores.copies import here
 from condgen.training import checkpoint
 from condgen.training.checkpoint import Info
 
@@ -47,9 +48,10 @@ def opened(path: Path, device: str | torch.device | None = None) -> tuple[Model,
 def home(path: str | Path) -> Path:
     """The folder of a run, also for the path of its checkpoint. For exported weights, the file.
 
-    A run on the Hub (`hf:owner/name`) is fetched. In a folder as the Hub has it, the file of weights is meant.
+    A run on the Hub (`hf:owner/name`) or in a store (`s3://bucket/run`) is fetched. In a folder as the Hub has it, the
+    file of weights is meant.
     """
-    path = hub.fetched(str(path)) if hub.is_address(path) else Path(path)
+    path = hub.fetched(str(path)) if hub.is_address(path) else here(path)
     if path.is_dir() and (path / hub.WEIGHTS).is_file() and not (path / checkpoint.FILE).exists():
         return path / hub.WEIGHTS
     return path.parent if path.is_file() and path.name == checkpoint.FILE else path

@@ -16,6 +16,7 @@ from condgen.outputs import new_folder
 from condgen.pictures import grid, pil_image, rows_of
 from condgen.runs.writer import SamplesWriter
 from condgen.schema import Condition, Schema
+from condgen.stores.copies import place
 
 if TYPE_CHECKING:
     import pandas
@@ -124,9 +125,9 @@ class Samples:
 
     def save(self, folder: str | Path) -> Path:
         """Write the samples into a new folder as a dataset that `load` reads (see `save_samples`)."""
-        rows = [self[self.request == k].condition for k in self._requests]
-        save_samples(iter([self]), self.condition.schema, [shared(row) for row in rows], Path(folder))
-        return Path(folder)
+        rows, folder = [self[self.request == k].condition for k in self._requests], place(folder)
+        save_samples(iter([self]), self.condition.schema, [shared(row) for row in rows], folder)
+        return folder
 
     @property
     def _requests(self) -> list[int]:

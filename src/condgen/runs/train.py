@@ -30,6 +30,7 @@ from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.runs.trust import must_be_trusted, of_teacher
 from condgen.schema import LabelDistribution
+from condgen.stores.copies import named, place, refresh
 from condgen.training import Trainer, TrainingConfig, checkpoint
 from condgen.training.arithmetic import unmeasured
 from condgen.training.checkpoint import Info
@@ -72,18 +73,22 @@ def train(*given: Any, progress: Progress | None = None, resume: bool = False, *
     the folder, if it cannot be written or training diverges.
     """
     model, data, out = _given(given, arguments)
-    progress, again = progress or shown(), begun(Path(out), resume)
+    progress, out = progress or shown(), place(out)
+    again = begun(out, resume)
     join()
-    with held_new(Path(out), "the run", again):  # before the data is loaded, which may take long
+    with held_new(out, "the run", again):  # before the data is loaded, which may take long
         name, splits, whole = _chosen(model, data, arguments, progress)
         if again:
-            return _continued(name, splits, Path(out), whole, progress)
-        return _trained_into(name, splits, Path(out), whole, {}, progress)
+            return _continued(name, splits, out, whole, progress)
+        return _trained_into(name, splits, out, whole, {}, progress)
 
 
 def begun(folder: Path, resume: bool) -> bool:
     """Whether to go on with the run in a folder: there is one, and a person or a restart asks for it."""
-    return (resume or restarted()) and (folder / checkpoint.FILE).is_file()
+    if not (resume or restarted()):
+        return False
+    refresh(folder)
+    return (folder / checkpoint.FILE).is_file()
 
 
 def _continued(model: str, data: Splits, folder: Path, arguments: Mapping[str, Any], progress: Progress) -> Run:
@@ -231,12 +236,13 @@ def distill(
     weights = flow.guidance.weights if how.weights is None else how.weights
     recipe = teacher.info.recipe["arguments"]
     shared = {key: recipe[key] for key in keyword_arguments(student.builder) if key in recipe and key != "guidance"}
-    origin = {"teacher": {"path": str(teacher.path.resolve()), "guidance": weights}}
-    with held_new(Path(out), "the run"):
+    origin = {"teacher": {"path": named(teacher.path.resolve()), "guidance": weights}}
+    out = place(out)
+    with held_new(out, "the run"):
         return _trained_into(
             name,
             data,
-            Path(out),
+            out,
             {**shared, **(student.as_student or {}), **arguments},
             origin,
             progress or shown(),

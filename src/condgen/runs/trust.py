@@ -14,6 +14,7 @@ from condgen.data.storage.places import remember, remembered
 from condgen.errors import RunError, shorten
 from condgen.progress import Progress
 from condgen.runs.header import teacher_of
+from condgen.stores.address import is_address as is_url
 from condgen.training.checkpoint import Info
 
 
@@ -49,12 +50,12 @@ def must_be_trusted(path: Path, named: list[str], trust: bool, progress: Progres
 
 def _is_there(place: str) -> bool:
     """Whether there may be something to read. For patterns and addresses elsewhere this is unknown without reading."""
-    return place in PUBLISHED or is_address(place) or is_pattern(place) or os.path.lexists(place)
+    return place in PUBLISHED or is_address(place) or is_url(place) or is_pattern(place) or os.path.lexists(place)
 
 
 def _inside(place: str, folders: tuple[Path, ...]) -> bool:
     """Whether a place is a file or folder within one of these folders, with links followed."""
-    if place in PUBLISHED or is_address(place):
+    if place in PUBLISHED or is_address(place) or is_url(place):
         return False
     real = Path(os.path.realpath(place))
     return any(real.is_relative_to(os.path.realpath(folder)) for folder in folders)

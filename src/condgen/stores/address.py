@@ -34,3 +34,9 @@ def local(place: str | Path) -> Path:
 def joined(address: str, name: str) -> str:
     """The address of a file below another."""
     return f"{address}/{name}" if name else address
+
+
+def split(address: str) -> tuple[str, str]:
+    """The address of the folder that a file is in, and the file's name there. No name for a bucket or a host."""
+    folder, _, name = address.rpartition("/")
+    return (address, "") if folder.endswith(("/", ":")) else (folder, name)

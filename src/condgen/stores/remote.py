@@ -34,24 +34,25 @@ class RemoteFolder:
         """See `Folder`."""
         return {name: stamp_of(facts) for name, facts in self.facts().items() if not is_hidden(name)}
 
-    def facts(self) -> dict[str, Mapping[str, Any]]:
-        """What the store says of every file below, hidden ones included, by its name."""
-        found = self._ask("listed", self._find)
+    def facts(self, deep: bool = True) -> dict[str, Mapping[str, Any]]:
+        """What the store says of every file below, hidden ones included, by its name. deep: of all folders below."""
+        found = self._ask("listed", partial(self._find, deep))
         base = self._path.rstrip("/")
         below = {path[len(base) :].lstrip("/"): facts for path, facts in found.items() if path.startswith(f"{base}/")}
         return {name: below[name] for name in sorted(below) if below[name].get("type") == "file"}
 
-    def _find(self) -> dict[str, Any]:
+    def _find(self, deep: bool) -> dict[str, Any]:
         self._store.invalidate_cache()
         with suppress(FileNotFoundError):
-            return dict(self._store.find(self._path, detail=True))
+            found = dict(self._store.find(self._path, maxdepth=None if deep else 1, detail=True))
+            return {path: facts if facts.get("size") is not None else self._info(path) for path, facts in found.items()}
         return {}
 
-    def stamp(self, name: str) -> Stamp | None:
-        """The stamp of a file. None if there is none."""
+    def facts_of(self, name: str) -> Mapping[str, Any] | None:
+        """What the store says of a file. None if there is none."""
         with suppress(FileNotFoundError):
-            facts = self._ask("read", partial(self._info, self._at(name)))
-            return stamp_of(facts) if facts["type"] == "file" else None
+            facts: Mapping[str, Any] = self._ask("read", partial(self._info, self._at(name)))
+            return facts if facts["type"] == "file" else None
         return None
 
     def _info(self, path: str) -> dict[str, Any]:
@@ -60,7 +61,7 @@ class RemoteFolder:
 
     def exists(self, name: str) -> bool:
         """See `Folder`."""
-        return self.stamp(name) is not None
+        return self.facts_of(name) is not None
 
     def read(self, name: str) -> bytes:
         """See `Folder`."""
@@ -87,29 +88,31 @@ class RemoteFolder:
             yield path
             self.put(path, name)
 
-    def put(self, path: Path, name: str) -> None:
-        """Copy a file from this disk, whole or not at all."""
+    def put(self, path: Path, name: str) -> Stamp:
+        """Copy a file from this disk, whole or not at all. Returns the stamp that it has in the store."""
         put = self._put if protocol(self.address) in WHOLE else self._put_aside
         with self._made():
-            self._ask("written", partial(put, path, self._at(name)))
+            return stamp_of(self._ask("written", partial(put, path, self._at(name))))
 
-    def _put(self, path: Path, target: str) -> None:
+    def _put(self, path: Path, target: str) -> Mapping[str, Any]:
         size = path.stat().st_size
         if size <= SMALL:
             self._store.pipe_file(target, path.read_bytes())
         else:
             self._store.put_file(str(path), target)
-        arrived = self._info(target).get("size")
-        if arrived != size:
-            raise OSError(f"{arrived:,} of {size:,} bytes arrived")
+        arrived = self._info(target)
+        if arrived.get("size") != size:
+            raise OSError(f"{arrived.get('size'):,} of {size:,} bytes arrived")
+        return arrived
 
-    def _put_aside(self, path: Path, target: str) -> None:
+    def _put_aside(self, path: Path, target: str) -> Mapping[str, Any]:
         """Put a file under a hidden name, then rename it."""
         folder, _, last = target.rpartition("/")
         aside = f"{folder}/.{last}.{uuid4().hex[:8]}.partial"
         self._store.makedirs(folder, exist_ok=True)
         self._put(path, aside)
         self._store.mv(aside, target)
+        return self._info(target)
 
     def create(self, name: str, content: bytes) -> bool:
         """Write a file unless there is one of that name. False if there is one.
@@ -126,10 +129,17 @@ class RemoteFolder:
         with suppress(FileNotFoundError):
             self._ask("removed", partial(self._store.rm_file, self._at(name)))
 
-    def open(self, name: str, block: int) -> Any:
-        """A file to read at any place of it, a block of bytes at a time."""
+    def span(self, name: str, start: int, end: int) -> bytes:
+        """The bytes of a file from `start` to before `end`. Raises StoreError if they do not all come."""
+
+        def get() -> bytes:
+            found = bytes(self._store.cat_file(self._at(name), start=start, end=end))
+            if len(found) != end - start:
+                raise OSError(f"{len(found):,} bytes came, not the {end - start:,} that were asked for")
+            return found
+
         with self._there(name):
-            return self._ask("read", partial(self._store.open, self._at(name), "rb", block_size=block))
+            return self._ask("read", get)
 
     @cached_property
     def _store(self) -> Any:

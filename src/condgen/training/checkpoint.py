@@ -20,7 +20,7 @@ from torch import Tensor
 from condgen import sealed
 from condgen.errors import CondgenWarning, RunError
 from condgen.feature_networks import FeatureNetwork
-from condgen.files import keep, settled, writing
+from condgen.files import former, keep, settled, writing
 from condgen.headers import parsed
 from condgen.room import memory
 from condgen.training.arithmetic import Arithmetic
@@ -123,7 +123,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 def before(path: Path) -> Path:
     """The path of the checkpoint that this one replaced, while it is kept."""
-    return path.with_name(f"{path.stem}.before{path.suffix}")
+    return former(path)
 
 
 def settle(path: Path) -> None:

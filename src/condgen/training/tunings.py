@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from condgen.data.storage.cache import cache_folder
+from condgen.cache import cache_folder
 from condgen.errors import RunError
 from condgen.files import write_text
 from condgen.models import Model

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from condgen.data.storage.cache import cache_folder
+from condgen.cache import cache_folder
 from condgen.errors import RunError
 from condgen.runs.run import Run
 from condgen.studio.web.onnxruntime import VERSION, runtime_files

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from condgen.data.readers import elsewhere
 from condgen.data.readers.faces import is_celeba, is_utkface, read_celeba, read_utkface
 from condgen.data.readers.files import read_file
 from condgen.data.readers.folders import (
@@ -27,6 +28,7 @@ from condgen.data.readers.stylegan import is_stylegan, read_stylegan
 from condgen.data.readers.table import Parts, Shard, Shards, Table
 from condgen.errors import DataError, RequestError
 from condgen.registry import Registry
+from condgen.stores.address import is_address as is_elsewhere
 
 __all__ = ["READERS", "Parts", "Reader", "Shard", "Shards", "Table", "is_address", "read", "reader_of", "shards"]
 
@@ -117,6 +119,8 @@ def shards(source: str) -> Shards:
     """
     if is_address(source):
         return stream_hub(source)
+    if is_elsewhere(source):
+        return elsewhere.stream(source)
     path = Path(source).expanduser()
     if not path.exists() and is_pattern(source):
         return stream_pattern(source)

@@ -14,6 +14,7 @@ from condgen.data.readers.parts import parted
 from condgen.data.readers.table import READ, Parts, Shard, Table, described, nested, stamped
 from condgen.errors import DataError
 from condgen.room import memory
+from condgen.stores.blocks import reading
 
 CELL = 100  # bytes of memory that a cell takes at the least, as objects of Python; 340 were measured
 AT_ONCE = 4_096  # rows of a Parquet file that are read at once
@@ -101,21 +102,25 @@ def _of_parquet(path: Path, read: Callable[[Path], Any]) -> Any:
         raise DataError(f"{path} cannot be read as Parquet: {first_line(error)}") from None
 
 
-def parquet_shards(paths: list[Path]) -> tuple[Shard, ...]:
-    """The row groups of Parquet files. Each can be read without the others."""
+def parquet_shards(paths: list[Path], stamp: Callable[[Path], tuple[str, int]] = stamped) -> tuple[Shard, ...]:
+    """The row groups of Parquet files. Each can be read without the others.
+
+    paths: also of copies of files that are in a store. stamp: their stamps and times of change.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     shards = []
     for path in paths:
         try:
-            facts, first = pq.read_metadata(path), 0
+            with reading(path) as file:
+                facts, first = pq.read_metadata(file), 0
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"{path} cannot be read as Parquet: {first_line(error)}") from None
-        stamp, changed = stamped(path)
+        mark, changed = stamp(path)
         for group in range(facts.num_row_groups):
             read = partial(_row_group, path, group, first)
-            shards.append(Shard(str(path), f"{stamp} {group}", read, first, changed))
+            shards.append(Shard(str(path), f"{mark} {group}", read, first, changed))
             first += facts.row_group(group).num_rows
     return tuple(shards)
 
@@ -127,7 +132,7 @@ def _row_group(path: Path, group: int, first: int) -> Iterator[Table]:
 
     try:
         # Without these settings the whole file comes into memory.
-        with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
+        with reading(path) as opened, pq.ParquetFile(opened, buffer_size=1 << 20, pre_buffer=False) as file:
             names = _class_names(file.schema_arrow.metadata or {})
             for batch in file.iter_batches(READ, row_groups=[group], use_threads=False):
                 columns, _ = columns_of(path, pa.Table.from_batches([batch]))

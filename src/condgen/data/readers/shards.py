@@ -12,9 +12,10 @@ from typing import Any
 from condgen.data.readers.files import columns_of_rows, first_line
 from condgen.data.readers.parts import PART_NAMES
 from condgen.data.readers.table import IMAGE_FILES, READ, Parts, Shard, Shards, Table, plain, schema_in, stamped
-from condgen.data.storage.archives import Member
+from condgen.data.storage.archives import Held, Member
 from condgen.data.storage.images import EncodedImage
 from condgen.errors import DataError
+from condgen.stores.blocks import reading
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)$")
@@ -64,7 +65,11 @@ def _by_part(path: Path) -> dict[str, list[Path]]:
     """The shards of each split. A single shard, or a folder without any named train…, is for training."""
     if path.is_file():
         return {"train": [path]}
-    tars = sorted(_tars(path))
+    return by_part(sorted(_tars(path)))
+
+
+def by_part(tars: list[Path]) -> dict[str, list[Path]]:
+    """Shards by split, from their names. Without any train…, all are for training."""
     parts = {part: [t for t in tars if t.name.casefold().startswith(names)] for part, names in PART_NAMES.items()}
     return {part: files for part, files in parts.items() if files} if parts["train"] else {"train": tars}
 
@@ -88,20 +93,27 @@ def _present(pattern: str) -> list[Path]:
 
 
 def _streamed(paths: list[Path]) -> tuple[Shard, ...]:
-    return tuple(
-        Shard(str(path), stamp, partial(_tables, path), changed=changed)
-        for path, (stamp, changed) in zip(paths, map(stamped, paths), strict=True)
-    )
+    return tuple(streamed(path, *stamped(path)) for path in paths)
+
+
+def streamed(path: Path, stamp: str, changed: int) -> Shard:
+    """A shard on this disk or, with the path of its copy, in a store."""
+    return Shard(str(path), stamp, partial(_tables, path), changed=changed)
 
 
 def _tables(shard: Path) -> Iterator[Table]:
     """A shard's examples that have an image, in tables of a few rows each."""
     examples = ((files, picture) for _, files in _examples(shard) if (picture := _picture(files)))
     while some := list(islice(examples, READ)):
-        images = [EncodedImage(f"{picture.name} in {shard}", picture) for _, picture in some]
+        images = [_image(picture) for _, picture in some]
         columns, _ = plain(columns_of_rows([_labels(files) for files, _ in some]))
         _name_classes(columns, shard.parent)
         yield Table(str(shard), images, columns, [], schema_in(shard.parent), ("label",) if "label" in columns else ())
+
+
+def _image(picture: Member | Held) -> EncodedImage:
+    content = picture.content if isinstance(picture, Held) else picture
+    return EncodedImage(f"{picture.name} in {picture.archive}", content)
 
 
 def _tars(folder: Path) -> Iterator[Path]:
@@ -117,7 +129,7 @@ def _table(shards: list[Path]) -> Table:
             if member is None:
                 ignored[f"without an image, such as {key}"] = ignored.get(f"without an image, such as {key}", 0) + 1
                 continue
-            images.append(EncodedImage(f"{member.name} in {shard}", member))
+            images.append(_image(member))
             rows.append(_labels(files))
     if not images:
         raise DataError(f"{shards[0]} holds no images; a WebDataset shard holds key.jpg beside key.json or key.cls.")
@@ -129,14 +141,14 @@ def _table(shards: list[Path]) -> Table:
     return Table(source, images, columns, notes, schema_in(folder), ("label",) if "label" in columns else ())
 
 
-def _picture(files: dict[str, Member]) -> Member | None:
+def _picture(files: dict[str, Member | Held]) -> Member | Held | None:
     """The first image among an example's files."""
     return next((member for extension, member in files.items() if _last(extension) in IMAGE_FILES), None)
 
 
-def _examples(shard: Path) -> Iterator[tuple[str, dict[str, Member]]]:
+def _examples(shard: Path) -> Iterator[tuple[str, dict[str, Member | Held]]]:
     """The examples of a shard in order: key, and files by extension."""
-    current, files = "", dict[str, Member]()
+    current, files = "", dict[str, Member | Held]()
     for member in _members(shard):
         path = PurePosixPath(member.name)
         stem, _, extension = path.name.partition(".")
@@ -150,13 +162,15 @@ def _examples(shard: Path) -> Iterator[tuple[str, dict[str, Member]]]:
         yield current, files
 
 
-def _members(shard: Path) -> Iterator[Member]:
+def _members(shard: Path) -> Iterator[Member | Held]:
     """The files of a tar, with their places in it."""
+    here = shard.exists()
     try:
-        with tarfile.open(shard, "r:") as tar:
+        with reading(shard) as file, tarfile.open(fileobj=file, mode="r:") as tar:
             for info in tar:
                 if info.isreg() and not PurePosixPath(info.name).name.startswith("."):
-                    yield Member(shard, info.name, (info.offset_data, info.size))
+                    span = (info.offset_data, info.size)
+                    yield Member(shard, info.name, span) if here else Held(shard, info.name, _content(tar, info))
                 tar.members = []  # type: ignore[attr-defined]  # else all that was seen stays in memory
     except (OSError, tarfile.TarError) as error:
         raise DataError(
@@ -165,7 +179,13 @@ def _members(shard: Path) -> Iterator[Member]:
         ) from None
 
 
-def _labels(files: dict[str, Member]) -> dict[str, Any]:
+def _content(tar: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
+    found = tar.extractfile(info)
+    assert found is not None, "only files are read"
+    return found.read()
+
+
+def _labels(files: dict[str, Member | Held]) -> dict[str, Any]:
     """The labels beside an image: fields of key.json, `label` from key.cls, `text` from key.txt."""
     found: dict[str, Any] = {}
     for extension, member in files.items():
@@ -177,7 +197,7 @@ def _labels(files: dict[str, Member]) -> dict[str, Any]:
     return found
 
 
-def _fields(member: Member) -> dict[str, Any]:
+def _fields(member: Member | Held) -> dict[str, Any]:
     try:
         fields = json.loads(member.read())
     except (ValueError, RecursionError) as error:
@@ -185,7 +205,7 @@ def _fields(member: Member) -> dict[str, Any]:
     return fields if isinstance(fields, dict) else {"label": fields}
 
 
-def _text(member: Member) -> str:
+def _text(member: Member | Held) -> str:
     try:
         return member.read().decode().strip()
     except UnicodeDecodeError:

@@ -16,6 +16,7 @@ from condgen.data.storage.images import EncodedImage
 from condgen.errors import DataError
 from condgen.schema import KINDS, Schema
 from condgen.schema.column import missing
+from condgen.stores.copies import address_of, bring
 
 IMAGE_FILES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 _IMAGE_COLUMNS = ("image", "file_name", "filename", "path", "image_path", "file", "img", "image_id")
@@ -143,6 +144,8 @@ def described(
     chosen, *others = candidates
     cells, read = _paths(columns[chosen], folder)
     images = [_encoded(path, folder, row, cell) for row, cell in enumerate(cells, first)]
+    if address_of(path):
+        bring([image.content for image in images if isinstance(image.content, Path)], "fetching images")
     rest, told = plain({name: values for name, values in columns.items() if name not in candidates})
     unused = [f"The column '{n}' holds images too; only '{chosen}' is used." for n in others]
     _must_exist(path, folder, images)

@@ -43,6 +43,19 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A file inside an archive that is not on this disk, with its content."""
+
+    archive: Path
+    name: str
+    content: bytes
+
+    def read(self) -> bytes:
+        """The file's content."""
+        return self.content
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """A file in a column of bytes of a Parquet file.
 

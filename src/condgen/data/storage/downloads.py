@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from condgen.data.storage.cache import cache_folder
+from condgen.cache import cache_folder
 from condgen.errors import DataError
 from condgen.files import publish
 from condgen.progress import shown

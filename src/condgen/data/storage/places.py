@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
+from condgen.cache import cache_folder
 from condgen.data.builtin import is_builtin
 from condgen.data.source import DataSource
-from condgen.data.storage.cache import cache_folder
 from condgen.files import log_line, read_log
 
 KNOWN = "places.jsonl"  # one place per line

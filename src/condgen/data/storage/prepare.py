@@ -25,9 +25,9 @@ import torch
 from jaxtyping import Int, Shaped
 from torch import Tensor
 
+from condgen.cache import cache_folder
 from condgen.data.coordinates import Coordinates
 from condgen.data.source import AtMost
-from condgen.data.storage.cache import cache_folder
 from condgen.data.storage.images import DEEPEST, RESIZE, EncodedImage, Fit, Pixels, fitted, strict_decoder
 from condgen.data.storage.mapped import Mapped, Store
 from condgen.data.storage.unusual import SURVEYED, Survey, headers

@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
+from condgen.cache import cache_folder
 from condgen.data.dataset import Dataset
 from condgen.data.order import Balanced
 from condgen.data.readers import Shard
-from condgen.data.storage.cache import cache_folder
 from condgen.data.storage.images import Fit
 from condgen.data.streaming.decoding import Decoded, decoded
 from condgen.data.streaming.ledger import Counts, Quarantine

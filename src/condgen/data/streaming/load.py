@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from condgen.cache import cache_folder
 from condgen.data.builtin import is_builtin
 from condgen.data.dataset import Dataset, Splits
 from condgen.data.published import PUBLISHED
@@ -14,7 +15,6 @@ from condgen.data.readers import Shard, shards
 from condgen.data.source import AtMost, DataSource, SplitConfig, StreamConfig
 from condgen.data.sources import given_schema, resolved, schema_for
 from condgen.data.splits import by_row, row_numbers, split
-from condgen.data.storage.cache import cache_folder
 from condgen.data.storage.images import Fit
 from condgen.data.storage.places import places_of, remember
 from condgen.data.storage.prepare import plan

@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from condgen import sealed
-from condgen.data.storage.cache import cache_folder
+from condgen.cache import cache_folder
 from condgen.files import writing
 
 Images = UInt8[Tensor, "n channel height width"]

@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from condgen import sealed
+from condgen.cache import cache_folder
 from condgen.data import Dataset, Splits, as_float
-from condgen.data.storage.cache import cache_folder
 from condgen.data.storage.mapped import Mapped, in_turn, taken
 from condgen.evaluation.judge.held_out import judge_splits
 from condgen.files import writing

@@ -5,7 +5,7 @@ import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from condgen.data.storage.cache import cache_folder
+from condgen.cache import cache_folder
 from condgen.data.storage.downloads import Remote, fetch
 from condgen.errors import DataError, RequestError, RunError
 from condgen.files import writing

@@ -1,0 +1,325 @@
+"""Copies of what lies in a store: brought, kept, put, and never lost."""
+
+import csv
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from condgen.data import Splits, StreamConfig, load
+from condgen.data.streaming import stream
+from condgen.errors import RequestError, RunError, StoreError
+from condgen.files import write_text
+from condgen.locks import held, held_new
+from condgen.outputs import new_folder
+from condgen.progress import SILENT
+from condgen.runs.addresses import open_generator
+from condgen.runs.run import Run
+from condgen.stores import copies, folder_at, lease, sending
+from condgen.stores.copies import address_of, addressed, copy_of, fetched, named, place, root, unsent
+from condgen.stores.folder import write
+from condgen.stores.remote import RemoteFolder
+
+
+def broken(monkeypatch: pytest.MonkeyPatch, method: str = "put") -> list[str]:
+    """Let the store fail at a method until the list that is returned is cleared."""
+    failing, whole = ["the network is down"], getattr(RemoteFolder, method)
+
+    def fail(self: RemoteFolder, *arguments: Any) -> Any:
+        if failing:
+            raise StoreError(f"{self.address} cannot be reached: {failing[0]}.")
+        return whole(self, *arguments)
+
+    monkeypatch.setattr(RemoteFolder, method, fail)
+    return failing
+
+
+@pytest.mark.parametrize(
+    "address", ["s3://bucket/run", "s3://bucket/a b/ü?#%.csv", "http://host:80/x.tar", "memory://x"]
+)
+def test_a_copy_knows_its_address(memory: str, address: str) -> None:
+    assert address_of(copy_of(address)) == address
+    assert named(copy_of(address)) == address
+    assert address_of(Path("somewhere")) is None
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/../../etc", "s3://bucket//x", "s3://./x"])
+def test_no_address_leads_out_of_the_cache(memory: str, address: str) -> None:
+    with pytest.raises(RequestError, match="empty or dots"):
+        copy_of(address)
+
+
+def test_messages_name_addresses_but_not_where_copies_are_meant(memory: str) -> None:
+    path = copy_of("s3://bucket/run")
+    assert addressed(f"{path} is finished; see file://{path}.") == f"s3://bucket/run is finished; see file://{path}."
+
+
+def test_a_file_is_put_when_it_is_written(memory: str) -> None:
+    write_text(place(f"{memory}/run/report.json"), "{}")
+    assert folder_at(f"{memory}/run").read("report.json") == b"{}"
+
+
+def test_what_changed_there_is_brought_and_what_is_gone_there_is_removed(memory: str) -> None:
+    there = folder_at(f"{memory}/run")
+    write(there, "a", b"1")
+    write(there, "b", b"2")
+    path = fetched(there.address)
+    write(there, "a", b"one")
+    there.remove("b")
+    assert fetched(there.address) == path
+    assert (path / "a").read_bytes() == b"one"
+    assert [file.name for file in path.iterdir()] == ["a"]
+
+
+def test_what_is_the_same_is_not_fetched_again(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder_at(f"{memory}/run"), "a", b"1")
+    fetched(f"{memory}/run")
+    broken(monkeypatch, "fetch")
+    fetched(f"{memory}/run")
+
+
+def test_what_could_not_be_put_stays_and_is_put_later(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_text(place(f"{memory}/run/report.json"), "before")
+    down = broken(monkeypatch)
+    with pytest.raises(StoreError, match=r"network is down\. Nothing is lost: .*\(1\) lie in file:///.*report\.json"):
+        write_text(place(f"{memory}/run/report.json"), "after")
+    down.clear()
+    path = fetched(f"{memory}/run")
+    assert (path / "report.json").read_text() == "after"
+    copies.send(path)
+    assert folder_at(f"{memory}/run").read("report.json") == b"after"
+    assert not unsent(path)
+
+
+def test_a_file_that_changed_here_and_there_is_not_overwritten(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = place(f"{memory}/run/report.json")
+    write_text(path, "before")
+    down = broken(monkeypatch)
+    with pytest.raises(StoreError):
+        write_text(path, "ours")
+    down.clear()
+    write(folder_at(f"{memory}/run"), "report.json", b"theirs")
+    with pytest.raises(StoreError, match="has changed, and so has its copy"):
+        fetched(f"{memory}/run")
+    assert path.read_text() == "ours"
+
+
+def test_a_file_whose_arrival_was_not_noted_is_no_conflict(memory: str) -> None:
+    path = place(f"{memory}/run/a")
+    write_text(path, "same")
+    copies._forget(path)
+    assert fetched(f"{memory}/run/a").read_text() == "same"
+
+
+def test_a_folder_appears_with_its_table_last(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    order, put = [], RemoteFolder.put
+
+    def noted(self: RemoteFolder, path: Path, name: str) -> str:
+        order.append(name)
+        return put(self, path, name)
+
+    monkeypatch.setattr(RemoteFolder, "put", noted)
+    with new_folder(place(f"{memory}/set"), "the samples") as partial:
+        for name in ("metadata.csv", "schema.json", "0.png", "1.png"):
+            (partial / name).write_text(name)
+    assert sorted(order[:2]) == ["0.png", "1.png"]
+    assert order[2:] == ["schema.json", "metadata.csv"]
+    assert [*folder_at(f"{memory}/set").files()] == ["0.png", "1.png", "metadata.csv", "schema.json"]
+
+
+def test_a_folder_that_is_there_is_not_overwritten(memory: str) -> None:
+    write(folder_at(f"{memory}/set"), "0.png", b"")
+    with (
+        pytest.raises(RequestError, match=r"set is there already; nothing was overwritten"),
+        new_folder(place(f"{memory}/set"), "the samples"),
+    ):
+        pass
+    with pytest.raises(RequestError, match=r"set is there already"), held_new(place(f"{memory}/set"), "the run"):
+        pass
+
+
+# ---- one writer
+
+
+def test_two_do_not_write_at_once(memory: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with held_new(place(f"{memory}/run"), "the run"):
+        monkeypatch.setenv("CONDGEN_CACHE", str(tmp_path / "another machine"))
+        path = place(f"{memory}/run")
+        path.mkdir(parents=True)
+        with pytest.raises(RunError, match=r"run is being written to by process \d+"), held(path):
+            pass
+    with held(path):
+        assert folder_at(f"{memory}/run").exists(lease.LEASE)
+    assert not folder_at(f"{memory}/run").exists(lease.LEASE)
+
+
+@pytest.mark.parametrize(("owner", "silent"), [({"host": "elsewhere", "pid": 1}, True), ({"pid": 2**30}, False)])
+def test_the_lease_of_one_that_has_ended_is_taken(
+    memory: str, monkeypatch: pytest.MonkeyPatch, owner: dict[str, Any], silent: bool
+) -> None:
+    write(folder_at(f"{memory}/run"), lease.LEASE, json.dumps({"host": lease.gethostname(), **owner}).encode())
+    monkeypatch.setattr(lease, "DEAD", -1.0 if silent else 1e9)
+    with lease.leased(f"{memory}/run"):
+        assert b"token" in folder_at(f"{memory}/run").read(lease.LEASE)
+
+
+# ---- in the background
+
+
+def test_work_goes_on_without_a_network_and_all_is_put_in_the_end(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "PAUSE", 0.01)
+    path = place(f"{memory}/run")
+    with held_new(path, "the run"):
+        down = broken(monkeypatch)
+        for k in range(3):
+            write_text(path / "log.jsonl", "x" * k)
+            write_text(path / f"{k}.txt", str(k))
+        assert not folder_at(f"{memory}/run").files()
+        (path / "0.txt").unlink()
+        down.clear()
+    assert [*folder_at(f"{memory}/run").files()] == ["1.txt", "2.txt", "log.jsonl"]
+
+
+def test_the_end_says_what_could_not_be_put_and_where_it_lies(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = place(f"{memory}/run")
+
+    def train() -> None:
+        with held_new(path, "the run"):
+            broken(monkeypatch)
+            write_text(path / "checkpoint", "all of it")
+
+    with pytest.raises(StoreError, match=r"Nothing is lost: .* lie in file:///"):
+        train()
+    assert (path / "checkpoint").read_text() == "all of it"
+
+
+def test_a_removed_file_is_removed_there(memory: str) -> None:
+    path = place(f"{memory}/run")
+    write_text(path / "healthy", "1")
+    with held(path):
+        (path / "healthy").unlink()
+    assert not folder_at(f"{memory}/run").files()
+
+
+def test_a_lost_cache_removes_nothing(memory: str) -> None:
+    path = place(f"{memory}/run")
+    write_text(path / "a", "1")
+    (path / "a").unlink()
+    with held(path):
+        pass
+    assert folder_at(f"{memory}/run").read("a") == b"1"
+    assert (path / "a").exists()
+
+
+def test_former_checkpoints_stay_here(memory: str) -> None:
+    path = place(f"{memory}/run")
+    with held_new(path, "the run"):
+        write_text(path / "checkpoint.before.safetensors", "")
+    assert not folder_at(f"{memory}/run").files()
+
+
+# ---- runs and data
+
+
+def put_folder(folder: Path, address: str) -> None:
+    for file in folder.rglob("*"):
+        if file.is_file():
+            RemoteFolder(address).put(file, file.relative_to(folder).as_posix())
+
+
+def test_a_run_in_a_store_is_opened_sampled_exported_and_asked(memory: str, run: Run) -> None:
+    put_folder(run.path, f"{memory}/run")
+    found = Run.open(f"{memory}/run")
+    assert found.fingerprint == run.fingerprint
+    found.sample("digit=7", n=3).save(f"{memory}/samples")
+    assert {"000000.png", "metadata.csv", "grid.png"} <= folder_at(f"{memory}/samples").files().keys()
+    found.export("weights", f"{memory}/seven.safetensors")
+    assert open_generator(f"{memory}/seven.safetensors").fingerprint == run.fingerprint
+    with pytest.raises(RequestError, match="is there already"):
+        found.export("weights", f"{memory}/seven.safetensors")
+
+
+def test_a_place_without_a_run_is_refused(memory: str) -> None:
+    with pytest.raises(StoreError, match="There is nothing at"):
+        Run.open(f"{memory}/nowhere")
+
+
+def digits_in(folder: Path, digits: Splits, n: int = 40) -> None:
+    folder.mkdir()
+    with (folder / "metadata.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["file_name", "digit"])
+        for k, row in enumerate(digits.train.condition[:n].rows()):
+            Image.fromarray(digits.train.x[k, 0].numpy()).save(folder / f"{k}.png")
+            table.writerow([f"{k}.png", row["digit"]])
+
+
+@pytest.mark.parametrize("named", ["data", "data/metadata.csv"])
+def test_data_in_a_store_is_that_on_disk(memory: str, tmp_path: Path, digits: Splits, named: str) -> None:
+    digits_in(tmp_path / "here", digits)
+    put_folder(tmp_path / "here", f"{memory}/data")
+    found = load(f"{memory}/{named}", progress=SILENT)
+    assert found.train.fingerprint == load(tmp_path / "here", progress=SILENT).train.fingerprint
+    assert found.source.address == f"{memory}/{named}"
+
+
+def shards_in(folder: Path, digits: Splits, shards: int = 3, each: int = 40) -> None:
+    folder.mkdir()
+    for shard in range(shards):
+        with tarfile.open(folder / f"train-{shard:03}.tar", "w") as tar:
+            for k in range(shard * each, (shard + 1) * each):
+                image = io.BytesIO()
+                Image.fromarray(digits.train.x[k, 0].numpy()).save(image, "PNG")
+                label = json.dumps(digits.train.condition[k : k + 1].rows()[0]).encode()
+                for name, content in ((f"{k}.png", image.getvalue()), (f"{k}.json", label)):
+                    entry = tarfile.TarInfo(name)
+                    entry.size = len(content)
+                    tar.addfile(entry, io.BytesIO(content))
+
+
+@pytest.mark.parametrize("name", ["", "/train-{000..002}.tar"])
+def test_shards_are_streamed_block_by_block_and_leave_nothing_on_disk(
+    memory: str, tmp_path: Path, digits: Splits, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("condgen.stores.blocks.BLOCK", 1_000)
+    shards_in(tmp_path / "shards", digits)
+    put_folder(tmp_path / "shards", f"{memory}/shards")
+    how: dict[str, Any] = {"streaming": StreamConfig(buffer=16, sample=30), "progress": SILENT}
+    here, there = stream(str(tmp_path / "shards"), **how), stream(f"{memory}/shards{name}", **how)
+    assert there.train.fingerprint == here.train.fingerprint
+    ours, theirs = (data.train.batches(seed=3, start=8, size=8) for data in (here, there))
+    for _ in range(12):
+        (x, condition), (y, other) = next(ours), next(theirs)
+        assert (x == y).all()
+        assert condition.rows() == other.rows()
+    assert not [*root().rglob("*.tar")]
+
+
+def test_parquet_is_streamed_too(memory: str, tmp_path: Path, digits: Splits) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    cells = []
+    for k in range(60):
+        image = io.BytesIO()
+        Image.fromarray(digits.train.x[k, 0].numpy()).save(image, "PNG")
+        cells.append({"bytes": image.getvalue(), "path": None})
+    labels = [row["digit"] for row in digits.train.condition[:60].rows()]
+    (tmp_path / "set").mkdir()
+    pq.write_table(pa.table({"image": cells, "digit": labels}), tmp_path / "set/train.parquet", row_group_size=20)
+    put_folder(tmp_path / "set", f"{memory}/set")
+    how: dict[str, Any] = {"streaming": StreamConfig(buffer=16, sample=30), "progress": SILENT}
+    here, there = stream(str(tmp_path / "set"), **how), stream(f"{memory}/set", **how)
+    assert there.train.fingerprint == here.train.fingerprint
+    assert (next(there.train.batches(0, 0, 8))[0] == next(here.train.batches(0, 0, 8))[0]).all()
+
+
+def test_a_missing_shard_is_named(memory: str, tmp_path: Path, digits: Splits) -> None:
+    shards_in(tmp_path / "shards", digits, shards=1)
+    put_folder(tmp_path / "shards", f"{memory}/shards")
+    with pytest.raises(ValueError, match="1 do not exist, such as"):
+        stream(f"{memory}/shards/train-{{000..001}}.tar", progress=SILENT)
