@@ -49,7 +49,7 @@ def test_only_one_of_two_may_write(s3: Server, bucket: str) -> None:
     s3.fail(every=6, seed=3)
     with (
         leased(f"{bucket}/run"),
-        pytest.raises(condgen.RunError, match="is being written to by"),
+        pytest.raises(RunError, match="is being written to by"),
         leased(f"{bucket}/run"),
     ):
         pass

@@ -21,7 +21,8 @@ def datasets() -> None:
     print("\nDATA can also be:")
     for reader in READERS.values():
         print(f"  {reader.description};")
-    print(f"  {USAGE}.")
+    print(f"  {USAGE},")
+    print("  or any of these files and folders in a store: s3://…, gs://…, https://… (pip install 'condgen[remote]').")
     print("A schema.json beside the data is used instead of an inferred schema.")
 
 
