@@ -12,7 +12,7 @@ from PIL import Image
 
 import condgen
 from condgen.data import Splits
-from condgen.errors import StoreError
+from condgen.errors import RunError, StoreError
 from condgen.files import write_text
 from condgen.outputs import new_folder
 from condgen.progress import SILENT
