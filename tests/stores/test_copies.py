@@ -12,11 +12,12 @@ from PIL import Image
 
 from condgen.data import Splits, StreamConfig, load
 from condgen.data.streaming import stream
-from condgen.errors import RequestError, RunError, StoreError
+from condgen.errors import DataError, RequestError, RunError, StoreError
 from condgen.files import write_text
 from condgen.locks import held, held_new
 from condgen.outputs import new_folder
 from condgen.progress import SILENT
+from condgen.room import Room
 from condgen.runs.addresses import open_generator
 from condgen.runs.run import Run
 from condgen.stores import copies, folder_at, lease, sending
@@ -140,6 +141,42 @@ def test_a_folder_that_is_there_is_not_overwritten(memory: str) -> None:
         pass
     with pytest.raises(RequestError, match=r"set is there already"), held_new(place(f"{memory}/set"), "the run"):
         pass
+
+
+def test_a_folder_that_was_put_in_part_is_finished_by_the_same_command(
+    memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, left = RemoteFolder.put, [1, 1]
+
+    def killed(self: RemoteFolder, path: Path, name: str) -> str:
+        if not left:
+            raise KeyboardInterrupt
+        left.pop()
+        return put(self, path, name)
+
+    def make() -> None:
+        with new_folder(place(f"{memory}/set"), "the samples") as partial:
+            for k in range(9):
+                (partial / f"{k}.png").write_text(str(k))
+            (partial / "metadata.csv").write_text("table")
+
+    monkeypatch.setattr(RemoteFolder, "put", killed)
+    with pytest.raises(KeyboardInterrupt):
+        make()
+    there = folder_at(f"{memory}/set")
+    assert 0 < len(there.files()) < 9
+    assert not there.exists("metadata.csv")
+    monkeypatch.setattr(RemoteFolder, "put", put)
+    with pytest.raises(RequestError, match="is there already"):
+        make()
+    assert len(there.files()) == 10
+
+
+def test_a_copy_that_would_not_fit_on_the_disk_is_refused(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(folder_at(f"{memory}/run"), "a", b"much")
+    monkeypatch.setattr(copies, "disk", lambda path: Room("the disk", 3))
+    with pytest.raises(DataError, match=r"copy of memory://.*/run would take 4 bytes.*CONDGEN_CACHE"):
+        fetched(f"{memory}/run")
 
 
 # ---- one writer

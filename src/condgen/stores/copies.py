@@ -21,8 +21,9 @@ from urllib.parse import quote, unquote
 
 from condgen import files
 from condgen.cache import cache_folder
-from condgen.errors import RequestError, StoreError, shorten
+from condgen.errors import DataError, RequestError, StoreError, shorten
 from condgen.progress import SILENT, shown
+from condgen.room import disk
 from condgen.stores.address import is_address, local, normalised, protocol, split
 from condgen.stores.disk import stamped
 from condgen.stores.folder import is_hidden
@@ -96,6 +97,7 @@ def fetched(address: str, doing: str = "") -> Path:
     path, found = copy_of(address), facts_at(address)
     if not found and not unsent(path):
         raise StoreError(f"There is nothing at {address}. Check the address, and that you may read it.")
+    _must_have_room(address, found)
     _for_each(_bring, found.items(), doing)
     for file in files_of(path):
         if address_of(file) not in found and (record := _record(file)) and record["ours"] == stamped(file):
@@ -136,6 +138,13 @@ def bring(paths: Iterable[Path], doing: str = "") -> None:
     _for_each(_bring, [(address, found[address]) for address in wanted if address in found], doing)
 
 
+def _must_have_room(address: str, found: Mapping[str, Facts]) -> None:
+    """Raise DataError if what has no copy yet would not fit on the disk."""
+    absent = sum(int(facts.get("size") or 0) for each, facts in found.items() if not copy_of(each).exists())
+    advice = "Name a folder on another disk in CONDGEN_CACHE, or read it bit by bit (`stream`)."
+    disk(root()).must_hold(absent, f"The copy of {address}", advice, DataError)
+
+
 def _bring(file: tuple[str, Facts]) -> None:
     """Fetch a file unless its copy is the same or newer."""
     address, facts = file
@@ -149,6 +158,8 @@ def _bring(file: tuple[str, Facts]) -> None:
         folder, name = split(address)
         RemoteFolder(folder).fetch(name, partial)
         changed = ours is not None and (record is None or record["ours"] != ours)
+        if (_record(path) or {}).get("theirs") == theirs:
+            return  # another process of this machine has just put it
         if changed and not filecmp.cmp(partial, path, shallow=False):
             raise StoreError(
                 f"{address} has changed, and so has its copy file://{path}, which was never put there. Keep one: "
