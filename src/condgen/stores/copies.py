@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -27,13 +26,12 @@ from condgen.room import disk
 from condgen.stores.address import is_address, local, normalised, protocol, split
 from condgen.stores.disk import stamped
 from condgen.stores.folder import is_hidden
-from condgen.stores.remote import RemoteFolder, stamp_of
+from condgen.stores.remote import RemoteFolder, date_of, stamp_of
 
 SERVERS = ("http", "https")  # of pages, whose links are the files of a folder
 AT_ONCE = 16  # number of files on their way
 PLAIN = "/ @=+,~!$&'(){}"  # characters that stay as they are in the path of a copy
 RECORDS = ".records"
-TIMES = ("LastModified", "mtime", "created")  # of the last change, in what stores say of a file
 
 Facts = Mapping[str, Any]  # what a store says of a file
 
@@ -158,7 +156,7 @@ def _bring(file: tuple[str, Facts]) -> None:
         folder, name = split(address)
         RemoteFolder(folder).fetch(name, partial)
         changed = ours is not None and (record is None or record["ours"] != ours)
-        if (_record(path) or {}).get("theirs") == theirs:
+        if changed and (_record(path) or {}).get("theirs") == theirs:
             return  # another process of this machine has just put it
         if changed and not filecmp.cmp(partial, path, shallow=False):
             raise StoreError(
@@ -170,13 +168,6 @@ def _bring(file: tuple[str, Facts]) -> None:
         files.sync(partial)
         partial.replace(path)
     _keep(path, theirs, stamped(path))
-
-
-def date_of(facts: Facts) -> float | None:
-    """The time of a file's last change, in seconds, as far as its store tells it."""
-    told = next((facts[key] for key in TIMES if facts.get(key)), None)
-    seconds = told.timestamp() if isinstance(told, datetime) else told
-    return float(seconds) if isinstance(seconds, int | float) else None
 
 
 # ---- putting

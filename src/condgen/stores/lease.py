@@ -4,9 +4,8 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from socket import gethostname
 from threading import Event, Thread
 from typing import Any
@@ -14,7 +13,7 @@ from uuid import uuid4
 
 from condgen.errors import RunError, StoreError, shorten
 from condgen.stores.folder import write
-from condgen.stores.remote import RemoteFolder
+from condgen.stores.remote import RemoteFolder, date_of
 
 LEASE = ".lease.json"
 RENEWED = 60.0  # seconds between signs of life
@@ -68,13 +67,9 @@ def _silence(folder: RemoteFolder) -> float:
     """Seconds since the last sign of life, by the store's own clock. 0 where a store tells no times."""
     probe = f".lease.{uuid4().hex[:8]}"
     write(folder, probe, b"")
-    now, then = (_time(folder.facts_of(name) or {}) for name in (probe, LEASE))
+    now, then = (date_of(folder.facts_of(name) or {}) for name in (probe, LEASE))
     folder.remove(probe)
-    return (now - then).total_seconds() if now and then else 0.0
-
-
-def _time(facts: Mapping[str, Any]) -> datetime | None:
-    return next((t for key in ("LastModified", "mtime", "created") if isinstance(t := facts.get(key), datetime)), None)
+    return now - then if now and then else 0.0
 
 
 def _renew(folder: RemoteFolder, mine: bytes, ended: Event) -> None:

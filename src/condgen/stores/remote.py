@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +16,8 @@ from condgen.stores.patience import ATTEMPTS, explained, patiently
 
 WHOLE = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "hf", "memory")  # a file appears there when it is complete
 SMALL = 8 * 2**20  # bytes that are put in one request
-STAMPS = ("ETag", "etag", "md5Hash", "blob_id", "mtime", "created", "LastModified", "Last-Modified", "last_modified")
+VERSIONS = ("ETag", "etag", "md5Hash", "blob_id", "Last-Modified")  # in what stores say of a file
+TIMES = ("LastModified", "mtime", "created")  # of its last change
 
 Result = TypeVar("Result")
 
@@ -181,5 +183,12 @@ class RemoteFolder:
 
 def stamp_of(facts: Mapping[str, Any]) -> Stamp:
     """The stamp of a file by its store: its size, and the digest, version or time that the store has of it."""
-    version = next((facts[key] for key in STAMPS if facts.get(key)), "")
+    version = next((facts[key] for key in VERSIONS if facts.get(key)), None) or date_of(facts)
     return f"{facts.get('size')} {version}"
+
+
+def date_of(facts: Mapping[str, Any]) -> float | None:
+    """The time of a file's last change, in seconds, as far as its store tells it."""
+    told = next((facts[key] for key in TIMES if facts.get(key)), None)
+    seconds = told.timestamp() if isinstance(told, datetime) else told
+    return float(seconds) if isinstance(seconds, int | float) else None

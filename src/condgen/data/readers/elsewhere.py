@@ -11,7 +11,8 @@ from condgen.data.readers.shards import CLASS_NAMES, by_part, expand, is_pattern
 from condgen.data.readers.table import Shard, Shards
 from condgen.errors import DataError, RequestError
 from condgen.stores.address import is_address, normalised
-from condgen.stores.copies import address_of, bring, copy_of, date_of, facts_at, fetched
+from condgen.stores.copies import address_of, bring, copy_of, facts_at, fetched
+from condgen.stores.remote import date_of
 
 BESIDE = ("schema.json", CLASS_NAMES)  # what readers look for beside a file
 
