@@ -103,7 +103,7 @@ def generate(
     plan = Plan(len(requests), n, seed, usual_size(generator.shape) if shard is None else shard)
     some = next(generator.stream(requests[:1], min(n, FEW), seed, sampling=how))  # refuses a wrong request
     origin = Origin([each.text for each in requests], name_of(generator), generator.fingerprint, how.given)
-    job = Job(_address(run), generator.fingerprint, requests, plan, how, origin, str(out), format)
+    job = Job(_address(run), generator.fingerprint, requests, plan, how, origin, folder_at(out).address, format)
     runs_it = engine_of(engine, workers=workers) if isinstance(engine, str) else engine
     progress = progress or shown()
     if not keep_if and not measure:
