@@ -76,16 +76,15 @@ def parse_columns(
             raise DataError(
                 f"{source} has no column '{a.name}', which the schema asks for; it has {', '.join(columns)}."
             )
-        cells = hashable(columns[column])
         known: dict[tuple[type, Any], Code | None] = {}  # the code of every distinct cell, None if it is empty
-        for row, cell in enumerate(cells):
+        for row, cell in enumerate(hashable(columns[column])):
             if cell in known:
                 continue
             try:
                 known[cell] = a.cell(cell[1])
             except ValueError as error:
                 raise DataError(f"{source}, row {first + row + 1}, column '{column}': {error}") from None
-        found = [known[cell] for cell in cells]
+        found = [known[cell] for cell in hashable(columns[column])]
         present[a.name] = [code is not None for code in found]
         codes[a.name] = [a.blank if code is None else code for code in found]
     return codes, present

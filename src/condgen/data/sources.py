@@ -25,7 +25,7 @@ from condgen.data.readers.shards import expand, is_pattern
 from condgen.data.source import AtMost, DataSource, SplitConfig
 from condgen.data.splits import numbered, split
 from condgen.data.storage.downloads import datasets_folder
-from condgen.data.storage.images import EncodedImage
+from condgen.data.storage.images import EncodedImage, Joined
 from condgen.data.storage.index import LoadedSource, LoadOptions, SourceCache
 from condgen.data.storage.places import places_of, remember
 from condgen.data.storage.prepare import Prepared, prepare
@@ -215,7 +215,7 @@ def _observations(
     """The images or vectors of all tables, concatenated, with their rows and notes on changes made to them."""
     vectors = [table.content for table in tables if isinstance(table.content, Tensor)]
     if not vectors:
-        images = [image for table in tables if isinstance(table.content, list) for image in table.content]
+        images = pictures_of(tables)
         return prepare(images, size, resize, broken=broken, progress=progress)
     if len(vectors) < len(tables) or len({v.shape[1] for v in vectors}) > 1:
         raise DataError(
@@ -228,6 +228,12 @@ def _observations(
     x = torch.cat(vectors)
     coordinates = Coordinates.fitted(tables[0].names or Coordinates.plainly(x.shape[1]).names, vectors[0])
     return Prepared(coordinates.standardise(x), torch.arange(len(x)), [], coordinates)
+
+
+def pictures_of(tables: Sequence[Table]) -> Sequence[EncodedImage]:
+    """The images of all tables."""
+    found = [each.images for each in tables if each.images is not None]
+    return found[0] if len(found) == 1 else Joined(found)
 
 
 def _must_be_plain(how: DataSource, because: str) -> None:

@@ -199,7 +199,7 @@ def _content(tables: Sequence[Table]) -> Encoded | Stored:
     vectors = [t.content for t in tables if isinstance(t.content, Tensor)]
     if len(vectors) == len(tables):
         return Stored(tuple(vectors))
-    return Encoded([image for table in tables if isinstance(table.content, list) for image in table.content])
+    return Encoded(sources.pictures_of(tables))
 
 
 def shape_of(

@@ -80,8 +80,8 @@ def scan(material: Material) -> Scan:
     near: list[tuple[int, ...]] = []
     # A copy has the same neighbours as the first of its group.
     known = bad | {row for group in exact for row in group[1:]}
-    different = [row for row in range(len(content)) if row not in known] if content.visible else []
-    rows = [different[k] for k in spread(len(different), MOST_DECODED)]
+    different = np.setdiff1d(np.arange(len(content) if content.visible else 0), sorted(known), assume_unique=True)
+    rows = different[spread(len(different), MOST_DECODED)].tolist()
     if rows:
         miniatures, damaged = _miniatures(content, rows)
         broken += _with_copies(damaged, exact, content)

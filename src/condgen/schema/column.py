@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,14 +26,14 @@ def text_of(value: Any) -> str:
     return str(list(value) if isinstance(value, tuple) else value).strip()
 
 
-def hashable(values: Sequence[Any]) -> list[tuple[type, Any]]:
-    """Values with their types, so that 1 and True differ.
+def hashable(values: Sequence[Any]) -> Iterator[tuple[type, Any]]:
+    """Values with their types, so that 1 and True differ. One at a time, as there may be millions.
 
     Lists become tuples, and other unhashable values become text.
     """
     if any(kind.__hash__ is None for kind in set(map(type, values))):
         values = [_hashable(v) for v in values]
-    return list(zip(map(type, values), values, strict=True))
+    return zip(map(type, values), values, strict=True)
 
 
 def _hashable(value: Any) -> Any:

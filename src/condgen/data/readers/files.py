@@ -17,6 +17,7 @@ from condgen.room import memory
 from condgen.stores.blocks import reading
 
 CELL = 100  # bytes of memory that a cell takes at the least, as objects of Python; 340 were measured
+MANY = 10_000  # different values of a chunk beyond which equal cells are not looked for
 AT_ONCE = 4_096  # rows of a Parquet file that are read at once
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 _DELIMITERS = ",;\t|"
@@ -257,8 +258,27 @@ def columns_of(path: Path, table: Any) -> tuple[dict[str, list[Any]], list[str]]
         if names.count(name) > 1:
             raise DataError(f"{path} has two columns called '{name}'; rename one.")
     single = [_is_single(field.type) for field in table.schema]
-    columns = {n: c.to_pylist() for n, c, keep in zip(names, table.columns, single, strict=True) if keep}
+    columns = {n: _cells(c) for n, c, keep in zip(names, table.columns, single, strict=True) if keep}
     return columns, [nested(name) for name, keep in zip(names, single, strict=True) if not keep]
+
+
+def _cells(column: Any) -> list[Any]:
+    """A column's cells. Equal ones are one object, so that a column of few different values takes 8 bytes a row."""
+    import pyarrow as pa
+
+    kind = column.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_primitive(kind)):
+        return column.to_pylist()
+    cells: list[Any] = []
+    known: dict[Any, Any] = {}
+    for chunk in column.chunks:
+        coded = chunk.dictionary_encode()
+        if len(coded.dictionary) > MANY:
+            cells += chunk.to_pylist()
+            continue
+        values = [known.setdefault(value, value) for value in coded.dictionary.to_pylist()]
+        cells += map([*values, None].__getitem__, coded.indices.fill_null(len(values)).to_pylist())
+    return cells
 
 
 def _is_single(kind: Any) -> bool:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from condgen.data.readers.table import Parts, Table, Undecided
+from condgen.data.storage.images import Chosen
 
 COLUMN = "split"
 PART_NAMES = {
@@ -44,6 +45,6 @@ def _rows(table: Table, rows: Sequence[int], which: str) -> Table:
     elif isinstance(table.content, Undecided):
         content = Undecided(len(rows))
     else:
-        content = [table.content[k] for k in rows]
+        content = Chosen(table.content, rows)
     columns = {name: [cells[k] for k in rows] for name, cells in table.columns.items()}
     return replace(table, source=f"{table.source} ({which})", content=content, columns=columns, notes=[])

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from condgen.data.storage.archives import Cell
-from condgen.data.storage.images import EncodedImage
+from condgen.data.storage.images import Chosen, EncodedImage, Joined
 from condgen.errors import DataError
 from condgen.schema import KINDS, Schema
 from condgen.schema.column import missing
@@ -47,13 +47,18 @@ class Table:
     """
 
     source: str
-    content: list[EncodedImage] | Float[Tensor, "n dimension"] | Undecided
+    content: Sequence[EncodedImage] | Float[Tensor, "n dimension"] | Undecided
     columns: dict[str, list[Any]]
     notes: list[str] = field(default_factory=list)
     schema: Schema | None = None  # if the source has its own
     classes: tuple[str, ...] = ()  # columns that name classes, even if they look like numbers or identifiers
     validation: int = 0  # the number of last rows that are the source's own validation part
     names: tuple[str, ...] = ()
+
+    @property
+    def images(self) -> Sequence[EncodedImage] | None:
+        """The content, if it is images."""
+        return None if isinstance(self.content, Tensor | Undecided) else self.content
 
 
 @dataclass(frozen=True)
@@ -102,15 +107,15 @@ def stamped(path: Path) -> tuple[str, int]:
 
 
 def _joined(first: Table, second: Table) -> Table:
-    if type(first.content) is not type(second.content) or set(first.columns) - set(second.columns):
-        raise DataError(f"{first.source} and {second.source} do not have the same columns; make them alike.")
-    both: Any
+    both: Any = None
     if isinstance(first.content, Tensor) and isinstance(second.content, Tensor):
         both = torch.cat([first.content, second.content])
-    elif isinstance(first.content, Undecided):
+    elif isinstance(first.content, Undecided) and isinstance(second.content, Undecided):
         both = Undecided(len(first.content) + len(second.content))
-    else:
-        both = [*first.content, *second.content]
+    elif first.images is not None and second.images is not None:
+        both = Joined([first.images, second.images])
+    if both is None or set(first.columns) - set(second.columns):
+        raise DataError(f"{first.source} and {second.source} do not have the same columns; make them alike.")
     columns = {name: [*values, *second.columns[name]] for name, values in first.columns.items()}
     notes = [*first.notes, *second.notes]
     return replace(first, content=both, columns=columns, notes=notes, validation=len(second.content))
@@ -143,7 +148,7 @@ def described(
         return Table(str(path), undecided, rest, [*notes, *told], schema_in(path.parent), tuple(classes))
     chosen, *others = candidates
     cells, read = _paths(columns[chosen], folder)
-    images = [_encoded(path, folder, row, cell) for row, cell in enumerate(cells, first)]
+    images = Named(path, folder, cells, first)
     if address_of(path):
         bring([image.content for image in images if isinstance(image.content, Path)], "fetching images")
     rest, told = plain({name: values for name, values in columns.items() if name not in candidates})
@@ -270,19 +275,40 @@ def _paths(cells: Sequence[Any], folder: Path) -> tuple[list[Any], list[str]]:
     return respelt, notes
 
 
-def _encoded(table: Path, folder: Path, row: int, cell: Any) -> EncodedImage:
-    """A table's cell as an encoded image. Paths are relative to the folder."""
-    where = f"in row {row + 1} of {table}"
-    if isinstance(cell, dict):
-        cell = cell["bytes"] if cell["bytes"] is not None else cell["path"]
-    if isinstance(cell, bytes | Cell):
-        return EncodedImage(where, cell)
-    if missing(cell):
-        return EncodedImage(where, b"")  # listed among the unreadable images
-    if "\0" in str(cell):
-        raise DataError(f"The path {where} holds a zero byte; repair it.")
-    file = folder / str(cell)
-    return EncodedImage(f"{file} ({where})", file)
+class Named(Sequence[EncodedImage]):
+    """The images of a table's cells. They are not made before they are asked for, since there may be millions.
+
+    Paths are relative to the folder. Raises DataError that names a row whose path no file can have.
+    """
+
+    def __init__(self, table: Path, folder: Path, cells: Sequence[Any], first: int = 0):
+        self._table, self._folder, self._cells, self._first = table, folder, cells, first
+        wrong = next((row for row, cell in enumerate(cells) if isinstance(cell, str) and "\0" in cell), None)
+        if wrong is not None:
+            raise DataError(f"The path {self._where(wrong)} holds a zero byte; repair it.")
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+    @overload
+    def __getitem__(self, index: int) -> EncodedImage: ...
+    @overload
+    def __getitem__(self, index: slice) -> Chosen: ...
+    def __getitem__(self, index: int | slice) -> EncodedImage | Chosen:
+        if isinstance(index, slice):
+            return Chosen(self, range(len(self))[index])
+        cell, where = self._cells[index], self._where(range(len(self))[index])
+        if isinstance(cell, dict):
+            cell = cell["bytes"] if cell["bytes"] is not None else cell["path"]
+        if isinstance(cell, bytes | Cell):
+            return EncodedImage(where, cell)
+        if missing(cell):
+            return EncodedImage(where, b"")  # listed among the unreadable images
+        file = self._folder / str(cell)
+        return EncodedImage(f"{file} ({where})", file)
+
+    def _where(self, row: int) -> str:
+        return f"in row {self._first + row + 1} of {self._table}"
 
 
 def _must_exist(path: Path, folder: Path, images: Sequence[EncodedImage]) -> None:

@@ -3,10 +3,13 @@
 import hashlib
 import io
 import os
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
+from typing import overload
 from warnings import catch_warnings, filterwarnings, simplefilter
 
 import numpy as np
@@ -76,6 +79,47 @@ class EncodedImage:
         if isinstance(self.content, Member) and self.content.span is not None:
             return self.content.span[1]
         return os.stat(self.file).st_size if self.file.is_file() else 0
+
+
+class Chosen(Sequence[EncodedImage]):
+    """Some images of others, by their places there. They are not made before they are asked for."""
+
+    def __init__(self, images: Sequence[EncodedImage], places: Sequence[int]):
+        self._images, self._places = images, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> EncodedImage: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Chosen": ...
+    def __getitem__(self, index: int | slice) -> "EncodedImage | Chosen":
+        if isinstance(index, slice):
+            return Chosen(self._images, self._places[index])
+        return self._images[self._places[index]]
+
+
+class Joined(Sequence[EncodedImage]):
+    """The images of several sequences, one after the other."""
+
+    def __init__(self, parts: Sequence[Sequence[EncodedImage]]):
+        self._parts = parts
+        self._ends = [*accumulate(map(len, parts))]
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    @overload
+    def __getitem__(self, index: int) -> EncodedImage: ...
+    @overload
+    def __getitem__(self, index: slice) -> Chosen: ...
+    def __getitem__(self, index: int | slice) -> EncodedImage | Chosen:
+        if isinstance(index, slice):
+            return Chosen(self, range(len(self))[index])
+        row = range(len(self))[index]
+        part = bisect_right(self._ends, row)
+        return self._parts[part][row - self._ends[part] + len(self._parts[part])]
 
 
 @dataclass(frozen=True)

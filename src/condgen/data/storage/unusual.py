@@ -23,7 +23,7 @@ class Survey:
     @classmethod
     def of(cls, images: Sequence[EncodedImage]) -> "Survey":
         """The survey of at most `SURVEYED` images. Unreadable ones are skipped."""
-        some = [images[k] for k in np.linspace(0, len(images) - 1, min(len(images), SURVEYED)).astype(int)]
+        some = [images[k] for k in np.linspace(0, len(images) - 1, min(len(images), SURVEYED)).astype(int).tolist()]
         found = [(image, seen) for image, seen in zip(some, headers(some), strict=True) if seen]
         deep = [image for image, seen in found if seen.deep]
         return cls([seen for _, seen in found], white(deep))

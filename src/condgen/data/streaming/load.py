@@ -15,7 +15,7 @@ from condgen.data.readers import Shard, shards
 from condgen.data.source import AtMost, DataSource, SplitConfig, StreamConfig
 from condgen.data.sources import given_schema, resolved, schema_for
 from condgen.data.splits import by_row, row_numbers, split
-from condgen.data.storage.images import Fit
+from condgen.data.storage.images import Fit, Joined
 from condgen.data.storage.places import places_of, remember
 from condgen.data.storage.prepare import plan
 from condgen.data.streaming.dataset import Stream, Streamed
@@ -56,7 +56,7 @@ def stream(
     used, notes = schema_for(taken.table, tests.table if tests else None, attributes, schema)
     given = schema is not None or taken.table.schema is not None
     choice = Choice(used, hold_out=splitting.hold_out, advice="" if given else _advice(how.sample))
-    images = images_of(taken.table) + (images_of(tests.table) if tests else [])
+    images = Joined([images_of(each.table) for each in (taken, tests) if each])
     fit, told = plan(images, size, resize)
     quarantine = Quarantine(_list_of(found.train, fit), broken)
     sample = taken.decoded(choice, fit, quarantine, progress)

@@ -1,6 +1,6 @@
 """The rows of shards, in order: encoded images and labels. Nothing is decoded."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -76,13 +76,13 @@ def labels(table: Table, schema: Schema, first: int, advice: str = "") -> Condit
         raise DataError(f"{error}{advice}") from None
 
 
-def images_of(table: Table) -> list[EncodedImage]:
+def images_of(table: Table) -> Sequence[EncodedImage]:
     """A table's images. Raises DataError for vectors."""
-    if not isinstance(table.content, list):
+    if table.images is None:
         raise DataError(
             f"{table.source} holds no images; only images are streamed. Leave out `stream`: vectors are small."
         )
-    return table.content
+    return table.images
 
 
 def in_turn(sources: Iterable[Iterator[Item]]) -> Iterator[Item]:
