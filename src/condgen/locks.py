@@ -20,20 +20,15 @@ from filelock import FileLock, Timeout
 
 from condgen.errors import RequestError, RunError
 from condgen.files import make_folder, write_text
+from condgen.processes import writes
 from condgen.stores.copies import must_be_new
 from condgen.stores.sending import kept
 
 LOCK, OWNER = ".lock", ".owner.json"
 OWNED = {"pid", "host", "command"}  # the facts about an owner
 PATIENCE = 0.2  # seconds to wait for a process that is just ending
-RANK = "RANK"  # the variable with the number of a process in distributed training
 RENEWED = 20.0  # seconds between signs of life
 DEAD = 300.0  # seconds without a sign of life after which another machine's owner counts as ended
-
-
-def writes() -> bool:
-    """Whether this process writes files: the first of those that train together."""
-    return os.environ.get(RANK, "0") == "0"
 
 
 @contextmanager

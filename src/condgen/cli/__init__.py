@@ -30,7 +30,7 @@ from condgen.cli.train import distill, resume, train
 from condgen.cli.verify import verify
 from condgen.errors import CondgenError, CondgenWarning, shorten
 from condgen.extras import explained
-from condgen.locks import RANK, writes
+from condgen.processes import RANK, writes
 
 
 @app.callback(invoke_without_command=True)

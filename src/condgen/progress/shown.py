@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from condgen.locks import writes
+from condgen.processes import writes
 from condgen.progress.events import Events
 from condgen.progress.lines import Lines
 from condgen.progress.protocol import SILENT, Progress
