@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 REQUEST = "digit=*"
 PATIENCE = 120.0  # seconds that a command may take to notice that its Ray is gone
+MOMENT = 0.1  # seconds within which something is killed after a shard
 Files = dict[str, bytes]
 
 
@@ -103,30 +104,37 @@ def chaos(args: argparse.Namespace, folder: Path) -> int:
     must_be_once(folder / "whole", args.samples)
     print(f"uninterrupted: {len(whole)} files in {seconds:.1f} s", flush=True)
     lost, hits = 0, Counter[str]()
+    shards = len([*(folder / "whole").glob("*.parquet")])
     for trial in range(args.chaos):
         choice, kill = random.Random(args.seed * 1_000 + trial), kinds[trial % len(kinds)]
         out = folder / f"trial-{trial}"
-        after = choice.uniform(0.1, 0.9) * seconds
-        hit, starts = interrupted(in_bulk(args, out, 2, "--shard", 250), kill, after, choice)
+        after = choice.randrange(shards - 2)
+        hit, starts = interrupted(in_bulk(args, out, 2, "--shard", 250), out, kill, after, choice)
         same = files(out) == whole
         must_be_once(out, args.samples)
         hits[kill.__name__] += hit
         lost += not same
         told = "equal bytes, every seed once" if same else "DIFFERENT"
-        print(f"{trial}: killed {kill.__name__} after {after:.1f} s ({hit}), {starts} starts: {told}", flush=True)
+        print(f"{trial}: killed {kill.__name__} after {after} shards ({hit}), {starts} starts: {told}", flush=True)
     print(f"{args.chaos} trials, {lost} lost; killed: {dict(hits)}")
     return lost
 
 
 def interrupted(
-    what: Sequence[str], kill: Callable[[psutil.Process, random.Random], bool], after: float, choice: random.Random
+    what: Sequence[str],
+    out: Path,
+    kill: Callable[[psutil.Process, random.Random], bool],
+    after: int,
+    choice: random.Random,
 ) -> tuple[bool, int]:
-    """Run a command, kill something after so many seconds, and run it again until it ends well.
+    """Run a command, kill something a moment after so many shards are there, and run it again until it ends well.
 
     Returns whether there was anything to kill, and the number of starts.
     """
     process = subprocess.Popen(what, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    time.sleep(after)
+    while process.poll() is None and len([*out.glob("*.parquet")]) < after:
+        time.sleep(0.005)
+    time.sleep(choice.uniform(0, MOMENT))
     hit = process.poll() is None and kill(psutil.Process(process.pid), choice)
     try:
         status = process.wait(PATIENCE)

@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -27,12 +29,6 @@ def test_workers_make_all_shards_and_end(tmp_path: Path) -> None:
     assert alive(job.workers) == []
 
 
-def test_there_are_no_more_workers_than_shards(tmp_path: Path) -> None:
-    job = Pretended(tmp_path)
-    assert made(job, 1, workers=5) == [0]
-    assert len(job.workers) == 1
-
-
 def test_a_shard_whose_worker_is_killed_is_made_by_another(tmp_path: Path) -> None:
     job = Pretended(tmp_path, deadly={2: 2, 5: 1})
     assert made(job, 8, workers=2) == [*range(8)]
@@ -55,8 +51,8 @@ def test_an_error_in_a_worker_is_raised_here(tmp_path: Path) -> None:
 
 
 def test_workers_end_with_whoever_asked(tmp_path: Path) -> None:
-    job = Pretended(tmp_path, slow=60)
-    waiting = Processes(2).run(Pretended(tmp_path, deadly={}, slow=0), range(2))
+    job = Pretended(tmp_path, slow=0.3)
+    waiting = Processes(2).run(job, range(100))
     next(waiting)
     waiting.close()  # type: ignore[attr-defined]
     assert alive(job.workers) == []
@@ -71,9 +67,6 @@ list(Processes(2).run(Pretended(Path({folder!r}), slow=600), range(4)))
 
 
 def test_workers_of_a_killed_process_end(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     driver = subprocess.Popen([sys.executable, "-c", DRIVER.format(folder=str(tmp_path))], env=environment)
     job = Pretended(tmp_path)
