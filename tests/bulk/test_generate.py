@@ -189,23 +189,23 @@ def test_a_store_holds_the_same_bytes(run: Run, whole: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"n": 601}, "the number of samples differs"),
-        ({"asked": ["digit=4"]}, "the requests differs"),
-        ({"seed": 8}, "the seed differs"),
-        ({"shard": 750, "seed": 9}, "the seed, the size of a shard differ"),
-        ({"format": "webdataset"}, "the kind of files differs"),
-        ({"best_of": 2}, "the settings of sampling differs"),
+        ({"n": 601}, "the number of samples"),
+        ({"asked": ["digit=4"]}, "the requests"),
+        ({"seed": 8}, "the seed"),
+        ({"shard": 750, "seed": 9}, "the seed, the size of a shard"),
+        ({"format": "webdataset"}, "the kind of files"),
+        ({"free": True}, "the settings of sampling"),
     ],
 )
 def test_another_request_is_refused(run: Run, copied: Path, change: dict[str, Any], named: str, whole: Path) -> None:
-    with pytest.raises(RequestError, match=f"holds samples of another request: {named}"):
+    with pytest.raises(RequestError, match=rf"holds samples of another request, which differs in {named}\."):
         bulk(run, copied, **change)
     assert files(copied) == files(whole)
 
 
 def test_another_model_is_refused(run: Run, copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Run, "fingerprint", "another")
-    with pytest.raises(RequestError, match="the model differs"):
+    with pytest.raises(RequestError, match="differs in the model"):
         bulk(run, copied)
 
 

@@ -97,7 +97,7 @@ def test_interrupted_it_ends_with_the_same_report(run: Run, judge: Judge, tmp_pa
 
 def test_another_judgement_is_refused(run: Run, judge: Judge, tmp_path: Path) -> None:
     bulk(run, tmp_path / "out")
-    with pytest.raises(RequestError, match="the reason to keep samples, the measurement differ"):
+    with pytest.raises(RequestError, match="differs in the reason to keep samples, the measurement"):
         bulk(run, tmp_path / "out", keep_if="obeyed", measure=True)
 
 

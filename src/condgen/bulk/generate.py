@@ -26,7 +26,7 @@ from condgen.runs.generator import Generator, name_of
 from condgen.runs.limits import FEW, must_fit_on_disk
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import SamplingOptions
-from condgen.stores import Folder, folder_at
+from condgen.stores import Folder, folder_at, is_address
 from condgen.stores.disk import LocalFolder
 from condgen.stores.folder import write
 
@@ -95,6 +95,7 @@ def generate(
     Raises RequestError for a wrong request or setting, and for a folder that holds something else. Raises RunError if
     the folder cannot be written, or a shard cannot be made.
     """
+    out = out if is_address(out) else os.path.abspath(out)  # workers may start in another folder
     generator = open_generator(run) if isinstance(run, str | Path) else run
     requests = _requests(generator, asked, extrapolate)
     how = SamplingOptions(**sampling)

@@ -69,8 +69,8 @@ def _must_be_the_same(folder: Folder, wanted: Mapping[str, Any]) -> None:
     different = [text for name, text in NAMES.items() if not _alike(name, there.get(name), wanted[name])]
     if there.get("manifest") != FORMAT or different:
         raise RequestError(
-            f"{folder.address} holds samples of another request: {', '.join(different) or 'its form'} differ"
-            f"{'s' * (len(different) < 2)}. Ask for the same again to finish it, or choose another folder (`out`)."
+            f"{folder.address} holds samples of another request, which differs in "
+            f"{', '.join(different) or 'its form'}. Ask for the same again to finish it, or choose another folder (`out`)."
         )
 
 
