@@ -194,7 +194,6 @@ def test_a_store_holds_the_same_bytes(run: Run, whole: Path) -> None:
         ({"seed": 8}, "the seed"),
         ({"shard": 750, "seed": 9}, "the seed, the size of a shard"),
         ({"format": "webdataset"}, "the kind of files"),
-        ({"free": True}, "the settings of sampling"),
     ],
 )
 def test_another_request_is_refused(run: Run, copied: Path, change: dict[str, Any], named: str, whole: Path) -> None:

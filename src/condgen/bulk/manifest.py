@@ -70,7 +70,8 @@ def _must_be_the_same(folder: Folder, wanted: Mapping[str, Any]) -> None:
     if there.get("manifest") != FORMAT or different:
         raise RequestError(
             f"{folder.address} holds samples of another request, which differs in "
-            f"{', '.join(different) or 'its form'}. Ask for the same again to finish it, or choose another folder (`out`)."
+            f"{', '.join(different) or 'its form'}. Ask for the same again to finish it, or choose another folder "
+            "(`out`)."
         )
 
 
