@@ -55,7 +55,8 @@ def outcome(folder: Path, data: Splits, monkeypatch: pytest.MonkeyPatch, **setti
     return len(saves), saves[-1], pictures, torch.cat(weights).tolist(), info.arithmetic
 
 
-CHANGING = [each.name for each in described(TrainingConfig) if each.name != "checkpointing"]  # see test_recomputing
+ELSEWHERE = {"checkpointing", "profile"}  # see test_recomputing, test_profiling
+CHANGING = [each.name for each in described(TrainingConfig) if each.name not in ELSEWHERE]
 
 
 @pytest.mark.parametrize("name", CHANGING)

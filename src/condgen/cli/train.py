@@ -74,6 +74,9 @@ def train(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting in `condgen settings MODEL`.")
     ] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Record where the time of a few steps goes, in OUT/profile.txt.")
+    ] = False,
 ) -> None:
     """Train a model on DATA. Ctrl-C saves first, and `condgen resume` continues from there.
 
@@ -89,7 +92,8 @@ def train(
         from condgen.training.team import join, leave
 
     options = {"model": model, "mechanism": mechanism, "prior": prior, "seed": seed}
-    arguments = _recipe(preset, budget, images, options | parse_settings(settings or []))
+    given = options | parse_settings(settings or []) | ({"profile": True} if profile else {})
+    arguments = _recipe(preset, budget, images, given)
     name = arguments.pop("model", None)
     # Before the data is loaded, so that a wrong option does not cost minutes.
     split_arguments(name, arguments) if name else check_settings(arguments)

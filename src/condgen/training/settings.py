@@ -88,6 +88,9 @@ class TrainingConfig:
         bool,
         Setting("Compute what blocks computed again for their gradients: less memory, the same result.", part="run"),
     ] = False
+    profile: Annotated[
+        bool, Setting("Record where the time of a few steps goes: profile.txt and trace.json.gz.", part="run")
+    ] = False
     seed: Annotated[
         int, Field(ge=0, lt=2**31), Setting("Random seed for weights, data order and noise.", part="run")
     ] = 0

@@ -5,7 +5,7 @@ uninterrupted one bit for bit on the same machine.
 """
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +41,7 @@ from condgen.training.machine import accelerator_for
 from condgen.training.nearby import nearby
 from condgen.training.optimisers import adamw, optimiser_tensors, restore_optimiser
 from condgen.training.prefetch import ahead
+from condgen.training.profiling import profiled
 from condgen.training.recomputing import recompute
 from condgen.training.settings import TrainingConfig, learning_rate
 from condgen.training.signals import Interrupted, Signals
@@ -218,7 +219,7 @@ class Trainer:
     def _loop(self, budget: Budget, log: Log | Unwritten, looks: Looks | Elsewhere, task: Task) -> Values:
         """Train until the budget is spent, and return the last means of the loss terms."""
         info, signals, losses = self.info, self.signals, Losses(self.team.means)
-        for x, condition in self.batches():
+        for x, condition in self._steps():
             if info.finished:
                 break
             losses.add(self.step(x, condition))
@@ -245,6 +246,14 @@ class Trainer:
         if losses.waiting:
             self._tell(log, losses, task)
         return losses.means
+
+    def _steps(self) -> Iterator[tuple[Float[Tensor, "batch ..."], Condition]]:
+        """The batches, with a few of the steps between them on record if the settings say so."""
+        if not (self.settings.profile and self.team.first):
+            return self.batches()
+        assert self.info.arithmetic
+        apart = None if self.info.arithmetic.compiled else self.raw
+        return profiled(self.batches(), apart, self.folder, self.progress)
 
     def _tell(self, log: Log | Unwritten, losses: Losses, task: Task) -> None:
         """Log and show the means of the loss terms. Raises Diverged if they have exploded."""
