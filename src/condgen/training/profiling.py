@@ -5,7 +5,7 @@ so belongs to the same part.
 """
 
 import os
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -138,7 +138,7 @@ class Times:
         operations = [event for event in events if not event.name.startswith((STEP, PART))]
         ahead = [event for event in operations if event.sequence_nr >= 0 and _node(event) is None]
         owners = {event.sequence_nr: _part(event) for event in ahead}
-        forward, backward, kinds = Counter[str](), Counter[str](), Counter[str]()
+        forward, backward, kinds = (defaultdict[str, float](float) for _ in range(3))
         for event in operations:
             spent, node = _milliseconds(event) / len(steps), _node(event)
             if node is None:
