@@ -13,15 +13,21 @@ from PIL import Image
 from condgen.data import Dataset, Splits, load, load_source, sources
 from condgen.data.source import AtMost
 from condgen.data.storage.prepare import prepare, target
+from condgen.data.synthetic.cars import Cars
+from condgen.data.synthetic.shapes import Shapes
 from condgen.errors import RequestError
 from condgen.models import build
 from condgen.progress import SILENT, Silent
 from condgen.recommendation import Recommendation, check_settings, recommend, timed
 from condgen.runs.train import split_arguments, train, with_recommendation
-from condgen.schema import Categorical, Condition, Flag, Schema
+from condgen.schema import Categorical, Condition, Continuous, Flag, Schema
 
 DIGIT = Schema(attributes=(Categorical(name="digit", values=("0", "1", "2")),))
 SIDED = Schema(attributes=(Flag(name="left", unsafe=("flip",)),))
+KIND = Schema(attributes=(Categorical(name="kind", values=("0", "1", "2")),))
+FACING = Schema(attributes=(Categorical(name="view", values=("from the left", "from the right")),))
+ANGLED = Schema(attributes=(Categorical(name="Camera_Angle", values=("1", "2")),))
+PLACING = Schema(attributes=(Continuous(name="x", low=0, high=2), Continuous(name="y", low=0, high=2)))
 NONE = Schema(attributes=())
 
 # shape, examples, schema, share labelled → model, size, images, some arguments
@@ -36,13 +42,18 @@ CASES: dict[str, tuple[Any, ...]] = {
     "few of 28×28": ((1, 28, 28), 2_000, DIGIT, 1.0, "projection", None, 300_000, {"channels": 32, "depth": 1}),
     "few labels": ((1, 28, 28), 9_000, DIGIT, 0.1, "flow", None, 640_000, {"guidance": 2.0}),
     "small, no attributes": ((1, 8, 8), 1_527, NONE, 0.0, "gan", None, 230_000, {"r1": 0.5}),
-    "faces": ((3, 64, 64), 9_000, DIGIT, 1.0, "projection", None, 240_000, {"flip": True, "batch": 32, "r1": 0.5}),
-    "cars": ((3, 64, 64), 7_344, DIGIT, 1.0, "projection", None, 200_000, {"flip": True, "r1": 1.0, "r2": 1.0}),
-    "photographs": ((3, 200, 200), 9_000, DIGIT, 1.0, "projection", 64, 240_000, {"flip": True}),
-    "wide photographs": ((3, 48, 96), 9_000, DIGIT, 1.0, "projection", 64, 240_000, {}),
+    "faces": ((3, 64, 64), 9_000, KIND, 1.0, "projection", None, 240_000, {"flip": True, "batch": 32, "r1": 0.5}),
+    "cars": ((3, 64, 64), 7_344, KIND, 1.0, "projection", None, 200_000, {"flip": True, "r1": 1.0, "r2": 1.0}),
+    "photographs": ((3, 200, 200), 9_000, KIND, 1.0, "projection", 64, 240_000, {"flip": True}),
+    "wide photographs": ((3, 48, 96), 9_000, KIND, 1.0, "projection", 64, 240_000, {}),
     "sides that matter": ((3, 64, 64), 9_000, SIDED, 1.0, "projection", None, 240_000, {"flip": False}),
+    "sides by a value's words": ((3, 64, 64), 9_000, FACING, 1.0, "projection", None, 240_000, {"flip": False}),
+    "house numbers": ((3, 64, 64), 9_000, DIGIT, 1.0, "projection", None, 240_000, {"flip": False}),
+    "sides by a name": ((3, 64, 64), 9_000, ANGLED, 1.0, "projection", None, 240_000, {"flip": False}),
+    "places": ((3, 64, 64), 9_000, PLACING, 1.0, "projection", None, 240_000, {"flip": False}),
+    "small places": ((3, 32, 32), 9_000, PLACING, 1.0, "projection", None, 640_000, {"channels": 32}),
     "scans": ((1, 64, 64), 9_000, DIGIT, 1.0, "projection", None, 240_000, {"flip": False}),
-    "few photographs": ((3, 64, 64), 400, DIGIT, 1.0, "projection", None, 50_000, {}),
+    "few photographs": ((3, 64, 64), 400, KIND, 1.0, "projection", None, 50_000, {}),
     "photographs, no attributes": ((3, 64, 64), 9_000, NONE, 0.0, "gan", None, 240_000, {"flip": True}),
 }
 
@@ -58,7 +69,8 @@ class Said(Silent):
 
 
 def rows(schema: Schema, n: int) -> Condition:
-    return Condition.of(schema, [dict.fromkeys(schema.names, "1") for _ in range(n)])
+    some = {a.name: a.choices[-1] if a.choices else "1" for a in schema}
+    return Condition.of(schema, [some for _ in range(n)])
 
 
 STEP = 1.5  # seconds
@@ -94,6 +106,15 @@ def test_a_recommendation_can_be_trained_as_it_is(name: str) -> None:
     for_model, for_training = split_arguments(arguments.pop("model"), arguments, Splits(part, part, part))
     assert for_training["images"] == found.images
     assert build(found.model, schema, found.shape, **for_model).shape == found.shape
+
+
+def test_small_pictures_in_which_numbers_place_things_are_no_promise() -> None:
+    assert "expect blurred outlines" in advised("small places").sentence
+    assert "blurred" not in advised("MNIST").sentence
+
+
+def test_the_built_in_cars_face_to_a_side() -> None:
+    assert not any(recommend((3, 64, 64), 8_000, world().schema).arguments["flip"] for world in (Cars, Shapes))
 
 
 def test_the_time_is_that_of_a_few_steps() -> None:

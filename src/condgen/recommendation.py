@@ -22,7 +22,8 @@ from condgen.presets import (
     WIDE,
     Preset,
 )
-from condgen.schema import Condition, Schema
+from condgen.schema import Attribute, Condition, Schema
+from condgen.schema.attributes import fold
 from condgen.training import TrainingConfig
 from condgen.training.pace import images_per_second
 from condgen.units import approximately
@@ -34,6 +35,12 @@ SCARCE = 8_000  # photographs below which a critic soon knows them by heart, unl
 VIEWS = 27  # of every photograph, as in the presets that were measured
 HALF = 0.5  # the share of rows with a label below which a model must learn from the others too
 FAMILIES_USED = ("flow", "gan", "projection")
+PLACED = 2  # numbers asked for, from which they probably place something in a small picture
+# Words of attributes, or of their values, that a mirror image contradicts.
+SIDES = {"x", "horizontal", "left", "right", "side", "east", "west", "hand", "clockwise"}
+TURNS = {"direction", "heading", "facing", "turn", "pan", "yaw", "azimuth", "angle", "rotation", "orientation"}
+WRITING = {"digit", "letter", "character", "word", "text"}
+SIDED = SIDES | TURNS | WRITING
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ def recommend(shape: tuple[int, ...], examples: int, schema: Schema, labelled: f
     if len(shape) == 1:
         preset, images, reason = _vectors(examples, bool(len(schema)))
     elif max(shape[1:]) <= SMALL:
-        preset, images, reason = _small_pictures(shape, examples, bool(len(schema)) and labelled < HALF)
+        preset, images, reason = _small_pictures(shape, examples, schema, labelled)
     else:
         preset, images, reason = _photographs(shape, examples, schema)
     if preset["model"] == "projection" and not len(schema):
@@ -106,21 +113,30 @@ def _vectors(examples: int, labelled: bool) -> tuple[Preset, int, str]:
     return VECTORS, images, "A flow learns the distribution of vectors best."
 
 
-def _small_pictures(shape: tuple[int, ...], examples: int, hardly_labelled: bool) -> tuple[Preset, int, str]:
+def _small_pictures(shape: tuple[int, ...], examples: int, schema: Schema, labelled: float) -> tuple[Preset, int, str]:
     images = _within(150 * examples, 60_000, 640_000)
-    if hardly_labelled:
+    if len(schema) and labelled < HALF:
         return SMALL_PICTURES_FLOW, images, "Most examples have no label, and a flow learns from these too."
     wide = max(shape[1:]) >= WIDE_FROM and examples >= MANY
-    return SMALL_PICTURES | (WIDE if wide else NARROW), images, "Adversaries come nearest to real small pictures."
+    reason = "Adversaries come nearest to real small pictures."
+    if len(schema.measured) >= PLACED:
+        reason += " If numbers place things in them, expect blurred outlines: no model here draws those well yet."
+    return SMALL_PICTURES | (WIDE if wide else NARROW), images, reason
 
 
 def _photographs(shape: tuple[int, ...], examples: int, schema: Schema) -> tuple[Preset, int, str]:
     """A GAN. Colour pictures are mirrored, unless that would change an attribute."""
-    mirrored = shape[0] == 3 and not any("flip" in a.unsafe for a in schema)
+    mirrored = shape[0] == 3 and not any(map(_sided, schema))
     so = ", mirrored at random" if mirrored else ""
     reason = f"Adversaries come nearest to real photographs{so}; to edit pictures, take a preset with a CVAE."
     held = FEW_PHOTOGRAPHS_GAN if examples < SCARCE else PHOTOGRAPHS_GAN
     return held | {"flip": mirrored}, _within(VIEWS * examples, 50_000, 250_000), reason
+
+
+def _sided(attribute: Attribute) -> bool:
+    """Whether a mirrored picture has another value of an attribute, as its schema declares or its words suggest."""
+    words = {word for name in (*attribute.names, *attribute.choices) for word in fold(name).split()}
+    return "flip" in attribute.unsafe or not SIDED.isdisjoint(words)
 
 
 def _within(images: int, least: int, most: int) -> int:

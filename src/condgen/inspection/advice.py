@@ -91,7 +91,8 @@ def _leakage(scan: Scan, separate: bool) -> Iterator[str]:
 
 def _copies(scan: Scan) -> Iterator[str]:
     if scan.exact.copies:
-        yield f"{scan.exact.copies:,} of {scan.looked_at:,} examples are exact copies of others."
+        are = "is an exact copy of another" if scan.exact.copies == 1 else "are exact copies of others"
+        yield f"{scan.exact.copies:,} of {scan.looked_at:,} examples {are}."
     if scan.near.copies:
         yield f"{scan.near.copies:,} of {_compared(scan)} are near-copies of others."
     if differ := scan.exact.contradictions + scan.near.contradictions:
