@@ -1,53 +1,102 @@
-"""Patterns of pixels in photographs, by the outputs of the network that draws them, over several seeds.
+"""Patterns of pixels in photographs, and the quality beside them, by settings of the network that draws them.
 
-    python benchmarks/artefacts.py ../shared/data/celeba10k64 --attributes Male,Wavy_Hair --preset faces-gan \
-        --images 48k --size 32 --out runs/artefacts
+    python benchmarks/artefacts.py ../shared/data/celeba10k64 --attributes Male,Young,Eyeglasses --preset faces-gan \
+        --images 120k --seeds 2 --out runs/artefacts
+    python benchmarks/artefacts.py ../shared/data/cars64 --attributes color,body --preset cars-gan --images 120k \
+        --compare outputs=pixels outputs=spectrum,channels=48 --out runs/artefacts-cars
 
-Each cell trains as `condgen train --preset P --images N --seed S --set outputs=O` does, with warm-up and average as
-short as the run, and samples the test set's own labels. The table has the pattern that stands out most relative to real
-images (condgen/evaluation/metrics/artefacts.py), every pattern in samples, and the Fréchet distance, precision and
-recall in the features of a judge that is trained on real data only. Finished cells are kept: the command can be
-interrupted and repeated.
+Each cell trains as `condgen train --preset P --images N --seed S --set K=V …` does, with warm-up and average as short
+as the run, and samples the test set's own labels. The first table has the pattern that stands out most relative to real
+images (condgen/evaluation/metrics/artefacts.py) and every pattern in samples. The second has Fréchet distance,
+precision and recall in the features of a judge that is trained on real data only, and in those of EfficientNet, which
+knows nothing of the data, unless the run was trained against it. The third has obedience by attribute, as the judge
+reads samples and real images. A sheet of samples is written beside each run. Finished cells are kept: the command can
+be interrupted and repeated.
 """
 
 import argparse
+from functools import partial
 from itertools import product
+from math import nan
 from pathlib import Path
+from typing import Any
 
-from adversarial import quality, sampled_like
+from adversarial import sampled_like
 from cells import Cell, kept, table, trained
 
-from condgen.data import Splits, load
+from condgen.data import Dataset, Splits, load
 from condgen.evaluation import Judge, artefacts, judge_for
-from condgen.models.backbones import OUTPUTS
+from condgen.evaluation.independence import independent
+from condgen.evaluation.judge.features import extract, extractor
+from condgen.evaluation.metrics.distances import some
+from condgen.evaluation.metrics.feature_sets import FeatureSet, fidelity
 from condgen.runs.run import Run
+from condgen.runs.samples import Samples
 from condgen.units import parse_count
 
-COLUMNS = {
+FEATURES = {"judge": "judge", "efficientnet": "EfficientNet"}
+SHOWN = 100  # samples on a sheet
+PATTERNS = {
     "worst ÷ real": ("excess", ".2f"),
-    "2 across": ("2 across", ".2f"),
-    "2 down": ("2 down", ".2f"),
-    "2 diagonal": ("2 diagonal", ".2f"),
-    "4 across": ("4 across", ".2f"),
-    "4 down": ("4 down", ".2f"),
-    "4 diagonal": ("4 diagonal", ".2f"),
-    "Fréchet / floor": ("ratio", ".2f"),
-    "precision": ("precision", ".3f"),
-    "recall": ("recall", ".3f"),
-    "diversity": ("diversity", ".2f"),
+    **{
+        f"{period} {name}": (f"{period} {name}", ".2f")
+        for period in (2, 4, 8)
+        for name in ("across", "down", "diagonal")
+    },
     "images/s": ("pace", ",.0f"),
 }
+QUALITY = {"Fréchet / floor": "ratio", "precision": "precision", "recall": "recall"}
 
 
 def measured(run: Run, judge: Judge, data: Splits) -> Cell:
+    """All that the tables say of one run."""
     samples, _ = sampled_like(run, data.test)
+    samples[:SHOWN].grid(labels=False).save(run.path.with_suffix(".png"))
     found = artefacts(samples.x, data.test.observations)
     return {
         "excess": found.worst.excess,
         **{f"{p.period} {p.direction}": p.made.value for p in found.patterns},
-        **quality(judge, samples, data.train, data.test),
+        **{k: v for f in FEATURES for k, v in quality(f, judge, samples, data, independent(run, [f])).items()},
+        **obedience(judge, samples, data.test),
         "pace": run.info.images / run.info.seconds,
     }
+
+
+def quality(features: str, judge: Judge, samples: Samples, data: Splits, tells: bool) -> Cell:
+    """Fidelity in these features, overall. That of samples is not a number where it would tell nothing of the run."""
+    read = extractor(features, judge)
+    train = data.train[some(len(data.train), len(samples))]
+    none = samples.condition.select([])
+    sets = (FeatureSet(extract(read, x), none) for x in (samples.x, data.test.observations, train.observations))
+    found = fidelity(*sets, name=features)
+    made, real = found.overall, found.floor
+    of_samples = (made.frechet.value / real.frechet.value, made.precision.value, made.recall.value)
+    return {
+        **{f"{features} {k}": v if tells else nan for k, v in zip(QUALITY.values(), of_samples, strict=True)},
+        f"{features} precision real": real.precision.value,
+        f"{features} recall real": real.recall.value,
+    }
+
+
+def obedience(judge: Judge, samples: Samples, test: Dataset) -> Cell:
+    """Agreement of the judge with what was asked and, beside it, with the labels of real images."""
+    asked = judge.agreement(samples.x, samples.condition)
+    real = judge.agreement(test.observations, test.condition)
+    return asked | {f"{name} real": value for name, value in real.items()}
+
+
+def settings_of(text: str) -> dict[str, str]:
+    """Settings as written: `outputs=spectrum,channels=48`."""
+    return dict(part.split("=", 1) for part in text.split(","))
+
+
+def tables(title: str, names: list[str], rows: dict[str, list[Cell]]) -> None:
+    """The three tables: patterns, quality, obedience."""
+    table(title, PATTERNS, rows)
+    for features, heading in FEATURES.items():
+        beside = {f"real {what}": (f"{features} {what} real", ".3f") for what in ("precision", "recall")}
+        table(f"in features of {heading}", {k: (f"{features} {v}", ".3f") for k, v in QUALITY.items()} | beside, rows)
+    table("as asked", {f"{n}{part}": (f"{n}{part}", ".1%") for n in names for part in ("", " real")}, rows)
 
 
 def main() -> None:
@@ -57,35 +106,25 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--preset", default="faces-gan")
     parser.add_argument("--images", type=parse_count, default=48_000)
-    parser.add_argument("--channels", type=int, default=64)
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--judge-images", type=parse_count, default=20_000)
-    parser.add_argument("--outputs", default=",".join(OUTPUTS))
+    parser.add_argument("--judge-images", type=parse_count, default=60_000)
+    parser.add_argument("--compare", nargs="+", default=["outputs=pixels", "outputs=spectrum"])
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("runs/artefacts"))
     args = parser.parse_args()
-    named = args.attributes.split(",") if args.attributes else None
-    data = load(args.data, attributes=named, size=args.size)
+    data = load(args.data, attributes=args.attributes.split(",") if args.attributes else None, size=args.size)
     judge = judge_for(data, images=args.judge_images)
+    brief = {"images": args.images, "warmup": args.images // 5, "ema": args.images // 4}
+
+    def cell(text: str, seed: int, folder: Path) -> Cell:
+        settings: dict[str, Any] = brief | {"precision": args.precision, "previews": 0} | settings_of(text)
+        return measured(trained(data, args.preset, folder, seed, None, **settings), judge, data)
+
     rows: dict[str, list[Cell]] = {}
-    for outputs, seed in product(args.outputs.split(","), range(args.seeds)):
-        name = f"{outputs}-{seed}"
-        settings = {
-            "outputs": outputs,
-            "images": args.images,
-            "channels": args.channels,
-            "warmup": args.images // 5,
-            "ema": args.images // 4,
-            "precision": args.precision,
-            "previews": 0,
-        }
-
-        def cell(name: str = name, seed: int = seed, settings: dict[str, object] = settings) -> Cell:
-            run = trained(data, args.preset, args.out / name, seed, None, **settings)
-            return measured(run, judge, data)
-
-        rows.setdefault(outputs, []).append(kept(args.out / f"{name}.json", cell))
-    table(f"{args.preset}, {args.images:,} images of {args.size} px", COLUMNS, rows)
+    for seed, text in product(range(args.seeds), args.compare):
+        folder = args.out / f"{text}-{seed}"
+        rows.setdefault(text, []).append(kept(Path(f"{folder}.json"), partial(cell, text, seed, folder)))
+    tables(f"{args.preset}, {args.images:,} images of {args.size} px", list(data.schema.names), rows)
 
 
 if __name__ == "__main__":

@@ -97,6 +97,24 @@ def test_an_error_of_the_last_layer_is_a_fainter_checkerboard_and_fainter_still_
     assert scaled[1] < plain[1] / 100
 
 
+def test_the_places_between_are_on_the_way_from_one_to_the_next() -> None:
+    y = torch.arange(6.0).expand(1, 2, 4, 6)
+    x = Spectrum(3, 4).enlarged(y)
+    assert x.shape == (1, 2, 8, 12)
+    torch.testing.assert_close(x[0, 0, 0], torch.linspace(-0.25, 5.25, 12).clamp(0, 5))
+
+
+def test_an_error_of_a_layer_before_leaves_no_checkerboard_of_finer_places() -> None:
+    def checkerboard(outputs: type[Pixels]) -> float:
+        """Power at every second place of the enlarged maps, from outputs that are wrong by a constant each."""
+        wrong = torch.randn(64, 2 * outputs.finer, 1, 1, generator=torch.Generator().manual_seed(0))
+        maps = outputs(3, 4).enlarged(wrong.expand(-1, -1, 8, 8))
+        return float(torch.fft.fft2(maps, norm="ortho")[..., 8, 8].abs().square().mean())
+
+    assert checkerboard(Pixels) > 1
+    assert checkerboard(Spectrum) < 1e-6
+
+
 def test_the_step_has_nothing_to_learn_and_moves_with_the_network() -> None:
     network = nn.Sequential(Spectrum(3, 4)).to(torch.float64)
     assert not list(network.parameters())

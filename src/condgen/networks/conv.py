@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import pixel_shuffle, pixel_unshuffle, silu
+from torch.nn.functional import pixel_unshuffle, silu
 
 from condgen.conditioning import Encoded, Mechanism
 from condgen.networks.patches import Pixels
@@ -94,7 +94,7 @@ class ConvEncoder(nn.Module):
 class ConvDecoder(nn.Module):
     """Vectors [batch, inputs] to images [batch, channel, height, width], under a condition. It mirrors the encoder.
 
-    outputs: the step from the last layer to pixels (patches.py).
+    outputs: the steps to a finer resolution and, from the last layer, to pixels (patches.py).
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class ConvDecoder(nn.Module):
         self.stages = nn.ModuleList(
             nn.ModuleList(Block(c, inner, condition_width) for _ in range(depth)) for c, _, _ in sizes
         )
-        self.up = nn.ModuleList(nn.Conv2d(a, 4 * b, 1) for (a, _, _), (b, _, _) in pairwise(sizes))
+        self.up = nn.ModuleList(nn.Conv2d(a, outputs.finer * b, 1) for (a, _, _), (b, _, _) in pairwise(sizes))
         self.out = nn.Conv2d(channels, image_channels * self.patch**2, 3, padding=1)
         self.unfold = outputs(image_channels, self.patch)
         self.unfold.begin(self.out)
@@ -129,7 +129,7 @@ class ConvDecoder(nn.Module):
         x = silu(self.stem(z, c)).view(-1, *self.start)
         for i, blocks in enumerate(self.stages):
             if i:
-                x = pixel_shuffle(self.up[i - 1](x), 2)
+                x = self.unfold.enlarged(self.up[i - 1](x))
             for block in blocks:  # type: ignore[attr-defined]  # a ModuleList of ModuleLists
                 x = block(x, c)
         return self.unfold(self.out(silu(x)))

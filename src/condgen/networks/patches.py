@@ -1,8 +1,9 @@
-"""The last step of a decoder: from channels at the patchified resolution to the pixels of each patch.
+"""The steps of a decoder to a finer resolution: to twice as many places, and at last to the pixels of each patch.
 
-A layer with one output per pixel makes errors of the same size at every pixel of a patch, in every colour. Where its
-input changes slowly, the error is the same in each patch: a grid. Photographs have next to no power there. In 64×64
-faces, the finest detail of a 4×4 patch has 0.02 times the amplitude of the patch's mean, and in colour 0.001 times.
+A layer with one output per finer place, or per pixel, makes errors of the same size at each of them, and at every pixel
+of a patch in every colour. Where its input changes slowly, the error is the same in each patch: a grid. Photographs
+have next to no power there. In 64×64 faces, the finest detail of a 4×4 patch has 0.02 times the amplitude of the
+patch's mean, and in colour 0.001 times.
 """
 
 import math
@@ -16,11 +17,14 @@ COLOURS = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (1.0, -2.0, 1.0))  # opponent colo
 COLOUR = 0.25  # amplitude of colour relative to lightness
 
 Outputs = Float[Tensor, "batch output row column"]
+Maps = Float[Tensor, "batch channel finer_row finer_column"]
 Images = Float[Tensor, "batch channel height width"]
 
 
 class Pixels(nn.Module):
-    """Outputs are the pixels of patches themselves (Shi et al. 2016)."""
+    """Outputs are the finer places and the pixels of patches themselves (Shi et al. 2016)."""
+
+    finer = 4  # outputs of a layer, per channel, from which `enlarged` makes twice as many rows and columns
 
     def __init__(self, channels: int, patch: int):
         super().__init__()
@@ -30,6 +34,10 @@ class Pixels(nn.Module):
     def begin(self, layer: nn.Conv2d) -> None:
         """Leave the layer before this step as it was initialised."""
 
+    def enlarged(self, y: Outputs) -> Maps:
+        """Feature maps of twice as many rows and columns."""
+        return pixel_shuffle(y, 2)
+
     def forward(self, y: Outputs) -> Images:
         """The images of these outputs."""
         return pixel_shuffle(y, self.patch)
@@ -38,10 +46,12 @@ class Pixels(nn.Module):
 class Spectrum(Pixels):
     """Outputs are the spectrum of patches: each patch's mean, by colour, and its details, by colour and frequency.
 
-    Means are interpolated. Details are waves on a patch (DCT-II without its constant, Ahmed et al. 1974), in the
-    amplitude that they have in photographs. The part of a detail that neighbouring patches share is taken out, because
-    it would be the same pattern in each: a grid. Colours are opponent ones if channels come in threes.
+    Feature maps and means are interpolated. Details are waves on a patch (DCT-II without its constant, Ahmed et al.
+    1974), in the amplitude that they have in photographs. The part of a detail that neighbouring patches share is taken
+    out, because it would be the same pattern in each: a grid. Colours are opponent ones if channels come in threes.
     """
+
+    finer = 1
 
     def __init__(self, channels: int, patch: int):
         super().__init__(channels, patch)
@@ -57,6 +67,10 @@ class Spectrum(Pixels):
         assert layer.bias is not None
         for tensor in (layer.weight, layer.bias):
             tensor[self.channels :] = 0
+
+    def enlarged(self, y: Outputs) -> Maps:
+        """Feature maps of twice as many rows and columns, interpolated."""
+        return interpolate(y, scale_factor=2, mode="bilinear")
 
     def forward(self, y: Outputs) -> Images:
         """The images of these outputs."""

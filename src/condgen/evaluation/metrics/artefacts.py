@@ -6,7 +6,7 @@ the grid's own frequencies (Zhang et al. 2019, "Detecting and simulating artifac
 2020). Distances in features hardly see it.
 
 The power P(u, v) of an image is |DFT|² of each channel less its mean, averaged over channels. At a frequency f = (u, v)
-of period 2 or 4 along columns, rows or both (the diagonal), the prominence is
+of period 2, 4 or 8 along columns, rows or both (the diagonal), the prominence is
 
     P(f) ÷ the geometric mean of P(f ± 2d) and P(f ± 3d)
 
@@ -33,7 +33,8 @@ from condgen.evaluation.metrics.metric import Measurement, Metric
 from condgen.units import number
 
 SMALLEST = 16  # px; the spectrum of smaller images has too few frequencies
-PERIODS = (2, 4)  # px
+PERIODS = (2, 4, 8)  # px
+TIMES = 4  # number of periods that fit into a side at least, or their neighbours are too few
 DIRECTIONS = {"across": (0, 1), "down": (1, 0), "diagonal": (1, 1)}  # steps of frequency along rows, columns
 NEIGHBOURS = (-3, -2, 2, 3)
 MAX_EXCESS = 1.5  # largest accepted prominence relative to real images
@@ -98,7 +99,7 @@ def artefacts(made: Images, real: Images, most: int = 2_000) -> Artefacts:
 def _periods(height: int, width: int) -> list[int]:
     """The periods that are told from their neighbours in images of this size."""
     large = min(height, width) >= SMALLEST
-    return [p for p in PERIODS if large and not height % p and not width % p]
+    return [p for p in PERIODS if large and TIMES * p <= min(height, width) and not height % p and not width % p]
 
 
 def _bins(height: int, width: int, period: int, direction: tuple[int, int]) -> list[int]:
