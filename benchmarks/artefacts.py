@@ -7,11 +7,12 @@
 
 Each cell trains as `condgen train --preset P --images N --seed S --set K=V …` does, with warm-up and average as short
 as the run, and samples the test set's own labels. The first table has the pattern that stands out most relative to real
-images (condgen/evaluation/metrics/artefacts.py) and every pattern in samples. The second has Fréchet distance,
-precision and recall in the features of a judge that is trained on real data only, and in those of EfficientNet, which
-knows nothing of the data, unless the run was trained against it. The third has obedience by attribute, as the judge
-reads samples and real images. A sheet of samples is written beside each run. Finished cells are kept: the command can
-be interrupted and repeated.
+images (condgen/evaluation/metrics/artefacts.py) and every pattern in samples. Beside them stands the worst harmonic: of
+all frequencies that a pattern of eight pixels can consist of, also aslant, the one that stands out most. The second has
+Fréchet distance, precision and recall in the features of a judge that is trained on real data only, and in those of
+EfficientNet, which knows nothing of the data, unless the run was trained against it. The third has obedience by
+attribute, as the judge reads samples and real images. A sheet of samples is written beside each run. Finished cells are
+kept: the command can be interrupted and repeated.
 """
 
 import argparse
@@ -21,10 +22,13 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
+import torch
 from adversarial import sampled_like
 from cells import Cell, kept, table, trained
+from torch import Tensor
 
-from condgen.data import Dataset, Splits, load
+from condgen.data import Dataset, Splits, as_float, load
+from condgen.data.storage.mapped import taken
 from condgen.evaluation import Judge, artefacts, judge_for
 from condgen.evaluation.independence import independent
 from condgen.evaluation.judge.features import extract, extractor
@@ -38,6 +42,7 @@ FEATURES = {"judge": "judge", "efficientnet": "EfficientNet"}
 SHOWN = 100  # samples on a sheet
 PATTERNS = {
     "worst ÷ real": ("excess", ".2f"),
+    "worst harmonic ÷ real": ("harmonic", ".2f"),
     **{
         f"{period} {name}": (f"{period} {name}", ".2f")
         for period in (2, 4, 8)
@@ -55,11 +60,26 @@ def measured(run: Run, judge: Judge, data: Splits) -> Cell:
     found = artefacts(samples.x, data.test.observations)
     return {
         "excess": found.worst.excess,
+        "harmonic": harmonic(samples.x, as_float(taken(data.test.observations, slice(0, len(samples))))),
         **{f"{p.period} {p.direction}": p.made.value for p in found.patterns},
         **{k: v for f in FEATURES for k, v in quality(f, judge, samples, data, independent(run, [f])).items()},
         **obedience(judge, samples, data.test),
         "pace": run.info.images / run.info.seconds,
     }
+
+
+def harmonic(made: Tensor, real: Tensor) -> float:
+    """The largest prominence, relative to real images, of a frequency that repeats every eight pixels both ways."""
+    return float((prominences(made) / prominences(real).clamp(min=1)).max())
+
+
+def prominences(x: Tensor) -> Tensor:
+    """The power of each such frequency relative to the geometric mean of those two and three steps away, [24]."""
+    power = torch.fft.fft2(x - x.mean((2, 3), keepdim=True)).abs().square().mean((0, 1)).log()
+    away = [step for step in product((-3, -2, 0, 2, 3), repeat=2) if any(step)]
+    around = torch.stack([power.roll(step, (0, 1)) for step in away]).mean(0)
+    down, across = (side // 8 for side in x.shape[2:])
+    return (power - around)[::down, ::across][:5, :5].exp().flatten()[1:]
 
 
 def quality(features: str, judge: Judge, samples: Samples, data: Splits, tells: bool) -> Cell:
