@@ -87,14 +87,15 @@ def quality(features: str, judge: Judge, samples: Samples, data: Splits, tells: 
     read = extractor(features, judge)
     train = data.train[some(len(data.train), len(samples))]
     none = samples.condition.select([])
-    sets = (FeatureSet(extract(read, x), none) for x in (samples.x, data.test.observations, train.observations))
-    found = fidelity(*sets, name=features)
-    made, real = found.overall, found.floor
-    of_samples = (made.frechet.value / real.frechet.value, made.precision.value, made.recall.value)
+    observed = (samples.x, data.test.observations, train.observations)
+    made, real, floor = (FeatureSet(extract(read, x), none) for x in observed)
+    found = fidelity(made, real, floor, name=features)
+    near, best = found.overall, found.floor
+    of_samples = (near.frechet.value / best.frechet.value, near.precision.value, near.recall.value)
     return {
         **{f"{features} {k}": v if tells else nan for k, v in zip(QUALITY.values(), of_samples, strict=True)},
-        f"{features} precision real": real.precision.value,
-        f"{features} recall real": real.recall.value,
+        f"{features} precision real": best.precision.value,
+        f"{features} recall real": best.recall.value,
     }
 
 
