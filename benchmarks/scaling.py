@@ -64,18 +64,23 @@ class Step:
     image, fixed: seconds for each of its images, and for what does not depend on them.
     drawn: seconds for each image of the whole batch, whose random numbers every worker draws.
     exchanges: bytes of each exchange of gradients.
+    copied: seconds to lay a step's gradients side by side before they are exchanged.
     """
 
     image: float
     fixed: float
     drawn: float
     exchanges: tuple[int, ...]
+    copied: float = 0.0
 
     def seconds(self, images: float, workers: int, link: Link) -> float:
         """Seconds of a step with so many images per worker."""
         others = images * (workers - 1) * self.drawn
+        alone = self.fixed + images * self.image
+        if workers == 1:
+            return alone
         small = link.all_reduce(24, workers)  # of the decisions that all take alike
-        return self.fixed + images * self.image + others + self.exchanging(workers, link) + small
+        return alone + others + self.copied + self.exchanging(workers, link) + small
 
     def exchanging(self, workers: int, link: Link) -> float:
         """Seconds of its exchanges."""
@@ -91,7 +96,8 @@ class Step:
 
     def faster(self, times: float) -> "Step":
         """The step of a worker that computes so many times as fast."""
-        return replace(self, image=self.image / times, fixed=self.fixed / times, drawn=self.drawn / times)
+        own = {name: getattr(self, name) / times for name in ("image", "fixed", "drawn", "copied")}
+        return replace(self, **own)
 
 
 def fastest(step: Step, images: float, workers: int, link: Link, efficiency: float = 0.9) -> float:
@@ -129,31 +135,45 @@ def trainer_of(name: str, batch: int, team: Team) -> Trainer:
     return Trainer(model, splits, nowhere, settings, arithmetic=Arithmetic("float32", 1), team=team)
 
 
-def timed(work: Callable[[], object]) -> float:
-    """The median seconds of a piece of work."""
+def each(work: Callable[[], object]) -> list[float]:
+    """The seconds of a piece of work, several times."""
     took = []
     for _ in range(STEPS + 1):
         start = time.perf_counter()
         work()
         took.append(time.perf_counter() - start)
-    return median(took[1:])
+    return took[1:]
 
 
-def stepping(trainer: Trainer) -> float:
-    """Seconds of a step."""
+def timed(work: Callable[[], object]) -> float:
+    """The median seconds of a piece of work."""
+    return median(each(work))
+
+
+def stepping(trainer: Trainer) -> Callable[[], object]:
+    """A step of training."""
     with closing(trainer.batches()) as batches:
         given = next(batches)
-    return timed(lambda: trainer.step(*given))
+    return lambda: trainer.step(*given)
+
+
+def slowest(took: list[float]) -> float:
+    """The median over steps of the time of the slowest process, for which the others would wait."""
+    every = torch.tensor(took)
+    dist.all_reduce(every, dist.ReduceOp.MAX)
+    return float(every.median())
 
 
 def measured(name: str, images: int) -> Step:
     """A preset's step on this machine, on one thread in float32."""
     alone = Team()
     trainer = trainer_of(name, images, alone)
-    whole, half = stepping(trainer), stepping(trainer_of(name, max(images // 2, 1), alone))
+    whole, half = (timed(stepping(t)) for t in (trainer, trainer_of(name, max(images // 2, 1), alone)))
     image = max(whole - half, 0.0) / max(images - images // 2, 1)
     exchanges = [4 * sum(p.numel() for p in players) for players in trainer.raw.players().values()]
-    return Step(image, max(whole - images * image, 0.0), drawing(name), tuple(exchanges))
+    gradients = [p.grad.flatten() for p in trainer.raw.parameters() if p.grad is not None]
+    copied = timed(lambda: torch.cat(gradients))
+    return Step(image, max(whole - images * image, 0.0), drawing(name), tuple(exchanges), copied)
 
 
 def drawing(name: str) -> float:
@@ -167,15 +187,15 @@ def drawing(name: str) -> float:
 def working(name: str, images: int) -> dict[str, float]:
     """In one of several processes: seconds of steps side by side, of steps together, and of exchanges."""
     team = join()
-    apart = stepping(trainer_of(name, images, team.apart))
+    apart = each(stepping(trainer_of(name, images, team.apart)))
     trainer = trainer_of(name, images * team.processes, team)
-    small, large = torch.zeros(6), [torch.zeros(sum(p.numel() for p in ps)) for ps in trainer.raw.players().values()]
+    small, players = torch.zeros(6), trainer.raw.players().values()
     return {
-        "apart": apart,
-        "together": stepping(trainer),
+        "apart": slowest(apart),
+        "together": timed(stepping(trainer)),
         "small": timed(lambda: dist.all_reduce(small)),
-        "large": timed(lambda: [dist.all_reduce(each) for each in large]),
-        "bytes": 4.0 * sum(map(len, large)),
+        "large": timed(lambda: [team.average(parameters) for parameters in players]),
+        "bytes": 4.0 * sum(p.numel() for parameters in players for p in parameters),
     }
 
 
@@ -194,7 +214,7 @@ def checked(name: str, images: int, numbers: Sequence[int]) -> None:
     """Print steps of real processes beside the prediction. The link is that between two processes."""
     link: Link | None = None
     print(f"\n{name}, {images} images a worker and step: seconds of a step, on {processor()}")
-    print(f"{'processes':>10}{'side by side':>14}{'together':>10}{'predicted':>11}{'off by':>8}")
+    print(f"{'processes':>10}{'no exchange':>14}{'together':>10}{'predicted':>11}{'off by':>8}")
     for workers in numbers:
         found = started(name, images, workers)
         latency = found["small"] / (2 * (workers - 1))
@@ -230,8 +250,8 @@ def main() -> None:
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    for each in args.presets:
-        name, _, number = each.partition("=")
+    for asked in args.presets:
+        name, _, number = asked.partition("=")
         batch = TrainingConfig().batch if "batch" not in preset(name) else preset(name)["batch"]
         images = int(number or batch)
         if args.worker:

@@ -75,6 +75,17 @@ def test_two_processes_train_as_one_does_and_one_of_them_writes(tmp_path: Path, 
         assert two == pytest.approx(one, rel=1e-2, abs=1e-3)
 
 
+@pytest.mark.slow
+def test_a_command_starts_its_processes_by_itself(tmp_path: Path) -> None:
+    command = [sys.executable, *DIGITS, "--images", "128", "--processes", "2", "--out", str(tmp_path / "run")]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=SLOWLY)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Trained projection on 128 images") == 1
+    again = subprocess.run([*command, "--set", "batch=63"], env=environment(), capture_output=True, text=True)
+    assert again.returncode != 0
+    assert "is not empty" in again.stderr
+
+
 @pytest.fixture(scope="module")
 def in_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the weights of every case after a few steps in two processes."""
@@ -213,13 +224,14 @@ class Dies(Silent):
             os.kill(os.getpid(), signal.SIGKILL)
         return super().task(*arguments, **more)
 
-condgen.train("gan", "digits", sys.argv[1], channels=8, batch=64, images=512, previews=0, progress=Dies())
+condgen.train("gan", "digits", sys.argv[1], channels=8, batch=64, images=512, previews=0, resume=True, progress=Dies())
 leave()
 """
 
 
 @pytest.mark.slow
-def test_torchrun_restarts_a_run_that_lost_a_process(tmp_path: Path) -> None:
+def test_torchrun_restarts_a_run_that_lost_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")  # docs/guides/machines.md says why
     script = tmp_path / "script.py"
     script.write_text(RESTARTED)
     launched(str(script), str(tmp_path / "run"), launcher=[*ALONE, "--max-restarts", "1"])

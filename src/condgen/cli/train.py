@@ -1,7 +1,9 @@
 """Commands that train: new runs, interrupted runs, and distilled ones."""
 
+import os
 import shlex
-from typing import TYPE_CHECKING, Annotated, Any
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -32,6 +34,7 @@ from condgen.cli.options import (
 )
 from condgen.lazy import in_bulk
 from condgen.models.registry import FAMILIES
+from condgen.processes import RANK
 from condgen.stores.copies import named
 
 if TYPE_CHECKING:
@@ -71,6 +74,9 @@ def train(
         bool,
         typer.Option("--resume", help="Go on with the run in OUT if this command has begun it, as after a restart."),
     ] = False,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Processes of this machine that divide every batch among them.")
+    ] = 1,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting in `condgen settings MODEL`.")
     ] = None,
@@ -97,6 +103,8 @@ def train(
     name = arguments.pop("model", None)
     # Before the data is loaded, so that a wrong option does not cost minutes.
     split_arguments(name, arguments) if name else check_settings(arguments)
+    if processes > 1 and RANK not in os.environ:
+        _become(processes)
     how: dict[str, Any] = {
         "data_dir": data_dir,
         "resize": resize,
@@ -115,6 +123,16 @@ def train(
     leave()
     remark(splits)
     _trained(run)
+
+
+def _become(processes: int) -> NoReturn:
+    """Turn this process into a launcher that starts so many of the same command, each with its share of the cores."""
+    from condgen.training.arithmetic import cores
+
+    shares = {"OMP_NUM_THREADS": str(max(cores() // processes, 1))}
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    command = [sys.executable, *launch, "-m", "condgen.cli", *sys.argv[1:]]
+    os.execve(sys.executable, command, shares | os.environ)  # noqa: S606 (there is no shell to be careful of)
 
 
 def _recipe(preset: str | None, budget: str | None, images: str | None, options: dict[str, Any]) -> dict[str, Any]:

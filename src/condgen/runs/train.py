@@ -36,7 +36,7 @@ from condgen.training.arithmetic import unmeasured
 from condgen.training.checkpoint import Info
 from condgen.training.looks import HEALTHY
 from condgen.training.preview import Preview
-from condgen.training.team import Team, join, restarted
+from condgen.training.team import Team, join
 from condgen.units import parse_extension
 
 
@@ -65,8 +65,7 @@ def train(*given: Any, progress: Progress | None = None, resume: bool = False, *
     data: the result of `load`, or anything that it takes.
     out: the folder.
     progress: a bar or log lines by default. `condgen.progress.SILENT` shows nothing.
-    resume: go on with the run in the folder if there is one, begun with the same arguments. Processes that `torchrun`
-        restarts do so in any case.
+    resume: go on with the run in the folder if there is one, begun with the same arguments.
     arguments: of the model's builder (`mechanism`, `latent`, …) and of TrainingConfig (`images`, `seconds`, …).
 
     Raises RequestError for a wrong argument or a folder that is not empty, and RunError if another process writes to
@@ -84,8 +83,8 @@ def train(*given: Any, progress: Progress | None = None, resume: bool = False, *
 
 
 def begun(folder: Path, resume: bool) -> bool:
-    """Whether to go on with the run in a folder: there is one, and a person or a restart asks for it."""
-    if not (resume or restarted()):
+    """Whether to go on with the run in a folder, which is asked for and there is one."""
+    if not resume:
         return False
     refresh(folder)
     return (folder / checkpoint.FILE).is_file()

@@ -185,11 +185,6 @@ def leave() -> None:
         dist.destroy_process_group()
 
 
-def restarted() -> bool:
-    """Whether `torchrun --max-restarts` has started the processes again after one was lost."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
-
-
 def _without_gpus() -> bool:
     """Whether processes train on the CPU. Raises RequestError if there are more of them than GPUs."""
     if not torch.cuda.is_available() or os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes"):
