@@ -108,7 +108,7 @@ class Trainer:
             against=(*model.trained_against, *against),
         )
         self.rows = self.team.rows(settings.batch)
-        self._must_agree()
+        self._must_agree(begins=arithmetic is None)
         self.signals = Signals()
         self.heard = Heard(0.0, None, False)
         self._prepare(model, arithmetic)
@@ -132,14 +132,14 @@ class Trainer:
         if self.settings.checkpointing:
             recompute(self.raw)
 
-    def _must_agree(self) -> None:
-        """Raise RequestError unless all processes train the same."""
+    def _must_agree(self, begins: bool) -> None:
+        """Raise RequestError unless all processes train the same, from the same beginning."""
         info = self.info
         facts = {
             "model": f"{info.recipe} {info.schema} {info.shape}",
             "setting of training": f"{info.training} {self.folder}",
             "data": f"{info.data.get('fingerprint')}",
-            "checkpoint": f"{info.images} {info.seconds}",
+            "checkpoint": f"{begins} {info.images} {info.seconds}",
             "version of condgen or PyTorch": f"{versions()}",
         }
         self.team.must_agree(facts)
@@ -355,4 +355,4 @@ class Trainer:
         for name, each in self.optimisers.items():
             restore_optimiser(each, checkpoint.group(tensors, f"optimiser/{name}"))
         self.info = replace(info, arithmetic=info.arithmetic or self.info.arithmetic)
-        self._must_agree()
+        self._must_agree(begins=False)
