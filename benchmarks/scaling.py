@@ -190,11 +190,16 @@ def working(name: str, images: int) -> dict[str, float]:
     apart = each(stepping(trainer_of(name, images, team.apart)))
     trainer = trainer_of(name, images * team.processes, team)
     small, players = torch.zeros(6), trainer.raw.players().values()
+
+    def exchanged() -> None:
+        for parameters in players:
+            team.average(parameters)
+
     return {
         "apart": slowest(apart),
         "together": timed(stepping(trainer)),
         "small": timed(lambda: dist.all_reduce(small)),
-        "large": timed(lambda: [team.average(parameters) for parameters in players]),
+        "large": timed(exchanged),
         "bytes": 4.0 * sum(p.numel() for parameters in players for p in parameters),
     }
 
