@@ -6,7 +6,7 @@
 
 A preset's step is measured with its own number of images, or with as many as stand behind `=`. Workers and links are
 simulated: gradients go round a ring after every player's update (Patarasuk & Yuan 2009), and nothing else goes on
-meanwhile. `--speed` is the number of times that a worker is as fast as this machine, for one that is not at hand.
+meanwhile. Times are those of computing on one thread in float32, so other work beside it matters little. `--speed` is the number of times that a worker is as fast as this machine, for one that is not at hand.
 `--check` starts real processes here and puts their steps beside the prediction.
 """
 
@@ -135,19 +135,24 @@ def trainer_of(name: str, batch: int, team: Team) -> Trainer:
     return Trainer(model, splits, nowhere, settings, arithmetic=Arithmetic("float32", 1), team=team)
 
 
-def each(work: Callable[[], object]) -> list[float]:
+def each(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> list[float]:
     """The seconds of a piece of work, several times."""
     took = []
     for _ in range(STEPS + 1):
-        start = time.perf_counter()
+        start = clock()
         work()
-        took.append(time.perf_counter() - start)
+        took.append(clock() - start)
     return took[1:]
 
 
 def timed(work: Callable[[], object]) -> float:
     """The median seconds of a piece of work."""
     return median(each(work))
+
+
+def computing(work: Callable[[], object]) -> float:
+    """The median seconds that a piece of work computes, whatever else the machine does beside it."""
+    return median(each(work, time.process_time))
 
 
 def stepping(trainer: Trainer) -> Callable[[], object]:
@@ -168,11 +173,11 @@ def measured(name: str, images: int) -> Step:
     """A preset's step on this machine, on one thread in float32."""
     alone = Team()
     trainer = trainer_of(name, images, alone)
-    whole, half = (timed(stepping(t)) for t in (trainer, trainer_of(name, max(images // 2, 1), alone)))
+    whole, half = (computing(stepping(t)) for t in (trainer, trainer_of(name, max(images // 2, 1), alone)))
     image = max(whole - half, 0.0) / max(images - images // 2, 1)
     exchanges = [4 * sum(p.numel() for p in players) for players in trainer.raw.players().values()]
     gradients = [p.grad.flatten() for p in trainer.raw.parameters() if p.grad is not None]
-    copied = timed(lambda: torch.cat(gradients))
+    copied = computing(lambda: torch.cat(gradients))
     return Step(image, max(whole - images * image, 0.0), drawing(name), tuple(exchanges), copied)
 
 
@@ -181,7 +186,7 @@ def drawing(name: str) -> float:
     if preset(name)["model"] not in ("flow", "meanflow"):
         return 0.0
     _, shape = DIGITS if name.startswith("digits") else PHOTOGRAPHS
-    return timed(lambda: torch.randn(64, *shape)) / 64
+    return computing(lambda: torch.randn(64, *shape)) / 64
 
 
 def working(name: str, images: int) -> dict[str, float]:

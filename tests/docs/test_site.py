@@ -38,7 +38,14 @@ def test_pages_fetch_nothing_from_elsewhere(site: Path) -> None:
 def test_the_reference_lists_arguments_and_what_a_run_inherits(site: Path) -> None:
     training, runs = ((site / "reference" / f"{name}.html").read_text() for name in ("training", "runs"))
     listed = training.partition('id="condgen.runs.train.train"')[2].partition("</dl>")[0]
-    assert re.findall(r"<dt><code>(\w+)</code></dt>", listed) == ["model", "data", "out", "progress", "arguments"]
+    assert re.findall(r"<dt><code>(\w+)</code></dt>", listed) == [
+        "model",
+        "data",
+        "out",
+        "progress",
+        "resume",
+        "arguments",
+    ]
     assert 'id="condgen.runs.run.Run.sample"' in runs
 
 
