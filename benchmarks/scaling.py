@@ -6,8 +6,9 @@
 
 A preset's step is measured with its own number of images, or with as many as stand behind `=`. Workers and links are
 simulated: gradients go round a ring after every player's update (Patarasuk & Yuan 2009), and nothing else goes on
-meanwhile. Times are those of computing on one thread in float32, so other work beside it matters little. `--speed` is the number of times that a worker is as fast as this machine, for one that is not at hand.
-`--check` starts real processes here and puts their steps beside the prediction.
+meanwhile. Times are those of computing on one thread in float32, so other work beside it matters little. `--speed` is
+the number of times that a worker is as fast as this machine, for one that is not at hand. `--check` starts real
+processes here and puts their steps beside the prediction.
 """
 
 import argparse
