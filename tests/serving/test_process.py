@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +42,11 @@ def begin() -> Iterator[Begin]:
 
 def children() -> set[int]:
     """The numbers of the processes of models."""
-    found = psutil.Process().children()
-    return {each.pid for each in found if "spawn_main" in " ".join(each.cmdline())}
+    found = set()
+    for each in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # also one that has ended and is not waited for
+            found |= {each.pid} if "spawn_main" in " ".join(each.cmdline()) else set()
+    return found
 
 
 def parts(model: Run | OnnxGenerator, text: str = "digit=7") -> list[Part]:
