@@ -246,7 +246,7 @@ def table(name: str, step: Step, images: int) -> None:
     print(f"{'workers':30}" + "".join(f"{n:>8}" for n in WORKERS) + f"{'90 % at 8 up to':>20}")
     for title, link in LINKS.items():
         growing = (f"{step.growing(images, n, link):>8.0%}" for n in WORKERS)
-        most = f"{fastest(step, images, 8, link):,.0f} × this speed"
+        most = f"{fastest(step, images, 8, link):,.1f} × this speed"
         print(f"{f'{title}, {images} images each':30}" + "".join(growing) + f"{most:>20}")
     for title, link in LINKS.items():
         dividing = (f"{step.dividing(images, n, link):>8.0%}" if images >= n else f"{'–':>8}" for n in WORKERS)
