@@ -126,7 +126,8 @@ def test_a_folder_appears_with_its_table_last(memory: str, monkeypatch: pytest.M
     monkeypatch.setattr(RemoteFolder, "put", noted)
     with new_folder(place(f"{memory}/set"), "the samples") as partial:
         for name in ("metadata.csv", "schema.json", "0.png", "1.png"):
-            (partial / name).write_text(name)
+            write_text(partial / name, name)
+        assert not order
     assert sorted(order[:2]) == ["0.png", "1.png"]
     assert order[2:] == ["schema.json", "metadata.csv"]
     assert [*folder_at(f"{memory}/set").files()] == ["0.png", "1.png", "metadata.csv", "schema.json"]

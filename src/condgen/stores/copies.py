@@ -192,7 +192,12 @@ def must_be_new(path: Path, what: str) -> None:
 
 
 def written(path: Path) -> None:
-    """Put a file or folder that has just got its final name, unless somebody puts its folder in the background."""
+    """Put a file or folder that has just got its final name, unless somebody puts its folder in the background.
+
+    What is in an unfinished folder waits for the folder's name.
+    """
+    if any(part.endswith(".partial") for part in path.parts):
+        return
     awaited = [changed for folder, changed in [*background.items()] if path.is_relative_to(folder)]
     for changed in awaited:
         changed.set()
