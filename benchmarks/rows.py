@@ -65,7 +65,8 @@ def write(folder: Path, rows: int) -> None:
 
 def counted(folder: Path) -> dict[str, float]:
     """Bytes by which memory grew, and seconds of work, until all labels are read and counted."""
-    from condgen.inspection import balances, co_occurrence
+    from condgen.inspection.association import co_occurrence
+    from condgen.inspection.balance import balances
     from condgen.inspection.columns import describe_columns
     from condgen.inspection.material import material
 
