@@ -5,7 +5,8 @@
     python benchmarks/bulk.py RUN --chaos 20 --engine ray     # kill workers, the command and the whole Ray
     python benchmarks/bulk.py --report 10000000               # time and memory of a report, from made-up readings
 
-The speed is that of whole commands, with their start. Every worker computes in one thread, and so does the command
+The speed is that of whole commands, with their start. A file per image is flushed to the disk, image by image, which
+TMPDIR=/dev/shm leaves out. Every worker computes in one thread, and so does the command
 without workers. After each kill, at a random moment, the same command runs again until it ends. Then every seed must be
 there exactly once, and every file must have the bytes of one uninterrupted run.
 """
