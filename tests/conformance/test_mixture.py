@@ -18,7 +18,7 @@ from tests.unchecked import unchecked
 pytestmark = pytest.mark.statistical
 
 WORLD = Mixture()
-DENSE = {"channels": 32, "depth": 2, "latent": 2}
+DENSE = {"channels": 64, "depth": 2, "latent": 2}
 
 
 @cache

@@ -4,11 +4,13 @@ import math
 from statistics import fmean
 
 from condgen.evaluation.metrics.attribute_obedience import AS_REAL, AttributeObedience, confused, ignored, telling
+from condgen.evaluation.metrics.estimate import errors_apart
 from condgen.evaluation.metrics.obedience import Obedience
 from condgen.evaluation.metrics.rare import Rare, RareObedience
 from condgen.units import number, percent
 
 SELDOM = 0.2  # if the judge finds all attributes in less of real data, the joint share is no measure
+CERTAIN = 3.0  # standard errors between samples and real data, fewer of which are noise: one chance in 700 to fall short
 POOR = 0.9  # an attribute with a smaller score relative to real data is an exception among many
 OBEYED = "Requests are obeyed"
 MOSTLY = "Requests are mostly obeyed"
@@ -67,9 +69,8 @@ def comparable(obedience: Obedience) -> list[AttributeObedience]:
 
 def _ratio(obedience: Obedience) -> float:
     if not one_by_one(obedience):
-        joint, real = obedience.joint, obedience.joint_real.value
-        even = joint.known and joint.low <= real <= joint.high  # within noise is as good as real data
-        return 1.0 if even else joint.value / real
+        joint, real = obedience.joint, obedience.joint_real
+        return 1.0 if errors_apart(joint, real) < CERTAIN else joint.value / real.value
     parts = [min(a.relative, 1.0) for a in comparable(obedience)]  # scores above real data do not offset others
     return fmean(parts) if parts else math.nan
 

@@ -23,7 +23,7 @@ def world(n: int, seed: int) -> tuple[Tensor, Condition]:
 
 @pytest.fixture(scope="module")
 def judge() -> Judge:
-    return train_judge(*world(10_000, seed=1), images=100_000, batch=100)
+    return train_judge(*world(10_000, seed=1), images=250_000, batch=250)
 
 
 def test_it_learns_what_can_be_seen(judge: Judge) -> None:

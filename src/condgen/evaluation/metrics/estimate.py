@@ -62,6 +62,13 @@ def difference(p: float, n: int, q: float, m: int, z: float = Z) -> Estimate:
     return Estimate(p - q, p - q - less, p - q + more)
 
 
+def errors_apart(a: Estimate, b: Estimate) -> float:
+    """The standard errors of their difference by which two independent shares differ, from Newcombe's interval."""
+    low, high = (a, b) if a.value < b.value else (b, a)
+    error = math.hypot(low.high - low.value, high.value - high.low) / Z
+    return (high.value - low.value) / error if error else (math.inf if low.value < high.value else 0.0)
+
+
 def quantile_among(comparisons: int) -> float:
     """The number of standard errors that all of so many intervals hold at once in 95 % (Bonferroni)."""
     return NormalDist().inv_cdf(1 - 0.025 / max(comparisons, 1))
