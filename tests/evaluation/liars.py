@@ -48,10 +48,10 @@ class Ignores(Perfect):
 
 
 class Breaks(Perfect):
-    """Shows what is near as far where `side` is west and `angle` is high, in half of the samples."""
+    """Shows what is near as far where `side` is west and `angle` is high, in four of five samples."""
 
     def sample(self, condition: Condition, rng: Rng) -> Tensor:
-        broken = (condition.values["side"] == 2) & (condition.values["angle"] > 36) & (rng.uniform(1)[:, 0] < 0.5)
+        broken = (condition.values["side"] == 2) & (condition.values["angle"] > 36) & (rng.uniform(1)[:, 0] < 0.8)
         far = torch.where(broken, 1 - condition.values["far"], condition.values["far"])
         return self.honest(condition.with_codes("far", far), rng)
 

@@ -79,7 +79,7 @@ def test_one_that_ignores_an_attribute_is_found_by_swap_test_and_obedience(data:
     assert "far" not in finding.evidence
     assert report.obedience is not None
     side, far = report.obedience["side"], report.obedience["far"]
-    assert side.asked.low < side.chance < side.asked.high
+    assert side.asked.value == pytest.approx(side.chance, abs=0.05)
     assert side.swap is not None
     assert side.swap.value == 0.5  # equal noise and what is asked makes no difference: all ties
     assert far.relative > 0.99
@@ -131,7 +131,7 @@ def test_one_that_drops_a_mode_is_found_by_coverage_within_conditions(data: Spli
     report = measured(liars.Drops(), data)
     assert only(report).name == "dropped mode"
     f = report.fidelity[0]
-    assert f.intra_recall < 0.6 * f.intra_recall_floor
+    assert f.intra_recall < 0.75 * f.intra_recall_floor  # one of two modes: half of it is left
     assert f.intra_precision == pytest.approx(f.intra_precision_floor, abs=0.05)
     assert report.obedience is not None
     assert report.obedience.joint.value > 0.95 * report.obedience.joint_real.value  # obedience alone does not see it

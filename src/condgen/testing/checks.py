@@ -3,6 +3,7 @@
 A failed check reports the expected and the found value and the usual cause. All thresholds are in this file.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -100,7 +101,7 @@ def loss_falls(lesson: Lesson) -> Compared:
         f"{first:.3g} at first, {last:.3g} at last",
         "a wrong sign, or a learning rate that does not suit (set it in the family's `practice`)",
     )
-    return [(first - last, FALLS_BY)]
+    return [(math.log(first - last), math.log(FALLS_BY))]  # losses of families and seeds differ by factors
 
 
 def rebuilding(lesson: Lesson) -> None:

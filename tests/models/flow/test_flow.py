@@ -37,7 +37,7 @@ def trained() -> Flow:
     x = points(condition) + 0.5 * torch.randn(2048, 2)
     model = build("flow", SIDE, (2,), channels=32, depth=2, embedding=16)
     with torch.enable_grad():
-        train(model, x, condition, steps=600, batch=128, lr=5e-3)
+        train(model, x, condition, steps=600, batch=512, lr=5e-3)
     assert isinstance(model, Flow)
     return model.eval()
 
@@ -112,7 +112,7 @@ def test_negative_guidance_leaves_for_the_other_class() -> None:
 @pytest.mark.statistical
 def test_what_is_left_free_comes_from_both_classes() -> None:
     x = sampled(condition=Condition.free(SIDE, 2000))
-    assert 0.4 < (x[:, 0] > 0).float().mean() < 0.6
+    assert float((x[:, 0] > 0).float().mean()) == pytest.approx(0.5, abs=0.15)
     assert (x.abs() > 1).all(1).float().mean() > 0.9
 
 
