@@ -126,15 +126,15 @@ def test_leakage_is_what_changes_beyond_what_noise_does() -> None:
 
 
 def test_leakage_is_what_changes_beyond_what_the_judge_misreads_in_real_data() -> None:
-    def leaking(own: float) -> list[Finding]:
-        real = ((float("nan"), own), (0.0, float("nan")))
+    def leaking(own: float | None) -> list[Finding]:
+        real = ((None, own), (0.0, None))
         leakage = Leakage(("a", "b"), ((0.9, 0.3), (0.0, 0.9)), (0.0, 0.05), ((0.5, 0.1), (0.1, 0.5)), real)
         pair = (attribute(name="a"), attribute(name="b"))
         return [f for f in diagnose(case(obedience=obeying(*pair, leakage=leakage))) if f.name == "leakage"]
 
     assert leaking(0.25) == []
     assert "real data so labelled: 15" in leaking(0.15)[0].evidence
-    assert "so labelled" not in leaking(float("nan"))[0].evidence
+    assert "so labelled" not in leaking(None)[0].evidence
 
 
 def test_leakage_is_grave_where_the_attribute_that_changes_is_obeyed_less_than_in_real_data() -> None:

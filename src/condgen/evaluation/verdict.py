@@ -10,7 +10,7 @@ from condgen.evaluation.metrics.rare import Rare, RareObedience
 from condgen.units import number, percent
 
 SELDOM = 0.2  # if the judge finds all attributes in less of real data, the joint share is no measure
-CERTAIN = 3.0  # standard errors between samples and real data, fewer of which are noise: one chance in 700 to fall short
+CERTAIN = 3.0  # standard errors below real data from which on a run falls short: by chance one in 700 does
 POOR = 0.9  # an attribute with a smaller score relative to real data is an exception among many
 OBEYED = "Requests are obeyed"
 MOSTLY = "Requests are mostly obeyed"

@@ -54,19 +54,22 @@ class Leakage:
     data: dependence of the attributes in the training data: the Wasserstein distance, in the same unit, between the
         column's distributions under two values of the row, averaged over the values.
     real: the same as `changed` between held-out real observations with the labels of each pair, which the judge reads
-        differently by its own errors alone. Not a number where the data has too few of them. Empty if unknown.
+        differently by its own errors alone. None where the data has too few of them. Empty if unknown.
     """
 
     names: tuple[str, ...]
     changed: Table
     still: tuple[float, ...]
     data: Table
-    real: Table = ()
+    real: tuple[tuple[float | None, ...], ...] = ()
 
     def excess(self, row: int, column: int) -> float:
         """The change beyond that by other noise, and beyond the judge's own errors."""
-        own = self.real[row][column] if self.real else math.nan
-        return self.changed[row][column] - max(self.still[column], own if math.isfinite(own) else 0.0)
+        return self.changed[row][column] - max(self.still[column], self.misread(row, column) or 0.0)
+
+    def misread(self, row: int, column: int) -> float | None:
+        """The change that the judge reads in real data so labelled, or None if it is unknown."""
+        return self.real[row][column] if self.real else None
 
 
 def swap(judge: Judge, a: Attribute, pairs: Counterfactuals | None) -> Estimate | None:
@@ -111,17 +114,17 @@ def leakage(
     )
 
 
-def _in_real(read: Reading, labels: Condition, pairs: Counterfactuals, a: Attribute, b: Attribute) -> float:
+def _in_real(read: Reading, labels: Condition, pairs: Counterfactuals, a: Attribute, b: Attribute) -> float | None:
     """The mean difference in b between real observations labelled as the two members of each pair are in a and b."""
     if a is b:
-        return math.nan
+        return None
     known = (labels.given(a.name) & labels.given(b.name)).nonzero()[:LOOKED_THROUGH, 0]
     asked = pairs.base.condition.given(a.name) & pairs.base.condition.given(b.name)
     both = [c[asked] for c in (pairs.base.condition, pairs.changed[a.name].condition)]
     (first, one), (second, other) = (_nearest(c, labels[known], a, b) for c in both)
     found = one & other
     if int(found.sum()) < MIN_MATCHED:
-        return math.nan
+        return None
     return _differs(b, read[known[first[found]]], read[known[second[found]]])
 
 
@@ -237,8 +240,8 @@ def leaks(leakage: Leakage, heeded: Collection[str], kept: Collection[str], evid
 
 def _misread(leakage: Leakage, row: int, column: int) -> str:
     """The change that the judge reads in real data so labelled, as text. Empty if it is unknown."""
-    own = leakage.real[row][column] if leakage.real else math.nan
-    return f"; real data so labelled: {percent(own, 0)}" if math.isfinite(own) else ""
+    own = leakage.misread(row, column)
+    return "" if own is None else f"; real data so labelled: {percent(own, 0)}"
 
 
 def _tied(leakage: Leakage, row: int, column: int) -> str:

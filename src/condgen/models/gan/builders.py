@@ -183,8 +183,8 @@ def _with_spectral_norm(critic: Critic) -> Critic:
 # Settings for training adversaries, and for their practice in tests.
 TRAINING = {"lr": 4e-3, "momentum": 0.0, "weight_decay": 0.0, "clip": 10.0}
 PRACTICE = Practice(steps=240, lr=4e-3, momentum=0.0, falls=False)
-# A narrow game of generator against classifiers often ends in a local optimum. A wider one, with penalties on both sides
-# and less weight on the classifiers, learned from every initialisation that was tried.
+# A narrow game against classifiers often ends in a local optimum. A wider one, with penalties on both sides and less
+# weight on the classifiers, learned from every initialisation that was tried.
 CALM = {"r2": 0.1, "penalty_every": 1, "head_weight": 0.3}
 LEARNED_NULLS = ({"embedding": 64},)
 
