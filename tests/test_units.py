@@ -28,7 +28,7 @@ def test_what_is_no_time_is_refused_with_an_example(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "k", "-5", "0", "many", "1.2.3k", "5s", "inf", "9" * 400])
 def test_what_is_no_number_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(RequestError, match="is not a number such as 20000, 500k or 2M"):
+    with pytest.raises(RequestError, match="is not a number of at least 1, such as 20000, 500k or 2M"):
         parse_count(text)
 
 

@@ -26,7 +26,7 @@ def parse_extension(text: str) -> float:
 def parse_count(text: str) -> int:
     """The number in a text such as 20000, 500k, 2M. Raises RequestError."""
     match = re.fullmatch(r"([\d._]+)\s*([kmg]?)", text.strip().casefold())
-    return round(_number(text, match, _COUNTS, "a number such as 20000, 500k or 2M"))
+    return round(_number(text, match, _COUNTS, "a number of at least 1, such as 20000, 500k or 2M"))
 
 
 def number(value: int | float, form: str = ".3g") -> str:
