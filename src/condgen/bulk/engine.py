@@ -17,7 +17,7 @@ DEATHS = 3  # workers that a shard may end, before it is given up
 
 @runtime_checkable
 class Work(Protocol):
-    """What workers do. It is pickled, to send it to them. A `Job` is one."""
+    """A task for workers, pickled to send it to them. A `Job` is one."""
 
     def start(self) -> Callable[[int], Made]:
         """The function that makes and writes a shard by its number. Called once in every worker."""

@@ -112,7 +112,7 @@ def refresh(path: Path) -> None:
 
 
 def facts_at(address: str) -> dict[str, Facts]:
-    """What a store says of the files at and below an address, by their addresses, without hidden ones."""
+    """The facts that a store gives about the files at and below an address, by address, without hidden ones."""
     if protocol(address) in SERVERS and "." in split(address)[1]:  # a listing would read the file itself
         facts = RemoteFolder(split(address)[0]).facts_of(split(address)[1])
         return {address: facts} if facts else {}

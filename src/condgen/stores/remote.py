@@ -37,7 +37,7 @@ class RemoteFolder:
         return {name: stamp_of(facts) for name, facts in self.facts().items() if not is_hidden(name)}
 
     def facts(self, deep: bool = True) -> dict[str, Mapping[str, Any]]:
-        """What the store says of every file below, hidden ones included, by its name. deep: of all folders below."""
+        """The store's facts about every file below, hidden ones included, by name. deep: of all folders below."""
         found = self._ask("listed", partial(self._find, deep))
         base = self._path.rstrip("/")
         below = {path[len(base) :].lstrip("/"): facts for path, facts in found.items() if path.startswith(f"{base}/")}
@@ -51,7 +51,7 @@ class RemoteFolder:
         return {}
 
     def facts_of(self, name: str) -> Mapping[str, Any] | None:
-        """What the store says of a file. None if there is none."""
+        """The store's facts about a file. None if there is no such file."""
         with suppress(FileNotFoundError):
             facts: Mapping[str, Any] = self._ask("read", partial(self._info, self._at(name)))
             return facts if facts["type"] == "file" else None

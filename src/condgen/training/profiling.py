@@ -1,4 +1,4 @@
-"""Where the time of a training step goes, by part of the model and by kind of operation, over a few steps.
+"""The time of a training step, by part of the model and by kind of operation, over a few steps.
 
 PyTorch's profiler notes every operation. A backward operation has the number of the forward one that it belongs to, and
 so belongs to the same part.

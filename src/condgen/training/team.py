@@ -33,7 +33,7 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Heard:
-    """What all processes know alike: seconds that the first one measured, and the signals that any has received."""
+    """Facts known to all processes: seconds that the first one measured, and the signals that any has received."""
 
     seconds: float
     stop: str | None
