@@ -81,6 +81,7 @@ def test_a_missing_file_is_named(folder: Folder) -> None:
         ("S3://bucket/Run", "s3://bucket/Run"),
         (Path("s3://bucket/run"), "s3://bucket/run"),
         ("memory:///run", "memory://run"),
+        ("hf://datasets/owner/name", "hf://datasets/owner/name"),
     ],
 )
 def test_addresses(place: str | Path, address: str) -> None:
@@ -88,7 +89,9 @@ def test_addresses(place: str | Path, address: str) -> None:
     assert normalised(place) == address
 
 
-@pytest.mark.parametrize("place", ["my-run", "/tmp/s3", "hf:owner/name", r"C:\data", "C:/data", "file:///x", "a:b/c"])
+@pytest.mark.parametrize(
+    "place", ["my-run", "/tmp/s3", "hf:owner/name", "hf:/folder", r"C:\data", "C:/data", "file:///x", "a:b/c"]
+)
 def test_paths(place: str) -> None:
     assert not is_address(place)
 

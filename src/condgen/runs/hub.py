@@ -11,6 +11,7 @@ from typing import Literal
 
 from condgen.errors import CondgenError, RequestError, RunError, shorten
 from condgen.extras import explained
+from condgen.stores.address import is_address as is_url
 
 PREFIX = "hf:"
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"  # files of a model, by the Hub's conventions
@@ -23,8 +24,8 @@ Kind = Literal["model", "space"]
 
 
 def is_address(path: str | Path) -> bool:
-    """Whether a path is the address of a run on the Hub, `hf:owner/name`, or of a file there."""
-    return str(path).startswith(PREFIX)
+    """Whether a path is the address of a run on the Hub, `hf:owner/name`, or of a file there. hf://… is a store's."""
+    return str(path).startswith(PREFIX) and not is_url(path)
 
 
 def fetched(address: str, revision: str | None = None, token: str | None = None) -> Path:

@@ -3,12 +3,16 @@
 import re
 from pathlib import Path
 
-_URL = re.compile(r"([a-z][a-z0-9+.-]+):(/{1,3})(?=[^/])", re.IGNORECASE)  # drives of Windows have one letter
+# Drives of Windows have one letter. hf:/folder is no address, but a data set for the `datasets` library.
+_URL = re.compile(r"(?!hf:/[^/])([a-z][a-z0-9+.-]+):(/{1,3})(?=[^/])", re.IGNORECASE)
 LOCAL = ("file", "local")
 
 
 def is_address(place: str | Path) -> bool:
-    """Whether a place is the address of something elsewhere, also as a `Path`, which merges the two slashes."""
+    """Whether a place is the address of something elsewhere, also as a `Path`, which merges the two slashes.
+
+    Only that of an hf://… is taken for `hf:/folder`, a data set on this disk.
+    """
     found = _URL.match(str(place))
     return found is not None and found[1].casefold() not in LOCAL
 

@@ -93,8 +93,8 @@ def reader_of(path: Path) -> Reader | None:
 
 
 def is_address(source: str) -> bool:
-    """Whether a source is the name of a dataset on the Hub and not a path."""
-    return source.startswith(PREFIX)
+    """Whether a source is the name of a dataset on the Hub. Paths are not, nor is hf://…, a store's address."""
+    return source.startswith(PREFIX) and not is_elsewhere(source)
 
 
 def read(source: str) -> Parts:
