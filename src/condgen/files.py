@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 import shutil
 import time
@@ -9,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
-from socket import gethostname
 from typing import Any
 from uuid import uuid4
 
@@ -41,7 +41,7 @@ def writing(path: Path) -> Iterator[Path]:
 
 def _mark() -> str:
     """A unique part of a name, by which other processes know whether this one still runs."""
-    return f"{uuid4().hex[:8]}-{os.getpid()}-{gethostname()}"
+    return f"{uuid4().hex[:8]}-{os.getpid()}-{platform.node()}"
 
 
 def _clear(path: Path) -> None:
@@ -54,7 +54,7 @@ def _clear(path: Path) -> None:
 def _ended(partial: Path) -> bool:
     """Whether the process that was writing here has ended. False if it belongs to another machine."""
     mark = re.search(r"\.[0-9a-f]{8}-(\d+)-(.+)\.partial$", partial.name)
-    if os.name != "posix" or mark is None or mark[2] != gethostname():
+    if os.name != "posix" or mark is None or mark[2] != platform.node():
         return False
     try:
         os.kill(int(mark[1]), 0)  # only checks that the process exists

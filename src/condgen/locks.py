@@ -7,12 +7,12 @@ renews that file.
 
 import json
 import os
+import platform
 import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from socket import gethostname
 from threading import Event, Thread
 from typing import Any
 
@@ -101,7 +101,7 @@ def held_new(folder: Path, what: str, begun: bool = False) -> Iterator[None]:
 @contextmanager
 def _signed(folder: Path) -> Iterator[None]:
     """Name this process as the owner, and renew the file as long as it runs."""
-    owner = {"pid": os.getpid(), "host": gethostname(), "command": shlex.join(sys.argv)}
+    owner = {"pid": os.getpid(), "host": platform.node(), "command": shlex.join(sys.argv)}
     path, ended = write_text(folder / OWNER, json.dumps(owner)), Event()
     beat = Thread(target=_renew, args=(path, ended), daemon=True)
     beat.start()
@@ -122,7 +122,7 @@ def _renew(path: Path, ended: Event) -> None:
 def _must_not_be_elsewhere(folder: Path, named: Path | None) -> None:
     """Raise RunError if an owner on another machine, whose lock may not reach this one, seems to be alive."""
     owner = _owner(folder)
-    if owner.get("host") in (None, gethostname()):
+    if owner.get("host") in (None, platform.node()):
         return  # no owner, or one whose lock the system has released
     os.utime(folder / LOCK)  # uses the same clock as the signs of life, not the machines' own
     silent = (folder / LOCK).stat().st_mtime - (folder / OWNER).stat().st_mtime

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+import platform
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -199,7 +201,7 @@ def test_two_do_not_write_at_once(memory: str, monkeypatch: pytest.MonkeyPatch, 
 def test_the_lease_of_one_that_has_ended_is_taken(
     memory: str, monkeypatch: pytest.MonkeyPatch, owner: dict[str, Any], silent: bool
 ) -> None:
-    write(folder_at(f"{memory}/run"), lease.LEASE, json.dumps({"host": lease.gethostname(), **owner}).encode())
+    write(folder_at(f"{memory}/run"), lease.LEASE, json.dumps({"host": platform.node(), **owner}).encode())
     monkeypatch.setattr(lease, "DEAD", -1.0 if silent else 1e9)
     with lease.leased(f"{memory}/run"):
         assert b"token" in folder_at(f"{memory}/run").read(lease.LEASE)
@@ -220,6 +222,33 @@ def test_work_goes_on_without_a_network_and_all_is_put_in_the_end(memory: str, m
         (path / "0.txt").unlink()
         down.clear()
     assert [*folder_at(f"{memory}/run").files()] == ["1.txt", "2.txt", "log.jsonl"]
+
+
+def test_what_vanishes_while_files_are_listed_or_put_is_passed_over(
+    memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, listed, put = place(f"{memory}/run"), os.scandir, RemoteFolder.put
+    for name in ("gone/a", "stays/b", "c", ".c.partial/c"):
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).touch()
+
+    def vanishing(folder: str | Path) -> Any:
+        assert Path(folder).name != ".c.partial"
+        if Path(folder).name == "gone":
+            Path(folder, "a").unlink()
+            Path(folder).rmdir()
+        return listed(folder)
+
+    def removed(self: RemoteFolder, path: Path, name: str) -> str:
+        if name == "c":
+            path.unlink()
+        return put(self, path, name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", vanishing)
+        patched.setattr(RemoteFolder, "put", removed)
+        copies.send(path)
+    assert [*folder_at(f"{memory}/run").files()] == ["stays/b"]
 
 
 def test_the_end_says_what_could_not_be_put_and_where_it_lies(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -24,7 +24,7 @@ from condgen.errors import DataError, RequestError, StoreError, shorten
 from condgen.progress import SILENT, shown
 from condgen.room import disk
 from condgen.stores.address import is_address, local, normalised, protocol, split
-from condgen.stores.disk import stamped
+from condgen.stores.disk import files_below, stamp_if_there, stamped
 from condgen.stores.folder import is_hidden
 from condgen.stores.remote import RemoteFolder, date_of, stamp_of
 
@@ -221,8 +221,9 @@ def send(path: Path) -> None:
 
 def unsent(path: Path) -> list[Path]:
     """The files of a copy that its store does not have in this form."""
-    found = [path] if path.is_file() else [*files_of(path)]
-    return [file for file in found if not is_hidden(file.name) and (_record(file) or {}).get("ours") != _stamp(file)]
+    found = [path] if path.is_file() else files_of(path)
+    stamps = {file: stamp_if_there(file) for file in found if not is_hidden(file.name)}
+    return [file for file, stamp in stamps.items() if stamp and (_record(file) or {}).get("ours") != stamp]
 
 
 def _rank(file: Path) -> int:
@@ -233,11 +234,23 @@ def _rank(file: Path) -> int:
 def _put(path: Path) -> None:
     address = address_of(path)
     assert address is not None, "only copies are put"
-    with suppress(FileNotFoundError):  # removed meanwhile
+    folder, name = split(address)
+    with _unless_removed(path):
         ours = stamped(path)  # if it changes from now on, it is put again
-        folder, name = split(address)
         theirs = RemoteFolder(folder).put(path, name)
         _keep(path, theirs, ours)
+
+
+@contextmanager
+def _unless_removed(path: Path) -> Iterator[None]:
+    """Pass over errors about a file that has been removed meanwhile."""
+    try:
+        yield
+    except FileNotFoundError:
+        return
+    except StoreError:  # no file to read looks like no bucket to write to
+        if path.exists():
+            raise
 
 
 def remove(file: Path) -> None:
@@ -249,17 +262,9 @@ def remove(file: Path) -> None:
     _forget(file)
 
 
-def files_of(path: Path) -> Iterator[Path]:
+def files_of(path: Path) -> list[Path]:
     """The files below a copy, without hidden ones and without former checkpoints, which are for this disk."""
-    for file in sorted(path.rglob("*")) if path.is_dir() else ():
-        if not is_hidden(file.relative_to(path).as_posix()) and not files.is_former(file) and file.is_file():
-            yield file
-
-
-def _stamp(file: Path) -> str | None:
-    with suppress(FileNotFoundError):
-        return stamped(file)
-    return None
+    return [file for file in files_below(path) if not files.is_former(file)]
 
 
 def _for_each(do: Callable[[Any], None], items: Iterable[Any], doing: str = "") -> None:

@@ -1,7 +1,8 @@
 """Folders on this disk."""
 
+import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from condgen.errors import RunError
@@ -18,9 +19,8 @@ class LocalFolder:
 
     def files(self) -> Mapping[str, Stamp]:
         """See `Folder`."""
-        found = (file for file in sorted(self.path.rglob("*")) if file.is_file())
-        names = ((file.relative_to(self.path).as_posix(), file) for file in found)
-        return {name: stamped(file) for name, file in names if not is_hidden(name)}
+        stamps = {file: stamp_if_there(file) for file in files_below(self.path)}
+        return {file.relative_to(self.path).as_posix(): stamp for file, stamp in stamps.items() if stamp is not None}
 
     def exists(self, name: str) -> bool:
         """See `Folder`."""
@@ -43,10 +43,29 @@ class LocalFolder:
             (self.path / name).unlink(missing_ok=True)
 
 
+def files_below(folder: Path) -> list[Path]:
+    """The files in a folder and below, in order, without hidden ones. What vanishes meanwhile may be missing.
+
+    Empty if there is no such folder.
+    """
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder):  # passes over folders that are gone
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        found += [Path(place, name) for name in names if not is_hidden(name)]
+    return sorted(file for file in found if file.is_file())
+
+
 def stamped(file: Path) -> Stamp:
     """The size and the time of the last change of a file on this disk."""
     found = file.stat()
     return f"{found.st_size} {found.st_mtime_ns}"
+
+
+def stamp_if_there(file: Path) -> Stamp | None:
+    """The stamp of a file. None if there is no such file any more."""
+    with suppress(FileNotFoundError):
+        return stamped(file)
+    return None
 
 
 @contextmanager

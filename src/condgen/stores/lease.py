@@ -2,11 +2,11 @@
 
 import json
 import os
+import platform
 import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from socket import gethostname
 from threading import Event, Thread
 from typing import Any
 from uuid import uuid4
@@ -39,7 +39,7 @@ def leased(address: str) -> Iterator[None]:
 
 
 def _owner() -> bytes:
-    told = {"pid": os.getpid(), "host": gethostname(), "command": shlex.join(sys.argv), "token": uuid4().hex}
+    told = {"pid": os.getpid(), "host": platform.node(), "command": shlex.join(sys.argv), "token": uuid4().hex}
     return json.dumps(told).encode()
 
 
@@ -58,7 +58,7 @@ def _ended(folder: RemoteFolder) -> bool:
     import psutil
 
     owner = _read(folder)
-    if owner.get("host") == gethostname() and isinstance(owner.get("pid"), int):
+    if owner.get("host") == platform.node() and isinstance(owner.get("pid"), int):
         return owner["pid"] != os.getpid() and not psutil.pid_exists(owner["pid"])
     return _silence(folder) > DEAD
 
