@@ -1,5 +1,7 @@
 """Objects in memory become the tables that files become."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,7 +21,7 @@ DIGITS = [3, 1, 4, 1, 5, 9]
 
 def shown(content: object) -> np.ndarray:
     """What encoded images look like, [n, channel, height, width]."""
-    assert isinstance(content, list)
+    assert isinstance(content, Sequence)
     assert all(isinstance(image, EncodedImage) for image in content)
     found = header(content[0])
     assert found
