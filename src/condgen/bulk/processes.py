@@ -1,7 +1,6 @@
 """The engine of one machine: processes of one thread each, which are started again if they die."""
 
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from typing import Any
 
 from condgen.bulk.engine import Deaths, Work, gpus, must_be_some, usual_workers
 from condgen.bulk.made import Made
-from condgen.bulk.worker import send
+from condgen.bulk.pipe import receive, send
 
 
 class Died(Exception):  # noqa: N818 (a message between threads)
@@ -136,8 +135,8 @@ class _Worker:
         """The record of a shard. Raises Died if the process does, and the error that it met, if any."""
         self._send(shard)
         try:
-            found: Any = pickle.load(self._process.stdout)  # type: ignore[arg-type]  # noqa: S301 (our own process)
-        except (EOFError, pickle.UnpicklingError):
+            found: Any = receive(self._process.stdout)  # type: ignore[arg-type]
+        except EOFError:
             raise Died(self._process.wait()) from None
         if isinstance(found, Exception):
             raise found

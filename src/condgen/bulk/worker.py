@@ -1,7 +1,6 @@
-"""A worker process: reads a job and numbers of shards, and answers with records or errors, all pickled."""
+"""A worker process: reads a job and numbers of shards, and answers with records or errors."""
 
 import os
-import pickle
 import signal
 import sys
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, BinaryIO
 
+from condgen.bulk.pipe import can_be_sent, receive, send
 from condgen.errors import RunError
 
 
@@ -29,17 +29,11 @@ def main() -> None:
         send(answers, made)
 
 
-def send(pipe: BinaryIO, what: object) -> None:
-    """Write an object to a pipe."""
-    pickle.dump(what, pipe)
-    pipe.flush()
-
-
 def _listen(pipe: BinaryIO, orders: SimpleQueue[Any]) -> None:
     """Pass on what arrives. At its end, everything ends: nobody waits for the shard in work."""
     with suppress(EOFError):
         while True:
-            orders.put(pickle.load(pipe))  # noqa: S301 (from the process that started this one)
+            orders.put(receive(pipe))
     os._exit(1)
 
 
@@ -48,11 +42,7 @@ def _attempt(do: Callable[[], Any], answers: BinaryIO) -> Any:
     try:
         return do()
     except Exception as error:
-        try:
-            pickle.dumps(error)
-        except Exception:  # some hold what cannot be sent
-            error = RunError(f"{type(error).__name__}: {error}")
-        send(answers, error)
+        send(answers, error if can_be_sent(error) else RunError(f"{type(error).__name__}: {error}"))
         return None
 
 
