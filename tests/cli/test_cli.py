@@ -16,10 +16,11 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from condgen.data import BUILTIN, Splits
-from condgen.errors import CondgenWarning
+from condgen.errors import CondgenWarning, StoreError
 from condgen.pictures import pil_image
 from condgen.presets import PRESETS
 from condgen.runs.run import Run
+from condgen.stores.remote import RemoteFolder
 from condgen.training import checkpoint
 from tests.conftest import Command, Result
 
@@ -465,6 +466,19 @@ def test_what_is_no_command_or_option_at_all(command: Command, arguments: str) -
     result = command(*arguments.split())
     assert result.status == 2
     assert "Usage" in result.err + result.out
+
+
+def test_an_address_of_the_hub_is_no_path_here(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(self: RemoteFolder, *_: object) -> None:
+        raise StoreError(f"{self.address} is away.")
+
+    monkeypatch.setattr(RemoteFolder, "_ask", away)
+    one_paragraph(command("inspect", "digits", "--out", "hf://owner/name/x.png"), 2, "--out hf://owner/name/x.")
+    one_paragraph(
+        command("inspect", "digits", "--out", "hf://owner/../x"), 2, "'--out'", "hf://owner/../x is no address"
+    )
+    one_paragraph(command("evaluate", "hf://owner/name/run"), 1, "hf://owner/name/run is away")
+    one_paragraph(command("sample", "hf://owner/name/run", "--out", "x"), 1, "hf://owner/name/run is away")
 
 
 def truncated_image(folder: Path) -> Path:

@@ -1,6 +1,5 @@
 """`condgen augment`: a dataset in which an attribute's values are equally frequent, and what that is worth."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,7 +9,7 @@ from condgen.cli.options import Data, Guidance, JudgeImages, Out, Sampler, Steps
 
 def augment(
     data: Data,
-    run: Annotated[Path, typer.Option("--run", metavar="RUN", help="Run that generates what is missing.")],
+    run: Annotated[str, typer.Option("--run", metavar="RUN", help="Run that generates what is missing.")],
     attribute: Annotated[str, typer.Option("--attribute", metavar="NAME", help="Attribute to balance.")],
     out: Out,
     to: Annotated[

@@ -22,6 +22,7 @@ from condgen.cli.options import (
     Trust,
     Useful,
     data_of,
+    destination,
     load_data,
     meant_as_folder,
     measuring,
@@ -63,6 +64,8 @@ def compare(
         typer.Option(
             "--out",
             "-o",
+            metavar="PATH",
+            parser=destination,
             callback=meant_as_folder,
             help="Folder for the table and the page, and with DATA for the runs.",
         ),

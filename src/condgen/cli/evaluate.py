@@ -28,6 +28,7 @@ from condgen.cli.options import (
     Trust,
     Useful,
     data_of,
+    destination,
     meant_as_folder,
     measuring,
     progress,
@@ -61,7 +62,14 @@ def evaluate(
     best_of: BestOf = 1,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", callback=meant_as_folder, help="Folder for the report. By default the run's own."),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="PATH",
+            parser=destination,
+            callback=meant_as_folder,
+            help="Folder for the report. By default the run's own.",
+        ),
     ] = None,
     trust: Trust = False,
     as_json: Json = False,

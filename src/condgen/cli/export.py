@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from condgen.cli.options import RunFolder, written
+from condgen.cli.options import RunFolder, destination
 from condgen.stores.copies import named
 
 
@@ -15,7 +15,7 @@ def export(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "-o", metavar="PATH", callback=written, help="New file, such as digits.safetensors, or folder."
+            "--out", "-o", metavar="PATH", parser=destination, help="New file, such as digits.safetensors, or folder."
         ),
     ],
     to: Annotated[str, typer.Option(help="Form of the export: weights, onnx, hub, space, web.")] = "weights",

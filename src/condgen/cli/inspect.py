@@ -15,6 +15,7 @@ from condgen.cli.options import (
     Resize,
     SchemaFile,
     Size,
+    destination,
     meant_as_folder,
     progress,
     say,
@@ -46,6 +47,8 @@ def inspect(
         typer.Option(
             "--out",
             "-o",
+            metavar="PATH",
+            parser=destination,
             callback=meant_as_folder,
             help="Folder for schema.json, inspection.html and inspection.json.",
         ),

@@ -43,20 +43,24 @@ def meant_as_folder(out: Path | None) -> Path | None:
             f"--out takes a folder for several files, but '{out}' is the name of a file. "
             f"Write --out {out.with_suffix('')}."
         )
-    return out if out is None else written(out)
+    return out
 
 
-def written(out: Path | None) -> Path | None:
-    """The path to write to for an `--out`, which may be an address such as s3://bucket/folder."""
+def destination(out: str) -> Path:
+    """The path to write to for an `--out`, which may be an address, also hf://…, which no `Path` could hold."""
+    from condgen.errors import RequestError
     from condgen.stores.copies import place
 
-    return None if out is None else place(out)
+    try:
+        return place(out)
+    except RequestError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A name, a folder, a table, … (see `condgen datasets`).")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, written by `condgen train --out`.")]
+RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run, written by `condgen train --out`.")]
 RunOrFile = Annotated[
-    Path, typer.Argument(metavar="RUN", help="Folder of a run, or a file written by `condgen export`.")
+    str, typer.Argument(metavar="RUN", help="Folder of a run, or a file written by `condgen export`.")
 ]
 RunFileOrServer = Annotated[
     str,
@@ -69,7 +73,12 @@ OtherData = Annotated[
 Trust = Annotated[
     bool, typer.Option("--trust", help="Allow RUN to name any place as its data, also one not used here before.")
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", callback=meant_as_folder, help="New folder for the result.")]
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out", "-o", metavar="PATH", parser=destination, callback=meant_as_folder, help="New folder for the result."
+    ),
+]
 Attributes = Annotated[str | None, typer.Option(help="Attributes to use, all by default: a,b,c.")]
 Size = Annotated[int | None, typer.Option(help="Side of the square to which images are cropped and resized.")]
 DataDir = Annotated[

@@ -90,7 +90,7 @@ def sample(
     print(f"{number * len(asked):,} samples for {requests} in {named(out)}; look at {named(shown)}")
 
 
-def _model(run: Path) -> "Model":
+def _model(run: str | Path) -> "Model":
     """The model of a run."""
     from condgen.runs.run import Run
 

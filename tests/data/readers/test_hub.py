@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from condgen.data import load, resolved
+from condgen.data.readers import is_address
 from condgen.data.readers.hub import Address
 from condgen.errors import RequestError
 from tests.data.test_sources import (
@@ -85,6 +86,10 @@ def test_a_split_to_train_on_must_be_chosen_where_none_is_called_so(tmp_path: Pa
     datasets.DatasetDict(parts).save_to_disk(str(tmp_path / "set"))
     complaint(f"hf:{tmp_path / 'set'}", "mini, maxi", "?split=NAME")
     assert_labels_are_true(load(f"hf:{tmp_path / 'set'}?split=maxi"), "color")
+
+
+def test_an_address_of_a_store_is_another_thing() -> None:
+    assert [*map(is_address, ("hf:owner/name", "hf:/folder", "hf://datasets/owner/name"))] == [True, True, False]
 
 
 def test_a_hub_that_cannot_be_reached_is_explained() -> None:
