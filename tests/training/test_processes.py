@@ -76,6 +76,44 @@ def test_two_processes_train_as_one_does_and_one_of_them_writes(tmp_path: Path, 
         assert two == pytest.approx(one, rel=1e-2, abs=1e-3)
 
 
+ENDED = """
+import atexit, os, sys
+from pathlib import Path
+
+def threads():
+    return [name for task in Path("/proc/self/task").iterdir() if "gloo" in (name := (task / "comm").read_text())]
+
+@atexit.register
+def count():  # the last to be called
+    (out / f"after-{process}").write_text("".join(threads()))
+
+import condgen
+from condgen.errors import CondgenError
+from condgen.training.team import leave
+process, out, end = int(os.environ["RANK"]), Path(sys.argv[1]), sys.argv[2]
+condgen.train("gan", "digits", out / "run", channels=4, batch=64, images=128, previews=0)
+(out / f"before-{process}").write_text("".join(threads()))
+if end == "leaves":
+    leave()
+elif end == "fails":
+    try:
+        condgen.train("gan", "digits", out / "other", channels=4, batch=64, images=128, lr=0.1 * (1 + process))
+    except CondgenError:
+        pass
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted in /proc")
+@pytest.mark.parametrize("end", ["leaves", pytest.param("fails", marks=pytest.mark.slow)])
+def test_no_thread_of_an_exchange_outlives_python(end: str, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(ENDED)
+    launched(str(script), str(tmp_path), end)
+    for process in (0, 1):
+        assert "gloo" in (tmp_path / f"before-{process}").read_text()
+        assert not (tmp_path / f"after-{process}").read_text()
+
+
 @pytest.mark.slow
 def test_a_command_starts_its_processes_by_itself(tmp_path: Path) -> None:
     command = [sys.executable, *DIGITS, "--images", "128", "--processes", "2", "--out", str(tmp_path / "run")]

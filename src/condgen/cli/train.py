@@ -95,7 +95,7 @@ def train(
         from condgen.recommendation import SIDE, check_settings
         from condgen.runs.train import begun, split_arguments
         from condgen.runs.train import train as train_run
-        from condgen.training.team import join, leave
+        from condgen.training.team import join
 
     options = {"model": model, "mechanism": mechanism, "prior": prior, "seed": seed}
     given = options | parse_settings(settings or []) | ({"profile": True} if profile else {})
@@ -120,7 +120,6 @@ def train(
         kind, names = "sampled" if stream else "training", ", ".join(splits.schema.names)
         say(f"{len(splits.train):,} {kind} examples of shape {splits.shape}, attributes: {names}")
         run = train_run(name, splits, out, progress=progress(), resume=resume, **arguments)
-    leave()
     remark(splits)
     _trained(run)
 
@@ -170,7 +169,6 @@ def resume(
     from condgen.runs.run import Run
     from condgen.runs.train import finished, resumable
     from condgen.runs.train import resume as resume_run
-    from condgen.training.team import leave
     from condgen.units import parse_extension
 
     if budget is not None:
@@ -182,7 +180,6 @@ def resume(
     with held(opened.path):
         splits = data_of(opened, data)
         resumed = resume_run(opened, splits, progress(), budget=budget, trust=trust)
-    leave()
     remark(splits)
     _trained(resumed)
 
@@ -213,7 +210,10 @@ def distill(
 
 
 def _trained(run: "Run") -> None:
+    """Part from the other processes, and say what was trained."""
+    from condgen.training.team import leave
 
+    leave()
     info, name = run.info, run.schema.names[0] if len(run.schema) else ""
     place = named(run.path)
     print(f"Trained {info.recipe['model']} on {info.images:,} images in {info.seconds:.0f} s: {place}")

@@ -4,6 +4,8 @@ Started by `torchrun` or `accelerate launch` (docs/guides/large.md). Each comput
 (`models/together.py`), gradients are averaged, and so all have the same weights after every step.
 """
 
+import atexit
+import gc
 import hashlib
 import json
 import os
@@ -11,6 +13,7 @@ import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -42,15 +45,11 @@ class Heard:
 
 @dataclass(frozen=True)
 class Team:
-    """This process and the others, by default none.
-
-    group: for exchanges of numbers that need no GPU, and that may take long.
-    """
+    """This process and the others, by default none."""
 
     process: int = 0
     processes: int = 1
     device: torch.device = CPU
-    group: Any = None
 
     @classmethod
     def here(cls) -> "Team":
@@ -62,8 +61,16 @@ class Team:
 
         several = int(os.environ.get("WORLD_SIZE", 1)) > 1
         with reaching():
+            if several:
+                import_module("torch.distributed.nn.functional")  # after joining, its defaults would hold the group
             state = PartialState(cpu=_without_gpus(), timeout=ANSWERS) if several else PartialState()
-            return cls(state.process_index, state.num_processes, state.device, _patient(state.num_processes))
+            _make_group(state.num_processes)
+            return cls(state.process_index, state.num_processes, state.device)
+
+    @property
+    def group(self) -> Any:
+        """The group for exchanges of numbers that need no GPU, and that may take long. Kept nowhere else (`leave`)."""
+        return _groups[self.processes]
 
     @property
     def apart(self) -> "Team":
@@ -179,10 +186,24 @@ def join() -> Team:
 
 
 def leave() -> None:
-    """Part from the other processes in order, at the end of a program."""
+    """Part from the other processes in order, at the end of a program.
+
+    Gloo's threads end with the last reference to its group. One that still released a tensor while Python shuts down
+    would abort the process.
+    """
     if dist.is_initialized():
         _groups.clear()
         dist.destroy_process_group()
+
+
+def _end_threads() -> None:
+    """End gloo's threads where a program ends without `leave`, as after an error. NCCL would wait for the others."""
+    if not _groups:
+        return
+    if dist.is_initialized():
+        dist.destroy_process_group(None if dist.get_backend() == "gloo" else _groups.pop(dist.get_world_size()))
+    _groups.clear()
+    gc.collect()  # an error in an exchange holds its group
 
 
 def _without_gpus() -> bool:
@@ -201,11 +222,11 @@ def _without_gpus() -> bool:
 _groups: dict[int, Any] = {}
 
 
-def _patient(processes: int) -> Any:
-    """A group of all processes, made once, whose exchanges may take long."""
+def _make_group(processes: int) -> None:
+    """Make `Team.group`, once."""
     if processes > 1 and processes not in _groups:
         _groups[processes] = dist.new_group(timeout=WAITS, backend="gloo")
-    return _groups.get(processes)
+        atexit.register(_end_threads)
 
 
 def _digest(text: str) -> int:
