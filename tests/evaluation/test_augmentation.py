@@ -78,7 +78,7 @@ def test_good_examples_are_worth_something_and_wrong_ones_do_harm(wrong: bool) -
     made = generated(points(54, rare=54, seed=2))
     if wrong:  # they look like the left side
         made = generated(Dataset(-made.x, made.condition))
-    worth = measure(data, made, "side", found, range(3), images=4_000)
+    worth = measure(data, made, "side", found, range(6), images=4_000)
     assert worth.values == ("side=left", "side=right")
     assert worth.tested == 200
     means = {name: np.mean(worth.means(name)) for name in worth.skills}
