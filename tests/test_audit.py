@@ -13,6 +13,7 @@ import json, os, sys
 ALLOWED, SEEN = [os.path.realpath(place) for place in json.loads(sys.argv.pop(1))], []
 NAMES = {"socket.connect", "socket.getaddrinfo", "socket.bind", "subprocess.Popen", "os.system", "os.exec", "os.fork"}
 # The positions of the path, and of the open folder in which it lies if that is not negative.
+IPV6 = ("::1", 0)  # urllib3, which boto3 brings, binds a socket to this machine to see whether there is IPv6
 WRITES = {"os.mkdir": (0, 2), "os.rename": (1, 3), "os.remove": (0, 1), "os.rmdir": (0, 1), "os.link": (1, 3),
           "os.symlink": (1, 2), "os.truncate": (0, None)}
 
@@ -24,7 +25,7 @@ def outside(path, folder=-1):
     return real != os.devnull and not any(real == place or real.startswith(place + os.sep) for place in ALLOWED)
 
 def hook(event, arguments):
-    if event in NAMES:
+    if event in NAMES and not (event == "socket.bind" and arguments[1] == IPV6):
         print(f"AUDIT {event} {arguments!r}"[:300], file=sys.stderr)
     elif event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and outside(arguments[0]):
         print(f"AUDIT written {arguments[0]!r}"[:300], file=sys.stderr)
