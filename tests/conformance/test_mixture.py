@@ -45,7 +45,10 @@ def near_a_mode(x: Tensor, condition: Condition) -> float:
     return float((distance < 3 * WORLD.scale).float().mean())
 
 
-@pytest.mark.parametrize("mechanism", [m for m in MECHANISMS if m != "none"])
+@pytest.mark.parametrize(
+    "mechanism",
+    [pytest.param(m, marks=[pytest.mark.slow] * (m == "attention")) for m in MECHANISMS if m != "none"],
+)
 def test_samples_match_the_known_conditionals(mechanism: str) -> None:
     model, condition = trained(mechanism), WORLD.conditions(2000, seed=7)
     with torch.no_grad():

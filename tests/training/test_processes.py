@@ -285,3 +285,16 @@ def test_a_run_goes_on_only_with_the_same_arguments(tmp_path: Path) -> None:
         train("gan", "digits", tmp_path / "run", resume=True, lr=0.1, **given)
     with pytest.raises(Exception, match="not empty"):
         train("gan", "digits", tmp_path / "run", **given)
+
+
+def test_a_run_that_ended_before_its_first_checkpoint_begins_anew(tmp_path: Path) -> None:
+    given = {"channels": 8, "images": 128, "batch": 64, "previews": 0}
+    (tmp_path / "tensorboard").mkdir()
+    (tmp_path / "log.jsonl").write_text('{"images": 64, "loss": 1}\n')
+    with pytest.raises(Exception, match="not empty"):
+        train("gan", "digits", tmp_path, **given)
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(Exception, match="not empty"):
+        train("gan", "digits", tmp_path, resume=True, **given)
+    (tmp_path / "notes.txt").unlink()
+    assert train("gan", "digits", tmp_path, resume=True, **given).info.finished

@@ -93,7 +93,7 @@ def train(
         from condgen.data.source import AtMost
         from condgen.locks import held_new
         from condgen.recommendation import SIDE, check_settings
-        from condgen.runs.train import begun, split_arguments
+        from condgen.runs.train import may_hold, split_arguments
         from condgen.runs.train import train as train_run
         from condgen.training.team import join
 
@@ -114,7 +114,7 @@ def train(
         "streaming": streaming(stream, buffer, sample),
     }
     join()  # so that the other processes hear of an error
-    with held_new(out, "the run", begun(out, resume)):  # before the data is loaded, for the same reason
+    with held_new(out, "the run", begun=may_hold(out, resume)):  # before the data is loaded, for the same reason
         fitting = AtMost(SIDE) if name is None and size is None else size
         splits = load_data(data, attributes, fitting, schema, **how)
         kind, names = "sampled" if stream else "training", ", ".join(splits.schema.names)

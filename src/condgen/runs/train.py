@@ -14,7 +14,7 @@ from condgen.data.source import AtMost
 from condgen.data.storage.places import remember
 from condgen.errors import DataError, RequestError, RunError, unknown
 from condgen.feature_networks import FeatureNetwork
-from condgen.locks import held, held_new
+from condgen.locks import LOCK, OWNER, held, held_new
 from condgen.messages import call
 from condgen.models import FAMILIES, Family, Model, build
 from condgen.models.flow.guidance import Weights
@@ -31,13 +31,16 @@ from condgen.runs.sampling import SamplingOptions
 from condgen.runs.trust import must_be_trusted, of_teacher
 from condgen.schema import LabelDistribution
 from condgen.stores.copies import named, place, refresh
-from condgen.training import Trainer, TrainingConfig, checkpoint
+from condgen.training import Trainer, TrainingConfig, checkpoint, config
 from condgen.training.arithmetic import unmeasured
 from condgen.training.checkpoint import Info
+from condgen.training.log import BOARD, LOG
 from condgen.training.looks import HEALTHY
 from condgen.training.preview import Preview
 from condgen.training.team import Team, join
 from condgen.units import parse_extension
+
+UNSAVED = (LOCK, OWNER, config.FILE, LOG, BOARD)  # in the folder of a run before its first checkpoint
 
 
 @overload
@@ -75,7 +78,7 @@ def train(*given: Any, progress: Progress | None = None, resume: bool = False, *
     progress, out = progress or shown(), place(out)
     again = begun(out, resume)
     join()
-    with held_new(out, "the run", again):  # before the data is loaded, which may take long
+    with held_new(out, "the run", begun=may_hold(out, resume)):  # before the data is loaded, which may take long
         name, splits, whole = _chosen(model, data, arguments, progress)
         if again:
             return _continued(name, splits, out, whole, progress)
@@ -88,6 +91,15 @@ def begun(folder: Path, resume: bool) -> bool:
         return False
     refresh(folder)
     return (folder / checkpoint.FILE).is_file()
+
+
+def may_hold(folder: Path, resume: bool) -> bool:
+    """Whether a run may be written to a folder that is not empty: it holds one to go on with, or one that ended before
+    its first checkpoint.
+    """
+    return begun(folder, resume) or (
+        resume and folder.is_dir() and all(file.name in UNSAVED for file in folder.iterdir())
+    )
 
 
 def _continued(model: str, data: Splits, folder: Path, arguments: Mapping[str, Any], progress: Progress) -> Run:

@@ -6,6 +6,8 @@ from pathlib import Path
 from condgen.files import log_line, read_log, write_text
 from condgen.progress import Values
 
+LOG, BOARD = "log.jsonl", "tensorboard"
+
 
 class Log:
     """log.jsonl (one JSON object per line) and TensorBoard event files in a run folder.
@@ -17,14 +19,14 @@ class Log:
     def __init__(self, folder: Path, images: int):
         from torch.utils.tensorboard import SummaryWriter
 
-        self.path = folder / "log.jsonl"
+        self.path = folder / LOG
         kept = [entry for entry in read_log(self.path) if entry.get("images", math.inf) <= images]
         self.best = max((entry.get("diversity", 0.0) for entry in kept), default=0.0)
         self.last = {tuple(entry) for entry in kept if entry["images"] == images}
         self.said = {entry.get("warning") for entry in kept if entry["images"] == images}
         self.images = images
         write_text(self.path, "".join(map(log_line, kept)))
-        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=images + 1 if images else None)
+        self.board = SummaryWriter(str(folder / BOARD), purge_step=images + 1 if images else None)
 
     def write(self, images: int, values: Values) -> None:
         """Log values at this many images."""
