@@ -1,6 +1,6 @@
 """The processes of one training, on one machine or several: they take the same decisions, and the first one writes.
 
-Started by `torchrun` or `accelerate launch` (docs/guides/large.md). Each computes its part of every batch
+Started by `torchrun` or `accelerate launch` (docs/guides/machines.md). Each computes its part of every batch
 (`models/together.py`), gradients are averaged, and so all have the same weights after every step.
 """
 
