@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from condgen.evaluation.metrics.estimate import Estimate, bootstrap, linearised, mean, share
+from condgen.evaluation.metrics.estimate import Estimate, bootstrap, errors_apart, linearised, mean, share
 
 
 def hits(count: int, n: int) -> Tensor:
@@ -94,3 +94,12 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
         found = linearised(float(squares.mean()), squares)
         held.append(found.low <= 1 <= found.high)
     assert 0.87 <= sum(held) / 400 <= 0.99
+
+
+def test_shares_are_apart_by_the_errors_of_both() -> None:
+    a, b = share(hits(450, 500)), share(hits(475, 500))
+    expected = (0.95 - 0.90) / (0.9 * 0.1 / 500 + 0.95 * 0.05 / 500) ** 0.5  # of the normal approximation
+    assert errors_apart(a, b) == errors_apart(b, a) == pytest.approx(expected, rel=0.1)
+    assert errors_apart(a, a) == 0
+    assert errors_apart(Estimate(0.5, 0.5, 0.5), Estimate(0.6, 0.6, 0.6)) == math.inf
+    assert errors_apart(a, Estimate(0.95, 0.95, 0.95)) > errors_apart(a, b)  # an exact share has no error of its own
