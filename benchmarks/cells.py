@@ -9,8 +9,9 @@ from typing import Any
 
 from condgen.data import Splits
 from condgen.presets import preset
+from condgen.runs.arguments import overridden
 from condgen.runs.run import Run
-from condgen.runs.train import overridden, train
+from condgen.runs.train import train
 from condgen.units import parse_duration
 
 Cell = dict[str, float]

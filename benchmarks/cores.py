@@ -21,7 +21,7 @@ import torch
 from condgen.data import Splits, load
 from condgen.models import build
 from condgen.presets import preset
-from condgen.runs.train import split_arguments
+from condgen.runs.arguments import split_arguments
 from condgen.training import Trainer, TrainingConfig
 from condgen.training.arithmetic import Arithmetic
 

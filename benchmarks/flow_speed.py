@@ -18,8 +18,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from condgen.models import build
 from condgen.parameters import validated
 from condgen.presets import preset
+from condgen.runs.arguments import split_arguments
 from condgen.runs.opening import best_device
-from condgen.runs.train import split_arguments
 from condgen.schema import Categorical, Condition, Schema
 from condgen.training import TrainingConfig
 

@@ -24,10 +24,10 @@ from condgen.data import load
 from condgen.models import Model, build
 from condgen.presets import preset
 from condgen.rng import Rng
+from condgen.runs.arguments import split_arguments
 from condgen.runs.costs import bytes_to_train
 from condgen.runs.opening import best_device
 from condgen.runs.sampling import BATCH
-from condgen.runs.train import split_arguments
 from condgen.schema import LabelDistribution
 from condgen.training import Trainer, TrainingConfig
 

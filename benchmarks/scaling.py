@@ -31,7 +31,7 @@ from steps import DIGITS, PHOTOGRAPHS
 from condgen.data import Dataset, Splits
 from condgen.models import build
 from condgen.presets import preset
-from condgen.runs.train import split_arguments
+from condgen.runs.arguments import split_arguments
 from condgen.schema import Condition
 from condgen.training import Trainer, TrainingConfig
 from condgen.training.arithmetic import Arithmetic

@@ -22,7 +22,7 @@ from condgen import Run, load
 from condgen.data import Dataset, Splits, as_uint8
 from condgen.evaluation.judge.judge import Judge, judge_for, train_judge
 from condgen.models import build
-from condgen.runs.train import split_arguments
+from condgen.runs.arguments import split_arguments
 from condgen.training import Trainer, TrainingConfig
 
 SHARE = 0.05

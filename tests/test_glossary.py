@@ -9,7 +9,7 @@ from condgen.models import FAMILIES
 from condgen.parameters import keyword_arguments
 from condgen.presets import PRESETS as RECIPES
 from condgen.presets import preset
-from condgen.runs.train import split_arguments
+from condgen.runs.arguments import split_arguments
 from condgen.training import TrainingConfig
 
 OURS = {

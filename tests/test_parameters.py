@@ -21,7 +21,7 @@ from condgen.parameters import (
     validated,
     values_of,
 )
-from condgen.runs.train import split_arguments
+from condgen.runs.arguments import split_arguments
 
 
 def train(

@@ -8,7 +8,7 @@ from condgen.errors import RequestError
 from condgen.models import build
 from condgen.parameters import validated
 from condgen.presets import PRESETS, preset
-from condgen.runs.train import overridden, split_arguments
+from condgen.runs.arguments import overridden, split_arguments
 from condgen.training import TrainingConfig
 
 every_preset = pytest.mark.parametrize("name", PRESETS)

@@ -19,7 +19,8 @@ from condgen.errors import RequestError
 from condgen.models import build
 from condgen.progress import SILENT, Silent
 from condgen.recommendation import Recommendation, check_settings, recommend, timed
-from condgen.runs.train import split_arguments, train, with_recommendation
+from condgen.runs.arguments import split_arguments
+from condgen.runs.train import train, with_recommendation
 from condgen.schema import Categorical, Condition, Continuous, Flag, Schema
 
 DIGIT = Schema(attributes=(Categorical(name="digit", values=("0", "1", "2")),))

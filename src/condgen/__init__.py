@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from condgen.rng import Rng
     from condgen.runs.addresses import open_generator
     from condgen.runs.remote import Client
+    from condgen.runs.resume import resume
     from condgen.runs.run import Run
     from condgen.runs.samples import Samples, save_samples
-    from condgen.runs.train import distill, resume, train
+    from condgen.runs.train import distill, train
     from condgen.schema import Categorical, Condition, Continuous, Flag, LabelDistribution, Schema
     from condgen.studio.notebook import studio
 
@@ -58,7 +59,7 @@ _HOME = {
     "open": "api",
     "open_generator": "runs.addresses",
     "parse_requests": "requests",
-    "resume": "runs.train",
+    "resume": "runs.resume",
     "save_samples": "runs.samples",
     "stream": "data",
     "studio": "studio.notebook",

@@ -19,8 +19,8 @@ from condgen.data.coordinates import Coordinates
 from condgen.errors import CondgenError
 from condgen.progress import SILENT
 from condgen.runs.header import Teacher
+from condgen.runs.resume import resume
 from condgen.runs.run import Run
-from condgen.runs.train import resume
 from condgen.schema import Schema
 from condgen.training import Trainer, TrainingConfig
 from condgen.training.arithmetic import Arithmetic

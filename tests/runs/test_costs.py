@@ -12,8 +12,9 @@ from condgen.progress import SILENT
 from condgen.room import Room
 from condgen.runs import costs
 from condgen.runs.limits import must_hold_samples
+from condgen.runs.resume import resume
 from condgen.runs.run import Run
-from condgen.runs.train import resume, train
+from condgen.runs.train import train
 from condgen.training import TrainingConfig
 from condgen.training.checkpoint import FILE
 from tests.conftest import SMALL, Command

@@ -10,8 +10,8 @@ import pytest
 from condgen.data import DataSource, SplitConfig, Splits, StreamConfig, load, stream
 from condgen.errors import CondgenError, RunError
 from condgen.runs.data import elsewhere, load_again
+from condgen.runs.resume import resume
 from condgen.runs.run import Run
-from condgen.runs.train import resume
 from condgen.training.checkpoint import Info
 from tests.data.streaming.sources import tars
 from tests.data.test_source import photos

@@ -8,7 +8,7 @@ import condgen
 from condgen.data import Splits
 from condgen.errors import RequestError
 from condgen.progress import SILENT
-from condgen.runs import train
+from condgen.runs import resume
 from condgen.runs.run import Run
 from condgen.training.checkpoint import Info
 from tests.conftest import Command, Shared
@@ -30,7 +30,7 @@ def no_data(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         pytest.fail("the data was loaded for nothing")
 
-    monkeypatch.setattr(train, "load_again", refuse)
+    monkeypatch.setattr(resume, "load_again", refuse)
 
 
 @pytest.mark.usefixtures("no_data")
@@ -81,6 +81,6 @@ def test_a_budget_is_time_to_add(short: Run, budget: str, command: Command) -> N
 )
 def test_time_is_added_to_what_a_run_has_or_would_take(info: dict[str, object], seconds: float) -> None:
     extended = Info(recipe={}, shape=(1,), schema={}, data={}, **info)  # type: ignore[arg-type]
-    train._extend(extended, 10.0)
+    resume._extend(extended, 10.0)
     assert extended.training == {"images": None, "seconds": seconds}
     assert extended.share() == pytest.approx(extended.seconds / seconds, abs=0.01) or not extended.images

@@ -16,8 +16,10 @@ from condgen.data import DataSource, Splits, as_float
 from condgen.errors import RequestError, RunError
 from condgen.models import FAMILIES, Flow, MeanFlow
 from condgen.progress import Silent, Task
+from condgen.runs.arguments import split_arguments
+from condgen.runs.resume import resume
 from condgen.runs.run import Run
-from condgen.runs.train import distill, resume, split_arguments, train
+from condgen.runs.train import distill, train
 from condgen.schema import Categorical, Condition, Schema
 from condgen.training import Interrupted, TrainingConfig, checkpoint
 

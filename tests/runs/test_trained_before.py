@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
+from condgen.runs.resume import resume
 from condgen.runs.run import Run
-from condgen.runs.train import resume
 
 TRAINED = Path(__file__).with_name("trained")
 SAME = 1e-3  # mean difference of pixels: other machines round otherwise

@@ -10,8 +10,9 @@ from condgen.data import load
 from condgen.errors import CondgenError
 from condgen.progress import SILENT
 from condgen.runs import data as data_module
+from condgen.runs.resume import resume
 from condgen.runs.run import Run
-from condgen.runs.train import resume, train
+from condgen.runs.train import train
 from condgen.runs.trust import UntrustedError
 from condgen.training import checkpoint
 from tests.conftest import SMALL, Command

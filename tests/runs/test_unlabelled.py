@@ -11,7 +11,8 @@ from PIL import Image
 from condgen.data import Dataset, Splits, load
 from condgen.errors import DataError
 from condgen.progress import Silent
-from condgen.runs.train import resume, train
+from condgen.runs.resume import resume
+from condgen.runs.train import train
 from condgen.schema import Continuous, Schema
 from condgen.training.health import real_diversity
 from tests.conftest import FLOW, SMALL

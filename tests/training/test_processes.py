@@ -16,8 +16,9 @@ from safetensors.torch import load_file
 from condgen.data import Splits
 from condgen.files import read_log
 from condgen.models import build
+from condgen.runs.resume import resume
 from condgen.runs.run import Run
-from condgen.runs.train import resume, train
+from condgen.runs.train import train
 from condgen.training.checkpoint import FILE
 
 from .processes import CASES, trained, weights

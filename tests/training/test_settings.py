@@ -11,8 +11,10 @@ from condgen.data import Splits
 from condgen.errors import RequestError
 from condgen.models import FAMILIES, build
 from condgen.parameters import described, validated
+from condgen.runs.arguments import split_arguments
+from condgen.runs.resume import resume
 from condgen.runs.settings import settings_of_training
-from condgen.runs.train import resume, split_arguments, train
+from condgen.runs.train import train
 from condgen.training import Trainer, TrainingConfig, checkpoint
 
 TINY: dict[str, Any] = {"images": 256, "batch": 32, "previews": 0, "precision": "no"}

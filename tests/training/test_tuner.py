@@ -10,8 +10,9 @@ import torch
 from condgen.data import Splits
 from condgen.models import build
 from condgen.progress import SILENT
+from condgen.runs.resume import resume
 from condgen.runs.run import Run
-from condgen.runs.train import resume, train
+from condgen.runs.train import train
 from condgen.training import Trainer, TrainingConfig, tuner
 from condgen.training.arithmetic import Arithmetic
 from condgen.training.stopwatch import Stopwatch

@@ -93,7 +93,8 @@ def train(
         from condgen.data.source import AtMost
         from condgen.locks import held_new
         from condgen.recommendation import SIDE, check_settings
-        from condgen.runs.train import may_hold, split_arguments
+        from condgen.runs.arguments import split_arguments
+        from condgen.runs.resume import may_hold
         from condgen.runs.train import train as train_run
         from condgen.training.team import join
 
@@ -141,7 +142,7 @@ def _recipe(preset: str | None, budget: str | None, images: str | None, options:
     """
     from condgen.errors import RequestError
     from condgen.presets import preset as recipe
-    from condgen.runs.train import overridden
+    from condgen.runs.arguments import overridden
     from condgen.units import parse_count, parse_duration
 
     given = {key: value for key, value in options.items() if value is not None}
@@ -166,9 +167,9 @@ def resume(
 ) -> None:
     """Continue an interrupted RUN, as if it had never stopped. With --budget, train a finished one longer."""
     from condgen.locks import held
+    from condgen.runs.resume import finished, resumable
+    from condgen.runs.resume import resume as resume_run
     from condgen.runs.run import Run
-    from condgen.runs.train import finished, resumable
-    from condgen.runs.train import resume as resume_run
     from condgen.units import parse_extension
 
     if budget is not None:

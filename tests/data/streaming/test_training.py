@@ -10,8 +10,9 @@ import torch
 from condgen.data import StreamConfig, stream
 from condgen.errors import RunError
 from condgen.progress import Silent
+from condgen.runs.resume import resume
 from condgen.runs.run import Run
-from condgen.runs.train import resume, train
+from condgen.runs.train import train
 from condgen.schema import Categorical, Schema
 from condgen.training import checkpoint
 from tests.conftest import SMALL, Command

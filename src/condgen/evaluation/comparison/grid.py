@@ -23,8 +23,10 @@ from condgen.evaluation.protocol import MeasuringProtocol
 from condgen.evaluation.report import FILE, Report
 from condgen.models import build, used_arguments
 from condgen.progress import Progress, shown
+from condgen.runs.arguments import split_arguments
+from condgen.runs.resume import resume
 from condgen.runs.run import Run
-from condgen.runs.train import resume, split_arguments, train
+from condgen.runs.train import train
 from condgen.training import checkpoint
 from condgen.training.checkpoint import Info
 from condgen.training.looks import HEALTHY
