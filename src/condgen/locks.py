@@ -8,8 +8,6 @@ renews that file.
 import json
 import os
 import platform
-import shlex
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from condgen import owner
 from condgen.errors import RequestError, RunError
 from condgen.files import make_folder, write_text
 from condgen.processes import writes
@@ -25,7 +24,6 @@ from condgen.stores.copies import must_be_new
 from condgen.stores.sending import kept
 
 LOCK, OWNER = ".lock", ".owner.json"
-OWNED = {"pid", "host", "command"}  # the facts about an owner
 PATIENCE = 0.2  # seconds to wait for a process that is just ending
 RENEWED = 20.0  # seconds between signs of life
 DEAD = 300.0  # seconds without a sign of life after which another machine's owner counts as ended
@@ -101,8 +99,7 @@ def held_new(folder: Path, what: str, begun: bool = False) -> Iterator[None]:
 @contextmanager
 def _signed(folder: Path) -> Iterator[None]:
     """Name this process as the owner, and renew the file as long as it runs."""
-    owner = {"pid": os.getpid(), "host": platform.node(), "command": shlex.join(sys.argv)}
-    path, ended = write_text(folder / OWNER, json.dumps(owner)), Event()
+    path, ended = write_text(folder / OWNER, json.dumps(owner.this_process())), Event()
     beat = Thread(target=_renew, args=(path, ended), daemon=True)
     beat.start()
     try:
@@ -121,8 +118,7 @@ def _renew(path: Path, ended: Event) -> None:
 
 def _must_not_be_elsewhere(folder: Path, named: Path | None) -> None:
     """Raise RunError if an owner on another machine, whose lock may not reach this one, seems to be alive."""
-    owner = _owner(folder)
-    if owner.get("host") in (None, platform.node()):
+    if _owner(folder).get("host") in (None, platform.node()):
         return  # no owner, or one whose lock the system has released
     os.utime(folder / LOCK)  # uses the same clock as the signs of life, not the machines' own
     silent = (folder / LOCK).stat().st_mtime - (folder / OWNER).stat().st_mtime
@@ -137,13 +133,10 @@ def _must_not_be_elsewhere(folder: Path, named: Path | None) -> None:
 
 def _owner(folder: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / OWNER).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return owner.parsed((folder / OWNER).read_bytes())
+    except OSError:
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _taken(folder: Path, named: Path | None, advice: str = "Wait until it has finished, or stop it.") -> RunError:
-    owner = {name: "".join(filter(str.isprintable, str(value)))[:200] for name, value in _owner(folder).items()}
-    who = "process {pid} on {host} ({command})".format_map(owner) if owner.keys() >= OWNED else "another process"
-    return RunError(f"The folder {named or folder} is being written to by {who}. {advice}")
+    return RunError(f"The folder {named or folder} is being written to by {owner.sentence(_owner(folder))}. {advice}")

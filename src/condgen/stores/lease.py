@@ -3,28 +3,26 @@
 import json
 import os
 import platform
-import shlex
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from typing import Any
 from uuid import uuid4
 
-from condgen.errors import RunError, StoreError, shorten
+from condgen import owner
+from condgen.errors import RunError, StoreError
 from condgen.stores.folder import write
 from condgen.stores.remote import RemoteFolder, date_of
 
 LEASE = ".lease.json"
 RENEWED = 60.0  # seconds between signs of life
-TOLD = {"pid", "host", "command"}  # the facts about an owner
 DEAD = 300.0  # seconds without a sign of life after which an owner counts as ended
 
 
 @contextmanager
 def leased(address: str) -> Iterator[None]:
     """The right to write to a folder in a store. Raises RunError that names the owner if another has it."""
-    folder, mine = RemoteFolder(address), _owner()
+    folder, mine = RemoteFolder(address), _mine()
     _take(folder, mine)
     ended = Event()
     beat = Thread(target=_renew, args=(folder, mine, ended), daemon=True, name="lease")
@@ -38,9 +36,8 @@ def leased(address: str) -> Iterator[None]:
             folder.remove(LEASE)
 
 
-def _owner() -> bytes:
-    told = {"pid": os.getpid(), "host": platform.node(), "command": shlex.join(sys.argv), "token": uuid4().hex}
-    return json.dumps(told).encode()
+def _mine() -> bytes:
+    return json.dumps({**owner.this_process(), "token": uuid4().hex}).encode()
 
 
 def _take(folder: RemoteFolder, mine: bytes) -> None:
@@ -57,9 +54,9 @@ def _ended(folder: RemoteFolder) -> bool:
     """Whether a lease's owner has ended: a process of this machine that is gone, or one silent for long."""
     import psutil
 
-    owner = _read(folder)
-    if owner.get("host") == platform.node() and isinstance(owner.get("pid"), int):
-        return owner["pid"] != os.getpid() and not psutil.pid_exists(owner["pid"])
+    other = _owner(folder)
+    if other.get("host") == platform.node() and isinstance(other.get("pid"), int):
+        return other["pid"] != os.getpid() and not psutil.pid_exists(other["pid"])
     return _silence(folder) > DEAD
 
 
@@ -78,22 +75,15 @@ def _renew(folder: RemoteFolder, mine: bytes, ended: Event) -> None:
             write(folder, LEASE, mine)
 
 
-def _read(folder: RemoteFolder) -> dict[str, Any]:
+def _owner(folder: RemoteFolder) -> dict[str, Any]:
     try:
-        found = json.loads(folder.read(LEASE))
-    except (ValueError, RecursionError, RunError):
+        return owner.parsed(folder.read(LEASE))
+    except RunError:
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _taken(folder: RemoteFolder) -> RunError:
-    owner = {name: shorten(str(value), 200) for name, value in _read(folder).items()}
-    who = (
-        "process {pid} on {host} ({command})".format_map(owner)
-        if {"pid", "host", "command"} <= owner.keys()
-        else "another process"
-    )
     return RunError(
-        f"{folder.address} is being written to by {who}. Wait until it has finished, or stop it. If it has ended, try "
-        f"again in {DEAD / 60:.0f} minutes, or remove {folder.address}/{LEASE}."
+        f"{folder.address} is being written to by {owner.sentence(_owner(folder))}. Wait until it has finished, or "
+        f"stop it. If it has ended, try again in {DEAD / 60:.0f} minutes, or remove {folder.address}/{LEASE}."
     )
