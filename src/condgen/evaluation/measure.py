@@ -32,6 +32,7 @@ from condgen.models.remedies import TrainedAs
 from condgen.progress import Progress, Task, shown
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
+from condgen.training.log import LOG
 from condgen.versions import versions
 
 
@@ -187,7 +188,7 @@ def must_fit(run: Run, data: Splits) -> None:
 
 def _log(run: Run) -> list[dict[str, Any]]:
     """The log of training. Empty for runs without a log."""
-    return [_logged_numbers(e) for e in read_log(run.path / "log.jsonl") if "images" in e]
+    return [_logged_numbers(e) for e in read_log(run.path / LOG) if "images" in e]
 
 
 def _logged_numbers(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from condgen.training.log import LOG
+
 EVENTS = "events.jsonl"
 MOST_NOTES = 20
 ERROR = "Error: "
@@ -87,7 +89,7 @@ class Growing:
 
     def news(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """New entries of the log, and the names of new pictures: ("log", {entries, again}), ("pictures", {names})."""
-        lines = self._log.lines(self.run / "log.jsonl")
+        lines = self._log.lines(self.run / LOG)
         if lines:
             entries = [each for each in map(_event, lines) if "images" in each]
             yield "log", {"entries": entries, "again": self._log.again}
