@@ -155,12 +155,6 @@ class Condition:
         """The same requests with the attributes under the mask left free."""
         return replace(self, present=self.present & ~mask)
 
-    def dropout(self, chance: float) -> "Condition":
-        """The same requests with each attribute of each sample left free with this probability, independently."""
-        from torch import rand
-
-        return self.drop(rand(self.present.shape, device=self.device) < chance)
-
     def update(self, other: "Condition") -> "Condition":
         """The attributes given in `other`, and this condition's own for the rest."""
         xp = namespace(self.present)

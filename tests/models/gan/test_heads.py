@@ -539,7 +539,7 @@ def test_a_batch_of_one_label_has_nothing_to_be_told_from_and_finite_gradients(p
     head, n = Contrastive(people, FEATURES), 12
     condition = Condition.of(people, [{"color": "red", "glasses": "yes", "age": 30}] * n)
     h = features(n).requires_grad_()
-    loss = head.cross_entropy(h, condition.dropout(free))
+    loss = head.cross_entropy(h, condition.drop(torch.rand(n, len(people)) < free))
     loss.backward()
     assert loss == 0
     for gradient in (h.grad, *(p.grad for p in head.embed.parameters()), *(p.grad for p in head.proxies.parameters())):
@@ -559,7 +559,8 @@ def test_contrastive_gradients_are_finite_with_some_attributes_free(people: Sche
 @pytest.mark.parametrize("code", [-1.0, 99.0, math.nan, math.inf])
 def test_the_code_of_a_free_attribute_means_nothing(people: Schema, head: type[Head], code: float) -> None:
     made, real, fake = head(people, FEATURES), features(), features()
-    condition = requests(people).dropout(0.5)
+    condition = requests(people)
+    condition = condition.drop(torch.rand(condition.present.shape) < 0.5)
     strange = Condition(
         people, {n: v.where(condition.given(n), code) for n, v in condition.values.items()}, condition.present
     )
