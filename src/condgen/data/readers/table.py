@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from condgen.data.storage.archives import Cell
-from condgen.data.storage.images import Chosen, EncodedImage, Joined
+from condgen.data.storage.images import EncodedImage, Images, Joined
 from condgen.errors import DataError
 from condgen.schema import KINDS, Schema
 from condgen.schema.column import missing
@@ -275,8 +275,8 @@ def _paths(cells: Sequence[Any], folder: Path) -> tuple[list[Any], list[str]]:
     return respelt, notes
 
 
-class Named(Sequence[EncodedImage]):
-    """The images of a table's cells. They are not made before they are asked for, since there may be millions.
+class Named(Images):
+    """The images of a table's cells.
 
     Paths are relative to the folder. Raises DataError that names a row whose path no file can have.
     """
@@ -290,14 +290,8 @@ class Named(Sequence[EncodedImage]):
     def __len__(self) -> int:
         return len(self._cells)
 
-    @overload
-    def __getitem__(self, index: int) -> EncodedImage: ...
-    @overload
-    def __getitem__(self, index: slice) -> Chosen: ...
-    def __getitem__(self, index: int | slice) -> EncodedImage | Chosen:
-        if isinstance(index, slice):
-            return Chosen(self, range(len(self))[index])
-        cell, where = self._cells[index], self._where(range(len(self))[index])
+    def _image(self, place: int) -> EncodedImage:
+        cell, where = self._cells[place], self._where(place)
         if isinstance(cell, dict):
             cell = cell["bytes"] if cell["bytes"] is not None else cell["path"]
         if isinstance(cell, bytes | Cell):

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+from abc import abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -81,8 +82,24 @@ class EncodedImage:
         return os.stat(self.file).st_size if self.file.is_file() else 0
 
 
-class Chosen(Sequence[EncodedImage]):
-    """Some images of others, by their places there. They are not made before they are asked for."""
+class Images(Sequence[EncodedImage]):
+    """Images that are not made before they are asked for, since there may be millions; slices of them, too."""
+
+    @overload
+    def __getitem__(self, index: int) -> EncodedImage: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Images": ...
+    def __getitem__(self, index: int | slice) -> "EncodedImage | Images":
+        places = range(len(self))[index]
+        return Chosen(self, places) if isinstance(places, range) else self._image(places)
+
+    @abstractmethod
+    def _image(self, place: int) -> EncodedImage:
+        """The image at a place, counted from 0."""
+
+
+class Chosen(Images):
+    """Some images of others, by their places there."""
 
     def __init__(self, images: Sequence[EncodedImage], places: Sequence[int]):
         self._images, self._places = images, places
@@ -90,17 +107,11 @@ class Chosen(Sequence[EncodedImage]):
     def __len__(self) -> int:
         return len(self._places)
 
-    @overload
-    def __getitem__(self, index: int) -> EncodedImage: ...
-    @overload
-    def __getitem__(self, index: slice) -> "Chosen": ...
-    def __getitem__(self, index: int | slice) -> "EncodedImage | Chosen":
-        if isinstance(index, slice):
-            return Chosen(self._images, self._places[index])
-        return self._images[self._places[index]]
+    def _image(self, place: int) -> EncodedImage:
+        return self._images[self._places[place]]
 
 
-class Joined(Sequence[EncodedImage]):
+class Joined(Images):
     """The images of several sequences, one after the other."""
 
     def __init__(self, parts: Sequence[Sequence[EncodedImage]]):
@@ -110,16 +121,9 @@ class Joined(Sequence[EncodedImage]):
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
-    @overload
-    def __getitem__(self, index: int) -> EncodedImage: ...
-    @overload
-    def __getitem__(self, index: slice) -> Chosen: ...
-    def __getitem__(self, index: int | slice) -> EncodedImage | Chosen:
-        if isinstance(index, slice):
-            return Chosen(self, range(len(self))[index])
-        row = range(len(self))[index]
-        part = bisect_right(self._ends, row)
-        return self._parts[part][row - self._ends[part] + len(self._parts[part])]
+    def _image(self, place: int) -> EncodedImage:
+        part = bisect_right(self._ends, place)
+        return self._parts[part][place - self._ends[part] + len(self._parts[part])]
 
 
 @dataclass(frozen=True)
