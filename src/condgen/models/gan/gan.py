@@ -24,6 +24,7 @@ from condgen.models.gan.augment import Augment
 from condgen.models.gan.heads import Head
 from condgen.models.gan.losses import AdversarialLoss, gradient_penalty
 from condgen.models.gan.minibatch import MinibatchDeviation
+from condgen.models.gan.onlooker import Onlooker
 from condgen.models.specialised import Folded, one
 from condgen.parameters import Listed, Needs, Setting
 from condgen.rng import Rng
@@ -189,7 +190,7 @@ EXACT = Vicinity(width=0.0)
 
 
 class GAN(Model):
-    """A generator, a critic with its head, an adversarial loss, a penalty and an augmentation.
+    """A generator, a critic with its head, an adversarial loss, a penalty and an augmentation. Perhaps a second critic.
 
     Each step trains the critic and then the generator on a batch. The generated observations have the conditions of the
     real ones.
@@ -207,6 +208,7 @@ class GAN(Model):
         loss: AdversarialLoss,
         penalty: Penalty,
         augment: Augment,
+        onlooker: Onlooker | None = None,
         vicinity: Vicinity = EXACT,
         curriculum: Curriculum = ALL_ASKED,
     ):
@@ -218,6 +220,7 @@ class GAN(Model):
         self.loss = loss
         self.penalty = penalty
         self.augment = augment
+        self.onlooker = onlooker
         self.vicinity = vicinity
         self.curriculum = curriculum
         self.steps = 0  # training steps so far
@@ -230,12 +233,13 @@ class GAN(Model):
 
     @property
     def trained_against(self) -> tuple[FeatureNetwork, ...]:
-        """Its own critic, whose head may be a classifier."""
-        return (own("critic"),)
+        """Its own critic, whose head may be a classifier, and the network by whose features a second one judges."""
+        return (own("critic"), *([self.onlooker.trained_against] if self.onlooker else []))
 
     def players(self) -> dict[str, list[nn.Parameter]]:
-        """The critic first, then the generator."""
-        return {"critic": list(self.critic.parameters()), "generator": list(self.generator.parameters())}
+        """The critics first, then the generator."""
+        critics = [*self.critic.parameters(), *(self.onlooker.parameters() if self.onlooker else [])]
+        return {"critic": critics, "generator": list(self.generator.parameters())}
 
     def forward(self, x: Batch, condition: Condition, player: str = "generator") -> Terms:
         """One player's loss terms on a batch of real observations and their conditions."""
@@ -244,7 +248,7 @@ class GAN(Model):
         return self.critic_loss(x, condition) if player == "critic" else self.generator_loss(x, condition)
 
     def critic_loss(self, x: Batch, condition: Condition) -> Terms:
-        """The critic's loss: the adversarial term, the head's own loss and, when due, the penalty.
+        """The critics' loss: the adversarial term, the head's own and, when due, the penalty and the second critic.
 
         `wins` is the share of pairs in which the real observation scores higher.
         """
@@ -259,18 +263,35 @@ class GAN(Model):
         if self.training:
             if self.steps % self.penalty.every == 0:
                 loss = loss + self.penalty(self.critic, both[: len(x)], both[len(x) :], target)
+            if looking := self._onlooking():
+                terms = {**terms, "onlooker": looking.critic_loss(x, fake, self._judged(target))}
+                loss = loss + terms["onlooker"]
             self.steps += 1
             self.images += together.size(len(x))
         return {**terms, "loss": loss, "wins": (real > fake_score).float().mean()}
 
     def generator_loss(self, x: Batch, condition: Condition) -> Terms:
-        """The generator's loss: the adversarial term and the head's."""
+        """The generator's loss: the adversarial term, the head's and, when due, the second critic's."""
         with torch.no_grad():  # does not depend on the generator
             real = self.critic(self.augment(x), condition)
-        h_fake = self.critic.features(self.augment(self.generate(condition)), condition)
+        made = self.generate(condition)
+        h_fake = self.critic.features(self.augment(made), condition)
         fake = self.critic.score(h_fake, condition)
         terms = self.critic.head.generator(h_fake, condition)
-        return {**terms, "loss": self.loss.generator(real, fake).mean() + terms.get("loss", 0.0)}
+        loss = self.loss.generator(real, fake).mean() + terms.get("loss", 0.0)
+        looking = self._onlooking() if self.training else None
+        if looking and self.images >= looking.after:
+            return {**terms, **looking.join(loss, made, self._judged(condition))}
+        return {**terms, "loss": loss}
+
+    def _onlooking(self) -> Onlooker | None:
+        """The second critic at a step at which it looks."""
+        return self.onlooker if self.onlooker and self.steps % self.onlooker.every == 0 else None
+
+    def _judged(self, condition: Condition) -> Condition:
+        """The conditions that a second critic judges: none unless they are labels of real observations."""
+        labelled = self.conditional and not self.uses_unlabelled
+        return condition if labelled else condition.drop(torch.ones_like(condition.present))
 
     def generate(self, condition: Condition) -> Batch:
         """One observation per condition, with the noise of a training step."""

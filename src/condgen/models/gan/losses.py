@@ -20,6 +20,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from condgen.models import together
+
 Scores = Float[Tensor, " batch"]
 
 
@@ -48,3 +50,10 @@ def gradient_penalty(score: Callable[[Tensor], Scores], x: Float[Tensor, "batch 
         x = x.detach().float().requires_grad_()
         (gradient,) = torch.autograd.grad(score(x).sum(), x, create_graph=True)
     return gradient.square().flatten(1).sum(1)
+
+
+def relative_length(gradient: Float[Tensor, "batch ..."], other: Float[Tensor, "batch ..."]) -> Float[Tensor, ""]:
+    """The length of a gradient relative to that of another one, over the whole batch (Esser et al. 2021, eq. 7)."""
+    squares = torch.stack([g.float().norm().square() for g in (gradient, other)])
+    one, length = together.averaged(squares).sqrt()
+    return (one / (length + 1e-8)).detach()

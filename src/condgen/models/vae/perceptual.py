@@ -3,6 +3,7 @@
 A decoder that is trained pixel by pixel blurs where it is uncertain. A critic of patches (Isola et al. 2017) sees the
 blur. Its features give a second target of reconstruction (Larsen et al. 2016, eq. 8), and fooling it is a third, with
 balanced gradients (Esser et al. 2021, eq. 7). The critic does not see the condition, which is the same for both images.
+The features may also be those of a frozen network (Johnson et al. 2016).
 """
 
 from dataclasses import dataclass
@@ -16,10 +17,12 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_unshuffle, silu
 
 from condgen.conditioning import Encoded, Unconditioned
+from condgen.feature_networks import FeatureNetwork, own
 from condgen.models import together
 from condgen.models.backbones import IMAGES, Weight
 from condgen.models.base import Terms
-from condgen.models.gan.losses import LOSSES
+from condgen.models.frozen import FROZEN, FrozenName, feature_maps, must_see
+from condgen.models.gan.losses import LOSSES, relative_length
 from condgen.networks.conv import Block, ImageShape, patch_size, stages
 from condgen.parameters import Needs, Setting
 
@@ -71,12 +74,17 @@ class PerceptualLoss(nn.Module):
     after: number of images after which the adversarial term acts, since a sharp critic needs a picture to judge. The
         critic learns from 90 % of this number on.
 
+    frozen: the network of the features. By default they are the critic's.
+
     With `adversarial` 0 the critic never learns. Its features are those of random weights, which respond to edges and
     textures all the same (He et al. 2016).
     """
 
-    def __init__(self, critic: PatchCritic, features: float, adversarial: float, after: int):
+    def __init__(
+        self, critic: PatchCritic, features: float, adversarial: float, after: int, frozen: FrozenName | None = None
+    ):
         super().__init__()
+        self.frozen = frozen
         self.critic = critic.requires_grad_(bool(adversarial))
         self.features = features
         self.adversarial = adversarial
@@ -92,7 +100,7 @@ class PerceptualLoss(nn.Module):
         terms = {}
         loss = error.new_zeros(())
         if self.features:
-            terms["features"] = log_likelihoods(real.features, fake.features)
+            terms["features"] = log_likelihoods(*self._compared(x, y, real, fake))
             loss = self.features * terms["features"]
         if self.acts:
             terms["fooling"] = _mean([GAME.generator(r, f) for r, f in zip(real.scores, fake.scores, strict=True)])
@@ -103,6 +111,19 @@ class PerceptualLoss(nn.Module):
                 * terms["fooling"]
             )
         return {**terms, "loss": loss}
+
+    def _compared(self, x: Images, y: Images, real: Seen, fake: Seen) -> tuple[list[Tensor], list[Tensor]]:
+        """The features of observations and of their reconstructions."""
+        if self.frozen is None:
+            return real.features, fake.features
+        with torch.no_grad():
+            wanted = feature_maps(self.frozen, x)
+        return wanted, feature_maps(self.frozen, y)
+
+    @property
+    def trained_against(self) -> tuple[FeatureNetwork, ...]:
+        """The critic, and the frozen network if there is one."""
+        return (own("critic of patches"), *([FROZEN[self.frozen].record] if self.frozen else []))
 
     def idle(self, x: Images) -> Terms:
         """A zero loss that counts the images, for steps at which the critic does not learn."""
@@ -154,6 +175,11 @@ class PerceptualWeights:
     perceptual: Annotated[
         Weight, Setting("Weight of reconstructing a patch critic's features, besides pixels."), IMAGES
     ] = 0.0
+    features: Annotated[
+        FrozenName | None,
+        Setting("Network of the features to reconstruct. By default the patch critic.", name="perceptual_features"),
+        Needs(perceptual=1.0),
+    ] = None
     adversarial: Annotated[Weight, Setting("Strength of the adversarial term of reconstructions."), IMAGES] = 0.0
     adversarial_from: Annotated[
         int,
@@ -163,11 +189,16 @@ class PerceptualWeights:
     ] = 0
 
     def loss(self, shape: tuple[int, ...], channels: int) -> PerceptualLoss | None:
-        """The loss on images of this shape, with a critic of this many channels, or None if all weights are zero."""
+        """The loss on images of this shape, with a critic of this many channels, or None if all weights are zero.
+
+        Raises ValueError for images that the network of the features cannot see.
+        """
         if not self.perceptual and not self.adversarial:
             return None
         critic = PatchCritic((shape[0], shape[1], shape[2]), channels)
-        return PerceptualLoss(critic, self.perceptual, self.adversarial, self.adversarial_from)
+        if self.features:
+            must_see(shape)
+        return PerceptualLoss(critic, self.perceptual, self.adversarial, self.adversarial_from, self.features)
 
 
 def nothing(x: Images) -> Encoded:
@@ -192,9 +223,7 @@ def _balance(rest: Loss, fooling: Loss, y: Images) -> Loss:
     """The factor that makes the gradient of `fooling` as long as that of the rest (Esser et al. 2021, eq. 7)."""
     if not torch.is_grad_enabled():
         return rest.new_ones(())
-    gradients = [torch.autograd.grad(loss, y, retain_graph=True)[0] for loss in (rest, fooling)]
-    ours, its = together.averaged(torch.stack([g.float().norm().square() for g in gradients])).sqrt()
-    return (ours / (its + 1e-8)).detach()
+    return relative_length(*(torch.autograd.grad(loss, y, retain_graph=True)[0] for loss in (rest, fooling)))
 
 
 def _mean(parts: list[Tensor]) -> Loss:

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from condgen.conditioning import ConditionEncoder, EmbeddingEncoder, EmptyEncoder, Encoded
-from condgen.feature_networks import FeatureNetwork, own
+from condgen.feature_networks import FeatureNetwork
 from condgen.gaussian import DiagonalGaussian, soft_clamp
 from condgen.models import together
 from condgen.models.base import Batch, Model, Terms
@@ -72,8 +72,8 @@ class VAE(Model):
 
     @property
     def trained_against(self) -> tuple[FeatureNetwork, ...]:
-        """Its own critic of patches, if there is a perceptual or adversarial loss."""
-        return (own("critic of patches"),) if self.realism else ()
+        """The networks of a perceptual or adversarial loss, if there is one."""
+        return self.realism.trained_against if self.realism else ()
 
     def players(self) -> dict[str, list[nn.Parameter]]:
         """The model and, if there is an adversarial term, the critic."""
