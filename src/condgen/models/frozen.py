@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -39,7 +39,8 @@ class EfficientNetMaps(nn.Module):
 
     def forward(self, x: Images, stages: int) -> Maps:
         """The maps of the first stages."""
-        network, found = self.network, []
+        network: Any = self.network
+        found = []
         h = network._swish(network._conv_stem((x * 255 - 127) / 128))
         for k, block in enumerate(network._blocks[: self.last[stages - 1] + 1]):
             h = block(h)
@@ -58,8 +59,8 @@ class RandomMaps(nn.Module):
         self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, 2, padding=1) for a, b in pairwise(widths))
         generator = torch.Generator().manual_seed(0)
         for layer in (self.stem, *self.layers):
-            nn.init.kaiming_normal_(layer.weight, generator=generator)  # type: ignore[arg-type]  # a convolution
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            nn.init.kaiming_normal_(layer.weight, generator=generator)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, x: Images, stages: int) -> Maps:
         """The maps of the first stages."""
@@ -125,4 +126,4 @@ def _precise() -> torch.autocast:
 @cache
 def _network(name: FrozenName, sides: tuple[int, int], device: torch.device) -> nn.Module:
     network = FROZEN[name].network(sides).eval().requires_grad_(False)
-    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -102,7 +102,7 @@ def _pretrained_on_photographs(name: str, device: torch.device) -> Extractor:
 
 def _efficientnet(side: int, device: torch.device) -> Extractor:
     network = efficientnet((side, side), INSTEAD)
-    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(device, memory_format=torch.channels_last)
     prepare = partial(_sized, side=side, mean=(127 / 255,), std=(128 / 255,))  # (x − 127)/128 on the scale of 0 to 255
     return Extractor(f"efficientnet-lite0-{side}", partial(_pooled_maps, network), prepare, device)
 

@@ -8,7 +8,7 @@ critic (Esser et al. 2021, eq. 7), beside which it plays (Vision-aided GANs, Kum
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float
@@ -66,7 +66,7 @@ class Onlooker(nn.Module):
         """The scores of images under their conditions, one per stage. Higher means more real."""
         maps = feature_maps(self.features, self.augment(x))
         mixed = [conv2d(h, self.get_buffer(f"mixing{k}").to(h.dtype)) for k, h in enumerate(maps)]
-        seen = zip(self.look, self.heads, mixed, strict=True)
+        seen: Any = zip(self.look, self.heads, mixed, strict=True)
         return [head.score(leaky_relu(look(h), 0.2).mean((2, 3)), condition) for look, head, h in seen]
 
     def critic_loss(self, real: Images, fake: Images, condition: Condition) -> Loss:
