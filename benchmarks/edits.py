@@ -4,8 +4,8 @@
 
 Each way edits the same observations of the data that the run was trained on, its validation part unless --test, one
 attribute at a time. Beside the share that an independent judge reads as asked stands what it costs: how much more often
-another attribute is read differently than before, how far edits are from their originals in pixels and in features, and
-how many are still nearest to their own original.
+another attribute is read differently than before, how far edits are from their originals in pixels, in the background's
+pixels and in features, and how many are still nearest to their own original.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from condgen.evaluation.metrics.edits import Edited, Edits, edits
 from condgen.runs.editing import EditOptions
 from condgen.runs.run import Run
 
-COLUMNS = ("as asked", "before", "real", "else moved", "pixels", "features", "own original")
+COLUMNS = ("as asked", "before", "real", "else moved", "pixels", "background", "features", "own original")
 
 
 def ways(strengths: list[float]) -> dict[str, EditOptions]:
@@ -30,6 +30,7 @@ def cells(edit: Edited) -> list[str]:
         *(format(e.value, form) for e in (edit.obeyed, edit.before, edit.real)),
         f"{sum(others) / max(len(others), 1):.1%}",
         f"{edit.moved.pixels.value:.3f}",
+        f"{edit.moved.background.value:.3f}" if edit.moved.background else "",
         f"{edit.moved.features.value:.2f}",
         f"{edit.moved.own.value:.1%}",
     ]

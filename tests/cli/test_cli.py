@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -303,6 +304,19 @@ def test_an_edit_is_as_strong_as_asked_or_decoded_anew(
         assert command("edit", run.path, *arguments, *options).status == 0
         made[name] = (tmp_path / name / "000000.png").read_bytes()
     assert len(set(made.values())) == 3
+
+
+def test_an_edit_stays_within_its_mask(command: Command, run: Run, picture: Path, tmp_path: Path) -> None:
+    mask = Image.new("L", (8, 8))
+    mask.paste(255, (0, 0, 8, 4))
+    mask.save(tmp_path / "top.png")
+    where = ("--mask", tmp_path / "top.png", "--out", tmp_path / "o")
+    result = command("edit", run.path, picture, "digit=7", "--from", "digit=2", *where)
+    assert result.status == 0, result.err
+    with Image.open(tmp_path / "o" / "000000.png") as edited, Image.open(picture) as original:
+        changed = np.asarray(edited.convert("L")) != np.asarray(original.convert("L"))
+    assert changed[:4].any()
+    assert not changed[4:].any()
 
 
 # ---- flows

@@ -3,7 +3,7 @@ import torch
 
 from condgen.data import Splits, as_float
 from condgen.errors import RequestError
-from condgen.runs.editing import EditOptions, edited
+from condgen.runs.editing import EditOptions, edited, within
 from condgen.runs.run import Run
 
 
@@ -43,3 +43,26 @@ def test_a_strength_that_cannot_be_meant_is_refused(strength: int | float) -> No
 def test_a_strength_that_decoding_anew_would_not_use_is_refused() -> None:
     with pytest.raises(RequestError, match="leave out `decoded` or `strength`"):
         EditOptions(decoded=True, strength=2.0)
+
+
+def test_a_mask_keeps_what_is_outside_of_it(run: Run, digits: Splits) -> None:
+    x, c = as_float(digits.test.x[:4]), digits.test.condition[:4]
+    mask = torch.zeros(x.shape[2:])
+    mask[:4] = 1
+    mask[4] = 0.5
+    whole, top = (run.edit(x, c, "digit=8", mask=m).x for m in (None, mask))
+    torch.testing.assert_close(top[:, :, :4], whole[:, :, :4])
+    torch.testing.assert_close(top[:, :, 4], (x + whole)[:, :, 4] / 2)
+    torch.testing.assert_close(top[:, :, 5:], x[:, :, 5:])
+
+
+def test_each_image_may_have_a_mask_of_its_own() -> None:
+    x, changed = torch.zeros(2, 3, 4, 4), torch.ones(2, 3, 4, 4)
+    mask = torch.stack([torch.zeros(4, 4), torch.ones(4, 4)])
+    assert within(mask, x, changed).flatten(1).sum(1).tolist() == [0, 48]
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (3, 4, 4), (1, 3, 4, 4)])
+def test_a_mask_that_does_not_fit_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(RequestError, match="does not fit observations of 3 × 4 × 4"):
+        within(torch.ones(shape), torch.zeros(2, 3, 4, 4), torch.ones(2, 3, 4, 4))

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -86,6 +87,8 @@ def test_edits_are_those_of_the_run(address: str, run: Run) -> None:
             assert abs(found.x - as_uint8(expected.x).numpy() / 255).max() <= GREY
             assert found.condition.rows() == expected.condition.rows()
             assert found.seeds.tolist() == expected.seeds.tolist()
+    mask = np.zeros(shown.shape[2:], dtype=np.float32)
+    assert (client.edit(x, read, "digit=8", mask=mask).x == x.astype(np.float32)).all()
 
 
 def test_wrong_edits_are_refused(address: str, run: Run) -> None:

@@ -9,6 +9,7 @@ from condgen.cli.options import Out, RunFileOrServer, show_understood
 from condgen.stores.copies import named
 
 if TYPE_CHECKING:
+    from condgen.data.storage.images import EncodedImage, Fit
     from condgen.runs.editing import EditOptions
     from condgen.runs.generator import Generator
     from condgen.schema import Condition
@@ -30,6 +31,10 @@ def edit(
     decoded: Annotated[
         bool, typer.Option("--decoded", help="Decode the image anew instead of adding the change to it.")
     ] = False,
+    mask: Annotated[
+        Path | None,
+        typer.Option(help="Image of where to change: white may change, black stays. Sized like the images."),
+    ] = None,
 ) -> None:
     """Change attributes of given IMAGEs and keep the rest. The last argument is the change.
 
@@ -57,7 +62,8 @@ def edit(
         raise RequestError(f"'{request}' stands for {len(change)} requests; edit one at a time.")
     x = _observations(paths, opened)
     now = _condition(opened, source, x)
-    edited = model.edit(x, now, change[0], editing=editing)
+    where = None if mask is None else _mask(mask, opened)
+    edited = model.edit(x, now, change[0], editing=editing, mask=where)
     shown = save_samples(
         iter([edited]),
         opened.schema,
@@ -84,12 +90,9 @@ def _editing(strength: float | None, decoded: bool) -> "EditOptions | None":
 
 def _observations(paths: list[str], opened: "Generator") -> Any:
     """The images as the model takes them. Prints notes on unusual ones. Raises RequestError for a model of vectors."""
-    import numpy as np
-
-    from condgen.data.storage.images import EncodedImage, Fit, fitted, strict_decoder
+    from condgen.data.storage.images import EncodedImage, Fit
     from condgen.data.storage.unusual import Survey
     from condgen.errors import RequestError
-    from condgen.pixels import as_float
 
     if len(opened.shape) != 3:
         raise RequestError("This model makes vectors, not images; edit those from Python, with Run.edit.")
@@ -98,7 +101,24 @@ def _observations(paths: list[str], opened: "Generator") -> Any:
     survey = Survey.of(files)
     for note in survey.notes:
         print(note)
-    fit = Fit("L" if channels == 1 else "RGB", width, height, top=survey.white)
+    return _decoded(files, Fit("L" if channels == 1 else "RGB", width, height, top=survey.white))
+
+
+def _mask(path: Path, opened: "Generator") -> Any:
+    """The share of change at every pixel, [height, width], in a grey image cut and resized as the images are."""
+    from condgen.data.storage.images import EncodedImage, Fit
+
+    height, width = opened.shape[1:]
+    return _decoded([EncodedImage(str(path), path)], Fit("L", width, height))[0, 0]
+
+
+def _decoded(files: "list[EncodedImage]", fit: "Fit") -> Any:
+    """The files as images in [0, 1], [n, channel, height, width]."""
+    import numpy as np
+
+    from condgen.data.storage.images import fitted, strict_decoder
+    from condgen.pixels import as_float
+
     with strict_decoder():
         stacked: Any = np.stack([fitted(file, fit)[0] for file in files])
     return as_float(stacked)

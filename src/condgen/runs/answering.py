@@ -19,7 +19,7 @@ from condgen.requests.completion import Completing
 from condgen.requests.request import Request, Requestable
 from condgen.rng import NumpyRng, Stream
 from condgen.runs.best import best, candidates
-from condgen.runs.editing import EditOptions, edited
+from condgen.runs.editing import EditOptions, edited, within
 from condgen.runs.generator import Generator
 from condgen.runs.limits import must_hold_samples
 from condgen.runs.noise import Change, changed
@@ -257,11 +257,14 @@ class Answering(Generator):
         change: Requestable | Request,
         seed: int = 0,
         editing: EditOptions | None = None,
+        mask: Float[Array, "*n height width"] | None = None,
     ) -> Samples:
         """Each x, with condition `source`, with the requested attributes changed and the rest kept.
 
-        editing: settings of the edit, by default those that suit the model. Raises RequestError for a wrong request, or
-            a model that cannot encode.
+        editing: settings of the edit, by default those that suit the model.
+        mask: 1 where images may change, 0 where they stay as they are.
+
+        Raises RequestError for a wrong request, a mask that does not fit, or a model that cannot encode.
         """
         self.must_edit()
         asked = [change] if isinstance(change, Request) else self.requests(change)
@@ -272,7 +275,7 @@ class Answering(Generator):
         x, seeds = namespace(self.joint.counts).asarray(x), self.numbers(range(seed, seed + len(x)))
         target = source.update(asked[0].draw(self.joint, Stream.NOISE.rng(seeds), fill=False))
         changed = edited(self.model, x, source, target, editing)
-        return Samples(changed, target, seeds, 0 * seeds, self.coordinates)
+        return Samples(within(mask, x, changed), target, seeds, 0 * seeds, self.coordinates)
 
     def studio(self, **settings: Any) -> Any:
         """The studio's page with this model, which shows itself in a notebook's cell.

@@ -53,6 +53,25 @@ class EditOptions:
         return namespace(edited).clip(edited, 0, 1) if edited.ndim == 4 else edited
 
 
+def within(
+    mask: Float[Array, "*n height width"] | None, x: Float[Array, "n ..."], changed: Float[Array, "n ..."]
+) -> Float[Array, "n ..."]:
+    """Edits of x where the mask is 1, x itself where it is 0, and their mixture in between.
+
+    mask: of all images, or of each. None is the whole. Raises RequestError for a mask of another shape than the images.
+    """
+    if mask is None:
+        return changed
+    xp = namespace(changed)
+    mask, x = xp.asarray(mask, dtype=xp.float32), xp.asarray(x, dtype=xp.float32)
+    if x.ndim != 4 or mask.shape not in (tuple(x.shape[2:]), (len(x), *x.shape[2:])):
+        raise RequestError(
+            f"A mask of {' × '.join(map(str, mask.shape))} does not fit observations of "
+            f"{' × '.join(map(str, x.shape[1:]))}: give one number for each pixel, 1 where the image may change."
+        )
+    return x + mask[..., None, :, :] * (changed - x)
+
+
 def edited(
     model: Any,
     x: Float[Array, "n ..."],

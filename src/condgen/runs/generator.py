@@ -95,9 +95,17 @@ class Editor(Protocol):
         """The condition of n observations that a request describes."""
 
     def edit(
-        self, x: Any, source: Condition, change: Request, seed: int = 0, editing: "EditOptions | None" = None
+        self,
+        x: Any,
+        source: Condition,
+        change: Request,
+        seed: int = 0,
+        editing: "EditOptions | None" = None,
+        mask: Any = None,
     ) -> Samples:
-        """Each observation [n, *shape], with condition `source`, with the requested attributes changed."""
+        """Each observation [n, *shape], with condition `source`, with the requested attributes changed where the mask
+        is 1.
+        """
 
 
 @runtime_checkable

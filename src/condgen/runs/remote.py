@@ -29,7 +29,7 @@ from condgen.errors import RequestError, RunError, shorten
 from condgen.imprint import png
 from condgen.pictures import pil_image
 from condgen.requests.request import Request, Requestable
-from condgen.runs.editing import EditOptions
+from condgen.runs.editing import EditOptions, within
 from condgen.runs.generator import Generator
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import Part, SamplingOptions
@@ -167,11 +167,12 @@ class Client(Generator):
         change: Requestable | Request,
         seed: int = 0,
         editing: EditOptions | None = None,
+        mask: Array | None = None,
     ) -> Samples:
         """Each image [n, channel, height, width], with condition `source`, changed as a run's `edit` does.
 
         Images are sent in 8 bits. Attributes that `source` leaves free are drawn by the server where its model needs
-        them. Raises RequestError for a wrong request, or a model that cannot edit.
+        them. Raises RequestError for a wrong request, a mask that does not fit, or a model that cannot edit.
         """
         self.must_edit()
         asked = [change] if isinstance(change, Request) else self.requests(change)
@@ -184,7 +185,8 @@ class Client(Generator):
             sent = {"source": texts[piece.start], "seed": seed + piece.start, **settings}
             rows = self._upload("edit", x[piece.start : piece.stop], sent)["samples"]
             found.append(self._samples([row | {"seed": seed + k} for row, k in zip(rows, piece, strict=True)]))
-        return Samples.cat(found)
+        samples = Samples.cat(found)
+        return replace(samples, x=within(mask, x, samples.x))
 
     @property
     def _most_edited(self) -> int:

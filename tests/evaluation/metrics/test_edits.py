@@ -8,7 +8,17 @@ from condgen.data import Dataset, Splits
 from condgen.errors import RequestError
 from condgen.evaluation.judge.features import extractor
 from condgen.evaluation.judge.judge import Judge, train_judge
-from condgen.evaluation.metrics.edits import Edits, Trials, can_be_measured, edits, measured, trials
+from condgen.evaluation.metrics.edits import (
+    Edits,
+    Trials,
+    _background,
+    can_be_measured,
+    edits,
+    measured,
+    recognising,
+    trials,
+)
+from condgen.feature_networks import network
 from condgen.runs.editing import EditOptions
 from condgen.runs.run import Run
 from condgen.schema import Condition, Continuous, Flag, Schema
@@ -120,6 +130,9 @@ def test_a_run_is_measured_on_held_out_images_with_all_their_labels(run: Run, di
     assert report.editing == EditOptions()
     assert report.features == "pixels"
     assert report.unchanged.own.value == 1
+    assert report.unchanged.background is not None
+    assert report.unchanged.background.value == 0
+    assert all(e.moved.background is not None and e.moved.background.value > 0 for e in report.edits)
     json.dumps(asdict(report))
     unlabelled = Dataset(digits.test.x, Condition.free(digits.schema, len(digits.test)))
     assert not can_be_measured(run, unlabelled)
@@ -129,3 +142,18 @@ def test_a_run_is_measured_on_held_out_images_with_all_their_labels(run: Run, di
 
 def test_models_that_cannot_edit_are_not_measured(unconditional: Run, digits: Splits) -> None:
     assert not can_be_measured(unconditional, digits.test)
+
+
+def test_the_background_is_the_border_of_images() -> None:
+    x = torch.zeros(2, 3, 16, 16)
+    middle, edge = x.clone(), x.clone()
+    middle[:, :, 2:14, 2:14] = 1
+    edge[:, :, :2] = 1
+    found = [_background(changed, x) for changed in (middle, edge)]
+    assert [round(each.value, 4) for each in found if each] == [0.0, round((32 / 112) ** 0.5, 4)]
+    assert _background(torch.zeros(2, 3), torch.ones(2, 3)) is None
+
+
+def test_a_run_is_not_recognised_by_features_that_it_trained_against() -> None:
+    photographs = Judge(SCHEMA, (3, 32, 32))
+    assert recognising(photographs, [network("inception")]).name == "pixels"

