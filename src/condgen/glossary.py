@@ -18,7 +18,10 @@ SCHEDULE = "The rate rises over `warmup` images, stays for 30 % of the run and f
 TURNS = "Critic and generator take one step each on every batch."
 BEST = "The averaged weights of the last healthy look are kept; a run ends after its `images` or `seconds`."
 DIFFUSION = "A diffusion model is a flow: `model='flow', path='vp', predict='noise'`, or simply `model='flow'`."
-LATENT_DIFFUSION = "Diffusion in a latent space is `model='cvae', prior='flow', embedding=64`."
+LATENT_DIFFUSION = (
+    "Diffusion in a latent space is `model='flow', codec='RUN'` in that of a codec, or `model='cvae', prior='flow', "
+    "embedding=64`."
+)
 
 
 def _by_foreign_name(table: Mapping[str, str]) -> dict[str, str]:
@@ -95,6 +98,7 @@ MODELS = _by_foreign_name(
         "A flow with a U-Net is `model='flow'`.": "unet u_net",
         "meanflow": "consistency consistency_model mean_flow one_step shortcut distilled",
         "A flow with exact likelihoods is `model='flow'`.": "normalizing_flow glow realnvp nf",
+        "codec": "vqgan vqvae vq_vae vq_gan autoencoderkl autoencoder_kl taesd kl_vae first_stage spatial_autoencoder",
         "autoencoder": "ae auto_encoder autoenc",
         "A β-VAE is `model='vae', beta=4`.": "beta_vae betavae β_vae bvae",
         "cvae": "conditional_vae cond_vae c_vae conditional_autoencoder",

@@ -19,6 +19,7 @@ OutputsName = Literal["pixels", "spectrum"]
 OUTPUTS: dict[OutputsName, type[Pixels]] = {"pixels": Pixels, "spectrum": Spectrum}
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Depth = Annotated[int, Field(ge=1, le=1_000)]
+Patch = Annotated[int, Field(ge=1, le=64)]
 StepCount = Annotated[int, Field(ge=1, le=MOST_STEPS)]
 Weight = Annotated[float, Field(ge=0)]
 
@@ -77,6 +78,14 @@ class Size:
     depth: Annotated[
         Depth, Setting("Blocks per stage of a convolutional network, or number of dense layers.", part="networks")
     ] = 1
+    patch: Annotated[
+        Patch | None,
+        Setting(
+            "Side of the patches that are folded into channels. Unless given, 4, and 2 for images smaller than 16.",
+            part="networks",
+        ),
+        IMAGES,
+    ] = None
 
 
 class Entrance(TypedDict):
@@ -98,6 +107,7 @@ class Backbones:
         self.condition_width = condition_width
         self.channels = size.channels
         self.depth = size.depth
+        self.patch = size.patch
         self.input_only = input_only
 
     def encoder(self, by: str, outputs: int) -> nn.Module:
@@ -106,7 +116,14 @@ class Backbones:
         """
         if len(self.shape) == 1:
             return MLP(self.shape[0], self._hidden(), outputs, **self._entrance(by))
-        return ConvEncoder(self._image(), outputs, channels=self.channels, depth=self.depth, **self._entrance(by))
+        return ConvEncoder(
+            self._image(),
+            outputs,
+            channels=self.channels,
+            depth=self.depth,
+            patch=self.patch,
+            **self._entrance(by),
+        )
 
     def decoder(self, by: str, latent: int, per_value: int = 1, outputs: OutputsName = "pixels") -> nn.Module:
         """A network from vectors [batch, latent] to observations, or to `per_value` numbers for each value
@@ -121,6 +138,7 @@ class Backbones:
             raw,
             channels=self.channels,
             depth=self.depth,
+            patch=self.patch,
             outputs=OUTPUTS[outputs],
             **self._entrance(by),
         )
@@ -142,6 +160,7 @@ class Backbones:
             condition_width=self.condition_width,
             channels=self.channels,
             depth=self.depth,
+            patch=self.patch,
         )
 
     def _entrance(self, by: str) -> Entrance:

@@ -77,6 +77,7 @@ FAMILIES: Registry[Family] = Registry(
         "infogan": "condgen.models.gan.infogan:INFOGAN",
         "flow": "condgen.models.flow.flow:FLOW",
         "meanflow": "condgen.models.flow.meanflow:MEANFLOW",
+        "codec": "condgen.models.latents.learning:CODEC",
     },
     accepts=lambda entry: isinstance(entry, Family),
     wanted="condgen.models.Family",
@@ -105,8 +106,15 @@ def used_arguments(recipe: Mapping[str, Any], schema: "Schema", shape: tuple[int
 
 
 def rebuild(recipe: Mapping[str, Any], schema: "Schema", shape: tuple[int, ...]) -> "Model":
-    """The model of a recipe, with new weights."""
-    return build(recipe["model"], schema, shape, **used_arguments(recipe, schema, shape))
+    """The model of a recipe, with new weights: one of images, of vectors, or of a codec's latents."""
+    if not recipe.get("codec"):
+        return build(recipe["model"], schema, shape, **used_arguments(recipe, schema, shape))
+    from condgen.models.latents.codec import rebuilt
+    from condgen.models.latents.within import in_latents
+
+    codec = rebuilt(recipe["codec"])
+    inner = rebuild({**recipe, "codec": None}, schema, codec.latent_shape(shape))
+    return in_latents(inner, codec, shape)
 
 
 def that_can(ability: type | Callable[["Model"], object], most: int = 3) -> str:

@@ -24,15 +24,19 @@ def patch_size(height: int, width: int) -> int:
     return 4 if min(height, width) >= 16 else 2
 
 
-def stages(height: int, width: int, channels: int) -> list[tuple[int, int, int]]:
+def stages(height: int, width: int, channels: int, patch: int | None = None) -> list[tuple[int, int, int]]:
     """(channels, height, width) of every stage, from the patchified image down to about 4×4…8×8, with channels
     doubling.
 
-    Raises ValueError if a side is not divisible by 4.
+    patch: the side of the patches, `patch_size` unless given. Raises ValueError if a side is not divisible by 4, or by
+    the patch.
     """
-    if height % 4 or width % 4:
-        raise ValueError(f"image sides must be divisible by 4, not {height}×{width}; resize or pad the images (`size`)")
-    patch = patch_size(height, width)
+    least = 4 if patch is None else patch
+    if height % least or width % least:
+        raise ValueError(
+            f"image sides must be divisible by {least}, not {height}×{width}; resize or pad the images (`size`)"
+        )
+    patch = patch or patch_size(height, width)
     found = [(channels, height // patch, width // patch)]
     while min(found[-1][1:]) > 8 and not (found[-1][1] % 2 or found[-1][2] % 2):
         c, h, w = found[-1]
@@ -67,12 +71,13 @@ class ConvEncoder(nn.Module):
         inner: type[Mechanism] | None = None,
         channels: int = 64,
         depth: int = 2,
+        patch: int | None = None,
     ):
         super().__init__()
         inner = inner or mechanism
         image_channels, height, width = shape
-        self.patch = patch_size(height, width)
-        sizes = stages(height, width, channels)
+        self.patch = patch or patch_size(height, width)
+        sizes = stages(height, width, channels, patch)
         self.stem = mechanism(nn.Conv2d(image_channels * self.patch**2, channels, 3, padding=1), condition_width)
         self.stages = nn.ModuleList(
             nn.ModuleList(Block(c, inner, condition_width) for _ in range(depth)) for c, _, _ in sizes
@@ -107,13 +112,14 @@ class ConvDecoder(nn.Module):
         inner: type[Mechanism] | None = None,
         channels: int = 64,
         depth: int = 2,
+        patch: int | None = None,
         outputs: type[Pixels] = Pixels,
     ):
         super().__init__()
         inner = inner or mechanism
         image_channels, height, width = shape
-        self.patch = patch_size(height, width)
-        sizes = stages(height, width, channels)[::-1]
+        self.patch = patch or patch_size(height, width)
+        sizes = stages(height, width, channels, patch)[::-1]
         self.start = sizes[0]
         self.stem = mechanism(nn.Linear(inputs, math.prod(self.start)), condition_width)
         self.stages = nn.ModuleList(

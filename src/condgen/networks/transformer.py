@@ -53,10 +53,11 @@ class Transformer(nn.Module):
         condition_width: int,
         channels: int = 128,
         depth: int = 6,
+        patch: int | None = None,
     ):
         super().__init__()
         image_channels, height, width = shape
-        self.patch = patch_size(height, width)
+        self.patch = patch or patch_size(height, width)
         if height % self.patch or width % self.patch:
             raise ValueError(f"image sides must be divisible by {self.patch}, not {height}×{width}; resize (`size`)")
         if channels % HEAD and channels > HEAD:

@@ -54,11 +54,12 @@ class UNet(nn.Module):
         condition_width: int,
         channels: int = 64,
         depth: int = 2,
+        patch: int | None = None,
     ):
         super().__init__()
         image_channels, height, width = shape
-        self.patch = patch_size(height, width)
-        sizes = stages(height, width, channels)
+        self.patch = patch or patch_size(height, width)
+        sizes = stages(height, width, channels, patch)
         pixels, lowest = image_channels * self.patch**2, sizes[-1]
 
         def blocks(size: int) -> nn.ModuleList:

@@ -14,6 +14,7 @@ from condgen.progress import Progress, shown
 from condgen.runs.arguments import split_arguments
 from condgen.runs.costs import must_have_room_to_keep, must_have_room_to_train
 from condgen.runs.data import is_the_same, load_again
+from condgen.runs.latents import prepared
 from condgen.runs.learning import preview_of, taught, trained_and_opened, usable
 from condgen.runs.opening import explain_mismatch, home, must_make_sense, rebuild
 from condgen.runs.run import Run
@@ -74,6 +75,8 @@ def _resumed(folder: Path, data: Splits | str | None, progress: Progress, extra:
         _extend(info, extra)
     settings = _settings(folder, info)
     model = rebuild(folder, info, checkpoint.shapes(checkpoint.group(tensors, "model")))
+    with explain_mismatch(folder, info):
+        model.load_state_dict(checkpoint.group(tensors, "model"))  # for its codec, if it has one, prepares the data
     must_be_trusted(folder, of_teacher(info), trust, progress)
     taught(model, info.data)
     data, _ = usable(info.recipe["model"], model, data)
@@ -88,6 +91,7 @@ def _resumed(folder: Path, data: Splits | str | None, progress: Progress, extra:
         source=info.data,
         progress=progress,
         preview=preview_of(model, data),
+        prepared=prepared(model, data.train, settings, progress),
         arithmetic=info.arithmetic or unmeasured(settings),
         team=team,
     )

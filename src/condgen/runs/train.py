@@ -6,15 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
-import torch
-
 from condgen.data import Splits, load
 from condgen.data.source import AtMost
 from condgen.data.storage.places import remember
 from condgen.errors import RequestError
 from condgen.feature_networks import FeatureNetwork
 from condgen.locks import held_new
-from condgen.models import FAMILIES, Family, Model, build
+from condgen.models import FAMILIES, Family, Model
 from condgen.models.flow.guidance import Weights
 from condgen.models.protocols import Discovers, Teaches
 from condgen.models.registry import that_can
@@ -22,7 +20,8 @@ from condgen.parameters import keyword_arguments
 from condgen.progress import Progress, shown
 from condgen.recommendation import SIDE, Recommendation, recommend, timed
 from condgen.runs.arguments import overridden, split_arguments
-from condgen.runs.costs import must_have_room_for, must_have_room_to_keep, must_have_room_to_train
+from condgen.runs.costs import must_have_room_to_keep, must_have_room_to_train
+from condgen.runs.latents import new_model, prepared
 from condgen.runs.learning import obeys, preview_of, taught, trained_and_opened, usable
 from condgen.runs.resume import begun, continued, may_hold
 from condgen.runs.run import Run
@@ -136,9 +135,7 @@ def _trained_into(
     settings = TrainingConfig(**for_training)
     if settings.images is None and settings.seconds is None:
         raise RequestError("Say how long to train: a time (`seconds=180`) or a number of images (`images=500_000`).")
-    must_have_room_for(model, data.schema, data.shape, for_model)
-    torch.manual_seed(settings.seed)
-    built = build(model, data.schema, data.shape, **for_model)
+    built = new_model(model, data, for_model, settings)
     prepare(built)
     if len(data.schema):
         _say_what_is_not_used(model, built, progress)
@@ -155,9 +152,17 @@ def _trained_into(
     remember([origin["teacher"]["path"]] if origin else [])
     kept = {**data.source.dump(), **origin, "fingerprint": data.train.fingerprint}
     kept |= {"coordinates": data.coordinates.dump()} if data.coordinates else {}
-    preview = preview_of(built, data)
     trainer = Trainer(
-        built, used, folder, settings, source=kept, against=against, progress=progress, preview=preview, team=team
+        built,
+        used,
+        folder,
+        settings,
+        source=kept,
+        against=against,
+        progress=progress,
+        preview=preview_of(built, data),
+        prepared=prepared(built, used.train, settings, progress),
+        team=team,
     )
     return trained_and_opened(trainer)
 

@@ -19,12 +19,23 @@ def kept_share(batch: int, ema: int, images: int) -> float:
 
 
 def averaged(model: Model, kept: Callable[[], float]) -> AveragedModel:
-    """A copy of a model that averages its weights. kept: the share of the average that the next update keeps."""
+    """A copy of a model that averages its weights. kept: the share of the average that the next update keeps.
+
+    Weights that do not learn are shared with the model.
+    """
 
     def average(averages: Any, currents: Any, updates: Any) -> None:
+        pairs = [(a, b) for a, b in zip(averages, currents, strict=True) if a.data_ptr() != b.data_ptr()]
+        if not pairs:
+            return
+        averages, currents = zip(*pairs, strict=True)
         if averages[0].is_floating_point():
             torch._foreach_lerp_(averages, currents, 1 - kept())
         else:  # counters, such as those of batch norm
             torch._foreach_copy_(averages, currents)
 
-    return AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+    averages = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+    for copied, own in zip(averages.module.parameters(), model.parameters(), strict=True):
+        if not own.requires_grad:
+            copied.data = own.data
+    return averages

@@ -98,6 +98,13 @@ class TrainingConfig:
     previews: Annotated[
         int, Field(ge=0), Setting("Number of times that losses are validated and a picture is made.", part="run")
     ] = 10
+    codec: Annotated[
+        str | None,
+        Setting(
+            "Run of a codec, or one trained in its latents. The model is then trained in these latents.", part="data"
+        ),
+        IMAGES,
+    ] = None
     balance: Annotated[
         str | None,
         Setting(

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from condgen.data import Splits, as_float
+from condgen.data import Dataset, Splits, as_float
 from condgen.errors import RunError
 from condgen.feature_networks import FeatureNetwork
 from condgen.messages import call
@@ -58,6 +58,8 @@ class Trainer:
     preview: called with the averaged model and a path without suffix, to write a picture there.
     augment: applied to every training batch [batch, *shape], with torch's global generator. By default `flip` and
         `shift` of the settings.
+    prepared: the training part in the form in which the model learns from it, augmented already. By default the data's
+        own.
     against: networks that judged samples in training before, as those of a teacher.
     arithmetic: by default as the settings say, and measured where they leave it open.
     clock: in seconds, for the budget.
@@ -79,6 +81,7 @@ class Trainer:
         progress: Progress = SILENT,
         preview: Preview | None = None,
         augment: Callable[[Tensor], Tensor] | None = None,
+        prepared: Dataset | None = None,
         arithmetic: Arithmetic | None = None,
         clock: Clock = time.monotonic,
         team: Team | None = None,
@@ -92,6 +95,9 @@ class Trainer:
         self.progress = progress
         self.preview = preview
         self.augment = augment or augmentation(data.schema, data.shape, flip=settings.flip, shift=settings.shift)
+        self.train = data.train
+        if prepared is not None:
+            self.train, self.augment = prepared, None
         if settings.balance:
             data.train.balanced(settings.balance)  # raises for data that cannot be balanced
         self.labels = LabelDistribution.of(data.train.condition)
@@ -149,7 +155,7 @@ class Trainer:
         s, device = self.settings, self.team.device
 
         def stopwatch() -> Stopwatch:
-            some = self.data.train[: self.rows]
+            some = self.train[: self.rows]
             return Stopwatch(self.raw, *self._ready(some.x.to(device), some.condition, range(len(some))))
 
         def training(step: float) -> float:
@@ -285,7 +291,7 @@ class Trainer:
         s, team = self.settings, self.team
         mine = slice(team.process, None, team.processes)
         images = self.info.images
-        train = nearby(self.data.train, team.device)
+        train = nearby(self.train, team.device)
         for x, condition in ahead(train.batches(s.seed, images, s.batch, s.balance, mine)):
             yield self._ready(x.to(team.device, non_blocking=True), condition, range(images, images + s.batch)[mine])
             images += s.batch
