@@ -203,7 +203,7 @@ def in_latents(inner: Model, codec: Codec, shape: tuple[int, ...]) -> InLatents:
 
 
 @cache
-def _kind(inner: type[Model], able: tuple[bool, ...]) -> type[InLatents]:
+def _kind(inner: type, able: tuple[bool, ...]) -> type[InLatents]:
     """The class of models whose inner model is of this class, put together from its abilities."""
     parts = [part for part, can in zip(ABILITIES.values(), able, strict=True) if can]
     if issubclass(inner, Integrates):
