@@ -4,7 +4,7 @@ The whole is a model of images with the abilities of the one inside, except for 
 class here, and the class of the whole is put together from those that apply.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -195,19 +195,23 @@ def in_latents(inner: Model, codec: Codec, shape: tuple[int, ...]) -> InLatents:
     Raises RequestError for a shape that the codec cannot take.
     """
     assert inner.shape == codec.latent_shape(shape), "the model is of other latents"
-    whole = _kind(type(inner), tuple(isinstance(inner, ability) for ability in ABILITIES))(inner, codec, shape)
+    whole = _kind(type(inner).__name__, tuple(_parts(inner)))(inner, codec, shape)
     for name in ("path", "steps", "sampler", "guidance") if isinstance(inner, Integrates) else ():
         if hasattr(inner, name):
             setattr(whole, name, getattr(inner, name))
     return whole
 
 
+def _parts(inner: Model) -> Iterator[type]:
+    """The classes of the abilities that a model of latents has, those first that come first."""
+    yield from (part for ability, part in ABILITIES.items() if isinstance(inner, ability))
+    if isinstance(inner, Integrates):
+        yield from (_Integrates, *(each for each in SHARED if isinstance(inner, each)))
+    elif isinstance(inner, ThroughNoise):
+        yield from (_ThroughNoise, ThroughNoise)
+
+
 @cache
-def _kind(inner: type, able: tuple[bool, ...]) -> type[InLatents]:
-    """The class of models whose inner model is of this class, put together from its abilities."""
-    parts = [part for part, can in zip(ABILITIES.values(), able, strict=True) if can]
-    if issubclass(inner, Integrates):
-        parts += [_Integrates, *(each for each in SHARED if issubclass(inner, each))]
-    elif issubclass(inner, ThroughNoise):
-        parts += [_ThroughNoise, ThroughNoise]
-    return type(f"{inner.__name__}InLatents", (*parts, InLatents), {"__module__": __name__})
+def _kind(inner: str, parts: tuple[type, ...]) -> type[InLatents]:
+    """The class of models whose inner model is of this name, put together from abilities."""
+    return type(f"{inner}InLatents", (*parts, InLatents), {"__module__": __name__})
