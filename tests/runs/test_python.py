@@ -1,7 +1,9 @@
 """A run and its samples as a person meets them in Python."""
 
 import inspect
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import condgen
 from condgen.data import load
 from condgen.errors import RequestError
 from condgen.runs.run import Run
+from tests.unchecked import unchecked
 
 
 def test_keywords_ask_like_words(run: Run) -> None:
@@ -81,12 +84,29 @@ def test_samples_save_themselves_as_data(run: Run, tmp_path: Path) -> None:
     assert (folder / "grid.png").is_file()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "keywords", "said"),
+    [
+        (("digit=7", "digit=3"), {"n": 4}, "requests go in one list"),
+        (("digit=7", "digit=3"), {}, "requests go in one list"),
+        ((7,), {}, "A request is a text, such as 'digit="),
+        (([7],), {}, "A request is a text, such as 'digit="),
+        ((), {"n": "4"}, "whole number, not '4'"),
+        ((), {"seed": 0.5}, "seed must be a whole number"),
+    ],
+)
+def test_requests_given_in_another_form_are_explained(run: Run, arguments: Any, keywords: Any, said: str) -> None:
+    with unchecked(), pytest.raises(RequestError, match=re.escape(said)):
+        run.sample(*arguments, **keywords)
+
+
 def test_they_show_themselves_in_two_useful_lines(run: Run, points: Run) -> None:
     assert repr(run).splitlines()[0].endswith("images of digits")
     assert "digit=" in repr(run).splitlines()[1]
     samples = run.sample("digit=*", n=1)
     assert repr(samples).splitlines()[0] == "10 images of shape (1, 8, 8)"
     assert "and 6 more" in repr(samples)
+    assert repr(samples[0]).startswith("1 image of shape")
     assert samples._repr_html_().startswith('<img alt="10 images')
     assert "<table" in points.sample(n=3)._repr_html_()
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar
 
+from condgen.errors import RequestError
 from condgen.schema import Attribute, Schema, fold
 
 MOST_CHOICES = 20  # values that are named in a signature
+IN_A_LIST = 'Several requests go in one list, as in `sample(["digit=3", "digit=8"], n=4)`.'
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -28,6 +30,10 @@ class Completing(Generic[P, Result]):
 
         @wraps(self.method)
         def bound(*arguments: P.args, **keywords: P.kwargs) -> Result:
+            try:
+                inspect.signature(self.method).bind(asked, *arguments, **keywords)
+            except TypeError as wrong:
+                raise RequestError(f"`{self.method.__name__}` cannot be called so: {wrong}. {IN_A_LIST}") from None
             return self.method(asked, *arguments, **keywords)
 
         bound.__dict__["__signature__"] = _signature(self.method, asked.schema)

@@ -64,6 +64,9 @@ def parse_requests(asked: Requestable, schema: Schema, extrapolate: bool = False
     Raises RequestError for an unknown attribute or value (with the nearest valid ones), an empty range, a number out of
     the data's range unless `extrapolate` is set, or an attribute that is given twice.
     """
+    if not isinstance(asked, str | Mapping):
+        example = schema.attributes[0].example if len(schema) else ANYTHING
+        raise RequestError(f"A request is a text, such as '{example}', or a mapping of names to values, not {asked!r}.")
     if isinstance(asked, str) and len(asked) > LONGEST:
         raise RequestError(f"A request of {len(asked):,} characters is too long; condgen reads at most {LONGEST:,}.")
     terms = _terms(asked, schema) if isinstance(asked, str) else [(n, *_operated(v)) for n, v in asked.items()]

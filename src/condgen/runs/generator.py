@@ -1,8 +1,9 @@
 """The interface of everything that answers requests with samples."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -10,6 +11,7 @@ from condgen.errors import RequestError
 from condgen.imprint import Origin
 from condgen.outputs import new_folder
 from condgen.progress import SILENT, Progress
+from condgen.requests.completion import IN_A_LIST
 from condgen.requests.request import Request, Requestable, parse_requests
 from condgen.rng import Stream
 from condgen.runs.limits import FEW, must_fit_on_disk
@@ -51,7 +53,7 @@ class Generator(Protocol):
 
     def requests(self, asked: Requestable | Sequence[Requestable] = (), extrapolate: bool = False) -> list[Request]:
         """The requests that texts or mappings stand for. Raises RequestError for wrong ones."""
-        several = [asked] if isinstance(asked, str | Mapping) else list(asked)
+        several = [asked] if isinstance(asked, str | Mapping) or not isinstance(asked, Iterable) else asked
         found = [request for each in several for request in parse_requests(each, self.schema, extrapolate)]
         return found or [Request({}, "anything")]
 
@@ -118,6 +120,9 @@ class Reader(Protocol):
 
 def must_be_numbers(n: int, seed: int) -> None:
     """Raise RequestError for a number of samples or a seed that no sample can have."""
+    for what, number in (("number of samples", n), ("seed", seed)):
+        if not isinstance(number, Integral):
+            raise RequestError(f"The {what} must be a whole number, not {number!r}. {IN_A_LIST}")
     if n < 1:
         raise RequestError(f"The number of samples must be at least 1, not {n}.")
     if n > Stream.CONDITION:

@@ -66,7 +66,7 @@ class Samples:
         return (self[k] for k in range(len(self)))
 
     def __repr__(self) -> str:
-        kind = "images" if self.images else "vectors"
+        kind = ("image" if self.images else "vector") + "s" * (len(self) != 1)
         shown = list(dict.fromkeys(self.condition.describe()))
         more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
         return f"{len(self):,} {kind} of shape {tuple(self.x.shape[1:])}\n  {'; '.join(shown[:SHOWN])}{more}"
