@@ -21,6 +21,7 @@ from condgen.evaluation.report import Report
 from condgen.pages.gallery import Gallery, GalleryContext
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
+from tests.unchecked import unchecked
 
 QUICK: dict[str, Any] = {"samples": 200, "pairs": 0, "useful": 0, "edits": 0, "latents": 0}
 
@@ -275,6 +276,26 @@ def test_data_of_a_run_of_vectors_is_measured_in_its_units(points: Run) -> None:
     assert data.coordinates != points.coordinates
     assert data_for(points, data).coordinates == points.coordinates
     assert data_for(points, "mixture").schema == points.schema
+
+
+def test_data_in_memory_is_inspected_as_it_would_be_loaded() -> None:
+    pandas = pytest.importorskip("pandas")
+    numbers = {"a": [k * k % 17 / 3 for k in range(60)], "b": [k * k % 31 / 7 for k in range(60)]}
+    table = pandas.DataFrame({**numbers, "kind": ["x", "y", "z"] * 20})
+    found = condgen.inspect(table, attributes=["b", "kind"])
+    assert found.schema.names == ["b", "kind"]
+    assert "`condgen.train(condgen.load(data, attributes=['b', 'kind']), out='my-run')`" in repr(found)
+    x, y = np.zeros((60, 8, 8), dtype=np.uint8), np.arange(60) % 3
+    found = condgen.inspect(x, labels={"digit": y})
+    assert found.schema.names == ["digit"]
+    assert "`condgen.train(condgen.load(data, labels=labels), out='my-run')`" in repr(found)
+    with pytest.raises(TypeError, match="sise"):
+        condgen.inspect(x, labels={"digit": y}, sise=8)
+
+
+def test_features_may_be_named_by_one_text(run: Run) -> None:
+    with unchecked(), pytest.raises(RequestError, match="Did you mean inception"):
+        condgen.evaluate(run, features="incption")
 
 
 def test_an_inspection_is_told_what_to_read_and_shows_the_first_problem(tmp_path: Path) -> None:

@@ -311,12 +311,16 @@ def inspect(data: object, **how: Any) -> Shown[Inspection]:
     """The inspection of data before training: attributes, balance, problems, and what to do next.
 
     data: a name, a path, or anything that `load` takes.
-    how: `attributes`, `size`, `schema`, … as for `load`.
+    how: `labels`, `attributes`, `size`, `schema`, … as for `load`.
 
     Raises DataError and RequestError as `load` does.
     """
     source = os.fspath(data) if isinstance(data, str | os.PathLike) else data
-    found = inspected(source if isinstance(source, str | Splits) else load(source, progress=SILENT), **how).timed()
+    if not isinstance(source, str | Splits):
+        of_labels: dict[str, Any] = {name: how[name] for name in ("labels", "attributes", "schema") if name in how}
+        source = load(source, progress=SILENT, **of_labels)
+        how = {k: v for k, v in how.items() if k not in ("labels", "schema")} | {"held": _loading(of_labels)}
+    found = inspected(source, **how).timed()
     counts = ", ".join(f"{n:,} {part}" for part, n in found.examples.items())
     lines = [f"{counts} examples of shape {found.shape}; attributes: {', '.join(found.schema.names)}"]
     return Shown(
@@ -325,6 +329,12 @@ def inspect(data: object, **how: Any) -> Shown[Inspection]:
         lambda: inspection_page(found),
         lambda folder: inspection_files.save(found, (), folder),
     )
+
+
+def _loading(of_labels: Mapping[str, Any]) -> str:
+    """The call that loads data in memory so."""
+    texts = {"labels": "labels", "schema": "schema"}  # of values too large to be written
+    return f"condgen.load({', '.join(['data', *(f'{k}={texts.get(k, v)}' for k, v in of_labels.items())])})"
 
 
 def datasets() -> dict[str, str]:

@@ -300,7 +300,7 @@ def test_exact_copies_their_leakage_and_contradictions_are_named(tones: Path) ->
     assert (found.scan.exact.copies, found.scan.exact.leaked) == (1, 1)
     assert found.scan.exact.contradictions == (train % 2 != test % 2)
     assert found.scan.near.groups == ()
-    assert found.problems[0].startswith("Test images are also training images (1 exactly)")
+    assert found.problems[0].startswith("Test examples are also training examples (1 exactly)")
 
 
 def test_near_copies_are_found_and_strangers_are_not(tones: Path) -> None:

@@ -63,7 +63,7 @@ def test_it_shows_problems_then_advice_then_every_value_with_pictures(file: Path
     text = re.sub(r"\s+", " ", structure.text)
     parts = (
         "120 images with 3 attributes",
-        "Test images are also training images",
+        "Test examples are also training examples",
         "condgen.train(",
         "Recommended: projection",
         "labelled grey",

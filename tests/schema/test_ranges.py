@@ -92,6 +92,12 @@ def test_a_range_that_outliers_stretch_is_said() -> None:
     assert Continuous(name="price", low=50, high=600).crowding(codes, torch.ones(len(codes))) == ""
 
 
+def test_a_range_that_outliers_of_one_side_stretch_is_said_however_many_they_are() -> None:
+    debt = Continuous(name="balance", low=-999_999, high=600)
+    codes, counts = torch.tensor([*PRICES, -999_999.0]), torch.tensor([*[1.0] * len(PRICES), 0.04 * len(PRICES)])
+    assert "within 0.0" in debt.crowding(codes, counts)
+
+
 def test_a_number_that_most_rows_have_stretches_no_range() -> None:
     gain = Continuous(name="gain", low=0, high=600)
     codes, counts = torch.tensor([0.0, *PRICES]), torch.tensor([100.0 * len(PRICES), *[1.0] * len(PRICES)])

@@ -81,6 +81,9 @@ class EvaluationConfig:
     judge_images: int | None = None
 
     def __post_init__(self) -> None:
+        for name in ("features", "ask"):
+            if isinstance(one := getattr(self, name), str):  # a single one, as one writes it in Python
+                object.__setattr__(self, name, (one,))
         if self.samples < MIN_SAMPLES:
             raise RequestError(f"{self.samples} samples are too few; take at least {MIN_SAMPLES} (`samples=10000`).")
         if self.labels not in LABELS:

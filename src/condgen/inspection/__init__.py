@@ -19,6 +19,7 @@ from condgen.inspection.balance import Balance, balances
 from condgen.inspection.columns import Column, describe_columns
 from condgen.inspection.material import Header, Material, material, shape_of
 from condgen.inspection.scan import Duplicates, Scan, Unreadable, scan
+from condgen.messages import Expression
 from condgen.recommendation import Recommendation, recommend, timed
 from condgen.schema import LabelDistribution, Schema
 
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 MOST_LISTED = 100  # largest number of associations, pairs, unreadable files or groups of copies in the JSON
+DATA = "data"  # the name that advice gives to data in memory
 
 
 @dataclass(frozen=True)
@@ -114,10 +116,12 @@ def inspect(
     schema: Schema | str | Path | None = None,
     data_dir: str | Path | None = None,
     resize: str = "crop",
+    held: str = DATA,
 ) -> Inspection:
     """The inspection of a dataset: a built-in name, a path, or splits in memory.
 
     attributes, size, schema, data_dir, resize: as for `load`.
+    held: the expression that loads splits in memory with these attributes, for advice.
 
     Raises DataError and RequestError as `load` does, except that unreadable images are listed instead.
     """
@@ -134,7 +138,8 @@ def inspect(
     share = unusable(seen, sum(small.values()))
     advised = recommend(shape, len(train), found.schema, _labelled(train)) if all(shape) and len(train) else None
     schema_file = None if isinstance(schema, Schema) else schema
-    address = source if isinstance(source, str) else None
+    whole = attributes is None or held != DATA
+    address = source if isinstance(source, str) else Expression(held)
     needed = options(shape, bool(resized) or size is not None, resize, schema_file, data_dir, share)
     if advised and advised.size and size is None:
         needed |= {"size": advised.size}
@@ -147,7 +152,7 @@ def inspect(
         together=together,
         scan=seen,
         problems=tuple(problems(balance, columns, seen, len(train), found.separate, small, shape, crowding)),
-        advice=tuple(advice(address, needed, fit, together, attributes, len(balance), share)),
+        advice=tuple(advice(address, needed, fit, together, attributes, len(balance) if whole else 0, share)),
         notes=(*found.notes, *resized, *found.content.remarks),
         recommendation=advised,
     )

@@ -84,7 +84,7 @@ def _leakage(scan: Scan, separate: bool) -> Iterator[str]:
         "take them out of the training data" if separate else "take the copies out, since the split is drawn at random"
     )
     yield (
-        f"Test images are also training images ({' and '.join(kinds)}): one that remembers them is praised for it. "
+        f"Test examples are also training examples ({' and '.join(kinds)}): one that remembers them is praised for it. "
         f"To judge it fairly, {remedy}."
     )
 
@@ -144,7 +144,7 @@ def _with_counts(counts: dict[str, int]) -> str:
 
 
 def advice(
-    source: str | None,
+    source: str | Expression,
     options: Mapping[str, object],
     balance: Sequence[Balance],
     together: CoOccurrence,
@@ -154,10 +154,10 @@ def advice(
 ) -> Iterator[str]:
     """Next steps: what to train first, values that will not be learned, combinations to balance or hold out.
 
-    source: its address. None for data in memory.
+    source: its address, or the expression for data in memory.
     options: arguments for loading besides the attributes.
     balance: of the attributes to choose from.
-    attributes: the number of all attributes.
+    attributes: the number of all attributes that the source has. 0 if it may have more than those inspected.
     asked: attributes that the user has chosen.
     share: of unusable images.
     """
@@ -167,10 +167,10 @@ def advice(
     elif chosen:
         loaded = (
             f" (with pictures loaded at {setting(size=options['size'])})"
-            if source is None and "size" in options
+            if isinstance(source, Expression) and "size" in options
             else ""
         )
-        yield f"Train first{loaded}: {command(source, options, chosen, asked is None and len(chosen) == attributes)}"
+        yield f"Train first{loaded}: {command(source, options, chosen, len(chosen) == attributes)}"
     yield from _too_rare(balance)
     yield from _hand_in_hand(together)
     yield from _gaps(together)
@@ -202,10 +202,10 @@ def _spread(b: Balance) -> float:
     return 1.0 if not b.counts else round(20 * b.evenness) / 20
 
 
-def command(source: str | None, options: Mapping[str, object], chosen: Sequence[str], every: bool) -> str:
+def command(source: str | Expression, options: Mapping[str, object], chosen: Sequence[str], every: bool) -> str:
     """The call that trains on these attributes. every: whether these are all attributes."""
-    if source is None:
-        return call("train", Expression("data" if every else f"data.select({chosen!r})"), out="my-run")
+    if isinstance(source, Expression):
+        return call("train", source if every else Expression(f"{source}.select({chosen!r})"), out="my-run")
     loading = options if every else {"attributes": list(chosen), **options}
     name = re.sub(r"[^\w-]+", "-", Path(source.partition("?")[0]).stem).strip("-") or "my"
     return call("train", Mention("load", (source,), dict(loading)) if loading else source, out=f"{name}-run")

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 INNER = (0.025, 0.975)  # quantiles that outliers cannot reach, unless they are many
+BULK = 0.95  # share of numbers that should fill a good part of a range
 FAR = 3.0  # inner spans beyond the inner quantiles at which outliers start
 MAX_OUTLIERS = 0.01  # largest share of rows; more than that are a group of their own
 SKEWED, EVEN = 0.7, 0.25  # a log scale is tried from the first asymmetry on, and kept below the second
@@ -55,7 +56,7 @@ def _without_a_ruling_value(values: np.ndarray, weights: np.ndarray) -> tuple[np
 
 
 def crowded(counts: Mapping[float, int], low: float, high: float, scale: ScaleName) -> float:
-    """The share of a range, on the given scale, that the inner 95 % of the numbers fill.
+    """The share of a range, on the given scale, of the narrowest part of it that holds 95 % of the numbers.
 
     A number that most rows have does not count.
     """
@@ -64,8 +65,16 @@ def crowded(counts: Mapping[float, int], low: float, high: float, scale: ScaleNa
     ends = np.array([low, high])
     if scale == "log":
         values, ends = np.log(values), np.log(ends)
-    first, _, last = _quantiles(*_without_a_ruling_value(values, weights))
-    return float((last - first) / (ends[1] - ends[0]))
+    values, weights = _without_a_ruling_value(values, weights)
+    return _narrowest(values, weights) / float(ends[1] - ends[0])
+
+
+def _narrowest(values: np.ndarray, weights: np.ndarray) -> float:
+    """The width of the narrowest interval with BULK of sorted, weighted values. Outliers may lie on one side."""
+    below = np.concatenate([[0], weights.cumsum()])
+    last = np.searchsorted(below, below[:-1] + BULK * below[-1]) - 1  # of the interval that begins at each value
+    begins = last < len(values)
+    return float((values[last[begins]] - values[begins]).min())
 
 
 def _scale(values: np.ndarray, weights: np.ndarray) -> ScaleName:
