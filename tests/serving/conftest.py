@@ -20,11 +20,13 @@ def echo() -> Echo:
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """`serve(NAME=MODEL, …, token=…, limits=…)`: a client of a running application."""
+    """`serve(NAME=MODEL, …, token=…, limits=…, apart=…)`: a client of a running application."""
     with ExitStack() as stack:
 
-        def start(token: str | None = None, limits: Limits | None = None, **models: Any) -> TestClient:
-            app = create_app(models, token=token, limits=limits, watch=None)
+        def start(
+            token: str | None = None, limits: Limits | None = None, apart: bool = False, **models: Any
+        ) -> TestClient:
+            app = create_app(models, token=token, limits=limits, watch=None, apart=apart)
             return stack.enter_context(TestClient(app, raise_server_exceptions=False))
 
         yield start

@@ -91,6 +91,22 @@ def test_every_answer_is_its_own_requests_and_the_rest_is_told_to_wait(echo: Ech
     running(test)
 
 
+def test_a_flood_is_refused_before_it_is_read(echo: Echo) -> None:
+    async def test() -> None:
+        async with serving(echo, Limits(batch=4, queue=4, samples=4)) as (client, app):
+            echo.gate.clear()
+            first = asyncio.create_task(client.post(PATH, json={"n": 4}))
+            await until(lambda: batcher_of(app).unanswered == 4)
+            refused = await client.post(PATH, json={"n": 0})
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+            assert (await client.get("/v1/model/schema")).status_code == 200
+            echo.gate.set()
+            assert (await first).status_code == 200
+            assert (await client.post(PATH, json={"n": 0})).status_code == 422
+
+    running(test)
+
+
 def test_images_are_the_same_whatever_was_generated_with_them(run: Run) -> None:
     """A pixel may differ by one level, since numbers are rounded differently in batches of other sizes."""
 

@@ -75,13 +75,19 @@ def client(serve: Serve, run: Run, flow: Run, points: Run) -> TestClient:
     return serve(digits=run, flow=flow, points=points, limits=LIMITS)
 
 
+@pytest.fixture
+def apart(serve: Serve, run: Run, flow: Run, points: Run) -> TestClient:
+    """The same models as `condgen serve` has them: in processes of their own."""
+    return serve(digits=run.path, flow=flow.path, points=points.path, limits=LIMITS, apart=True)
+
+
 def test_hundreds_of_bodies_do_not_break_the_server(client: TestClient) -> None:
     assert list(failures(client, 200, seed=0)) == []
 
 
 @pytest.mark.slow
-def test_ten_thousand_bodies_do_not_break_the_server(client: TestClient) -> None:
-    assert list(failures(client, 10_000, seed=1)) == []
+def test_ten_thousand_bodies_do_not_break_the_server(apart: TestClient) -> None:
+    assert list(failures(apart, 10_000, seed=1)) == []
 
 
 def test_random_forms_do_not_break_edits(client: TestClient) -> None:
@@ -120,5 +126,5 @@ def test_the_description_holds(client: TestClient) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
-def test_the_description_holds_for_long(client: TestClient) -> None:
-    described(client, 500)
+def test_the_description_holds_for_long(apart: TestClient) -> None:
+    described(apart, 500)

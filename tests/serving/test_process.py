@@ -1,25 +1,33 @@
 """A model that samples in a process of its own: the same samples, and every end of the process."""
 
+import base64
 import gc
+import io
 import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from operator import methodcaller
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
+from starlette.testclient import TestClient
 
 from condgen.arrays import to_numpy
 from condgen.errors import RequestError, RunError
+from condgen.runs.generator import Generator
 from condgen.runs.run import Run
 from condgen.runs.sampling import Part, SamplingOptions
 from condgen.runtime.generator import OnnxGenerator
+from condgen.serving import create_app
 from condgen.serving.limits import Limits
 from condgen.serving.metrics import Metrics
-from condgen.serving.process import ModelProcess
+from condgen.serving.process import ModelProcess, NotBegunError, Work
 from condgen.serving.served import Served
 from tests.runs.conftest import exported
 
@@ -53,8 +61,12 @@ def parts(model: Run | OnnxGenerator, text: str = "digit=7") -> list[Part]:
     return [Part(*model.requests(text), range(3, 6)), Part(*model.requests("digit=1"), range(9, 11))]
 
 
+def asked(model: Run | OnnxGenerator, how: SamplingOptions | None = None) -> Work:
+    return methodcaller("together", parts(model), how)
+
+
 def right(process: ModelProcess, model: Run | OnnxGenerator) -> bool:
-    found, expected = process.together(parts(model)), model.together(parts(model))
+    found, expected = process(asked(model)), model.together(parts(model))
     assert isinstance(found.x, np.ndarray)
     assert found.condition.rows() == expected.condition.rows()
     assert (found.seeds.tolist(), found.request.tolist()) == (expected.seeds.tolist(), expected.request.tolist())
@@ -63,13 +75,13 @@ def right(process: ModelProcess, model: Run | OnnxGenerator) -> bool:
 
 def test_a_process_gives_the_models_samples_until_it_is_closed(begin: Begin, exported: OnnxGenerator) -> None:
     before = children()
-    process = begin(exported, exported.path, 1)
+    process = begin(exported.path, 1)
     (number,) = children() - before
-    assert right(process, exported)
+    assert (right(process, exported), process.fingerprint) == (True, exported.fingerprint)
     with pytest.raises(RequestError, match="no critic"):
-        process.together(parts(exported), SamplingOptions(best_of=2))
+        process(asked(exported, SamplingOptions(best_of=2)))
     with pytest.raises(RuntimeError, match="Traceback"):
-        process.together([])
+        process(methodcaller("together", []))
     for each in (signal.SIGINT, signal.SIGTERM):  # as Ctrl-C and systemd send them to all processes of a server
         os.kill(number, each)
     assert right(process, exported)
@@ -80,30 +92,62 @@ def test_a_process_gives_the_models_samples_until_it_is_closed(begin: Begin, exp
 @pytest.mark.slow
 def test_a_process_that_ended_is_begun_anew(begin: Begin, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     before = children()
-    process = begin(run, run.path)
+    process = begin(run.path)
     (number,) = children() - before
-    assert right(process, run)
+    assert (right(process, run), process.fingerprint) == (True, run.fingerprint)
     os.kill(number, signal.SIGKILL)
     process._process.join()
     with monkeypatch.context() as patch:
         patch.setattr(process._process, "is_alive", lambda: True)  # as if it died over the question
         with pytest.raises(RunError, match="ended"):
-            process.together(parts(run))
+            process(asked(run))
     assert right(process, run)
     (again,) = children() - before
     assert again != number
 
 
+def edited(place: Path, fields: dict[str, str]) -> tuple[dict[str, Any], Generator]:
+    """The answer to an edit of a served model's own picture, and what the server itself has of the model."""
+    with TestClient(create_app({"model": place}, watch=None, apart=True)) as client:
+        sample = client.post("/v1/model/sample", json={"request": "digit=3"}).json()["samples"][0]
+        files = [("image", ("3.png", base64.b64decode(sample["image"])))]
+        answer = client.post("/v1/model/edit", files=files, data={"request": "digit=8", **fields})
+        return answer.json(), client.app.state.serving.models["model"].generator  # type: ignore[attr-defined]
+
+
+def test_edits_are_computed_where_the_weights_are(exported: OnnxGenerator) -> None:
+    answer, shed = edited(exported.path, {"source": "digit=3"})
+    expected = exported.edit(
+        exported.sample("digit=3", n=1).x, exported.stated(*exported.requests("digit=3"), 1), "digit=8"
+    )
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(answer["samples"][0]["image"]))))
+    assert np.allclose(shown / 255, expected.x[0, 0], atol=3 / 255)
+    assert (answer["samples"][0]["condition"], answer["sources"]) == ({"digit": "8"}, [{"digit": "3"}])
+    assert not hasattr(shed.model, "_session")  # type: ignore[attr-defined]
+
+
 @pytest.mark.slow
-def test_another_model_in_the_file_is_not_asked(
-    begin: Begin, run: Run, unconditional: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_runs_weights_are_in_its_process_only(run: Run) -> None:
+    answer, shed = edited(run.path, {})
+    assert answer["sources"] == run.read(run.sample("digit=3", n=1).x).rows()
+    assert {each.device.type for each in shed.model.parameters()} == {"meta"}  # type: ignore[attr-defined]
+
+
+def test_a_process_that_can_read_nothing_says_why(tmp_path: Path) -> None:
     before = children()
-    for place in (unconditional.path, tmp_path / "nothing"):
-        process = begin(run, place)
-        assert children() == before
-        assert process.together(parts(run)).x.shape == (5, 1, 8, 8)
-        assert f"{place} is another model by now" in caplog.text
+    with pytest.raises(NotBegunError, match=r"nothing\.onnx cannot be read"):
+        ModelProcess(tmp_path / "nothing.onnx")
+    assert children() == before
+
+
+def test_another_model_in_the_file_is_not_asked(begin: Begin, exported: OnnxGenerator) -> None:
+    before, process = children(), begin(exported.path)
+    process.fingerprint = "of the file that was there"
+    os.kill(*(children() - before), signal.SIGKILL)
+    process._process.join()
+    with pytest.raises(NotBegunError, match="another model by now"):
+        process(asked(exported))
+    assert children() == before
 
 
 def test_a_model_that_was_read_again_leaves_no_process(exported: OnnxGenerator, tmp_path: Path) -> None:
@@ -119,7 +163,7 @@ def test_a_model_that_was_read_again_leaves_no_process(exported: OnnxGenerator, 
 
 
 def test_a_process_that_nobody_closed_ends_with_what_began_it(exported: OnnxGenerator) -> None:
-    before, process = children(), ModelProcess(exported, exported.path)
+    before, process = children(), ModelProcess(exported.path)
     (number,) = children() - before
     del process
     gc.collect()

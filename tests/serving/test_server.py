@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from condgen import Client
@@ -96,7 +97,9 @@ def test_a_killed_server_starts_again_and_a_stopped_one_finishes(start: Start, f
 
     answer = lines(process.address)
     assert next(answer)["seed"] == 0
+    children = psutil.Process(process.popen.pid).children(recursive=True)
     assert process.end(signal.SIGKILL) == -signal.SIGKILL
+    assert not psutil.wait_procs(children, timeout=60)[1]  # the processes of its models end with it
     with suppress(OSError, ValueError):  # of a line that was cut
         assert len(list(answer)) < 399
     assert contents(flow.path) == before
@@ -115,6 +118,22 @@ def test_a_killed_server_starts_again_and_a_stopped_one_finishes(start: Start, f
     reading.join()
     assert [line["seed"] for line in found] == list(range(400))
     assert status == -signal.SIGTERM
+
+
+@pytest.mark.slow
+def test_a_model_whose_process_is_killed_answers_again(start: Start, flow: Run) -> None:
+    process = start(f"flow={flow.path}", "--port", 0, "--batch", 16)
+    answer = lines(process.address)
+    assert next(answer)["seed"] == 0
+    models = [each for each in psutil.Process(process.popen.pid).children() if "spawn_main" in " ".join(each.cmdline())]
+    assert len(models) == 1
+    models[0].kill()
+    *made, last = answer
+    assert [line["seed"] for line in made] == list(range(1, len(made) + 1))
+    assert (len(made) < 399, last["problem"]["status"]) == (True, 500)
+    assert "process that computes the model's samples ended" in last["problem"]["detail"]
+    assert right(Client(process.address), flow)
+    assert process.end(signal.SIGTERM) == -signal.SIGTERM
 
 
 @pytest.mark.slow

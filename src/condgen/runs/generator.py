@@ -178,6 +178,14 @@ class Threaded(Protocol):
 
 
 @runtime_checkable
+class Sheds(Protocol):
+    """A generator that can forget its weights, and from then on only says what it can be asked. A run is one."""
+
+    def shed(self) -> None:
+        """Forget the weights."""
+
+
+@runtime_checkable
 class Sourced(Protocol):
     """A generator that may know its training data. A run is one."""
 

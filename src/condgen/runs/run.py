@@ -67,7 +67,7 @@ class Run(Answering):
             f"  can be asked for {examples}"
         )
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """A digest of the weights."""
         return self.model.fingerprint
@@ -155,6 +155,11 @@ class Run(Answering):
     def use_threads(self, most: int) -> None:
         """Compute with so many threads from now on, when the calling thread asks."""
         torch.set_num_threads(most)
+
+    def shed(self) -> None:
+        """Forget the weights. What can be asked, and how, is still known."""
+        self.fingerprint  # noqa: B018 (it is kept)
+        self.model.to("meta")
 
     @torch.inference_mode()
     def from_streams(

@@ -99,6 +99,10 @@ class OnnxGenerator(Answering):
         """Compute with so many threads from now on."""
         self.model.use_threads(most)
 
+    def shed(self) -> None:
+        """Forget the weights. What can be asked, and how, is still known."""
+        self.model.shed()
+
     def from_streams(
         self,
         condition: Condition,

@@ -81,6 +81,10 @@ class Exported:
         """Compute with so many threads from now on."""
         self._session.use_threads(most)
 
+    def shed(self) -> None:
+        """Forget the network."""
+        del self._session
+
     def condition_encoder(self, condition: Condition) -> Encoded:
         """The encoded condition."""
         c = self._encode(condition)

@@ -13,6 +13,7 @@ from condgen.imprint import Origin, png
 from condgen.requests.request import Request
 from condgen.runs.samples import Samples
 from condgen.serving.bodies import Format
+from condgen.serving.editing import Edited
 
 BOUNDARY = "condgen-part"
 TYPES: Mapping[str, Format] = {
@@ -125,11 +126,9 @@ def _part(media: str, name: str, content: bytes, **headers: object) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + content + b"\r\n"
 
 
-def encoded(
-    form: Format, asked: Sequence[Request], more: Mapping[str, Any], origin: Origin, parts: Sequence[Samples]
-) -> bytes:
-    """All samples in a form. Takes a while, so call it beside the event loop. more: further members of JSON."""
-    about = {"requests": understood(asked), **more}
+def encoded(form: Format, asked: Sequence[Request], origin: Origin, parts: Sequence[Samples]) -> bytes:
+    """All samples in a form. Takes a while, so call it beside the event loop."""
+    about = {"requests": understood(asked)} | ({"sources": parts[0].sources} if isinstance(parts[0], Edited) else {})
     samples = Samples.cat(parts) if len(parts) > 1 else parts[0]
     match form:
         case "png":

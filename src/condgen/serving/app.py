@@ -37,8 +37,8 @@ def create_app(
     models: generators, or paths of runs and exported models.
     token: the bearer token that every request needs, except those for the server's health.
     watch: seconds between looks at the models' files, which are read again when they change. None never looks.
-    apart: whether each model that was given by its path computes its samples in a process of its own, so that it and
-        the answers do not wait for each other. It is in memory twice.
+    apart: whether each model that was given by its path computes in a process of its own, so that it and the answers
+        do not wait for each other. Its weights are in that process only.
 
     Raises RequestError for a wrong name or limit, and RunError for a model that cannot be read.
     """

@@ -19,20 +19,20 @@ from condgen.serving.limits import Limits
 class Plan(Protocol):
     """Checked work for a model."""
 
+    def job(self, deliver: Deliver) -> Job:
+        """The work for a batcher."""
+
+
+class Answerable(Plan, Protocol):
+    """Checked work whose samples are an answer."""
+
     @property
     def asked(self) -> Sequence[Request]:
         """The requests that are answered."""
 
     @property
-    def about(self) -> dict[str, Any]:
-        """Further members of an answer in JSON."""
-
-    @property
     def given(self) -> Mapping[str, Any]:
         """The settings that were given, for the origin that images carry."""
-
-    def job(self, deliver: Deliver) -> Job:
-        """The work for a batcher."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,6 @@ class SamplePlan:
     n: int
     seed: int
     how: SamplingOptions
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """Facts that are told beside the samples: none."""
-        return {}
 
     @property
     def given(self) -> Mapping[str, Any]:

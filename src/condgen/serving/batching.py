@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
+from operator import methodcaller
 from typing import Any
 
 from condgen.arrays import namespace
@@ -20,7 +21,7 @@ from condgen.runs.generator import Generator, Threaded
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import Part, SamplingOptions
 from condgen.serving.limits import Limits
-from condgen.serving.process import ModelProcess
+from condgen.serving.process import ModelProcess, NotBegunError, Work
 
 Outcome = Samples | Exception
 Deliver = Callable[[Outcome], None]
@@ -86,7 +87,7 @@ class Sampling(Job):
 class Errand(Job):
     """A call that has the model to itself, such as an edit of `size` observations."""
 
-    def __init__(self, call: Callable[[Generator], Samples], size: int, deliver: Deliver):
+    def __init__(self, call: Work, size: int, deliver: Deliver):
         super().__init__(size, deliver)
         self.call = call
 
@@ -102,7 +103,7 @@ class Batcher:
     """A model and the thread that owns it.
 
     observe: called after every batch with its number of samples and the seconds that it took.
-    process: where samples are computed. None computes them in the thread, as everything else.
+    process: where the model computes, so that `generator` needs no weights. None computes in the thread.
     """
 
     def __init__(
@@ -114,7 +115,8 @@ class Batcher:
     ):
         self.generator = generator
         self._process = process
-        self.fingerprint = generator.fingerprint
+        self._done: Callable[[Work], Samples] = process or (lambda work: work(generator))
+        self.fingerprint = (process or generator).fingerprint
         self._limits, self._observe = limits, observe
         self._jobs: deque[Job] = deque()
         self._accepted: set[Job] = set()
@@ -137,12 +139,16 @@ class Batcher:
         with self._changed:
             if self._closed:
                 raise ClosedError
-            if self._load and self._load + job.size > self._limits.queue:
-                raise FullError(max(1, math.ceil(self._load * self._pace)))
+            self.must_have_room(job.size)
             self._accepted.add(job)
             self._load += job.size
             self._jobs.append(job)
             self._changed.notify_all()
+
+    def must_have_room(self, size: int = 1) -> None:
+        """Raise FullError if a job of so many samples would not be accepted at present."""
+        if self._load and self._load + size > self._limits.queue:
+            raise FullError(max(1, math.ceil(self._load * self._pace)))
 
     def release(self, job: Job) -> None:
         """Forget a job that is answered or that nobody waits for any more."""
@@ -163,7 +169,7 @@ class Batcher:
             self._process.close()
 
     def _work(self) -> None:
-        if self._limits.threads and isinstance(self.generator, Threaded):
+        if self._limits.threads and not self._process and isinstance(self.generator, Threaded):
             self.generator.use_threads(self._limits.threads)
         while (batch := self._next()) is not None:
             started = time.perf_counter()
@@ -212,23 +218,26 @@ class Batcher:
 
     def _errand(self, errand: Errand) -> int:
         try:
-            errand.deliver(errand.call(self.generator))
+            errand.deliver(self._done(errand.call))
         except Exception as error:
             errand.deliver(error)
         return errand.size
 
     def _batch(self, taken: Taken) -> int:
-        """Generate a batch and deliver everyone's part. If that fails, each job is tried alone, and fails alone."""
+        """Generate a batch and deliver everyone's part. If that fails, each job is tried alone, and fails alone, unless
+        there is no model to try it with.
+        """
         if not taken:
             return 0
         jobs = list(dict.fromkeys(job for job, _, _ in taken))
         try:
-            samples = (self._process or self.generator).together([part for _, _, part in taken], jobs[0].how)
+            samples = self._done(methodcaller("together", [part for _, _, part in taken], jobs[0].how))
         except Exception as error:
-            if len(jobs) > 1:
+            if len(jobs) > 1 and not isinstance(error, NotBegunError):
                 return sum(self._batch([each for each in taken if each[0] is job]) for job in jobs)
-            self.release(jobs[0])
-            jobs[0].deliver(error)
+            for job in jobs:
+                self.release(job)
+                job.deliver(error)
             return 0
         self._deliver(taken, samples)
         return len(samples)

@@ -1,8 +1,8 @@
 """Edits of uploaded images, checked before they are queued."""
 
 import threading
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -53,24 +53,22 @@ class Wanted:
         return EditOptions(decoded=True) if self.decoded else None
 
 
+@dataclass(frozen=True, repr=False)
+class Edited(Samples):
+    """Edited images. sources: the condition of each before the change, as names and values."""
+
+    sources: tuple[Mapping[str, str | None], ...] = ()
+
+
 @dataclass(frozen=True)
 class EditPlan:
-    """Checked work: observations, the change, and their own attributes if they were given.
-
-    sources: filled with the condition of each image before the change, as names and values.
-    """
+    """Checked work: observations, the change, and their own attributes if they were given."""
 
     x: Array
     change: Request
     source: Request | None
     editing: EditOptions | None
     seed: int = 0
-    sources: list[dict[str, str | None]] = field(default_factory=list)
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """Facts that are told beside the samples."""
-        return {"sources": self.sources}
 
     @property
     def asked(self) -> Sequence[Request]:
@@ -86,11 +84,11 @@ class EditPlan:
         """The work for a batcher."""
         return Errand(self._edited, len(self.x), deliver)
 
-    def _edited(self, generator: Generator) -> Samples:
+    def _edited(self, generator: Generator) -> Edited:
         model = editor(generator)
         before = reader(generator).read(self.x) if self.source is None else model.stated(self.source, len(self.x))
-        self.sources.extend(before.rows())
-        return model.edit(self.x, before, self.change, self.seed, self.editing)
+        made = model.edit(self.x, before, self.change, self.seed, self.editing)
+        return Edited(made.x, made.condition, made.seeds, made.request, made.coordinates, tuple(before.rows()))
 
 
 @dataclass(frozen=True)
@@ -98,9 +96,6 @@ class ReadPlan:
     """Checked work: observations whose attributes are to be read."""
 
     x: Array
-    asked: tuple[()] = ()
-    about: dict[str, Any] = field(default_factory=dict)
-    given: dict[str, Any] = field(default_factory=dict)
 
     def job(self, deliver: Deliver) -> Errand:
         """The work for a batcher."""

@@ -1,15 +1,14 @@
-"""A model's sampling in a process of its own, beside the event loop.
+"""A model in a process of its own, beside the event loop.
 
 Python computes in one thread of a process at a time. So a model in a thread waits for the answers that the event loop
 writes, and they for the model.
 """
 
-import logging
 import multiprocessing
 import signal
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -22,37 +21,39 @@ from condgen.errors import CondgenError, RunError
 from condgen.runs.addresses import open_generator
 from condgen.runs.generator import Generator, Threaded
 from condgen.runs.samples import Samples
-from condgen.runs.sampling import Part, SamplingOptions
 
-log = logging.getLogger("condgen.serving")
 SPAWN = multiprocessing.get_context("spawn")  # a copy of this process would share the locks of its threads
+Work = Callable[[Generator], Samples]
+
+
+class NotBegunError(RunError):
+    """A model's process cannot be begun, so no work for it can be done."""
 
 
 class ModelProcess:
-    """A process that samples with a model. It keeps nothing, and ends with the process that began it.
+    """A process that works with a model. It keeps nothing, and ends with the process that began it.
 
-    generator: the model as it was read here.
-    place: where the process reads it. If another model is there by then, samples are computed here.
+    place: where the process reads the model.
     threads: number of threads in which the process computes. None leaves it as it is.
+    fingerprint: of the model that the process has read.
+
+    Raises NotBegunError if the process cannot read the model, with its reason.
     """
 
-    def __init__(self, generator: Generator, place: str | Path, threads: int | None = None):
-        self._generator = generator
+    def __init__(self, place: str | Path, threads: int | None = None):
         self._arguments = (str(place), threads)
-        self._begin()
+        self.fingerprint = self._begin()
 
-    def together(self, parts: Sequence[Part], sampling: SamplingOptions | None = None) -> Samples:
-        """The samples of several requests, as `Generator.together` gives them, in arrays of NumPy.
+    def __call__(self, work: Work) -> Samples:
+        """The samples of work with the model, in arrays of NumPy. The work is sent, so it has to be picklable.
 
         Raises the library's errors as they are, RuntimeError for any other, which tells where it was raised, and
-        RunError if the process ended over it. The next call begins another one.
+        RunError if the process ended over it. The next call begins another one, or raises NotBegunError.
         """
-        if self._usable and not self._process.is_alive():
-            self._begin()
-        if not self._usable:
-            return self._generator.together(parts, sampling)
+        if not self._process.is_alive():
+            self._begin_again()
         try:
-            self._pipe.send((parts, sampling))
+            self._pipe.send(work)
             outcome = self._pipe.recv()
         except (EOFError, OSError):
             self._end()
@@ -64,25 +65,28 @@ class ModelProcess:
 
     def close(self) -> None:
         """End the process, and use it no more."""
-        self._usable = False
         self._end()
 
-    def _begin(self) -> None:
+    def _begin(self) -> str:
+        """Begin a process. The fingerprint of the model that it has read."""
         self._pipe, theirs = SPAWN.Pipe()
-        self._process = SPAWN.Process(target=_answer_all, args=(theirs, *self._arguments), name="condgen-model")
+        self._process = SPAWN.Process(target=_work, args=(theirs, *self._arguments), name="condgen-model")
         self._process.start()
         theirs.close()
         Finalize(self, self._process.kill, exitpriority=0)  # also where nobody closed it
-        self._usable = self._told() == self._generator.fingerprint
-        if not self._usable:
-            log.warning("%s is another model by now, so this one computes beside the answers.", self._arguments[0])
-            self._end()
-
-    def _told(self) -> object:
-        """The fingerprint of the model that the process has read. None if it has read none."""
+        told: str | CondgenError = NotBegunError(f"The process for the model {self._arguments[0]} ended as it began.")
         with suppress(EOFError, OSError):
-            return self._pipe.recv()
-        return None
+            told = self._pipe.recv()
+        if isinstance(told, str):
+            return told
+        self._end()
+        raise NotBegunError(str(told))
+
+    def _begin_again(self) -> None:
+        """Begin a process with the same model as before."""
+        if self._begin() != self.fingerprint:
+            self._end()
+            raise NotBegunError(f"{self._arguments[0]} is another model by now. Ask again when the server has read it.")
 
     def _end(self) -> None:
         self._process.kill()
@@ -90,23 +94,26 @@ class ModelProcess:
         self._pipe.close()
 
 
-def _answer_all(pipe: Connection, place: str, threads: int | None) -> None:
-    """Read the model, tell its fingerprint, and answer until the other end of the pipe is closed."""
+def _work(pipe: Connection, place: str, threads: int | None) -> None:
+    """Read the model, tell its fingerprint, and work until the other end of the pipe is closed."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the server decides when it ends: when everything is answered
     warnings.simplefilter("ignore")  # the server has told them
-    generator = open_generator(place)
-    if threads and isinstance(generator, Threaded):
-        generator.use_threads(threads)
     with suppress(EOFError, OSError):
+        try:
+            generator = open_generator(place)
+        except CondgenError as error:
+            return pipe.send(error)
+        if threads and isinstance(generator, Threaded):
+            generator.use_threads(threads)
         pipe.send(generator.fingerprint)
         while True:
-            pipe.send(_outcome(generator, *pipe.recv()))
+            pipe.send(_outcome(generator, pipe.recv()))
 
 
-def _outcome(generator: Generator, parts: Sequence[Part], sampling: SamplingOptions | None) -> Samples | Exception:
+def _outcome(generator: Generator, work: Work) -> Samples | Exception:
     try:
-        return _in_numpy(generator.together(parts, sampling))
+        return _in_numpy(work(generator))
     except CondgenError as error:
         return error
     except Exception:  # of any class, which might not survive the way

@@ -2,11 +2,12 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, File, Form, Path, Request, Response, UploadFile
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -15,7 +16,7 @@ from condgen.imprint import Origin
 from condgen.runs.generator import Generator, edits
 from condgen.runs.samples import Samples
 from condgen.serving import answers, editing
-from condgen.serving.asking import Plan, planned
+from condgen.serving.asking import Answerable, Plan, planned
 from condgen.serving.batching import ClosedError
 from condgen.serving.bodies import (
     Format,
@@ -33,7 +34,26 @@ from condgen.serving.served import Served, Serving
 from condgen.serving.tickets import Ticket, unless_gone
 
 T = TypeVar("T")
-router = APIRouter(generate_unique_id_function=lambda route: route.name)
+P = TypeVar("P", bound=Plan)
+
+
+class RoomFirst(APIRoute):
+    """A route that refuses work for a model without room for it before its body is read: a flood then costs little."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The function that answers requests."""
+        answer = super().get_route_handler()
+
+        async def answer_if_there_is_room(request: Request) -> Response:
+            served = serving_of(request).models.get(request.path_params.get("model", ""))
+            if served and request.method == "POST":
+                served.batcher.must_have_room()
+            return await answer(request)
+
+        return answer_if_there_is_room
+
+
+router = APIRouter(generate_unique_id_function=lambda route: route.name, route_class=RoomFirst)
 
 
 def serving_of(request: Request) -> Serving:
@@ -66,8 +86,8 @@ async def beside(serving: Serving, work: Callable[..., T], *arguments: Any, smal
 
 
 async def accepted(
-    serving: Serving, served: Served, plan: Callable[[Generator], Plan], small: bool = False
-) -> tuple[Plan, Ticket]:
+    serving: Serving, served: Served, plan: Callable[[Generator], P], small: bool = False
+) -> tuple[P, Ticket]:
     """Plan a request and queue it. If the model is read again in between, the new one is asked."""
     while True:
         batcher = served.batcher
@@ -158,7 +178,7 @@ async def uploads(images: list[UploadFile]) -> list[editing.Upload]:
     return [editing.Upload(each.filename or "image", await each.read()) for each in images]
 
 
-async def answered(served: Served, request: Request, ticket: Ticket, plan: Plan, form: Format) -> Response:
+async def answered(served: Served, request: Request, ticket: Ticket, plan: Answerable, form: Format) -> Response:
     """The answer to an accepted request: lines as they are made, anything else when it is whole."""
     serving = serving_of(request)
     origin = Origin([each.text for each in plan.asked], served.name, served.batcher.fingerprint, plan.given)
@@ -168,7 +188,7 @@ async def answered(served: Served, request: Request, ticket: Ticket, plan: Plan,
             return _Lines(serving, ticket, origin, await unless_gone(request, anext(parts)), parts)
         made = await unless_gone(request, ticket.whole())
         small = form == "json" and sum(len(part) for part in made) * math.prod(served.generator.shape) <= SMALL
-        content = await beside(serving, answers.encoded, form, plan.asked, plan.about, origin, made, small=small)
+        content = await beside(serving, answers.encoded, form, plan.asked, origin, made, small=small)
         ticket.close()
         return Response(content, media_type=answers.MEDIA[form])
     except BaseException:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from condgen.errors import CondgenError, RequestError
 from condgen.runs.addresses import open_generator
-from condgen.runs.generator import Generator
+from condgen.runs.generator import Generator, Sheds
 from condgen.serving.batching import Batcher
 from condgen.serving.limits import Limits
 from condgen.serving.metrics import Metrics
@@ -36,17 +36,29 @@ class Served:
         must_be_a_name(name)
         self.name = name
         self._apart = apart
+        self._source = source
         self._place = Path(source) if isinstance(source, str | Path) else None
         self._limits, self._metrics = limits, metrics
         self._seen = stamp(self._place)
-        self.batcher = self._start(open_generator(source) if isinstance(source, str | Path) else source)
+        self.batcher = self._start()
 
-    def _start(self, generator: Generator) -> Batcher:
-        process = ModelProcess(generator, self._place, self._limits.threads) if self._apart and self._place else None
+    def _start(self) -> Batcher:
+        generator, process = self._read()
         batcher = Batcher(generator, self._limits, partial(self._metrics.generated, self.name), process)
         self._metrics.watch(self.name, batcher)
         self._metrics.loaded(self.name, "ok")
         return batcher
+
+    def _read(self) -> tuple[Generator, ModelProcess | None]:
+        """The generator, and the process in which it works if it has one."""
+        if not isinstance(self._source, str | Path):
+            return self._source, None
+        generator = open_generator(self._source)
+        if not self._apart:
+            return generator, None
+        if isinstance(generator, Sheds):
+            generator.shed()
+        return generator, ModelProcess(self._source, self._limits.threads)
 
     @property
     def generator(self) -> Generator:
@@ -56,7 +68,7 @@ class Served:
     def is_at(self, source: Generator | str | Path) -> bool:
         """Whether it was read from this place, or is this generator."""
         if not isinstance(source, str | Path):
-            return source is self.generator
+            return source is self._source
         return self._place is not None and os.path.abspath(self._place) == os.path.abspath(source)
 
     def refresh(self) -> None:
@@ -69,7 +81,7 @@ class Served:
             return
         self._seen = now
         try:
-            before, self.batcher = self.batcher, self._start(open_generator(self._place))
+            before, self.batcher = self.batcher, self._start()
         except CondgenError as error:
             self._metrics.loaded(self.name, "failed")
             log.warning(

@@ -1,9 +1,7 @@
 """Addresses about given images: whether a model can change them, and what it sees in them."""
 
 import base64
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
@@ -51,13 +49,11 @@ class Look:
 
     x: Array
     notes: list[str] = field(default_factory=list)
-    asked: tuple[()] = ()
-    given: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def about(self) -> dict[str, Any]:
+    def note(self) -> str | None:
         """The reason why the model reads nothing in the images, if there is one."""
-        return {"note": next(iter(self.notes), None)}
+        return next(iter(self.notes), None)
 
     def job(self, deliver: Deliver) -> Errand:
         """The work for a batcher."""
@@ -107,7 +103,7 @@ async def look(
     plan, ticket = await accepted(serving, served, planned)
     try:
         [samples] = await unless_gone(http, ticket.whole())
-        return AllSeen(seen=await beside(serving, _shown, samples), **plan.about)
+        return AllSeen(seen=await beside(serving, _shown, samples), note=plan.note)
     finally:
         ticket.close()
 

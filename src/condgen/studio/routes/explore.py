@@ -2,8 +2,8 @@
 
 import asyncio
 import base64
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter
@@ -98,9 +98,6 @@ class Work:
 
     call: Callable[[Any], Samples]
     size: int
-    asked: Sequence[Request] = ()
-    about: dict[str, Any] = field(default_factory=dict)
-    given: dict[str, Any] = field(default_factory=dict)
 
     def job(self, deliver: Deliver) -> Errand:
         """The work for a batcher."""
