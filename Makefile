@@ -13,7 +13,7 @@ TOOLS := $(shell node -e 'process.exit(Number(parseInt(process.versions.node) < 
 page = @if [ -e node_modules/installed ]; then npm run --silent $(1); \
 	else echo "Skipped: $(1) of the studio's page. Install Node 20 or newer, with npm, and have registry.npmjs.org once."; fi
 
-.PHONY: demo hashes soak test test-all wheel-test robust torture docs docs-serve screenshots lint types format clean
+.PHONY: demo gpu-check hashes soak test test-all wheel-test robust torture docs docs-serve screenshots lint types format clean
 
 demo: .venv/installed  ## train a conditional model on handwritten digits, ask it for each, judge the answers
 	@$(BIN)/python examples/demo.py
@@ -47,6 +47,11 @@ soak: .venv/installed-dev  ## ten minutes of all of it in one process: memory, f
 # Kills, flipped bits, full and failing disks, power failures and several commands at once, at random; memory is limited.
 torture: .venv/installed-dev  ## harm condgen for SECONDS and count what was lost, as docs/reliability.md has it
 	nice $(BIN)/python -m tests.reliability --seconds $(or $(SECONDS),300) --seed $(or $(SEED),0) $(ARGS)
+
+# Compiling, bf16, resuming and exporting, of three families and in latents. CONDGEN_GPU_CHECK=cpu looks at the CPU instead.
+# benchmarks/gpu.sh measures speed and quality there.
+gpu-check: .venv/installed-dev  ## whether this machine's GPU trains, resumes and exports as the CPU does; a few minutes
+	$(BIN)/python -m pytest tests/gpu -rs
 
 # Of what trains, exports and serves, on any platform: pip install --require-hashes -r requirements-hashed.txt
 hashes: .venv/bin/python  ## renew requirements-hashed.txt after a change of constraints.txt or of dependencies

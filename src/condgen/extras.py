@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from condgen.errors import CondgenError
 
 EXTRAS = {
+    "diffusers": ("diffusers",),
     "hub": ("datasets", "huggingface_hub"),
     "onnx": ("onnx", "onnxscript"),
     "remote": ("fsspec", "s3fs"),

@@ -109,7 +109,7 @@ def rebuild(recipe: Mapping[str, Any], schema: "Schema", shape: tuple[int, ...])
     """The model of a recipe, with new weights: one of images, of vectors, or of a codec's latents."""
     if not recipe.get("codec"):
         return build(recipe["model"], schema, shape, **used_arguments(recipe, schema, shape))
-    from condgen.models.latents.codec import rebuilt
+    from condgen.models.latents.kinds import rebuilt
     from condgen.models.latents.within import in_latents
 
     codec = rebuilt(recipe["codec"])

@@ -16,6 +16,7 @@ from condgen.stores.address import is_address as is_url
 PREFIX = "hf:"
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"  # files of a model, by the Hub's conventions
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+AUTOENCODER = "diffusion_pytorch_model.safetensors"  # by the conventions of diffusers
 FILE = re.compile(rf"{PREFIX}(?P<space>spaces/)?(?P<name>{NAME.pattern})(?:@(?P<revision>[^/]+))?/(?P<file>.+)")
 TOKENS = re.compile(r"hf_\w+")
 HIDDEN = "(a token)"
@@ -36,17 +37,29 @@ def fetched(address: str, revision: str | None = None, token: str | None = None)
     Raises RequestError for what is no such name, RunError if it cannot be fetched, and MissingExtraError without the
     package huggingface_hub.
     """
+    found = _files(address, [WEIGHTS, CONFIG], revision, token)
+    if not (found / WEIGHTS).is_file():
+        raise RunError(f"{address.removeprefix(PREFIX)} has no {WEIGHTS}, so it is no run that condgen pushed.")
+    return found
+
+
+def fetched_codec(address: str) -> Path:
+    """The local folder of a run on the Hub, or of an autoencoder of diffusers, also that of a whole pipeline.
+
+    Raises errors as `fetched` does.
+    """
+    theirs = [AUTOENCODER, f"vae/{CONFIG}", f"vae/{AUTOENCODER}"]
+    return _files(address, [WEIGHTS, CONFIG, *theirs])
+
+
+def _files(address: str, files: list[str], revision: str | None = None, token: str | None = None) -> Path:
     name, _, at = address.removeprefix(PREFIX).partition("@")
     must_be_a_name(name)
     with _apologising(f"The run {name} cannot be fetched", token):
         from huggingface_hub import HfApi
 
-        found = HfApi(token=token).snapshot_download(
-            name, revision=revision or at or None, allow_patterns=[WEIGHTS, CONFIG]
-        )
-        if not (Path(found) / WEIGHTS).is_file():
-            raise RunError(f"{name} has no {WEIGHTS}, so it is no run that condgen pushed.")
-        return Path(found)
+        hub = HfApi(token=token)
+        return Path(hub.snapshot_download(name, revision=revision or at or None, allow_patterns=files))
 
 
 def fetched_file(address: str) -> Path:

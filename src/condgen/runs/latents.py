@@ -20,15 +20,18 @@ from condgen.files import writing
 from condgen.models import Model, build
 from condgen.models.latents.codec import Codec
 from condgen.models.latents.learning import LearningCodec
+from condgen.models.latents.published import opened, published
 from condgen.models.latents.within import InLatents, in_latents
 from condgen.pixels import as_uint8
 from condgen.progress import Progress
 from condgen.room import disk
+from condgen.runs import hub
 from condgen.runs.costs import must_have_room_for
 from condgen.runs.opening import best_device, home
 from condgen.runs.run import Run
 from condgen.schema import Condition
 from condgen.sealed import digest
+from condgen.stores.copies import here
 from condgen.training import TrainingConfig
 
 BATCH = 64  # images that are encoded at a time
@@ -48,10 +51,15 @@ def new_model(name: str, data: Splits, arguments: Mapping[str, Any], settings: T
 
 
 def codec_at(place: str | Path) -> Codec:
-    """The codec of a run: one that was trained by `model='codec'`, or in the latents of one.
+    """The codec of a run: one that was trained by `model='codec'`, or in the latents of one. Or an autoencoder of
+    diffusers, in a folder or on the Hub (`hf:owner/name`).
 
-    Raises RequestError for another run, and RunError if there is none.
+    Raises RequestError for another run, RunError if there is none, and MissingExtraError without diffusers.
     """
+    if hub.is_address(place):
+        place = hub.fetched_codec(str(place))
+    if found := published(here(place)):
+        return opened(found)
     model = Run.open(home(place), "cpu").model
     if not isinstance(model, LearningCodec | InLatents):
         raise RequestError(

@@ -7,7 +7,8 @@ import torch
 
 from condgen.errors import RequestError
 from condgen.models import build
-from condgen.models.latents.codec import SpatialCodec, rebuilt
+from condgen.models.latents.codec import SpatialCodec
+from condgen.models.latents.kinds import rebuilt
 from condgen.schema import Schema
 from condgen.testing.worlds import conditions, observations
 

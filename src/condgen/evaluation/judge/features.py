@@ -67,7 +67,7 @@ def must_be_known(name: str) -> None:
 def identity(name: str) -> str:
     """The name of the extractor in reports. Needs no judge. Raises RequestError as `extractor` does."""
     must_be_known(name)
-    return name if name == JUDGE else _pretrained_on_photographs(name, torch.device("cpu")).name
+    return name if name == JUDGE else photographic(name, torch.device("cpu")).name
 
 
 def extractor(name: str, judge: Judge) -> Extractor:
@@ -86,10 +86,14 @@ def extractor(name: str, judge: Judge) -> Extractor:
     device = next(judge.parameters()).device
     if name == JUDGE:
         return Extractor(JUDGE, judge.eval().features, _unchanged, device)
-    return _pretrained_on_photographs(name, device)
+    return photographic(name, device)
 
 
-def _pretrained_on_photographs(name: str, device: torch.device) -> Extractor:
+def photographic(name: str, device: torch.device) -> Extractor:
+    """The extractor of this name that was trained on photographs and needs no judge.
+
+    Raises RequestError if the package or weights for a name are missing.
+    """
     if name in EFFICIENTNET:
         return _efficientnet(EFFICIENTNET[name], device)
     if name == "inception":

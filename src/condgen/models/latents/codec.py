@@ -5,7 +5,6 @@ takes images. condgen's own codec learns under noise of a fixed size on bounded 
 that a latent can carry, as a KL term does, and makes the decoder forgive the errors of models that draw latents.
 """
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import torch
@@ -17,7 +16,7 @@ from condgen.errors import RequestError
 from condgen.feature_networks import FeatureNetwork, own
 from condgen.models.backbones import OUTPUTS, Count, Depth, OutputsName
 from condgen.networks.spatial import SpatialDecoder, SpatialEncoder
-from condgen.parameters import Setting, validated
+from condgen.parameters import Setting
 
 Images = Float[Tensor, "batch channel height width"]
 Latents = Float[Tensor, "batch latent row column"]
@@ -122,14 +121,6 @@ class SpatialCodec(Codec):
     def trained_against(self) -> tuple[FeatureNetwork, ...]:
         """The critic of patches with which it may have been trained."""
         return (own("codec's critic of patches"),)
-
-
-def rebuilt(recipe: Mapping[str, Any]) -> Codec:
-    """The codec of a recipe, with new weights. Raises RequestError for one that makes no sense."""
-    kind, images = recipe.get("kind"), recipe.get("images")
-    if kind == "spatial" and isinstance(images, int) and 1 <= images <= 1_000:
-        return SpatialCodec(images, **validated(SpatialCodec, recipe.get("arguments") or {}))
-    raise RequestError(f"This version of condgen knows no codec of the kind {kind!r}.")
 
 
 @torch.no_grad()

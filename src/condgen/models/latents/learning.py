@@ -4,6 +4,7 @@ The losses are those of the first stage of latent diffusion (Rombach et al. 2022
 on bounded latents takes the place of the KL term.
 """
 
+import math
 from collections.abc import Callable
 from typing import Annotated
 
@@ -110,10 +111,15 @@ class LearningCodec(Model):
         return self.codec.decode(self.codec.encode(x))
 
     def sample(self, condition: Condition, rng: Rng) -> Batch:
-        """Latents drawn place by place from Gaussians with the moments of training, decoded."""
+        """Latents drawn from Gaussians with the moments of training, decoded. Half of their variance is that of images,
+        and half that of places.
+        """
         mean, square = self.moments[:, :, None, None]
         scale = (square - mean.square()).clamp(min=1e-8).sqrt()
-        return self.codec.decode((mean + scale * rng.normal(*self.latent_shape, device=self.device)).clamp(0, 1))
+        noise = rng.normal(self.codec.channels, 1, 1, device=self.device) + rng.normal(
+            *self.latent_shape, device=self.device
+        )
+        return self.codec.decode((mean + scale * noise / math.sqrt(2)).clamp(0, 1))
 
 
 @composed(perceptual=1.0, adversarial_from=0)

@@ -1,0 +1,98 @@
+"""Reconstructions of codecs, and samples of models, beside real images.
+
+    python benchmarks/latents.py DATA RUN … --size 128 --out sheets
+
+Of a codec, the test images are reconstructed. Of another run, samples are drawn for the labels of the test images. The
+Fréchet distance in EfficientNet's features is that from as many training images, and the floor is that of the test
+images themselves. The mean absolute error is in shares of the range of a pixel, and the signal-to-noise ratio (PSNR) in
+dB. A sheet is written for each run: test images and their reconstructions in turn, or samples.
+"""
+
+import argparse
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from adversarial import sampled_like
+from torch import Tensor
+
+from condgen.data import Dataset, Splits, as_uint8, load
+from condgen.evaluation.judge.features import Extractor, extract, photographic
+from condgen.evaluation.metrics.distances import frechet_distance
+from condgen.models.latents.learning import LearningCodec
+from condgen.pictures import grid
+from condgen.runs.run import Run
+
+SHOWN = 40  # images on a sheet
+BATCH = 50
+
+
+@torch.inference_mode()
+def reconstructed(model: LearningCodec, data: Dataset) -> Tensor:
+    """Images after encoding and decoding."""
+    parts = (model.reconstruct(x.to(model.device), condition).cpu() for x, condition in data.in_turn(BATCH))
+    return torch.cat([*parts])
+
+
+def errors(made: Tensor, real: Tensor) -> tuple[str, str]:
+    """The mean absolute error and the PSNR of reconstructions."""
+    off = made - real
+    psnr = -10 * off.square().mean((1, 2, 3)).clamp(min=1e-10).log10().mean()
+    return f"{off.abs().mean():.4f}", f"{psnr:.1f}"
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Test images, and the features of as many training images."""
+
+    test: Dataset
+    features: Tensor
+    network: Extractor
+
+    @classmethod
+    def of(cls, data: Splits, device: torch.device, most: int = 5_000) -> "Beside":
+        """The images of a data set. Raises RequestError without the extra `features`."""
+        n = min(len(data.test), len(data.train), most)
+        network = photographic("efficientnet", device)
+        return cls(data.test[:n], extract(network, data.train[:n].observations), network)
+
+    @cached_property
+    def floor(self) -> float:
+        """The distance of the test images themselves."""
+        return frechet_distance(extract(self.network, self.test.observations), self.features)
+
+    def made(self, run: Run) -> Tensor:
+        """Reconstructions of the test images by a codec, or samples for their labels by another run."""
+        if isinstance(run.model, LearningCodec):
+            return reconstructed(run.model, self.test)
+        return sampled_like(run, self.test)[0].x
+
+    def relative(self, made: Tensor) -> float:
+        """The distance of images, divided by the floor."""
+        return frechet_distance(extract(self.network, as_uint8(made)), self.features) / self.floor
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data")
+    parser.add_argument("runs", nargs="+")
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--out", type=Path, default=Path("sheets"))
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    beside = Beside.of(load(given.data, size=given.size), torch.device("cpu"))
+    real = beside.test.floats
+    print(f"{len(real):,} images each; a distance of {beside.floor:.2f} is the floor\n")
+    print("| run | images seen | Fréchet ÷ floor | error | PSNR |\n|---|---|---|---|---|")
+    for run in map(Run.open, given.runs):
+        made, codec = beside.made(run), isinstance(run.model, LearningCodec)
+        error, psnr = errors(made, real) if codec else ("–", "–")
+        cells = (run.path.name, f"{run.info.images:,}", f"{beside.relative(made):.2f}", error, psnr)
+        print(f"| {' | '.join(cells)} |", flush=True)
+        shown = torch.stack([real[:SHOWN], made[:SHOWN]], 1).flatten(0, 1) if codec else made
+        grid(shown[:SHOWN], 8).save(given.out / f"{run.path.name}.png")
+
+
+if __name__ == "__main__":
+    main()
