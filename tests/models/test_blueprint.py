@@ -3,6 +3,7 @@ import time
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from condgen.models import FAMILIES
 from condgen.models.blueprint import TooLarge, blueprint
@@ -37,6 +38,13 @@ def test_a_model_that_is_too_large_is_not_built_to_its_end() -> None:
     with pytest.raises(TooLarge):
         blueprint(endless, numbers=1100)
     assert len(many) == 22
+
+
+def test_a_parametrised_weight_counts_once() -> None:
+    def normed() -> nn.Module:
+        return spectral_norm(nn.Linear(3, 2))
+
+    assert len(blueprint(normed, tensors=4) or {}) == 4  # bias, weight and its two singular vectors
 
 
 def test_numbers_beyond_all_memory_are_counted_without_taking_any() -> None:

@@ -26,6 +26,13 @@ def test_a_look_gives_the_means_since_the_last_one() -> None:
     assert losses.look(0) == {"loss": 1.0, "kl": 0.0}
 
 
+def test_a_term_of_some_steps_has_the_mean_of_these() -> None:
+    losses = Losses()
+    for terms in ({"loss": 1.0, "lazy": 2.0}, {"loss": 2.0}, {"loss": 3.0, "lazy": 4.0, "late": 5.0}):
+        losses.add({name: tensor(value) for name, value in terms.items()})
+    assert losses.look(0) == {"loss": 2.0, "lazy": 3.0, "late": 5.0}
+
+
 @pytest.mark.parametrize(
     "terms", [{"loss": math.nan}, {"loss": 1.0, "kl": math.inf}, {"critic/loss": 1.0 + EXPLODED * 2}]
 )

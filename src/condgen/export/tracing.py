@@ -77,6 +77,8 @@ def kind_of(model: Model) -> Kind:
         ("integral", (Integrates,)),
         ("one-pass-edits", (ThroughNoise,)),
     ]
+    if isinstance(model, ThroughNoise) and not model.in_one_pass:
+        return "one-pass"
     return next((kind for kind, parts in kinds if all(isinstance(model, part) for part in parts)), "one-pass")
 
 

@@ -39,11 +39,16 @@ def blueprint(
 
 @contextmanager
 def _counted(numbers: int | float, tensors: int | float) -> Iterator[None]:
-    """Raise TooLarge as soon as modules get more tensors or numbers than these."""
+    """Raise TooLarge as soon as modules get more tensors or numbers than these.
+
+    A tensor that moves to another module, as a parametrised weight does, counts once.
+    """
     left: list[int | float] = [numbers, tensors]
+    counted: dict[int, Tensor] = {}
 
     def count(module: nn.Module, name: str, tensor: Any) -> None:
-        if isinstance(tensor, Tensor):
+        if isinstance(tensor, Tensor) and id(tensor) not in counted:
+            counted[id(tensor)] = tensor
             left[0] -= tensor.numel()
             left[1] -= 1
         if min(left) < 0:

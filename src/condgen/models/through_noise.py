@@ -16,8 +16,11 @@ class ThroughNoise:
     """A model under which an observation is an invertible function of noise and encoded condition c.
 
     The noise holds everything that the condition does not describe.
+
+    in_one_pass: whether `to_noise` only computes networks, so that it can be exported.
     """
 
+    in_one_pass = True
     condition_encoder: Any  # from a Condition to c
 
     def to_noise(self, x: Batch, c: Any) -> Batch:

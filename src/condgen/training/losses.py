@@ -44,11 +44,14 @@ class Losses:
     def look(self, images: int) -> Values:
         """The means since the last look, or the previous means if there was no step.
 
+        A term that some steps lack has the mean of the others.
+
         Raises Diverged if they are not finite or have exploded.
         """
         if self._window:
             window = self._window
-            own = {k: float(torch.stack([torch.as_tensor(w[k]) for w in window]).mean()) for k in window[0]}
+            names = dict.fromkeys(name for terms in window for name in terms)
+            own = {k: float(torch.stack([torch.as_tensor(w[k]) for w in window if k in w]).mean()) for k in names}
             self.means = self._together(own)
             self._window = []
             self._must_be_sound(images)

@@ -1,15 +1,19 @@
 """A second critic on features learned elsewhere."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from condgen.data import Splits
 from condgen.errors import RequestError
 from condgen.feature_networks import NETWORKS
 from condgen.models import GAN, build
 from condgen.models.gan.onlooker import Onlooker
+from condgen.runs.run import Run
+from condgen.runs.train import train
 from condgen.schema import Condition, Flag, Schema
 
 SHAPE = (3, 16, 16)
@@ -124,3 +128,19 @@ def test_vectors_have_no_onlooker_and_its_settings_need_it() -> None:
         build("projection", SCHEMA, (3,), onlooker=1.0)
     with pytest.raises(RequestError, match="onlooker_every"):
         build("projection", SCHEMA, SHAPE, onlooker_every=4)
+
+
+def test_a_run_trains_with_one_that_looks_at_some_steps(digits: Splits, tmp_path: Path) -> None:
+    run = train(
+        "projection",
+        digits,
+        tmp_path / "run",
+        images=16 * 64,
+        batch=64,
+        channels=4,
+        latent=4,
+        **ON | {"onlooker_every": 2},
+    )
+    assert "critic/onlooker" in (run.path / "log.jsonl").read_text()
+    assert [each.name for each in run.info.against] == ["its own critic", "its own random features"]
+    assert Run.open(run.path).sample("digit=3", n=2).x.isfinite().all()

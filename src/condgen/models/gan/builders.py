@@ -21,6 +21,7 @@ from condgen.models.backbones import (
     condition_encoder,
 )
 from condgen.models.gan.augment import Augment
+from condgen.models.gan.conditional import ConditionalGAN
 from condgen.models.gan.gan import ALL_ASKED, GAN, Critic, Curriculum, Generator, Penalty, Vicinity
 from condgen.models.gan.heads import (
     Classifier,
@@ -97,7 +98,7 @@ def conditional_gan(
     schema: Schema,
     shape: tuple[int, ...],
     head: Callable[[Schema, int], Head],
-    kind: Callable[..., GAN] = GAN,
+    kind: Callable[..., GAN] = ConditionalGAN,
     *,
     mechanism: EnteringBy = "film",
     critic_mechanism: Annotated[

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from condgen.conditioning import ConditionEncoder
+from condgen.conditioning import ConditionEncoder, Encoded
 from condgen.feature_networks import FeatureNetwork, own
 from condgen.models import together
 from condgen.models.backbones import NUMBERS, Count, Weight
@@ -45,7 +45,11 @@ class Generator(nn.Module):
 
     def forward(self, z: Float[Tensor, "batch latent"], condition: Condition) -> Batch:
         """Observations for noise under conditions."""
-        x = self.backbone(z, self.condition_encoder(condition))
+        return self.drawn(z, self.condition_encoder(condition))
+
+    def drawn(self, z: Float[Tensor, "batch latent"], c: Encoded) -> Batch:
+        """Observations for noise under encoded conditions."""
+        x = self.backbone(z, c)
         return x.sigmoid() if x.dim() == 4 else x
 
 

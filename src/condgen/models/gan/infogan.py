@@ -23,6 +23,7 @@ from condgen.models import together
 from condgen.models.backbones import EnteringBy, Size, Weight
 from condgen.models.base import Batch, Terms
 from condgen.models.gan.builders import PRACTICE, Game, NoiseSize, conditional_gan, entry
+from condgen.models.gan.conditional import ConditionalGAN
 from condgen.models.gan.discovery import Discovery, point
 from condgen.models.gan.gan import ALL_ASKED, EXACT, GAN
 from condgen.models.gan.heads import Classifier, Features, LabelPosterior
@@ -45,7 +46,7 @@ def draw(schema: Schema, n: int, device: torch.device | str = "cpu") -> Conditio
     return Condition(schema, values, torch.ones(n, len(schema), dtype=torch.bool, device=device))
 
 
-class InfoGAN(GAN):
+class InfoGAN(ConditionalGAN):
     """A GAN that is trained on random codes of its own and can read them."""
 
     uses_unlabelled = True
