@@ -10,7 +10,8 @@ import hashlib
 import json
 import os
 import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from importlib import import_module
@@ -25,6 +26,7 @@ from condgen.messages import setting
 from condgen.models.together import Part, reaching
 from condgen.progress import Values
 from condgen.training.arithmetic import Arithmetic
+from condgen.training.exchange import averaging
 from condgen.training.signals import Signals
 
 ANSWERS = timedelta(minutes=10)  # within which all processes have to reach an exchange of gradients
@@ -167,17 +169,14 @@ class Team:
                 dist.broadcast(content, src=0)
             tensor.detach().copy_(content)
 
-    def average(self, parameters: Sequence[Tensor]) -> None:
-        """Average gradients over processes, by one exchange of all. A gradient that no process has stays absent."""
+    @contextmanager
+    def averaging(self, parameters: Sequence[Tensor]) -> Iterator[None]:
+        """A context of a backward pass whose gradients are averaged over processes, as soon as they are there."""
         if self.alone:
-            return
-        present = torch.tensor([p.grad is not None for p in parameters], dtype=torch.float32, device=self.device)
-        flat = torch.cat([*(_in_memory(p, p.grad) for p in parameters), present])
-        with reaching():
-            dist.all_reduce(flat)
-        *gradients, present = flat.div_(self.processes).split([*(p.numel() for p in parameters), len(parameters)])
-        for p, gradient, known in zip(parameters, gradients, (present > 0).tolist(), strict=True):
-            p.grad = _as_stored(p, gradient) if known else None
+            yield
+        else:
+            with averaging(parameters, self.processes):
+                yield
 
 
 def join() -> Team:
@@ -231,23 +230,3 @@ def _make_group(processes: int) -> None:
 
 def _digest(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest(), "big")
-
-
-def _order(like: Tensor) -> list[int]:
-    """The dimensions of a tensor in the order of memory."""
-    strides = like.stride()
-    return sorted(range(like.dim()), key=lambda d: -strides[d])
-
-
-def _in_memory(p: Tensor, gradient: Tensor | None) -> Tensor:
-    """The numbers of a gradient in the order in which its parameter is stored, which costs least."""
-    if gradient is None:
-        return p.new_zeros(p.numel())
-    return gradient.permute(_order(p)).reshape(-1)
-
-
-def _as_stored(p: Tensor, numbers: Tensor) -> Tensor:
-    """The inverse of `_in_memory`."""
-    order = _order(p)
-    back = [order.index(d) for d in range(p.dim())]
-    return numbers.view([p.shape[d] for d in order]).permute(back)

@@ -327,8 +327,8 @@ class Trainer:
             terms = self.model(x, condition, player)
         optimiser.zero_grad()
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
-        self.accelerator.backward(terms["loss"], inputs=parameters)
-        self.team.average(parameters)
+        with self.team.averaging(parameters):
+            self.accelerator.backward(terms["loss"], inputs=parameters)
         norm = self.accelerator.clip_grad_norm_(parameters, self.settings.clip)
         for group in optimiser.param_groups:
             group["lr"] = lr
