@@ -6,13 +6,14 @@ Repositories are kept in memory, one version after the other. Large files arrive
 import base64
 import hashlib
 import json
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 TOKEN = "hf_OnlyTheTestKnowsThisToken"
 LARGE = (".safetensors", ".onnx", ".png")  # files that arrive by Git LFS
@@ -30,9 +31,10 @@ class Repository:
     def newest(self) -> str:
         return list(self.versions)[-1]
 
-    def commit(self, files: dict[str, bytes]) -> str:
+    def commit(self, files: dict[str, bytes], deleted: Iterable[str] = ()) -> str:
         sha = hashlib.sha1(str(len(self.versions)).encode()).hexdigest()
-        self.versions[sha] = {**self.versions[self.newest], **files}
+        kept = {path: content for path, content in self.versions[self.newest].items() if path not in {*deleted}}
+        self.versions[sha] = {**kept, **files}
         return sha
 
 
@@ -81,8 +83,11 @@ class Answer(BaseHTTPRequestHandler):
                 return self._reading(f"{kind}/{owner}/{name}", self._info)
             case ["api", kind, owner, name, "revision", version]:
                 return self._reading(f"{kind}/{owner}/{name}", self._info, version)
-            case ["api", kind, owner, name, "tree", version, *_]:
-                return self._reading(f"{kind}/{owner}/{name}", self._tree, version)
+            case ["api", kind, owner, name, "tree", version, *folder]:
+                return self._reading(f"{kind}/{owner}/{name}", self._tree, version, "/".join(folder))
+            case ["api", kind, owner, name, "paths-info", version]:
+                asked = parse_qs(body.decode())["paths"]
+                return self._reading(f"{kind}/{owner}/{name}", self._paths, version, asked)
             case [*place, "info", "lfs", "objects", "batch"]:
                 return self._batch(place, json.loads(body))
             case ["objects", oid]:
@@ -90,8 +95,8 @@ class Answer(BaseHTTPRequestHandler):
                 return self._send({})
             case [owner, name, "resolve", version, *file]:
                 return self._reading(f"models/{owner}/{name}", self._file, version, "/".join(file))
-            case ["spaces", owner, name, "resolve", version, *file]:
-                return self._reading(f"spaces/{owner}/{name}", self._file, version, "/".join(file))
+            case ["spaces" | "datasets" as kind, owner, name, "resolve", version, *file]:
+                return self._reading(f"{kind}/{owner}/{name}", self._file, version, "/".join(file))
         return self._refuse(404, f"the stand-in has no {self.path}")
 
     do_GET = do_POST = do_PUT = do_HEAD = _answer  # noqa: N815 (http.server's names)
@@ -137,14 +142,16 @@ class Answer(BaseHTTPRequestHandler):
         self._send({"transfer": "basic", "objects": objects})
 
     def _commit(self, repository: Repository, body: bytes) -> None:
-        files = {}
+        files, deleted = {}, []
         for entry in map(json.loads, body.splitlines()):
             value = entry["value"]
             if entry["key"] == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
             if entry["key"] == "lfsFile":
                 files[value["path"]] = self.server.objects[value["oid"]]
-        sha = repository.commit(files)
+            if entry["key"] == "deletedFile":
+                deleted.append(value["path"])
+        sha = repository.commit(files, deleted)
         _, _, kind, owner, name, *_ = self.path.split("/")
         place = f"{self.server.address}/{'spaces/' * (kind == 'spaces')}{owner}/{name}"
         self._send({"commitUrl": f"{place}/commit/{sha}", "commitOid": sha})
@@ -156,16 +163,27 @@ class Answer(BaseHTTPRequestHandler):
         files = [{"rfilename": path} for path in repository.versions[sha]]
         return self._send({"id": "x/y", "sha": sha, "private": repository.private, "siblings": files})
 
-    def _tree(self, repository: Repository, version: str) -> None:
-        files = repository.versions[repository.newest if version == "main" else version]
-        self._send([{"type": "file", "path": p, "size": len(c), "oid": _etag(c)} for p, c in files.items()])
+    def _tree(self, repository: Repository, version: str, folder: str) -> None:
+        entries = {path: entry for path, entry in _entries(_files(repository, version)).items() if _in(path, folder)}
+        if "recursive=true" not in self.path.casefold():
+            entries = {path: entry for path, entry in entries.items() if path.rpartition("/")[0] == folder}
+        if folder and not entries:
+            return self._refuse(404, f"{folder} not found", "EntryNotFound")
+        return self._send([*entries.values()])
+
+    def _paths(self, repository: Repository, version: str, asked: list[str]) -> None:
+        entries = _entries(_files(repository, version))
+        self._send([entries[path] for path in asked if path in entries])
 
     def _file(self, repository: Repository, version: str, path: str) -> None:
         sha = repository.newest if version == "main" else version
         content = repository.versions.get(sha, {}).get(path)
         if content is None:
             return self._refuse(404, "Entry not found", "EntryNotFound")
-        return self._send(content, headers={"X-Repo-Commit": sha, "ETag": f'"{_etag(content)}"'})
+        told = {"X-Repo-Commit": sha, "ETag": f'"{_etag(content)}"'}
+        if found := re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range") or ""):
+            return self._send(content[int(found[1]) : int(found[2]) + 1], 206, told)
+        return self._send(content, headers=told)
 
     def _refuse(self, status: int, message: str, code: str = "") -> None:
         self._send({"error": message}, status, {"X-Error-Code": code, "X-Error-Message": message})
@@ -178,6 +196,23 @@ class Answer(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+
+def _files(repository: Repository, version: str) -> dict[str, bytes]:
+    return repository.versions[repository.newest if version == "main" else version]
+
+
+def _entries(files: dict[str, bytes]) -> dict[str, dict[str, Any]]:
+    """All files and folders, as the Hub lists them, by their paths."""
+    folders = {path.rsplit("/", k)[0] for path in files for k in range(1, path.count("/") + 1)}
+    return {
+        **{path: {"type": "file", "path": path, "size": len(c), "oid": _etag(c)} for path, c in files.items()},
+        **{path: {"type": "directory", "path": path, "size": 0, "oid": _etag(path.encode())} for path in folders},
+    }
+
+
+def _in(path: str, folder: str) -> bool:
+    return not folder or path.startswith(f"{folder}/")
 
 
 def _etag(content: bytes) -> str:

@@ -13,8 +13,20 @@ from uuid import uuid4
 import pytest
 
 from condgen.stores import patience
+from tests.hub.conftest import hub  # noqa: F401 (a fixture)
+from tests.hub.stand_in import Repository, StandIn
 
 NEEDED = ("s3fs", "moto", "flask", "flask_cors")
+GOOGLE = "pip install gcsfs gcp-storage-emulator"  # in an environment of their own: they bring many packages
+EMULATOR = """
+import sys
+from http.server import ThreadingHTTPServer
+from gcp_storage_emulator import server
+server.server.HTTPServer = ThreadingHTTPServer  # a second connection would wait for the end of the first
+with server.create_server("127.0.0.1", 0, in_memory=True, default_bucket="bucket") as running:
+    print(running._api._httpd.server_port, flush=True)
+    sys.stdin.read()
+"""
 
 
 class Server:
@@ -87,3 +99,54 @@ def memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     yield f"memory://{tmp_path.name}"
     fsspec.filesystem("memory").store.clear()
     fsspec.filesystem("memory").pseudo_dirs[:] = [""]
+
+
+@pytest.fixture
+def dataset(hub: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:  # noqa: F811
+    """The address of an empty repository of a dataset, at a stand-in of the Hugging Face Hub."""
+    yield from _repository(hub, "datasets", monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def model(hub: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:  # noqa: F811
+    """The address of an empty repository of a model, at a stand-in of the Hugging Face Hub."""
+    yield from _repository(hub, "models", monkeypatch, tmp_path)
+
+
+def _repository(server: StandIn, kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    from huggingface_hub import HfFileSystem
+
+    monkeypatch.setenv("CONDGEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_ENDPOINT", server.address)  # for workers in other processes
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    server.repositories[f"{kind}/someone/set"] = Repository()
+    yield "hf://someone/set" if kind == "models" else f"hf://{kind}/someone/set"
+    HfFileSystem.clear_instance_cache()
+
+
+@pytest.fixture(scope="session")
+def _google() -> Iterator[str]:
+    """The address of an emulator of Google's Cloud Storage. Unlike Google's, it does not decide between two writers."""
+    for name in ("gcsfs", "gcp_storage_emulator"):
+        pytest.importorskip(name, reason=GOOGLE)
+    with subprocess.Popen(
+        [sys.executable, "-c", EMULATOR],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        process.kill()
+
+
+@pytest.fixture
+def google(_google: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty folder in a bucket there."""
+    import gcsfs
+
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", _google)
+    monkeypatch.setenv("CONDGEN_CACHE", str(tmp_path / "cache"))
+    yield f"gs://bucket/{uuid4().hex[:12]}"
+    gcsfs.GCSFileSystem.clear_instance_cache()

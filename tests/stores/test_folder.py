@@ -1,6 +1,6 @@
 """Folders by their address, on this disk and in a store: the same promises."""
 
-from collections.abc import Iterator
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,17 @@ from condgen.stores.address import normalised
 from condgen.stores.folder import write
 from condgen.stores.remote import RemoteFolder
 
-fsspec = pytest.importorskip("fsspec", reason="pip install 'condgen[remote]'")
+pytest.importorskip("fsspec", reason="pip install 'condgen[remote]'")
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of huggingface_hub itself
 
 
-@pytest.fixture(params=["disk", "memory"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Folder]:
-    place = str(tmp_path / "set") if request.param == "disk" else f"memory://{tmp_path.name}/set"
-    yield folder_at(place)
-    fsspec.filesystem("memory").store.clear()
+CALM = pytest.mark.filterwarnings("default")  # gcsfs takes its own warnings as errors for those of a network
+
+
+@pytest.fixture(params=["disk", "memory", "dataset", "model", pytest.param("google", marks=[pytest.mark.slow, CALM])])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
+    """An empty folder, on this disk or in a store whose fixture gives its address."""
+    return folder_at(tmp_path / "set" if request.param == "disk" else f"{request.getfixturevalue(request.param)}/set")
 
 
 def test_a_written_file_is_listed_and_read(folder: Folder) -> None:
@@ -60,6 +63,21 @@ def test_hidden_files_are_not_listed(folder: Folder) -> None:
     write(folder, ".lease.json", b"{}")
     assert not folder.files()
     assert folder.exists(".lease.json")
+
+
+def test_a_part_of_a_file_is_read(folder: Folder) -> None:
+    write(folder, "a", b"0123456789")
+    if isinstance(folder, RemoteFolder):
+        assert folder.span("a", 3, 7) == b"3456"
+
+
+def test_a_large_file_is_fetched_whole(folder: Folder, tmp_path: Path) -> None:
+    content = os.urandom(9 * 2**20)
+    write(folder, "large.safetensors", content)
+    assert folder.read("large.safetensors") == content
+    if isinstance(folder, RemoteFolder):
+        folder.fetch("large.safetensors", tmp_path / "fetched")
+        assert (tmp_path / "fetched").read_bytes() == content
 
 
 def test_a_removed_file_is_gone_and_may_be_removed_again(folder: Folder) -> None:
@@ -147,8 +165,9 @@ def test_a_file_that_arrives_short_is_put_again(monkeypatch: pytest.MonkeyPatch,
     assert folder.read("a") == b"all of it"
 
 
-def test_only_one_creates_a_file(tmp_path: Path) -> None:
-    folder = RemoteFolder(f"memory://{tmp_path.name}")
+@pytest.mark.parametrize("store", ["memory", "dataset"])
+def test_only_one_creates_a_file(store: str, request: pytest.FixtureRequest) -> None:
+    folder = RemoteFolder(request.getfixturevalue(store))
     assert folder.create("lease", b"mine")
     assert not folder.create("lease", b"theirs")
     assert folder.read("lease") == b"mine"

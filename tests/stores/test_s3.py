@@ -5,12 +5,14 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import condgen
+from condgen.bulk.generate import generate
 from condgen.data import Splits
 from condgen.errors import RunError, StoreError
 from condgen.files import write_text
@@ -21,8 +23,11 @@ from condgen.stores import folder_at, patience
 from condgen.stores.copies import place, root
 from condgen.stores.folder import write
 from condgen.stores.lease import leased
+from condgen.stores.remote import RemoteFolder
 from condgen.training import checkpoint
+from tests.bulk.jobs import Here, Stopped
 from tests.stores.conftest import Server
+from tests.unchecked import unchecked
 
 pytestmark = pytest.mark.slow
 
@@ -55,6 +60,16 @@ def test_only_one_of_two_may_write(s3: Server, bucket: str) -> None:
         pass
     with leased(f"{bucket}/run"):
         pass
+
+
+def test_a_file_that_came_after_a_listing_is_read(s3: Server, bucket: str) -> None:
+    import s3fs
+
+    folder = folder_at(f"{bucket}/set")
+    write(folder, "part/0", b"zero")
+    assert [*folder.files()] == ["part/0"]
+    s3fs.S3FileSystem(skip_instance_cache=True).pipe_file(f"{bucket}/set/part/1", b"one")  # as another process does
+    assert folder.read("part/1") == b"one"
 
 
 def test_a_missing_bucket_is_said(s3: Server) -> None:
@@ -130,3 +145,24 @@ def test_one_request_in_fifty_fails_from_data_to_report(
     assert np.abs(whole / 255 - samples.numpy()[..., 0]).max() <= 0.5 / 255 + 1e-6
     assert json.loads(folder_at(f"{bucket}/run").read("report.json"))
     assert not folder_at(f"{bucket}/run").exists(".lease.json")
+
+
+def test_one_request_in_fifty_fails_while_workers_write_shards(
+    s3: Server, bucket: str, run: Run, tmp_path: Path
+) -> None:
+    asked: dict[str, Any] = {"n": 5_000, "shard": 250, "progress": SILENT}
+    s3.fail(every=50, seed=5)
+    with unchecked():
+        with pytest.raises(Stopped):
+            generate(run, "digit=4|9", out=f"{bucket}/many", engine=Here(most=15), **asked)
+        made = generate(run, "digit=4|9", out=f"{bucket}/many", engine="processes", workers=2, **asked)
+        assert made.index.samples == 5_000
+        assert s3.faults.keys() > {"sound"}
+        s3.fail(0)
+        generate(run, "digit=4|9", out=tmp_path / "here", engine=Here(), **asked)
+    there = RemoteFolder(f"{bucket}/many")
+    assert {name: there.read(name) for name in there.facts()} == {
+        str(file.relative_to(tmp_path / "here")): file.read_bytes()
+        for file in (tmp_path / "here").rglob("*")
+        if file.is_file()
+    }

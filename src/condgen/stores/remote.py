@@ -68,7 +68,7 @@ class RemoteFolder:
     def read(self, name: str) -> bytes:
         """See `Folder`."""
         with self._there(name):
-            return bytes(self._ask("read", partial(self._store.cat_file, self._at(name))))
+            return self._ask("read", partial(self._cat, name))
 
     def fetch(self, name: str, path: Path) -> None:
         """Copy a file to a path on this disk. Raises StoreError if there is none, or it does not come whole."""
@@ -135,13 +135,17 @@ class RemoteFolder:
         """The bytes of a file from `start` to before `end`. Raises StoreError if they do not all come."""
 
         def get() -> bytes:
-            found = bytes(self._store.cat_file(self._at(name), start=start, end=end))
+            found = self._cat(name, start=start, end=end)
             if len(found) != end - start:
                 raise OSError(f"{len(found):,} bytes came, not the {end - start:,} that were asked for")
             return found
 
         with self._there(name):
             return self._ask("read", get)
+
+    def _cat(self, name: str, **span: int) -> bytes:
+        self._store.invalidate_cache()  # s3fs would look for the file in an earlier listing
+        return bytes(self._store.cat_file(self._at(name), **span))
 
     @cached_property
     def _store(self) -> Any:
