@@ -5,8 +5,9 @@
     python benchmarks/bulk.py RUN --chaos 20 --engine ray     # kill workers, the command and the whole Ray
     python benchmarks/bulk.py --report 10000000               # time and memory of a report, from made-up readings
 
-The speed is that of whole commands, with their start. A file per image is flushed to the disk, image by image, which
-TMPDIR=/dev/shm leaves out. Every worker computes in one thread, and so does the command
+The speed is that of whole commands, with their start, and beside it that of the workers once each has written a shard,
+from the times of the files. A file per image is flushed to the disk, image by image, which TMPDIR=/dev/shm leaves out.
+Every worker computes in one thread, and so does the command
 without workers. After each kill, at a random moment, the same command runs again until it ends. Then every seed must be
 there exactly once, and every file must have the bytes of one uninterrupted run.
 """
@@ -15,6 +16,7 @@ import argparse
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,6 +48,10 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=20_000, help="per request, of which digit=* is ten")
     parser.add_argument("--engine", default="processes", choices=("processes", "ray"))
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--shard", type=int, default=5_000, help="samples of a shard, when speed is measured")
+    parser.add_argument(
+        "--without-files", action="store_true", help="leave out the process that writes a file per image"
+    )
     parser.add_argument("--chaos", type=int, default=0, help="number of kills, instead of the speed")
     parser.add_argument("--report", type=int, default=0, help="number of samples of a report, instead of the speed")
     parser.add_argument("--seed", type=int, default=0)
@@ -73,13 +79,23 @@ def in_bulk(args: argparse.Namespace, out: Path, workers: int, *options: object)
 
 def speed(args: argparse.Namespace, folder: Path) -> None:
     """Print a row for one process that writes files, and for every number of workers that write shards."""
-    print("| | seconds | samples/s | beside one process |\n|---|---:|---:|---:|", flush=True)
-    alone = timed(command(args, folder / "one"))
-    total = len([*(folder / "one").glob("0*.png")])
-    row("one process, a file per image", alone, total, alone)
+    print("| | seconds | samples/s | once all work, samples/s |\n|---|---:|---:|---:|", flush=True)
+    if not args.without_files:
+        seconds = timed(command(args, folder / "one"))
+        row("one process, a file per image", seconds, len([*(folder / "one").glob("0*.png")]))
+        shutil.rmtree(folder / "one")
     for workers in args.workers:
-        seconds = timed(in_bulk(args, folder / f"with-{workers}", workers))
-        row(f"{args.engine}, {workers} worker{'s' * (workers > 1)}", seconds, total, alone)
+        out = folder / f"with-{workers}"
+        seconds = timed(in_bulk(args, out, workers, "--shard", args.shard))
+        row(f"{args.engine}, {workers} worker{'s' * (workers > 1)}", seconds, *working(out, workers))
+
+
+def working(folder: Path, workers: int) -> tuple[int, float]:
+    """The samples of a set, and samples a second after every worker has written its first shard."""
+    samples = {path: pq.read_metadata(path).num_rows for path in folder.glob("*.parquet")}
+    later = sorted(samples, key=lambda path: path.stat().st_mtime_ns)
+    began, ended = (later[k].stat().st_mtime_ns / 1e9 for k in (workers - 1, -1))
+    return sum(samples.values()), sum(samples[path] for path in later[workers:]) / (ended - began)
 
 
 def timed(what: Sequence[str]) -> float:
@@ -88,8 +104,9 @@ def timed(what: Sequence[str]) -> float:
     return time.monotonic() - start
 
 
-def row(title: str, seconds: float, total: int, alone: float) -> None:
-    print(f"| {title} | {seconds:.1f} | {total / seconds:,.0f} | {alone / seconds:.2f} |", flush=True)
+def row(title: str, seconds: float, total: int, working: float | None = None) -> None:
+    rate = "" if working is None else f"{working:,.0f}"
+    print(f"| {title} | {seconds:.1f} | {total / seconds:,.0f} | {rate} |", flush=True)
 
 
 # ---- chaos

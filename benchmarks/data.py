@@ -1,9 +1,11 @@
-"""How fast a million 64×64 photographs in Parquet are prepared, opened and fed to training, as ratios.
+"""How fast a million photographs in Parquet are inspected, prepared, opened and fed to training, as ratios.
 
     python benchmarks/data.py --images 1m --folder DIR       (16 GB in DIR; 100,000 images by default)
+    python benchmarks/data.py --images 1m --side 32 --folder DIR       (5 GB)
 
-The images are generated here: 5,000 distinct JPEGs, again and again, in shards of 50,000. Preparing, opening and
-training each happen in a process of their own, through the public interface, so that their memory is their own.
+The images are generated here: 5,000 distinct JPEGs, again and again, in shards of 50,000. Inspecting, preparing,
+opening and training each happen in a process of their own, through the public interface, so that their memory is their
+own.
 """
 
 import argparse
@@ -31,12 +33,12 @@ from PIL import Image
 from condgen.units import parse_count
 
 DISTINCT, SHARD, BATCH = 5_000, 50_000, 128
-SIDE = 64
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=parse_count, default=100_000)
+    parser.add_argument("--side", type=int, default=64, help="of the images, in pixels")
     parser.add_argument("--folder", type=Path, default=None, help="a folder with 16 kB of room per image")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     parser.add_argument("--at", type=Path, help=argparse.SUPPRESS)
@@ -48,12 +50,13 @@ def main() -> None:
         args.folder.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=args.folder))
     try:
-        contents = jpegs()
+        contents = jpegs(args.side)
         write(folder / "source", contents, args.images)
         before = decoder_rate(contents)
-        prepared = apart("prepare", folder)
+        inspected, prepared = apart("inspect", folder), apart("prepare", folder)
         alone = (before + decoder_rate(contents)) / 2  # the machine may have other work, now or then
-        report(args.images, alone, prepared, apart("prepare", folder), apart("feed", folder), apart("train", folder))
+        later = [apart(part, folder) for part in ("prepare", "feed", "train")]
+        report(args.images, args.side, alone, inspected, prepared, *later)
     finally:
         shutil.rmtree(folder)
 
@@ -61,10 +64,10 @@ def main() -> None:
 # ---- the source
 
 
-def jpegs() -> list[bytes]:
-    """Smooth coloured pictures of about 2 kB."""
+def jpegs(side: int) -> list[bytes]:
+    """Smooth coloured pictures, of about 2 kB with 64×64 pixels."""
     coarse = np.random.default_rng(0).integers(0, 256, (DISTINCT, 8, 8, 3), dtype=np.uint8)
-    return [_jpeg(Image.fromarray(c).resize((SIDE, SIDE), Image.Resampling.BICUBIC)) for c in coarse]
+    return [_jpeg(Image.fromarray(c).resize((side, side), Image.Resampling.BICUBIC)) for c in coarse]
 
 
 def _jpeg(image: Image.Image) -> bytes:
@@ -151,6 +154,15 @@ def _resident() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def _inspect(folder: Path) -> dict[str, float]:
+    """Inspection, which comes before anything is prepared."""
+    from condgen import inspect
+
+    with measured() as found:
+        inspect(str(folder / "source"))
+    return found
+
+
 def _prepare(folder: Path) -> dict[str, float]:
     """Opening the source; the first time, it is prepared."""
     from condgen.data import load
@@ -200,13 +212,14 @@ def _train(folder: Path, seconds: float = 20.0) -> dict[str, float]:
     return found | {"rate": trainer.info.images / trainer.info.seconds}
 
 
-PARTS = {"prepare": _prepare, "feed": _feed, "train": _train}
+PARTS = {"inspect": _inspect, "prepare": _prepare, "feed": _feed, "train": _train}
 
 
-def report(n: int, alone: float, prepared: Any, opened: Any, fed: Any, trained: Any) -> None:
+def report(n: int, side: int, alone: float, inspected: Any, prepared: Any, opened: Any, fed: Any, trained: Any) -> None:
     """Print what was found, as ratios."""
-    rate, data = n / prepared["seconds"], n * 3 * SIDE**2 / 2**20
-    print(f"{n:,} images of {SIDE}×{SIDE}, {data:,.0f} MB prepared, on {cpu_count()} cores")
+    rate, data = n / prepared["seconds"], n * 3 * side**2 / 2**20
+    print(f"{n:,} images of {side}×{side}, {data:,.0f} MB prepared, on {cpu_count()} cores")
+    print(f"inspected: {inspected['seconds']:.0f} s, {inspected['memory']:,.0f} MB more at the peak")
     print(f"prepared:  {rate:,.0f}/s, {rate / alone:.2f} of the decoder alone ({alone:,.0f}/s)")
     print(f"           {prepared['memory']:,.0f} MB more at the peak of the process that directs it")
     print(f"opened:    {opened['seconds']:.3f} s the second time, fingerprint included; {opened['memory']:,.0f} MB")
