@@ -5,11 +5,13 @@
     python benchmarks/bulk.py RUN --chaos 20 --engine ray     # kill workers, the command and the whole Ray
     python benchmarks/bulk.py --report 10000000               # time and memory of a report, from made-up readings
 
-The speed is that of whole commands, with their start, and beside it that of the workers once each has written a shard,
-from the times of the files. A file per image is flushed to the disk, image by image, which TMPDIR=/dev/shm leaves out.
-Every worker computes in one thread, and so does the command
-without workers. After each kill, at a random moment, the same command runs again until it ends. Then every seed must be
-there exactly once, and every file must have the bytes of one uninterrupted run.
+The speed is that of whole commands, with their start. Beside it stand the seconds that their processes computed, which
+other work on the machine changes little, and the speed once every worker has written a shard, from the times of the
+files. A file per image is flushed to the disk, image by image, which TMPDIR=/dev/shm leaves out. Every worker computes
+in one thread, and so does the command without workers.
+
+After each kill, at a random moment, the same command runs again until it ends. Then every seed must be there exactly
+once, and every file must have the bytes of one uninterrupted run.
 """
 
 import argparse
@@ -24,6 +26,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,15 +82,15 @@ def in_bulk(args: argparse.Namespace, out: Path, workers: int, *options: object)
 
 def speed(args: argparse.Namespace, folder: Path) -> None:
     """Print a row for one process that writes files, and for every number of workers that write shards."""
-    print("| | seconds | samples/s | once all work, samples/s |\n|---|---:|---:|---:|", flush=True)
+    print("| | seconds | samples/s | computed | once all work, samples/s |\n|---|---:|---:|---:|---:|", flush=True)
     if not args.without_files:
-        seconds = timed(command(args, folder / "one"))
-        row("one process, a file per image", seconds, len([*(folder / "one").glob("0*.png")]))
+        took = Took.by(command(args, folder / "one"))
+        row("one process, a file per image", took, len([*(folder / "one").glob("0*.png")]))
         shutil.rmtree(folder / "one")
     for workers in args.workers:
         out = folder / f"with-{workers}"
-        seconds = timed(in_bulk(args, out, workers, "--shard", args.shard))
-        row(f"{args.engine}, {workers} worker{'s' * (workers > 1)}", seconds, *working(out, workers))
+        took = Took.by(in_bulk(args, out, workers, "--shard", args.shard))
+        row(f"{args.engine}, {workers} worker{'s' * (workers > 1)}", took, *working(out, workers))
 
 
 def working(folder: Path, workers: int) -> tuple[int, float]:
@@ -98,15 +101,25 @@ def working(folder: Path, workers: int) -> tuple[int, float]:
     return sum(samples.values()), sum(samples[path] for path in later[workers:]) / (ended - began)
 
 
-def timed(what: Sequence[str]) -> float:
-    start = time.monotonic()
-    subprocess.run(what, check=True, capture_output=True)
-    return time.monotonic() - start
+@dataclass(frozen=True)
+class Took:
+    """Seconds of a command, and seconds that it and its processes computed, those that a Ray starts apart."""
+
+    seconds: float
+    computed: float
+
+    @classmethod
+    def by(cls, what: Sequence[str]) -> "Took":
+        """The times of a command that is run now."""
+        start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(what, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return cls(time.monotonic() - start, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
-def row(title: str, seconds: float, total: int, working: float | None = None) -> None:
+def row(title: str, took: Took, total: int, working: float | None = None) -> None:
     rate = "" if working is None else f"{working:,.0f}"
-    print(f"| {title} | {seconds:.1f} | {total / seconds:,.0f} | {rate} |", flush=True)
+    print(f"| {title} | {took.seconds:.1f} | {total / took.seconds:,.0f} | {took.computed:.1f} | {rate} |", flush=True)
 
 
 # ---- chaos
@@ -117,7 +130,7 @@ def chaos(args: argparse.Namespace, folder: Path) -> int:
     kinds: list[Callable[[psutil.Process, random.Random], bool]] = [a_worker, the_command]
     if args.engine == "ray":
         kinds.append(the_whole_ray)
-    seconds = timed(in_bulk(args, folder / "whole", 2, "--shard", 250))
+    seconds = Took.by(in_bulk(args, folder / "whole", 2, "--shard", 250)).seconds
     whole = files(folder / "whole")
     must_be_once(folder / "whole", args.samples)
     print(f"uninterrupted: {len(whole)} files in {seconds:.1f} s", flush=True)

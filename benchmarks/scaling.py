@@ -40,6 +40,7 @@ from condgen.models import build
 from condgen.presets import preset
 from condgen.runs.addresses import open_generator
 from condgen.runs.arguments import split_arguments
+from condgen.runs.costs import bytes_to_train
 from condgen.runs.generator import name_of
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import Condition
@@ -216,8 +217,7 @@ class Watched(Team):
         """See `Team`."""
         there = dict[torch.Tensor, float]()
         hooks = [
-            p.register_post_accumulate_grad_hook(lambda p: there.update({p: time.process_time()}))  # type: ignore[attr-defined]
-            for p in parameters
+            p.register_post_accumulate_grad_hook(lambda p: there.update({p: time.process_time()})) for p in parameters
         ]
         yield
         end = time.process_time()
@@ -327,16 +327,16 @@ def made(run: str, into: str, processes: int) -> tuple[float, float]:
     command = [sys.executable, __file__, "--generate", run, "--into", into]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    started_ = [
+    makers: list[Any] = [
         subprocess.Popen([*command, "--worker", f"{number}/{processes}"], env=environment, **pipes)
         for number in range(processes)
     ]
-    for one in started_:
-        assert one.stdout.readline() == "ready\n", "a process has failed"
-    for one in started_:
-        one.stdin.write("go\n")
-        one.stdin.flush()
-    found = [json.loads(one.communicate()[0]) for one in started_]
+    for maker in makers:
+        assert maker.stdout.readline() == "ready\n", "a process has failed"
+    for maker in makers:
+        maker.stdin.write("go\n")
+        maker.stdin.flush()
+    found = [json.loads(maker.communicate()[0]) for maker in makers]
     return sum(rate for rate, _ in found), found[0][1]
 
 
@@ -358,11 +358,18 @@ def storing(folder: Path) -> float:
     return len(content) / timed(lambda: write(folder_at(folder), f"{next(number)}", content))
 
 
+def memory(name: str, images: int) -> tuple[float, float]:
+    """Bytes of AdamW's two moments, and of all that training with so many images takes."""
+    trainer = trainer_of(name, 16, Team())
+    return 8.0 * sum(p.numel() for p in trainer.raw.parameters()), bytes_to_train(trainer.raw, trainer.data, images)
+
+
 def table(name: str, step: Step, images: int) -> None:
     """Print the predicted efficiency of a preset."""
-    seconds, size = step.seconds(images, 1, LINKS["25 Gbit/s"]), step.size
+    seconds, (moments, whole) = step.seconds(images, 1, LINKS["25 Gbit/s"]), memory(name, images)
+    print(f"\n{name}: {seconds:.2f} s for {images} images, of these {step.fixed:.2f} s in any case")
     print(
-        f"\n{name}: {seconds:.2f} s for {images} images, of these {step.fixed:.2f} s in any case; {size / 1e6:.0f} MB"
+        f"{step.size / 1e6:.0f} MB of gradients, {moments / 1e6:.0f} MB of AdamW's state, {whole / 1e9:.1f} GB in all"
     )
     print(f"{'workers':30}" + "".join(f"{n:>8}" for n in WORKERS) + f"{'90 % at 8 up to':>20}")
     for title, link in LINKS.items():

@@ -28,7 +28,7 @@ def averaging(parameters: Sequence[Tensor], processes: int) -> Iterator[None]:
     """
     sizes = [p.numel() * p.element_size() for p in parameters]
     queue = _Queue([[parameters[k] for k in part] for part in buckets(sizes, EACH * processes)])
-    hooks = [p.register_post_accumulate_grad_hook(queue.filled) for p in parameters]  # type: ignore[attr-defined]
+    hooks = [p.register_post_accumulate_grad_hook(queue.filled) for p in parameters]
     try:
         yield
     finally:
