@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from condgen.runs.resume import resume
     from condgen.runs.run import Run
     from condgen.runs.samples import Samples, save_samples
+    from condgen.runs.settings import settings
     from condgen.runs.train import distill, train
     from condgen.schema import Categorical, Condition, Continuous, Flag, LabelDistribution, Schema
     from condgen.studio.notebook import studio
@@ -61,6 +62,7 @@ _HOME = {
     "parse_requests": "requests",
     "resume": "runs.resume",
     "save_samples": "runs.samples",
+    "settings": "runs.settings",
     "stream": "data",
     "studio": "studio.notebook",
     "train": "runs.train",
@@ -97,6 +99,7 @@ __all__ = [
     "parse_requests",
     "resume",
     "save_samples",
+    "settings",
     "stream",
     "studio",
     "train",

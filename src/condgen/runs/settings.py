@@ -1,9 +1,11 @@
 """The settings of a family of models and of its training, described."""
 
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from condgen.models import FAMILIES
+from condgen.notebook import paragraph, table
 from condgen.parameters import Described, described
 from condgen.training import TrainingConfig
 
@@ -23,3 +25,34 @@ def settings_as_dict(model: str) -> dict[str, Any]:
         "settings": [asdict(each) for each in described(family.builder)],
         "training": [asdict(each) for each in settings_of_training(model)],
     }
+
+
+@dataclass(frozen=True, repr=False)
+class Settings:
+    """The settings of a family of models and of its training, which display themselves and iterate.
+
+    sentence: about the family.
+    of_model, of_training: each with its name, default, values and a sentence.
+    """
+
+    model: str
+    sentence: str
+    of_model: tuple[Described, ...]
+    of_training: tuple[Described, ...]
+
+    def __iter__(self) -> Iterator[Described]:
+        return iter((*self.of_model, *self.of_training))
+
+    def __repr__(self) -> str:
+        return "\n".join([f"{self.model}: {self.sentence}", *(f"  {s.name}={s.default!r}: {s.sentence}" for s in self)])
+
+    def _repr_html_(self) -> str:
+        rows = ((s.part, s.name, repr(s.default), s.values, s.sentence) for s in self)
+        shown = table(("part", "setting", "default", "values", ""), rows)
+        return str(paragraph(f"{self.model}: {self.sentence}") + shown)
+
+
+def settings(model: str) -> Settings:
+    """The settings that `train` takes for a family of models. Raises RequestError for an unknown family."""
+    family = FAMILIES[model]
+    return Settings(model, family.sentence, tuple(described(family.builder)), tuple(settings_of_training(model)))
