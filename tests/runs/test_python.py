@@ -103,6 +103,7 @@ def test_requests_given_in_another_form_are_explained(run: Run, arguments: Any, 
 def test_they_show_themselves_in_two_useful_lines(run: Run, points: Run) -> None:
     assert repr(run).splitlines()[0].endswith("images of digits")
     assert "digit=" in repr(run).splitlines()[1]
+    assert " rows of " in repr(points).splitlines()[0]
     samples = run.sample("digit=*", n=1)
     assert repr(samples).splitlines()[0] == "10 images of shape (1, 8, 8)"
     assert "and 6 more" in repr(samples)

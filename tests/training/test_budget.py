@@ -176,8 +176,8 @@ def test_a_run_that_diverges_early_has_kept_at_least_half_of_its_work(tmp_path: 
     training = work.trainer(tmp_path, None, images=32_000)
     assert isinstance(training.raw, Toy)
     training.raw.loss = lambda step, loss: loss * math.nan if step > 300 else loss
-    with pytest.raises(RunError, match=r"The last good checkpoint, in .*, is that after ([\d,]+) images") as caught:
+    with pytest.raises(RunError, match=r"The last good checkpoint, in .*, is that after ([\d,]+) rows") as caught:
         training.run()
     kept = saved(tmp_path)[0].images
     assert kept > 150 * 32
-    assert f"{kept:,} images" in str(caught.value)
+    assert f"{kept:,} rows" in str(caught.value)

@@ -264,7 +264,7 @@ def test_divergence_stops_with_advice_and_keeps_the_last_good_checkpoint(
     model.loss = lambda step, loss: broken(loss) if step > 50 else loss
     with pytest.raises(RunError) as caught:
         trainer(tmp_path, model, checkpoint_seconds=1e-9, warmup=50, lr=0.02).run()
-    for part in (str(tmp_path), "lr=0.005", "warmup=250", "1,632 images", "that after 1,600 images"):
+    for part in (str(tmp_path), "lr=0.005", "warmup=250", "1,632 images", "that after 1,600 rows"):
         assert part in str(caught.value)
     assert "\n" not in str(caught.value)
     info, tensors = saved(tmp_path)
@@ -330,7 +330,7 @@ class StopsLooking(Notes):
 
 
 def test_a_signal_at_the_last_look_leaves_a_finished_run(tmp_path: Path) -> None:
-    with pytest.raises(Interrupted, match="after 3,200 images; the run is finished, and saved"):
+    with pytest.raises(Interrupted, match="after 3,200 rows; the run is finished, and saved"):
         trainer(tmp_path, progress=StopsLooking()).run()
     assert saved(tmp_path)[0].finished
     assert not (tmp_path / HEALTHY).exists()
@@ -342,7 +342,7 @@ def test_a_signal_at_any_moment_saves_before_it_stops(tmp_path: Path) -> None:
     with pytest.raises(Interrupted) as caught:
         trainer(tmp_path, progress=StopsAt(640)).run()
     assert f"condgen resume {tmp_path}" in spell(str(caught.value))
-    assert f"SIGINT after {saved(tmp_path)[0].images:,} images" in str(caught.value)
+    assert f"SIGINT after {saved(tmp_path)[0].images:,} rows" in str(caught.value)
     assert signal.getsignal(signal.SIGINT) is before
 
 

@@ -217,6 +217,6 @@ def _trained(run: "Run") -> None:
     leave()
     info, name = run.info, run.schema.names[0] if len(run.schema) else ""
     place = named(run.path)
-    print(f"Trained {info.recipe['model']} on {info.images:,} images in {info.seconds:.0f} s: {place}")
+    print(f"Trained {info.recipe['model']} on {info.images:,} {info.kind} in {info.seconds:.0f} s: {place}")
     ask = f' "{name}=*"' if run.model.conditional and run.schema[name].choices else ""
     print(f"Next: condgen sample {shlex.quote(place)}{ask} -n 16 --out samples")

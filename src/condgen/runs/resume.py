@@ -157,7 +157,7 @@ def _settings(folder: Path, info: Info) -> TrainingConfig:
 
 def _how_to_go_on(folder: Path, info: Info) -> str:
     on = call("resume", folder, budget="+10m")
-    return f"{folder} is finished: {info.images:,} images in {info.seconds:.0f} s. To train it longer: {on}"
+    return f"{folder} is finished: {info.images:,} {info.kind} in {info.seconds:.0f} s. To train it longer: {on}"
 
 
 def _bounded_once(training: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,11 +59,11 @@ class Run(Answering):
         return cls(*opened(path, device), path, trust)
 
     def __repr__(self) -> str:
-        info, what = self.info, "images" if len(self.model.shape) == 3 else "examples"
+        info = self.info
         examples = self.schema.example if self.model.conditional else "nothing"
         kind, of = ("Weights", "") if info.holds == WEIGHTS_ALONE else ("Run", f" of {self.source.describe()}")
         return (
-            f"{kind} {self.path}: {info.recipe['model']}, trained on {info.images:,} {what}{of}\n"
+            f"{kind} {self.path}: {info.recipe['model']}, trained on {info.images:,} {info.kind}{of}\n"
             f"  can be asked for {examples}"
         )
 

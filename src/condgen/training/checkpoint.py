@@ -73,6 +73,11 @@ class Info:
     format: int = FORMAT
 
     @property
+    def kind(self) -> str:
+        """The word for the observations: images, or rows of a table."""
+        return "images" if len(self.shape) == 3 else "rows"
+
+    @property
     def steps(self) -> int:
         """The number of training steps so far."""
         return self.images // int(self.training.get("batch", 1))

@@ -198,7 +198,7 @@ class Trainer:
         budget.lap("save")
 
     def _task(self) -> AbstractContextManager[Task]:
-        return self.progress.task("training", self.info.total, done=self.info.images, unit="images")
+        return self.progress.task("training", self.info.total, done=self.info.images, unit=self.info.kind)
 
     def _log(self) -> Log | Unwritten:
         return Log(self.folder, self.info.images) if self.team.first else Unwritten()
@@ -244,7 +244,7 @@ class Trainer:
                 self._keep(budget)
             if asked:
                 signals.answered()
-                self.progress.note(f"Saved after {info.images:,} images.")
+                self.progress.note(f"Saved after {info.images:,} {info.kind}.")
             if stop and not info.finished:
                 raise Interrupted(
                     self._stopped(f"everything is saved. Go on with: {call('resume', self.folder)}"), stop
@@ -267,7 +267,7 @@ class Trainer:
         task.move(self.info.images, self.info.total, losses.means)
 
     def _stopped(self, then: str) -> str:
-        return f"Stopped by {self.heard.stop} after {self.info.images:,} images; {then}"
+        return f"Stopped by {self.heard.stop} after {self.info.images:,} {self.info.kind}; {then}"
 
     def _kept(self) -> str:
         """A sentence about the checkpoint that a diverged run leaves behind."""
@@ -276,7 +276,7 @@ class Trainer:
         kept = checkpoint.load(self.folder / checkpoint.FILE)[0].images
         if not kept:
             return f"Nothing learned is kept: the checkpoint in {self.folder} is that of the start."
-        return f"The last good checkpoint, in {self.folder}, is that after {kept:,} images."
+        return f"The last good checkpoint, in {self.folder}, is that after {kept:,} {self.info.kind}."
 
     def _look_due(self) -> bool:
         """Whether the last step crossed one of the points at which the run is checked."""
