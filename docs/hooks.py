@@ -122,7 +122,8 @@ def presets_page() -> str:
 
 PRESETS_LEAD = (
     "A preset is a set of settings with a name: `condgen train DATA --preset digits --out RUN`. Your options override "
-    "its entries. “Measured” is the result of a preset, with the benchmark that printed the figure."
+    "its entries. “Expected” is the result of a preset, measured by the benchmark that is named, or an estimate that "
+    "says so."
 )
 
 
@@ -131,4 +132,4 @@ def _presets() -> Iterator[str]:
 
     for name, preset in PRESETS.items():
         settings = " ".join(f"{k}={v}" for k, v in preset.items() if k not in ("model", "expect"))
-        yield f"## {name}\n\nModel: `{preset['model']}`. Measured: {_literal(str(preset['expect']))}.\n\n`{settings}`"
+        yield f"## {name}\n\nModel: `{preset['model']}`. Expected: {_literal(str(preset['expect']))}.\n\n`{settings}`"

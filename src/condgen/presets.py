@@ -7,16 +7,26 @@ line override them. `expect` gives the measured result and the way of measuring.
 from typing import Any
 
 from condgen.errors import unknown
+from condgen.units import approximately
 
 Preset = dict[str, Any]
 BY_REQUESTS = "benchmarks/requests.py, docs/results.md"
-UNMEASURED = f"for one GPU, where it has not been measured yet ({BY_REQUESTS})"
+SUSTAINED = 60e12  # operations a second, a fifth of the rate of a card that does 300 · 10¹² in bf16
 
 
-def larger(preset: Preset, sizes: Preset) -> Preset:
-    """The same preset for one GPU: wider, deeper, longer."""
+def larger(preset: Preset, sizes: Preset, operations: float) -> Preset:
+    """The same preset for one GPU: wider, deeper, longer.
+
+    operations: of an image in training, in 10⁹, as `python benchmarks/gpu.py --estimate` counts them.
+    """
     kept = {key: value for key, value in preset.items() if key != "seconds"}
-    return kept | sizes | {"precision": "bf16", "expect": UNMEASURED}
+    time = approximately(operations * 1e9 * sizes["images"] / SUSTAINED)
+    estimate = (
+        f"estimated, not measured: {operations:g} · 10⁹ operations an image, {time} on a GPU that does "
+        f"{SUSTAINED / 1e12:.0f} · 10¹² of them a second, longer if its steps are too short for that "
+        "(benchmarks/gpu.py --estimate)"
+    )
+    return kept | sizes | {"precision": "bf16", "expect": estimate}
 
 
 # ---- parts that presets share
@@ -248,15 +258,15 @@ CARS: dict[str, Preset] = {
     },
 }
 LARGE: dict[str, Preset] = {
-    "digits-large": larger(DIGITS["digits"], LARGER_GAN),
-    "digits-cvae-large": larger(DIGITS["digits-cvae"], LARGER),
-    "digits-flow-large": larger(DIGITS["digits-flow"], LARGER_FLOW),
-    "faces-large": larger(FACES["faces"], LARGER),
-    "faces-gan-large": larger(FACES["faces-gan"], LARGER_GAN),
-    "faces-flow-large": larger(FACES["faces-flow"], LARGER_FLOW),
-    "cars-large": larger(CARS["cars"], LARGER),
-    "cars-gan-large": larger(CARS["cars-gan"], LARGER_GAN),
-    "cars-flow-large": larger(CARS["cars-flow"], LARGER_FLOW),
+    "digits-large": larger(DIGITS["digits"], LARGER_GAN, 0.56),
+    "digits-cvae-large": larger(DIGITS["digits-cvae"], LARGER, 0.54),
+    "digits-flow-large": larger(DIGITS["digits-flow"], LARGER_FLOW, 11.2),
+    "faces-large": larger(FACES["faces"], LARGER, 6.6),
+    "faces-gan-large": larger(FACES["faces-gan"], LARGER_GAN, 5.7),
+    "faces-flow-large": larger(FACES["faces-flow"], LARGER_FLOW, 58.0),
+    "cars-large": larger(CARS["cars"], LARGER, 6.6),
+    "cars-gan-large": larger(CARS["cars-gan"], LARGER_GAN, 5.7),
+    "cars-flow-large": larger(CARS["cars-flow"], LARGER_FLOW, 58.0),
 }
 OTHERS: dict[str, Preset] = {
     # scikit-learn's digits: a variance learned from the data keeps the writing styles apart that Bernoulli would blur.
