@@ -18,8 +18,8 @@ def test_every_level_comes_back_in_both_libraries() -> None:
 
 @pytest.mark.parametrize("of", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
 def test_levels_are_the_nearest_and_within_range(of: object) -> None:
-    x = np.array([-0.1, 0.4 / 255, 0.6 / 255, 254.6 / 255, 1.1], np.float32)
-    assert as_uint8(of(x)).tolist() == [0, 0, 1, 255, 255]  # type: ignore[operator]
+    x = np.array([-0.1, 0.4 / 255, 0.6 / 255, 254.6 / 255, 1.1, np.nan, np.inf], np.float32)
+    assert as_uint8(of(x)).tolist() == [0, 0, 1, 255, 255, 0, 255]  # type: ignore[operator]
 
 
 def test_vectors_stay_as_they_are() -> None:

@@ -11,6 +11,9 @@ def as_float(x: Shaped[Array, "batch ..."]) -> Float[Array, "batch ..."]:
 
 
 def as_uint8(x: Float[Array, "batch ..."]) -> Shaped[Array, "batch ..."]:
-    """Images in [0, 1] as uint8, rounded to the nearest level."""
+    """Images in [0, 1] as uint8, rounded to the nearest level. Pixels that are no number, as absurd settings of a
+    sampler give them, are black.
+    """
     xp = namespace(x)
-    return xp.astype(xp.clip(xp.round(x * 255), 0, 255), xp.uint8)
+    levels = xp.clip(xp.round(x * 255), 0, 255)
+    return xp.astype(xp.where(xp.isnan(levels), 0.0, levels), xp.uint8)

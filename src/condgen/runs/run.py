@@ -16,6 +16,7 @@ from condgen.conditioning.between import EncodedBetween
 from condgen.data import DataSource
 from condgen.data.coordinates import Coordinates
 from condgen.errors import RequestError
+from condgen.heap import keep_freed_memory
 from condgen.models import Model
 from condgen.models.protocols import HasConditionEncoder, Prefers
 from condgen.models.twins import with_part
@@ -171,6 +172,7 @@ class Run(Answering):
     ) -> Float[Tensor, "batch ..."]:
         """One observation per condition, each with the noise of its random stream, [batch, *shape] on the CPU."""
         assert isinstance(rng, Rng), "the streams of a run draw tensors"
+        keep_freed_memory()
         arguments = (sampling or SamplingOptions()).arguments(self.model, unwanted)
         x = self.model.sample(condition.to(self.model.device), rng, **arguments)
         x = x.float().cpu().contiguous()
