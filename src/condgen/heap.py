@@ -14,8 +14,8 @@ SETTINGS = ("GLIBC_TUNABLES", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"
 def keep_freed_memory() -> None:
     """Make this process keep memory that is freed, up to 1 GiB, for whatever needs some next.
 
-    glibc gives large blocks back to the system at once, and gets them again, emptied, for the next batch: half as much
-    time again for a flow's batch of 250 (`benchmarks/memory.py`). Where the environment sets glibc's thresholds, they
+    glibc gives large blocks back to the system at once, and gets them again, emptied, for the next batch. That took a
+    third of the time of a flow's batch of 250. Where the environment sets glibc's thresholds, they
     stay, and so does the heap of other C libraries.
     """
     if _is_glibc() and not any(name in os.environ for name in SETTINGS):
