@@ -1,6 +1,7 @@
 """The speed of the presets' training steps, kept in a history, so that a slower commit is seen.
 
     python benchmarks/steps.py digits digits-flow faces-gan
+    python benchmarks/steps.py faces-gan --set onlooker=1 --set onlooker_from=0 --set onlooker_every=1
     python benchmarks/steps.py --compare
 
 A step is measured on random data of the preset's usual shape, in turn with a convolution (3×3, 64 channels, forward and
@@ -23,6 +24,7 @@ from torch import nn
 from condgen.models import FAMILIES, build
 from condgen.parameters import keyword_arguments
 from condgen.presets import preset
+from condgen.runs.train import overridden
 from condgen.schema import Categorical, Condition, Flag, Schema
 from condgen.training import TrainingConfig
 from condgen.training.machine import processor
@@ -34,9 +36,9 @@ DIGITS = Schema(attributes=(Categorical(name="digit", values=tuple("0123456789")
 PHOTOGRAPHS = Schema(attributes=tuple(Flag(name=name) for name in ("male", "young", "glasses"))), (3, 64, 64)
 
 
-def step_of(name: str, bf16: bool) -> tuple[Callable[[], None], int]:
-    """A training step of a preset, every player once, and its number of images."""
-    settings = preset(name)
+def step_of(name: str, bf16: bool, others: Mapping[str, str] = {}) -> tuple[Callable[[], None], int]:
+    """A training step of a preset with some other settings, every player once, and its number of images."""
+    settings, _ = overridden(preset(name), others)
     family = FAMILIES[settings.pop("model")]
     schema, shape = DIGITS if name.startswith("digits") else PHOTOGRAPHS
     of_training = {**family.training, **settings}
@@ -86,13 +88,14 @@ def in_turn(steps: Mapping[str, Callable[[], None]], times: int) -> dict[str, fl
     return best
 
 
-def measured(name: str, bf16: bool, times: int) -> dict[str, Any]:
+def measured(name: str, bf16: bool, times: int, others: Mapping[str, str]) -> dict[str, Any]:
     """A line of the history."""
-    step, images = step_of(name, bf16)
+    step, images = step_of(name, bf16, others)
     seconds = in_turn({"step": step, "convolution": convolution(bf16)}, times)
     arithmetic = "bf16" if bf16 else "float32"
     speed = images / seconds["step"]
-    found = {"preset": name, "arithmetic": arithmetic, "images/s": round(speed, 1)}
+    shown = " ".join([name, *(f"{key}={value}" for key, value in others.items())])
+    found = {"preset": shown, "arithmetic": arithmetic, "images/s": round(speed, 1)}
     return {**found, "ratio": float(f"{speed * seconds['convolution']:.4g}")}
 
 
@@ -122,6 +125,7 @@ def main() -> None:
     parser.add_argument("presets", nargs="*", default=["digits", "digits-cvae", "digits-flow", "faces", "faces-gan"])
     parser.add_argument("--history", type=Path, default=HISTORY, help="file of lines of JSON")
     parser.add_argument("--times", type=int, default=10, help="number of measured steps of each")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another setting")
     parser.add_argument("--compare", action="store_true", help="print the history, with what became slower")
     args = parser.parse_args()
     if args.compare:
@@ -130,7 +134,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for name in args.presets:
         for bf16 in (False, True):
-            line = {**where(), **measured(name, bf16, args.times)}
+            line = {**where(), **measured(name, bf16, args.times, dict(each.split("=", 1) for each in args.set))}
             print(json.dumps(line), flush=True)
             with args.history.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
