@@ -24,7 +24,7 @@ from torch import nn
 from condgen.models import FAMILIES, build
 from condgen.parameters import keyword_arguments
 from condgen.presets import preset
-from condgen.runs.train import overridden
+from condgen.runs.arguments import overridden
 from condgen.schema import Categorical, Condition, Flag, Schema
 from condgen.training import TrainingConfig
 from condgen.training.machine import processor

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from condgen.export.tracing import kind_of
 from condgen.models import FAMILIES, Model, build, rebuild
 from condgen.models.abilities import Edits, Guided
 from condgen.models.latents.codec import SpatialCodec
@@ -102,6 +103,12 @@ def test_edits_go_through_encoder_and_decoder(name: str, arguments: dict[str, An
     assert torch.allclose(same, expected, atol=1e-4)
     frames = model.interpolate(IMAGES, CONDITION, IMAGES.flip(0), CONDITION[torch.arange(5, -1, -1)], 3)
     assert frames.shape == (6, 3, *SHAPE)
+
+
+def test_a_model_that_looks_for_its_noise_is_exported_without_edits() -> None:
+    assert isinstance(whole("projection", {}), Edits)
+    assert kind_of(whole("projection", {})) == "one-pass"
+    assert kind_of(whole("cvae", {})) == "one-pass-edits"
 
 
 @torch.no_grad()

@@ -167,6 +167,11 @@ class _Integrates(Whole):
 
 
 class _ThroughNoise(Whole):
+    @property
+    def in_one_pass(self) -> bool:
+        """Whether the model of latents has the noise after one pass."""
+        return bool(self.inner.in_one_pass)
+
     def to_noise(self, x: Batch, c: Encoded) -> Batch:
         """The noise of images."""
         noise: Tensor = self.inner.to_noise(self.codec.encode(x), c)
