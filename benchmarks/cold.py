@@ -1,9 +1,9 @@
-"""The time of a whole cold process that answers one request from an exported model, and the modules that it imports.
+"""The time of a whole cold process that answers one request, and the modules that it imports.
 
-    python benchmarks/cold.py [F.onnx] [--times 20]
+    python benchmarks/cold.py [MODEL] [--times 20]
 
-Without a file, a CVAE of digits is trained for a moment and exported. Each process is `condgen sample F.onnx "digit=7"
--n 1`. Files are in the system's cache, and modules are compiled before, as when a package is installed.
+MODEL is an exported model of digits, or a run, which needs PyTorch. Without one, a CVAE is trained for a moment and
+exported. Each process is `condgen sample MODEL "digit=7" -n 1`. Files are in the system's cache, and modules are compiled before, as when a package is installed.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def once(model: Path, out: Path, code: str = "from condgen.cli import main; main
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", nargs="?", type=Path, help="an exported model of digits")
+    parser.add_argument("model", nargs="?", type=Path, help="an exported model or a run of digits")
     parser.add_argument("--times", type=int, default=20, help="number of processes")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
