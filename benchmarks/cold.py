@@ -3,7 +3,8 @@
     python benchmarks/cold.py [MODEL] [--times 20]
 
 MODEL is an exported model of digits, or a run, which needs PyTorch. Without one, a CVAE is trained for a moment and
-exported. Each process is `condgen sample MODEL "digit=7" -n 1`. Files are in the system's cache, and modules are compiled before, as when a package is installed.
+exported. Each process is `condgen sample MODEL "digit=7" -n 1`. Files are in the system's cache, and modules are
+compiled before, as when a package is installed.
 """
 
 import argparse
