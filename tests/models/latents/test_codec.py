@@ -92,9 +92,10 @@ def test_the_critic_of_patches_waits_for_a_picture() -> None:
     x = observations(condition, "image")
     arguments = {"factor": 4, "adversarial": 0.5, "adversarial_from": 16, **TINY}
     model = build("codec", condition.schema, (1, 8, 8), **arguments).train()
-    fooling = []
+    learned, fooling = [], []
     for _ in range(3):
-        model(x, condition, "critic")
+        learned.append("wins" in model(x, condition, "critic"))
         fooling.append("fooling" in model(x, condition, "model"))
+    assert learned == [False, False, True]  # from 90 % of the 16 images on
     assert fooling == [False, True, True]
     assert "critic" not in build("codec", condition.schema, (1, 8, 8), factor=4, **TINY).players()
