@@ -5,10 +5,11 @@ import os
 # Before torch is imported: on small tensors, threads only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from jaxtyping import install_import_hook
+from tests import checked
 
-install_import_hook("condgen", "beartype.beartype")
+checked.install()
 
+import gc
 import shutil
 import signal
 import sys
@@ -67,6 +68,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if group := shared_by(item):
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of collected tests and modules live until the end, so garbage is not looked for among them."""
+    gc.collect()
+    gc.freeze()
 
 
 def shared_by(item: pytest.Item) -> str | None:

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from pathlib import Path
@@ -109,26 +110,29 @@ def graph(pairs: list[tuple[str, str]]) -> dict[str, set[str]]:
     return edges
 
 
-FOUND = imports(ROOT)
+@cache
+def all_imports() -> list[Import]:
+    """Every import in condgen, looked up once in the process that runs these tests."""
+    return imports(ROOT)
 
 
 def test_a_room_imports_only_from_those_to_its_left() -> None:
-    assert out_of_order(FOUND) == []
+    assert out_of_order(all_imports()) == []
 
 
 def test_no_files_import_each_other_in_a_circle() -> None:
-    met = circle(graph([(each.importer, each.imported) for each in FOUND]))
+    met = circle(graph([(each.importer, each.imported) for each in all_imports()]))
     assert met == [], " → ".join(met)
 
 
 def test_no_rooms_import_each_other_in_a_circle() -> None:
-    met = circle(graph([each.rooms for each in FOUND]))
-    guilty = [str(each) for each in FOUND if each.rooms in {*pairwise(met)}]
+    met = circle(graph([each.rooms for each in all_imports()]))
+    guilty = [str(each) for each in all_imports() if each.rooms in {*pairwise(met)}]
     assert met == [], f"{' → '.join(met)}: {'; '.join(guilty)}"
 
 
 def test_evaluation_knows_nothing_of_pages() -> None:
-    assert [str(each) for each in FOUND if each.rooms == ("evaluation", "pages")] == []
+    assert [str(each) for each in all_imports() if each.rooms == ("evaluation", "pages")] == []
 
 
 # ---- these checks can fail, and name what is wrong

@@ -1,6 +1,7 @@
 """On the mixture, whose conditional densities are known, samples must follow them; cut the condition, they do not."""
 
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -45,9 +46,13 @@ def near_a_mode(x: Tensor, condition: Condition) -> float:
     return float((distance < 3 * WORLD.scale).float().mean())
 
 
+def of(mechanism: str, *marks: pytest.MarkDecorator) -> Any:
+    """The parameter of a test. Tests of one mechanism run in one process, which trains its model once."""
+    return pytest.param(mechanism, marks=[pytest.mark.xdist_group(f"mixture-{mechanism}"), *marks])
+
+
 @pytest.mark.parametrize(
-    "mechanism",
-    [pytest.param(m, marks=[pytest.mark.slow] * (m == "attention")) for m in MECHANISMS if m != "none"],
+    "mechanism", [of(m, *[pytest.mark.slow] * (m == "attention")) for m in MECHANISMS if m != "none"]
 )
 def test_samples_match_the_known_conditionals(mechanism: str) -> None:
     model, condition = trained(mechanism), WORLD.conditions(2000, seed=7)
@@ -60,7 +65,7 @@ def test_samples_match_the_known_conditionals(mechanism: str) -> None:
     assert near_a_mode(x, cut) < 0.2
 
 
-@pytest.mark.parametrize("mechanism", ["film"])
+@pytest.mark.parametrize("mechanism", [of("film")])
 def test_likelihood_bound_stays_below_and_near_the_truth(mechanism: str) -> None:
     model, condition = trained(mechanism), WORLD.conditions(1000, seed=8)
     x = WORLD.sample(condition, torch.Generator().manual_seed(9))

@@ -7,8 +7,6 @@ import scipy.linalg
 import torch
 from prdc import compute_prdc
 from torch import Tensor
-from torchmetrics.image.fid import _compute_fid
-from torchmetrics.image.kid import poly_mmd
 
 from condgen.data import Dataset
 from condgen.data.synthetic.mixture import Mixture
@@ -240,6 +238,9 @@ def apart(found: Estimate, other: Estimate) -> bool:
 
 @pytest.mark.parametrize(("n", "m"), [(200, 300), (300, 120)])
 def test_every_distance_agrees_with_public_packages(n: int, m: int) -> None:
+    from torchmetrics.image.fid import _compute_fid  # imported here, since it takes seconds
+    from torchmetrics.image.kid import poly_mmd
+
     made, real = 1.1 * CLUSTERED[:300][torch.randperm(300)[:n]], CLUSTERED[torch.randperm(500)[:m]]  # of one cluster
     made = made + 0.5 * torch.randn_like(made)
     found = distances(made, real)
