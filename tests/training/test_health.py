@@ -222,7 +222,7 @@ def test_of_two_troubles_collapse_is_told_since_copies_cannot_obey() -> None:
 
 
 def complaints(name: str, values: Mapping[str, float]) -> list[Complaint]:
-    return build(name, LETTERS, (2,), channels=4).complaints(values)
+    return build(name, LETTERS, (1, 8, 8), channels=4).complaints(values)
 
 
 @pytest.mark.parametrize(

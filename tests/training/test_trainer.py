@@ -318,7 +318,7 @@ def test_a_run_saves_when_it_is_asked_to_and_goes_on(tmp_path: Path) -> None:
     progress = StopsAt(640, signal.SIGUSR1)
     trainer(tmp_path, progress=progress).run()
     (note,) = progress.notes
-    assert re.fullmatch(r"Saved after 6\d\d images\.", note)
+    assert re.fullmatch(r"Saved after 6\d\d rows\.", note)
     assert saved(tmp_path)[0].images == 3200
 
 
