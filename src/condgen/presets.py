@@ -24,7 +24,7 @@ def larger(preset: Preset, sizes: Preset, operations: float) -> Preset:
     estimate = (
         f"estimated, not measured: {operations:g} · 10⁹ operations an image, {time} on a GPU that does "
         f"{SUSTAINED / 1e12:.0f} · 10¹² of them a second, longer if its steps are too short for that "
-        "(benchmarks/gpu.py --estimate)"
+        "(benchmarks/gpu.py)"
     )
     return kept | sizes | {"precision": "bf16", "expect": estimate}
 

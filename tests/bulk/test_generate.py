@@ -204,9 +204,9 @@ def test_another_request_is_refused(run: Run, copied: Path, change: dict[str, An
 
 
 def test_another_model_is_refused(run: Run, copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Run, "fingerprint", "another")
+    monkeypatch.setattr(type(run.model), "fingerprint", "another")
     with pytest.raises(RequestError, match="differs in the model"):
-        bulk(run, copied)
+        bulk(Run.open(run.path), copied)
 
 
 def test_a_model_that_changes_meanwhile_is_noticed(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

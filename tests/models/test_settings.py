@@ -25,7 +25,7 @@ SHOWN_WITH = {
 }
 ANOTHER: dict[str, Any] = {"deviation": 4, "transition": (16, 64), "adversarial": 1.0}
 UNMET: dict[str, Any] = {  # of what is met by default
-    **dict.fromkeys(("head_weight", "vicinity", "r1", "r2"), 0.0),
+    **dict.fromkeys(("head_weight", "vicinity", "r1", "r2", "perceptual"), 0.0),
     **dict.fromkeys(("codes", "continuous"), 0),
     **dict.fromkeys(("encoder_mechanism", "decoder_mechanism"), "film"),
 }

@@ -57,7 +57,7 @@ def outcome(folder: Path, data: Splits, monkeypatch: pytest.MonkeyPatch, **setti
     return len(saves), saves[-1], pictures, torch.cat(weights).tolist(), info.arithmetic
 
 
-ELSEWHERE = {"checkpointing", "profile"}  # see test_recomputing, test_profiling
+ELSEWHERE = {"checkpointing", "codec", "profile"}  # see test_recomputing, test_profiling, runs/test_latents
 CHANGING = [each.name for each in described(TrainingConfig) if each.name not in ELSEWHERE]
 
 

@@ -1,6 +1,7 @@
 """Codecs: images to smaller ones of more channels and back, of any size, built again from their recipe."""
 
 import json
+from typing import Any
 
 import pytest
 import torch
@@ -45,6 +46,14 @@ def test_a_latent_is_about_its_own_place() -> None:
     moved = (codec.encode(x) != codec.encode(changed)).any(1)[0].nonzero()
     assert len(moved)
     assert moved.max() < 8
+
+
+def test_it_remembers_by_whose_features_it_learned() -> None:
+    learning: Any = build("codec", Schema(attributes=()), (3, 32, 32), perceptual_features="efficientnet", **TINY)
+    names = [each.name for each in learning.trained_against]
+    assert names == ["its own critic of patches", "efficientnet"]
+    again = rebuilt(json.loads(json.dumps(learning.codec.recipe)))
+    assert [each.name for each in again.trained_against] == ["its own codec's critic of patches", "efficientnet"]
 
 
 def test_it_is_built_again_from_its_recipe() -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from condgen.errors import RequestError
 from condgen.feature_networks import FeatureNetwork, own
 from condgen.models.backbones import OUTPUTS, Count, Depth, OutputsName
+from condgen.models.frozen import FROZEN, FrozenName
 from condgen.networks.spatial import SpatialDecoder, SpatialEncoder
 from condgen.parameters import Setting
 
@@ -117,10 +118,16 @@ class SpatialCodec(Codec):
         """The images of latents, unbounded."""
         return self.decoder(2 * z - 1) + 0.5
 
+    def learned_by(self, features: FrozenName | None) -> "SpatialCodec":
+        """The same codec, whose recipe names the frozen network by whose features it learns, if any."""
+        self.recipe |= {"features": features} if features else {}
+        return self
+
     @property
     def trained_against(self) -> tuple[FeatureNetwork, ...]:
-        """The critic of patches with which it may have been trained."""
-        return (own("codec's critic of patches"),)
+        """The critic of patches with which it may have been trained, and the network by whose features."""
+        features = self.recipe.get("features")
+        return (own("codec's critic of patches"), *([FROZEN[features].record] if features else []))
 
 
 @torch.no_grad()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from condgen.errors import RequestError, shorten
+from condgen.models.frozen import FROZEN
 from condgen.models.latents.codec import Codec, SpatialCodec
 from condgen.models.latents.published import KINDS, PublishedCodec
 from condgen.parameters import validated
@@ -18,7 +19,9 @@ def rebuilt(recipe: Mapping[str, Any]) -> Codec:
     """
     kind, images = str(recipe.get("kind")), recipe.get("images")
     if kind == "spatial" and isinstance(images, int) and 1 <= images <= MOST:
-        return SpatialCodec(images, **validated(SpatialCodec, recipe.get("arguments") or {}))
+        codec = SpatialCodec(images, **validated(SpatialCodec, recipe.get("arguments") or {}))
+        features = recipe.get("features")
+        return codec.learned_by(features if features in FROZEN else None)
     if kind not in KINDS:
         raise RequestError(f"This version of condgen knows no codec of the kind {shorten(kind, 80)}.")
     try:

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from condgen.conditioning import EmptyEncoder
-from condgen.feature_networks import FeatureNetwork, own
+from condgen.feature_networks import FeatureNetwork
 from condgen.gaussian import DiagonalGaussian
 from condgen.models import together
 from condgen.models.base import Batch, Model, Terms
@@ -53,8 +53,8 @@ class LearningCodec(Model):
 
     @property
     def trained_against(self) -> tuple[FeatureNetwork, ...]:
-        """Its own critic of patches, if there is one."""
-        return (own("critic of patches"),) if self.realism else ()
+        """The networks of a perceptual or adversarial loss, if there is one."""
+        return self.realism.trained_against if self.realism else ()
 
     def players(self) -> dict[str, list[nn.Parameter]]:
         """The codec and, if there is an adversarial term, the critic."""
@@ -133,7 +133,7 @@ def codec(
     """An autoencoder whose latents are small images, in which other models then train."""
     if len(shape) != 3:
         raise ValueError("a codec is for images, and these are vectors")
-    made = parts(shape[0])
+    made = parts(shape[0]).learned_by(realism.features)
     return LearningCodec(schema, shape, codec=made, realism=realism.loss(shape, made.recipe["arguments"]["channels"]))
 
 
