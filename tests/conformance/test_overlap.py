@@ -27,7 +27,7 @@ def margins(name: str, **arguments: Any) -> Tensor:
     data = overlap(10_000).train
     model = build(name, data.schema, data.shape, loss="nonsaturating", channels=32, depth=2, latent=4, **arguments)
     order = torch.randperm(len(data))
-    train(model, data.x[order], data.condition[order], steps=500, lr=2e-3, momentum=0.0, batch=256)
+    train(model, data.x[order], data.condition[order], steps=500, lr=2e-3, momentum=0.0, batch=512)
     condition = WORLD.conditions(5_000, seed=1)
     with torch.no_grad():
         return WORLD.margin(model.eval().sample(condition, Rng(range(5_000))), condition)

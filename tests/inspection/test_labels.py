@@ -15,7 +15,7 @@ def test_a_tenth_of_the_digits_mislabelled_is_estimated_and_the_suspects_are_the
     wrong = torch.rand(len(truth), generator=rng) < 0.1
     other = (truth + torch.randint(1, 10, (len(truth),), generator=rng)) % 10
     flipped = Dataset(data.x, data.condition.with_codes("digit", torch.where(wrong, other, truth)))
-    (check,) = check_labels(flipped, folds=3, images=20_000)
+    (check,) = check_labels(flipped, folds=4, images=12_000)
     assert abs(check.wrong - float(wrong.float().mean())) < 0.03
     rows = [suspect.row for suspect in check.suspects]
     precision = sum(bool(wrong[row]) for row in rows) / len(rows)

@@ -59,14 +59,18 @@ def test_samples_of_too_little_variety_are_less_useful(fresh: Usefulness) -> Non
 
 
 def test_a_value_that_is_shown_as_another_is_confused_with_it() -> None:
-    """A generator that answers every request for north with a south. Norths, which nobody saw, are not tested."""
-    asked = FRESH.condition
+    """A generator that answers every request for north with a south, and is seldom asked for a south.
+
+    What looks like a south was mostly asked for as a north, so a predictor says north of every south. Norths, which
+    nobody saw, are not tested.
+    """
+    side = FRESH.condition.values["side"]
+    asked = FRESH.condition[torch.where((side != 3) | (torch.arange(len(side)) % 5 == 0))[0]]
     sides = torch.where(asked.values["side"] == 1, 3.0, asked.values["side"])
-    shown = world(2_000, 3, Condition(WORLD.schema, {**asked.values, "side": sides}, asked.present))
+    shown = world(len(asked), 3, Condition(WORLD.schema, {**asked.values, "side": sides}, asked.present))
     others = TEST[torch.where(TEST.condition.values["side"] != 1)[0]]
     found = usefulness(as_samples(shown, asked), TRAIN, others, images=FEW)
-    # East and west are two thirds. What is shown as a south was asked for as one in half of the cases: either is said.
-    assert found.made["side"] == pytest.approx(2 / 3 + 1 / 6, abs=0.15)
+    assert found.made["side"] == pytest.approx(2 / 3, abs=0.05)  # east and west
     assert found.made["far"] > 0.9
     assert found.real["side"] > 0.98
 
