@@ -15,6 +15,7 @@ from safetensors.torch import save
 
 from condgen.arrays import to_numpy
 from condgen.errors import RequestError
+from condgen.export.tracing import kind_of
 from condgen.models.abilities import Edits, Guided
 from condgen.requests import parse_requests
 from condgen.rng import NumpyRng, Stream
@@ -234,7 +235,7 @@ def sampled(run: Run) -> Iterator[Task]:
 
 
 def edited(run: Run) -> Iterator[Task]:
-    if not (isinstance(run.model, Edits) and run.model.conditional):
+    if kind_of(run.model) == "one-pass" or not run.model.conditional:  # an exported one cannot edit
         return
     (source,), (change,) = run.requests("row=top"), run.requests("row=bottom")
     (samples,) = run.stream([source], 2, 1)

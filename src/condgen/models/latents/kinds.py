@@ -20,7 +20,7 @@ def rebuilt(recipe: Mapping[str, Any]) -> Codec:
     kind, images = str(recipe.get("kind")), recipe.get("images")
     if kind == "spatial" and isinstance(images, int) and 1 <= images <= MOST:
         codec = SpatialCodec(images, **validated(SpatialCodec, recipe.get("arguments") or {}))
-        features = recipe.get("features")
+        features: Any = str(recipe.get("features"))
         return codec.learned_by(features if features in FROZEN else None)
     if kind not in KINDS:
         raise RequestError(f"This version of condgen knows no codec of the kind {shorten(kind, 80)}.")
