@@ -15,8 +15,8 @@ def keep_freed_memory() -> None:
     """Make this process keep memory that is freed, up to 1 GiB, for whatever needs some next.
 
     glibc gives large blocks back to the system at once, and gets them again, emptied, for the next batch. That took a
-    third of the time of a flow's batch of 250. Where the environment sets glibc's thresholds, they
-    stay, and so does the heap of other C libraries.
+    third of the time of a flow's batch of 250. Thresholds that the environment sets stay, and so does the heap of other
+    C libraries.
     """
     if _is_glibc() and not any(name in os.environ for name in SETTINGS):
         mallopt = ctypes.CDLL(None).mallopt

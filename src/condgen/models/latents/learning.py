@@ -69,9 +69,8 @@ class LearningCodec(Model):
         """
         if player == "critic":
             return self._critic_loss(x)
-        z = self.codec.encode(x)
+        z, y = self._under_noise(x)
         self._remember(z)
-        y = self.codec.raw(z + self.codec.noise * together.randn_like(z))
         error = log_likelihoods([x], [y])
         terms = {"error": error, "distance": (x - y.clamp(0, 1)).abs().mean()}
         if self.realism is None:
@@ -85,9 +84,13 @@ class LearningCodec(Model):
         if not self.realism.learns:
             return self.realism.idle(x)
         with torch.no_grad():
-            z = self.codec.encode(x)
-            y = self.codec.raw(z + self.codec.noise * together.randn_like(z))
+            _, y = self._under_noise(x)
         return self.realism.critic_loss(x, y)
+
+    def _under_noise(self, x: Batch) -> tuple[Batch, Batch]:
+        """The latents of x, and x decoded from them under noise, unbounded."""
+        z = self.codec.encode(x)
+        return z, self.codec.raw(z + self.codec.noise * together.randn_like(z))
 
     @torch.no_grad()
     def _remember(self, z: Batch) -> None:
