@@ -11,13 +11,14 @@ import torch
 from condgen.data import Splits
 from condgen.errors import RequestError
 from condgen.export.onnx import must_have_packages
+from condgen.models.flow.meanflow import MeanFlow
 from condgen.models.latents.within import InLatents
 from condgen.pixels import as_uint8
 from condgen.progress import SILENT
 from condgen.runs import latents
 from condgen.runs.resume import resume
 from condgen.runs.run import Run
-from condgen.runs.train import train
+from condgen.runs.train import distill, train
 from condgen.training import TrainingConfig
 from condgen.training.averaging import averaged
 from condgen.training.signals import Interrupted
@@ -148,6 +149,23 @@ def test_a_run_in_latents_goes_on_bit_for_bit(
     parts = resume(tmp_path / "parts", digits, SILENT)
     assert parts.info.images == whole.info.images
     assert parts.fingerprint == whole.fingerprint
+
+
+def test_a_flow_in_latents_is_distilled_into_a_student_in_the_same_ones(
+    codec: Run, digits: Splits, tmp_path: Path
+) -> None:
+    own = {k: v for k, v in GAN.items() if k != "latent"}
+    flow = train("flow", digits, tmp_path / "flow", codec=str(codec.path), embedding=8, **own)
+    shutil.rmtree(tmp_path / "cache")
+    student = distill(flow, digits, tmp_path / "student", guidance=2, images=64, batch=32, previews=0, progress=SILENT)
+    model = Run.open(student.path).model
+    assert isinstance(model, InLatents)
+    assert isinstance(model.inner, MeanFlow)
+    assert all(a.equal(b) for a, b in zip(model.codec.parameters(), codec.model.codec.parameters(), strict=True))
+    assert student.info.recipe["arguments"]["patch"] == 1
+    assert student.sample("digit=3", n=2).x.shape == (2, *digits.shape)
+    longer = resume(student, digits, SILENT, budget="+0.1s")  # from the same teacher
+    assert longer.info.images > 64
 
 
 def test_a_run_without_a_codec_is_refused(run: Run, digits: Splits, tmp_path: Path) -> None:

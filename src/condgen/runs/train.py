@@ -14,6 +14,7 @@ from condgen.feature_networks import FeatureNetwork
 from condgen.locks import held_new
 from condgen.models import FAMILIES, Family, Model
 from condgen.models.flow.guidance import Weights
+from condgen.models.latents.within import InLatents
 from condgen.models.protocols import Discovers, Teaches
 from condgen.models.registry import that_can
 from condgen.parameters import keyword_arguments
@@ -178,6 +179,7 @@ def distill(
 ) -> Run:
     """Train a model that samples in one step, guidance included, from a guided model of many steps, and open it.
 
+    teacher: of images, of vectors, or of a codec's latents, in which the student then works too.
     guidance: the guidance to learn, by default the teacher's own.
     progress: as for `train`.
     arguments: of the student's builder (`share`, `steps`) and of TrainingConfig.
@@ -198,6 +200,7 @@ def distill(
     weights = flow.guidance.weights if how.weights is None else how.weights
     recipe = teacher.info.recipe["arguments"]
     shared = {key: recipe[key] for key in keyword_arguments(student.builder) if key in recipe and key != "guidance"}
+    shared |= {"codec": named(teacher.path)} if isinstance(flow, InLatents) else {}
     origin = {"teacher": {"path": named(teacher.path.resolve()), "guidance": weights}}
     out = place(out)
     with held_new(out, "the run"):

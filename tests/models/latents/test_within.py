@@ -12,7 +12,16 @@ from condgen.models import FAMILIES, Model, build, rebuild
 from condgen.models.abilities import Edits, Guided
 from condgen.models.latents.codec import SpatialCodec
 from condgen.models.latents.within import InLatents, in_latents
-from condgen.models.protocols import Discovers, Encodes, HasConditionEncoder, HasLikelihood, HasPrior, Prefers
+from condgen.models.protocols import (
+    Discovers,
+    Encodes,
+    HasConditionEncoder,
+    HasLikelihood,
+    HasPrior,
+    LearnsFromTeacher,
+    Prefers,
+    Teaches,
+)
 from condgen.models.registry import SHAPES
 from condgen.rng import Rng
 from condgen.schema import Condition, LabelDistribution
@@ -21,7 +30,7 @@ from condgen.testing.worlds import conditions
 SHAPE = (1, 16, 16)
 CONDITION = conditions("all", 6)
 IMAGES = torch.rand(6, *SHAPE, generator=torch.Generator().manual_seed(0))
-ABILITIES = (Edits, Guided, Discovers, Encodes, HasConditionEncoder, HasPrior, Prefers)
+ABILITIES = (Edits, Guided, Discovers, Encodes, HasConditionEncoder, HasPrior, Prefers, Teaches, LearnsFromTeacher)
 CASES: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name, family in FAMILIES.items() if "image" in family.suits and name != "codec"),
     ("cvae", {"prior": "flow", "embedding": 8}),
@@ -124,6 +133,19 @@ def test_a_model_that_looks_for_its_noise_is_exported_without_edits() -> None:
     assert isinstance(whole("projection", {}), Edits)
     assert kind_of(whole("projection", {})) == "one-pass"
     assert kind_of(whole("cvae", {})) == "one-pass-edits"
+
+
+def test_a_student_in_latents_learns_the_guided_velocity_of_its_teachers_latents() -> None:
+    teacher, student = alive(whole("flow", {"guidance": 3.0})), whole("meanflow", {})
+    assert isinstance(student, LearnsFromTeacher)
+    student.start_from(teacher)
+    ours, theirs = student.inner.network.state_dict(), teacher.inner.transport.network.state_dict()
+    assert all(torch.equal(ours[name], tensor) for name, tensor in theirs.items())
+    student.learn_from(teacher)
+    assert student.teacher is teacher
+    x, t = torch.randn(6, *student.inner.shape), torch.linspace(0.1, 0.9, 6)
+    wanted = teacher.inner.guidance.velocity(teacher.inner.field, CONDITION)(x, t)
+    assert student.inner.direction(x, t, torch.zeros_like(x), CONDITION).equal(wanted)
 
 
 @torch.no_grad()

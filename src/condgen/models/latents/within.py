@@ -20,7 +20,17 @@ from condgen.models.complaint import Complaint
 from condgen.models.flow.integration import Integrates, IntegratesGuided, InvertsIntegration
 from condgen.models.flow.paths import Time
 from condgen.models.latents.codec import Codec, frozen
-from condgen.models.protocols import Discovers, Encodes, HasConditionEncoder, HasPrior, Latent, Prefers, Specialises
+from condgen.models.protocols import (
+    Discovers,
+    Encodes,
+    HasConditionEncoder,
+    HasPrior,
+    Latent,
+    LearnsFromTeacher,
+    Prefers,
+    Specialises,
+    Teaches,
+)
 from condgen.models.specialised import Computes
 from condgen.models.through_noise import ThroughNoise
 from condgen.models.vae.priors import Prior
@@ -139,6 +149,31 @@ class _Specialises(Whole):
         return nn.Sequential(self.inner.specialise(condition), Computes(self.codec.decode, self.codec))
 
 
+class _Teaches(Whole):
+    """Its velocity is that of latents, so its students work in the same ones."""
+
+    def parts(self) -> dict[str, nn.Module]:
+        """The trained parts, by the names that they have in the model of latents of a student."""
+        parts: dict[str, nn.Module] = self.inner.parts()
+        return parts
+
+
+class _LearnsFromTeacher(Whole):
+    @property
+    def teacher(self) -> Teaches | None:
+        """The model of the same latents from which the velocity is learned, or None."""
+        teacher: Teaches | None = self.inner.teacher
+        return teacher
+
+    def start_from(self, teacher: Teaches) -> None:
+        """Copy the weights of a teacher's model of latents."""
+        self.inner.start_from(teacher)
+
+    def learn_from(self, teacher: Teaches) -> None:
+        """Learn a teacher's guided velocity of latents."""
+        self.inner.learn_from(teacher)
+
+
 class _Integrates(Whole):
     """Its state is the one that the model of latents integrates."""
 
@@ -189,6 +224,8 @@ ABILITIES: dict[type, type] = {
     Prefers: _Prefers,
     Discovers: _Discovers,
     Specialises: _Specialises,
+    Teaches: _Teaches,
+    LearnsFromTeacher: _LearnsFromTeacher,
 }
 # What models and exported ones share. A flow's edits are not guided in latents, where a codec's losses come in between.
 SHARED = (IntegratesGuided, InvertsIntegration, Integrates)
