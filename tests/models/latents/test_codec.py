@@ -8,6 +8,7 @@ import torch
 
 from condgen.errors import RequestError
 from condgen.models import build
+from condgen.models.latents.alone import DecoderAlone
 from condgen.models.latents.codec import SpatialCodec
 from condgen.models.latents.kinds import rebuilt
 from condgen.schema import Schema
@@ -108,3 +109,29 @@ def test_the_critic_of_patches_waits_for_a_picture() -> None:
     assert learned == [False, False, True]  # from 90 % of the 16 images on
     assert fooling == [False, True, True]
     assert "critic" not in build("codec", condition.schema, (1, 8, 8), factor=4, **TINY).players()
+
+
+def test_in_the_end_the_decoder_alone_learns() -> None:
+    condition = conditions("all", 8)
+    x = observations(condition, "image")
+    arguments = {"factor": 4, "perceptual": 0.0, "decoder_from": 8, "decoder_noise": 0.3, "noise": 0.0, **TINY}
+    model = build("codec", condition.schema, (1, 8, 8), **arguments).train()
+    torch.nn.init.normal_(model.codec.decoder.stem.weight)
+    before, end = model(x, condition), model(x, condition)
+    for terms, encoder_learns in ((before, True), (end, False)):
+        model.zero_grad()
+        terms["loss"].backward()
+        assert (model.codec.encoder.stem.weight.grad is not None) == encoder_learns
+        assert model.codec.decoder.stem.weight.grad.any()
+    again = build("codec", condition.schema, (1, 8, 8), **arguments).train()
+    again.load_state_dict(model.state_dict())
+    assert again.alone.begun
+    assert model(x, condition)["loss"] != model(x, condition)["loss"]  # there was no noise before
+
+
+def test_the_noise_of_the_end_is_of_another_strength_for_each_image() -> None:
+    found = DecoderAlone(0, 0.2).strengths(torch.zeros(4_000, 3, 2, 2))
+    assert found.shape == (4_000, 1, 1, 1)
+    assert found.min() >= 0
+    assert found.square().mean().sqrt() == pytest.approx(0.2, rel=0.1)
+    assert found.std() > 0.1

@@ -75,6 +75,18 @@ def test_the_critic_waits_and_then_learns_before_it_acts() -> None:
     assert one.acts
 
 
+def test_a_critic_that_nobody_asks_yet_is_not_computed() -> None:
+    loss, x = realism(adversarial=0.5, after=100), images()
+    asked = []
+    loss.critic.register_forward_hook(lambda *_: asked.append(True))
+    y = images().requires_grad_()
+    loss(x, y, (x - y).abs().mean())
+    assert not asked
+    loss.images = 100
+    loss(x, y, (x - y).abs().mean())
+    assert asked
+
+
 def test_images_are_counted_in_training_only_and_kept_in_checkpoints() -> None:
     one = realism(adversarial=1.0)
     one.idle(images(5))

@@ -17,6 +17,7 @@ from condgen.feature_networks import FeatureNetwork
 from condgen.gaussian import DiagonalGaussian
 from condgen.models import together
 from condgen.models.base import Batch, Model, Terms
+from condgen.models.latents.alone import DecoderAlone, Ending
 from condgen.models.latents.codec import SpatialCodec
 from condgen.models.registry import Family, Practice
 from condgen.models.vae.perceptual import PerceptualLoss, PerceptualWeights, log_likelihoods
@@ -32,6 +33,7 @@ class LearningCodec(Model):
     """A codec with its losses. Its samples decode noise of the latents' moments, so they show textures and no things.
 
     realism: the perceptual and adversarial losses, if any.
+    alone: the end of training, in which only the decoder learns, if any.
     """
 
     conditional = False
@@ -41,13 +43,20 @@ class LearningCodec(Model):
     moments: Tensor
 
     def __init__(
-        self, schema: Schema, shape: tuple[int, ...], *, codec: SpatialCodec, realism: PerceptualLoss | None = None
+        self,
+        schema: Schema,
+        shape: tuple[int, ...],
+        *,
+        codec: SpatialCodec,
+        realism: PerceptualLoss | None = None,
+        alone: DecoderAlone | None = None,
     ):
         super().__init__(schema, shape)
         self.condition_encoder = EmptyEncoder(schema)
         self.latent_shape = codec.latent_shape(shape)
         self.codec = codec
         self.realism = realism
+        self.alone = alone
         start = torch.tensor([0.5, 0.5**2 + 0.2**2])[:, None]
         self.register_buffer("moments", start.repeat(1, codec.channels))
 
@@ -71,6 +80,8 @@ class LearningCodec(Model):
             return self._critic_loss(x)
         z, y = self._under_noise(x)
         self._remember(z)
+        if self.alone:
+            self.alone.count(x)
         error = log_likelihoods([x], [y])
         terms = {"error": error, "distance": (x - y.clamp(0, 1)).abs().mean()}
         if self.realism is None:
@@ -89,8 +100,13 @@ class LearningCodec(Model):
 
     def _under_noise(self, x: Batch) -> tuple[Batch, Batch]:
         """The latents of x, and x decoded from them under noise, unbounded."""
-        z = self.codec.encode(x)
-        return z, self.codec.raw(z + self.codec.noise * together.randn_like(z))
+        if self.alone and self.alone.begun:
+            with torch.no_grad():
+                z = self.codec.encode(x)
+            noise: Tensor | float = self.alone.strengths(z)
+        else:
+            z, noise = self.codec.encode(x), self.codec.noise
+        return z, self.codec.raw(z + noise * together.randn_like(z))
 
     @torch.no_grad()
     def _remember(self, z: Batch) -> None:
@@ -132,12 +148,14 @@ def codec(
     *,
     parts: Annotated[Callable[..., SpatialCodec], Part(SpatialCodec)],
     realism: PerceptualWeights,
+    ending: Ending,
 ) -> LearningCodec:
     """An autoencoder whose latents are small images, in which other models then train."""
     if len(shape) != 3:
         raise ValueError("a codec is for images, and these are vectors")
     made = parts(shape[0]).learned_by(realism.features)
-    return LearningCodec(schema, shape, codec=made, realism=realism.loss(shape, made.recipe["arguments"]["channels"]))
+    critic = realism.loss(shape, made.recipe["arguments"]["channels"])
+    return LearningCodec(schema, shape, codec=made, realism=critic, alone=ending.alone())
 
 
 CODEC = Family(

@@ -96,7 +96,7 @@ class PerceptualLoss(nn.Module):
 
         raw: the decoder's output, if it differs from y. Gradients are balanced there.
         """
-        real, fake = self.look(x), self.critic(y)
+        real, fake = (self.look(x), self.critic(y)) if self._asks_the_critic else (Seen([], []), Seen([], []))
         terms = {}
         loss = error.new_zeros(())
         if self.features:
@@ -111,6 +111,11 @@ class PerceptualLoss(nn.Module):
                 * terms["fooling"]
             )
         return {**terms, "loss": loss}
+
+    @property
+    def _asks_the_critic(self) -> bool:
+        """Whether a term needs the critic's outputs, which cost more than a codec's reconstructions."""
+        return self.acts or bool(self.features and self.frozen is None)
 
     def _compared(self, x: Images, y: Images, real: Seen, fake: Seen) -> tuple[list[Tensor], list[Tensor]]:
         """The features of observations and of their reconstructions."""
