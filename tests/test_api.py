@@ -1,5 +1,7 @@
 """What the command line does after training, in Python: one call each, with results that show themselves."""
 
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +20,7 @@ from condgen.evaluation.judge.judge import Judge
 from condgen.evaluation.measure import Evaluation
 from condgen.evaluation.protocol import BRIEF, EvaluationConfig
 from condgen.evaluation.report import Report
+from condgen.models import FAMILIES
 from condgen.pages.gallery import Gallery, GalleryContext
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
@@ -102,6 +105,16 @@ def test_a_gallery_shows_what_is_asked(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "gallery.html").is_file()
 
 
+def test_results_are_saved_where_they_are_asked_for(run: Run, tmp_path: Path) -> None:
+    """A folder holds everything, and a file .html the page."""
+    condgen.gallery(run, "digit=3", only=["requests"], n=2, out=tmp_path / "hung")
+    condgen.gallery(run, "digit=3", only=["requests"], n=2, out=tmp_path / "page.html")
+    assert (tmp_path / "hung" / "gallery.html").is_file()
+    assert "digit=3" in (tmp_path / "page.html").read_text()
+    condgen.inspect("digits", out=tmp_path / "seen")
+    assert (tmp_path / "seen" / "inspection.json").is_file()
+
+
 @pytest.mark.parametrize("memory", [False, True])
 def test_data_is_inspected_wherever_it_is(memory: bool) -> None:
     x, y = np.random.default_rng(0).integers(0, 255, (100, 8, 8), dtype=np.uint8), np.arange(100) % 4
@@ -118,6 +131,26 @@ def test_datasets_with_a_name_are_listed() -> None:
     found = condgen.datasets()
     assert {"digits", "mnist"} <= found.keys()
     assert all(found.values())
+    assert "digits  " in repr(found)
+
+
+def test_presets_and_families_are_listed() -> None:
+    found = condgen.presets()
+    assert found["digits"]["model"] == "projection"
+    assert "99.6 % obedience" in found._repr_html_()
+    assert condgen.settings().keys() == set(FAMILIES.names)
+
+
+def test_presets_and_verify_are_modules_that_can_be_called(run: Run) -> None:
+    """`import condgen.verify` makes the name a module, whoever did it."""
+    code = (
+        "import condgen, condgen.verify, condgen.presets, condgen.studio\n"
+        "from condgen.presets import PRESETS, preset\n"
+        f"assert 'tensors' in condgen.verify({str(run.path)!r})[0]\n"
+        f"assert condgen.verify(condgen.open({str(run.path)!r})) == condgen.verify.verify({str(run.path)!r})\n"
+        "assert condgen.presets() == PRESETS and callable(condgen.studio)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 # ---- what each call passes on, without measuring

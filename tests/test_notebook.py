@@ -4,7 +4,7 @@ import re
 
 from PIL import Image
 
-from condgen.notebook import WIDEST, paragraph, picture, table, told
+from condgen.notebook import WIDEST, Listing, paragraph, picture, table, told
 
 
 def opened(html: str) -> Image.Image:
@@ -25,3 +25,10 @@ def test_text_is_escaped_and_code_is_marked() -> None:
     assert "a&lt;b" in table(["<name>"], [["a<b", 3]])
     assert paragraph("<b>") == "<p>&lt;b&gt;</p>"
     assert told("try `lr=1` <now>") == "try <code>lr=1</code> &lt;now&gt;"
+
+
+def test_named_things_are_a_dictionary_and_a_table() -> None:
+    found = Listing({"a": ("x", "<y>"), "long": ("z", "")}, ("name", "first", "second"), lambda entry: entry)
+    assert found["a"] == ("x", "<y>")
+    assert repr(found) == "a     x; <y>\nlong  z"
+    assert '<td style="text-align: left">&lt;y&gt;</td>' in found._repr_html_()

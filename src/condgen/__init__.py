@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from condgen.bulk.generate import generate
     from condgen.data import Dataset, DataSource, Splits, load, stream
     from condgen.models import Model, build
+    from condgen.presets import presets
     from condgen.requests.request import parse_requests
     from condgen.rng import Rng
     from condgen.runs.addresses import open_generator
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from condgen.runs.settings import settings
     from condgen.runs.train import distill, train
     from condgen.schema import Categorical, Condition, Continuous, Flag, LabelDistribution, Schema
+    from condgen.serving.background import serve
     from condgen.studio.notebook import studio
+    from condgen.verify import verify
 
 _HOME = {
     "augment": "api",
@@ -60,12 +63,15 @@ _HOME = {
     "open": "api",
     "open_generator": "runs.addresses",
     "parse_requests": "requests",
+    "presets": "presets",
     "resume": "runs.resume",
     "save_samples": "runs.samples",
+    "serve": "serving.background",
     "settings": "runs.settings",
     "stream": "data",
     "studio": "studio.notebook",
     "train": "runs.train",
+    "verify": "verify",
 }
 
 __all__ = [
@@ -97,12 +103,15 @@ __all__ = [
     "open",
     "open_generator",
     "parse_requests",
+    "presets",
     "resume",
     "save_samples",
+    "serve",
     "settings",
     "stream",
     "studio",
     "train",
+    "verify",
 ]
 
 if "ipykernel" in sys.modules:

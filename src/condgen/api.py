@@ -32,9 +32,10 @@ from condgen.evaluation.measure import evaluate as measured
 from condgen.evaluation.protocol import BRIEF, EvaluationConfig
 from condgen.evaluation.report import Report
 from condgen.evaluation.verdict import NOTHING_WRONG
+from condgen.files import write_text
 from condgen.inspection import Inspection
 from condgen.inspection import inspect as inspected
-from condgen.notebook import paragraph
+from condgen.notebook import Listing, paragraph
 from condgen.pages import comparison as comparison_page
 from condgen.pages import inspection_files
 from condgen.pages import report as report_page
@@ -86,11 +87,23 @@ class Shown(Generic[Result]):
         page = html.escape(self.page(), quote=True)
         return f'<iframe srcdoc="{page}" style="width: 100%; height: {HEIGHT}px; border: 0"></iframe>'
 
-    def save(self, folder: str | Path) -> Path:
-        """Write the page and the numbers into a folder, and return its path. Raises RunError."""
-        folder = place(folder)
-        self.write(folder)
-        return folder
+    def save(self, out: str | Path) -> Path:
+        """Write the page and the numbers into a folder, or the page alone into a file `.html`. Returns the path.
+
+        Raises RunError.
+        """
+        path = place(out)
+        if path.suffix == ".html":
+            write_text(path, self.page())
+        else:
+            self.write(path)
+        return path
+
+    def saved(self, out: str | Path | None) -> "Shown[Result]":
+        """The same, saved if there is a place for it."""
+        if out is not None:
+            self.save(out)
+        return self
 
 
 def evaluate(
@@ -101,6 +114,7 @@ def evaluate(
     sampler: str | None = None,
     steps: int | None = None,
     best_of: int = 1,
+    out: str | Path | None = None,
     progress: Progress | None = None,
     trust: bool = False,
     **config: Any,
@@ -110,13 +124,14 @@ def evaluate(
     data: by default the run's own.
     guidance, sampler, steps: of guided runs.
     best_of: candidates per sample, of which the best is kept.
+    out: a folder for the page and the numbers, or a file `.html` for the page. Otherwise nothing is written.
     trust: the run may name any place as its data, also one that was not used here before.
     config: fields of `EvaluationConfig`, such as `samples=2000` or `ask=("an old man",)`.
 
     Raises RequestError for settings that cannot be measured, and RunError if the run's data is not available.
     """
     sampling = SamplingOptions(guidance=guidance, sampler=sampler, steps=steps, best_of=best_of)
-    return _shown(_measured(opened(run, trust), data, EvaluationConfig(**config), progress, sampling))
+    return _shown(_measured(opened(run, trust), data, EvaluationConfig(**config), progress, sampling)).saved(out)
 
 
 def _measured(
@@ -185,15 +200,20 @@ def doctor(
 
 
 def compare(
-    *runs: AnyRun, data: object = None, progress: Progress | None = None, trust: bool = False, **config: Any
+    *runs: AnyRun,
+    data: object = None,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+    trust: bool = False,
+    **config: Any,
 ) -> Shown[Comparison]:
     """Several runs side by side. Those that differ in their seed only form one row, with mean ± standard deviation.
 
-    Runs without a report of their present weights are measured first. data, trust, config: as for `evaluate`.
+    Runs without a report of their present weights are measured first. data, out, trust, config: as for `evaluate`.
 
     Raises RequestError for fewer than two runs, or reports that were measured differently.
     """
-    return _compared(reports_for([opened(run, trust) for run in runs], data, config, progress))
+    return _compared(reports_for([opened(run, trust) for run in runs], data, config, progress)).saved(out)
 
 
 def _compared(reports: Sequence[Report]) -> Shown[Comparison]:
@@ -244,6 +264,7 @@ def gallery(
     guidance: "Weights | str | None" = None,
     sampler: str | None = None,
     steps: int | None = None,
+    out: str | Path | None = None,
     progress: Progress | None = None,
     trust: bool = False,
 ) -> Shown[Gallery]:
@@ -252,7 +273,7 @@ def gallery(
     asked: the requests to show, by default those in the data.
     only: names of sections.
     n: samples per request.
-    trust: as for `evaluate`.
+    out, trust: as for `evaluate`.
 
     Raises RequestError for a wrong request or section, or a run of vectors.
     """
@@ -262,7 +283,7 @@ def gallery(
     context = with_data(GalleryContext(opened_run, requests, seed=seed, columns=n, sampling=sampling), data)
     found = gallery_of(context, only, progress)
     text = f"Gallery of {opened_run.path}\n  {', '.join(section.name for section in found.sections)}"
-    return Shown(found, text, found.html, lambda folder: found.save(folder / "gallery.html"))
+    return Shown(found, text, found.html, lambda folder: found.save(folder / "gallery.html")).saved(out)
 
 
 def with_data(context: GalleryContext, data: Any, loaded: Callable[[Run, Any], Splits] | None = None) -> GalleryContext:
@@ -307,10 +328,11 @@ def augment(
     return augmented(opened_run, found, attribute, place(out), sampling=sampling, progress=progress or shown(), **how)
 
 
-def inspect(data: object, **how: Any) -> Shown[Inspection]:
+def inspect(data: object, *, out: str | Path | None = None, **how: Any) -> Shown[Inspection]:
     """The inspection of data before training: attributes, balance, problems, and what to do next.
 
     data: a name, a path, or anything that `load` takes.
+    out: as for `evaluate`.
     how: `labels`, `attributes`, `size`, `schema`, … as for `load`.
 
     Raises DataError and RequestError as `load` does.
@@ -328,7 +350,7 @@ def inspect(data: object, **how: Any) -> Shown[Inspection]:
         "\n  ".join([*lines, *found.problems[:1], *found.to_do[:2]]),
         lambda: inspection_page(found),
         lambda folder: inspection_files.save(found, (), folder),
-    )
+    ).saved(out)
 
 
 def _loading(of_labels: Mapping[str, Any]) -> str:
@@ -337,10 +359,11 @@ def _loading(of_labels: Mapping[str, Any]) -> str:
     return f"condgen.load({', '.join(['data', *(f'{k}={texts.get(k, v)}' for k, v in of_labels.items())])})"
 
 
-def datasets() -> dict[str, str]:
+def datasets() -> Listing:
     """The datasets that `load` knows by name, each with a description. `load` downloads some of them on first use."""
     built_in = {name: entry.description for name, entry in BUILTIN.items()}
-    return built_in | {name: published.description for name, published in PUBLISHED.items()}
+    published = {name: entry.description for name, entry in PUBLISHED.items()}
+    return Listing(built_in | published, ("dataset", ""), lambda description: (description,))
 
 
 def open(path: str | Path, device: "str | torch.device | None" = None, trust: bool = False) -> Run:  # noqa: A001

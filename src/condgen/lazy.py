@@ -4,9 +4,11 @@ PyTorch takes a second to import and need not be installed where exported models
 """
 
 import gc
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from condgen.extras import explained
@@ -26,6 +28,19 @@ def on_first_use(package: str, home: Mapping[str, str]) -> Callable[[str], Any]:
             return getattr(import_module(f".{home[name]}", package), name)
 
     return get
+
+
+def callable_as(module: str, function: Callable[..., Any]) -> None:
+    """Let calls of a module be calls of its main function, since `condgen.NAME` is the module once that is imported."""
+
+    class Called(ModuleType):
+        __doc__ = function.__doc__
+
+        def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+            with explained():
+                return function(*arguments, **keywords)
+
+    sys.modules[module].__class__ = Called
 
 
 @contextmanager

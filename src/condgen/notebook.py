@@ -2,7 +2,8 @@
 
 import base64
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from markupsafe import Markup, escape
 from PIL import Image
@@ -32,6 +33,26 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
 def _row(tag: str, cells: Iterable[object]) -> Markup:
     cell = Markup(f'<{tag} style="text-align: left">{{}}</{tag}>')
     return Markup("<tr>{}</tr>").format(Markup().join(cell.format(text) for text in cells))
+
+
+class Listing(dict[str, Any]):
+    """Named things in a dictionary that displays itself: one row for each, as text and as a table.
+
+    head: the headings.
+    row: the texts of an entry after its name.
+    """
+
+    def __init__(self, entries: Mapping[str, Any], head: Sequence[str], row: Callable[[Any], Sequence[str]]):
+        super().__init__(entries)
+        self._head = head
+        self._row = row
+
+    def __repr__(self) -> str:
+        width = max(map(len, self), default=0)
+        return "\n".join(f"{name:{width}}  {'; '.join(filter(None, self._row(entry)))}" for name, entry in self.items())
+
+    def _repr_html_(self) -> str:
+        return str(table(self._head, ((name, *self._row(entry)) for name, entry in self.items())))
 
 
 def paragraph(text: object) -> Markup:

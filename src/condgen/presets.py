@@ -7,6 +7,8 @@ line override them. `expect` gives the measured result and the way of measuring.
 from typing import Any
 
 from condgen.errors import unknown
+from condgen.lazy import callable_as
+from condgen.notebook import Listing
 from condgen.units import approximately
 
 Preset = dict[str, Any]
@@ -304,3 +306,14 @@ def preset(name: str) -> dict[str, Any]:
     if name not in PRESETS:
         raise unknown("preset", name, PRESETS)
     return {key: value for key, value in PRESETS[name].items() if key != "expect"}
+
+
+def presets() -> Listing:
+    """The presets by name, each with its settings. They display themselves with what they reach and in what time.
+
+    `train(data, out, preset=NAME)` trains one.
+    """
+    return Listing(PRESETS, ("preset", "model", "expect"), lambda preset: (preset["model"], preset["expect"]))
+
+
+callable_as(__name__, presets)

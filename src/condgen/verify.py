@@ -11,20 +11,24 @@ from condgen.data.storage.prepare import verify as verify_prepared
 from condgen.errors import CondgenError, RunError
 from condgen.evaluation.report import FILE as REPORT
 from condgen.evaluation.report import Report
+from condgen.lazy import callable_as
 from condgen.progress import SILENT, Progress
 from condgen.runs.addresses import OPENERS, open_generator
+from condgen.runs.run import Run
 from condgen.training import checkpoint
 
 Check = Callable[[], str]
 
 
-def verify(what: str | Path, progress: Progress = SILENT) -> list[str]:
+def verify(what: Run | str | Path, progress: Progress = SILENT) -> list[str]:
     """Check a run, a file of weights, or data: every tensor, header and prepared pixel, every image that decodes.
+
+    what: a run, its folder, a file of weights, or the address of data.
 
     Returns one line for each thing that is sound. Raises RunError that names all that are damaged.
     """
     sound, damaged = [], []
-    for check in _checks(what, progress):
+    for check in _checks(what.path if isinstance(what, Run) else what, progress):
         try:
             sound.append(check())
         except (CondgenError, OSError) as error:
@@ -88,3 +92,6 @@ def _store(data: Splits) -> Path | None:
 
 def _count(data: Splits) -> int:
     return len(data.train) + len(data.validation) + len(data.test)
+
+
+callable_as(__name__, verify)

@@ -1,3 +1,5 @@
+import inspect
+
 import pytest
 import torch
 
@@ -66,3 +68,37 @@ def test_each_image_may_have_a_mask_of_its_own() -> None:
 def test_a_mask_that_does_not_fit_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(RequestError, match="does not fit observations of 3 × 4 × 4"):
         within(torch.ones(shape), torch.zeros(2, 3, 4, 4), torch.ones(2, 3, 4, 4))
+
+
+# ---- arguments
+
+
+def test_samples_and_parts_of_data_are_edited_by_keywords(run: Run, digits: Splits) -> None:
+    """They have a condition, so nothing needs to be said but the change."""
+    for some in (run.sample("digit=7", n=3), digits.test[:3]):
+        whole = run.edit(as_float(some.x), some.condition, "digit=1")
+        assert whole.condition.describe() == ["digit=1"] * 3
+        for edited_ in (run.edit(some, digit=1), run.edit(some, "digit=1"), run.edit(some, {"digit": 1})):
+            assert torch.equal(edited_.x, whole.x)
+
+
+def test_bare_observations_are_read_first(run: Run, digits: Splits) -> None:
+    some = digits.test[:3]
+    expected = run.edit(as_float(some.x), run.read(as_float(some.x)), "digit=1")
+    assert torch.equal(run.edit(some.x, digit=1).x, expected.x)
+
+
+def test_wrong_arguments_of_an_edit_are_named(run: Run, digits: Splits) -> None:
+    some = digits.test[:2]
+    for wrong, message in (
+        (lambda: run.edit(some), "Say what to change"),
+        (lambda: run.edit(some, "digit=1", digit=2), "not both"),
+        (lambda: run.edit(some, strenght=2), "setting of an edit 'strenght'"),
+        (lambda: run.edit(some, "digit=1", "digit=2"), "is a condition"),
+    ):
+        with pytest.raises(RequestError, match=message):
+            wrong()
+
+
+def test_a_notebook_completes_the_attributes_of_an_edit(run: Run) -> None:
+    assert {"digit", "mask"} <= inspect.signature(run.edit).parameters.keys()

@@ -13,6 +13,7 @@ from PIL import Image
 import condgen
 from condgen.data import load
 from condgen.errors import RequestError
+from condgen.progress import SILENT
 from condgen.runs.run import Run
 from tests.unchecked import unchecked
 
@@ -122,3 +123,11 @@ def test_values_promised_between_zero_and_one_are(run: Run) -> None:
 def test_the_package_completes_its_names() -> None:
     assert {"train", "load", "Run"} <= set(dir(condgen))
     assert np.all([hasattr(condgen, name) for name in dir(condgen)])
+
+
+def test_a_preset_is_trained_with_arguments_in_place_of_its_entries(tmp_path: Path) -> None:
+    made = condgen.train("digits", tmp_path / "a", preset="digits-cvae", images=64, latent=3, progress=SILENT)
+    arguments = made.info.recipe["arguments"]
+    assert (made.info.recipe["model"], arguments["prior"], arguments["latent"]) == ("cvae", "flow", 3)
+    with pytest.raises(RequestError, match="Unknown preset 'digit'"):
+        condgen.train("digits", tmp_path / "b", preset="digit")

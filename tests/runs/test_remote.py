@@ -62,6 +62,13 @@ def test_vectors_are_those_of_the_run_in_the_datas_units(address: str, points: R
     assert found.condition.rows() == expected.condition.rows()
 
 
+def test_attributes_may_be_keywords(address: str) -> None:
+    client = Client(f"{address}/digits")
+    assert (client.sample(digit=7, n=2).x == client.sample("digit=7", n=2).x).all()
+    with pytest.raises(RequestError, match="attribute or option of sampling 'digt'"):
+        client.sample(digt=7)
+
+
 def test_more_than_the_server_makes_at_once_is_asked_for_in_pieces(address: str, run: Run) -> None:
     client = Client(f"{address}/digits")
     parts = list(client.stream(client.requests(["digit=1", "digit=2"]), 45, 100, batch=30, skip=30))
@@ -87,6 +94,7 @@ def test_edits_are_those_of_the_run(address: str, run: Run) -> None:
             assert abs(found.x - as_uint8(expected.x).numpy() / 255).max() <= GREY
             assert found.condition.rows() == expected.condition.rows()
             assert found.seeds.tolist() == expected.seeds.tolist()
+    assert (client.edit(x, digit=8).x == client.edit(x, read, "digit=8").x).all()
     mask = np.zeros(shown.shape[2:], dtype=np.float32)
     assert (client.edit(x, read, "digit=8", mask=mask).x == x.astype(np.float32)).all()
 

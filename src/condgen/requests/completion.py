@@ -33,7 +33,8 @@ class Completing(Generic[P, Result]):
             try:
                 inspect.signature(self.method).bind(asked, *arguments, **keywords)
             except TypeError as wrong:
-                raise RequestError(f"`{self.method.__name__}` cannot be called so: {wrong}. {IN_A_LIST}") from None
+                hint = f" {IN_A_LIST}" if self.method.__name__ == "sample" else ""
+                raise RequestError(f"`{self.method.__name__}` cannot be called so: {wrong}.{hint}") from None
             return self.method(asked, *arguments, **keywords)
 
         bound.__dict__["__signature__"] = _signature(self.method, asked.schema)
@@ -54,7 +55,7 @@ def _keywords(schema: Schema) -> Iterator[inspect.Parameter]:
     for attribute in schema:
         name = re.sub(r"\W", "_", attribute.name)
         name = name if name.isidentifier() else f"_{name}"
-        if fold(name) == fold(attribute.name):  # else `sample` would not know the keyword
+        if fold(name) == fold(attribute.name):  # else the method would not know the keyword
             yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_values(attribute))
 
 

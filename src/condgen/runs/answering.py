@@ -1,32 +1,32 @@
 """Answers to requests from a model and the distribution of its attributes. The model may run in any library."""
 
 import copy
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from condgen.arrays import Array, Float, Int, floats, namespace
 from condgen.data.coordinates import Coordinates
-from condgen.errors import CondgenWarning, RequestError, unknown
+from condgen.errors import RequestError
 from condgen.extras import explained
 from condgen.models.abilities import Edits
 from condgen.models.flow.guidance import Weights
 from condgen.models.registry import that_can
 from condgen.parameters import keyword_arguments
 from condgen.requests.completion import Completing
+from condgen.requests.keywords import by_keywords
 from condgen.requests.request import Request, Requestable
 from condgen.rng import NumpyRng, Stream
 from condgen.runs.best import best, candidates
-from condgen.runs.editing import EditOptions, edited, within
-from condgen.runs.generator import Generator
+from condgen.runs.editing import EditOptions, arguments_of_edit, edited, within
+from condgen.runs.generator import Generator, one_change, reader, tell
 from condgen.runs.limits import must_hold_samples
 from condgen.runs.noise import Change, changed
 from condgen.runs.noise import between as noise_between
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import Part, SamplingOptions
-from condgen.schema import Condition, Constraint, LabelDistribution, Schema, fold
+from condgen.schema import Condition, Constraint, LabelDistribution, Schema
 
 
 class Answering(Generator):
@@ -129,29 +129,13 @@ class Answering(Generator):
             free=free,
             best_of=best_of,
         )
-        found = self.requests(self._by_keywords(asked, attributes), extrapolate)
-        _tell(found)
+        found = self.requests(
+            by_keywords(self.schema, asked, attributes, keyword_arguments(SamplingOptions)), extrapolate
+        )
+        tell(found)
         samples = self.stream(found, n, seed, sampling=how)
         must_hold_samples(n * len(found), self.model.shape)
         return Samples.cat(list(samples))
-
-    def _by_keywords(
-        self, asked: Requestable | Sequence[Requestable], attributes: Mapping[str, Any]
-    ) -> Requestable | Sequence[Requestable]:
-        """The request made by keywords, if there are any. None leaves an attribute free. Raises RequestError for
-        unknown names.
-        """
-        for name in attributes:
-            if fold(name) not in (fold(known) for a in self.schema for known in a.names):
-                raise unknown(
-                    "attribute or option of sampling", name, [*self.schema.names, *keyword_arguments(SamplingOptions)]
-                )
-        attributes = {name: value for name, value in attributes.items() if value is not None}
-        if not attributes:
-            return asked
-        if asked:
-            raise RequestError(f"Ask in words or by keywords ({', '.join(attributes)}), not both.")
-        return dict(attributes)
 
     def requests(self, asked: Requestable | Sequence[Requestable] = (), extrapolate: bool = False) -> list[Request]:
         """The requests that texts or mappings stand for. Raises RequestError for wrong ones."""
@@ -250,30 +234,34 @@ class Answering(Generator):
             raise RequestError(f"'{asked}' stands for {len(found)} requests; an end of an interpolation is one.")
         return self._draw(Part(found[0], range(seed, seed + 1)), fill=True)
 
+    @Completing
     def edit(
         self,
-        x: Float[Array, "n ..."],
-        source: Condition,
-        change: Requestable | Request,
+        /,
+        x: Any,
+        source: Condition | Requestable | Request | None = None,
+        change: Requestable | Request | None = None,
         seed: int = 0,
         editing: EditOptions | None = None,
         mask: Float[Array, "*n height width"] | None = None,
+        **attributes: Any,
     ) -> Samples:
-        """Each x, with condition `source`, with the requested attributes changed and the rest kept.
+        """Each x with the requested attributes changed and the rest kept: `edit(x, digit=1)`, or `edit(x, "digit=1")`.
 
+        x: samples, a part of a dataset, or observations [n, *shape].
+        source: the condition of bare observations, as in `edit(x, source, "digit=1")`. By default the model reads it.
         editing: settings of the edit, by default those that suit the model.
         mask: 1 where images may change, 0 where they stay as they are.
+        attributes: the change by keywords.
 
         Raises RequestError for a wrong request, a mask that does not fit, or a model that cannot encode.
         """
         self.must_edit()
-        asked = [change] if isinstance(change, Request) else self.requests(change)
-        if len(asked) > 1:
-            raise RequestError(f"'{change}' stands for {len(asked)} requests; edit one at a time.")
-        if not isinstance(change, Request):
-            _tell(asked)
+        x, source, change = arguments_of_edit(x, source, change)
+        wanted = one_change(self, change, attributes)
         x, seeds = namespace(self.joint.counts).asarray(x), self.numbers(range(seed, seed + len(x)))
-        target = source.update(asked[0].draw(self.joint, Stream.NOISE.rng(seeds), fill=False))
+        source = reader(self).read(x) if source is None else source
+        target = source.update(wanted.draw(self.joint, Stream.NOISE.rng(seeds), fill=False))
         changed = edited(self.model, x, source, target, editing)
         return Samples(within(mask, x, changed), target, seeds, 0 * seeds, self.coordinates)
 
@@ -320,10 +308,3 @@ def _excluded(request: Request, schema: Schema) -> dict[str, Constraint]:
     """The constraints on values that a request names as unwanted, by attribute."""
     named = {name: constraint.excluded(schema[name]) for name, constraint in request.constraints.items()}
     return {name: unwanted for name, unwanted in named.items() if unwanted}
-
-
-def _tell(asked: Sequence[Request]) -> None:
-    """Warn about words of a request that were guessed or left out."""
-    for request in asked:
-        if request.notes:
-            warnings.warn(request.understood, CondgenWarning, stacklevel=3)

@@ -7,6 +7,8 @@ from typing import Any
 from condgen.arrays import Array, Float, inference, namespace
 from condgen.errors import RequestError
 from condgen.models.abilities import Edits
+from condgen.pixels import as_float
+from condgen.requests.request import Request, Requestable
 from condgen.schema import Condition
 
 STRENGTH = 1.5  # best in benchmarks/edits.py
@@ -51,6 +53,22 @@ class EditOptions:
             return edited
         edited = x + self.strength * (edited - model.edit(x, source, source))
         return namespace(edited).clip(edited, 0, 1) if edited.ndim == 4 else edited
+
+
+def arguments_of_edit(
+    x: Any, source: Condition | Requestable | Request | None, change: Requestable | Request | None
+) -> tuple[Float[Array, "n ..."], Condition | None, Requestable | Request | None]:
+    """Observations in the form for models, their condition if it is known, and the change.
+
+    x: observations, or samples or a part of a dataset, which have a condition.
+    source: their condition. Anything else is the change.
+    """
+    if not isinstance(source, Condition | None):
+        if change is not None:
+            raise RequestError(f"The second of three arguments of an edit is a condition, not {source!r}.")
+        source, change = None, source
+    known = source if source is not None else getattr(x, "condition", None)
+    return as_float(getattr(x, "x", x)), known, change
 
 
 def within(

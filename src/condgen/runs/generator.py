@@ -1,17 +1,19 @@
 """The interface of everything that answers requests with samples."""
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from condgen.errors import RequestError
+from condgen.errors import CondgenWarning, RequestError
 from condgen.imprint import Origin
 from condgen.outputs import new_folder
 from condgen.progress import SILENT, Progress
 from condgen.requests.completion import IN_A_LIST
+from condgen.requests.keywords import by_keywords
 from condgen.requests.request import Request, Requestable, parse_requests
 from condgen.rng import Stream
 from condgen.runs.limits import FEW, must_fit_on_disk
@@ -99,14 +101,15 @@ class Editor(Protocol):
     def edit(
         self,
         x: Any,
-        source: Condition,
-        change: Request,
+        source: Any = None,
+        change: Any = None,
         seed: int = 0,
         editing: "EditOptions | None" = None,
         mask: Any = None,
     ) -> Samples:
-        """Each observation [n, *shape], with condition `source`, with the requested attributes changed where the mask
-        is 1.
+        """Each observation [n, *shape], with the requested attributes changed where the mask is 1.
+
+        source: their condition. By default their own or, of bare observations, what the model reads.
         """
 
 
@@ -158,6 +161,30 @@ def reader(generator: Generator) -> Reader:
     if not isinstance(generator, Reader):
         raise RequestError("This model cannot tell what the images show. Say it (`source`).")
     return generator
+
+
+EDIT = ("source", "seed", "editing", "mask")  # arguments of an edit that are no attributes
+
+
+def one_change(generator: Generator, change: Requestable | Request | None, attributes: Mapping[str, Any]) -> Request:
+    """The change that an edit makes, in words or by keywords. Raises RequestError for a wrong one, several or none."""
+    if isinstance(change, Request):
+        return change
+    if change is None and not attributes:
+        raise RequestError(f"Say what to change, as in `edit(x, {generator.schema.example.split('; ')[0]!r})`.")
+    asked = by_keywords(generator.schema, change or (), attributes, EDIT, "setting of an edit")
+    found = generator.requests(asked)
+    if len(found) > 1:
+        raise RequestError(f"'{change or asked}' stands for {len(found)} requests; edit one at a time.")
+    tell(found)
+    return found[0]
+
+
+def tell(asked: Sequence[Request]) -> None:
+    """Warn about words of a request that were guessed or left out."""
+    for request in asked:
+        if request.notes:
+            warnings.warn(request.understood, CondgenWarning, stacklevel=4)
 
 
 def edits(generator: Generator) -> bool:

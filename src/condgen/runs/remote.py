@@ -27,10 +27,12 @@ from condgen.arrays import Array
 from condgen.data.coordinates import Coordinates
 from condgen.errors import RequestError, RunError, shorten
 from condgen.imprint import png
+from condgen.parameters import keyword_arguments
 from condgen.pictures import pil_image
+from condgen.requests.keywords import by_keywords
 from condgen.requests.request import Request, Requestable
-from condgen.runs.editing import EditOptions, within
-from condgen.runs.generator import Generator
+from condgen.runs.editing import EditOptions, arguments_of_edit, within
+from condgen.runs.generator import Generator, one_change
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import Part, SamplingOptions
 from condgen.schema import Condition, Schema
@@ -94,10 +96,16 @@ class Client(Generator):
         seed: int = 0,
         *,
         extrapolate: bool = False,
-        **sampling: Any,
+        **keywords: Any,
     ) -> Samples:
-        """n samples for each request, as a run's `sample` gives them. sampling: see `SamplingOptions`."""
-        found = self.requests(asked, extrapolate)
+        """n samples for each request, as a run's `sample` gives them.
+
+        keywords: a request by attributes (`digit=7`), and `SamplingOptions`.
+        """
+        known = keyword_arguments(SamplingOptions)
+        sampling = {name: value for name, value in keywords.items() if name in known}
+        attributes = {name: value for name, value in keywords.items() if name not in known}
+        found = self.requests(by_keywords(self.schema, asked, attributes, known), extrapolate)
         return Samples.cat(list(self.stream(found, n, seed, sampling=SamplingOptions(**sampling))))
 
     def together(self, parts: Sequence[Part], sampling: SamplingOptions | None = None) -> Samples:
@@ -162,23 +170,24 @@ class Client(Generator):
 
     def edit(
         self,
-        x: Array,
-        source: Condition,
-        change: Requestable | Request,
+        x: Any,
+        source: Condition | Requestable | Request | None = None,
+        change: Requestable | Request | None = None,
         seed: int = 0,
         editing: EditOptions | None = None,
         mask: Array | None = None,
+        **attributes: Any,
     ) -> Samples:
-        """Each image [n, channel, height, width], with condition `source`, changed as a run's `edit` does.
+        """Each image [n, channel, height, width] changed as a run's `edit` does, with the same arguments.
 
         Images are sent in 8 bits. Attributes that `source` leaves free are drawn by the server where its model needs
         them. Raises RequestError for a wrong request, a mask that does not fit, or a model that cannot edit.
         """
         self.must_edit()
-        asked = [change] if isinstance(change, Request) else self.requests(change)
-        if len(asked) > 1:
-            raise RequestError(f"'{change}' stands for {len(asked)} requests; edit one at a time.")
-        settings = {"request": asked[0].text} | _edited(editing)
+        x, source, change = arguments_of_edit(x, source, change)
+        wanted = one_change(self, change, attributes)
+        source = self.read(x) if source is None else source
+        settings = {"request": wanted.text} | _edited(editing)
         texts = [self._text(row) for row in source.rows()]
         found = []
         for piece in _alike(texts, self._most_edited):

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, overload
 
 from condgen.models import FAMILIES
-from condgen.notebook import paragraph, table
+from condgen.notebook import Listing, paragraph, table
 from condgen.parameters import Described, described
 from condgen.training import TrainingConfig
 
@@ -52,7 +52,21 @@ class Settings:
         return str(paragraph(f"{self.model}: {self.sentence}") + shown)
 
 
-def settings(model: str) -> Settings:
-    """The settings that `train` takes for a family of models. Raises RequestError for an unknown family."""
+@overload
+def settings() -> Listing: ...
+
+
+@overload
+def settings(model: str) -> Settings: ...
+
+
+def settings(model: str | None = None) -> Settings | Listing:
+    """The settings that `train` takes for a family of models. Without one, the families.
+
+    Raises RequestError for an unknown family.
+    """
+    if model is None:
+        sentences = {name: family.sentence for name, family in FAMILIES.items()}
+        return Listing(sentences, ("model", ""), lambda sentence: (sentence,))
     family = FAMILIES[model]
     return Settings(model, family.sentence, tuple(described(family.builder)), tuple(settings_of_training(model)))

@@ -18,6 +18,7 @@ from condgen.models.latents.within import InLatents
 from condgen.models.protocols import Discovers, Teaches
 from condgen.models.registry import that_can
 from condgen.parameters import keyword_arguments
+from condgen.presets import preset as recipe
 from condgen.progress import Progress, shown
 from condgen.recommendation import SIDE, Recommendation, recommend, timed
 from condgen.runs.arguments import overridden, split_arguments
@@ -59,13 +60,15 @@ def train(*given: Any, progress: Progress | None = None, resume: bool = False, *
     out: the folder.
     progress: a bar or log lines by default. `condgen.progress.SILENT` shows nothing.
     resume: go on with the run in the folder if there is one, begun with the same arguments.
-    arguments: of the model's builder (`mechanism`, `latent`, …) and of TrainingConfig (`images`, `seconds`, …).
+    arguments: of the model's builder (`mechanism`, `latent`, …) and of TrainingConfig (`images`, `seconds`, …), and
+        `preset`, the name of settings that they override (see `condgen.presets`).
 
     Raises RequestError for a wrong argument or a folder that is not empty, and RunError if another process writes to
     the folder, if it cannot be written or training diverges.
     """
     model, data, out = _given(given, arguments)
     progress, out = progress or shown(), place(out)
+    model, arguments = _with_preset(model, arguments, progress)
     again = begun(out, resume)
     join()
     with held_new(out, "the run", begun=may_hold(out, resume)):  # before the data is loaded, which may take long
@@ -85,6 +88,17 @@ def _given(given: Sequence[Any], arguments: dict[str, Any]) -> tuple[str | None,
         raise TypeError("train() takes data and a folder, train(data, out), or a model first, train(model, data, out)")
     named |= dict(zip(places, given, strict=True))
     return named.get("model"), named["data"], named["out"]
+
+
+def _with_preset(model: str | None, arguments: dict[str, Any], progress: Progress) -> tuple[str | None, dict[str, Any]]:
+    """The model and the arguments, which override the preset that they name, if any. Raises RequestError."""
+    given = {name: value for name, value in arguments.items() if name != "preset"}
+    if arguments.get("preset") is None:
+        return model, given
+    whole, idle = overridden(recipe(arguments["preset"]), {"model": model, **given} if model else given)
+    if idle:
+        progress.note(f"Left out of the preset, since other arguments make it ineffective: {', '.join(idle)}.")
+    return whole.pop("model"), whole
 
 
 def _chosen(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from condgen.errors import CondgenError, RequestError
 from condgen.runs.addresses import open_generator
-from condgen.runs.generator import Generator, Sheds
+from condgen.runs.generator import Generator, Sheds, name_of
 from condgen.serving.batching import Batcher
 from condgen.serving.limits import Limits
 from condgen.serving.metrics import Metrics
@@ -108,19 +108,20 @@ def stamp(place: Path | None) -> Stamp:
     return tuple((name, stat.st_ino, stat.st_mtime_ns, stat.st_size) for name, stat in found)
 
 
-def named(models: Sequence[str]) -> dict[str, str]:
-    """Models by name, from texts NAME=PATH or PATH. A path alone gives the name of its file or folder.
+def named(models: Sequence[Generator | str | Path]) -> dict[str, Generator | str | Path]:
+    """Models by name: generators, paths, or texts NAME=PATH. Without one, the name is that of its file or folder.
 
     Raises RequestError if two have one name.
     """
-    found: dict[str, str] = {}
-    for text in models:
-        name, path = _named(text)
+    found: dict[str, Generator | str | Path] = {}
+    for model in models:
+        name, source = _named(str(model)) if isinstance(model, str | Path) else (name_of(model), model)
         if name in found:
             raise RequestError(
-                f"{found[name]} and {path} would both be called '{name}'. Give one another name: OTHER={path}."
+                f"{_place(found[name])} and {_place(source)} would both be called '{name}'. Give one another name: "
+                f"OTHER={_place(source)}."
             )
-        found[name] = path
+        found[name] = source
     return found
 
 
@@ -130,6 +131,10 @@ def _named(text: str) -> tuple[str, str]:
         return name, path
     whole = Path(os.path.abspath(text))
     return whole.stem if whole.is_file() else whole.name, text
+
+
+def _place(model: Generator | str | Path) -> str:
+    return str(model if isinstance(model, str | Path) else getattr(model, "path", name_of(model)))
 
 
 def must_be_a_name(name: str) -> None:

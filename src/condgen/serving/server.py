@@ -2,6 +2,7 @@
 
 import ipaddress
 import socket
+from collections.abc import Iterable
 from typing import Any
 
 import uvicorn
@@ -24,7 +25,7 @@ def serve(
     """
     with listening(host, port) as listener:
         address = address_of(listener, host)
-        progress.note(f"Serving {', '.join(app.state.serving.models)} at {address} {_reach(host)}")
+        progress.note(said(address, host, app.state.serving.models))
         server_of(app, patience).run(sockets=[listener])
 
 
@@ -44,6 +45,12 @@ def server_of(app: FastAPI, patience: int | float = 60) -> Server:
         app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=round(patience)
     )
     return Server(config)
+
+
+def said(address: str, host: str, names: Iterable[str]) -> str:
+    """The line that says which models are served, and to whom."""
+    reach = "this machine only" if is_loopback(host) else "every machine that reaches this one"
+    return f"Serving {', '.join(names)} at {address} ({reach})"
 
 
 def address_of(listener: socket.socket, host: str) -> str:
@@ -76,7 +83,3 @@ def is_loopback(host: str) -> bool:
 
 def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _reach(host: str) -> str:
-    return "(this machine only)" if is_loopback(host) else "(every machine that reaches this one)"

@@ -1,20 +1,14 @@
 """The studio: a page, made of a model's schema alone, on top of the HTTP API. `condgen.studio(run)` shows it."""
 
-import sys
-from types import ModuleType
+from importlib import import_module
 from typing import Any
 
-from condgen.extras import explained
+from condgen.lazy import callable_as
 
 
-class _Studio(ModuleType):
-    """This package, which can be called: `condgen.studio` names it as soon as a part of it is imported."""
-
-    def __call__(self, *models: Any, **settings: Any) -> Any:
-        """Show models (see `condgen.studio.notebook.studio`)."""
-        with explained():
-            from condgen.studio.notebook import studio
-        return studio(*models, **settings)
+def _show(*models: Any, **settings: Any) -> Any:
+    """The studio's page on models (see `condgen.studio.notebook.studio`)."""
+    return import_module("condgen.studio.notebook").studio(*models, **settings)
 
 
-sys.modules[__name__].__class__ = _Studio
+callable_as(__name__, _show)

@@ -1,31 +1,26 @@
 """The studio in a notebook: one server in the background of this process, and its page in a cell."""
 
-import atexit
 import secrets
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
-from condgen.errors import RequestError, RunError
+from condgen.errors import RequestError
 from condgen.notebook import frame
 from condgen.runs.generator import Generator, name_of
+from condgen.serving.background import Background
 from condgen.serving.served import named
-from condgen.serving.server import address_of, server_of
 from condgen.studio.app import create_studio
 from condgen.studio.opening import add_found, fitting
-from condgen.studio.server import HOST, listen
 
 # Pages of notebooks on this machine, which show the studio in a cell: Jupyter's and VS Code's.
 NOTEBOOKS = ("http://localhost:*", "http://127.0.0.1:*", "https://localhost:*", "vscode-webview:")
 HEIGHT = 760  # pixels of the page in a cell
-STARTING = 30.0  # seconds after which a server that does not start is given up
 
 
-class Background:
-    """A studio's server in a thread of this process, on any free port of this machine.
+class StudioServer(Background):
+    """A studio's server in the background of this process, on any free port of this machine.
 
     runs: the folder of the runs that the page trains, and shows if no model is named.
 
@@ -37,42 +32,10 @@ class Background:
         self.token = secrets.token_urlsafe(16)  # the page in the cell has it, and nobody else on this machine
         app = create_studio(runs=runs, token=self.token, frames=NOTEBOOKS)
         self.serving = app.state.serving
-        self._listener = listen(0)
-        self.address = address_of(self._listener, HOST)
-        self._server = server_of(app, patience=5)
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [self._listener]}, name="condgen-studio", daemon=True
-        )
-        self._thread.start()
-        self._wait()
-        _before_the_end(self.stop)
-
-    def _wait(self) -> None:
-        until = time.monotonic() + STARTING
-        while not self._server.started:
-            if not self._thread.is_alive() or time.monotonic() > until:
-                raise RunError("The studio's server did not start. Its log says why.")
-            time.sleep(0.01)
-
-    @property
-    def running(self) -> bool:
-        """Whether it still answers."""
-        return self._thread.is_alive() and not self._server.should_exit
-
-    def stop(self) -> None:
-        """Accept no more, finish what was accepted, and return when that is done."""
-        self._server.should_exit = True
-        self._thread.join()
-        self._listener.close()
+        super().__init__(app)
 
 
-def _before_the_end(call: Callable[[], object]) -> None:
-    """Call a function when Python ends, while threads and executors still work. Those of `atexit` come too late."""
-    register: Callable[[Callable[[], object]], object] = getattr(threading, "_register_atexit", atexit.register)
-    register(call)
-
-
-_BACKGROUND: list[Background] = []  # the one of this process, if there is one
+_BACKGROUND: list[StudioServer] = []  # the one of this process, if there is one
 _STARTING = threading.Lock()
 
 
@@ -118,11 +81,11 @@ def studio(*models: Generator | str | Path, runs: str | Path | None = None, heig
     return Page(f"{server.address}/{place}", height)
 
 
-def _background(runs: str | Path | None) -> Background:
+def _background(runs: str | Path | None) -> StudioServer:
     """The server of this process, started if there is none."""
     with _STARTING:
         if not _BACKGROUND or not _BACKGROUND[0].running:
-            _BACKGROUND[:] = [Background(Path(runs or "runs").absolute())]
+            _BACKGROUND[:] = [StudioServer(Path(runs or "runs").absolute())]
         server = _BACKGROUND[0]
     if runs is not None and server.runs != Path(runs).absolute():
         raise RequestError(
@@ -132,9 +95,9 @@ def _background(runs: str | Path | None) -> Background:
     return server
 
 
-def _served(server: Background, model: Generator | str | Path) -> str:
+def _served(server: StudioServer, model: Generator | str | Path) -> str:
     """The name under which a model is served, from now on."""
     if isinstance(model, str | Path):
-        [(name, place)] = named([str(model)]).items()
+        [(name, place)] = named([model]).items()
         return str(server.serving.add(fitting(name), place).name)
     return str(server.serving.add(fitting(name_of(model)), model).name)
