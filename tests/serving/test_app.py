@@ -237,6 +237,24 @@ def test_edits_are_what_the_run_gives(serve: Serve, run: Run, fields: dict[str, 
     assert [each["condition"] for each in answer["samples"]] == [{"digit": "8"}] * 2
 
 
+def test_a_mask_says_where_all_images_of_an_edit_may_change(serve: Serve, run: Run) -> None:
+    height, width = run.shape[1:]
+    mask = Image.new("L", (2 * width, 2 * height))  # of another size, as the images may be
+    mask.paste(255, (0, 0, 2 * width, height))
+    upload = io.BytesIO()
+    mask.save(upload, "PNG")
+    client, files, fields = serve(digits=run), uploaded(run, 2), {"request": "digit=8", "source": "digit=3"}
+    whole = images(client.post("/v1/digits/edit", files=files, data=fields).json())
+    answer = client.post("/v1/digits/edit", files=[*files, ("mask", ("top.png", upload.getvalue()))], data=fields)
+    part, before = images(answer.json()), [np.asarray(Image.open(io.BytesIO(f[1][1])), dtype=np.int16) for f in files]
+    top, rest = slice(0, height // 2 - 1), slice(height // 2 + 1, None)  # resizing blurs the edge
+    for edited, everywhere, original in zip(part, whole, before, strict=True):
+        assert equal([edited[top], edited[rest]], [everywhere[top], original[rest]])
+        assert not equal([edited], [everywhere])
+    broken = client.post("/v1/digits/edit", files=[*files, ("mask", ("top.png", b"no image"))], data=fields)
+    assert (broken.status_code, "top.png cannot be read" in broken.json()["detail"]) == (422, True)
+
+
 @pytest.mark.parametrize(
     ("files", "fields", "told"),
     [

@@ -97,7 +97,8 @@ def test_random_forms_do_not_break_edits(client: TestClient) -> None:
         fields = {
             rng.choice(names): rng.choice((*WORDS[:-7], "1", "true", "-3", "nan")) for _ in range(rng.randrange(5))
         }
-        files = [("image", (rng.choice(WORDS[:8]), rng.randbytes(rng.randrange(40)))) for _ in range(rng.randrange(3))]
+        parts = [rng.choice(("image", "image", "mask")) for _ in range(rng.randrange(3))]
+        files = [(part, (rng.choice(WORDS[:8]), rng.randbytes(rng.randrange(40)))) for part in parts]
         assert client.post("/v1/digits/edit", data=fields, files=files or None).status_code < 500
 
 

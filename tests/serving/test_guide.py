@@ -1,11 +1,13 @@
 """The blocks of the guide that ask a server, asked of one."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from condgen.runs.run import Run
 from condgen.serving import create_app
@@ -18,6 +20,7 @@ ASKING = [block for block in blocks(ROOT / "docs/guides/serving.md") if block.sk
 @pytest.mark.slow
 def test_the_guides_requests_are_answered(run: Run, tmp_path: Path) -> None:
     run.sample("digit=7", n=1).to_pil()[0].save(tmp_path / "seven.png")
+    Image.new("L", (8, 8), 255).save(tmp_path / "top.png")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     languages = []
     with listening(create_app({"digits": run}, watch=None)) as address:
@@ -31,4 +34,5 @@ def test_the_guides_requests_are_answered(run: Run, tmp_path: Path) -> None:
             languages.append(block.language)
     assert languages == ["sh", "sh", "python", "sh"]
     assert (tmp_path / "grid.png").read_bytes()[:4] == (tmp_path / "edited.png").read_bytes()[:4] == b"\x89PNG"
+    assert len(json.loads((tmp_path / "edited.json").read_text())["samples"]) == 1
     assert len(list((tmp_path / "sevens").glob("0*.png"))) == 16

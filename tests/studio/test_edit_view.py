@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from condgen.data import Splits
 from condgen.errors import RequestError
@@ -82,6 +83,72 @@ def test_the_reading_can_be_corrected_and_the_strength_chosen(page: Page, addres
     page.set(page.named(".shows select", "Digit"), 1)
     assert page.until(f"{shown} != arguments[0] && {shown}", strong) != first
     page.until("document.body.innerText.includes('In the picture: Digit 1')")
+
+
+PIXELS = """
+const [selector, done] = arguments, image = document.querySelector(selector);
+createImageBitmap(image).then((bitmap) => {
+  const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d");
+  context.drawImage(bitmap, 0, 0);
+  const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
+  done(Array.from({ length: data.length / 4 }, (_, k) => data[4 * k]));
+});
+"""
+
+
+def rows(page: Page, selector: str) -> list[list[int]]:
+    """The grey levels of a picture of 8×8 pixels, row by row."""
+    levels = page.driver.execute_async_script(PIXELS, selector)
+    return [levels[8 * k : 8 * k + 8] for k in range(8)]
+
+
+def only_the_top_half_changed(page: Page) -> bool:
+    before, after = (rows(page, f".before-after img{part}") for part in (".before", ":not(.before)"))
+    return before[:4] != after[:4] and before[4:] == after[4:]
+
+
+def test_only_a_part_changes_by_edges_that_are_set_or_drawn(page: Page, address: str, photo: Path) -> None:
+    with_photo(page, address, photo)
+    ask_for(page, 3)
+    assert not only_the_top_half_changed(page)
+    page.button("Only a part").click()
+    page.set(page.field("Bottom"), 4)
+    page.until("document.querySelector('.drawing .frame')?.style.height == '50%'")
+    page.check_layout()
+    page.check_access()
+    page.button("Only a part").click()
+    page.settle()
+    page.until("document.querySelector('.before-after > .frame') && document.querySelector('.before-after input')")
+    assert only_the_top_half_changed(page)
+    page.button("Only a part").click()
+    page.run("""
+        const figure = document.querySelector(".drawing"), box = figure.getBoundingClientRect();
+        figure.setPointerCapture = () => {};
+        for (const [kind, x, y] of [["down", 0.9, 0.9], ["move", 0.5, 0.5], ["up", 0.25, 0.5]])
+          figure.dispatchEvent(new PointerEvent(`pointer${kind}`,
+            {bubbles: true, clientX: box.left + x * box.width, clientY: box.top + y * box.height}));
+    """)
+    page.until("document.querySelector('.drawing .frame').style.left == '25%'")
+    assert page.run("return document.querySelector('.drawing .frame').style.height") == "37.5%"  # rows 4 to 6
+    page.button("Everywhere").click()
+    page.until("!document.querySelector('.drawing .frame')")
+
+
+def test_a_mask_of_ones_own_says_where_a_picture_may_change(
+    page: Page, address: str, photo: Path, tmp_path: Path
+) -> None:
+    mask = Image.new("L", (8, 8))
+    mask.paste(255, (0, 0, 8, 4))
+    mask.save(tmp_path / "top.png")
+    with_photo(page, address, photo)
+    ask_for(page, 3)
+    page.button("Only a part").click()
+    page.run("return document.querySelector('.edges input[type=file]')").send_keys(str(tmp_path / "top.png"))
+    page.until("document.body.innerText.includes('Where top.png is white')")
+    page.button("Only a part").click()
+    page.settle()
+    page.until("document.querySelector('.before-after input')")
+    assert only_the_top_half_changed(page)
 
 
 def test_a_model_that_does_not_read_is_told_what_the_picture_shows(

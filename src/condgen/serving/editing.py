@@ -36,6 +36,7 @@ class Wanted:
 
     change: the attributes to change.
     source: the images as they are. By default the model reads them.
+    mask: where the images may change. By default everywhere.
     """
 
     images: Sequence[Upload]
@@ -44,6 +45,7 @@ class Wanted:
     seed: int = 0
     strength: float | None = None
     decoded: bool = False
+    mask: Upload | None = None
 
     @property
     def editing(self) -> EditOptions | None:
@@ -62,13 +64,14 @@ class Edited(Samples):
 
 @dataclass(frozen=True)
 class EditPlan:
-    """Checked work: observations, the change, and their own attributes if they were given."""
+    """Checked work: observations, the change, their own attributes if they were given, and where they may change."""
 
     x: Array
     change: Request
     source: Request | None
     editing: EditOptions | None
     seed: int = 0
+    mask: Array | None = None
 
     @property
     def asked(self) -> Sequence[Request]:
@@ -87,7 +90,7 @@ class EditPlan:
     def _edited(self, generator: Generator) -> Edited:
         model = editor(generator)
         before = reader(generator).read(self.x) if self.source is None else model.stated(self.source, len(self.x))
-        made = model.edit(self.x, before, self.change, self.seed, self.editing)
+        made = model.edit(self.x, before, self.change, self.seed, self.editing, self.mask)
         return Edited(made.x, made.condition, made.seeds, made.request, made.coordinates, tuple(before.rows()))
 
 
@@ -120,7 +123,8 @@ def planned(generator: Generator, wanted: Wanted, limits: Limits) -> EditPlan:
         reader(generator)
     change = _only(parsed(generator, [wanted.change], 1, limits), wanted.change)
     source = None if wanted.source is None else _only(parsed(generator, [wanted.source], 1, limits), wanted.source)
-    return EditPlan(observations(wanted.images, generator.shape, limits), change, source, wanted.editing, wanted.seed)
+    x, mask = observations(wanted.images, generator.shape, limits), _shares(wanted.mask, generator.shape)
+    return EditPlan(x, change, source, wanted.editing, wanted.seed, mask)
 
 
 def must_edit_images(generator: Generator) -> None:
@@ -144,6 +148,11 @@ def observations(images: Sequence[Upload], shape: tuple[int, ...], limits: Limit
     if len(images) > limits.batch:
         raise RequestError(f"This server edits {limits.batch} images at once, not {len(images)}.")
     return decoded(images, shape)
+
+
+def _shares(mask: Upload | None, shape: tuple[int, ...]) -> Array | None:
+    """The share of change at every pixel, [height, width], in a grey image cut and resized as the images are."""
+    return None if mask is None else decoded([mask], (1, *shape[1:]))[0, 0]
 
 
 def decoded(images: Sequence[Upload], shape: tuple[int, ...]) -> Array:

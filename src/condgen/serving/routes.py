@@ -115,6 +115,7 @@ NUMBERS: dict[int | str, dict[str, Any]] = {
 }
 
 Images = Annotated[list[UploadFile], File(description="One or several images, cropped and resized to the model's.")]
+MASK = "A grey image of where all images may change: white may, black stays. By default everywhere."
 SOURCE = "The attributes of the images as they are. By default the model reads them."
 
 
@@ -147,12 +148,14 @@ async def edit(
     seed: Annotated[int, Form(description="Seed of image 0, for attributes that are drawn.", ge=0, lt=2**40)] = 0,
     strength: Annotated[float | None, Form(description="Strength of the change.", allow_inf_nan=False)] = None,
     decoded: Annotated[bool, Form(description="Decode the image anew instead of adding the change to it.")] = False,
+    mask: Annotated[UploadFile | None, File(description=MASK)] = None,
     format: Annotated[Format | None, Form(description="Form of the answer.")] = None,  # noqa: A002 (its name in a form)
 ) -> Response:
     """Change attributes of given images and keep the rest."""
     serving = serving_of(http)
     form = answers.chosen(format, http.headers.get("accept", ""), len(served.generator.shape) == 3)
-    wanted = editing.Wanted(await uploads(image), request, source, seed, strength, decoded)
+    where = (await uploads([mask]))[0] if mask else None
+    wanted = editing.Wanted(await uploads(image), request, source, seed, strength, decoded, where)
     plan, ticket = await accepted(serving, served, lambda model: editing.planned(model, wanted, serving.limits))
     return await answered(served, http, ticket, plan, form)
 

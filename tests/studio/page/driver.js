@@ -46,9 +46,10 @@ const ANSWERS = {
   conditions: ({ asked, seed, n, fill }) =>
     generator.joint.draw(only(asked).constraints, streamOf(Stream.CONDITION, seedsFrom(seed, n)), fill).rows(),
   sample: async ({ asked, n, seed, how }) => told(await generator.sample(generator.requests(asked), n, seed, how)),
-  edit: async ({ x, shape, source, change, strength }) => {
+  edit: async ({ x, shape, source, change, strength, mask }) => {
     const images = { data: Float32Array.from(x), dims: shape };
-    return told(await generator.edit(images, generator.stated(only(source), shape[0]), only(change), strength));
+    const where = mask ? { data: Float32Array.from(mask.flat()), dims: [1, 1, ...shape.slice(2)] } : null;
+    return told(await generator.edit(images, generator.stated(only(source), shape[0]), only(change), strength, where));
   },
   interpolate: async ({ from, to, n, seed, seedEnd, how }) =>
     told(await generator.interpolated({ request: only(from), seed }, { request: only(to), seed: seedEnd }, n, how)),

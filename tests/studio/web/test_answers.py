@@ -1,6 +1,7 @@
 """The browser computes what an exported model computes: requests, labels and samples, the same for the same seeds."""
 
 import json
+import math
 import random
 import re
 from collections.abc import Callable, Iterator
@@ -244,6 +245,10 @@ def edited(run: Run) -> Iterator[Task]:
         how = EditOptions(strength=strength) if strength else None
         task = {"what": "edit", **x, "source": source.text, "change": change.text, "strength": strength}
         yield task, run.edit(samples.x, run.stated(source, 2), change, editing=how)
+    if len(run.shape) == 3:
+        mask = np.linspace(0, 1, math.prod(run.shape[1:]), dtype=np.float32).reshape(run.shape[1:])
+        masked = run.edit(samples.x, run.stated(source, 2), change, mask=mask)
+        yield task | {"strength": None, "mask": mask.tolist()}, masked
 
 
 def interpolated(run: Run) -> Iterator[Task]:

@@ -79,7 +79,7 @@
  * @property {(model: string) => Promise<About>} about
  * @property {(model: string, request: string | Terms, signal?: AbortSignal) => Promise<{requests: Understood[], examples: number | null, note: string | null}>} understand
  * @property {(model: string, body: SampleBody, signal?: AbortSignal) => Promise<SampleAnswer>} sample
- * @property {(model: string, wanted: {images: Blob[], request: string, source?: string, strength?: number, decoded?: boolean}, signal?: AbortSignal) => Promise<SampleAnswer>} [edit]
+ * @property {(model: string, wanted: {images: Blob[], request: string, source?: string, strength?: number, decoded?: boolean, mask?: Blob}, signal?: AbortSignal) => Promise<SampleAnswer>} [edit]
  * @property {(model: string) => Promise<{why_not: string | null, strength: number}>} [editing] why a model does not edit, and the strength that suits it
  * @property {(model: string, images: Blob[], signal?: AbortSignal) => Promise<{seen: {image: string, condition: Record<string, string | null>}[], note: string | null}>} [look]
  *   images as the model takes them, with what it reads in them; `note` says why it reads nothing

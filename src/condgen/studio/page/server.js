@@ -95,11 +95,11 @@ function query(wanted) {
   return text && `?${text}`;
 }
 
-/** @param {{images: Blob[], request?: string, source?: string, strength?: number, decoded?: boolean}} wanted */
+/** @param {{images: Blob[], request?: string, source?: string, strength?: number, decoded?: boolean, mask?: Blob}} wanted */
 function form({ images, ...fields }) {
   const data = new FormData();
   for (const image of images) data.append("image", image, image instanceof File ? image.name : "image.png");
-  for (const [name, value] of Object.entries(fields)) if (value != null) data.append(name, String(value));
+  for (const [name, value] of Object.entries(fields)) if (value != null) data.append(name, value instanceof Blob ? value : String(value));
   data.append("format", "json");
   return data;
 }

@@ -57,15 +57,16 @@ export const answers = (about, opened) => ({
     return { seen, note: CANNOT_READ };
   },
 
-  /** @param {string} _model @param {{images: Blob[], request: Requestable, source?: Requestable, strength?: number}} wanted */
-  edit: async (_model, { images, request, source, strength }) => {
+  /** @param {string} _model @param {{images: Blob[], request: Requestable, source?: Requestable, strength?: number, mask?: Blob}} wanted */
+  edit: async (_model, { images, request, source, strength, mask }) => {
     const generator = await opened();
     generator.mustEdit();
     if (source === undefined) throw new RequestError(CANNOT_READ);
     const [change, before] = [only(generator, request), only(generator, source)];
     if (!before.constraints.size && !about.can_leave_free) throw new RequestError(`${CANNOT_READ} Say it before you change it.`);
     const condition = generator.stated(before, images.length);
-    const edited = await generator.edit(await observations(images, about.shape), condition, change, strength);
+    const where = mask ? await observations([mask], [1, ...about.shape.slice(1)]) : null;
+    const edited = await generator.edit(await observations(images, about.shape), condition, change, strength, where);
     return { ...(await shown(about, generator, [change], edited, { strength })), sources: condition.rows() };
   },
 

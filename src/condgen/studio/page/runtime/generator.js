@@ -10,7 +10,7 @@ import { RngBetween, Stream, streamOf } from "./rng.js";
 import { MOST_STEPS, SAMPLERS } from "./samplers.js";
 import { arraysIn } from "./safetensors.js";
 import { Condition, Schema } from "./schema.js";
-import { concat, sum, within01 } from "./tensors.js";
+import { concat, masked, sum, within01 } from "./tensors.js";
 
 /** @typedef {import("./tensors.js").Tensor} Tensor */
 /** @typedef {import("./models.js").Header} Header */
@@ -74,8 +74,9 @@ export class Generator {
   }
 
   /** Each x, with condition `source`, with the requested attributes changed and the rest kept.
-   * @param {Tensor} x @param {Condition} source @param {Request} change @param {number | null} [strength] @returns {Promise<Samples>} */
-  async edit(x, source, change, strength) {
+   * @param {Tensor} x @param {Condition} source @param {Request} change @param {number | null} [strength]
+   * @param {Tensor | null} [mask] where they may change @returns {Promise<Samples>} */
+  async edit(x, source, change, strength, mask) {
     this.mustEdit();
     if (strength != null && !(strength > 0 && strength < Infinity)) {
       throw new RequestError(`The strength of an edit must be above 0, such as 1.5, not ${strength}.`);
@@ -85,7 +86,7 @@ export class Generator {
     const decoded = await this.model.edit(x, source, target);
     const added = this.model.lossless && strength == null; // a lossless model needs no details added back
     const edited = added ? decoded : await this.#added(x, decoded, source, strength ?? STRENGTH);
-    return { x: edited, condition: target, seeds, request: seeds.map(() => 0) };
+    return { x: mask ? masked(mask.data, x, edited) : edited, condition: target, seeds, request: seeds.map(() => 0) };
   }
 
   /** x with the change of its decoding put onto it. @param {Tensor} x @param {Tensor} decoded @param {Condition} source @param {number} strength */

@@ -24,6 +24,11 @@ export function where(mask, x, y) {
   return { data: x.data.map((value, i) => (mask[Math.floor(i / size)] ? value : y.data[i])), dims: x.dims };
 }
 
+/** Changes of x where a mask is 1, x itself where it is 0, and their mixture in between, as condgen's runs/editing.py.
+ * @param {Float32Array} mask of one channel @param {Tensor} x @param {Tensor} changed @returns {Tensor} */
+export const masked = (mask, x, changed) =>
+  ({ data: x.data.map((value, i) => value + mask[i % mask.length] * (changed.data[i] - value)), dims: x.dims });
+
 /** Tensors one after the other, as one batch. @param {Tensor[]} parts @returns {Tensor} */
 export function concat(parts) {
   const data = new Float32Array(parts.reduce((n, part) => n + part.data.length, 0));

@@ -12,6 +12,7 @@ import { outcome, readable } from "../outcome.js";
 import { body, newSeed } from "../state.js";
 import { said, sentence, shown } from "../terms.js";
 import { described, usePhotos } from "./photos.js";
+import { Drawing, Edges, Frame } from "./where.js";
 
 /** @typedef {import("../main.js").ViewProps} ViewProps */
 /** @typedef {import("./photos.js").Photo} Photo */
@@ -109,18 +110,23 @@ function Value({ attribute, value, set }) {
 
 /**
  * @param {{about: About, photo: Photo, change: Terms, busy: boolean,
- *   acts: {goOn: () => void, remove: (id: number) => void}}} props
+ *   acts: {goOn: () => void, remove: (id: number) => void, limit: (id: number, part: import("./where.js").Part | undefined) => void}}} props
  */
 function Photograph({ about, photo, change, busy, acts }) {
   const download = () => photo.edited && save(new Blob([bytesOf(photo.edited)], { type: "image/png" }), `${photo.name.replace(/\.\w+$/, "")}-edited.png`);
+  const [drawing, setDrawing] = useState(false);
+  const limit = (/** @type {import("./where.js").Part | undefined} */ part) => acts.limit(photo.id, part);
+  const frame = photo.part?.area && html`<${Frame} area=${photo.part.area} shape=${about.shape} />`;
   return html`<section class="photograph" aria-label=${photo.name} aria-busy=${busy}>
-    ${photo.edited
-      ? html`<${BeforeAfter} before=${picture(photo.image)} after=${picture(photo.edited)} title=${photo.name} />`
-      : html`<figure class="before-after"><img src=${picture(photo.image)} alt=${photo.name} /></figure>`}
+    ${drawing ? html`<${Drawing} ...${{ photo, limit }} shape=${about.shape} />`
+      : photo.edited ? html`<${BeforeAfter} before=${picture(photo.image)} after=${picture(photo.edited)} title=${photo.name}>${frame}<//>`
+      : html`<figure class="before-after"><img src=${picture(photo.image)} alt=${photo.name} />${frame}</figure>`}
+    ${drawing && html`<${Edges} ...${{ photo, limit }} shape=${about.shape} />`}
     <div class="told" aria-live="polite"><${Outcome} ...${{ about, photo, change }} /></div>
     <div class="toolbar" role="toolbar" aria-label="This photograph">
       <button class="main" disabled=${!photo.edited} onClick=${download}><${Icon} name="down" />Download</button>
       <button disabled=${!photo.edited} title="Take the edit for the picture, and change it further" onClick=${acts.goOn}>Go on from here</button>
+      <button aria-pressed=${drawing} title="Choose the part that may change" onClick=${() => setDrawing(!drawing)}>Only a part</button>
       <button class="quiet" onClick=${() => acts.remove(photo.id)}>Remove</button>
     </div>
   </section>`;

@@ -16,6 +16,7 @@ import { ofCondition } from "../terms.js";
  * @property {string} image as the model takes it
  * @property {Reading} read what the model reads in it
  * @property {Terms} source what it shows: as read, unless somebody knows better
+ * @property {import("./where.js").Part} [part] where it may change, unless everywhere
  * @property {string} [edited]
  * @property {Reading} [after] what the model reads in the edit
  */
@@ -71,7 +72,7 @@ export function usePhotos({ backend, model, about }, { change, strength }) {
     edit.current = editing;
     return editing.stop;
   }, [backend, model]);
-  const originals = photos.map(({ id, source }) => [id, source]);
+  const originals = photos.map(({ id, source, part }) => [id, source, part?.key]);
   useEffect(() => {
     setBusy(photos.length > 0);
     edit.current?.({ change, strength });
@@ -109,6 +110,8 @@ export function usePhotos({ backend, model, about }, { change, strength }) {
     /** Say what a photograph shows. @param {number} id @param {string} name @param {any} value */
     correct: (id, name, value) => update((all) => all.map((each) => (
       each.id === id ? { ...each, source: { ...each.source, [name]: value } } : each))),
+    /** Say where a photograph may change. @param {number} id @param {import("./where.js").Part | undefined} part */
+    limit: (id, part) => update((all) => all.map((each) => (each.id === id ? { ...each, part } : each))),
     /** Take edits for the photographs, to change them further. @param {Terms} done */
     goOn: (done) => update((all) => all.map((each) => (each.edited
       ? { ...bare(each), id: (count += 1), image: each.edited, read: each.after ?? each.read, source: { ...each.source, ...done } }
@@ -144,7 +147,7 @@ async function edited(backend, model, photos, { change, strength }, signal) {
   const request = await text(change);
   const made = await Promise.all(photos.map(async (photo) => {
     if (!described(photo)) return bare(photo);
-    const wanted = { images: [blob(photo.image)], request, source: await text(photo.source), strength };
+    const wanted = { images: [blob(photo.image)], request, source: await text(photo.source), strength, mask: photo.part?.mask };
     const answer = await /** @type {NonNullable<typeof backend.edit>} */ (backend.edit)(model, wanted, signal);
     return { ...bare(photo), edited: answer.samples[0].image };
   }));
