@@ -228,3 +228,40 @@ def test_notes_of_the_reader_stay_and_the_validation_rows_that_remain_are_counte
 def test_a_table_without_a_whole_row_is_named() -> None:
     with pytest.raises(DataError, match="No row of a table has a number in each of the columns a, b"):
         with_vectors([undecided(a=[1.5, None], b=[None, 2.5], c=list("xy"))], ["c"])
+
+
+# ---- numbers far from the others
+
+
+def priced(wrong: int, n: int = 300) -> pd.DataFrame:
+    table = wines(n).assign(price=RNG.normal(300, 50, n).round(2))
+    table.loc[: wrong - 1, "price"] = 999_999
+    return table
+
+
+def test_numbers_that_flatten_a_coordinate_are_said() -> None:
+    """A model would generate prices of −10,000 and say nothing."""
+    said = [note for note in load(priced(8), attributes=["class"], progress=SILENT).notes if "far outside" in note]
+    assert len(said) == 1
+    assert said[0].startswith("8 of 300 values of 'price' lie far outside of the others")
+    heavy = wines().assign(price=RNG.standard_t(3, 300))
+    assert not any("far outside" in note for note in load(heavy, attributes=["class"], progress=SILENT).notes)
+
+
+def test_attributes_that_were_chosen_have_the_notes_that_others_have(capsys: pytest.CaptureFixture[str]) -> None:
+    clipped = load(priced(8, 1_500), attributes=["class", "price"])
+    assert any("8 of 1,500 values of 'price' lie far outside" in note for note in clipped.notes)
+    assert "they count as the nearest end" in capsys.readouterr().err
+    again = load(priced(8, 1_500), attributes=["price"], schema=clipped.schema, progress=SILENT)
+    assert not any("far outside" in note for note in again.notes)  # whoever gives a schema knows
+
+
+def test_loading_says_that_a_range_is_stretched(capsys: pytest.CaptureFixture[str]) -> None:
+    load(priced(8), attributes=["class", "price"])
+    assert "of the values of 'price' lie within 0.0" in capsys.readouterr().err
+
+
+def test_numbers_of_a_frame_that_may_not_be_written_are_copied() -> None:
+    array = wines()[["alcohol", "ash"]].to_numpy()
+    array.setflags(write=False)
+    assert load(array, labels={"class": wines()["class"].to_numpy()}, progress=SILENT).shape == (2,)

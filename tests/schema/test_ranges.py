@@ -31,6 +31,24 @@ def test_eight_typing_errors_among_prices_do_not_flatten_the_rest() -> None:
     assert all(present["price"])
 
 
+def test_a_few_more_errors_do_not_choose_the_scale_and_are_said() -> None:
+    """8 of 300 are too many to be clipped without a word, and too few to be a reason for a logarithmic scale."""
+    values = RNG.uniform(1_000, 50_000, 292).tolist() + [999_999.0] * 8
+    price, notes = inferred(values)
+    assert isinstance(price, Continuous)
+    assert (price.scale, price.high, price.clip) == ("linear", 999_999, False)
+    assert len(notes) == 1
+    assert "8 of 300 values of 'price' lie far outside" in notes[0]
+    assert "stretch its range" in notes[0]
+
+
+def test_a_stretched_range_is_said_once() -> None:
+    values = RNG.uniform(10, 50, 292).tolist() + [999_999.0] * 8
+    price, notes = inferred(values)
+    assert notes == []
+    assert price.crowding(torch.tensor(values), torch.ones(300))
+
+
 @pytest.mark.parametrize(
     "values",
     [

@@ -1,6 +1,6 @@
 """Inference of a schema from a table. Every guess is noted and can be edited as JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -31,6 +31,14 @@ def infer_schema(columns: Columns, classes: Sequence[str] = ()) -> tuple[Schema,
             attributes.append(guess)
             notes += guess.remarks(Column(name, values))
     return schema_of(attributes), notes
+
+
+def remarks(inferred: Schema, columns: Columns) -> Iterator[str]:
+    """Notes on the columns of which these attributes were inferred."""
+    for a in inferred:
+        column = same(a.name, columns)
+        if column is not None:
+            yield from a.remarks(Column(column, columns[column]))
 
 
 def schema_of(attributes: Sequence[Attribute]) -> Schema:

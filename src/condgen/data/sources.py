@@ -16,7 +16,7 @@ from torch import Tensor
 from condgen.data.builtin import BUILTIN, is_builtin, load_builtin
 from condgen.data.coordinates import Coordinates
 from condgen.data.dataset import Dataset, Splits
-from condgen.data.infer import infer_attribute, infer_schema, parse_columns, schema_of
+from condgen.data.infer import infer_attribute, infer_schema, parse_columns, remarks, schema_of
 from condgen.data.published import PUBLISHED, read_published
 from condgen.data.readers import Parts, Table, is_address, read
 from condgen.data.readers.elsewhere import brought
@@ -32,7 +32,7 @@ from condgen.data.storage.prepare import Prepared, prepare
 from condgen.data.vectors import with_vectors
 from condgen.errors import DataError, RequestError, shorten, unknown
 from condgen.progress import Progress, shown
-from condgen.schema import Condition, Schema, same
+from condgen.schema import Condition, LabelDistribution, Schema, same
 from condgen.stores.address import is_address as is_elsewhere
 from condgen.stores.address import normalised
 
@@ -88,9 +88,15 @@ def load(
     else:
         found = _built_in(named, origin) if is_builtin(named) else _read_and_split(brought(named), origin, reporter)
     remember(places_of(origin))
-    for note in () if progress else found.notes:
+    for note in () if progress else (*found.notes, *_crowding(found)):
         reporter.note(f"Note: {note}")
     return found.loaded_from(origin.settled(found.shape))
+
+
+def _crowding(data: Splits) -> list[str]:
+    """Sentences on numbers in a stretched range."""
+    numbers = [a.name for a in data.schema.measured]
+    return LabelDistribution.of(data.train.condition.select(numbers)).crowding() if numbers else []
 
 
 def given_schema(given: Schema | str | Path | None) -> Schema | None:
@@ -305,7 +311,8 @@ def schema_for(
                 raise DataError(f"{train.source}: {guess}")
             inferred = schema_of([*inferred, guess])
     if attributes:
-        return inferred.select(attributes), []
+        asked = inferred.select(attributes)
+        return asked, [] if chosen is not None else list(remarks(asked, both))
     if not len(inferred) and chosen is None:
         reasons = " ".join([*train.notes, *notes]) or f"Its columns are: {', '.join(both) or 'none besides the image'}."
         raise DataError(

@@ -1,6 +1,6 @@
 """Vectors out of tables: the division of columns into observed coordinates and attributes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from condgen.data.readers.table import Table, Undecided
 from condgen.errors import DataError
 from condgen.schema import Attribute, same
 from condgen.schema.column import Column, missing
+from condgen.schema.ranges import CROWDED, crowded, strays
 
 
 def with_vectors(tables: Sequence[Table], attributes: Iterable[str] | None) -> list[Table]:
@@ -32,9 +33,10 @@ def with_vectors(tables: Sequence[Table], attributes: Iterable[str] | None) -> l
             f"{first.source} has no column of images (bytes, or paths such as 'a.png'), and no column of numbers that "
             f"could be the data besides attributes. Its columns are {', '.join(first.columns)}."
         )
+    notes = [f"The column '{name}' numbers the rows; it was left out." for name in counting]
+    notes += [note for name in names for note in _stray(name, both[name])]
     first, *others = (_with_vectors(table, names, counting) for table in tables)
     rest = "" if wanted else "; the others are attributes (`attributes` chooses them)"
-    notes = [f"The column '{name}' numbers the rows; it was left out." for name in counting]
     return [replace(first, notes=[*first.notes, *notes, f"Vectors are the columns {', '.join(names)}{rest}."]), *others]
 
 
@@ -45,6 +47,15 @@ def _is_coordinate(name: str, cells: Sequence[Any], wanted: set[str | None] | No
         return any(not missing(c) for c in cells) and all(missing(c) or _number(c) is not None for c in cells)
     guess = infer_attribute(name, cells)
     return isinstance(guess, Attribute) and guess.observable
+
+
+def _stray(name: str, cells: Sequence[Any]) -> Iterator[str]:
+    """A note on numbers so far from the others that they stretch the range beyond use."""
+    occurrences = Column(name, cells).occurrences
+    if len(occurrences) < 2 or not (which := strays(name, occurrences)):
+        return
+    if crowded(occurrences, min(occurrences), max(occurrences), "linear") <= CROWDED:
+        yield f"{which}: a model learns the others badly beside them. If they are wrong, correct them or take them out."
 
 
 def _numbers_rows(name: str, tables: Sequence[Table]) -> bool:

@@ -1,7 +1,7 @@
 """Continuous attributes: numbers within the range of the data."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -14,11 +14,10 @@ from condgen.schema.attributes import Attribute, Density, Vocabulary
 from condgen.schema.column import Column, missing, text_of
 from condgen.schema.constraints import BANDWIDTH, Between, Constraint, nearest, placed
 from condgen.schema.controls import BINS, Control, label_and_unit
-from condgen.schema.ranges import ScaleName, crowded, fitted_range
+from condgen.schema.ranges import CROWDED, ScaleName, crowded, fitted_range, strays
 
 FEW = 12  # up to this many distinct numbers are categories
 LARGEST = 1e30  # larger numbers are mistakes: squared or subtracted, they overflow 32 bits
-CROWDED = 0.02  # share of the range below which the bulk of the values cannot be told apart
 STEPS = 7  # values of a sweep
 FREQUENCIES = 4  # number of Fourier frequencies
 SMALLEST = float(np.finfo(np.float32).tiny)  # smaller numbers count as it on a logarithmic scale
@@ -313,14 +312,16 @@ class Continuous(Attribute):
         )
 
     def remarks(self, column: Column) -> Iterator[str]:
-        """Notes on numbers beyond the range, and on the scale."""
-        beyond = {v: n for v, n in column.occurrences.items() if not self.low <= v <= self.high} if self.clip else {}
-        if beyond:
-            farthest = max(beyond, key=lambda v: max(self.low - v, v - self.high))
-            yield (
-                f"{sum(beyond.values()):,} of {sum(column.occurrences.values()):,} values of '{self.name}' lie far "
-                f"outside of the others, {self.low:g} to {self.high:g}, such as {farthest:g}; they count as the "
-                "nearest end. If they are right, set low and high in the schema."
-            )
+        """Notes on numbers far from the others, and on the scale."""
+        yield from self._strays(column.occurrences)
         if self.scale == "log":
             yield f"'{self.name}' spans orders of magnitude, so it is encoded on a logarithmic scale."
+
+    def _strays(self, occurrences: Mapping[float, int]) -> Iterator[str]:
+        """A note on numbers far from the others, unless `crowding` says that they stretch the range."""
+        if not (which := strays(self.name, occurrences)):
+            return
+        if self.clip:
+            yield f"{which}; they count as the nearest end. If they are right, set low and high in the schema."
+        elif crowded(occurrences, self.low, self.high, self.scale) > CROWDED:
+            yield f"{which} and stretch its range. If they are wrong, set low and high in the schema, and clip to true."

@@ -10,11 +10,13 @@ from typing import Literal
 
 import numpy as np
 
-INNER = (0.025, 0.975)  # quantiles that outliers cannot reach, unless they are many
+INNER = (0.04, 0.96)  # quantiles that outliers cannot reach, unless they are many
 BULK = 0.95  # share of numbers that should fill a good part of a range
-FAR = 3.0  # inner spans beyond the inner quantiles at which outliers start
-MAX_OUTLIERS = 0.01  # largest share of rows; more than that are a group of their own
-SKEWED, EVEN = 0.7, 0.25  # a log scale is tried from the first asymmetry on, and kept below the second
+CROWDED = 0.02  # share of the range below which the bulk of the numbers cannot be told apart
+FAR = 3.4  # inner spans beyond the inner quantiles at which outliers start
+MAX_OUTLIERS = 0.01  # largest share of rows that are clipped
+MAX_STRAYS = 0.03  # largest share of rows that are named and do not choose the scale; more are a group of their own
+SKEWED, EVEN = 0.65, 0.25  # a log scale is tried from the first asymmetry on, and kept below the second
 
 ScaleName = Literal["linear", "log"]
 
@@ -24,12 +26,14 @@ class Range:
     """The range of a column's numbers without outliers, on a scale.
 
     clipped: whether some numbers lie outside.
+    core: the ends of the numbers without strays, which are in the range if they are too many to be clipped.
     """
 
     low: float
     high: float
-    scale: ScaleName = "linear"
-    clipped: bool = False
+    scale: ScaleName
+    clipped: bool
+    core: tuple[float, float]
 
 
 def fitted_range(counts: Mapping[float, int]) -> Range:
@@ -39,14 +43,35 @@ def fitted_range(counts: Mapping[float, int]) -> Range:
     """
     values = np.array(sorted(counts))
     weights = np.array([counts[v] for v in values.tolist()])
-    scale = _scale(values, weights)
-    places = np.log(values) if scale == "log" else values
+    near = _near(values, weights)
+    scale = _scale(values[near], weights[near]) if values[0] > 0 else "linear"
+    core = values[_near(np.log(values) if scale == "log" else values, weights)]
+    far = 1 - sum(counts[v] for v in core.tolist()) / weights.sum()
+    kept = core if far <= MAX_OUTLIERS else values
+    clipped, ends = len(kept) < len(values), (float(core[0]), float(core[-1]))
+    return Range(float(kept[0]), float(kept[-1]), scale, clipped, ends)
+
+
+def _near(places: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """A mask of the sorted, weighted places that are no strays. All of them if the others are too many for that."""
     low, _, high = _quantiles(*_without_a_ruling_value(places, weights))
     reach = FAR * (high - low)
-    inside = (places >= low - reach) & (places <= high + reach)
-    outliers = int(weights[~inside].sum())
-    kept = values[inside] if inside.sum() > 1 and outliers <= MAX_OUTLIERS * weights.sum() else values
-    return Range(float(kept[0]), float(kept[-1]), scale, clipped=len(kept) < len(values))
+    inside: np.ndarray = (places >= low - reach) & (places <= high + reach)
+    few = weights[~inside].sum() <= MAX_STRAYS * weights.sum()
+    return inside if inside.sum() > 1 and few else np.full(len(places), True)
+
+
+def strays(name: str, counts: Mapping[float, int]) -> str:
+    """A clause on the numbers of a column that lie far from the others. Empty if there are none, or many."""
+    low, high = fitted_range(counts).core
+    beyond = {v: n for v, n in counts.items() if not low <= v <= high}
+    if not beyond:
+        return ""
+    farthest = max(beyond, key=lambda v: max(low - v, v - high))
+    return (
+        f"{sum(beyond.values()):,} of {sum(counts.values()):,} values of '{name}' lie far outside of the others, "
+        f"{low:g} to {high:g}, such as {farthest:g}"
+    )
 
 
 def _without_a_ruling_value(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

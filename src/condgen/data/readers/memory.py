@@ -84,7 +84,8 @@ def encoded(image: Image.Image) -> bytes:
 
 
 def _vectors(array: Any) -> torch.Tensor:
-    x = torch.as_tensor(array, dtype=torch.float32)
+    numbers = np.require(array, requirements="W") if isinstance(array, np.ndarray) else array  # frames share theirs
+    x = torch.as_tensor(numbers, dtype=torch.float32)
     if not x.isfinite().all():
         row = int((~x.isfinite()).any(1).nonzero()[0, 0])
         raise DataError(f"The vector in row {row} holds a number that is not finite; correct it or leave the row out.")
