@@ -131,5 +131,5 @@ def _presets() -> Iterator[str]:
     from condgen.presets import PRESETS
 
     for name, preset in PRESETS.items():
-        settings = " ".join(f"{k}={v}" for k, v in preset.items() if k not in ("model", "expect"))
-        yield f"## {name}\n\nModel: `{preset['model']}`. Expected: {_literal(str(preset['expect']))}.\n\n`{settings}`"
+        settings = " ".join(f"`{k}={v}`" for k, v in preset.items() if k not in ("model", "expect"))
+        yield f"## {name}\n\nModel: `{preset['model']}`. Expected: {_literal(str(preset['expect']))}.\n\n{settings}"

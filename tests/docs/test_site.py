@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import Page, in_browser
+
 from .blocks import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -47,6 +49,16 @@ def test_the_reference_lists_arguments_and_what_a_run_inherits(site: Path) -> No
         "arguments",
     ]
     assert 'id="condgen.runs.run.Run.sample"' in runs
+
+
+@in_browser
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [375, 1200])
+def test_no_page_is_wider_than_its_window(site: Path, page: Page, width: int) -> None:
+    page.excuse("search_index")  # which Material reads from a server only
+    for each in sorted({*site.rglob("*.html")} - {site / "404.html"}):  # which needs a server for its styles
+        page.open(each.as_uri(), width)
+        page.check_layout()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import typer
 
 from condgen.cli.options import (
     DataDir,
+    Edited,
     Features,
     HoldOut,
     Json,
@@ -22,9 +23,8 @@ from condgen.cli.options import (
     Trust,
     Useful,
     data_of,
-    destination,
+    folder_option,
     load_data,
-    meant_as_folder,
     measuring,
     names,
     parse_settings,
@@ -59,17 +59,7 @@ OF_TRAINING = (
 def compare(
     context: typer.Context,
     what: Annotated[list[str], typer.Argument(metavar="RUN RUN … | DATA", help="Runs, or data to train models on.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="PATH",
-            parser=destination,
-            callback=meant_as_folder,
-            help="Folder for the table and the page, and with DATA for the runs.",
-        ),
-    ] = None,
+    out: Annotated[Path | None, folder_option("Folder for the table and the page, and with DATA for the runs.")] = None,
     models: Annotated[str | None, typer.Option(help="Models to train on DATA: cvae,projection.")] = None,
     mechanisms: Annotated[
         str | None, typer.Option(help="Mechanisms to train each model with: concat,film,norm,modulate.")
@@ -95,6 +85,7 @@ def compare(
     features: Features = "judge",
     pairs: Pairs = 1_000,
     useful: Useful = "60k",
+    edits: Edited = 200,
     seed: MeasureSeed = 0,
     as_json: Json = False,
 ) -> None:
@@ -109,10 +100,10 @@ def compare(
     from condgen.evaluation.comparison.comparison import dumps
     from condgen.pages.comparison import save
 
-    how, given = measuring(samples, labels, features, pairs, useful, seed), _given(context)
+    how, given = measuring(samples, labels, features, pairs, useful, edits, seed), _given(context)
     _must_go_together(models, given)
     if models is None:
-        asked = {name: getattr(how, name) for name in TOLD if name in given}
+        asked = {name: getattr(how, name) for name in (*TOLD, "edits") if name in given}
         found = compared(_reports(what, data, asked, trust))
     else:
         how_loaded = {"data_dir": data_dir, "resize": resize, "split": split, "hold_out": hold_out}

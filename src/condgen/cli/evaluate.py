@@ -4,8 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from condgen.cli.options import (
     Asked,
     BestOf,
@@ -28,8 +26,7 @@ from condgen.cli.options import (
     Trust,
     Useful,
     data_of,
-    destination,
-    meant_as_folder,
+    folder_option,
     measuring,
     progress,
     say,
@@ -49,7 +46,7 @@ def evaluate(
     features: Features = "judge",
     pairs: Pairs = 1_000,
     useful: Useful = "60k",
-    edited: Edited = 200,
+    edits: Edited = 200,
     latents: Latents = 5_000,
     asked: Asked = None,
     combinations: Combinations = 100,
@@ -60,17 +57,7 @@ def evaluate(
     sampler: Sampler = None,
     steps: Steps = None,
     best_of: BestOf = 1,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="PATH",
-            parser=destination,
-            callback=meant_as_folder,
-            help="Folder for the report. By default the run's own.",
-        ),
-    ] = None,
+    out: Annotated[Path | None, folder_option("Folder for the report. By default the run's own.")] = None,
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
@@ -85,9 +72,9 @@ def evaluate(
     from condgen.runs.sampling import SamplingOptions
     from condgen.units import parse_count
 
-    how = measuring(samples, labels, features, pairs, useful, seed)
+    how = measuring(samples, labels, features, pairs, useful, edits, seed)
     shown = parse_count(judge_images) if judge_images else None
-    how = replace(how, edits=edited, latents=latents, ask=tuple(asked or ()), judge_images=shown)
+    how = replace(how, latents=latents, ask=tuple(asked or ()), judge_images=shown)
     how = replace(how, combinations=combinations, folds=folds)
     opened = Run.open(run, trust=trust)
     folder = out or opened.folder

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from condgen.cli.options import RunFolder, destination
+from condgen.cli.options import RunFolder, place_option
 from condgen.stores.copies import named
 
 
@@ -14,9 +14,7 @@ def export(
     run: RunFolder,
     out: Annotated[
         Path,
-        typer.Option(
-            "--out", "-o", metavar="PATH", parser=destination, help="New file, such as digits.safetensors, or folder."
-        ),
+        place_option("New file, such as digits.safetensors, or folder."),
     ],
     to: Annotated[str, typer.Option(help="Form of the export: weights, onnx, hub, space, web.")] = "weights",
     licence: Annotated[

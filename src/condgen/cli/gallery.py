@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from condgen.cli.options import Guidance, OtherData, RunOrFile, Sampler, Steps, Trust, data_of, destination, progress
+from condgen.cli.options import Guidance, OtherData, RunOrFile, Sampler, Steps, Trust, data_of, place_option, progress
 from condgen.stores.copies import named
 
 SECTION_NAMES = "requests, sweeps, guidance, interpolations, edits, neighbours"
@@ -18,17 +18,11 @@ def gallery(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="PATH",
-            parser=destination,
-            help="File of the page, by default gallery.html in RUN. It is replaced.",
-        ),
+        place_option("File of the page, by default gallery.html in RUN. It is replaced."),
     ] = None,
     png: Annotated[
         Path | None,
-        typer.Option("--png", metavar="PATH", parser=destination, help="A new folder for the sheets as PNG files."),
+        place_option("A new folder for the sheets as PNG files.", "--png"),
     ] = None,
     only: Annotated[str | None, typer.Option(help=f"Some sections: {SECTION_NAMES}.")] = None,
     n: Annotated[int, typer.Option("-n", help="Samples per request.")] = 10,

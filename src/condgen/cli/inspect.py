@@ -15,8 +15,7 @@ from condgen.cli.options import (
     Resize,
     SchemaFile,
     Size,
-    destination,
-    meant_as_folder,
+    folder_option,
     progress,
     say,
 )
@@ -42,17 +41,7 @@ def inspect(
     labels: Annotated[
         bool, typer.Option("--labels", help="Estimate which labels are wrong. Takes about a minute.")
     ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="PATH",
-            parser=destination,
-            callback=meant_as_folder,
-            help="Folder for schema.json, inspection.html and inspection.json.",
-        ),
-    ] = None,
+    out: Annotated[Path | None, folder_option("Folder for schema.json, inspection.html and inspection.json.")] = None,
     as_json: Json = False,
     pictures: Annotated[
         bool, typer.Option("--pictures", help="With --json: add a picture of each value, as a data URI.")

@@ -1,5 +1,6 @@
 """Arguments that commands share: their types, and the functions that read them."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from condgen.requests.request import Request
     from condgen.runs.run import Run
 
+OUT = ("--out", "-o")
 FILES = (
     ".bmp",
     ".csv",
@@ -57,6 +59,15 @@ def destination(out: str) -> Path:
         raise typer.BadParameter(str(error)) from None
 
 
+def place_option(told: str, *names: str, folder: bool = False) -> Any:
+    """An option, by default --out, for a place to write to: a file or folder, or a `folder` alone."""
+    checked = meant_as_folder if folder else None
+    return typer.Option(*(names or OUT), metavar="PATH", parser=destination, callback=checked, help=told)
+
+
+folder_option = partial(place_option, folder=True)
+
+
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A name, a folder, a table, … (see `condgen datasets`).")]
 RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run, written by `condgen train --out`.")]
 RunOrFile = Annotated[
@@ -73,12 +84,7 @@ OtherData = Annotated[
 Trust = Annotated[
     bool, typer.Option("--trust", help="Allow RUN to name any place as its data, also one not used here before.")
 ]
-Out = Annotated[
-    Path,
-    typer.Option(
-        "--out", "-o", metavar="PATH", parser=destination, callback=meant_as_folder, help="New folder for the result."
-    ),
-]
+Out = Annotated[Path, folder_option("New folder for the result.")]
 Attributes = Annotated[str | None, typer.Option(help="Attributes to use, all by default: a,b,c.")]
 Size = Annotated[int | None, typer.Option(help="Side of the square to which images are cropped and resized.")]
 DataDir = Annotated[
@@ -263,14 +269,18 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
     return found
 
 
-def measuring(samples: int, labels: str, features: str, pairs: int, useful: str, seed: int) -> "EvaluationConfig":
+def measuring(
+    samples: int, labels: str, features: str, pairs: int, useful: str, edits: int, seed: int
+) -> "EvaluationConfig":
     """The settings of an evaluation given by options."""
     from condgen.evaluation.protocol import EvaluationConfig
     from condgen.units import parse_count
 
     names = tuple(name.strip() for name in features.split(",") if name.strip())
     images = 0 if useful.strip() == "0" else parse_count(useful)
-    return EvaluationConfig(samples=samples, labels=labels, features=names, pairs=pairs, useful=images, seed=seed)
+    return EvaluationConfig(
+        samples=samples, labels=labels, features=names, pairs=pairs, useful=images, edits=edits, seed=seed
+    )
 
 
 def show_understood(asked: "list[Request]") -> "list[Request]":
