@@ -1,13 +1,14 @@
 """Recommendations: does the command that `condgen inspect` suggests end with a doctor that finds nothing grave?
 
-    python benchmarks/recommendations.py wine classes houses digits shapes cars --out runs
+    python benchmarks/recommendations.py wine classes houses letters digits shapes cars --out runs
     python benchmarks/recommendations.py ../shared/data/mnist --out runs
     python benchmarks/recommendations.py ../shared/data/celeba10k64 --precision bf16 --out runs
 
 Of every data set the suggested command is run as it is and the run measured as `condgen doctor` does; one row each.
-`wine`, `classes` and `houses` are tables that are written first: scikit-learn's wine, 600 rows of two classes, and
-5,000 made-up houses whose numbers are skewed. --images and --precision stand in for what is recommended where a machine
-is slow; the table says how many images were seen. Finished runs are kept: the command can be interrupted and repeated.
+Some are made up first: the tables `wine` (scikit-learn's), `classes` (600 rows of two classes) and `houses` (5,000 with
+skewed numbers), and `letters`, a folder of 3,000 pictures of 16×16 pixels, bold or not. --images and --precision
+stand in for what is recommended where a machine is slow; the table says how many images were seen. Finished runs are
+kept: the command can be interrupted and repeated.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image, ImageDraw, ImageFont
 from sklearn.datasets import load_wine, make_classification
 
 from condgen.api import evaluate
@@ -71,11 +73,32 @@ def houses() -> pd.DataFrame:
     )
 
 
+def letters(folder: Path) -> None:
+    """3,000 pictures of eight letters, bold or not, turned and moved a little; and the table of their labels."""
+    rng = np.random.default_rng(0)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    rows = []
+    for k in range(3_000):
+        letter, bold = str(rng.choice([*"ABDEKRSX"])), bool(rng.random() < 0.5)
+        font = ImageFont.load_default(float(rng.uniform(36, 44)))  # drawn four times as large
+        large = Image.new("L", (64, 64))
+        place = tuple(rng.uniform(28, 36, 2))
+        ImageDraw.Draw(large).text(place, letter, 255, font, anchor="mm", stroke_width=3 if bold else 0)
+        turned = large.rotate(float(rng.uniform(-15, 15)), Image.Resampling.BICUBIC)
+        turned.resize((16, 16), Image.Resampling.BOX).save(folder / f"{k:04}.png")
+        rows.append({"file_name": f"{k:04}.png", "letter": letter, "bold": "yes" if bold else "no"})
+    pd.DataFrame(rows).to_csv(folder / "metadata.csv", index=False)
+
+
 TABLES: dict[str, Callable[[], pd.DataFrame]] = {"wine": wine, "classes": classes, "houses": houses}
 
 
 def source(data: str, out: Path) -> str:
-    """The address of the data; of a table that is made here, that of its file."""
+    """The address of the data; of data that is made here, that of its file or folder."""
+    if data == "letters":
+        letters(out / "letters-data")
+        return str(out / "letters-data")
     if data not in TABLES:
         return data
     path = out / f"{data}.csv"
