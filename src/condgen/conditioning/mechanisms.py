@@ -151,7 +151,7 @@ class FiLM(Mechanism):
         """(1 + γ) f(x) + β."""
         y = self.layer(x)
         gamma, beta = _per_channel(self.gamma_beta(c.vector), y).chunk(2, dim=1)
-        return torch.addcmul(y + beta, gamma, y)
+        return torch.addcmul(beta, 1 + gamma, y)
 
     def folded(self, c: Encoded, x: Float[Tensor, "1 ..."]) -> nn.Module:
         """The layer with its weights and bias scaled, and its bias moved."""
@@ -172,7 +172,7 @@ class ConditionalNorm(FiLM):
         """(1 + γ) normalise(f(x)) + β."""
         y = self.norm(self.layer(x).contiguous())  # contiguous, because the forward-mode derivative requires it
         gamma, beta = _per_channel(self.gamma_beta(c.vector), y).chunk(2, dim=1)
-        return torch.addcmul(y + beta, gamma, y)
+        return torch.addcmul(beta, 1 + gamma, y)
 
     def folded(self, c: Encoded, x: Float[Tensor, "1 ..."]) -> nn.Module:
         """The layer and an ordinary normalisation with scales and shifts."""

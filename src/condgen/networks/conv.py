@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_unshuffle, silu
 
 from condgen.conditioning import Encoded, Mechanism
+from condgen.networks.layout import Halving, maps, ordered
 from condgen.networks.patches import Pixels
 
 ImageShape = tuple[int, int, int]  # channel, height, width
@@ -82,7 +83,7 @@ class ConvEncoder(nn.Module):
         self.stages = nn.ModuleList(
             nn.ModuleList(Block(c, inner, condition_width) for _ in range(depth)) for c, _, _ in sizes
         )
-        self.down = nn.ModuleList(nn.Conv2d(4 * a, b, 1) for (a, _, _), (b, _, _) in pairwise(sizes))
+        self.down = nn.ModuleList(Halving(a, b) for (a, _, _), (b, _, _) in pairwise(sizes))
         self.out = nn.Linear(math.prod(sizes[-1]), outputs)
 
     def forward(self, x: Float[Tensor, "batch channel height width"], c: Encoded) -> Float[Tensor, "batch output"]:
@@ -90,10 +91,10 @@ class ConvEncoder(nn.Module):
         x = silu(self.stem(pixel_unshuffle(x, self.patch), c))
         for i, blocks in enumerate(self.stages):
             if i:
-                x = self.down[i - 1](pixel_unshuffle(x, 2))
+                x = self.down[i - 1](x)
             for block in blocks:  # type: ignore[attr-defined]  # a ModuleList of ModuleLists
                 x = block(x, c)
-        return self.out(silu(x).flatten(1))
+        return self.out(silu(ordered(x).flatten(1)))
 
 
 class ConvDecoder(nn.Module):
@@ -132,7 +133,7 @@ class ConvDecoder(nn.Module):
 
     def forward(self, z: Float[Tensor, "batch input"], c: Encoded) -> Float[Tensor, "batch channel height width"]:
         """The images for vectors z under condition c."""
-        x = silu(self.stem(z, c)).view(-1, *self.start)
+        x = maps(silu(self.stem(z, c)), self.start, like=self.out)
         for i, blocks in enumerate(self.stages):
             if i:
                 x = self.unfold.enlarged(self.up[i - 1](x))

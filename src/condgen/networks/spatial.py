@@ -13,6 +13,7 @@ from torch.nn.functional import pixel_unshuffle, silu
 from condgen.conditioning import Unconditioned
 from condgen.conditioning.folding import NOTHING
 from condgen.networks.conv import Block
+from condgen.networks.layout import Halving
 from condgen.networks.patches import Pixels
 
 PATCH = 4  # side of the patches that are folded into channels
@@ -45,14 +46,14 @@ class SpatialEncoder(nn.Module):
         sizes = widths(factor, channels)
         self.stem = nn.Conv2d(images * PATCH**2, channels, 3, padding=1)
         self.stages = nn.ModuleList(blocks(width, depth) for width in sizes)
-        self.down = nn.ModuleList(nn.Conv2d(4 * a, b, 1) for a, b in pairwise(sizes))
+        self.down = nn.ModuleList(Halving(a, b) for a, b in pairwise(sizes))
         self.out = nn.Conv2d(sizes[-1], outputs, 3, padding=1)
 
     def forward(self, x: Images) -> Latents:
         """The outputs for images x."""
         x = silu(self.stem(pixel_unshuffle(x, PATCH)))
         for i, stage in enumerate(self.stages):
-            x = self.down[i - 1](pixel_unshuffle(x, 2)) if i else x
+            x = self.down[i - 1](x) if i else x
             for block in stage:  # type: ignore[attr-defined]  # a ModuleList of ModuleLists
                 x = block(x, NOTHING)
         return self.out(silu(x))

@@ -15,6 +15,7 @@ from torch.nn.functional import group_norm, pixel_shuffle, pixel_unshuffle, silu
 
 from condgen.conditioning import Encoded, Mechanism, norm_groups
 from condgen.networks.conv import Block, ImageShape, patch_size, stages
+from condgen.networks.layout import Halving, ordered
 from condgen.networks.transformer import TransformerBlock
 
 Images = Float[Tensor, "batch channel height width"]
@@ -68,7 +69,7 @@ class UNet(nn.Module):
         self.stem = mechanism(nn.Conv2d(pixels, channels, 3, padding=1), condition_width)
         self.places = nn.ParameterList(0.02 * torch.randn(size) for size in sizes)
         self.down_blocks = nn.ModuleList(blocks(c) for c, _, _ in sizes)
-        self.down = nn.ModuleList(nn.Conv2d(4 * a, b, 1) for (a, _, _), (b, _, _) in pairwise(sizes))
+        self.down = nn.ModuleList(Halving(a, b) for (a, _, _), (b, _, _) in pairwise(sizes))
         attention = (TransformerBlock(lowest[0], mechanism, condition_width) for _ in range(depth))
         self.middle = nn.ModuleList([*attention, DenseBlock(lowest, mechanism, condition_width)])
         self.up = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for (a, _, _), (b, _, _) in pairwise(sizes))
@@ -85,7 +86,7 @@ class UNet(nn.Module):
         for i, blocks in enumerate(self.down_blocks):
             if i:
                 skips.append(x)
-                x = self.down[i - 1](pixel_unshuffle(x, 2))
+                x = self.down[i - 1](x)
             x = x + self.places[i]
             for block in blocks:  # type: ignore[attr-defined]  # a ModuleList of ModuleLists
                 x = block(x, c)
@@ -101,4 +102,4 @@ class UNet(nn.Module):
 
 def _normed(x: Images) -> Images:
     """Group norm without parameters, of a contiguous tensor, because the forward-mode derivative requires it."""
-    return group_norm(x.contiguous(), norm_groups(x.shape[1]))
+    return group_norm(ordered(x), norm_groups(x.shape[1]))

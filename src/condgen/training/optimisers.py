@@ -1,9 +1,10 @@
 """The optimiser of a player, and its state as tensors."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from condgen.training.settings import TrainingConfig
 
@@ -17,6 +18,17 @@ def adamw(parameters: list[torch.nn.Parameter], settings: TrainingConfig) -> tor
         weight_decay=settings.weight_decay,
         fused=parameters[0].device.type in ("cpu", "cuda", "mps"),
     )
+
+
+def clipped(parameters: Sequence[torch.nn.Parameter], longest: float) -> Tensor:
+    """The length of the whole gradient of parameters, before it is cut to `longest` where it is longer.
+
+    On a CPU, which waits for nothing when it looks, a shorter one is not multiplied by 1.
+    """
+    length = get_total_norm([p.grad for p in parameters if p.grad is not None])
+    if length.device.type != "cpu" or not length <= longest:
+        clip_grads_with_norm_(parameters, longest, length)
+    return length
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

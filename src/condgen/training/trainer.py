@@ -18,6 +18,7 @@ from torch import Tensor
 from condgen.data import Dataset, Splits, as_float
 from condgen.errors import RunError
 from condgen.feature_networks import FeatureNetwork
+from condgen.heap import keep_freed_memory
 from condgen.messages import call
 from condgen.models import Model
 from condgen.models.together import shared
@@ -39,7 +40,7 @@ from condgen.training.looks import Elsewhere, Looks, Preview, prefix
 from condgen.training.losses import Diverged, Losses, gentler
 from condgen.training.machine import accelerator_for
 from condgen.training.nearby import nearby
-from condgen.training.optimisers import adamw, optimiser_tensors, restore_optimiser
+from condgen.training.optimisers import adamw, clipped, optimiser_tensors, restore_optimiser
 from condgen.training.prefetch import ahead
 from condgen.training.profiling import profiled
 from condgen.training.recomputing import recompute
@@ -121,6 +122,7 @@ class Trainer:
 
     def _prepare(self, model: Model, arithmetic: Arithmetic | None) -> None:
         """Move the model to the machine: `raw` is the model itself, and `model` the one that computes losses."""
+        keep_freed_memory()
         players = model.players()
         self.raw = model
         self.memory_format = unmeasured(self.settings).memory_format(self.data.shape)
@@ -311,6 +313,8 @@ class Trainer:
         torch.manual_seed(step_seed(s.seed, images, self.team.process))
         lr = learning_rate(s.lr, images, self.info.share, s.warmup)
         seen: dict[str, Tensor] = {}
+        if not self.model.training:
+            self.model.train()
         with shared(self.team.part(len(x), step_seed(s.seed, images))):
             x = self.augment(x) if self.augment else x
             for player in self.optimisers:
@@ -322,14 +326,14 @@ class Trainer:
     def _update(self, player: str, x: Float[Tensor, "batch ..."], condition: Condition, lr: float) -> dict[str, Tensor]:
         """Update one player, and return its loss terms and gradient norm."""
         optimiser = self.optimisers[player]
-        self.model.train()
         with self.accelerator.autocast():
             terms = self.model(x, condition, player)
         optimiser.zero_grad()
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         with self.team.averaging(parameters):
             self.accelerator.backward(terms["loss"], inputs=parameters)
-        norm = self.accelerator.clip_grad_norm_(parameters, self.settings.clip)
+        self.accelerator.unscale_gradients()
+        norm = clipped(parameters, self.settings.clip)
         for group in optimiser.param_groups:
             group["lr"] = lr
         optimiser.step()

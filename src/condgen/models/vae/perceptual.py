@@ -24,6 +24,7 @@ from condgen.models.base import Terms
 from condgen.models.frozen import FROZEN, FrozenName, feature_maps, must_see
 from condgen.models.gan.losses import LOSSES, relative_length
 from condgen.networks.conv import Block, ImageShape, patch_size, stages
+from condgen.networks.layout import Halving
 from condgen.parameters import Needs, Setting
 
 Images = Float[Tensor, "batch channel height width"]
@@ -49,7 +50,7 @@ class PatchCritic(nn.Module):
         self.stages = nn.ModuleList(
             nn.ModuleList(Block(width, Unconditioned, 0) for _ in range(depth)) for width in widths
         )
-        self.down = nn.ModuleList(nn.Conv2d(4 * a, b, 1) for a, b in pairwise(widths))
+        self.down = nn.ModuleList(Halving(a, b) for a, b in pairwise(widths))
         self.score = nn.ModuleList(nn.Conv2d(width, 1, 1) for width in widths)
 
     def forward(self, x: Images) -> Seen:
@@ -59,7 +60,7 @@ class PatchCritic(nn.Module):
         features = []
         for i, blocks in enumerate(self.stages):
             if i:
-                h = self.down[i - 1](pixel_unshuffle(h, 2))
+                h = self.down[i - 1](h)
             for block in blocks:  # type: ignore[attr-defined]  # a ModuleList of ModuleLists
                 h = block(h, c)
             features.append(h)
