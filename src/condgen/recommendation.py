@@ -18,6 +18,7 @@ from condgen.presets import (
     PHOTOGRAPHS_GAN,
     SMALL_PICTURES,
     SMALL_PICTURES_FLOW,
+    SOON,
     VECTORS,
     WIDE,
     Preset,
@@ -33,6 +34,7 @@ SIDE = 64  # pixels to which larger pictures are brought
 FEW, MANY = 500, 10_000  # rows below which a flow is small, pictures from which a network is wide
 SCARCE = 8_000  # photographs below which a critic soon knows them by heart, unless it is held more firmly
 VIEWS = 27  # of every photograph, as in the presets that were measured
+FEWEST = 60_000  # pictures before which adversaries have learned too little to be asked for anything
 HALF = 0.5  # the share of rows with a label below which a model must learn from the others too
 FAMILIES_USED = ("flow", "gan", "projection")
 PLACED = 2  # numbers asked for, from which they probably place something in a small picture
@@ -146,8 +148,43 @@ def _within(images: int, least: int, most: int) -> int:
 
 def _known(preset: Preset) -> dict[str, Any]:
     """The arguments of a preset that its family has, and those of training."""
-    names = {*keyword_arguments(FAMILIES[preset["model"]].builder), *keyword_arguments(TrainingConfig)}
-    return {k: v for k, v in preset.items() if k in names}
+    return {k: v for k, v in preset.items() if takes(preset["model"], k)}
+
+
+def takes(model: str, name: str) -> bool:
+    """Whether a family of models, or its training, has a setting of this name."""
+    return name in keyword_arguments(FAMILIES[model].builder) or name in keyword_arguments(TrainingConfig)
+
+
+def in_time(
+    advised: Recommendation,
+    seconds: float,
+    schema: Schema,
+    condition: Condition,
+    clock: Callable[[], float] = perf_counter,
+) -> Recommendation:
+    """The recommendation for so many seconds: another model if adversaries would only have begun by then.
+
+    condition, clock: as for `timed`.
+    """
+    sooner = learns_sooner(advised)
+    if sooner is None:
+        return advised
+    whole = timed(advised, schema, condition, clock).seconds
+    assert whole, "it was measured"
+    seen = _within(round(advised.images * seconds / whole), 1, advised.images)
+    if seen >= FEWEST:
+        return advised
+    begun = f"In this time a {advised.model} would see about {seen:,} images, and it needs {FEWEST:,} or more to learn"
+    return replace(sooner, reason=f"{begun}. A CVAE learns sooner.")
+
+
+def learns_sooner(advised: Recommendation) -> Recommendation | None:
+    """The recommendation for little time in place of adversaries. None in place of other models."""
+    if advised.model != "projection" or len(advised.shape) != 3:
+        return None
+    flip = {"flip": True} if advised.arguments.get("flip") else {}
+    return replace(advised, model=SOON["model"], arguments=_known(SOON | flip), reason="A CVAE learns sooner.")
 
 
 def check_settings(arguments: Mapping[str, Any]) -> None:

@@ -87,7 +87,8 @@ def train(
     """Train a model on DATA. Ctrl-C saves first, and `condgen resume` continues from there.
 
     Without --model and --preset, the model and the number of images are those that `condgen inspect` recommends.
-    --budget and --images change how long it trains. A model named by --model has its own defaults, and five minutes.
+    --budget and --images change how long it trains. For little time the model is one that learns sooner. A model named
+    by --model has its own defaults, and five minutes.
     """
     with in_bulk():
         from condgen.data.source import AtMost

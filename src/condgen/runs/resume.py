@@ -108,6 +108,11 @@ def begun(folder: Path, resume: bool) -> bool:
     return (folder / checkpoint.FILE).is_file()
 
 
+def model_of(folder: Path) -> str:
+    """The family of the model in a run that was begun. Raises RunError if it cannot be read."""
+    return str(checkpoint.load(folder / checkpoint.FILE)[0].recipe["model"])
+
+
 def may_hold(folder: Path, resume: bool) -> bool:
     """Whether a run may be written to a folder that is not empty: it holds one to go on with, or one that ended before
     its first checkpoint.

@@ -20,12 +20,12 @@ from condgen.models.registry import that_can
 from condgen.parameters import keyword_arguments
 from condgen.presets import preset as recipe
 from condgen.progress import Progress, shown
-from condgen.recommendation import SIDE, Recommendation, recommend, timed
+from condgen.recommendation import SIDE, Recommendation, in_time, learns_sooner, recommend, takes, timed
 from condgen.runs.arguments import overridden, split_arguments
 from condgen.runs.costs import must_have_room_to_keep, must_have_room_to_train
 from condgen.runs.latents import new_model, prepared
 from condgen.runs.learning import obeys, preview_of, taught, trained_and_opened, usable
-from condgen.runs.resume import begun, continued, may_hold
+from condgen.runs.resume import begun, continued, may_hold, model_of
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import LabelDistribution
@@ -72,7 +72,7 @@ def train(*given: Any, progress: Progress | None = None, resume: bool = False, *
     again = begun(out, resume)
     join()
     with held_new(out, "the run", begun=may_hold(out, resume)):  # before the data is loaded, which may take long
-        name, splits, whole = _chosen(model, data, arguments, progress)
+        name, splits, whole = _chosen(model, data, arguments, progress, model_of(out) if again else None)
         if again:
             return continued(name, splits, out, whole, progress)
         return _trained_into(name, splits, out, whole, {}, progress)
@@ -102,12 +102,16 @@ def _with_preset(model: str | None, arguments: dict[str, Any], progress: Progres
 
 
 def _chosen(
-    model: str | None, data: object, arguments: Mapping[str, Any], progress: Progress
+    model: str | None, data: object, arguments: Mapping[str, Any], progress: Progress, before: str | None
 ) -> tuple[str, Splits, Mapping[str, Any]]:
-    """The model, the data and the arguments: of a named model as given, else as recommended for the data."""
+    """The model, the data and the arguments: of a named model as given, else as recommended for the data.
+
+    before: the model that was chosen for the run that goes on.
+    """
     if model is not None:
         return model, data if isinstance(data, Splits) else load(data, progress=progress), arguments
     splits, advised = with_recommendation(data, progress)
+    advised = _for_the_time(advised, splits, arguments, before)
     whole, _ = overridden(advised.preset, arguments)
     progress.note(_said(advised, splits, arguments))
     return whole.pop("model"), splits, whole
@@ -122,6 +126,20 @@ def with_recommendation(data: object, progress: Progress) -> tuple[Splits, Recom
     """Data and the recommendation for it. Data that is loaded here is brought to the recommended size."""
     splits = data if isinstance(data, Splits) else load(data, size=AtMost(SIDE), progress=progress)
     return splits, replace(recommended(splits), shape=splits.shape)
+
+
+def _for_the_time(
+    advised: Recommendation, data: Splits, arguments: Mapping[str, Any], before: str | None
+) -> Recommendation:
+    """The recommendation for the time that is given, if one is. Several processes would not measure the same pace."""
+    sooner = learns_sooner(advised)
+    if sooner is None or "seconds" not in arguments or not all(takes(sooner.model, name) for name in arguments):
+        return advised
+    if before is not None:
+        return sooner if before == sooner.model else advised
+    if Team.here().processes > 1 or not len(data.train):
+        return advised
+    return in_time(advised, arguments["seconds"], data.schema, data.train.condition)
 
 
 def _said(advised: Recommendation, data: Splits, arguments: Mapping[str, Any]) -> str:
