@@ -170,6 +170,17 @@ def test_looks_come_as_often_as_asked_however_often_a_run_is_planned(tmp_path: P
     assert seen == pytest.approx(range(10, 101, 10), abs=6)
 
 
+@pytest.mark.parametrize("look", [2.0, 7.0, 15.0])
+def test_looks_leave_most_of_a_short_budget_to_training(tmp_path: Path, look: float) -> None:
+    """Ten looks of two seconds each left three seconds of twenty for steps."""
+    work = Work(lambda _: 0.1, look=look)
+    work.trainer(tmp_path, 20.0 if look == 2 else 100.0, previews=10).run()
+    info, _ = saved(tmp_path)
+    assert info.seconds == pytest.approx(work.now, abs=0.01)
+    assert work.now == pytest.approx(info.training["seconds"], rel=0.05)
+    assert info.spent["steps"] > 0.6 * work.now
+
+
 def test_a_run_that_diverges_early_has_kept_at_least_half_of_its_work(tmp_path: Path) -> None:
     """Checkpoints come every 30 seconds; before, one that diverged sooner left the untrained model as its last good."""
     work = Work(lambda _: 1.0)

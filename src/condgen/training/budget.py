@@ -15,6 +15,7 @@ EVERY = 0.05  # share of a budget between two plans
 CLOSE = 0.01  # smallest share between two plans, near the end
 PAUSE = 300.0  # a longer lap, in seconds, may be a pause of the machine, unless the budget is short
 UNLIKE = 20.0  # it is one if it exceeds the longest lap of its kind by this factor
+LOOKING = 0.2  # largest share of a budget for looks and their saves, the last one aside
 EARLY = 10.0  # smallest time between early saves, as a multiple of a save's cost
 
 
@@ -100,9 +101,21 @@ class Budget:
 
     def _other_work(self) -> float:
         """The seconds of all remaining looks, each with its save. Every run ends with one."""
-        taken = int(self.settings.previews * (self.info.share() or 0.0))
-        spent = self.info.spent
-        return max(self.settings.previews - taken, 1) * (spent.get("look", 0.0) + spent.get("save", 0.0))
+        taken = int(self.looks * (self.info.share() or 0.0))
+        return max(self.looks - taken, 1) * self._look
+
+    @property
+    def looks(self) -> int:
+        """The number of looks in the whole run: as many as asked for, unless they would take too much of a budget."""
+        asked, budget = self.settings.previews, self.settings.seconds
+        if budget is None or not self.info.spent.get("look"):
+            return asked
+        return min(asked, max(int(LOOKING * budget / self._look), 1))
+
+    @property
+    def _look(self) -> float:
+        """The seconds of the latest look and save."""
+        return self.info.spent.get("look", 0.0) + self.info.spent.get("save", 0.0)
 
     @property
     def _last_stage(self) -> Stage:

@@ -235,7 +235,7 @@ class Trainer:
             budget.lap("steps")
             budget.replan()
             stop, asked = self.heard.stop, self.heard.save  # a later signal waits for the next step
-            look = self._look_due()
+            look = self._look_due(budget.looks)
             save = stop or asked or look or budget.save_due or (losses.due and budget.early_save_due)
             if losses.due or save:
                 self._tell(log, losses, task)
@@ -280,13 +280,13 @@ class Trainer:
             return f"Nothing learned is kept: the checkpoint in {self.folder} is that of the start."
         return f"The last good checkpoint, in {self.folder}, is that after {kept:,} {self.info.kind}."
 
-    def _look_due(self) -> bool:
-        """Whether the last step crossed one of the points at which the run is checked."""
+    def _look_due(self, looks: int) -> bool:
+        """Whether the last step crossed one of so many points at which the run is checked."""
         info, s = self.info, self.settings
         before, now = info.share(info.images - s.batch), info.share()
         if before is None or now is None or info.finished:
             return False
-        return int(now * s.previews) > int(before * s.previews)
+        return int(now * looks) > int(before * looks)
 
     def batches(self) -> Generator[tuple[Float[Tensor, "batch ..."], Condition], None, None]:
         """Batches from the current position on, for this process, on its device, with free attributes filled in."""
