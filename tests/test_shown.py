@@ -1,11 +1,15 @@
 """Objects show themselves in a few useful lines, and completion finds what they have."""
 
+import inspect
+import linecache
+
 import numpy as np
 import pytest
 import torch
 
 import condgen
 from condgen.data import Dataset, Splits, load
+from condgen.errors import RequestError
 from condgen.progress.lines import Lines
 from condgen.runs.editing import EditOptions
 from condgen.runs.run import Run
@@ -61,3 +65,13 @@ def test_images_are_within_0_and_1(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     beyond = torch.tensor([-1.0, 2.0]).view(2, 1, 1, 1).expand(2, 1, 8, 8)
     monkeypatch.setattr(run.model, "sample", lambda condition, rng, **how: beyond)
     assert run.sample(n=2).x[:, 0, 0, 0].tolist() == [0, 1]
+
+
+def test_a_notebook_shows_the_line_that_was_wrong_and_the_message() -> None:
+    code = compile("\n\nrun_of_mine = load('digts')", "<cell>", "exec")
+    linecache.cache["<cell>"] = (1, None, ["\n", "\n", "run_of_mine = load('digts')\n"], "<cell>")
+    with pytest.raises(RequestError) as caught:
+        exec(code, {"load": inspect.unwrap(load)})
+    shown = caught.value._render_traceback_()
+    assert shown == ["----> 3 run_of_mine = load('digts')", f"RequestError: {caught.value}"]
+    assert "Did you mean digits" in shown[1]

@@ -2,14 +2,27 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import takewhile
+from pathlib import Path
+from traceback import extract_tb
 
 from condgen.glossary import answer
 
+PACKAGE = str(Path(__file__).parent)
+
 
 class CondgenError(Exception):
-    """An error that its message explains. The command line exits with status 1."""
+    """An error that its message explains. The command line exits with status 1. A notebook shows the message and the
+    line of yours that led to it, and `%debug` everything.
+    """
 
     exit_status = 1
+
+    def _render_traceback_(self) -> list[str]:
+        """The lines that a notebook shows instead of a traceback."""
+        yours = list(takewhile(lambda frame: not frame.filename.startswith(PACKAGE), extract_tb(self.__traceback__)))
+        lines = [f"----> {frame.lineno} {frame.line}" for frame in yours if frame.line]
+        return [*lines[-1:], f"{type(self).__name__}: {self}"]
 
 
 class CondgenWarning(UserWarning):
