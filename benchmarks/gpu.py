@@ -135,7 +135,7 @@ def row(job: Job, run: Run, peak: float) -> str:
     pace = run.info.images / run.info.spent["steps"]
     try:
         beside = Beside.of(job.data, best_device())
-        distance = f"{beside.relative(beside.made(run)):.2f}"
+        distance = f"{beside.relative(beside.made(run)[0]):.2f}"
     except RequestError as error:  # without the extra `features`
         distance = str(error).partition(".")[0]
     shape = getattr(run.model, "inner", run.model).shape  # latents are prepared, and not encoded in steps

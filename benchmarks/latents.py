@@ -1,14 +1,16 @@
 """Reconstructions of codecs, and samples of models, beside real images.
 
-    python benchmarks/latents.py DATA RUN … --size 128 --out sheets
+    python benchmarks/latents.py DATA RUN … --size 128 --attributes color,body --out sheets
 
 Of a codec, the test images are reconstructed. Of another run, samples are drawn for the labels of the test images. The
 Fréchet distance in EfficientNet's features is that from as many training images, and the floor is that of the test
 images themselves. The mean absolute error is in shares of the range of a pixel, and the signal-to-noise ratio (PSNR) in
-dB. A sheet is written for each run: test images and their reconstructions in turn, or samples.
+dB. With `--attributes`, a judge trained on real images says how often it reads them as asked, in real images too. A
+sheet is written for each run: test images and their reconstructions in turn, or samples.
 """
 
 import argparse
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +20,7 @@ from adversarial import sampled_like
 from torch import Tensor
 
 from condgen.data import Dataset, Splits, as_uint8, load
+from condgen.evaluation import judge_for
 from condgen.evaluation.judge.features import Extractor, extract, photographic
 from condgen.evaluation.metrics.distances import frechet_distance
 from condgen.models.latents.learning import LearningCodec
@@ -62,11 +65,16 @@ class Beside:
         """The distance of the test images themselves."""
         return frechet_distance(extract(self.network, self.test.observations), self.features)
 
-    def made(self, run: Run) -> Tensor:
-        """Reconstructions of the test images by a codec, or samples for their labels by another run."""
-        if isinstance(run.model, LearningCodec):
-            return reconstructed(run.model, self.test)
-        return sampled_like(run, self.test)[0].x
+    def made(self, run: Run) -> tuple[Tensor, float]:
+        """Reconstructions of the test images by a codec, or samples for their labels by another run, and how many came
+        per second.
+        """
+        started = time.perf_counter()
+        if not isinstance(run.model, LearningCodec):
+            samples, rate = sampled_like(run, self.test)
+            return samples.x, rate
+        made = reconstructed(run.model, self.test)
+        return made, len(made) / (time.perf_counter() - started)
 
     def relative(self, made: Tensor) -> float:
         """The distance of images, divided by the floor."""
@@ -78,18 +86,27 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("runs", nargs="+")
     parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--attributes", type=lambda text: text.split(","), default=[])
     parser.add_argument("--out", type=Path, default=Path("sheets"))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    beside = Beside.of(load(given.data, size=given.size), torch.device("cpu"))
+    data = load(given.data, size=given.size)
+    beside, judge = Beside.of(data, torch.device("cpu")), judge_for(data) if given.attributes else None
     real = beside.test.floats
+
+    def obeyed(x: Tensor) -> list[str]:
+        found = judge.agreement(x, beside.test.condition) if judge else {}
+        return [f"{found[name]:.1%}" for name in given.attributes]
+
     print(f"{len(real):,} images each; a distance of {beside.floor:.2f} is the floor\n")
-    print("| run | images seen | Fréchet ÷ floor | error | PSNR |\n|---|---|---|---|---|")
+    columns = ["run", "images seen", "Fréchet ÷ floor", "error", "PSNR", *given.attributes, "images/s"]
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+    print(f"| {' | '.join(['real', '–', '1.00', '–', '–', *obeyed(real), '–'])} |", flush=True)
     for run in map(Run.open, given.runs):
-        made, codec = beside.made(run), isinstance(run.model, LearningCodec)
+        (made, rate), codec = beside.made(run), isinstance(run.model, LearningCodec)
         error, psnr = errors(made, real) if codec else ("–", "–")
-        cells = (run.path.name, f"{run.info.images:,}", f"{beside.relative(made):.2f}", error, psnr)
-        print(f"| {' | '.join(cells)} |", flush=True)
+        cells = [run.path.name, f"{run.info.images:,}", f"{beside.relative(made):.2f}", error, psnr, *obeyed(made)]
+        print(f"| {' | '.join([*cells, f'{rate:.0f}'])} |", flush=True)
         shown = torch.stack([real[:SHOWN], made[:SHOWN]], 1).flatten(0, 1) if codec else made
         grid(shown[:SHOWN], 8).save(given.out / f"{run.path.name}.png")
 

@@ -110,6 +110,17 @@ def test_a_recommendation_can_be_trained_as_it_is(name: str) -> None:
     assert build(found.model, schema, found.shape, **for_model).shape == found.shape
 
 
+@pytest.mark.parametrize(
+    ("sides", "patch"), [((128, 128), 8), ((256, 256), 16), ((96, 128), 8), ((200, 200), 8), ((100, 100), 4)], ids=str
+)
+def test_a_size_that_was_chosen_stays_and_is_seen_in_larger_patches(sides: tuple[int, int], patch: int) -> None:
+    found = recommend((3, *sides), 9_000, KIND, chosen=True)
+    assert (found.size, found.shape, found.arguments["patch"]) == (None, (3, *sides), patch)
+    assert f"Expect less of {sides[1]}×{sides[0]} pixels" in found.sentence
+    for_model = {k: v for k, v in found.arguments.items() if k in ("patch", "mechanism", "r1")}
+    assert build(found.model, KIND, found.shape, channels=4, **for_model).shape == found.shape
+
+
 def test_small_pictures_in_which_numbers_place_things_are_no_promise() -> None:
     assert "expect blurred outlines" in advised("small places").sentence
     assert "blurred" not in advised("MNIST").sentence

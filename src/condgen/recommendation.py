@@ -30,7 +30,8 @@ from condgen.training.pace import images_per_second
 from condgen.units import approximately
 
 SMALL, WIDE_FROM = 32, 24  # pixels: the largest side of a small picture, the smallest that a wide network pays for
-SIDE = 64  # pixels to which larger pictures are brought
+SIDE = 64  # pixels to which larger pictures are brought, unless their size was chosen
+GRID = 16  # patches along the sides of a photograph: with more of them a step costs too much
 FEW, MANY = 500, 10_000  # rows below which a flow is small, pictures from which a network is wide
 SCARCE = 8_000  # photographs below which a critic soon knows them by heart, unless it is held more firmly
 VIEWS = 27  # of every photograph, as in the presets that were measured
@@ -85,11 +86,14 @@ class Recommendation:
         return asdict(self) | {"shape": list(self.shape)}
 
 
-def recommend(shape: tuple[int, ...], examples: int, schema: Schema, labelled: float = 1.0) -> Recommendation:
+def recommend(
+    shape: tuple[int, ...], examples: int, schema: Schema, labelled: float = 1.0, *, chosen: bool = False
+) -> Recommendation:
     """The recommendation for data of this shape, (channel, height, width) or (dimension,).
 
     examples: number of them for training.
     labelled: share of them that have a label of any attribute.
+    chosen: somebody chose the sides of pictures, which then keep them.
     """
     if len(shape) == 1:
         preset, images, reason = _vectors(examples, bool(len(schema)))
@@ -99,7 +103,7 @@ def recommend(shape: tuple[int, ...], examples: int, schema: Schema, labelled: f
         preset, images, reason = _photographs(shape, examples, schema)
     if preset["model"] == "projection" and not len(schema):
         preset = preset | {"model": "gan"}
-    size = SIDE if len(shape) == 3 and max(shape[1:]) > SIDE else None
+    size = SIDE if len(shape) == 3 and max(shape[1:]) > SIDE and not chosen else None
     brought = (shape[0], size, size) if size else shape
     return Recommendation(preset["model"], _known(preset), brought, size, images, reason)
 
@@ -132,7 +136,19 @@ def _photographs(shape: tuple[int, ...], examples: int, schema: Schema) -> tuple
     so = ", mirrored at random" if mirrored else ""
     reason = f"Adversaries come nearest to real photographs{so}; to edit pictures, take a preset with a CVAE."
     held = FEW_PHOTOGRAPHS_GAN if examples < SCARCE else PHOTOGRAPHS_GAN
-    return held | {"flip": mirrored}, _within(VIEWS * examples, 50_000, 250_000), reason
+    images = _within(VIEWS * examples, 50_000, 250_000)
+    if max(shape[1:]) <= SIDE:
+        return held | {"flip": mirrored}, images, reason
+    fine = f" Expect less of {shape[2]}×{shape[1]} pixels than of {SIDE}×{SIDE}, which show things better in this time."
+    return held | {"flip": mirrored, "patch": _patch(*shape[1:])}, images, reason + fine
+
+
+def _patch(height: int, width: int) -> int:
+    """The side of patches that divides both sides, of which there are about GRID along the longer one."""
+    patch = 4
+    while max(height, width) > GRID * patch and not (height % (2 * patch) or width % (2 * patch)):
+        patch *= 2
+    return patch
 
 
 def _sided(attribute: Attribute) -> bool:

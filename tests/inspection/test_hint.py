@@ -60,6 +60,17 @@ def test_of_photographs_with_some_columns_left_out() -> None:
     assert run.model.shape == (3, 64, 64)
 
 
+def test_a_size_that_was_chosen_is_recommended_and_suggested() -> None:
+    name = pictures(128, n=39)
+    at_ease, chosen = inspect(name), inspect(name, size=128)
+    assert at_ease.recommendation is not None
+    assert chosen.recommendation is not None
+    assert (at_ease.recommendation.size, at_ease.recommendation.shape) == (64, (3, 64, 64))
+    assert (chosen.recommendation.size, chosen.recommendation.shape) == (None, (3, 128, 128))
+    assert "size=64" in at_ease.advice[0]
+    assert "size=128" in chosen.advice[0]
+
+
 def test_of_data_in_memory() -> None:
     data = load(pictures(16, twin=COLORS * 40), progress=SILENT)
     code = suggested(data)

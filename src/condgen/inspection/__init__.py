@@ -136,12 +136,13 @@ def inspect(
     crowding = LabelDistribution.of(train.condition).crowding()
     doubtful = {c.name for c in columns if c.suspicious}
     share = unusable(seen, sum(small.values()))
-    advised = recommend(shape, len(train), found.schema, _labelled(train)) if all(shape) and len(train) else None
+    known, sized = all(shape) and len(train), size is not None
+    advised = recommend(shape, len(train), found.schema, _labelled(train), chosen=sized) if known else None
     schema_file = None if isinstance(schema, Schema) else schema
     whole = attributes is None or held != DATA
     address = source if isinstance(source, str) else Expression(held)
     needed = options(shape, bool(resized) or size is not None, resize, schema_file, data_dir, share)
-    if advised and advised.size and size is None:
+    if advised and advised.size:
         needed |= {"size": advised.size}
     fit = [b for b in balance if b.name not in doubtful]
     return Inspection(

@@ -1,7 +1,6 @@
 """New runs: training and distillation."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, overload
@@ -119,13 +118,14 @@ def _chosen(
 
 def recommended(data: Splits) -> Recommendation:
     """The recommendation for data that is loaded."""
-    return recommend(data.shape, len(data.train), data.schema, float(data.train.labelled.float().mean()))
+    labelled = float(data.train.labelled.float().mean())
+    return recommend(data.shape, len(data.train), data.schema, labelled, chosen=True)
 
 
 def with_recommendation(data: object, progress: Progress) -> tuple[Splits, Recommendation]:
     """Data and the recommendation for it. Data that is loaded here is brought to the recommended size."""
     splits = data if isinstance(data, Splits) else load(data, size=AtMost(SIDE), progress=progress)
-    return splits, replace(recommended(splits), shape=splits.shape)
+    return splits, recommended(splits)
 
 
 def _for_the_time(
