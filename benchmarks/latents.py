@@ -2,11 +2,12 @@
 
     python benchmarks/latents.py DATA RUN … --size 128 --attributes color,body --out sheets
 
-Of a codec, the test images are reconstructed. Of another run, samples are drawn for the labels of the test images. The
-Fréchet distance in EfficientNet's features is that from as many training images, and the floor is that of the test
-images themselves. The mean absolute error is in shares of the range of a pixel, and the signal-to-noise ratio (PSNR) in
-dB. With `--attributes`, a judge trained on real images says how often it reads them as asked, in real images too. A
-sheet is written for each run: test images and their reconstructions in turn, or samples.
+Of a codec, the test images are reconstructed. Of another run, samples are drawn for the labels of the test images.
+Those of a run of smaller images are enlarged. The Fréchet distance in EfficientNet's features is that from as many
+training images, and the floor is that of the test images themselves. The mean absolute error is in shares of the range
+of a pixel, and the signal-to-noise ratio (PSNR) in dB. With `--attributes`, a judge trained on real images says how
+often it reads them as asked, in real images too. A sheet is written for each run: test images and their reconstructions
+in turn, or samples.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from pathlib import Path
 import torch
 from adversarial import sampled_like
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from condgen.data import Dataset, Splits, as_uint8, load
 from condgen.evaluation import judge_for
@@ -36,6 +38,25 @@ def reconstructed(model: LearningCodec, data: Dataset) -> Tensor:
     """Images after encoding and decoding."""
     parts = (model.reconstruct(x.to(model.device), condition).cpu() for x, condition in data.in_turn(BATCH))
     return torch.cat([*parts])
+
+
+def correlation(z: Tensor, apart: int) -> float:
+    """The correlation of values in one row and channel that are this many places apart."""
+    z = z - z.mean((0, 2, 3), keepdim=True)
+    return float((z[..., :-apart] * z[..., apart:]).mean() / z.square().mean())
+
+
+@torch.inference_mode()
+def neighbours(model: LearningCodec, x: Tensor) -> str:
+    """The correlation of neighbouring latents, beside that of pixels as far apart."""
+    latents, pixels = correlation(model.codec.encode(x), 1), correlation(x, model.codec.factor)
+    return f"Neighbouring latents correlate by {latents:.2f}, and pixels as far apart by {pixels:.2f}."
+
+
+def enlarged(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Samples as large as the real images."""
+    same = x.shape[2:] == shape[1:]
+    return x if same else interpolate(x, shape[1:], mode="bicubic", antialias=True).clamp(0, 1)
 
 
 def errors(made: Tensor, real: Tensor) -> tuple[str, str]:
@@ -72,7 +93,7 @@ class Beside:
         started = time.perf_counter()
         if not isinstance(run.model, LearningCodec):
             samples, rate = sampled_like(run, self.test)
-            return samples.x, rate
+            return enlarged(samples.x, self.test.shape), rate
         made = reconstructed(run.model, self.test)
         return made, len(made) / (time.perf_counter() - started)
 
@@ -102,13 +123,16 @@ def main() -> None:
     columns = ["run", "images seen", "Fréchet ÷ floor", "error", "PSNR", *given.attributes, "images/s"]
     print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     print(f"| {' | '.join(['real', '–', '1.00', '–', '–', *obeyed(real), '–'])} |", flush=True)
+    remarks: list[str] = []
     for run in map(Run.open, given.runs):
-        (made, rate), codec = beside.made(run), isinstance(run.model, LearningCodec)
+        (made, rate), codec = beside.made(run), run.model if isinstance(run.model, LearningCodec) else None
         error, psnr = errors(made, real) if codec else ("–", "–")
         cells = [run.path.name, f"{run.info.images:,}", f"{beside.relative(made):.2f}", error, psnr, *obeyed(made)]
         print(f"| {' | '.join([*cells, f'{rate:.0f}'])} |", flush=True)
         shown = torch.stack([real[:SHOWN], made[:SHOWN]], 1).flatten(0, 1) if codec else made
         grid(shown[:SHOWN], 8).save(given.out / f"{run.path.name}.png")
+        remarks += [f"{run.path.name}: {neighbours(codec, real[:BATCH])}"] if codec else []
+    print("\n".join(["", *remarks]))
 
 
 if __name__ == "__main__":

@@ -116,7 +116,11 @@ def test_a_recommendation_can_be_trained_as_it_is(name: str) -> None:
 def test_a_size_that_was_chosen_stays_and_is_seen_in_larger_patches(sides: tuple[int, int], patch: int) -> None:
     found = recommend((3, *sides), 9_000, KIND, chosen=True)
     assert (found.size, found.shape, found.arguments["patch"]) == (None, (3, *sides), patch)
-    assert f"Expect less of {sides[1]}×{sides[0]} pixels" in found.sentence
+    assert "stay coarse for long" in found.sentence
+    brought = recommend((3, *sides), 9_000, KIND)
+    assert (brought.size, brought.shape) == (64, (3, 64, 64))
+    assert "patch" not in brought.arguments
+    assert "coarse" not in brought.sentence
     for_model = {k: v for k, v in found.arguments.items() if k in ("patch", "mechanism", "r1")}
     assert build(found.model, KIND, found.shape, channels=4, **for_model).shape == found.shape
 

@@ -95,6 +95,8 @@ def recommend(
     labelled: share of them that have a label of any attribute.
     chosen: somebody chose the sides of pictures, which then keep them.
     """
+    size = SIDE if len(shape) == 3 and max(shape[1:]) > SIDE and not chosen else None
+    shape = (shape[0], size, size) if size else shape
     if len(shape) == 1:
         preset, images, reason = _vectors(examples, bool(len(schema)))
     elif max(shape[1:]) <= SMALL:
@@ -103,9 +105,7 @@ def recommend(
         preset, images, reason = _photographs(shape, examples, schema)
     if preset["model"] == "projection" and not len(schema):
         preset = preset | {"model": "gan"}
-    size = SIDE if len(shape) == 3 and max(shape[1:]) > SIDE and not chosen else None
-    brought = (shape[0], size, size) if size else shape
-    return Recommendation(preset["model"], _known(preset), brought, size, images, reason)
+    return Recommendation(preset["model"], _known(preset), shape, size, images, reason)
 
 
 def _vectors(examples: int, labelled: bool) -> tuple[Preset, int, str]:
@@ -139,8 +139,8 @@ def _photographs(shape: tuple[int, ...], examples: int, schema: Schema) -> tuple
     images = _within(VIEWS * examples, 50_000, 250_000)
     if max(shape[1:]) <= SIDE:
         return held | {"flip": mirrored}, images, reason
-    fine = f" Expect less of {shape[2]}×{shape[1]} pixels than of {SIDE}×{SIDE}, which show things better in this time."
-    return held | {"flip": mirrored, "patch": _patch(*shape[1:])}, images, reason + fine
+    reason += f" Pictures larger than {SIDE}×{SIDE} stay coarse for long."
+    return held | {"flip": mirrored, "patch": _patch(*shape[1:])}, images, reason
 
 
 def _patch(height: int, width: int) -> int:
