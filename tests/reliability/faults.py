@@ -39,7 +39,8 @@ def failing(number: int, error: int) -> Iterator[list[int]]:
 
         return harmed
 
-    with mock.patch.multiple(os, **{name: failing_once(getattr(os, name)) for name in CALLS}):
+    one_by_one = mock.patch("condgen.files.WAITING", 1)
+    with one_by_one, mock.patch.multiple(os, **{name: failing_once(getattr(os, name)) for name in CALLS}):
         yield calls
 
 

@@ -105,7 +105,8 @@ def recorded(root: Path, failing: Callable[[Disk], None]) -> Iterator[None]:
 
         return done
 
-    with mock.patch.multiple(os, **{name: watched(name, getattr(os, name)) for name in CALLS}):
+    one_by_one = mock.patch("condgen.files.WAITING", 1)
+    with one_by_one, mock.patch.multiple(os, **{name: watched(name, getattr(os, name)) for name in CALLS}):
         yield
 
 
