@@ -187,7 +187,7 @@ def test_a_run_that_diverges_early_has_kept_at_least_half_of_its_work(tmp_path: 
     training = work.trainer(tmp_path, None, images=32_000)
     assert isinstance(training.raw, Toy)
     training.raw.loss = lambda step, loss: loss * math.nan if step > 300 else loss
-    with pytest.raises(RunError, match=r"The last good checkpoint, in .*, is that after ([\d,]+) rows") as caught:
+    with pytest.raises(RunError, match=r"(?s)diverged after [\d,]+ rows .* is that after ([\d,]+) rows") as caught:
         training.run()
     kept = saved(tmp_path)[0].images
     assert kept > 150 * 32

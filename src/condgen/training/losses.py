@@ -41,10 +41,10 @@ class Losses:
         """Whether enough steps have been recorded for a look."""
         return len(self._window) >= STEPS
 
-    def look(self, images: int) -> Values:
+    def look(self, images: int, kind: str = "images") -> Values:
         """The means since the last look, or the previous means if there was no step.
 
-        A term that some steps lack has the mean of the others.
+        kind: the word for the observations. A term that some steps lack has the mean of the others.
 
         Raises Diverged if they are not finite or have exploded.
         """
@@ -54,15 +54,15 @@ class Losses:
             own = {k: float(torch.stack([torch.as_tensor(w[k]) for w in window if k in w]).mean()) for k in names}
             self.means = self._together(own)
             self._window = []
-            self._must_be_sound(images)
+            self._must_be_sound(f"{images:,} {kind}")
         return self.means
 
-    def _must_be_sound(self, images: int) -> None:
+    def _must_be_sound(self, after: str) -> None:
         losses = [value for name, value in self.means.items() if name.endswith("loss")]
         self._first = max(map(abs, losses)) if self._first is None else self._first
         if all(map(math.isfinite, self.means.values())) and max(losses) <= EXPLODED * (self._first + 1):
             return
-        raise Diverged(f"Training diverged after {images:,} images (loss {max(losses):.3g}).")
+        raise Diverged(f"Training diverged after {after} (loss {max(losses):.3g}).")
 
 
 class Diverged(RunError):  # noqa: N818 (it says what happened)

@@ -265,7 +265,7 @@ class Trainer:
 
     def _tell(self, log: Log | Unwritten, losses: Losses, task: Task) -> None:
         """Log and show the means of the loss terms. Raises Diverged if they have exploded."""
-        log.write(self.info.images, losses.look(self.info.images))
+        log.write(self.info.images, losses.look(self.info.images, self.info.kind))
         task.move(self.info.images, self.info.total, losses.means)
 
     def _stopped(self, then: str) -> str:
