@@ -53,7 +53,7 @@ CASES: dict[str, tuple[Any, ...]] = {
     "house numbers": ((3, 64, 64), 9_000, DIGIT, 1.0, "projection", None, 240_000, {"flip": False}),
     "sides by a name": ((3, 64, 64), 9_000, ANGLED, 1.0, "projection", None, 240_000, {"flip": False}),
     "places": ((3, 64, 64), 9_000, PLACING, 1.0, "projection", None, 240_000, {"flip": False}),
-    "small places": ((3, 32, 32), 9_000, PLACING, 1.0, "projection", None, 640_000, {"channels": 32}),
+    "small places": ((3, 32, 32), 9_000, PLACING, 1.0, "projection", None, 240_000, {"batch": 32, "flip": False}),
     "scans": ((1, 64, 64), 9_000, DIGIT, 1.0, "projection", None, 240_000, {"flip": False}),
     "few photographs": ((3, 64, 64), 400, KIND, 1.0, "projection", None, 50_000, {}),
     "photographs, no attributes": ((3, 64, 64), 9_000, NONE, 0.0, "gan", None, 240_000, {"flip": True}),

@@ -121,8 +121,8 @@ NARROW: Preset = {"channels": 32, "depth": 1}
 # and a flow in their pixels.
 SMALL_PICTURES_FLOW: Preset = PIXELS | {"guidance": 2.0, "lr": 5e-3}
 
-# Little time: a CVAE whose prior is a flow in its latent space. It shows digits as asked after seconds. With more guidance
-# those of one digit differ too little.
+# Little time: a CVAE whose prior is a flow in its latent space. It shows digits as asked after seconds. With more
+# guidance those of one digit differ too little.
 SOON: Preset = {
     "model": "cvae",
     "mechanism": "film",

@@ -123,11 +123,14 @@ def _small_pictures(shape: tuple[int, ...], examples: int, schema: Schema, label
     images = _within(150 * examples, 60_000, 640_000)
     if len(schema) and labelled < HALF:
         return SMALL_PICTURES_FLOW, images, "Most examples have no label, and a flow learns from these too."
-    wide = max(shape[1:]) >= WIDE_FROM and examples >= MANY
-    reason = "Adversaries come nearest to real small pictures."
     if len(schema.measured) >= PLACED:
-        reason += " If numbers place things in them, expect blurred outlines: no model here draws those well yet."
-    return SMALL_PICTURES | (WIDE if wide else NARROW), images, reason
+        reason = (
+            "Numbers that place things are obeyed soonest by the adversaries of photographs. If they do here, expect "
+            "blurred outlines: no model here draws those well yet."
+        )
+        return PHOTOGRAPHS_GAN | {"flip": False}, _views(examples), reason
+    wide = max(shape[1:]) >= WIDE_FROM and examples >= MANY
+    return SMALL_PICTURES | (WIDE if wide else NARROW), images, "Adversaries come nearest to real small pictures."
 
 
 def _photographs(shape: tuple[int, ...], examples: int, schema: Schema) -> tuple[Preset, int, str]:
@@ -136,7 +139,7 @@ def _photographs(shape: tuple[int, ...], examples: int, schema: Schema) -> tuple
     so = ", mirrored at random" if mirrored else ""
     reason = f"Adversaries come nearest to real photographs{so}; to edit pictures, take a preset with a CVAE."
     held = FEW_PHOTOGRAPHS_GAN if examples < SCARCE else PHOTOGRAPHS_GAN
-    images = _within(VIEWS * examples, 50_000, 250_000)
+    images = _views(examples)
     if max(shape[1:]) <= SIDE:
         return held | {"flip": mirrored}, images, reason
     reason += f" Pictures larger than {SIDE}×{SIDE} stay coarse for long."
@@ -149,6 +152,10 @@ def _patch(height: int, width: int) -> int:
     while max(height, width) > GRID * patch and not (height % (2 * patch) or width % (2 * patch)):
         patch *= 2
     return patch
+
+
+def _views(examples: int) -> int:
+    return _within(VIEWS * examples, 50_000, 250_000)
 
 
 def _sided(attribute: Attribute) -> bool:
