@@ -5,9 +5,9 @@
 Of a codec, the test images are reconstructed. Of another run, samples are drawn for the labels of the test images.
 Those of a run of smaller images are enlarged. The Fréchet distance in EfficientNet's features is that from as many
 training images, and the floor is that of the test images themselves. The mean absolute error is in shares of the range
-of a pixel, and the signal-to-noise ratio (PSNR) in dB. With `--attributes`, a judge trained on real images says how
-often it reads them as asked, in real images too. A sheet is written for each run: test images and their reconstructions
-in turn, or samples.
+of a pixel, and the signal-to-noise ratio (PSNR) in dB, the latter also for latents under noise. With `--attributes`, a
+judge trained on real images says how often it reads them as asked, in real images too. A sheet is written for each run:
+test images and their reconstructions in turn, or samples.
 """
 
 import argparse
@@ -31,6 +31,7 @@ from condgen.runs.run import Run
 
 SHOWN = 40  # images on a sheet
 BATCH = 50
+NOISES = (0.05, 0.1, 0.2)  # deviations of noise on latents, in 0..1
 
 
 @torch.inference_mode()
@@ -47,10 +48,15 @@ def correlation(z: Tensor, apart: int) -> float:
 
 
 @torch.inference_mode()
-def neighbours(model: LearningCodec, x: Tensor) -> str:
-    """The correlation of neighbouring latents, beside that of pixels as far apart."""
-    latents, pixels = correlation(model.codec.encode(x), 1), correlation(x, model.codec.factor)
-    return f"Neighbouring latents correlate by {latents:.2f}, and pixels as far apart by {pixels:.2f}."
+def remark(model: LearningCodec, x: Tensor) -> str:
+    """The correlation of neighbouring latents, beside that of pixels as far apart, and what errors of latents cost."""
+    z, noise = model.codec.encode(x), torch.randn(model.codec.latent_shape(x.shape[1:]))
+    latents, pixels = correlation(z, 1), correlation(x, model.codec.factor)
+    under = (f"{errors(model.codec.decode(z + size * noise), x)[1]} under {size:g}" for size in NOISES)
+    return (
+        f"Neighbouring latents correlate by {latents:.2f}, and pixels as far apart by {pixels:.2f}. "
+        f"PSNR with noise on latents: {', '.join(under)}."
+    )
 
 
 def enlarged(x: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -131,7 +137,7 @@ def main() -> None:
         print(f"| {' | '.join([*cells, f'{rate:.0f}'])} |", flush=True)
         shown = torch.stack([real[:SHOWN], made[:SHOWN]], 1).flatten(0, 1) if codec else made
         grid(shown[:SHOWN], 8).save(given.out / f"{run.path.name}.png")
-        remarks += [f"{run.path.name}: {neighbours(codec, real[:BATCH])}"] if codec else []
+        remarks += [f"{run.path.name}: {remark(codec, real[: 4 * BATCH])}"] if codec else []
     print("\n".join(["", *remarks]))
 
 
