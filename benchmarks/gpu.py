@@ -21,9 +21,8 @@ from typing import Any
 
 import torch
 from latents import Beside
+from reference import Counter
 from steps import DIGITS, PHOTOGRAPHS
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from condgen.data import Splits, load
 from condgen.errors import RequestError
@@ -73,19 +72,6 @@ class Job:
     name: str
     data: Splits
     settings: Mapping[str, Any]
-
-
-class Counter(TorchDispatchMode):
-    """Counts the operations of products and convolutions. PyTorch's own counter takes no gradients of gradients."""
-
-    operations = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """The result of a function, whose operations are counted."""
-        result = func(*args, **(kwargs or {}))
-        if (count := flop_registry.get(func.overloadpacket)) is not None:
-            self.operations += count(*args, **(kwargs or {}), out_val=result)
-        return result
 
 
 def rate(device: torch.device) -> float:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from reference import convolution, operations
 from torch import nn
 
 from condgen.models import FAMILIES, build
@@ -31,6 +32,7 @@ from condgen.training.machine import processor
 from condgen.training.optimisers import adamw
 
 HISTORY = Path("benchmarks/history.jsonl")
+PERIOD = 8  # steps whose operations are counted, as often as penalties come
 SLOWER = 0.9  # of the ratio before, from which on a commit is called slower
 DIGITS = Schema(attributes=(Categorical(name="digit", values=tuple("0123456789")),)), (1, 28, 28)
 PHOTOGRAPHS = Schema(attributes=tuple(Flag(name=name) for name in ("male", "young", "glasses"))), (3, 64, 64)
@@ -63,19 +65,6 @@ def step_of(name: str, bf16: bool, others: Mapping[str, str] = {}) -> tuple[Call
     return step, config.batch
 
 
-def convolution(bf16: bool) -> Callable[[], None]:
-    """The reference: forward and backward of a 3×3 convolution of 64 channels, 64 images of 16×16."""
-    layer = nn.Conv2d(64, 64, 3, padding=1).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    x = torch.randn(64, 64, 16, 16).contiguous(memory_format=torch.channels_last).requires_grad_()
-
-    def step() -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            y = layer(x)
-        y.sum().backward()
-
-    return step
-
-
 def in_turn(steps: Mapping[str, Callable[[], None]], times: int) -> dict[str, float]:
     """The fewest seconds of computing that each takes, of several times in turn."""
     best: dict[str, float] = {}
@@ -96,7 +85,9 @@ def measured(name: str, bf16: bool, times: int, others: Mapping[str, str]) -> di
     speed = images / seconds["step"]
     shown = " ".join([name, *(f"{key}={value}" for key, value in others.items())])
     found = {"preset": shown, "arithmetic": arithmetic, "images/s": round(speed, 1)}
-    return {**found, "ratio": float(f"{speed * seconds['convolution']:.4g}")}
+    of_one = min(operations(step) for _ in range(PERIOD)) / images  # the quickest step has no penalty
+    share = speed * of_one * seconds["convolution"] / operations(convolution(bf16))
+    return {**found, "ratio": float(f"{speed * seconds['convolution']:.4g}"), "share": round(share, 3)}
 
 
 def where() -> dict[str, str]:
