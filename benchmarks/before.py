@@ -68,7 +68,7 @@ class Loop:
         try:
             from condgen.runs.arguments import split_arguments
         except ModuleNotFoundError:  # an earlier commit
-            from condgen.runs.train import split_arguments  # type: ignore[no-redef,attr-defined]
+            from condgen.runs.train import split_arguments  # type: ignore[attr-defined]
         data, arguments = loaded(address), preset(name)
         family = arguments.pop("model")
         of_model, of_training = split_arguments(family, arguments, data)
@@ -175,7 +175,8 @@ def main() -> None:
     if args.worker:
         work(args.worker)
         return
-    places, workers, rows = {"before": args.before, "after": Path(__file__).parents[1]}, {}, []
+    places, rows = {"before": args.before, "after": Path(__file__).parents[1]}, []
+    workers: dict[str, Worker] = {}
     for name, _, address in (each.partition("=") for each in args.presets):
         kept = args.out / f"{name}-{args.cores}.json"
         if not kept.exists():
