@@ -120,7 +120,7 @@ def _vectors(examples: int, labelled: bool) -> tuple[Preset, int, str]:
 
 
 def _small_pictures(shape: tuple[int, ...], examples: int, schema: Schema, labelled: float) -> tuple[Preset, int, str]:
-    images = _within(150 * examples, 60_000, 640_000)
+    images = _within(300 * examples, 60_000, 640_000)
     if len(schema) and labelled < HALF:
         return SMALL_PICTURES_FLOW, images, "Most examples have no label, and a flow learns from these too."
     if len(schema.measured) >= PLACED:
