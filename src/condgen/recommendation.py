@@ -125,8 +125,8 @@ def _small_pictures(shape: tuple[int, ...], examples: int, schema: Schema, label
         return SMALL_PICTURES_FLOW, images, "Most examples have no label, and a flow learns from these too."
     if len(schema.measured) >= PLACED:
         reason = (
-            "Numbers that place things are obeyed soonest by the adversaries of photographs. If they do here, expect "
-            "blurred outlines: no model here draws those well yet."
+            "Adversaries with the settings of photographs obey numbers soonest. If these place things, expect blurred "
+            "outlines: no model here draws those well yet."
         )
         return PHOTOGRAPHS_GAN | {"flip": False}, _views(examples), reason
     wide = max(shape[1:]) >= WIDE_FROM and examples >= MANY

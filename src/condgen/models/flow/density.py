@@ -54,11 +54,12 @@ def log_density(
 def _with_divergence(
     velocity: Velocity, x: State, t: Time, along: tuple[Sequence[Tensor], float]
 ) -> tuple[State, Float[Tensor, " batch"]]:
-    """v(x, t) and its divergence, by one forward-mode derivative per direction."""
+    """v(x, t) and its divergence, by one forward-mode derivative per direction, all of them together."""
     vectors, factor = along
-    v, total = x, x.new_zeros(len(x))
-    for u in vectors:
-        u = u.expand_as(x)
-        v, derivative = torch.func.jvp(lambda points: velocity(points, t), (x,), (u,))  # type: ignore[misc]
-        total = total + factor * (u * derivative).flatten(1).sum(1)
-    return v, total
+
+    def along_one(u: Tensor) -> tuple[State, State]:
+        return torch.func.jvp(lambda points: velocity(points, t), (x,), (u.expand_as(x),))  # type: ignore[return-value]
+
+    us = torch.stack(list(vectors))
+    v, derivatives = torch.func.vmap(along_one, out_dims=(None, 0))(us)  # type: ignore[arg-type]
+    return v, factor * (us * derivatives).flatten(2).sum((0, 2))
