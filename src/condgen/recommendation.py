@@ -198,8 +198,12 @@ def in_time(
     seen = _within(round(advised.images * seconds / whole), 1, advised.images)
     if seen >= FEWEST:
         return advised
-    begun = f"In this time a {advised.model} would see about {seen:,} images, and it needs {FEWEST:,} or more to learn"
-    return replace(sooner, reason=f"{begun}. A CVAE learns sooner.")
+    needed = approximately(whole * FEWEST / advised.images)
+    reason = (
+        f"In this time the recommended GAN ({advised.model}) would see about {seen:,} images. It needs {FEWEST:,} or "
+        f"more, {needed}, to learn. A CVAE learns sooner."
+    )
+    return replace(sooner, reason=reason)
 
 
 def learns_sooner(advised: Recommendation) -> Recommendation | None:
