@@ -29,7 +29,8 @@ from condgen.training import TrainingConfig
 from condgen.training.pace import images_per_second
 from condgen.units import approximately
 
-SMALL, WIDE_FROM = 32, 24  # pixels: the largest side of a small picture, the smallest that a wide network pays for
+TINY, SMALL = 16, 32  # pixels: the side from which a picture is small and not tiny, and the largest of a small one
+WIDE_FROM = 24  # pixels: the smallest side for which a wide network pays
 SIDE = 64  # pixels to which larger pictures are brought, unless their size was chosen
 GRID = 16  # patches along the sides of a photograph: with more of them a step costs too much
 FEW, MANY = 500, 10_000  # rows below which a flow is small, pictures from which a network is wide
@@ -120,7 +121,8 @@ def _vectors(examples: int, labelled: bool) -> tuple[Preset, int, str]:
 
 
 def _small_pictures(shape: tuple[int, ...], examples: int, schema: Schema, labelled: float) -> tuple[Preset, int, str]:
-    images = _within(300 * examples, 60_000, 640_000)
+    views = 300 if max(shape[1:]) >= TINY else 150  # of tiny ones, twice as many were remembered
+    images = _within(views * examples, 60_000, 640_000)
     if len(schema) and labelled < HALF:
         return SMALL_PICTURES_FLOW, images, "Most examples have no label, and a flow learns from these too."
     if len(schema.measured) >= PLACED:
