@@ -73,6 +73,15 @@ def test_a_gallery_finds_the_nearest_but_not_the_same_among_the_last(shape: tupl
     assert ((found - kept).flatten(1).abs().amax(1) > 1e-3).all()
 
 
+def test_a_gallery_grows_in_bf16() -> None:
+    gallery, x = Gallery(8), torch.rand(4, 1, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        gallery.add(x)
+        gallery.add(x)
+    assert len(gallery.rows) == 8
+    assert gallery.rows.dtype is torch.half
+
+
 def test_a_galleries_state_is_all_of_it() -> None:
     gallery, other, x = Gallery(10), Gallery(10), torch.rand(8, 1, 8, 8)
     gallery.add(x)

@@ -81,7 +81,8 @@ class Gallery(nn.Module):
     def add(self, x: Batch) -> None:
         """Add a batch and drop the oldest observations."""
         new = torch.cat([x.flatten(1), likeness(x)], dim=1).to(torch.half if x.dim() == 4 else x.dtype)
-        self.rows = (torch.cat([self.rows, new]) if len(self.rows) else new)[-self.size :]
+        with torch.autocast(x.device.type, enabled=False):  # which refuses rows of half precision where it uses bf16
+            self.rows = (torch.cat([self.rows, new]) if len(self.rows) else new)[-self.size :]
 
     def get_extra_state(self) -> Tensor:
         """All rows, for the checkpoint, so that a resumed run finds the same neighbours."""
