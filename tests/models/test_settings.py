@@ -17,7 +17,7 @@ from condgen.schema import Flag, LabelDistribution, Schema
 from condgen.testing.worlds import SHAPES, conditions, observations
 
 SMALL = {"channels": 4, "latent": 3, "embedding": 4}
-SOONER = {"discover": 32}  # than what a need suggests, which is for real data
+SOONER = {"discover": 32, "decoder_from": 64}  # than what a need suggests, which is for real data
 SHOWN_WITH = {
     "guidance_from": {"guidance": 2.0},  # which a call may also give
     "guidance_to": {"guidance": 2.0},

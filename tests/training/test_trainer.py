@@ -264,7 +264,7 @@ def test_divergence_stops_with_advice_and_keeps_the_last_good_checkpoint(
     model.loss = lambda step, loss: broken(loss) if step > 50 else loss
     with pytest.raises(RunError) as caught:
         trainer(tmp_path, model, checkpoint_seconds=1e-9, warmup=50, lr=0.02).run()
-    for part in (str(tmp_path), "lr=0.005", "warmup=250", "1,632 images", "that after 1,600 rows"):
+    for part in (str(tmp_path), "lr=0.005", "warmup=250", "1,632 rows", "that after 1,600 rows"):
         assert part in str(caught.value)
     assert "\n" not in str(caught.value)
     info, tensors = saved(tmp_path)
