@@ -1,5 +1,6 @@
 """Files that are whole or not there, and logs that a crash may have cut short."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -9,7 +10,20 @@ from pathlib import Path
 import pytest
 
 from condgen.errors import RunError
-from condgen.files import STALE, keep, log_line, make_folder, publish, read_log, write_text, writing
+from condgen.files import (
+    MANY,
+    STALE,
+    keep,
+    log_line,
+    make_folder,
+    publish,
+    read_log,
+    sync,
+    write_new,
+    write_text,
+    writing,
+)
+from condgen.outputs import new_folder
 
 
 def names(folder: Path) -> list[str]:
@@ -103,6 +117,53 @@ def test_everything_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkey
     assert sorted(synced[:2]) == ["a False", "b False"]
     assert synced[2:] == ["some False", f"{tmp_path.name} True"]  # its names too, then its own
     assert names(tmp_path / "all") == ["a", "b"]
+
+
+def test_a_folder_of_many_files_is_flushed_with_its_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    (tmp_path / "some" / "deep").mkdir(parents=True)
+    for k in range(MANY):
+        (tmp_path / "some" / "deep" / f"{k}").touch()
+    monkeypatch.setattr("condgen.files.flushed_at_once", lambda _: not done.append(f"{(tmp_path / 'all').exists()}"))
+    monkeypatch.setattr("condgen.files._flush", lambda path: done.append(path.name))
+    publish(tmp_path / "some", tmp_path / "all")
+    assert done == ["False", tmp_path.name]  # before it has its name, and then its name
+    assert len(names(tmp_path / "all" / "deep")) == MANY
+
+
+def test_where_a_file_system_cannot_be_flushed_each_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    files = [tmp_path / f"{k}" for k in range(MANY + 2)]
+    for file in files:
+        file.touch()
+    monkeypatch.setattr("condgen.files.flushed_at_once", lambda _: False)
+    monkeypatch.setattr("condgen.files._flush", lambda path: done.append(path.name))
+    sync(tmp_path)
+    assert sorted(done) == sorted([tmp_path.name, *(file.name for file in files)])
+
+
+def test_a_file_system_that_cannot_write_gives_no_folder_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: Path) -> bool:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("condgen.files.MANY", 1)
+    monkeypatch.setattr("condgen.files.flushed_at_once", failing)
+    with pytest.raises(RunError, match="cannot be written"), new_folder(tmp_path / "a", "it") as partial:
+        write_new(str(partial / "b"), b"content")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_file_is_written_whole_however_little_the_system_takes_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    monkeypatch.setattr("condgen.files.os.write", lambda file, content: write(file, bytes(content[:3])))
+    write_new(str(tmp_path / "a"), b"ten bytes.")
+    assert (tmp_path / "a").read_bytes() == b"ten bytes."
 
 
 def test_folders_that_are_made_are_on_the_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,8 @@ reader of pictures passes over it.
 
 import io
 import json
+import struct
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +18,11 @@ from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 KEYWORD = "condgen"
+SMALL = 4096  # bytes of pixels up to which PIL takes far longer for everything else than for compressing them
+COMPRESSION = 1  # more makes these pictures hardly smaller
+GREY, COLOUR = 0, 2  # types of colour
+TEXT = f"{KEYWORD}\0\0\0\0\0".encode()  # neither compressed nor translated (PNG specification 11.3.3.4)
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 AS_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 Pixels = NDArray[np.uint8]
 Samples = Any  # a `condgen.Samples`, which knows how to save itself and so imports this file
@@ -49,13 +56,32 @@ def png(picture: Image.Image, imprint: Mapping[str, Any] | None = None) -> bytes
     file, chunks = io.BytesIO(), PngInfo()
     if imprint is not None:
         chunks.add_itxt(KEYWORD, AS_JSON(imprint))
-    picture.save(file, "PNG", compress_level=1, pnginfo=chunks)
+    picture.save(file, "PNG", compress_level=COMPRESSION, pnginfo=chunks)
     return file.getvalue()
 
 
 def imprinted(pixels: Pixels, imprint: Mapping[str, Any] | None = None) -> bytes:
     """Pixels, grey [height, width] or in colour [height, width, 3], as PNG."""
-    return png(Image.fromarray(pixels), imprint)
+    return unfiltered(pixels, imprint) if pixels.size <= SMALL else png(Image.fromarray(pixels), imprint)
+
+
+def unfiltered(pixels: Pixels, imprint: Mapping[str, Any] | None = None) -> bytes:
+    """Pixels as PNG whose rows are compressed as they are (filter type 0, PNG specification 9.2).
+
+    Small pictures are not larger for it, and there are five times as many a second.
+    """
+    height, width = pixels.shape[:2]
+    header = struct.pack(">IIBBBBB", width, height, 8, GREY if pixels.ndim == 2 else COLOUR, 0, 0, 0)
+    rows = np.zeros((height, 1 + pixels.size // height), np.uint8)  # each begins with its filter type
+    rows[:, 1:] = pixels.reshape(height, -1)
+    facts = b"" if imprint is None else _chunk(b"iTXt", TEXT + AS_JSON(imprint).encode())
+    data = _chunk(b"IDAT", zlib.compress(rows.tobytes(), COMPRESSION))
+    return SIGNATURE + _chunk(b"IHDR", header) + facts + data + _chunk(b"IEND", b"")
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    """Length, kind, content and checksum (PNG specification 5.3)."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(content, zlib.crc32(kind)))
 
 
 def imprint_of(content: bytes) -> dict[str, Any] | None:

@@ -61,6 +61,11 @@ class Disk:
         else:
             self.flushed[number] = path.read_bytes()
 
+    def flush_all(self) -> None:
+        """Everything is on the disk as it is now."""
+        self.flushed |= self.contents
+        self.listings = {number: listings[-1:] for number, listings in self.listings.items()}
+
     def fail(self, chance: random.Random, into: Path) -> Path:
         """Make a folder as the disk might have it after a power failure now."""
         self._restore(self.numbers[self._inode(self.root)], chance, into)
@@ -83,8 +88,12 @@ class Disk:
 
 
 @contextmanager
-def recorded(root: Path, failing: Callable[[Disk], None]) -> Iterator[None]:
-    """Call `failing` after every call that changes or flushes what is below a folder."""
+def recorded(root: Path, failing: Callable[[Disk], None], at_once: bool = False) -> Iterator[None]:
+    """Call `failing` after every call that changes or flushes what is below a folder.
+
+    at_once: a folder's whole file system is flushed in one call, as condgen does for folders of many files. Otherwise
+        each file is.
+    """
     disk = Disk(root)
     disk.look()
     for path in (root, *root.rglob("*")):
@@ -105,8 +114,16 @@ def recorded(root: Path, failing: Callable[[Disk], None]) -> Iterator[None]:
 
         return done
 
-    one_by_one = mock.patch("condgen.files.WAITING", 1)
-    with one_by_one, mock.patch.multiple(os, **{name: watched(name, getattr(os, name)) for name in CALLS}):
+    def flushed_at_once(folder: Path) -> bool:
+        disk.look()
+        failing(disk)
+        if at_once:
+            disk.flush_all()
+            failing(disk)
+        return at_once
+
+    flushing = mock.patch.multiple("condgen.files", WAITING=1, MANY=1, flushed_at_once=flushed_at_once)
+    with flushing, mock.patch.multiple(os, **{name: watched(name, getattr(os, name)) for name in CALLS}):
         yield
 
 
@@ -177,7 +194,7 @@ class Power:
                     same_files(left / "out", place / "whole")
             failures += 1
 
-        with recorded(root, failing):
+        with recorded(root, failing, at_once=chance.random() < 0.5):
             save_answers(self.run, asked, 3, 0, root / "out", batch=2)
         return failures
 
@@ -185,7 +202,7 @@ class Power:
 @contextmanager
 def _left(disk: Disk, chance: random.Random, place: Path) -> Iterator[Path]:
     """What a power failure left; the calls on it are not recorded."""
-    with mock.patch.multiple(os, **REAL):
+    with mock.patch.multiple(os, **REAL), mock.patch("condgen.files.flushed_at_once", return_value=False):
         left = disk.fail(chance, place / "left")
         try:
             yield left

@@ -42,9 +42,9 @@ def test_a_disk_that_fails_loses_nothing(world: World, tmp_path: Path, attempt: 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc to see which file is flushed")
-@pytest.mark.parametrize("attempt", ["checkpoints", "texts"])
-def test_a_power_failure_loses_nothing(world: World, tmp_path: Path, attempt: str) -> None:
-    hold(attempt, Power(world), tmp_path, 1)
+@pytest.mark.parametrize(("attempt", "times"), [("checkpoints", 1), ("texts", 1), ("samples", 2)])
+def test_a_power_failure_loses_nothing(world: World, tmp_path: Path, attempt: str, times: int) -> None:
+    hold(attempt, Power(world), tmp_path, times)
 
 
 def test_what_is_lost_is_counted_and_told(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 from condgen.arrays import Array, Float
-from condgen.files import log_line, read_log, write_text
-from condgen.imprint import Origin, imprinted
+from condgen.files import log_line, read_log, write_new, write_text
+from condgen.imprint import Origin, Pixels, imprinted
 from condgen.pictures import pixels_of, rows_of, save_picture
 from condgen.schema import Schema
 
@@ -136,16 +136,15 @@ class SamplesWriter:
         """Start to write a part's images; digests of every second one, and of the others."""
         if not part.images:
             return []
-        imprints = [*self.origin.imprints(part)]
-        each = ((part.x[k::THREADS], imprints[k::THREADS], self.done + k) for k in range(THREADS))
+        pixels, imprints = pixels_of(part.x), [*self.origin.imprints(part)]
+        each = ((pixels[k::THREADS], imprints[k::THREADS], self.done + k) for k in range(THREADS))
         return [pool.submit(self._write_each, *mine) for mine in each]
 
-    def _write_each(self, x: Array, imprints: Sequence[Mapping[str, Any]], first: int) -> str:
+    def _write_each(self, images: Pixels, imprints: Sequence[Mapping[str, Any]], first: int) -> str:
         digest = xxhash.xxh3_64()
-        for k, (pixels, imprint) in enumerate(zip(pixels_of(x), imprints, strict=True)):
+        for k, (pixels, imprint) in enumerate(zip(images, imprints, strict=True)):
             content = imprinted(pixels, imprint)
-            with open(f"{self.folder}/{name(first + THREADS * k)}", "wb", buffering=0) as file:
-                file.write(content)
+            write_new(f"{self.folder}/{name(first + THREADS * k)}", content)
             digest.update(content)
         return digest.hexdigest()
 
