@@ -1,5 +1,6 @@
 """What the command line does after training, in Python: one call each, with results that show themselves."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import condgen
 from condgen.api import Diagnosis, Shown, data_for, opened, reports_for, with_data
 from condgen.data import Splits
-from condgen.errors import DataError, RequestError
+from condgen.errors import CondgenWarning, DataError, RequestError, RunError
 from condgen.evaluation.augmentation import Augmented
 from condgen.evaluation.findings import Finding
 from condgen.evaluation.judge.judge import Judge
@@ -30,8 +31,9 @@ QUICK: dict[str, Any] = {"samples": 200, "pairs": 0, "useful": 0, "edits": 0, "l
 
 
 @pytest.fixture(scope="module")
-def report(run: Run) -> Any:
-    return condgen.evaluate(run, **QUICK)
+def report(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    own = shutil.copytree(run.path, tmp_path_factory.mktemp("report") / "run")
+    return condgen.evaluate(own, **QUICK)
 
 
 def test_a_report_is_text_a_page_and_files(report: Any, tmp_path: Path) -> None:
@@ -44,6 +46,14 @@ def test_a_report_is_text_a_page_and_files(report: Any, tmp_path: Path) -> None:
     assert {"report.html", "report.json"} <= {p.name for p in (tmp_path / "out").iterdir()}
     with pytest.raises(AttributeError):
         _ = report.nothing_of_the_kind
+
+
+def test_a_report_is_kept_for_the_doctor(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = shutil.copytree(run.path, tmp_path / "run")
+    found = condgen.evaluate(own, **QUICK)
+    assert (own / "report.html").is_file()
+    monkeypatch.setattr("condgen.api.measured", None)
+    assert condgen.doctor(own).headline == found.headline
 
 
 def test_data_in_memory_is_measured_on(run: Run) -> None:
@@ -209,7 +219,29 @@ def test_a_report_says_that_all_is_well_only_if_it_is(
     facts: dict[str, Any], text: str, trained: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("condgen.api.measured", evaluated(**facts))
+    monkeypatch.setattr("condgen.api.report_page.save", Passed())
     assert repr(condgen.evaluate(trained)) == text
+
+
+def test_only_a_report_on_a_runs_own_data_is_kept_where_it_can_be(
+    trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Passed()
+    monkeypatch.setattr("condgen.api.measured", evaluated())
+    monkeypatch.setattr("condgen.api.report_page.save", kept)
+    condgen.evaluate(trained, "digits")
+    assert not kept
+    condgen.evaluate(trained, out=tmp_path)
+    assert kept["1"] == tmp_path
+    condgen.evaluate(trained)
+    assert kept["1"] == trained.path
+
+    def refused(*_: object) -> None:
+        raise RunError("report.json cannot be written.")
+
+    monkeypatch.setattr("condgen.api.report_page.save", refused)
+    with pytest.warns(CondgenWarning, match="The report is not kept"):
+        assert condgen.evaluate(trained).headline == "Obeyed."
 
 
 def test_settings_of_sampling_are_checked_and_passed_on(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,6 +251,7 @@ def test_settings_of_sampling_are_checked_and_passed_on(trained: Run, monkeypatc
     monkeypatch.setattr(SamplingOptions, "validate_for", lambda self, model: None)
     passed = evaluated()
     monkeypatch.setattr("condgen.api.measured", passed)
+    monkeypatch.setattr("condgen.api.report_page.save", Passed())
     condgen.evaluate(trained, guidance=2, sampler="heun", steps=3, samples=777)
     assert passed["sampling"] == SamplingOptions(guidance=2, sampler="heun", steps=3)
     assert passed["2"].samples == 777

@@ -21,7 +21,7 @@ from condgen.models import build
 from condgen.progress import SILENT, Silent
 from condgen.recommendation import Recommendation, check_settings, in_time, recommend, timed
 from condgen.runs.arguments import split_arguments
-from condgen.runs.train import train, with_recommendation
+from condgen.runs.train import _for_the_time, recommended, train, with_recommendation
 from condgen.schema import Categorical, Condition, Continuous, Flag, Schema
 
 DIGIT = Schema(attributes=(Categorical(name="digit", values=("0", "1", "2")),))
@@ -197,6 +197,17 @@ def test_settings_that_no_recommended_model_has_fail_before_the_data_is_loaded()
         check_settings({"chanels": 4})
     with pytest.raises(RequestError, match="lr=-1"):
         check_settings({"lr": -1})
+
+
+def test_settings_of_the_model_for_little_time_count_if_a_time_is_given(digits: Splits) -> None:
+    check_settings({"prior": "flow", "likelihood": "laplace", "seconds": 20.0})
+    with pytest.raises(RequestError, match="prior"):
+        check_settings({"prior": "flow", "images": 1000})
+    found = _for_the_time(recommended(digits), digits, {"prior": "flow", "seconds": 1e6}, None)  # time for the GAN, too
+    assert (found.model, found.reason) == ("cvae", "The recommended GAN (projection) has no `prior`; a CVAE has.")
+    assert (
+        _for_the_time(recommended(digits), digits, {"prior": "flow", "r1": 1.0, "seconds": 1.0}, None).model != "cvae"
+    )
 
 
 def test_training_without_a_model_takes_the_recommended_one(tmp_path: Path, digits: Splits) -> None:

@@ -13,13 +13,14 @@ Runs are given opened or by their folder, and data as `load` takes it. Progress 
 
 import html
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from condgen.data import BUILTIN, PUBLISHED, Splits, load
-from condgen.errors import CondgenError
+from condgen.errors import CondgenError, CondgenWarning, RunError
 from condgen.evaluation.augmentation import Augmented
 from condgen.evaluation.augmentation import augment as augmented
 from condgen.evaluation.comparison.comparison import Comparison
@@ -124,14 +125,27 @@ def evaluate(
     data: by default the run's own.
     guidance, sampler, steps: of guided runs.
     best_of: candidates per sample, of which the best is kept.
-    out: a folder for the page and the numbers, or a file `.html` for the page. Otherwise nothing is written.
+    out: a folder for the page and the numbers, or a file `.html` for the page. By default the run's own folder, where
+        `doctor` and `compare` find the report, unless it is measured on other data or cannot be written there.
     trust: the run may name any place as its data, also one that was not used here before.
     config: fields of `EvaluationConfig`, such as `samples=2000` or `ask=("an old man",)`.
 
     Raises RequestError for settings that cannot be measured, and RunError if the run's data is not available.
     """
     sampling = SamplingOptions(guidance=guidance, sampler=sampler, steps=steps, best_of=best_of)
-    return _shown(_measured(opened(run, trust), data, EvaluationConfig(**config), progress, sampling)).saved(out)
+    opened_run = opened(run, trust)
+    found = _shown(_measured(opened_run, data, EvaluationConfig(**config), progress, sampling))
+    return _kept(found, opened_run) if out is None and data is None else found.saved(out)
+
+
+def _kept(found: Shown[Report], run: Run) -> Shown[Report]:
+    """A report, written into its run's folder if the run has one that can be written. A warning says if it cannot."""
+    if run.path.is_dir():
+        try:
+            found.write(run.path)
+        except RunError as error:
+            warnings.warn(f"{error} The report is not kept.", CondgenWarning, stacklevel=3)
+    return found
 
 
 def _measured(

@@ -219,10 +219,12 @@ def learns_sooner(advised: Recommendation) -> Recommendation | None:
 def check_settings(arguments: Mapping[str, Any]) -> None:
     """Raise RequestError for a setting that no recommended model has, or a wrong setting of training.
 
-    Other mistakes depend on the model, and so on the data.
+    The model for little time counts if the arguments give a time. Other mistakes depend on the model, and so on the
+    data.
     """
     of_training = keyword_arguments(TrainingConfig)
-    known = dict.fromkeys([k for name in FAMILIES_USED for k in keyword_arguments(FAMILIES[name].builder)])
+    used = [*FAMILIES_USED, *([SOON["model"]] if "seconds" in arguments else [])]
+    known = dict.fromkeys([k for name in used for k in keyword_arguments(FAMILIES[name].builder)])
     for name in arguments:
         if name not in known and name not in of_training:
             raise unknown("setting of the recommended models", name, [*known, *of_training])

@@ -142,6 +142,20 @@ def test_compare_trains_a_grid_and_goes_on_where_it_was(command: Command, tmp_pa
     assert runs.status == 0, runs.err
 
 
+def test_compare_edits_as_many_images_as_asked(command: Command, tmp_path: Path) -> None:
+    """Runs that are trained for it, and finished ones without a report."""
+    grid = ["--models", "cvae,vae", "--seeds", "1", "--images", "300", *BRIEF, *TINY]
+    result = command("compare", "digits", *grid, "--edits", "20", "--out", tmp_path)
+    assert result.status == 0, result.err
+    reports = [tmp_path / name / "report.json" for name in ("cvae-0", "vae-0")]
+    assert json.loads(reports[0].read_text())["edits"]["n"] == 20
+    for report in reports:
+        report.unlink()
+    result = command("compare", *(report.parent for report in reports), *BRIEF, "--edits", "0")
+    assert result.status == 0, result.err
+    assert all(json.loads(report.read_text()).get("edits") is None for report in reports)
+
+
 def test_compare_refuses_different_recipes_and_names_the_part(command: Command, measured: Path, tmp_path: Path) -> None:
     other = shutil.copytree(measured, tmp_path / "other")
     command("evaluate", measured, *BRIEF)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from condgen.data import Dataset
 from condgen.models import FAMILIES, Model, build
 from condgen.models.complaint import CLASSIFIER, COLLAPSE, IDLE, Complaint, faults
+from condgen.models.latents.learning import LearningCodec
 from condgen.rng import Rng
 from condgen.schema import Categorical, Condition, Continuous, Flag, LabelDistribution, Schema
 from condgen.training import condition_effect
@@ -168,6 +169,15 @@ def test_data_without_any_diversity_does_not_break_a_look() -> None:
 
 def test_samples_as_uniform_as_their_data_are_no_collapse() -> None:
     assert examine(Noisy(0.0), joint(), real=0.0).trouble(best=0.0, done=1.0) is None
+
+
+def test_samples_that_need_not_vary_are_no_collapse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A codec decodes noise, so that a short run shows one texture."""
+    assert not LearningCodec.varies
+    model = Noisy(0.0)
+    assert examine(model, joint(), real=1.0).trouble(best=0.0, done=1.0) is not None
+    monkeypatch.setattr(model, "varies", False, raising=False)
+    assert examine(model, joint(), real=1.0).trouble(best=0.0, done=1.0) is None
 
 
 # ---- what counts as trouble

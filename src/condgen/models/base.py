@@ -25,14 +25,16 @@ class Model(nn.Module):
     schema: the attributes that can be asked for.
     shape: the shape of one observation: (channel, height, width) with values in [0, 1], or (dimension,).
 
-    Four facts depend on the model's parts: whether it obeys requests, encodes free attributes, gains from observations
-    without any label, and samples by one evaluation of its network. Further abilities are protocols (protocols.py).
+    Five facts depend on the model's parts: whether it obeys requests, encodes free attributes, gains from observations
+    without any label, samples by one evaluation of its network, and whether its samples are to vary as the data does.
+    Further abilities are protocols (protocols.py).
     """
 
     conditional: bool = True
     handles_missing: bool = False
     uses_unlabelled: bool = False
     one_step: bool = False
+    varies: bool = True
 
     def __init__(self, schema: Schema, shape: tuple[int, ...]):
         super().__init__()

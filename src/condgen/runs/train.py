@@ -1,6 +1,7 @@
 """New runs: training and distillation."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, overload
@@ -135,6 +136,8 @@ def _for_the_time(
     sooner = learns_sooner(advised)
     if sooner is None or "seconds" not in arguments or not all(takes(sooner.model, name) for name in arguments):
         return advised
+    if lacking := [name for name in arguments if not takes(advised.model, name)]:
+        return replace(sooner, reason=f"The recommended GAN ({advised.model}) has no `{lacking[0]}`; a CVAE has.")
     if before is not None:
         return sooner if before == sooner.model else advised
     if Team.here().processes > 1 or not len(data.train):

@@ -61,10 +61,10 @@ def examine(model: Model, joint: LabelDistribution, real: float) -> Health:
     """The health of a model. real: the diversity of its training data.
 
     If the data of one condition is all alike, samples cannot vary either, and their diversity counts as that of the
-    data.
+    data. So does that of a model whose samples need not vary, such as a codec.
     """
     effect = condition_effect(model, joint) if model.conditional else None
-    return Health(sample_diversity(model, joint) / real if real > 1e-6 else 1.0, effect)
+    return Health(sample_diversity(model, joint) / real if model.varies and real > 1e-6 else 1.0, effect)
 
 
 @torch.inference_mode()

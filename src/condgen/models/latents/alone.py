@@ -7,17 +7,17 @@ transformers with representation autoencoders, section 4.3).
 from dataclasses import dataclass
 from typing import Annotated
 
-import torch
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from condgen.models import together
 from condgen.models.base import Batch
+from condgen.models.counting import Counting
 from condgen.parameters import Needs, Setting
 
 
-class DecoderAlone(nn.Module):
+class DecoderAlone(Counting):
     """The noise of the end, and the number of images until it begins.
 
     after: images of training after which the decoder learns alone.
@@ -28,28 +28,15 @@ class DecoderAlone(nn.Module):
         super().__init__()
         self.after = after
         self.noise = noise
-        self.images = 0  # images seen in training
 
     @property
     def begun(self) -> bool:
         """Whether the decoder learns alone yet."""
         return self.images >= self.after
 
-    def count(self, x: Batch) -> None:
-        """Count the images of a step of training."""
-        self.images += together.size(len(x)) if self.training else 0
-
     def strengths(self, z: Batch) -> Float[Tensor, "batch 1 1 1"]:
         """The deviation of the noise on each image's latents, |N(0, τ²)|."""
         return self.noise * together.randn_like(z[:, :1, :1, :1]).abs()
-
-    def get_extra_state(self) -> Tensor:
-        """The position in training, for the checkpoint."""
-        return torch.tensor(self.images)
-
-    def set_extra_state(self, state: Tensor) -> None:
-        """Restore the position in training."""
-        self.images = int(state)
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ class LearningCodec(Model):
     conditional = False
     handles_missing = True
     one_step = True
+    varies = False  # textures differ less than things
     lossless = False
     moments: Tensor
 

@@ -21,6 +21,7 @@ from condgen.feature_networks import FeatureNetwork, own
 from condgen.models import together
 from condgen.models.backbones import IMAGES, Weight
 from condgen.models.base import Terms
+from condgen.models.counting import Counting
 from condgen.models.frozen import FROZEN, FrozenName, feature_maps, must_see
 from condgen.models.gan.losses import LOSSES, relative_length
 from condgen.networks.conv import Block, ImageShape, patch_size, stages
@@ -67,7 +68,7 @@ class PatchCritic(nn.Module):
         return Seen(features, [score(silu(h)) for score, h in zip(self.score, features, strict=True)])
 
 
-class PerceptualLoss(nn.Module):
+class PerceptualLoss(Counting):
     """Loss terms for reconstructions besides their likelihood, and the critic that they need.
 
     features: weight of the likelihood of the features relative to that of the pixels.
@@ -90,7 +91,6 @@ class PerceptualLoss(nn.Module):
         self.features = features
         self.adversarial = adversarial
         self.after = after
-        self.images = 0  # images seen in training
 
     def forward(self, x: Images, y: Images, error: Loss, raw: Images | None = None) -> Terms:
         """Terms to add to the error of reconstructions y of x, averaged over values. `loss` is their sum.
@@ -133,21 +133,18 @@ class PerceptualLoss(nn.Module):
 
     def idle(self, x: Images) -> Terms:
         """A zero loss that counts the images, for steps at which the critic does not learn."""
-        self._count(x)
+        self.count(x)
         return {"loss": 0.0 * torch.stack([p.sum() for p in self.critic.parameters()]).sum()}
 
     def critic_loss(self, x: Images, y: Images) -> Terms:
         """The critic's loss: high scores for patches of x, low ones for patches of y. `wins` is the share of pairs it
         gets right.
         """
-        self._count(x)
+        self.count(x)
         seen = zip(self.critic(x).scores, self.critic(y).scores, strict=True)
         terms = [(GAME.critic(real, fake), (real > fake).float()) for real, fake in seen]
         loss, wins = (_mean(list(part)) for part in zip(*terms, strict=True))
         return {"loss": loss, "wins": wins}
-
-    def _count(self, x: Images) -> None:
-        self.images += together.size(len(x)) if self.training else 0
 
     @torch.no_grad()
     def look(self, x: Images) -> Seen:
@@ -164,14 +161,6 @@ class PerceptualLoss(nn.Module):
     def learns(self) -> bool:
         """Whether the critic learns yet."""
         return bool(self.adversarial) and self.images >= 0.9 * self.after
-
-    def get_extra_state(self) -> Tensor:
-        """The position in training, for the checkpoint."""
-        return torch.tensor(self.images)
-
-    def set_extra_state(self, state: Tensor) -> None:
-        """Restore the position in training."""
-        self.images = int(state)
 
 
 @dataclass(frozen=True)
