@@ -1,6 +1,7 @@
 """A guided flow on images of one attribute: quality against guidance and against steps, over several seeds.
 
     python benchmarks/flow.py ../shared/data/mnist --budget 10m --seeds 3 --out runs/flow --plot docs/images/flow.png
+    python benchmarks/flow.py ../shared/data/mnist --budget 10m --seeds 1 --out runs/flow --intervals
 
 Each run trains as `condgen train --preset P --budget B --seed S` does. Samples answer the first `--samples` labels of
 the test set; a judge trained on real data only says what they show. The Fréchet distance is on the judge's features,
@@ -21,7 +22,7 @@ from cells import Cell, kept, table, trained
 from condgen.data import Splits, load
 from condgen.evaluation import Judge, judge_for
 from condgen.models import Flow
-from condgen.models.flow.guidance import Guidance
+from condgen.models.flow.guidance import EVERYWHERE, Guidance
 from condgen.models.flow.samplers import SamplerName
 from condgen.rng import Rng
 from condgen.runs.run import Run
@@ -36,6 +37,11 @@ COLUMNS = {
     "samples/s": ("rate", ",.0f"),
 }
 GUIDANCE = (1.0, 1.5, 2.0, 2.5, 3.0)
+INTERVALS = {  # by weight of guidance; a larger one in less of the time is what the paper recommends
+    1.0: [EVERYWHERE],
+    2.0: [EVERYWHERE, (0.0, 0.5), (0.2, 0.8), (0.5, 1.0), (0.1, 0.6)],
+    3.0: [EVERYWHERE, (0.0, 0.5), (0.2, 0.8), (0.1, 0.6)],
+}
 STEPS: dict[SamplerName, tuple[int, ...]] = {"dpm": (4, 8, 16), "heun": (2, 4, 8), "euler": (4, 8, 16)}
 
 
@@ -47,15 +53,23 @@ class Setting:
     sampler: SamplerName
     steps: int
     part: str = ""  # of the test labels that are asked for: all, or few
+    interval: tuple[float, float] = EVERYWHERE  # times at which guidance acts
 
     def __str__(self) -> str:
-        return "-".join(filter(None, (self.sampler, str(self.steps), f"{self.guidance:g}", self.part)))
+        times = "" if self.interval == EVERYWHERE else "{:g}..{:g}".format(*self.interval)
+        return "-".join(filter(None, (self.sampler, str(self.steps), f"{self.guidance:g}", times, self.part)))
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of the network by a sampler that takes one a step, twice that where guidance acts."""
+        times = [k / self.steps for k in range(self.steps)]
+        return self.steps + sum(self.guidance != 1 and self.interval[0] <= t <= self.interval[1] for t in times)
 
 
 def sampled(run: Run, data: Splits, how: Setting, n: int, batch: int = 500) -> tuple[Samples, float]:
     model, condition = run.model, data.test.condition[:n]
     assert isinstance(model, Flow)
-    guidance = Guidance(how.guidance, model.guidance.interval)
+    guidance = Guidance(how.guidance, how.interval)
     seeds, parts, started = torch.arange(n), [], time.perf_counter()
     for part in seeds.split(batch):
         asked, rng = condition[part].to(model.device), Rng(part.tolist())
@@ -72,9 +86,25 @@ def measured(run: Run, judge: Judge, data: Splits, how: Setting, n: int) -> Cell
         "obedience": judge.agreement(samples.x, samples.condition)[attribute],
         **quality(judge, samples, data.train, data.test[:n]),
         "rate": rate,
+        "evaluations": how.evaluations,
         "images": run.info.images,
         "seconds": run.info.seconds,
     }
+
+
+def by_guidance_and_steps(guidance: float) -> dict[str, dict[str, Setting]]:
+    """The rows of two tables: weights of guidance, and samplers and steps at one weight."""
+    few = [Setting(guidance, sampler, k, "few") for sampler, steps in STEPS.items() for k in steps]
+    return {
+        "guidance, dpm 16": {f"{g:g}": Setting(g, "dpm", 16) for g in GUIDANCE},
+        "sampler, steps": {f"{s.sampler}, {s.steps}": s for s in few},
+    }
+
+
+def by_interval() -> dict[str, dict[str, Setting]]:
+    """The rows of a table of intervals of guidance."""
+    rows = [Setting(g, "dpm", 16, "few", each) for g, intervals in INTERVALS.items() for each in intervals]
+    return {"guidance, times, dpm 16": {"{:g}, {:g} to {:g}".format(s.guidance, *s.interval): s for s in rows}}
 
 
 def plot(found: dict[Setting, list[Cell]], default: Setting, path: Path) -> None:
@@ -115,33 +145,30 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=2000)
     parser.add_argument("--few", type=int, default=1000, help="samples for the table of samplers and steps")
     parser.add_argument("--guidance", type=float, default=2.0, help="for the samplers and steps")
+    parser.add_argument("--intervals", action="store_true", help="the table of intervals of guidance, and no other")
     parser.add_argument("--plot", type=Path, default=None)
     parser.add_argument("--out", type=Path, default=Path("runs/flow"))
     args = parser.parse_args()
     data = load(args.data)
     judge = judge_for(data)
-    default = Setting(args.guidance, "dpm", 16)
-    settings = [Setting(g, default.sampler, default.steps) for g in GUIDANCE]
-    few = [Setting(args.guidance, sampler, k, "few") for sampler, steps in STEPS.items() for k in steps]
-    found: dict[Setting, list[Cell]] = {s: [] for s in [*settings, *few]}
-    plan = [(seed, how) for seed in range(args.seeds) for how in settings]
-    plan += [(seed, how) for seed in range(args.step_seeds or args.seeds) for how in few]
-    for seed, how in plan:
-        folder = args.out / f"{args.preset}-{seed}"
-        found[how].append(
-            kept(
-                args.out / f"{args.preset}-{seed}-{how}.json",
-                lambda f=folder, s=seed, h=how: measured(  # type: ignore[misc]
-                    trained(data, args.preset, f, s, args.budget), judge, data, h, args.few if h.part else args.samples
-                ),
-            )
-        )
-    images = [cell["images"] for cell in found[settings[0]]]
+    tables = by_interval() if args.intervals else by_guidance_and_steps(args.guidance)
+    found: dict[Setting, list[Cell]] = {how: [] for rows in tables.values() for how in rows.values()}
+    for how, cells in found.items():
+        for seed in range((args.step_seeds if how.part else None) or args.seeds):
+            folder = args.out / f"{args.preset}-{seed}"
+
+            def measure(how: Setting = how, seed: int = seed, folder: Path = folder) -> Cell:
+                run = trained(data, args.preset, folder, seed, args.budget)
+                return measured(run, judge, data, how, args.few if how.part else args.samples)
+
+            cells.append(kept(args.out / f"{args.preset}-{seed}-{how}.json", measure))
+    images = [cell["images"] for cells in found.values() for cell in cells]
     print(f"\n{torch.get_num_threads()} threads, {args.seeds} seeds, {mean(images):,.0f} images seen.")
-    table("guidance, dpm 16", COLUMNS, {f"{s.guidance:g}": found[s] for s in settings})
-    table("sampler, steps", COLUMNS, {f"{s.sampler}, {s.steps}": found[s] for s in few})
+    columns = COLUMNS | ({"evaluations": ("evaluations", ".0f")} if args.intervals else {})
+    for title, rows in tables.items():
+        table(title, columns, {label: found[how] for label, how in rows.items()})
     if args.plot:
-        plot(found, default, args.plot)
+        plot(found, Setting(args.guidance, "dpm", 16), args.plot)
 
 
 if __name__ == "__main__":

@@ -120,6 +120,24 @@ def test_outside_the_interval_contrasts_are_not_evaluated() -> None:
     assert at(velocity, 1, t=0.25).item() == 1
 
 
+@pytest.mark.parametrize("how", [Guidance(0.0), Guidance(1.0, compose=True)])
+def test_where_the_velocity_cancels_out_it_is_not_evaluated(how: Guidance) -> None:
+    """The whole condition dropped; or one attribute alone, which differs from none by itself."""
+    red = asked({"color": "red"})
+    alone, free = red.about(["color"]), red.about([])
+    needed = free if how.weights == 0 else alone
+
+    def field(condition: Condition) -> Velocity:
+        def once(x: Tensor, t: Tensor) -> Tensor:
+            assert condition.rows() == needed.rows(), "this evaluation changes nothing"
+            return torch.ones_like(x)
+
+        return once
+
+    assert at(how.velocity(field, red), 1).item() == 1
+    assert at(Guidance(0.0, interval=(0.0, 0.2)).velocity(Linear().field, red), 1).item() == 10  # outside
+
+
 def test_dropping_leaves_the_other_attributes() -> None:
     assert without(RED_OLD, ["color"]).describe() == ["old=yes"]
     assert without(RED_OLD, ["color"], asked({"color": "blue", "old": "no"})).describe() == ["color=blue, old=yes"]

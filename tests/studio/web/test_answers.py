@@ -196,6 +196,7 @@ Exported = Callable[[Run, str], Path]
 LEVEL = 1 / 255
 GUIDED: tuple[dict[str, Any], ...] = (
     {"guidance": 2.0, "steps": 3},
+    {"guidance": 0.0, "steps": 3},
     {"guidance": {"row": 3.0}, "steps": 3, "interval": (0.2, 0.8), "sampler": "heun"},
     {"compose": True, "steps": 3, "sampler": "euler"},
     {"steps": 3, "sampler": "dpm", "free": True},

@@ -99,14 +99,18 @@ class Contrast:
 
 def guided(velocity: Velocity, contrasts: Sequence[Contrast], interval: tuple[float, float] = EVERYWHERE) -> Velocity:
     """The velocity moved away from its contrasts while t is in the interval. One contrast costs two evaluations per
-    step.
+    step, or one where the velocity itself cancels out, as with a weight of 0.
     """
     active = [contrast for contrast in contrasts if contrast.push]
+    cancels = sum(contrast.push for contrast in active) == -1
     low, high = interval
 
     def combined(x: State, t: Time) -> State:
-        v = velocity(x, t)
         inside = (t >= low) & (t <= high)
+        if cancels and inside.all():
+            first, *others = (-contrast.push * contrast.velocity(x, t) for contrast in active)
+            return sum(others, first)
+        v = velocity(x, t)
         if not active or not inside.any():
             return v
         moved = v

@@ -18,14 +18,22 @@ export async function guidedVelocity(how, field, condition) {
   return guided(await field(condition), await byAttribute(field, condition, weights, how.against), how.interval);
 }
 
-/** The velocity moved away from its contrasts while t is in the interval.
+/** The velocity moved away from its contrasts while t is in the interval. Where it cancels out, as with a weight of 0, it
+ * is not evaluated.
  * @param {Velocity} velocity @param {Contrast[]} contrasts @param {[number, number]} interval @returns {Velocity} */
 function guided(velocity, contrasts, interval) {
   const active = contrasts.filter(({ push }) => push);
+  const cancels = active.reduce((total, { push }) => total + push, 0) === -1;
   const [low, high] = interval.map(Math.fround);
   return async (x, t) => {
-    const v = await velocity(x, t);
     const inside = Array.from(t, (each) => each >= low && each <= high);
+    if (cancels && inside.every(Boolean)) {
+      /** @type {Parameters<typeof sum>} */
+      const parts = [];
+      for (const contrast of active) parts.push([-contrast.push, await contrast.velocity(x, t)]);
+      return sum(...parts);
+    }
+    const v = await velocity(x, t);
     if (!active.length || !inside.some(Boolean)) return v;
     let moved = v;
     for (const contrast of active) moved = sum([1, moved], [contrast.push, v], [-contrast.push, await contrast.velocity(x, t)]);
