@@ -13,14 +13,15 @@ from pathlib import Path
 
 from condgen.evaluation import judge_for
 from condgen.evaluation.metrics.edits import Edited, Edits, edits
-from condgen.runs.editing import EditOptions
+from condgen.runs.editing import EditOptions, parse_strength
 from condgen.runs.run import Run
 
 COLUMNS = ("as asked", "before", "real", "else moved", "pixels", "background", "features", "own original")
 
 
-def ways(strengths: list[float]) -> dict[str, EditOptions]:
-    return {"decoded": EditOptions(decoded=True)} | {f"strength {s:g}": EditOptions(strength=s) for s in strengths}
+def ways(strengths: list[str]) -> dict[str, EditOptions]:
+    added = {f"strength {s}": EditOptions(strength=parse_strength(s)) for s in strengths}
+    return {"decoded": EditOptions(decoded=True)} | added
 
 
 def cells(edit: Edited) -> list[str]:
@@ -44,7 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--n", type=int, default=300)
-    parser.add_argument("--strengths", default="1,1.5,2")
+    parser.add_argument("--strengths", default="1,1.5,2,auto")
     parser.add_argument("--features", help="as in condgen evaluate; unless given, what photographs are recognised by")
     parser.add_argument("--test", action="store_true", help="on test data: not for choosing")
     args = parser.parse_args()
@@ -52,7 +53,7 @@ def main() -> None:
     data = run.data()
     judge, held = judge_for(data), data.test if args.test else data.validation
     print(f"| way | edit (n) | {' | '.join(COLUMNS)} |\n|{'---|' * (len(COLUMNS) + 2)}")
-    for name, how in ways([float(s) for s in args.strengths.split(",")]).items():
+    for name, how in ways(args.strengths.split(",")).items():
         print(*rows(name, edits(run, held, judge, n=args.n, features=args.features, editing=how)), sep="\n", flush=True)
 
 

@@ -299,11 +299,12 @@ def test_an_edit_is_as_strong_as_asked_or_decoded_anew(
     command: Command, run: Run, picture: Path, tmp_path: Path
 ) -> None:
     made = {}
-    for name, options in {"plain": (), "weak": ("--strength", 0.5), "anew": ("--decoded",)}.items():
+    ways = {"plain": (), "weak": ("--strength", 0.5), "auto": ("--strength", "auto"), "anew": ("--decoded",)}
+    for name, options in ways.items():
         arguments = (picture, "digit=7", "--from", "digit=2", "--out", tmp_path / name)
         assert command("edit", run.path, *arguments, *options).status == 0
         made[name] = (tmp_path / name / "000000.png").read_bytes()
-    assert len(set(made.values())) == 3
+    assert len({made[name] for name in ("plain", "weak", "anew")}) == 3
 
 
 def test_an_edit_stays_within_its_mask(command: Command, run: Run, picture: Path, tmp_path: Path) -> None:
@@ -442,6 +443,7 @@ def test_distilling_into_a_used_folder_overwrites_nothing(command: Command, flow
         ("edit RUN IMAGE digit=7 --from color=red", ["'color'", "digit"]),
         ("edit RUN digit=7", ["at least one image"]),
         ("edit RUN IMAGE digit=7 --strength 0", ["strength", "above 0"]),
+        ("edit RUN IMAGE digit=7 --strength much", ["'much'", "auto"]),
         ("edit RUN IMAGE digit=7 --strength 2 --decoded", ["--decoded", "--strength"]),
         ("edit VAE IMAGE digit=7", ["vae", "cannot edit"]),
         ("edit POINTS IMAGE far=yes", ["vectors"]),

@@ -5,8 +5,9 @@ import torch
 
 from condgen.data import Splits, as_float
 from condgen.errors import RequestError
-from condgen.runs.editing import EditOptions, edited, within
+from condgen.runs.editing import SIZE, STRENGTH, STRONGEST, EditOptions, edited, parse_strength, strengths, within
 from condgen.runs.run import Run
+from condgen.schema import Condition, Continuous, Flag, Schema
 
 
 def test_an_edit_that_changes_nothing_gives_back_the_original(run: Run, digits: Splits) -> None:
@@ -36,10 +37,51 @@ def test_a_model_that_loses_nothing_is_asked_for_all_of_the_edit(run: Run, flow:
     assert EditOptions.suited(run.model) == EditOptions()
 
 
+AGED = Schema(attributes=(Flag(name="bright"), Continuous(name="age", low=0, high=100)))
+
+
+def of(n: int, **values: float) -> Condition:
+    return Condition.of(AGED, [{"bright": 0, "age": 20} | values] * n)
+
+
+def test_small_changes_are_exaggerated_until_they_show() -> None:
+    changes = torch.tensor([0.5, SIZE / 2, SIZE / 3, 0.001, 0.0])
+    change = changes[:, None, None, None] * torch.ones(5, 3, 4, 4)
+    found = strengths(change, of(5), of(5, bright=1))
+    torch.testing.assert_close(found.flatten(), torch.tensor([STRENGTH, 2.0, 3.0, STRONGEST, STRONGEST]))
+
+
+def test_a_number_that_was_asked_for_is_not_overshot() -> None:
+    change = torch.full((2, 3, 4, 4), 0.001)
+    target = Condition.cat([of(1, age=30), of(1, bright=1)])
+    assert strengths(change, of(2), target).flatten().tolist() == [STRENGTH, STRONGEST]
+
+
+def test_each_image_of_an_edit_has_its_own_strength(run: Run, digits: Splits) -> None:
+    x, c = as_float(digits.test.x[:6]), digits.test.condition[:6]
+    target = c.with_codes("digit", torch.zeros(6))
+    with torch.inference_mode():
+        change = run.model.edit(x, c, target) - run.model.edit(x, c, c)  # type: ignore[operator]
+    made = edited(run.model, x, c, target, EditOptions(strength="auto"), batch=4)
+    torch.testing.assert_close(made, (x + strengths(change, c, target) * change).clamp(0, 1))
+    torch.testing.assert_close(edited(run.model, x, c, c, EditOptions(strength="auto")), x)
+
+
+def test_changes_of_vectors_have_no_common_scale() -> None:
+    with pytest.raises(RequestError, match="is for images"):
+        strengths(torch.ones(2, 3), of(2), of(2, bright=1))
+
+
 @pytest.mark.parametrize("strength", [0, -1, float("inf"), float("nan")])
 def test_a_strength_that_cannot_be_meant_is_refused(strength: int | float) -> None:
     with pytest.raises(RequestError, match="above 0"):
         EditOptions(strength=strength)
+
+
+def test_a_strength_in_words_is_a_number_or_auto() -> None:
+    assert [parse_strength(text) for text in ("2", "0.5", "auto")] == [2.0, 0.5, "auto"]
+    with pytest.raises(RequestError, match="not 'strong'"):
+        parse_strength("strong")
 
 
 def test_a_strength_that_decoding_anew_would_not_use_is_refused() -> None:

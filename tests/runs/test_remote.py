@@ -87,7 +87,7 @@ def test_edits_are_those_of_the_run(address: str, run: Run) -> None:
     read = client.read(shown.numpy())
     assert read.rows() == run.read(shown).rows()
     for source in (read, client.stated(client.requests("digit=3")[0], 6)):
-        for editing in (None, EditOptions(strength=0.5), EditOptions(decoded=True)):
+        for editing in (None, EditOptions(strength=0.5), EditOptions(strength="auto"), EditOptions(decoded=True)):
             found = client.edit(shown.numpy(), source, "digit=8", seed=9, editing=editing)
             theirs = Condition.of(run.schema, source.rows())
             expected = run.edit(shown, theirs, "digit=8", seed=9, editing=editing)

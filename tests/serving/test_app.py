@@ -221,7 +221,9 @@ def uploaded(run: Run, n: int) -> list[tuple[str, tuple[str, bytes]]]:
     return files
 
 
-@pytest.mark.parametrize("fields", [{}, {"source": "digit=3"}, {"decoded": "true"}, {"strength": "0.5"}])
+@pytest.mark.parametrize(
+    "fields", [{}, {"source": "digit=3"}, {"decoded": "true"}, {"strength": "0.5"}, {"strength": "auto"}]
+)
 def test_edits_are_what_the_run_gives(serve: Serve, run: Run, fields: dict[str, str]) -> None:
     from condgen.data import as_float
     from condgen.runs.editing import EditOptions
@@ -230,7 +232,8 @@ def test_edits_are_what_the_run_gives(serve: Serve, run: Run, fields: dict[str, 
     answer = serve(digits=run).post("/v1/digits/edit", files=files, data={"request": "digit=8", **fields}).json()
     x = as_float(run.sample("digit=3", n=2, seed=40).x.mul(255).round().byte())
     source = run.stated(run.requests("digit=3")[0], 2) if "source" in fields else run.read(x)
-    how = {"decoded": EditOptions(decoded=True), "strength": EditOptions(strength=0.5)}
+    strength = "auto" if fields.get("strength") == "auto" else 0.5
+    how = {"decoded": EditOptions(decoded=True), "strength": EditOptions(strength=strength)}  # type: ignore[arg-type]
     expected = run.edit(x, source, "digit=8", editing=next((how[name] for name in fields if name in how), None))
     assert equal(images(answer), [np.asarray(image, dtype=np.int16) for image in expected.to_pil()])
     assert answer["sources"] == source.rows()
@@ -262,6 +265,7 @@ def test_a_mask_says_where_all_images_of_an_edit_may_change(serve: Serve, run: R
         ([("image", ("x.png", b"no image"))], {"request": "digit=8"}, "x.png cannot be read: it is not an image"),
         (None, {"request": "digit=*"}, "stands for 10 requests"),
         (None, {"request": "digit=8", "strength": "-1"}, "strength of an edit must be above 0"),
+        (None, {"request": "digit=8", "strength": "much"}, "/strength"),
         (None, {"request": "digit=8", "source": "digit=12"}, "Unknown value"),
     ],
 )

@@ -26,7 +26,10 @@ def edit(
         typer.Option("--from", help="Attributes of the images as they are. By default the model reads them."),
     ] = None,
     strength: Annotated[
-        float | None, typer.Option(help="Strength of the change that is added to the image. Default 1.5.")
+        str | None,
+        typer.Option(
+            help="Strength of the change that is added to the image, or auto: small ones are exaggerated. Default 1.5."
+        ),
     ] = None,
     decoded: Annotated[
         bool, typer.Option("--decoded", help="Decode the image anew instead of adding the change to it.")
@@ -76,15 +79,15 @@ def edit(
     print(f"{len(x)} edited image{'s' * (len(x) > 1)} in {named(out)}; look at {named(shown)}")
 
 
-def _editing(strength: float | None, decoded: bool) -> "EditOptions | None":
+def _editing(strength: str | None, decoded: bool) -> "EditOptions | None":
     """The settings of edits given by options. None for those that suit the model."""
     from condgen.errors import RequestError
-    from condgen.runs.editing import EditOptions
+    from condgen.runs.editing import EditOptions, parse_strength
 
     if decoded and strength is not None:
         raise RequestError("--decoded makes the image anew, so there is no change for --strength to scale. Choose one.")
     if strength is not None:
-        return EditOptions(strength=strength)
+        return EditOptions(strength=parse_strength(strength))
     return EditOptions(decoded=True) if decoded else None
 
 

@@ -2,16 +2,20 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from condgen.arrays import Array, Float, inference, namespace
-from condgen.errors import RequestError
+from condgen.errors import RequestError, shorten
 from condgen.models.abilities import Edits
 from condgen.pixels import as_float
 from condgen.requests.request import Request, Requestable
 from condgen.schema import Condition
 
 STRENGTH = 1.5  # best in benchmarks/edits.py
+AUTO: Literal["auto"] = "auto"  # as strong as each image allows
+SIZE = 0.1  # root mean square of the change of pixels to which "auto" exaggerates a small change
+STRONGEST = 4.0  # of "auto"
+WRONG_STRENGTH = "The strength of an edit must be above 0, such as 1.5, or 'auto'"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,17 +25,18 @@ class EditOptions:
     decoded: the edit is e(target), which keeps only what the model encodes. For small latents that is a blur. Otherwise
         it is x + strength · (e(target) − e(source)), which keeps details that the model cannot encode. An edit without
         a change then gives x itself.
-    strength: values above 1 exaggerate the change.
+    strength: values above 1 exaggerate the change. "auto" exaggerates the small changes of images more than large ones
+        (see `strengths`).
 
     Raises RequestError for a strength that is not a positive number, and for one that `decoded` would not use.
     """
 
     decoded: bool = False
-    strength: int | float = STRENGTH
+    strength: int | float | Literal["auto"] = STRENGTH
 
     def __post_init__(self) -> None:
-        if not 0 < self.strength < math.inf:
-            raise RequestError(f"The strength of an edit must be above 0, such as 1.5, not {self.strength}.")
+        if self.strength != AUTO and not (isinstance(self.strength, int | float) and 0 < self.strength < math.inf):
+            raise RequestError(f"{WRONG_STRENGTH}, not {shorten(str(self.strength), 40)}.")
         if self.decoded and self.strength != STRENGTH:
             raise RequestError(
                 "An edit that is decoded anew leaves nothing of the original that a change of this strength could be "
@@ -51,8 +56,40 @@ class EditOptions:
         edited = model.edit(x, source, target)
         if self.decoded:
             return edited
-        edited = x + self.strength * (edited - model.edit(x, source, source))
+        change = edited - model.edit(x, source, source)
+        strength = strengths(change, source, target) if self.strength == AUTO else self.strength
+        edited = x + strength * change
         return namespace(edited).clip(edited, 0, 1) if edited.ndim == 4 else edited
+
+
+def parse_strength(text: str) -> float | Literal["auto"]:
+    """The strength that a text names, a number or "auto". Raises RequestError."""
+    try:
+        return AUTO if text == AUTO else float(text)
+    except ValueError:
+        raise RequestError(f"{WRONG_STRENGTH}, not '{shorten(text, 40)}'.") from None
+
+
+def strengths(change: Float[Array, "n ..."], source: Condition, target: Condition) -> Float[Array, "n 1 1 1"]:
+    """The strength of each image's change at which its root mean square is SIZE, from STRENGTH to STRONGEST.
+
+    Some attributes, such as glasses, change so few pixels that more of it does not cost the likeness. A number that is
+    asked for is not to be overshot, so where one changes the strength is STRENGTH.
+
+    Raises RequestError for vectors, whose changes have no common scale.
+    """
+    xp = namespace(change)
+    if change.ndim != 4:
+        raise RequestError("The strength 'auto' is for images. Give vectors a number, such as 1.5.")
+    size = xp.clip(xp.mean(change**2, axis=(1, 2, 3), keepdims=True) ** 0.5, 1e-6, None)
+    numbers = [_differ(source.codes(a.name), target.codes(a.name)) for a in target.schema.measured]
+    kept = sum(numbers, xp.zeros_like(size[:, 0, 0, 0])) > 0
+    return xp.where(kept[:, None, None, None], STRENGTH, xp.clip(SIZE / size, STRENGTH, STRONGEST))
+
+
+def _differ(codes: Float[Array, "n ..."], others: Float[Array, "n ..."]) -> Float[Array, " n"]:
+    """The number of differences in each row."""
+    return 1.0 * (codes != others).reshape(len(codes), -1).sum(1)
 
 
 def arguments_of_edit(

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class Wanted:
     change: str
     source: str | None = None
     seed: int = 0
-    strength: float | None = None
+    strength: float | Literal["auto"] | None = None
     decoded: bool = False
     mask: Upload | None = None
 

@@ -4,10 +4,11 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, File, Form, Path, Request, Response, UploadFile
 from fastapi.routing import APIRoute
+from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -117,6 +118,8 @@ NUMBERS: dict[int | str, dict[str, Any]] = {
 Images = Annotated[list[UploadFile], File(description="One or several images, cropped and resized to the model's.")]
 MASK = "A grey image of where all images may change: white may, black stays. By default everywhere."
 SOURCE = "The attributes of the images as they are. By default the model reads them."
+STRENGTH = "Strength of the change, or auto: small changes are exaggerated more."
+Strength = Annotated[float, Field(allow_inf_nan=False)] | Literal["auto"]
 
 
 @router.post(
@@ -146,7 +149,7 @@ async def edit(
     request: Annotated[str, Form(description="The attributes to change.", max_length=20_000, examples=["digit=7"])],
     source: Annotated[str | None, Form(description=SOURCE, max_length=20_000)] = None,
     seed: Annotated[int, Form(description="Seed of image 0, for attributes that are drawn.", ge=0, lt=2**40)] = 0,
-    strength: Annotated[float | None, Form(description="Strength of the change.", allow_inf_nan=False)] = None,
+    strength: Annotated[Strength | None, Form(description=STRENGTH)] = None,
     decoded: Annotated[bool, Form(description="Decode the image anew instead of adding the change to it.")] = False,
     mask: Annotated[UploadFile | None, File(description=MASK)] = None,
     format: Annotated[Format | None, Form(description="Form of the answer.")] = None,  # noqa: A002 (its name in a form)

@@ -242,8 +242,8 @@ def edited(run: Run) -> Iterator[Task]:
     (source,), (change,) = run.requests("row=top"), run.requests("row=bottom")
     (samples,) = run.stream([source], 2, 1)
     x = {"x": to_numpy(samples.x).ravel().tolist(), "shape": list(samples.x.shape)}
-    for strength in (None, 2.0):
-        how = EditOptions(strength=strength) if strength else None
+    for strength in (None, 2.0, *(["auto"] if len(run.shape) == 3 else [])):
+        how = EditOptions(strength=strength) if strength else None  # type: ignore[arg-type]
         task = {"what": "edit", **x, "source": source.text, "change": change.text, "strength": strength}
         yield task, run.edit(samples.x, run.stated(source, 2), change, editing=how)
     if len(run.shape) == 3:

@@ -71,6 +71,7 @@
 /** @typedef {{text: string, asked: string, notes: string[], terms?: Terms}} Understood */
 /** @typedef {{request: number, seed: number, condition: Record<string, string | null>, image?: string, values?: (number | null)[]}} Sample image: base64 */
 /** @typedef {{requests: Understood[], samples: Sample[], sources?: Record<string, string | null>[]}} SampleAnswer */
+/** Why a model does not edit, and the strength that suits it. @typedef {{why_not: string | null, strength: number}} Editing */
 /** @typedef {{asked: string | null, read: string, obeyed: boolean, certainty: number}} Verdict */
 
 /**
@@ -79,8 +80,8 @@
  * @property {(model: string) => Promise<About>} about
  * @property {(model: string, request: string | Terms, signal?: AbortSignal) => Promise<{requests: Understood[], examples: number | null, note: string | null}>} understand
  * @property {(model: string, body: SampleBody, signal?: AbortSignal) => Promise<SampleAnswer>} sample
- * @property {(model: string, wanted: {images: Blob[], request: string, source?: string, strength?: number, decoded?: boolean, mask?: Blob}, signal?: AbortSignal) => Promise<SampleAnswer>} [edit]
- * @property {(model: string) => Promise<{why_not: string | null, strength: number}>} [editing] why a model does not edit, and the strength that suits it
+ * @property {(model: string, wanted: {images: Blob[], request: string, source?: string, strength?: number | "auto", decoded?: boolean, mask?: Blob}, signal?: AbortSignal) => Promise<SampleAnswer>} [edit]
+ * @property {(model: string) => Promise<Editing>} [editing]
  * @property {(model: string, images: Blob[], signal?: AbortSignal) => Promise<{seen: {image: string, condition: Record<string, string | null>}[], note: string | null}>} [look]
  *   images as the model takes them, with what it reads in them; `note` says why it reads nothing
  * @property {(model: string, samples: {image: string, condition: Record<string, string | null>}[], signal?: AbortSignal) => Promise<{verdicts: Record<string, Verdict>[]}>} [judge]

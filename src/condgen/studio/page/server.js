@@ -95,7 +95,7 @@ function query(wanted) {
   return text && `?${text}`;
 }
 
-/** @param {{images: Blob[], request?: string, source?: string, strength?: number, decoded?: boolean, mask?: Blob}} wanted */
+/** @param {{images: Blob[], request?: string, source?: string, strength?: number | "auto", decoded?: boolean, mask?: Blob}} wanted */
 function form({ images, ...fields }) {
   const data = new FormData();
   for (const image of images) data.append("image", image, image instanceof File ? image.name : "image.png");

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from condgen.arrays import Array, namespace
 from condgen.errors import RequestError
 from condgen.imprint import png
-from condgen.runs.editing import EditOptions
+from condgen.runs.editing import STRENGTH, EditOptions
 from condgen.runs.generator import Generator, reader
 from condgen.runs.samples import Samples
 from condgen.schema import Condition
@@ -79,7 +79,7 @@ async def editing(served: TheModel) -> Editing:
         must_edit_images(served.generator)
     except RequestError as error:
         return Editing(why_not=str(error), strength=1)
-    return Editing(why_not=None, strength=1 if suited.decoded else suited.strength)
+    return Editing(why_not=None, strength=1 if suited.decoded else STRENGTH)
 
 
 @router.post(

@@ -57,7 +57,7 @@ export const answers = (about, opened) => ({
     return { seen, note: CANNOT_READ };
   },
 
-  /** @param {string} _model @param {{images: Blob[], request: Requestable, source?: Requestable, strength?: number, mask?: Blob}} wanted */
+  /** @param {string} _model @param {{images: Blob[], request: Requestable, source?: Requestable, strength?: number | "auto", mask?: Blob}} wanted */
   edit: async (_model, { images, request, source, strength, mask }) => {
     const generator = await opened();
     generator.mustEdit();

@@ -23,6 +23,7 @@ import { concat, masked, sum, within01 } from "./tensors.js";
 
 const BATCH = 50; // samples generated at once, so that work can stop in between
 export const STRENGTH = 1.5; // of an edit
+const [AUTO, SIZE, STRONGEST] = /** @type {const} */ (["auto", 0.1, 4]); // as in condgen's runs/editing.py
 const LARGEST_SEED = 2 ** 40;
 
 /** An exported model with the data's joint distribution of attributes. */
@@ -74,24 +75,26 @@ export class Generator {
   }
 
   /** Each x, with condition `source`, with the requested attributes changed and the rest kept.
-   * @param {Tensor} x @param {Condition} source @param {Request} change @param {number | null} [strength]
+   * @param {Tensor} x @param {Condition} source @param {Request} change @param {number | "auto" | null} [strength]
    * @param {Tensor | null} [mask] where they may change @returns {Promise<Samples>} */
   async edit(x, source, change, strength, mask) {
     this.mustEdit();
-    if (strength != null && !(strength > 0 && strength < Infinity)) {
-      throw new RequestError(`The strength of an edit must be above 0, such as 1.5, not ${strength}.`);
+    if (strength != null && strength !== AUTO && !(strength > 0 && strength < Infinity)) {
+      throw new RequestError(`The strength of an edit must be above 0, such as 1.5, or 'auto', not ${strength}.`);
     }
     const seeds = Array.from({ length: x.dims[0] }, (_, k) => k);
     const target = source.update(this.joint.draw(change.constraints, streamOf(Stream.NOISE, seeds), false));
     const decoded = await this.model.edit(x, source, target);
     const added = this.model.lossless && strength == null; // a lossless model needs no details added back
-    const edited = added ? decoded : await this.#added(x, decoded, source, strength ?? STRENGTH);
+    const edited = added ? decoded : await this.#added(x, decoded, source, target, strength ?? STRENGTH);
     return { x: mask ? masked(mask.data, x, edited) : edited, condition: target, seeds, request: seeds.map(() => 0) };
   }
 
-  /** x with the change of its decoding put onto it. @param {Tensor} x @param {Tensor} decoded @param {Condition} source @param {number} strength */
-  async #added(x, decoded, source, strength) {
-    return this.#observed(sum([1, x], [strength, decoded], [-strength, await this.model.edit(x, source, source)]));
+  /** x with the change of its decoding put onto it.
+   * @param {Tensor} x @param {Tensor} decoded @param {Condition} source @param {Condition} target @param {number | "auto"} strength */
+  async #added(x, decoded, source, target, strength) {
+    const change = sum([1, decoded], [-1, await this.model.edit(x, source, source)]);
+    return this.#observed(sum([1, x], [strength === AUTO ? strengths(change, source, target) : strength, change]));
   }
 
   /** n samples on the way from one to another, both included, through noise and encoded conditions.
@@ -202,4 +205,18 @@ const repeated = (condition, n) => Condition.cat(Array.from({ length: n }, () =>
 function onTheWay(first, last, n) {
   const common = first.keeping((k) => first.code(0, k).every((code, i) => code === last.code(0, k)[i]));
   return Condition.cat([first, ...Array.from({ length: n - 2 }, () => common), last]);
+}
+
+/** The strength of each image's change: small ones are exaggerated, and where a number changes it is the usual one.
+ * @param {Tensor} change @param {Condition} source @param {Condition} target */
+function strengths(change, source, target) {
+  if (change.dims.length !== 4) throw new RequestError("The strength 'auto' is for images. Give vectors a number, such as 1.5.");
+  const pixels = change.data.length / change.dims[0];
+  return Array.from({ length: change.dims[0] }, (_, row) => {
+    const differs = (/** @type {number} */ k) => source.code(row, k).some((code, i) => code !== target.code(row, k)[i]);
+    const turned = source.schema.attributes.some((a, k) => !a.choices.length && differs(k));
+    const part = change.data.subarray(row * pixels, (row + 1) * pixels);
+    const size = Math.sqrt(part.reduce((total, value) => total + value * value, 0) / pixels);
+    return turned ? STRENGTH : Math.min(Math.max(SIZE / Math.max(size, 1e-6), STRENGTH), STRONGEST);
+  });
 }

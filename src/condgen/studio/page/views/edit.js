@@ -20,11 +20,12 @@ import { Drawing, Edges, Frame } from "./where.js";
 /** @typedef {import("../backend.js").Terms} Terms */
 const [CHANGE, STRENGTH] = ["edit.change", "edit.strength"]; // in the page's address
 const STRONGEST = 4;
+const AUTO = /** @type {const} */ ("auto"); // as strong as each photograph allows
 
 /** @param {ViewProps} props */
 function Edit(props) {
   const { backend, model, about } = props;
-  const [editing, setEditing] = useState(/** @type {{why_not: string | null, strength: number} | null} */ (null));
+  const [editing, setEditing] = useState(/** @type {import("../backend.js").Editing | null} */ (null));
   useEffect(() => {
     const without = { why_not: about.edits ? null : "This model cannot edit.", strength: 1.5 };
     if (backend.editing) backend.editing(model).then(setEditing, failed);
@@ -35,11 +36,13 @@ function Edit(props) {
   return html`<div class="nothing"><h1>No photographs here</h1><p>${editing.why_not}</p></div>`;
 }
 
-/** The wish in a store: the change, and the strength if it is not the usual one. @param {import("../state.js").Store} store */
+/** The wish in a store: the change, and the strength if it is not the usual one.
+ * @param {import("../state.js").Store} store @returns {{change: Terms, strength: number | "auto" | undefined}} */
 function wished(store) {
   const { [CHANGE]: change = "{}", [STRENGTH]: strength } = store.get().more;
+  const strong = strength === undefined || strength === AUTO ? strength : Number(strength);
   try {
-    return { change: /** @type {Terms} */ (JSON.parse(change)), strength: strength === undefined ? undefined : Number(strength) };
+    return { change: /** @type {Terms} */ (JSON.parse(change)), strength: strong };
   } catch {
     return { change: {}, strength: undefined }; // somebody's own address
   }
@@ -82,11 +85,17 @@ function Desk({ usual, ...props }) {
       <${Shows} ...${{ about, photo }} correct=${acts.correct} />
       ${about.attributes.map((attribute) => html`<${Control} key=${attribute.name} attribute=${attribute} term=${change[attribute.name]} free="As it is"
         ask=${(/** @type {any} */ term) => ask(attribute.name, term)} />`)}
-      <${Slider} label="Strength" hint="How much of the change is made" low=${0.25} high=${STRONGEST} step=${0.25} value=${strength ?? usual} says=${`${strength ?? usual} ×`}
-        set=${(/** @type {number} */ value) => set({ [STRENGTH]: value === usual ? undefined : String(value) }, STRENGTH)} />
+      <${Strength} ...${{ usual, strength }} set=${(/** @type {string | undefined} */ value) => set({ [STRENGTH]: value }, STRENGTH)} />
     </aside>
   </div>`;
 }
+
+/** The strength of the change: a number, or as much as each photograph allows.
+ * @param {{usual: number, strength: number | "auto" | undefined, set: (value: string | undefined) => void}} props */
+const Strength = ({ usual, strength = usual, set }) => html`
+  <label class="field"><input type="checkbox" checked=${strength === AUTO} onChange=${() => set(strength === AUTO ? undefined : AUTO)} /><span>Show small changes more clearly</span></label>
+  ${strength !== AUTO && html`<${Slider} label="Strength" hint="How much of the change is made" low=${0.25} high=${STRONGEST} step=${0.25} value=${strength} says=${`${strength} ×`}
+    set=${(/** @type {number} */ value) => set(value === usual ? undefined : String(value))} />`}`;
 
 /** What the photograph shows. It can be corrected. @param {{about: About, photo: Photo, correct: (id: number, name: string, value: any) => void}} props */
 const Shows = ({ about, photo, correct }) => html`<details class="shows" open=${!described(photo) || null} key=${photo.id}>

@@ -20,7 +20,7 @@ import { ofCondition } from "../terms.js";
  * @property {string} [edited]
  * @property {Reading} [after] what the model reads in the edit
  */
-/** @typedef {{change: Terms, strength: number | undefined}} Wish */
+/** @typedef {{change: Terms, strength: number | "auto" | undefined}} Wish */
 
 const PAUSE = 250; // milliseconds without a further change, after which edits are read
 /** @type {Map<string, Photo[]>} of each model, as long as the page is open */
