@@ -129,7 +129,7 @@ def main() -> None:
     parser.add_argument("--images", type=parse_count, default=48_000)
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--judge-images", type=parse_count, default=60_000)
-    parser.add_argument("--compare", nargs="+", default=["outputs=pixels", "outputs=spectrum"])
+    parser.add_argument("--compare", nargs="+", default=["outputs=pixels", "outputs=deblocked", "outputs=spectrum"])
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("runs/artefacts"))
     args = parser.parse_args()

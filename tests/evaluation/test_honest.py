@@ -61,7 +61,7 @@ ARGUMENTS: dict[str, list[Any]] = {
     "generator_weight": [0.0, 0.1, 1.0],
     "r1": [0.0, 0.1, 1.0, 5.0],
     "beta": [0.2, 1.0],
-    "outputs": ["pixels", "spectrum"],
+    "outputs": ["pixels", "deblocked", "spectrum"],
     "augment": [(), ("translation",), ("cutout",)],
     "condition_dropout": [0.0, 0.1],
 }

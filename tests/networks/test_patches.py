@@ -6,8 +6,10 @@ from scipy.fft import idctn
 from torch import Tensor, nn
 
 from condgen.conditioning import Encoded, Unconditioned
+from condgen.evaluation.metrics.artefacts import artefacts
 from condgen.networks import ConvDecoder
-from condgen.networks.patches import COLOUR, Pixels, Spectrum
+from condgen.networks.conv import stages
+from condgen.networks.patches import COLOUR, Deblocking, Pixels, Spectrum, deblocked
 
 SHAPES = [(1, 2), (1, 4), (2, 4), (3, 2), (3, 4), (6, 4)]
 
@@ -119,3 +121,52 @@ def test_the_step_has_nothing_to_learn_and_moves_with_the_network() -> None:
     network = nn.Sequential(Spectrum(3, 4)).to(torch.float64)
     assert not list(network.parameters())
     assert network(torch.randn(1, 48, 4, 4, dtype=torch.float64)).dtype == torch.float64
+
+
+def photograph(seed: int = 0) -> Tensor:
+    """Images whose amplitudes fall with the frequency as in smooth photographs, [8, 3, 64, 64]."""
+    noise = torch.randn(8, 3, 64, 64, generator=torch.Generator().manual_seed(seed))
+    frequency = torch.fft.fftfreq(64).square()
+    falling = (frequency[:, None] + frequency + 1e-3) ** -0.75
+    x = torch.fft.ifft2(torch.fft.fft2(noise) * falling).real
+    return 0.5 + 0.15 * x / x.std()
+
+
+def repeated(patch: int, size: float = 0.03) -> Tensor:
+    """One pattern in every patch of images of 64 pixels, [3, 64, 64]."""
+    pattern = torch.randn(3, patch, patch, generator=torch.Generator().manual_seed(1))
+    return size * (pattern - pattern.mean((1, 2), keepdim=True)).repeat(1, 64 // patch, 64 // patch)
+
+
+@pytest.mark.parametrize("patch", [4, 8])
+@pytest.mark.parametrize("strength", [torch.ones(64), torch.linspace(0, 2, 64)])  # the same everywhere, or not
+def test_a_pattern_that_patches_repeat_is_taken_out_and_little_else(patch: int, strength: Tensor) -> None:
+    clean = photograph()
+    made = clean + repeated(patch) * strength
+    before, after = (artefacts(x, clean).worst.excess for x in (made, deblocked(made, patch)))
+    assert before > 50
+    assert after < before / 8
+    assert (deblocked(clean, patch) - clean).square().mean() < 0.02 * (clean - 0.5).square().mean()
+
+
+def test_an_even_image_and_its_slopes_stay_as_they_are() -> None:
+    slope = torch.linspace(0, 1, 32).expand(1, 1, 32, 32)
+    middle = (..., slice(8, -8), slice(8, -8))
+    torch.testing.assert_close(deblocked(slope, 4)[middle], slope[middle], atol=1e-3, rtol=0)
+    even = torch.full((1, 3, 16, 16), 0.3)
+    torch.testing.assert_close(deblocked(even, 4), even)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "patch", "period"),
+    [(64, 64, 4, 8), (32, 32, 4, 4), (28, 28, 4, 4), (8, 8, 2, 2), (64, 36, 4, 4)],
+)
+def test_the_period_is_that_of_the_coarsest_step_that_a_decoder_of_this_size_has(
+    height: int, width: int, patch: int, period: int
+) -> None:
+    x = torch.rand(2, 1, height, width)
+    step = Deblocking(patch)
+    assert torch.equal(step.eval()(x), deblocked(x, period))
+    assert step.train()(x) is x
+    steps = len(stages(height, width, 8, patch)) - 1
+    assert period == (2 * patch if steps else patch)

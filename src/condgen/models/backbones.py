@@ -9,14 +9,14 @@ from torch import nn
 from condgen.conditioning import MECHANISMS, ConditionEncoder, EmbeddingEncoder, Mechanism, MechanismName, PlainEncoder
 from condgen.models.flow.samplers import MOST_STEPS
 from condgen.networks import MLP, ConvDecoder, ConvEncoder, Transformer, UNet
-from condgen.networks.conv import ImageShape
-from condgen.networks.patches import Pixels, Spectrum
+from condgen.networks.conv import ImageShape, patch_size
+from condgen.networks.patches import Deblocking, Pixels, Spectrum
 from condgen.parameters import OfData, Setting
 from condgen.schema import Schema
 
 BackboneName = Literal["unet", "transformer"]
-OutputsName = Literal["pixels", "spectrum"]
-OUTPUTS: dict[OutputsName, type[Pixels]] = {"pixels": Pixels, "spectrum": Spectrum}
+OutputsName = Literal["pixels", "deblocked", "spectrum"]
+OUTPUTS: dict[OutputsName, type[Pixels]] = {"pixels": Pixels, "deblocked": Pixels, "spectrum": Spectrum}
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Depth = Annotated[int, Field(ge=1, le=1_000)]
 Patch = Annotated[int, Field(ge=1, le=64)]
@@ -59,8 +59,8 @@ Backbone = Annotated[BackboneName | None, Setting("Network for images. Default u
 Outputs = Annotated[
     OutputsName,
     Setting(
-        "Outputs of the network that draws images: pixels, or spectrum, with fine detail and colours scaled as in "
-        "photographs.",
+        "Outputs of the network that draws images: pixels; deblocked, pixels whose pattern from patch to patch is "
+        "taken out of samples; or spectrum, with fine detail and colours scaled as in photographs.",
         part="networks",
     ),
     IMAGES,
@@ -142,6 +142,12 @@ class Backbones:
             outputs=OUTPUTS[outputs],
             **self._entrance(by),
         )
+
+    def finish(self, outputs: OutputsName) -> nn.Module:
+        """The step from the images of a decoder to those that are shown."""
+        if len(self.shape) == 1 or outputs != "deblocked":
+            return nn.Identity()
+        return Deblocking(self.patch or patch_size(*self.shape[1:]))
 
     def field(self, by: str, backbone: BackboneName | None = None) -> nn.Module:
         """A network from observations to outputs of the same shape.

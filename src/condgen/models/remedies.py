@@ -109,7 +109,8 @@ class TrainedAs:
     @property
     def against_patterns(self) -> str:
         """Advice against patterns of pixels."""
-        return sentence("Train with", [self.advise(outputs="spectrum")]) or LONGER
+        found = [self.advise(outputs=better) for better in ("deblocked", "spectrum")]
+        return sentence("Train with", found) or LONGER
 
     @property
     def stronger_penalty(self) -> str:

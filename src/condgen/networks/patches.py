@@ -11,10 +11,15 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, conv2d, interpolate, pixel_shuffle
+from torch.nn.functional import avg_pool2d, conv2d, interpolate, pixel_shuffle, pixel_unshuffle
 
 COLOURS = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (1.0, -2.0, 1.0))  # opponent colours: lightness, red to blue, green
 COLOUR = 0.25  # amplitude of colour relative to lightness
+
+COARSEST = 8  # places a side; a decoder that ends with more has doubled their number before (`conv.stages`)
+AROUND = (1, 4, 6, 4, 1)  # weights of the patches around one, along a line
+SMOOTH = (1, 8, 28, 56, 70, 56, 28, 8, 1)  # and of the pixels whose mean has no details
+DOUBT = 0.5
 
 Outputs = Float[Tensor, "batch output row column"]
 Maps = Float[Tensor, "batch channel finer_row finer_column"]
@@ -78,6 +83,59 @@ class Spectrum(Pixels):
         details = details - avg_pool2d(details, 3, stride=1, padding=1, count_include_pad=False)
         even = interpolate(conv2d(means, self.colours), scale_factor=self.patch, mode="bilinear")
         return even + pixel_shuffle(conv2d(details, self.waves), self.patch)
+
+
+class Deblocking(nn.Module):
+    """Images as they are in training, and otherwise without the pattern that neighbouring patches have in common.
+
+    patch: the side of the patches of the network that draws them.
+    """
+
+    def __init__(self, patch: int):
+        super().__init__()
+        self.patch = patch
+
+    def forward(self, x: Images) -> Images:
+        """The same shape as x. A step before the last one leaves a pattern of twice the period, which is told by x."""
+        rows, columns = (side // self.patch for side in x.shape[2:])
+        two_steps = min(rows, columns) > COARSEST and rows % 2 == columns % 2 == 0
+        return x if self.training else deblocked(x, 2 * self.patch if two_steps else self.patch)
+
+
+def deblocked(x: Images, patch: int) -> Images:
+    """Images without the pattern that neighbouring patches of this side have in common.
+
+    Of each pixel of a patch, the detail is averaged over the patches around. Photographs repeat next to nothing from
+    patch to patch, so the mean is an artefact unless it is chance. It is taken out by the share of its power, over the
+    pixels of a patch, that is above `DOUBT` times the variance of a mean: a form of Wiener's filter. Without doubts it
+    would be a linear filter with notches at the frequencies of patches.
+    """
+    details = pixel_unshuffle(x - _smoothed(x, SMOOTH), patch).unflatten(1, (x.shape[1], patch**2))
+    common = _smoothed(details, AROUND)
+    power = common.square().mean(2, keepdim=True)
+    variance = _smoothed(details.square().mean(2, keepdim=True), AROUND) - power
+    taken = (1 - DOUBT * _share(AROUND) ** 2 * variance / power.clamp(min=1e-12)).clamp(min=0)
+    return x - pixel_shuffle((taken * common).flatten(1, 2), patch)
+
+
+def _smoothed(x: Float[Tensor, "*any row column"], weights: tuple[int, ...]) -> Float[Tensor, "*any row column"]:
+    """The weighted mean of each place and those around it, as far as there are any."""
+    down, across = (_averaging(side, weights).to(x) for side in x.shape[-2:])
+    return down @ x @ across.T
+
+
+def _averaging(places: int, weights: tuple[int, ...]) -> Float[Tensor, "place place"]:
+    """The matrix that takes the weighted mean around each place of a line."""
+    place, reach = torch.arange(places), len(weights) // 2
+    away = place - place[:, None] + reach
+    inside = (away >= 0) & (away < len(weights))
+    band = torch.tensor(weights, dtype=torch.float32)[away.clamp(0, len(weights) - 1)] * inside
+    return band / band.sum(1, keepdim=True)
+
+
+def _share(weights: tuple[int, ...]) -> float:
+    """The variance of a weighted mean along a line, as a share of that of one place."""
+    return sum(w**2 for w in weights) / sum(weights) ** 2
 
 
 def _colours(channels: int) -> Float[Tensor, "channel colour"]:

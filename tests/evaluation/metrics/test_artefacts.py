@@ -137,9 +137,10 @@ def test_the_doctor_names_the_worst_pattern_with_its_number_in_real_data() -> No
 @pytest.mark.parametrize(
     ("trained", "advice"),
     [
-        (TrainedAs("projection"), "outputs='spectrum'"),
-        (TrainedAs("cvae", {"outputs": "pixels"}), "outputs='spectrum'"),
-        (TrainedAs("projection", {"outputs": "spectrum"}), "Train longer"),
+        (TrainedAs("projection"), "outputs='deblocked'"),
+        (TrainedAs("projection", {"outputs": "deblocked"}), "outputs='spectrum'"),
+        (TrainedAs("cvae", {"outputs": "pixels"}), "outputs='deblocked'"),
+        (TrainedAs("projection", {"outputs": "spectrum"}), "Train with `outputs='deblocked'`."),
         (TrainedAs("flow"), "Train longer"),
     ],
 )

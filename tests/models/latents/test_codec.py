@@ -22,7 +22,7 @@ def images(*shape: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("factor", [4, 8, 16])
-@pytest.mark.parametrize("outputs", ["pixels", "spectrum"])
+@pytest.mark.parametrize("outputs", ["pixels", "deblocked", "spectrum"])
 @torch.no_grad()
 def test_latents_are_smaller_images_in_0_to_1(factor: int, outputs: str) -> None:
     codec = SpatialCodec(3, factor=factor, outputs=outputs, **TINY)

@@ -90,7 +90,8 @@ def gan(
     """An unconditional GAN, which ignores the schema."""
     parts, features = Backbones(shape, 0, size), 4 * size.channels
     critic = Critic(EmptyEncoder(schema), parts.encoder("none", features), PlainHead(schema, features))
-    generator = Generator(EmptyEncoder(schema), parts.decoder("none", latent, outputs=outputs), latent)
+    drawing, finish = parts.decoder("none", latent, outputs=outputs), parts.finish(outputs)
+    generator = Generator(EmptyEncoder(schema), drawing, latent, finish)
     return game(schema, shape, generator, critic)
 
 
@@ -127,9 +128,10 @@ def conditional_gan(
     seen = EmptyEncoder(schema) if in_critic == "none" else condition_encoder(schema, embedding)
     trunk = Backbones(shape, seen.width, size, input_only).encoder(in_critic, features)
     critic = Critic(seen, trunk, judge, _deviation(features, deviation))
-    drawing = Backbones(shape, encoder.width, size, input_only).decoder(mechanism, latent, outputs=outputs)
+    parts = Backbones(shape, encoder.width, size, input_only)
+    drawing, finish = parts.decoder(mechanism, latent, outputs=outputs), parts.finish(outputs)
     trained = partial(kind, vicinity=vicinity, curriculum=curriculum if embedding else ALL_ASKED)
-    return game(schema, shape, Generator(encoder, drawing, latent), critic, trained)
+    return game(schema, shape, Generator(encoder, drawing, latent, finish), critic, trained)
 
 
 def with_head(name: str, head: type[Head], summary: str) -> Callable[..., GAN]:

@@ -35,13 +35,19 @@ CATCHING_UP = 500  # first steps, in which the critic is ahead whatever comes of
 
 
 class Generator(nn.Module):
-    """Latent noise [batch, latent] to observations [batch, *shape], under a condition. Images are in [0, 1]."""
+    """Latent noise [batch, latent] to observations [batch, *shape], under a condition. Images are in [0, 1].
 
-    def __init__(self, condition_encoder: ConditionEncoder, backbone: nn.Module, latent: int):
+    finish: the step from images to those that are shown. By default there is none.
+    """
+
+    def __init__(
+        self, condition_encoder: ConditionEncoder, backbone: nn.Module, latent: int, finish: nn.Module | None = None
+    ):
         super().__init__()
         self.condition_encoder = condition_encoder
         self.backbone = backbone
         self.latent = latent
+        self.finish = finish or nn.Identity()
 
     def forward(self, z: Float[Tensor, "batch latent"], condition: Condition) -> Batch:
         """Observations for noise under conditions."""
@@ -50,7 +56,7 @@ class Generator(nn.Module):
     def drawn(self, z: Float[Tensor, "batch latent"], c: Encoded) -> Batch:
         """Observations for noise under encoded conditions."""
         x = self.backbone(z, c)
-        return x.sigmoid() if x.dim() == 4 else x
+        return self.finish(x.sigmoid()) if x.dim() == 4 else x
 
 
 class Critic(nn.Module):
@@ -315,7 +321,7 @@ class GAN(Model):
         """An ordinary network from noise [batch, latent] to observations under one condition."""
         c = self.condition_encoder(one(condition).to(self.device))
         network = Folded(self.generator.backbone, c, self.generator.latent)
-        return nn.Sequential(network, nn.Sigmoid()) if len(self.shape) == 3 else network
+        return nn.Sequential(network, nn.Sigmoid(), self.generator.finish) if len(self.shape) == 3 else network
 
     def complaints(self, values: Mapping[str, float]) -> list[Complaint]:
         """A critic that always wins, or a classifier that recognises generated images only."""

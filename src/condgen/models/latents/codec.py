@@ -16,7 +16,8 @@ from condgen.errors import RequestError
 from condgen.feature_networks import FeatureNetwork, own
 from condgen.models.backbones import OUTPUTS, Count, Depth, OutputsName
 from condgen.models.frozen import FROZEN, FrozenName
-from condgen.networks.spatial import SpatialDecoder, SpatialEncoder
+from condgen.networks.patches import Deblocking
+from condgen.networks.spatial import PATCH, SpatialDecoder, SpatialEncoder
 from condgen.parameters import Setting
 
 Images = Float[Tensor, "batch channel height width"]
@@ -84,7 +85,12 @@ class SpatialCodec(Codec):
         ] = 64,
         depth: Annotated[Depth, Setting("Residual blocks per resolution.", part="networks")] = 2,
         outputs: Annotated[
-            OutputsName, Setting("Outputs of the decoder: pixels, or the spectrum of patches.", part="networks")
+            OutputsName,
+            Setting(
+                "Outputs of the decoder: pixels; deblocked, pixels without the pattern of patches in the end; or the "
+                "spectrum of patches.",
+                part="networks",
+            ),
         ] = "pixels",
         noise: Annotated[
             float,
@@ -105,6 +111,7 @@ class SpatialCodec(Codec):
         self.noise = noise
         self.encoder = SpatialEncoder(images, latent, **sizes)
         self.decoder = SpatialDecoder(latent, images, **sizes, outputs=OUTPUTS[outputs])
+        self.finish = Deblocking(PATCH) if outputs == "deblocked" else nn.Identity()
 
     def encode(self, x: Images) -> Latents:
         """The latents of images."""
@@ -112,7 +119,8 @@ class SpatialCodec(Codec):
 
     def decode(self, z: Latents) -> Images:
         """The images of latents."""
-        return self.raw(z).clamp(0, 1)
+        images: Images = self.finish(self.raw(z)).clamp(0, 1)
+        return images
 
     def raw(self, z: Latents) -> Images:
         """The images of latents, unbounded."""

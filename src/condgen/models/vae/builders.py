@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
 
+from torch import nn
+
 from condgen.conditioning import EmbeddingEncoder, EmptyEncoder, MechanismName
 from condgen.models.backbones import (
     Additive,
@@ -44,8 +46,8 @@ def autoencoder(
     likelihood: LikelihoodName = None,
 ) -> Autoencoder:
     """A plain autoencoder, which ignores the schema."""
-    score = _likelihood(likelihood, shape)
     parts = Backbones(shape, 0, size)
+    score = _likelihood(likelihood, shape, parts.finish(outputs))
     return Autoencoder(
         schema,
         shape,
@@ -68,8 +70,8 @@ def vae(
     beta: Beta = 1.0,
 ) -> VAE:
     """A β-VAE, which ignores the schema."""
-    score = _likelihood(likelihood, shape)
     parts = Backbones(shape, 0, size)
+    score = _likelihood(likelihood, shape, parts.finish(outputs))
     return VAE(
         schema,
         shape,
@@ -116,9 +118,9 @@ def cvae(
             "neither its decoder nor its prior would see the condition, so requests could not be obeyed; choose a "
             "mechanism for the decoder or a prior per condition, or use the model vae"
         )
-    score = _likelihood(likelihood, shape)
     encoder = condition_encoder(schema, embedding, additive)
     parts = Backbones(shape, encoder.width, size)
+    score = _likelihood(likelihood, shape, parts.finish(outputs))
     latents = partial(flow, additive=additive) if prior == "flow" else PRIORS[prior]
     others: dict[str, Any] = {
         "encoder": parts.encoder(in_encoder, 2 * latent),
@@ -137,11 +139,13 @@ def cvae(
     return kind(schema, shape, condition_encoder=encoder, prior=of_latents, **others)
 
 
-def _likelihood(name: LikelihoodName, shape: tuple[int, ...]) -> Likelihood:
+def _likelihood(name: LikelihoodName, shape: tuple[int, ...], finish: nn.Module) -> Likelihood:
     name = name or ("bernoulli" if len(shape) == 3 else "gaussian")
     if len(shape) == 1 and name != "gaussian":
         raise ValueError(f"the likelihood {name} is for values in [0, 1], such as images; vectors need gaussian")
-    return LIKELIHOODS[name](shape)
+    likelihood = LIKELIHOODS[name](shape)
+    likelihood.finish = finish
+    return likelihood
 
 
 AUTOENCODER = Family(autoencoder)

@@ -29,19 +29,28 @@ _FAR = 1e4  # a distance, in scales of the logistic, beyond which its density va
 
 
 class Likelihood(nn.Module):
-    """A distribution of x given the decoder's raw outputs."""
+    """A distribution of x given the decoder's raw outputs.
+
+    finish: the step from expected images to those that are shown. None unless it is set.
+    """
 
     per_value = 1  # raw outputs for each value of x
 
     def __init__(self, shape: tuple[int, ...]):
         super().__init__()
         self.shape = shape
+        self.finish: nn.Module = nn.Identity()
 
     def log_prob(self, x: Batch, raw: Batch) -> Float[Tensor, " batch"]:
         """log p(x|raw) in nats, summed over all values of an observation."""
         raise NotImplementedError
 
     def mean(self, raw: Batch) -> Batch:
+        """The expected observation, as it is shown."""
+        shown: Batch = self.finish(self.expected(raw))
+        return shown
+
+    def expected(self, raw: Batch) -> Batch:
         """The expected observation."""
         raise NotImplementedError
 
@@ -60,7 +69,7 @@ class Bernoulli(Likelihood):
         """−Σ cross-entropy."""
         return -binary_cross_entropy_with_logits(raw, x, reduction="none").flatten(1).sum(1)
 
-    def mean(self, raw: Batch) -> Batch:
+    def expected(self, raw: Batch) -> Batch:
         """Probabilities."""
         return raw.sigmoid()
 
@@ -88,7 +97,7 @@ class Gaussian(Likelihood):
         density = (x - raw).square() * (-log_variance).exp() + log_variance + LOG_2PI
         return -0.5 * density.flatten(1).sum(1)
 
-    def mean(self, raw: Batch) -> Batch:
+    def expected(self, raw: Batch) -> Batch:
         """The raw output itself."""
         return raw
 
@@ -116,7 +125,7 @@ class Laplace(Likelihood):
         density = (x - raw).abs() * (-log_scale).exp() + log_scale + math.log(2)
         return -density.flatten(1).sum(1)
 
-    def mean(self, raw: Batch) -> Batch:
+    def expected(self, raw: Batch) -> Batch:
         """The raw output itself."""
         return raw
 
@@ -155,7 +164,7 @@ class DiscretisedLogistic(Likelihood):
         score = torch.log(-torch.expm1(-apart)) - softplus(-above) - softplus(below)
         return score.flatten(1).sum(1)
 
-    def mean(self, raw: Batch) -> Batch:
+    def expected(self, raw: Batch) -> Batch:
         """The expectation when the tails count as the first and last level, ∫₀¹ 1 − F, up to the rounding to levels."""
         mean, log_scale = self._mean_and_log_scale(raw)
         scale = log_scale.exp()
