@@ -19,7 +19,6 @@ COLOUR = 0.25  # amplitude of colour relative to lightness
 COARSEST = 8  # places a side; a decoder that ends with more has doubled their number before (`conv.stages`)
 AROUND = (1, 4, 6, 4, 1)  # weights of the patches around one, along a line
 SMOOTH = (1, 8, 28, 56, 70, 56, 28, 8, 1)  # and of the pixels whose mean has no details
-DOUBT = 0.5
 
 Outputs = Float[Tensor, "batch output row column"]
 Maps = Float[Tensor, "batch channel finer_row finer_column"]
@@ -107,14 +106,14 @@ def deblocked(x: Images, patch: int) -> Images:
 
     Of each pixel of a patch, the detail is averaged over the patches around. Photographs repeat next to nothing from
     patch to patch, so the mean is an artefact unless it is chance. It is taken out by the share of its power, over the
-    pixels of a patch, that is above `DOUBT` times the variance of a mean: a form of Wiener's filter. Without doubts it
-    would be a linear filter with notches at the frequencies of patches.
+    pixels of a patch, that is above the variance of a mean: a form of Wiener's filter. If all of it were taken out,
+    this would be a linear filter with notches at the frequencies of patches.
     """
     details = pixel_unshuffle(x - _smoothed(x, SMOOTH), patch).unflatten(1, (x.shape[1], patch**2))
     common = _smoothed(details, AROUND)
     power = common.square().mean(2, keepdim=True)
     variance = _smoothed(details.square().mean(2, keepdim=True), AROUND) - power
-    taken = (1 - DOUBT * _share(AROUND) ** 2 * variance / power.clamp(min=1e-12)).clamp(min=0)
+    taken = (1 - _share(AROUND) ** 2 * variance / power.clamp(min=1e-12)).clamp(min=0)
     return x - pixel_shuffle((taken * common).flatten(1, 2), patch)
 
 
