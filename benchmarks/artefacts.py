@@ -11,8 +11,9 @@ images (condgen/evaluation/metrics/artefacts.py) and every pattern in samples. B
 all frequencies that a pattern of eight pixels can consist of, also aslant, the one that stands out most. The second has
 Fréchet distance, precision and recall in the features of a judge that is trained on real data only, and in those of
 EfficientNet, which knows nothing of the data, unless the run was trained against it. The third has obedience by
-attribute, as the judge reads samples and real images. A sheet of samples is written beside each run. Finished cells are
-kept: the command can be interrupted and repeated.
+attribute, as the judge reads samples and real images. The last line says what is left of real images by the filter
+that samples pass with `outputs=deblocked`. A sheet of samples is written beside each run. Finished cells are kept: the
+command can be interrupted and repeated.
 """
 
 import argparse
@@ -34,6 +35,8 @@ from condgen.evaluation.independence import independent
 from condgen.evaluation.judge.features import extract, extractor
 from condgen.evaluation.metrics.distances import some
 from condgen.evaluation.metrics.feature_sets import FeatureSet, fidelity
+from condgen.networks.conv import patch_size
+from condgen.networks.patches import Deblocking
 from condgen.runs.run import Run
 from condgen.runs.samples import Samples
 from condgen.units import parse_count
@@ -80,6 +83,12 @@ def prominences(x: Tensor) -> Tensor:
     around = torch.stack([power.roll(step, (0, 1)) for step in away]).mean(0)
     down, across = (side // 8 for side in x.shape[2:])
     return (power - around)[::down, ::across][:5, :5].exp().flatten()[1:]
+
+
+def left_by_deblocking(real: Tensor) -> float:
+    """The ratio of signal to noise of real images that are deblocked, in dB."""
+    step = Deblocking(patch_size(*real.shape[2:])).eval()
+    return float(-10 * (step(real) - real).square().mean().log10())
 
 
 def quality(features: str, judge: Judge, samples: Samples, data: Splits, tells: bool) -> Cell:
@@ -146,6 +155,8 @@ def main() -> None:
         folder = args.out / f"{text}-{seed}"
         rows.setdefault(text, []).append(kept(Path(f"{folder}.json"), partial(cell, text, seed, folder)))
     tables(f"{args.preset}, {args.images:,} images of {args.size} px", list(data.schema.names), rows)
+    real = as_float(taken(data.validation.observations, slice(0, 1000)))
+    print(f"\nDeblocked, real images of the validation part keep {left_by_deblocking(real):.0f} dB.")
 
 
 if __name__ == "__main__":
