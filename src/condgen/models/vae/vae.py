@@ -176,7 +176,8 @@ class VAE(Model):
         """log p(x|z,c) + log p(z|c) − log q(z|x,c) at one z ~ q."""
         noise = torch.empty_like(posterior.mean).normal_(generator=generator)
         z = posterior.at(noise)
-        return self.likelihood.log_prob(x, self.decoder(z, c)) + self.prior.log_prob(z, c) - posterior.log_prob(z)
+        prior = self.prior.log_prob(z, c, generator)
+        return self.likelihood.log_prob(x, self.decoder(z, c)) + prior - posterior.log_prob(z)
 
 
 class ConditionalVAE(ThroughNoise, VAE):
