@@ -14,10 +14,10 @@ from PIL import Image
 
 from condgen.imprint import imprint_of
 from condgen.runs.run import Run
-from tests.browser import Page, driver, page
+from tests.browser import Page, in_browser
 from tests.studio.browser import studio
 
-__all__ = ["driver", "page"]
+pytestmark = in_browser
 PICTURES = "[...document.querySelectorAll('.grid img')].map((image) => image.src)"
 CONDITIONS = "[...document.querySelectorAll('.grid .face .hidden')].map((face) => face.textContent)"
 

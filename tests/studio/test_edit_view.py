@@ -85,6 +85,19 @@ def test_the_reading_can_be_corrected_and_the_strength_chosen(page: Page, addres
     page.until("document.body.innerText.includes('In the picture: Digit 1')")
 
 
+def test_small_changes_can_be_shown_more_clearly_in_place_of_a_strength(page: Page, address: str, photo: Path) -> None:
+    with_photo(page, address, photo)
+    ask_for(page, 3)
+    slider = "[...document.querySelectorAll('aside label')].some((each) => each.textContent.startsWith('Strength'))"
+    assert page.run(f"return {slider}")
+    page.field("Show small changes more clearly").click()
+    page.until("location.hash.includes('edit.strength=auto')")
+    page.until(f"!{slider}")
+    page.settle()
+    page.field("Show small changes more clearly").click()
+    page.until(f"!location.hash.includes('edit.strength') && {slider}")
+
+
 PIXELS = """
 const [selector, done] = arguments, image = document.querySelector(selector);
 createImageBitmap(image).then((bitmap) => {
