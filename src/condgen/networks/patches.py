@@ -95,10 +95,10 @@ class Deblocking(nn.Module):
         self.patch = patch
 
     def forward(self, x: Images) -> Images:
-        """The same shape as x. A step before the last one leaves a pattern of twice the period, which is told by x."""
+        """Images in [0, 1] of the same shape. A step before the last one leaves a pattern of twice the period."""
         rows, columns = (side // self.patch for side in x.shape[2:])
         two_steps = min(rows, columns) > COARSEST and rows % 2 == columns % 2 == 0
-        return x if self.training else deblocked(x, 2 * self.patch if two_steps else self.patch)
+        return x if self.training else deblocked(x, 2 * self.patch if two_steps else self.patch).clamp(0, 1)
 
 
 def deblocked(x: Images, patch: int) -> Images:

@@ -119,7 +119,7 @@ class SpatialCodec(Codec):
 
     def decode(self, z: Latents) -> Images:
         """The images of latents."""
-        images: Images = self.finish(self.raw(z)).clamp(0, 1)
+        images: Images = self.finish(self.raw(z).clamp(0, 1))
         return images
 
     def raw(self, z: Latents) -> Images:
