@@ -14,6 +14,7 @@ import base64
 import json
 import re
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,7 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage", "--hide-scrollbars",
 )  # fmt: skip
 AXE = Path(__file__).parents[1] / "node_modules" / "axe-core" / "axe.min.js"
-LOCAL = ("data", "blob", "about", "chrome", "devtools")  # schemes of addresses that leave nothing
+LOCAL = ("data", "blob", "about", "chrome", "chrome-untrusted", "devtools")  # schemes of addresses that leave nothing
 
 # The nearest control of a kind whose label, title or text is the name.
 NAMED = """
@@ -108,6 +109,7 @@ def chromium(profile: Path) -> Iterator[Any]:
         options.add_argument(flag)
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
     try:
+        driver.get("about:blank")  # for a browser begins with a page of its own, which asks its maker for things
         yield driver
     finally:
         driver.quit()
@@ -238,14 +240,20 @@ class Page:
         assert not [line for line in self.errors if not any(re.search(each, line) for each in self._excused)]
         assert not [address for address in self.requests if not self._own(address)]
 
-    def check_layout(self) -> None:
-        """Fail if the page is wider than its window."""
+    def check_layout(self, patience: float = 5) -> None:
+        """Fail if the page is wider than its window.
+
+        patience: largest number of seconds until its scripts have brought it into shape.
+        """
         wide = (
             "const [most] = arguments; return document.documentElement.scrollWidth <= most ? []"
             ": [...document.querySelectorAll('body, body *')].filter((e) => e.getBoundingClientRect().right > most + 1)"
             ".map((e) => e.outerHTML.slice(0, 160))"
         )
-        assert self.run(wide, self._width) == []
+        end = time.monotonic() + patience
+        while (found := self.run(wide, self._width)) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert not found
 
     def check_access(self) -> None:
         """Fail if axe-core finds a serious fault that keeps people out. Skips the test where it is not installed."""
