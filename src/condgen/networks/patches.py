@@ -11,7 +11,7 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, conv2d, interpolate, pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import avg_pool2d, conv2d, interpolate, pixel_shuffle
 
 COLOURS = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (1.0, -2.0, 1.0))  # opponent colours: lightness, red to blue, green
 COLOUR = 0.25  # amplitude of colour relative to lightness
@@ -109,26 +109,27 @@ def deblocked(x: Images, patch: int) -> Images:
     pixels of a patch, that is above the variance of a mean: a form of Wiener's filter. If all of it were taken out,
     this would be a linear filter with notches at the frequencies of patches.
     """
-    details = pixel_unshuffle(x - _smoothed(x, SMOOTH), patch).unflatten(1, (x.shape[1], patch**2))
-    common = _smoothed(details, AROUND)
-    power = common.square().mean(2, keepdim=True)
-    variance = _smoothed(details.square().mean(2, keepdim=True), AROUND) - power
+    x = x.contiguous()  # as products of rows leave it
+    details = x - _smoothed(x, SMOOTH)
+    common = _smoothed(details, AROUND, patch)
+    power = avg_pool2d(common.square(), patch)
+    variance = _smoothed(avg_pool2d(details.square(), patch), AROUND) - power
     taken = (1 - _share(AROUND) ** 2 * variance / power.clamp(min=1e-12)).clamp(min=0)
-    return x - pixel_shuffle((taken * common).flatten(1, 2), patch)
+    return x - common * taken.repeat_interleave(patch, 3).repeat_interleave(patch, 2)
 
 
-def _smoothed(x: Float[Tensor, "*any row column"], weights: tuple[int, ...]) -> Float[Tensor, "*any row column"]:
-    """The weighted mean of each place and those around it, as far as there are any."""
-    down, across = (_averaging(side, weights).to(x) for side in x.shape[-2:])
-    return down @ x @ across.T
+def _smoothed(x: Images, weights: tuple[int, ...], step: int = 1) -> Images:
+    """The weighted mean of each place and those around it, as far as there are any; step: from one to the next."""
+    down, across = (_averaging(side, weights, step).to(x) for side in x.shape[2:])
+    return (down @ (x.flatten(0, 1) @ across.T)).view_as(x)  # products of three dimensions: those of four copy
 
 
-def _averaging(places: int, weights: tuple[int, ...]) -> Float[Tensor, "place place"]:
+def _averaging(places: int, weights: tuple[int, ...], step: int) -> Float[Tensor, "place place"]:
     """The matrix that takes the weighted mean around each place of a line."""
     place, reach = torch.arange(places), len(weights) // 2
-    away = place - place[:, None] + reach
-    inside = (away >= 0) & (away < len(weights))
-    band = torch.tensor(weights, dtype=torch.float32)[away.clamp(0, len(weights) - 1)] * inside
+    away = place - place[:, None] + reach * step
+    inside = (away % step == 0) & (away >= 0) & (away < len(weights) * step)
+    band = torch.tensor(weights, dtype=torch.float32)[away.clamp(0, len(weights) * step - 1) // step] * inside
     return band / band.sum(1, keepdim=True)
 
 
