@@ -245,15 +245,16 @@ def test_only_a_report_on_a_runs_own_data_is_kept_where_it_can_be(
 
 
 def test_settings_of_sampling_are_checked_and_passed_on(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    for setting in ({"guidance": 2}, {"steps": 3}, {"sampler": "heun"}):
+    for setting in ({"guidance": 2}, {"steps": 3}, {"sampler": "heun"}, {"interval": (0.2, 0.8)}):
         with pytest.raises(RequestError, match=next(iter(setting))):
             condgen.evaluate(trained, **setting)  # type: ignore[arg-type]
     monkeypatch.setattr(SamplingOptions, "validate_for", lambda self, model: None)
     passed = evaluated()
     monkeypatch.setattr("condgen.api.measured", passed)
     monkeypatch.setattr("condgen.api.report_page.save", Passed())
-    condgen.evaluate(trained, guidance=2, sampler="heun", steps=3, samples=777)
-    assert passed["sampling"] == SamplingOptions(guidance=2, sampler="heun", steps=3)
+    how = {"guidance": 2, "interval": (0.2, 0.8), "sampler": "heun", "steps": 3}
+    condgen.evaluate(trained, **how, samples=777)
+    assert passed["sampling"] == SamplingOptions(**how)
     assert passed["2"].samples == 777
 
 

@@ -112,6 +112,7 @@ def evaluate(
     data: object = None,
     *,
     guidance: "Weights | str | None" = None,
+    interval: tuple[float, float] | None = None,
     sampler: str | None = None,
     steps: int | None = None,
     best_of: int = 1,
@@ -123,7 +124,7 @@ def evaluate(
     """Measure a run on data that it was not trained on: obedience, fidelity, memorisation and all other metrics.
 
     data: by default the run's own.
-    guidance, sampler, steps: of guided runs.
+    guidance, interval, sampler, steps: of guided runs, as in `SamplingOptions`.
     best_of: candidates per sample, of which the best is kept.
     out: a folder for the page and the numbers, or a file `.html` for the page. By default the run's own folder, where
         `doctor` and `compare` find the report, unless it is measured on other data or cannot be written there.
@@ -132,7 +133,7 @@ def evaluate(
 
     Raises RequestError for settings that cannot be measured, and RunError if the run's data is not available.
     """
-    sampling = SamplingOptions(guidance=guidance, sampler=sampler, steps=steps, best_of=best_of)
+    sampling = SamplingOptions(guidance=guidance, interval=interval, sampler=sampler, steps=steps, best_of=best_of)
     opened_run = opened(run, trust)
     found = _shown(_measured(opened_run, data, EvaluationConfig(**config), progress, sampling))
     return _kept(found, opened_run) if out is None and data is None else found.saved(out)
@@ -149,11 +150,7 @@ def _kept(found: Shown[Report], run: Run) -> Shown[Report]:
 
 
 def _measured(
-    run: Run,
-    data: object,
-    config: EvaluationConfig,
-    progress: Progress | None,
-    sampling: SamplingOptions | None = None,
+    run: Run, data: object, config: EvaluationConfig, progress: Progress | None, sampling: SamplingOptions | None = None
 ) -> Evaluation:
     (sampling or SamplingOptions()).validate_for(run.model)
     return measured(run, data_for(run, data), config, sampling=sampling, progress=progress)
@@ -276,6 +273,7 @@ def gallery(
     seed: int = 0,
     data: object = None,
     guidance: "Weights | str | None" = None,
+    interval: tuple[float, float] | None = None,
     sampler: str | None = None,
     steps: int | None = None,
     out: str | Path | None = None,
@@ -292,7 +290,7 @@ def gallery(
     Raises RequestError for a wrong request or section, or a run of vectors.
     """
     opened_run = opened(run, trust)
-    sampling = SamplingOptions(guidance=guidance, sampler=sampler, steps=steps)
+    sampling = SamplingOptions(guidance=guidance, interval=interval, sampler=sampler, steps=steps)
     requests = tuple(opened_run.requests(list(asked))) if asked else ()
     context = with_data(GalleryContext(opened_run, requests, seed=seed, columns=n, sampling=sampling), data)
     found = gallery_of(context, only, progress)
@@ -322,6 +320,7 @@ def augment(
     data: object = None,
     *,
     guidance: "Weights | str | None" = None,
+    interval: tuple[float, float] | None = None,
     sampler: str | None = None,
     steps: int | None = None,
     progress: Progress | None = None,
@@ -337,7 +336,7 @@ def augment(
     Raises RequestError for an attribute that cannot be balanced or asked for, and RunError as `evaluate`.
     """
     opened_run = opened(run, trust)
-    sampling = SamplingOptions(guidance=guidance, sampler=sampler, steps=steps)
+    sampling = SamplingOptions(guidance=guidance, interval=interval, sampler=sampler, steps=steps)
     found = data_for(opened_run, data)
     return augmented(opened_run, found, attribute, place(out), sampling=sampling, progress=progress or shown(), **how)
 

@@ -1,6 +1,7 @@
 """evaluate, compare, doctor: what they print, what they leave, and every way to get them wrong."""
 
 import json
+import shlex
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -8,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from condgen.errors import RequestError
 from condgen.evaluation.judge.judge import train_judge
 from condgen.evaluation.report import Report
 from condgen.runs.run import Run
+from condgen.runs.sampling import SamplingOptions
 from condgen.training import checkpoint
 from tests.cli.test_cli import contents, one_paragraph
 from tests.conftest import Command
@@ -76,6 +79,26 @@ def test_wrong_measurements_are_refused(
     result = command("evaluate", measured, *wrong, "--out", tmp_path / "report")
     one_paragraph(result, 2, *parts)
     assert not (tmp_path / "report").exists()
+
+
+def test_every_command_that_samples_takes_the_same_settings(
+    command: Command, flow: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed = []
+
+    def noted(*_: object, sampling: SamplingOptions, **__: object) -> None:
+        passed.append(sampling)
+        raise RequestError("That is all.")
+
+    monkeypatch.setattr("condgen.evaluation.measure.evaluate", noted)
+    monkeypatch.setattr("condgen.evaluation.augmentation.augment", noted)
+    monkeypatch.setattr("condgen.pages.gallery.gallery", lambda look, *_: noted(sampling=look.sampling))
+    monkeypatch.setattr("condgen.runs.generator.save_answers", noted)
+    new, how = ["--out", tmp_path / "new"], shlex.split("--guidance 2 --interval 0.2..0.8 --steps 2 --sampler dpm")
+    augment = ["augment", "digits", "--run", flow.path, "--attribute", "digit"]
+    for words in (["evaluate", flow.path], augment, ["gallery", flow.path], ["sample", flow.path]):
+        one_paragraph(command(*words, *new, *how), 2, "That is all.")
+    assert passed == [SamplingOptions(guidance="2", interval=(0.2, 0.8), steps=2, sampler="dpm")] * 4
 
 
 @pytest.mark.parametrize("wrong", [["--features", "judge,incption"], ["--edits", "5"]])

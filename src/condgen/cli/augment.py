@@ -4,7 +4,19 @@ from typing import Annotated
 
 import typer
 
-from condgen.cli.options import Data, Guidance, JudgeImages, Out, Sampler, Steps, Trust, data_of, progress
+from condgen.cli.options import (
+    Data,
+    Guidance,
+    Interval,
+    JudgeImages,
+    Out,
+    Sampler,
+    Steps,
+    Trust,
+    data_of,
+    progress,
+    sampling_by,
+)
 
 
 def augment(
@@ -21,6 +33,7 @@ def augment(
     judge_images: JudgeImages = None,
     seed: Annotated[int, typer.Option(help="Seed of the first generated sample of every value.")] = 0,
     guidance: Guidance = None,
+    interval: Interval = None,
     sampler: Sampler = None,
     steps: Steps = None,
     trust: Trust = False,
@@ -32,7 +45,6 @@ def augment(
     """
     from condgen.evaluation.augmentation import augment as augmented
     from condgen.runs.run import Run
-    from condgen.runs.sampling import SamplingOptions
     from condgen.units import parse_count
 
     opened = Run.open(run, trust=trust)
@@ -45,7 +57,7 @@ def augment(
         worth=worth,
         images=parse_count(judge_images) if judge_images else None,
         seed=seed,
-        sampling=SamplingOptions(guidance=guidance, sampler=sampler, steps=steps),
+        sampling=sampling_by(guidance, interval, sampler, steps),
         progress=progress(),
     )
     print(found)

@@ -12,6 +12,7 @@ from condgen.cli.options import (
     Features,
     Folds,
     Guidance,
+    Interval,
     Json,
     JudgeImages,
     Labels,
@@ -29,6 +30,7 @@ from condgen.cli.options import (
     folder_option,
     measuring,
     progress,
+    sampling_by,
     say,
 )
 from condgen.cli.spelling import spell
@@ -54,6 +56,7 @@ def evaluate(
     judge_images: JudgeImages = None,
     seed: MeasureSeed = 0,
     guidance: Guidance = None,
+    interval: Interval = None,
     sampler: Sampler = None,
     steps: Steps = None,
     best_of: BestOf = 1,
@@ -69,7 +72,6 @@ def evaluate(
     from condgen.evaluation.measure import evaluate as measure
     from condgen.pages.report import save
     from condgen.runs.run import Run
-    from condgen.runs.sampling import SamplingOptions
     from condgen.units import parse_count
 
     how = measuring(samples, labels, features, pairs, useful, edits, seed)
@@ -78,7 +80,7 @@ def evaluate(
     how = replace(how, combinations=combinations, folds=folds)
     opened = Run.open(run, trust=trust)
     folder = out or opened.folder
-    sampling = SamplingOptions(guidance=guidance, sampler=sampler, steps=steps, best_of=best_of)
+    sampling = sampling_by(guidance, interval, sampler, steps, best_of=best_of)
     sampling.validate_for(opened.model)
     found = measure(opened, data_of(opened, data), how, sampling=sampling, progress=progress())
     say("The pictures …")

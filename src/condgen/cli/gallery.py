@@ -5,7 +5,20 @@ from typing import Annotated
 
 import typer
 
-from condgen.cli.options import Guidance, OtherData, RunOrFile, Sampler, Steps, Trust, data_of, place_option, progress
+from condgen.cli.options import (
+    Guidance,
+    Interval,
+    OtherData,
+    RunOrFile,
+    Sampler,
+    Steps,
+    Trust,
+    data_of,
+    names,
+    place_option,
+    progress,
+    sampling_by,
+)
 from condgen.stores.copies import named
 
 SECTION_NAMES = "requests, sweeps, guidance, interpolations, edits, neighbours"
@@ -29,6 +42,7 @@ def gallery(
     seed: Annotated[int, typer.Option(help="Seed of the first sample of every request. Sample k has SEED + k.")] = 0,
     data: OtherData = None,
     guidance: Guidance = None,
+    interval: Interval = None,
     sampler: Sampler = None,
     steps: Steps = None,
     trust: Trust = False,
@@ -42,7 +56,6 @@ def gallery(
     from condgen.pages.gallery import GalleryContext
     from condgen.pages.gallery import gallery as hang
     from condgen.runs.run import Run
-    from condgen.runs.sampling import SamplingOptions
 
     opened = Run.open(run, trust=trust)
     page = out or opened.folder / "gallery.html"
@@ -51,10 +64,9 @@ def gallery(
         tuple(opened.requests(request) if request else ()),
         seed=seed,
         columns=n,
-        sampling=SamplingOptions(guidance=guidance, sampler=sampler, steps=steps),
+        sampling=sampling_by(guidance, interval, sampler, steps),
     )
-    chosen = [name.strip() for name in (only or "").split(",") if name.strip()]
-    hung = hang(with_data(look, data, data_of), chosen, progress())
+    hung = hang(with_data(look, data, data_of), names(only), progress())
     print(f"The gallery: {named(hung.save(page))} ({page.stat().st_size / 1e6:.1f} MB)")
     if png:
         print(f"{len(hung.save_pictures(png))} sheets in {named(png)}")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from condgen.progress import Progress
     from condgen.requests.request import Request
     from condgen.runs.run import Run
+    from condgen.runs.sampling import SamplingOptions
 
 OUT = ("--out", "-o")
 FILES = (
@@ -146,12 +147,17 @@ JudgeImages = Annotated[
 ]
 MeasureSeed = Annotated[int, typer.Option("--measure-seed", help="Seed of the first judged sample.")]
 Guidance = Annotated[
-    str | None, typer.Option(help="Guidance weight of a flow: 2, or one per attribute. By default the run's own.")
+    str | None,
+    typer.Option(
+        help="Guidance weight of a flow: 2, or one per attribute, as in age=3,smiling=1.5. 1 is none. By default the "
+        "run's own."
+    ),
+]
+Interval = Annotated[
+    str | None, typer.Option(help="Times at which guidance acts, with noise at 0 and data at 1: 0.2..0.8.")
 ]
 Sampler = Annotated[str | None, typer.Option(help="Integration method of a flow (see `condgen settings`).")]
 Steps = Annotated[int | None, typer.Option(help="Number of integration steps of a flow.")]
-
-
 BestOf = Annotated[
     int, typer.Option(help="Candidates per sample, of which the best is kept, by the model's critic or a judge.")
 ]
@@ -276,11 +282,31 @@ def measuring(
     from condgen.evaluation.protocol import EvaluationConfig
     from condgen.units import parse_count
 
-    names = tuple(name.strip() for name in features.split(",") if name.strip())
-    images = 0 if useful.strip() == "0" else parse_count(useful)
+    spaces, images = tuple(names(features)), 0 if useful.strip() == "0" else parse_count(useful)
     return EvaluationConfig(
-        samples=samples, labels=labels, features=names, pairs=pairs, useful=images, edits=edits, seed=seed
+        samples=samples, labels=labels, features=spaces, pairs=pairs, useful=images, edits=edits, seed=seed
     )
+
+
+def sampling_by(
+    guidance: str | None, interval: str | None, sampler: str | None, steps: int | None, **others: Any
+) -> "SamplingOptions":
+    """The settings of sampling given by options. Raises RequestError for an interval that is none."""
+    from condgen.runs.sampling import SamplingOptions
+
+    times = _times(interval) if interval else None
+    return SamplingOptions(guidance=guidance, interval=times, sampler=sampler, steps=steps, **others)
+
+
+def _times(interval: str) -> tuple[float, float]:
+    """`0.2..0.8` as a pair of numbers."""
+    from condgen.errors import RequestError
+
+    low, dots, high = interval.partition("..")
+    try:
+        return float(low), float(high if dots else "")
+    except ValueError:
+        raise RequestError(f"--interval takes LOW..HIGH, as in 0.2..0.8, not '{interval}'.") from None
 
 
 def show_understood(asked: "list[Request]") -> "list[Request]":

@@ -6,7 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from condgen.cli import bulk
-from condgen.cli.options import BestOf, OtherData, Out, RunFileOrServer, Trust, progress, show_understood
+from condgen.cli.options import (
+    BestOf,
+    Guidance,
+    Interval,
+    OtherData,
+    Out,
+    RunFileOrServer,
+    Sampler,
+    Steps,
+    Trust,
+    progress,
+    sampling_by,
+    show_understood,
+)
 from condgen.stores.copies import named
 
 if TYPE_CHECKING:
@@ -22,15 +35,10 @@ def sample(
     n: Annotated[str, typer.Option("-n", help="Samples per request: 16, 500k, 100M.")] = "16",
     seed: Annotated[int, typer.Option(help="Seed of the first sample of every request. Sample k has SEED + k.")] = 0,
     extrapolate: Annotated[bool, typer.Option(help="Allow numbers beyond the range of the training data.")] = False,
-    guidance: Annotated[
-        str | None,
-        typer.Option(help="Guidance weight of a flow: 2, or one per attribute, as in age=3,smiling=1.5. 1 is none."),
-    ] = None,
-    interval: Annotated[
-        str | None, typer.Option(help="Times at which guidance acts, with noise at 0 and data at 1: 0.2..0.8.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Number of integration steps of a flow.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="Integration method of a flow (see `condgen settings`).")] = None,
+    guidance: Guidance = None,
+    interval: Interval = None,
+    steps: Steps = None,
+    sampler: Sampler = None,
     guide: Annotated[Path | None, typer.Option(help="Weaker run of a flow, for autoguidance.")] = None,
     compose: Annotated[
         bool,
@@ -64,20 +72,13 @@ def sample(
     """
     from condgen.runs.addresses import open_generator
     from condgen.runs.generator import save_answers
-    from condgen.runs.sampling import SamplingOptions
     from condgen.units import parse_count
 
     opened = open_generator(run)
     asked = show_understood(opened.requests(request or [], extrapolate))
-    sampling = SamplingOptions(
-        guidance=guidance,
-        interval=_interval(interval) if interval else None,
-        steps=steps,
-        sampler=sampler,
-        guide=_model(guide) if guide else None,
-        compose=compose,
-        free=free,
-        best_of=best_of,
+    contrast = _model(guide) if guide else None
+    sampling = sampling_by(
+        guidance, interval, sampler, steps, guide=contrast, compose=compose, free=free, best_of=best_of
     )
     options = bulk.Options(engine, workers, shard, kind, ray_address, keep_if, measure, data, trust)
     number = parse_count(n)
@@ -95,14 +96,3 @@ def _model(run: str | Path) -> "Model":
     from condgen.runs.run import Run
 
     return Run.open(run).model
-
-
-def _interval(text: str) -> tuple[float, float]:
-    """`0.2..0.8` as a pair of numbers."""
-    from condgen.errors import RequestError
-
-    low, dots, high = text.partition("..")
-    try:
-        return float(low), float(high if dots else "")
-    except ValueError:
-        raise RequestError(f"--interval takes LOW..HIGH, as in 0.2..0.8, not '{text}'.") from None

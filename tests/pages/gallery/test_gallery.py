@@ -13,7 +13,9 @@ from condgen.errors import RequestError
 from condgen.evaluation.judge.judge import train_judge
 from condgen.pages.gallery import SECTIONS, GalleryContext, gallery
 from condgen.pages.gallery.asking import common, every_value, rare
+from condgen.pages.gallery.sampled import WEIGHTS
 from condgen.runs.run import Run
+from condgen.runs.sampling import SamplingOptions
 from condgen.runs.train import train
 from tests.browser import Page, in_browser
 from tests.conftest import SMALL, Command
@@ -82,6 +84,17 @@ def test_guidance_goes_from_none_to_much_with_one_noise(flow: Run) -> None:
     assert panel.columns[0] == "guidance 0"
     plain = flow.sample("digit=3", n=4, guidance=1).x
     torch.testing.assert_close(torch.stack([row.x[1] for row in panel.rows]), plain)
+
+
+def test_guidance_within_an_interval_is_that_of_the_commands(flow: Run) -> None:
+    how = SamplingOptions(guidance={"digit": 1.5}, interval=(0.2, 0.8), steps=2)
+    look = GalleryContext(flow, tuple(flow.requests("digit=3")), sampling=how)
+    assert look.command("sample").endswith(" --guidance digit=1.5 --interval 0.2..0.8 --steps 2")
+    (section,) = gallery(look, ["guidance"]).sections
+    (panel,) = section.panels
+    assert ["--interval 0.2..0.8" in shown for shown in panel.commands] == [weight != 1 for weight in WEIGHTS]
+    within = flow.sample("digit=3", n=4, guidance=3, interval=(0.2, 0.8), steps=2).x
+    torch.testing.assert_close(torch.stack([row.x[WEIGHTS.index(3)] for row in panel.rows]), within)
 
 
 # ---- interpolations

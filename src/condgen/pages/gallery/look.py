@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -80,6 +80,11 @@ class GalleryContext:
         """The run's samples for complete conditions, each with the noise of its seed."""
         return self.run.answer(condition, seeds, self.sampling)
 
+    def under(self, guidance: int | float) -> "GalleryContext":
+        """The same with another guidance. Where that is none, no interval of it either."""
+        interval = None if guidance == 1 else self.sampling.interval
+        return replace(self, sampling=replace(self.sampling, guidance=guidance, interval=interval))
+
     def shown(self, asked: Condition, *varied: Attribute) -> Condition:
         """The part of complete conditions that pictures should show: the varied attributes and those in requests.
 
@@ -99,9 +104,9 @@ class GalleryContext:
         return self.command("gallery", *texts, only=name, seed=self.seed, n=self.columns, out="gallery.html")
 
     def _sampling(self, options: dict[str, object]) -> list[str]:
-        how = {name: getattr(self.sampling, name) for name in ("guidance", "steps", "sampler")}
+        how = {name: getattr(self.sampling, name) for name in ("guidance", "interval", "steps", "sampler")}
         given = {name: value for name, value in how.items() if value is not None and name not in options}
-        return [word for name, value in given.items() for word in (_option(name), str(value))]
+        return [word for name, value in given.items() for word in (_option(name), _value(value))]
 
     def row(self, label: str, x: Tensor, asked: Condition, captions: Sequence[str] = ()) -> PanelRow:
         """Images for conditions, with the judge's reading under those where it differs."""
@@ -124,6 +129,13 @@ def _otherwise(seen: Mapping[str, str | None], wrong: Sequence[bool]) -> str:
 
 def _option(name: str) -> str:
     return f"-{name}" if len(name) == 1 else f"--{name}"
+
+
+def _value(value: object) -> str:
+    """A setting of sampling as its option takes it: weights as a=2,b=3, and an interval as 0.2..0.8."""
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={weight}" for name, weight in value.items())
+    return "..".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 # ---- values

@@ -113,10 +113,8 @@ def guidance(look: GalleryContext) -> Section:
 
 
 def _guided(look: GalleryContext, request: Request) -> Panel:
-    made = [
-        next(look.run.stream([request], ROWS, look.seed, ROWS, replace(look.sampling, guidance=weight)))
-        for weight in WEIGHTS
-    ]
+    looks = [look.under(weight) for weight in WEIGHTS]
+    made = [next(each.run.stream([request], ROWS, each.seed, ROWS, each.sampling)) for each in looks]
     rows = tuple(
         look.row(
             f"seed {look.seed + k}",
@@ -125,10 +123,7 @@ def _guided(look: GalleryContext, request: Request) -> Panel:
         )
         for k in range(ROWS)
     )
-    commands = tuple(
-        look.command("sample", request.text, n=ROWS, seed=look.seed, guidance=weight, out="samples")
-        for weight in WEIGHTS
-    )
+    commands = tuple(each.command("sample", request.text, n=ROWS, seed=each.seed, out="samples") for each in looks)
     return Panel(request.text, "", _without_remarks(rows), commands, tuple(f"guidance {w}" for w in WEIGHTS))
 
 
