@@ -35,8 +35,8 @@ from condgen.evaluation.independence import independent
 from condgen.evaluation.judge.features import extract, extractor
 from condgen.evaluation.metrics.distances import some
 from condgen.evaluation.metrics.feature_sets import FeatureSet, fidelity
-from condgen.networks.conv import patch_size
-from condgen.networks.patches import Deblocking
+from condgen.networks.conv import pattern_period
+from condgen.networks.patches import deblocked
 from condgen.runs.run import Run
 from condgen.runs.samples import Samples
 from condgen.units import parse_count
@@ -87,8 +87,8 @@ def prominences(x: Tensor) -> Tensor:
 
 def left_by_deblocking(real: Tensor) -> float:
     """The ratio of signal to noise of real images that are deblocked, in dB."""
-    step = Deblocking(patch_size(*real.shape[2:])).eval()
-    return float(-10 * (step(real) - real).square().mean().log10())
+    shown = deblocked(real, pattern_period(*real.shape[2:])).clamp(0, 1)
+    return float(-10 * (shown - real).square().mean().log10())
 
 
 def quality(features: str, judge: Judge, samples: Samples, data: Splits, tells: bool) -> Cell:

@@ -245,7 +245,7 @@ def test_only_a_report_on_a_runs_own_data_is_kept_where_it_can_be(
 
 
 def test_settings_of_sampling_are_checked_and_passed_on(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    for setting in ({"guidance": 2}, {"steps": 3}, {"sampler": "heun"}, {"interval": (0.2, 0.8)}):
+    for setting in ({"guidance": 2}, {"steps": 3}, {"sampler": "heun"}):
         with pytest.raises(RequestError, match=next(iter(setting))):
             condgen.evaluate(trained, **setting)  # type: ignore[arg-type]
     monkeypatch.setattr(SamplingOptions, "validate_for", lambda self, model: None)

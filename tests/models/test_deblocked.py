@@ -37,11 +37,22 @@ def test_samples_are_those_of_the_plain_network_without_the_pattern(family: str,
     assert (of_better - of_plain).abs().max() > 1e-4
 
 
-@torch.no_grad()
-def test_training_sees_the_pattern() -> None:
-    plain, better = (model.train() for model in twins("projection"))
-    z = torch.randn(4, plain.generator.latent)
-    assert torch.equal(plain.generator(z, conditions("all", 4)), better.generator(z, conditions("all", 4)))
+@pytest.mark.parametrize("training", [True, False])  # losses on validation data are of the same images
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [
+        ("projection", {"onlooker": 1.0, "onlooker_features": "random"}),
+        ("cvae", {"perceptual": 1.0, "adversarial": 0.5}),
+    ],
+)
+def test_losses_see_the_pattern(family: str, settings: dict[str, Any], training: bool) -> None:
+    plain, better = (model.train(training) for model in twins(family, **settings))
+    x, condition = torch.rand(4, *IMAGE), conditions("all", 4)
+    for player in plain.players():
+        torch.manual_seed(0)
+        wanted = plain(x, condition, player)
+        torch.manual_seed(0)
+        torch.testing.assert_close(better(x, condition, player), wanted)
 
 
 @torch.no_grad()

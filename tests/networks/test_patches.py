@@ -7,8 +7,10 @@ from torch import Tensor, nn
 
 from condgen.conditioning import Encoded, Unconditioned
 from condgen.evaluation.metrics.artefacts import artefacts
+from condgen.models.backbones import Backbones, Size
+from condgen.models.latents.codec import SpatialCodec
 from condgen.networks import ConvDecoder
-from condgen.networks.conv import stages
+from condgen.networks.conv import pattern_period
 from condgen.networks.patches import COLOUR, Deblocking, Pixels, Spectrum, deblocked
 
 SHAPES = [(1, 2), (1, 4), (2, 4), (3, 2), (3, 4), (6, 4)]
@@ -157,16 +159,25 @@ def test_an_even_image_and_its_slopes_stay_as_they_are() -> None:
     torch.testing.assert_close(deblocked(even, 4), even)
 
 
+def test_what_is_deblocked_stays_in_its_range() -> None:
+    x = torch.rand(2, 1, 32, 32).round()
+    assert deblocked(x, 4).min() < 0
+    assert torch.equal(Deblocking(4)(x), deblocked(x, 4).clamp(0, 1))
+
+
 @pytest.mark.parametrize(
-    ("height", "width", "patch", "period"),
-    [(64, 64, 4, 8), (32, 32, 4, 4), (28, 28, 4, 4), (8, 8, 2, 2), (64, 36, 4, 4)],
+    ("height", "width", "patch", "wanted"),
+    [(64, 64, 4, 8), (32, 32, 4, 4), (28, 28, 4, 4), (8, 8, 2, 2), (64, 36, 4, 4), (128, 128, 8, 16)],
 )
 def test_the_period_is_that_of_the_coarsest_step_that_a_decoder_of_this_size_has(
-    height: int, width: int, patch: int, period: int
+    height: int, width: int, patch: int, wanted: int
 ) -> None:
-    x = torch.rand(2, 1, height, width).round()  # so that the filter leaves the range
-    step = Deblocking(patch)
-    assert torch.equal(step.eval()(x), deblocked(x, period).clamp(0, 1))
-    assert step.train()(x) is x
-    steps = len(stages(height, width, 8, patch)) - 1
-    assert period == (2 * patch if steps else patch)
+    assert pattern_period(height, width, patch) == wanted
+    decoder = Backbones((1, height, width), 0, Size(8, patch=patch)).decoder("none", 2)
+    assert wanted == (2 * patch if len(decoder.up) else patch)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("factor", [4, 8, 16])
+def test_a_codec_deblocks_by_the_coarsest_step_that_its_decoder_has(factor: int) -> None:
+    codec = SpatialCodec(1, factor=factor, channels=4, latent=2, depth=1, outputs="deblocked")
+    assert codec.finish.period == (8 if len(codec.decoder.up) else 4)

@@ -9,7 +9,7 @@ from torch import nn
 from condgen.conditioning import MECHANISMS, ConditionEncoder, EmbeddingEncoder, Mechanism, MechanismName, PlainEncoder
 from condgen.models.flow.samplers import MOST_STEPS
 from condgen.networks import MLP, ConvDecoder, ConvEncoder, Transformer, UNet
-from condgen.networks.conv import ImageShape, patch_size
+from condgen.networks.conv import ImageShape, pattern_period
 from condgen.networks.patches import Deblocking, Pixels, Spectrum
 from condgen.parameters import OfData, Setting
 from condgen.schema import Schema
@@ -144,10 +144,10 @@ class Backbones:
         )
 
     def finish(self, outputs: OutputsName) -> nn.Module:
-        """The step from the images of a decoder to those that are shown."""
-        if len(self.shape) == 1 or outputs != "deblocked":
-            return nn.Identity()
-        return Deblocking(self.patch or patch_size(*self.shape[1:]))
+        """The step from a decoder's observations to those that are shown."""
+        return (
+            nn.Identity() if len(self.shape) == 1 else finish(outputs, pattern_period(*self._image()[1:], self.patch))
+        )
 
     def field(self, by: str, backbone: BackboneName | None = None) -> nn.Module:
         """A network from observations to outputs of the same shape.
@@ -180,6 +180,13 @@ class Backbones:
         if len(self.shape) != 3:
             raise ValueError(f"observations must be images (channel, height, width) or vectors, not {self.shape}")
         return self.shape[0], self.shape[1], self.shape[2]
+
+
+def finish(outputs: OutputsName, period: int) -> nn.Module:
+    """The step from a network's images, in which a pattern of this period in pixels may repeat, to those that are
+    shown.
+    """
+    return Deblocking(period) if outputs == "deblocked" else nn.Identity()
 
 
 def condition_encoder(schema: Schema, embedding: int, additive: bool = False) -> ConditionEncoder:

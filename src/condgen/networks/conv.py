@@ -45,6 +45,14 @@ def stages(height: int, width: int, channels: int, patch: int | None = None) -> 
     return found
 
 
+def pattern_period(height: int, width: int, patch: int | None = None) -> int:
+    """The side in pixels of the pattern that a decoder of such images may repeat: a patch, or two where it doubles its
+    rows and columns before the last layer.
+    """
+    patch = patch or patch_size(height, width)
+    return 2 * patch if len(stages(height, width, 1, patch)) > 1 else patch
+
+
 class Block(nn.Module):
     """Residual block: x + W₂ silu(mechanism(conv₃ₓ₃)(x, c)), W₂ pointwise and zero at the start."""
 

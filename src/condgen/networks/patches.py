@@ -16,7 +16,6 @@ from torch.nn.functional import avg_pool2d, conv2d, interpolate, pixel_shuffle
 COLOURS = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (1.0, -2.0, 1.0))  # opponent colours: lightness, red to blue, green
 COLOUR = 0.25  # amplitude of colour relative to lightness
 
-COARSEST = 8  # places a side; a decoder that ends with more has doubled their number before (`conv.stages`)
 AROUND = (1, 4, 6, 4, 1)  # weights of the patches around one, along a line
 SMOOTH = (1, 8, 28, 56, 70, 56, 28, 8, 1)  # and of the pixels whose mean has no details
 
@@ -85,20 +84,18 @@ class Spectrum(Pixels):
 
 
 class Deblocking(nn.Module):
-    """Images as they are in training, and otherwise without the pattern that neighbouring patches have in common.
+    """Images without the pattern that neighbouring patches have in common. No loss sees them so.
 
-    patch: the side of the patches of the network that draws them.
+    period: the side in pixels of the patches that the pattern repeats in.
     """
 
-    def __init__(self, patch: int):
+    def __init__(self, period: int):
         super().__init__()
-        self.patch = patch
+        self.period = period
 
     def forward(self, x: Images) -> Images:
-        """Images in [0, 1] of the same shape. A step before the last one leaves a pattern of twice the period."""
-        rows, columns = (side // self.patch for side in x.shape[2:])
-        two_steps = min(rows, columns) > COARSEST and rows % 2 == columns % 2 == 0
-        return x if self.training else deblocked(x, 2 * self.patch if two_steps else self.patch).clamp(0, 1)
+        """Images in [0, 1] of the same shape."""
+        return deblocked(x, self.period).clamp(0, 1)
 
 
 def deblocked(x: Images, patch: int) -> Images:

@@ -67,7 +67,7 @@ class ConditionalGAN(ThroughNoise, GAN):
     def _drawn(self, noise: Latents, *c: Tensor) -> Float[Tensor, "batch start ..."]:
         """The image of every latent."""
         z = noise.unflatten(1, (STARTS, -1)).flatten(0, 1)
-        return self.generator.drawn(z, _repeated(*c)).unflatten(0, (-1, STARTS))
+        return self.generator.shown(z, _repeated(*c)).unflatten(0, (-1, STARTS))
 
     def _descended(self, x: Batch, *c: Tensor) -> Latents:
         """The latents of a few observations. All begin at the same starts."""

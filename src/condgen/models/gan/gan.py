@@ -50,13 +50,18 @@ class Generator(nn.Module):
         self.finish = finish or nn.Identity()
 
     def forward(self, z: Float[Tensor, "batch latent"], condition: Condition) -> Batch:
-        """Observations for noise under conditions."""
-        return self.drawn(z, self.condition_encoder(condition))
+        """Observations for noise under conditions, as they are shown."""
+        return self.shown(z, self.condition_encoder(condition))
+
+    def shown(self, z: Float[Tensor, "batch latent"], c: Encoded) -> Batch:
+        """Observations for noise under encoded conditions, as they are shown."""
+        x: Batch = self.finish(self.drawn(z, c))
+        return x
 
     def drawn(self, z: Float[Tensor, "batch latent"], c: Encoded) -> Batch:
-        """Observations for noise under encoded conditions."""
+        """Observations for noise under encoded conditions, as critics see them."""
         x = self.backbone(z, c)
-        return self.finish(x.sigmoid()) if x.dim() == 4 else x
+        return x.sigmoid() if x.dim() == 4 else x
 
 
 class Critic(nn.Module):
@@ -305,7 +310,8 @@ class GAN(Model):
 
     def generate(self, condition: Condition) -> Batch:
         """One observation per condition, with the noise of a training step."""
-        return self.generator(together.randn(len(condition), self.generator.latent, device=self.device), condition)
+        z = together.randn(len(condition), self.generator.latent, device=self.device)
+        return self.generator.drawn(z, self.condition_encoder(condition))
 
     def sample(self, condition: Condition, rng: Rng) -> Batch:
         """G(z, c) with z ~ N(0, I)."""

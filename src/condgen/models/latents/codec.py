@@ -14,9 +14,8 @@ from torch import Tensor, nn
 
 from condgen.errors import RequestError
 from condgen.feature_networks import FeatureNetwork, own
-from condgen.models.backbones import OUTPUTS, Count, Depth, OutputsName
+from condgen.models.backbones import OUTPUTS, Count, Depth, OutputsName, finish
 from condgen.models.frozen import FROZEN, FrozenName
-from condgen.networks.patches import Deblocking
 from condgen.networks.spatial import PATCH, SpatialDecoder, SpatialEncoder
 from condgen.parameters import Setting
 
@@ -111,7 +110,7 @@ class SpatialCodec(Codec):
         self.noise = noise
         self.encoder = SpatialEncoder(images, latent, **sizes)
         self.decoder = SpatialDecoder(latent, images, **sizes, outputs=OUTPUTS[outputs])
-        self.finish = Deblocking(PATCH) if outputs == "deblocked" else nn.Identity()
+        self.finish = finish(outputs, min(2 * PATCH, factor))
 
     def encode(self, x: Images) -> Latents:
         """The latents of images."""

@@ -143,9 +143,7 @@ def _likelihood(name: LikelihoodName, shape: tuple[int, ...], finish: nn.Module)
     name = name or ("bernoulli" if len(shape) == 3 else "gaussian")
     if len(shape) == 1 and name != "gaussian":
         raise ValueError(f"the likelihood {name} is for values in [0, 1], such as images; vectors need gaussian")
-    likelihood = LIKELIHOODS[name](shape)
-    likelihood.finish = finish
-    return likelihood
+    return LIKELIHOODS[name](shape, finish)
 
 
 AUTOENCODER = Family(autoencoder)

@@ -31,15 +31,15 @@ _FAR = 1e4  # a distance, in scales of the logistic, beyond which its density va
 class Likelihood(nn.Module):
     """A distribution of x given the decoder's raw outputs.
 
-    finish: the step from expected images to those that are shown. None unless it is set.
+    finish: the step from expected observations to those that are shown. By default there is none.
     """
 
     per_value = 1  # raw outputs for each value of x
 
-    def __init__(self, shape: tuple[int, ...]):
+    def __init__(self, shape: tuple[int, ...], finish: nn.Module | None = None):
         super().__init__()
         self.shape = shape
-        self.finish: nn.Module = nn.Identity()
+        self.finish = finish or nn.Identity()
 
     def log_prob(self, x: Batch, raw: Batch) -> Float[Tensor, " batch"]:
         """log p(x|raw) in nats, summed over all values of an observation."""
@@ -51,7 +51,7 @@ class Likelihood(nn.Module):
         return shown
 
     def expected(self, raw: Batch) -> Batch:
-        """The expected observation."""
+        """The expected observation, as losses see it."""
         raise NotImplementedError
 
     def draw(self, raw: Batch, rng: Rng) -> Batch:
@@ -84,8 +84,8 @@ class Gaussian(Likelihood):
     It balances reconstruction and KL without a hand-set weight (Rybkin et al. 2021, σ-VAE).
     """
 
-    def __init__(self, shape: tuple[int, ...]):
-        super().__init__(shape)
+    def __init__(self, shape: tuple[int, ...], finish: nn.Module | None = None):
+        super().__init__(shape, finish)
         self.log_variance = nn.Parameter(torch.full((shape[0], *[1] * (len(shape) - 1)), -3.0))
 
     def _bounded(self) -> Tensor:
@@ -112,8 +112,8 @@ class Laplace(Likelihood):
     Outliers and slightly misplaced edges cost less than under a Gaussian.
     """
 
-    def __init__(self, shape: tuple[int, ...]):
-        super().__init__(shape)
+    def __init__(self, shape: tuple[int, ...], finish: nn.Module | None = None):
+        super().__init__(shape, finish)
         self.log_scale = nn.Parameter(torch.full((shape[0], *[1] * (len(shape) - 1)), -2.0))
 
     def _bounded(self) -> Tensor:

@@ -104,7 +104,7 @@ class VAE(Model):
         terms = {"reconstruction": reconstruction, "kl": kl, "nats": reconstruction + kl}
         loss = error + regulariser
         if self.realism:
-            more = self.realism(x, self.likelihood.mean(raw), error, raw)
+            more = self.realism(x, self.likelihood.expected(raw), error, raw)
             loss = loss + more.pop("loss")
             terms |= more
         extra_loss = self.prior.extra_loss(z.detach(), c)
@@ -118,7 +118,7 @@ class VAE(Model):
         with torch.no_grad():
             c = self.condition_encoder(condition)
             posterior = self.posterior(x, c)
-            y = self.likelihood.mean(self.decoder(posterior.at(together.randn_like(posterior.mean)), c))
+            y = self.likelihood.expected(self.decoder(posterior.at(together.randn_like(posterior.mean)), c))
         return self.realism.critic_loss(x, y)
 
     def posterior(self, x: Batch, c: Encoded) -> DiagonalGaussian:
