@@ -5,15 +5,17 @@
     python benchmarks/artefacts.py ../shared/data/cars64 --attributes color,body --preset cars-gan --images 120k \
         --compare outputs=pixels outputs=spectrum,channels=48 --out runs/artefacts-cars
 
-Each cell trains as `condgen train --preset P --images N --seed S --set K=V …` does, with warm-up and average as short
-as the run, and samples the test set's own labels. The first table has the pattern that stands out most relative to real
-images (condgen/evaluation/metrics/artefacts.py) and every pattern in samples. Beside them stands the worst harmonic: of
-all frequencies that a pattern of eight pixels can consist of, also aslant, the one that stands out most. The second has
-Fréchet distance, precision and recall in the features of a judge that is trained on real data only, and in those of
-EfficientNet, which knows nothing of the data, unless the run was trained against it. The third has obedience by
-attribute, as the judge reads samples and real images. The last line says what is left of real images by the filter
-that samples pass with `outputs=deblocked`. A sheet of samples is written beside each run. Finished cells are kept: the
-command can be interrupted and repeated.
+Each cell trains as `condgen train --preset P --images N --seed S --set K=V …` does, with warm-up and average no longer
+than a fifth and a quarter of it, and samples the test set's own labels. Training with `outputs=deblocked` is training
+with `outputs=pixels`: the two are one network, shown in two ways.
+
+The first table has the pattern that stands out most relative to real images (condgen/evaluation/metrics/artefacts.py)
+and every pattern in samples. Beside them stands the worst harmonic: of all frequencies that a pattern of eight pixels
+can consist of, also aslant, the one that stands out most. The second has Fréchet distance, precision and recall in the
+features of a judge that is trained on real data only, and in those of EfficientNet, which knows nothing of the data,
+unless the run was trained against it. The third has obedience by attribute, as the judge reads samples and real images.
+The last line says what is left of real images by the filter that samples pass with `outputs=deblocked`. A sheet of
+samples is written beside each run. Finished cells are kept: the command can be interrupted and repeated.
 """
 
 import argparse
@@ -21,7 +23,6 @@ from functools import partial
 from itertools import product
 from math import nan
 from pathlib import Path
-from typing import Any
 
 import torch
 from adversarial import sampled_like
@@ -39,6 +40,7 @@ from condgen.networks.conv import pattern_period
 from condgen.networks.patches import deblocked
 from condgen.runs.run import Run
 from condgen.runs.samples import Samples
+from condgen.training.settings import TrainingConfig
 from condgen.units import parse_count
 
 FEATURES = {"judge": "judge", "efficientnet": "EfficientNet"}
@@ -69,6 +71,11 @@ def measured(run: Run, judge: Judge, data: Splits) -> Cell:
         **obedience(judge, samples, data.test),
         "pace": run.info.images / run.info.seconds,
     }
+
+
+def without_pattern(run: Run, file: Path) -> Run:
+    """Its weights, which show images without the pattern of patches."""
+    return Run.open(file if file.exists() else run.export("weights", file, deblock=True))
 
 
 def harmonic(made: Tensor, real: Tensor) -> float:
@@ -144,16 +151,22 @@ def main() -> None:
     args = parser.parse_args()
     data = load(args.data, attributes=args.attributes.split(",") if args.attributes else None, size=args.size)
     judge = judge_for(data, images=args.judge_images)
-    brief = {"images": args.images, "warmup": args.images // 5, "ema": args.images // 4}
+    usual = TrainingConfig()
+    brief = {"warmup": min(usual.warmup, args.images // 5), "ema": min(usual.ema, args.images // 4)}
+    training = brief | {"images": args.images, "precision": args.precision, "previews": 0}
 
-    def cell(text: str, seed: int, folder: Path) -> Cell:
-        settings: dict[str, Any] = brief | {"precision": args.precision, "previews": 0} | settings_of(text)
-        return measured(trained(data, args.preset, folder, seed, None, **settings), judge, data)
+    def run(text: str, seed: int) -> Run:
+        place = args.out / f"{text}-{seed}"
+        if "outputs=deblocked" in text:
+            return without_pattern(run(text.replace("deblocked", "pixels"), seed), Path(f"{place}.safetensors"))
+        return trained(data, args.preset, place, seed, None, **training, **settings_of(text))
+
+    def cell(text: str, seed: int) -> Cell:
+        return measured(run(text, seed), judge, data)
 
     rows: dict[str, list[Cell]] = {}
     for seed, text in product(range(args.seeds), args.compare):
-        folder = args.out / f"{text}-{seed}"
-        rows.setdefault(text, []).append(kept(Path(f"{folder}.json"), partial(cell, text, seed, folder)))
+        rows.setdefault(text, []).append(kept(args.out / f"{text}-{seed}.json", partial(cell, text, seed)))
     tables(f"{args.preset}, {args.images:,} images of {args.size} px", list(data.schema.names), rows)
     real = as_float(taken(data.validation.observations, slice(0, 1000)))
     print(f"\nDeblocked, real images of the validation part keep {left_by_deblocking(real):.0f} dB.")

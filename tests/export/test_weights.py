@@ -9,9 +9,12 @@ from safetensors.torch import load_file
 import condgen
 from condgen.data import Splits
 from condgen.errors import RequestError, RunError
+from condgen.networks.patches import deblocked
 from condgen.runs.run import Run
 from condgen.training import checkpoint
 from tests.conftest import Command
+
+from .untrained import untrained
 
 
 @pytest.fixture
@@ -31,6 +34,15 @@ def test_vectors_keep_their_units(points: Run, tmp_path: Path) -> None:
     assert torch.equal(then.values, now.values)
     assert then.names == now.names
     assert then.condition.rows() == now.condition.rows()
+
+
+def test_pixels_are_deblocked_and_nothing_is_trained(tmp_path: Path) -> None:
+    plain = untrained("cvae")
+    file = plain.export("weights", tmp_path / "deblocked.safetensors", deblock=True)
+    then, now = plain.sample(n=3, seed=5), condgen.open(file).sample(n=3, seed=5)
+    torch.testing.assert_close(now.x, deblocked(then.x, 4).clamp(0, 1))
+    with pytest.raises(RequestError, match="no outputs of plain pixels to deblock"):
+        condgen.open(file).export("weights", tmp_path / "again.safetensors", deblock=True)
 
 
 def test_it_holds_what_sampling_needs_and_nothing_of_training(run: Run, file: Path) -> None:

@@ -17,6 +17,9 @@ def export(
         place_option("New file, such as digits.safetensors, or folder."),
     ],
     to: Annotated[str, typer.Option(help="Form of the export: weights, onnx, hub, space, web.")] = "weights",
+    deblock: Annotated[
+        bool, typer.Option("--deblock", help="Take out of images what their patches repeat. In weights.")
+    ] = False,
     licence: Annotated[
         str | None, typer.Option(help="Licence of the model, for whoever gets it. In all forms but weights.")
     ] = None,
@@ -42,7 +45,7 @@ def export(
 
     weights is the one small file that sampling needs: averaged weights, schema, label distribution and recipe. It does
         not name the place of the data. `condgen sample FILE` and `condgen evaluate FILE --data DATA` take it instead of
-        RUN.
+        RUN. With --deblock, a run whose network draws plain pixels shows them as one with --set outputs=deblocked.
     onnx is a model that `condgen sample FILE` answers with where PyTorch is not installed (pip install
         'condgen[runtime]'), with the run's samples within rounding. They are compared at the export.
     hub is the folder that `condgen push` uploads: weights, config.json, a card with the report, and a picture.
@@ -55,7 +58,7 @@ def export(
 
     EXPORTERS.check(to)
     given: dict[str, Any] = {"licence": licence, "precision": precision, "runtime": runtime}
-    given |= {"single": single or None, "with_examples": with_examples or None}
+    given |= {"deblock": deblock or None, "single": single or None, "with_examples": with_examples or None}
     path = Run.open(run).export(to, out, **{name: value for name, value in given.items() if value is not None})
     print(f"{named(path)}: {EXPORTERS[to].sentence}, {_bytes(path) / 1e6:.1f} MB")
     if following := _next(to, path):

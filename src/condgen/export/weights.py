@@ -2,7 +2,10 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from condgen.errors import RequestError
+from condgen.models.remedies import TrainedAs
 from condgen.runs.exporting import Exporter
 from condgen.runs.run import Run
 from condgen.schema.stored import stored
@@ -12,13 +15,27 @@ from condgen.training.checkpoint import WEIGHTS_ALONE, Info
 PLACES = ("source", "data_dir", "teacher")  # places on the machine that trained, which stay private
 
 
-def write(run: Run, path: Path) -> None:
-    """Write averaged weights, schema, label distribution and recipe. Raises RunError if the file cannot be written."""
+def write(run: Run, path: Path, *, deblock: bool = False) -> None:
+    """Write averaged weights, schema, label distribution and recipe.
+
+    deblock: images lose what their patches repeat, as with `outputs='deblocked'`, whose training is the same.
+
+    Raises RequestError for a network that does not draw plain pixels, and RunError if the file cannot be written.
+    """
+    info = replace(run.info, recipe=_deblocked(run)) if deblock else run.info
     tensors = {
         **checkpoint.prefixed("ema", run.model.state_dict()),
         **checkpoint.prefixed("joint", stored(run.joint)),
     }
-    checkpoint.save(path, _header(run.info), tensors)
+    checkpoint.save(path, _header(info), tensors)
+
+
+def _deblocked(run: Run) -> dict[str, Any]:
+    """The run's recipe with deblocked outputs, which have the weights of plain pixels."""
+    recipe = run.info.recipe
+    if TrainedAs.of(recipe).in_effect.get("outputs") != "pixels":
+        raise RequestError(f"{run.path} has no outputs of plain pixels to deblock; leave out `deblock`.")
+    return {**recipe, "arguments": {**recipe["arguments"], "outputs": "deblocked"}}
 
 
 def _header(info: Info) -> Info:

@@ -110,7 +110,9 @@ class TrainedAs:
     def against_patterns(self) -> str:
         """Advice against patterns of pixels."""
         found = [self.advise(outputs=better) for better in ("deblocked", "spectrum")]
-        return sentence("Train with", found) or LONGER
+        plain = self.in_effect.get("outputs") == "pixels" and bool(found[0])
+        at_once = f" This run needs no training: export its weights with {setting(deblock=True)}." if plain else ""
+        return (sentence("Train with", found) or LONGER) + at_once
 
     @property
     def stronger_penalty(self) -> str:

@@ -140,6 +140,7 @@ def test_the_doctor_names_the_worst_pattern_with_its_number_in_real_data() -> No
         (TrainedAs("projection"), "outputs='deblocked'"),
         (TrainedAs("projection", {"outputs": "deblocked"}), "outputs='spectrum'"),
         (TrainedAs("cvae", {"outputs": "pixels"}), "outputs='deblocked'"),
+        (TrainedAs("cvae", {"outputs": "pixels"}), "needs no training: export its weights with `deblock=True`"),
         (TrainedAs("projection", {"outputs": "spectrum"}), "Train with `outputs='deblocked'`."),
         (TrainedAs("flow"), "Train longer"),
     ],
