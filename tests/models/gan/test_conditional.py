@@ -94,6 +94,17 @@ def test_latents_are_looked_for_once_for_edits_of_the_same_observations() -> Non
     assert looked == [6, 6, 6]
 
 
+def test_latents_are_looked_for_again_after_training() -> None:
+    one = model((1, 8, 8))
+    x, c = observations(one), one.condition_encoder(asked(6, 0))
+    before = one.to_noise(x, c)
+    one.train()
+    with torch.no_grad():
+        for p in one.generator.parameters():
+            p.add_(0.2 * torch.randn_like(p))
+    assert not torch.equal(one.eval().to_noise(x, c), before)
+
+
 @pytest.mark.parametrize("name", ["cgan", "acgan", "projection", "infogan"])
 def test_conditional_families_edit_and_an_unconditional_one_does_not(name: str) -> None:
     assert isinstance(build(name, SCHEMA, (3,)), abilities.Edits)

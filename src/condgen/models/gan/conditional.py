@@ -41,6 +41,11 @@ class ConditionalGAN(ThroughNoise, GAN):
     in_one_pass = False
     _found: tuple[Tensor, ...] | None = None  # the last observations with their encoded condition, and their noise
 
+    def train(self, mode: bool = True) -> "ConditionalGAN":
+        """Begin or end training. Latents that were found are those of the weights before."""
+        self._found = None
+        return super().train(mode)
+
     def to_noise(self, x: Batch, c: Encoded) -> Latents:
         """Latents whose images under the condition resemble the observations. The same every time."""
         asked = (x, *c)
@@ -118,7 +123,7 @@ def _repeated(*c: Tensor) -> Encoded:
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and bool((one == other).all())
+    return one.shape == other.shape and one.device == other.device and bool((one == other).all())
 
 
 def _in_parts(make: Callable[..., Any], *tensors: Tensor) -> Tensor:

@@ -216,6 +216,10 @@ class _ThroughNoise(Whole):
         """The expected images for noise."""
         return self.codec.decode(self.inner.from_noise(noise, c))
 
+    def edit(self, x: Batch, source: Condition, target: Condition) -> Batch:
+        """Images whose latents are edited as the model of latents edits."""
+        return self.codec.decode(self.inner.edit(self.codec.encode(x), source, target))
+
 
 ABILITIES: dict[type, type] = {
     HasConditionEncoder: _EncodesConditions,
