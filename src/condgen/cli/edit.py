@@ -9,35 +9,38 @@ from condgen.cli.options import Out, RunFileOrServer, show_understood
 from condgen.stores.copies import named
 
 if TYPE_CHECKING:
-    from condgen.data.storage.images import EncodedImage, Fit
+    from condgen.requests.request import Request
     from condgen.runs.editing import EditOptions
     from condgen.runs.generator import Generator
     from condgen.schema import Condition
 
 
+ImagesAndRequest = Annotated[
+    list[str], typer.Argument(metavar="IMAGE … REQUEST", help="Images, then the attributes to change.")
+]
+Source = Annotated[
+    str | None, typer.Option("--from", help="Attributes of the images as they are. By default the model reads them.")
+]
+Strength = Annotated[
+    str | None,
+    typer.Option(
+        help="Strength of the change that is added to the image, or auto: small ones are exaggerated. Default 1.5."
+    ),
+]
+Decoded = Annotated[bool, typer.Option("--decoded", help="Decode the image anew instead of adding the change to it.")]
+Mask = Annotated[
+    Path | None, typer.Option(help="Image of where to change: white may change, black stays. Sized like the images.")
+]
+
+
 def edit(
     run: RunFileOrServer,
-    images: Annotated[
-        list[str], typer.Argument(metavar="IMAGE … REQUEST", help="Images, then the attributes to change.")
-    ],
+    images: ImagesAndRequest,
     out: Out,
-    source: Annotated[
-        str | None,
-        typer.Option("--from", help="Attributes of the images as they are. By default the model reads them."),
-    ] = None,
-    strength: Annotated[
-        str | None,
-        typer.Option(
-            help="Strength of the change that is added to the image, or auto: small ones are exaggerated. Default 1.5."
-        ),
-    ] = None,
-    decoded: Annotated[
-        bool, typer.Option("--decoded", help="Decode the image anew instead of adding the change to it.")
-    ] = False,
-    mask: Annotated[
-        Path | None,
-        typer.Option(help="Image of where to change: white may change, black stays. Sized like the images."),
-    ] = None,
+    source: Source = None,
+    strength: Strength = None,
+    decoded: Decoded = False,
+    mask: Mask = None,
 ) -> None:
     """Change attributes of given IMAGEs and keep the rest. The last argument is the change.
 
@@ -46,7 +49,6 @@ def edit(
 
     RUN can be the address of a model that `condgen serve` serves, such as http://127.0.0.1:8000/digits.
     """
-
     from condgen.errors import RequestError
     from condgen.runs.addresses import open_generator
     from condgen.runs.generator import editor
@@ -60,13 +62,11 @@ def edit(
     opened = open_generator(run)
     model = editor(opened)
     editing = _editing(strength, decoded)
-    change = show_understood(opened.requests(request))
-    if len(change) > 1:
-        raise RequestError(f"'{request}' stands for {len(change)} requests; edit one at a time.")
+    change = _one(opened, request, "edit one at a time")
     x = _observations(paths, opened)
     now = _condition(opened, source, x)
     where = None if mask is None else _mask(mask, opened)
-    edited = model.edit(x, now, change[0], editing=editing, mask=where)
+    edited = model.edit(x, now, change, editing=editing, mask=where)
     shown = save_samples(
         iter([edited]),
         opened.schema,
@@ -93,9 +93,10 @@ def _editing(strength: str | None, decoded: bool) -> "EditOptions | None":
 
 def _observations(paths: list[str], opened: "Generator") -> Any:
     """The images as the model takes them. Prints notes on unusual ones. Raises RequestError for a model of vectors."""
-    from condgen.data.storage.images import EncodedImage, Fit
+    from condgen.data.storage.images import EncodedImage, Fit, pixels
     from condgen.data.storage.unusual import Survey
     from condgen.errors import RequestError
+    from condgen.pixels import as_float
 
     if len(opened.shape) != 3:
         raise RequestError("This model makes vectors, not images; edit those from Python, with Run.edit.")
@@ -104,40 +105,35 @@ def _observations(paths: list[str], opened: "Generator") -> Any:
     survey = Survey.of(files)
     for note in survey.notes:
         print(note)
-    return _decoded(files, Fit("L" if channels == 1 else "RGB", width, height, top=survey.white))
+    return as_float(pixels(files, Fit("L" if channels == 1 else "RGB", width, height, top=survey.white)))
 
 
 def _mask(path: Path, opened: "Generator") -> Any:
     """The share of change at every pixel, [height, width], in a grey image cut and resized as the images are."""
-    from condgen.data.storage.images import EncodedImage, Fit
-
-    height, width = opened.shape[1:]
-    return _decoded([EncodedImage(str(path), path)], Fit("L", width, height))[0, 0]
-
-
-def _decoded(files: "list[EncodedImage]", fit: "Fit") -> Any:
-    """The files as images in [0, 1], [n, channel, height, width]."""
-    import numpy as np
-
-    from condgen.data.storage.images import fitted, strict_decoder
+    from condgen.data.storage.images import EncodedImage, Fit, pixels
     from condgen.pixels import as_float
 
-    with strict_decoder():
-        stacked: Any = np.stack([fitted(file, fit)[0] for file in files])
-    return as_float(stacked)
+    height, width = opened.shape[1:]
+    return as_float(pixels([EncodedImage(str(path), path)], Fit("L", width, height)))[0, 0]
 
 
 def _condition(opened: "Generator", text: str | None, x: Any) -> "Condition":
     """The attributes of the images: those given by `--from` for all of them, else those that the model reads."""
-    from condgen.errors import RequestError
     from condgen.runs.generator import editor, reader
 
     if not text:
         return reader(opened).read(x)
-    asked = show_understood(opened.requests(text))
-    if len(asked) > 1:
-        raise RequestError(f"--from '{text}' stands for {len(asked)} requests; it must say what the images show.")
-    return editor(opened).stated(asked[0], len(x))
+    return editor(opened).stated(_one(opened, text, "--from must say what the images show"), len(x))
+
+
+def _one(opened: "Generator", text: str, remedy: str) -> "Request":
+    """The one request that a text stands for. Prints the interpretation of its words."""
+    from condgen.errors import RequestError
+
+    first, *others = show_understood(opened.requests(text))
+    if others:
+        raise RequestError(f"'{text}' stands for {1 + len(others)} requests; {remedy}.")
+    return first
 
 
 def _before_after(before: Any, after: Any, path: Path) -> None:

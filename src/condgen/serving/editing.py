@@ -5,10 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-import numpy as np
-
 from condgen.arrays import Array, namespace
-from condgen.data.storage.images import EncodedImage, Fit, fitted, strict_decoder
+from condgen.data.storage.images import EncodedImage, Fit, pixels
 from condgen.errors import RequestError, shorten
 from condgen.pixels import as_float
 from condgen.requests.request import Request
@@ -159,7 +157,5 @@ def decoded(images: Sequence[Upload], shape: tuple[int, ...]) -> Array:
     """Any number of images as a model takes them. Raises DataError that names the first unreadable one."""
     channels, height, width = shape
     fit = Fit("L" if channels == 1 else "RGB", width, height)
-    with _DECODING, strict_decoder():
-        files = [EncodedImage(shorten(image.name, 100), image.content) for image in images]
-        stacked: Any = np.stack([fitted(file, fit)[0] for file in files])
-    return as_float(stacked)
+    with _DECODING:
+        return as_float(pixels([EncodedImage(shorten(image.name, 100), image.content) for image in images], fit))

@@ -26,7 +26,7 @@ def shown(content: object) -> np.ndarray:
     found = header(content[0])
     assert found
     mode = "L" if found.grey else "RGB"
-    return pixels(content, Fit(mode, 12, 8)).numpy()
+    return pixels(content, Fit(mode, 12, 8))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 from warnings import catch_warnings, filterwarnings, simplefilter
 
 import numpy as np
@@ -223,11 +223,10 @@ def _readable(image: EncodedImage) -> Iterator[None]:
 
 
 def pixels(images: Sequence[EncodedImage], fit: Fit) -> UInt8[Array, "n channel height width"]:
-    """The pixels of a few images. Raises DataError that names the first unreadable one."""
-    import torch
-
+    """The pixels of a few images, as NumPy holds them. Raises DataError that names the first unreadable one."""
     with strict_decoder():
-        return torch.from_numpy(np.stack([fitted(image, fit)[0] for image in images]))
+        stacked: Any = np.stack([fitted(image, fit)[0] for image in images])
+    return stacked
 
 
 def reason(error: Exception) -> str:
