@@ -1,6 +1,7 @@
 """Autoencoders by name, each with its encoder, decoder, prior and likelihood."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
@@ -33,6 +34,36 @@ Beta = Annotated[
     Setting("Weight of the KL term. Above 1 the latent carries less information, below 1 more.", part="likelihood"),
 ]
 LEARNED_NULL = Needs(embedding=64)
+
+
+@dataclass(frozen=True)
+class Entrances:
+    """The ways in which the condition enters the encoder and the decoder: the same, unless one has its own."""
+
+    mechanism: Annotated[EnteringBy, Needs(encoder_mechanism=None, decoder_mechanism=None)] = "film"
+    encoder_mechanism: Annotated[
+        MechanismName | None,
+        Setting("Another way into the encoder. none keeps the condition out.", part="condition"),
+    ] = None
+    decoder_mechanism: Annotated[
+        MechanismName | None,
+        Setting("Another way into the decoder. none keeps the condition out.", part="condition"),
+    ] = None
+
+    @property
+    def encoder(self) -> str:
+        """The way into the encoder."""
+        return self.encoder_mechanism or self.mechanism
+
+    def decoder(self, prior: str) -> str:
+        """The way into the decoder. Raises ValueError if neither the decoder nor the prior would see the condition."""
+        found = self.decoder_mechanism or self.mechanism
+        if found == "none" and not PRIORS[prior].conditional:
+            raise ValueError(
+                "neither its decoder nor its prior would see the condition, so requests could not be obeyed; choose a "
+                "mechanism for the decoder or a prior per condition, or use the model vae"
+            )
+        return found
 
 
 @composed()
@@ -89,15 +120,7 @@ def cvae(
     schema: Schema,
     shape: tuple[int, ...],
     *,
-    mechanism: Annotated[EnteringBy, Needs(encoder_mechanism=None, decoder_mechanism=None)] = "film",
-    encoder_mechanism: Annotated[
-        MechanismName | None,
-        Setting("Another way into the encoder. none keeps the condition out.", part="condition"),
-    ] = None,
-    decoder_mechanism: Annotated[
-        MechanismName | None,
-        Setting("Another way into the decoder. none keeps the condition out.", part="condition"),
-    ] = None,
+    entering: Entrances,
     embedding: OptionalEmbedding = 0,
     additive: Annotated[Additive, Needs(embedding=64, prior="flow")] = False,
     condition_dropout: Annotated[ConditionDropout, LEARNED_NULL] = 0.1,
@@ -112,19 +135,13 @@ def cvae(
     realism: PerceptualWeights,
 ) -> VAE:
     """A conditional β-VAE: encodes, edits and samples in one pass."""
-    in_encoder, in_decoder = encoder_mechanism or mechanism, decoder_mechanism or mechanism
-    if in_decoder == "none" and not PRIORS[prior].conditional:
-        raise ValueError(
-            "neither its decoder nor its prior would see the condition, so requests could not be obeyed; choose a "
-            "mechanism for the decoder or a prior per condition, or use the model vae"
-        )
     encoder = condition_encoder(schema, embedding, additive)
     parts = Backbones(shape, encoder.width, size)
     score = _likelihood(likelihood, shape, parts.finish(outputs))
     latents = partial(flow, additive=additive) if prior == "flow" else PRIORS[prior]
     others: dict[str, Any] = {
-        "encoder": parts.encoder(in_encoder, 2 * latent),
-        "decoder": parts.decoder(in_decoder, latent, score.per_value, outputs),
+        "encoder": parts.encoder(entering.encoder, 2 * latent),
+        "decoder": parts.decoder(entering.decoder(prior), latent, score.per_value, outputs),
         "likelihood": score,
         "beta": beta,
         "realism": realism.loss(shape, size.channels),
