@@ -1,6 +1,5 @@
 """Commands that measure one run: its report, and its faults."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,10 +73,9 @@ def evaluate(
     from condgen.runs.run import Run
     from condgen.units import parse_count
 
-    how = measuring(samples, labels, features, pairs, useful, edits, seed)
     shown = parse_count(judge_images) if judge_images else None
-    how = replace(how, latents=latents, ask=tuple(asked or ()), judge_images=shown)
-    how = replace(how, combinations=combinations, folds=folds)
+    more = {"latents": latents, "ask": tuple(asked or ()), "combinations": combinations, "folds": folds}
+    how = measuring(samples, labels, features, pairs, useful, edits, seed, **more, judge_images=shown)
     opened = Run.open(run, trust=trust)
     folder = out or opened.folder
     sampling = sampling_by(guidance, interval, sampler, steps, best_of=best_of)

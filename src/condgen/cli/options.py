@@ -276,15 +276,15 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
 
 
 def measuring(
-    samples: int, labels: str, features: str, pairs: int, useful: str, edits: int, seed: int
+    samples: int, labels: str, features: str, pairs: int, useful: str, edits: int, seed: int, **others: Any
 ) -> "EvaluationConfig":
-    """The settings of an evaluation given by options."""
+    """The settings of an evaluation given by options. others: fields that have the form of `EvaluationConfig`."""
     from condgen.evaluation.protocol import EvaluationConfig
     from condgen.units import parse_count
 
     spaces, images = tuple(names(features)), 0 if useful.strip() == "0" else parse_count(useful)
     return EvaluationConfig(
-        samples=samples, labels=labels, features=spaces, pairs=pairs, useful=images, edits=edits, seed=seed
+        samples=samples, labels=labels, features=spaces, pairs=pairs, useful=images, edits=edits, seed=seed, **others
     )
 
 

@@ -41,23 +41,42 @@ if TYPE_CHECKING:
     from condgen.runs.run import Run
 
 
+Model = Annotated[
+    str | None,
+    typer.Option(help=f"{', '.join(FAMILIES.names)}. What suits DATA unless given, as `condgen inspect` says."),
+]
+Mechanism = Annotated[
+    str | None,
+    typer.Option(help="Way in which the condition enters a layer (see `condgen settings`). Default film."),
+]
+Prior = Annotated[
+    str | None, typer.Option(help="Distribution of a CVAE's latent (see `condgen settings`). Default standard.")
+]
+Preset = Annotated[str | None, typer.Option(help="Named settings (see `condgen presets`).")]
+Budget = Annotated[str | None, typer.Option(help="Training time: 90s, 10m, 1h.")]
+Images = Annotated[str | None, typer.Option(help="Number of training images, instead of a time: 500k, 2M.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the run in OUT if this command has begun it, as after a restart.")
+]
+Processes = Annotated[int, typer.Option(min=1, help="Processes of this machine that divide every batch among them.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting in `condgen settings MODEL`.")
+]
+Profile = Annotated[
+    bool, typer.Option("--profile", help="Record where the time of a few steps goes, in OUT/profile.txt.")
+]
+SEED = typer.Option(help="Random seed for weights, data order and noise.")
+
+
 def train(
     data: Data,
     out: Out,
-    model: Annotated[
-        str | None,
-        typer.Option(help=f"{', '.join(FAMILIES.names)}. What suits DATA unless given, as `condgen inspect` says."),
-    ] = None,
-    mechanism: Annotated[
-        str | None,
-        typer.Option(help="Way in which the condition enters a layer (see `condgen settings`). Default film."),
-    ] = None,
-    prior: Annotated[
-        str | None, typer.Option(help="Distribution of a CVAE's latent (see `condgen settings`). Default standard.")
-    ] = None,
-    preset: Annotated[str | None, typer.Option(help="Named settings (see `condgen presets`).")] = None,
-    budget: Annotated[str | None, typer.Option(help="Training time: 90s, 10m, 1h.")] = None,
-    images: Annotated[str | None, typer.Option(help="Number of training images, instead of a time: 500k, 2M.")] = None,
+    model: Model = None,
+    mechanism: Mechanism = None,
+    prior: Prior = None,
+    preset: Preset = None,
+    budget: Budget = None,
+    images: Images = None,
     attributes: Attributes = None,
     size: Size = None,
     schema: SchemaFile = None,
@@ -69,20 +88,11 @@ def train(
     stream: Stream = False,
     buffer: Buffer = None,
     sample: Sample = None,
-    seed: Annotated[int | None, typer.Option(help="Random seed for weights, data order and noise.")] = None,
-    resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Go on with the run in OUT if this command has begun it, as after a restart."),
-    ] = False,
-    processes: Annotated[
-        int, typer.Option(min=1, help="Processes of this machine that divide every batch among them.")
-    ] = 1,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting in `condgen settings MODEL`.")
-    ] = None,
-    profile: Annotated[
-        bool, typer.Option("--profile", help="Record where the time of a few steps goes, in OUT/profile.txt.")
-    ] = False,
+    seed: Annotated[int | None, SEED] = None,
+    resume: Resume = False,
+    processes: Processes = 1,
+    settings: Settings = None,
+    profile: Profile = False,
 ) -> None:
     """Train a model on DATA. Ctrl-C saves first, and `condgen resume` continues from there.
 
@@ -93,18 +103,14 @@ def train(
     with in_bulk():
         from condgen.data.source import AtMost
         from condgen.locks import held_new
-        from condgen.recommendation import SIDE, check_settings
-        from condgen.runs.arguments import split_arguments
+        from condgen.recommendation import SIDE
         from condgen.runs.resume import may_hold
         from condgen.runs.train import train as train_run
         from condgen.training.team import join
 
     options = {"model": model, "mechanism": mechanism, "prior": prior, "seed": seed}
     given = options | parse_settings(settings or []) | ({"profile": True} if profile else {})
-    arguments = _recipe(preset, budget, images, given)
-    name = arguments.pop("model", None)
-    # Before the data is loaded, so that a wrong option does not cost minutes.
-    split_arguments(name, arguments) if name else check_settings(arguments)
+    name, arguments = _checked(_recipe(preset, budget, images, given))  # before the data is loaded, which takes minutes
     if processes > 1 and RANK not in os.environ:
         _become(processes)
     how: dict[str, Any] = {
@@ -116,7 +122,7 @@ def train(
         "streaming": streaming(stream, buffer, sample),
     }
     join()  # so that the other processes hear of an error
-    with held_new(out, "the run", begun=may_hold(out, resume)):  # before the data is loaded, for the same reason
+    with held_new(out, "the run", begun=may_hold(out, resume)):
         fitting = AtMost(SIDE) if name is None and size is None else size
         splits = load_data(data, attributes, fitting, schema, **how)
         kind, names = "sampled" if stream else "training", ", ".join(splits.schema.names)
@@ -160,6 +166,17 @@ def _recipe(preset: str | None, budget: str | None, images: str | None, options:
     return arguments
 
 
+def _checked(recipe: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+    """The name of the model, if there is one, and the settings. Raises RequestError for wrong ones."""
+    from condgen.recommendation import check_settings
+    from condgen.runs.arguments import split_arguments
+
+    arguments = dict(recipe)
+    name = arguments.pop("model", None)
+    split_arguments(name, arguments) if name else check_settings(arguments)
+    return name, arguments
+
+
 def resume(
     run: RunFolder,
     data: OtherData = None,
@@ -192,7 +209,7 @@ def distill(
     data: OtherData = None,
     guidance: Annotated[str | None, typer.Option(help="Guidance to learn. By default that of RUN.")] = None,
     budget: Annotated[str, typer.Option(help="Training time: 90s, 3m, 1h.")] = "5m",
-    seed: Annotated[int, typer.Option(help="Random seed for weights, data order and noise.")] = 0,
+    seed: Annotated[int, SEED] = 0,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Any setting of the new model or of training."),
