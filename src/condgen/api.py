@@ -285,7 +285,7 @@ def gallery(
     asked: the requests to show, by default those in the data.
     only: names of sections.
     n: samples per request.
-    out, trust: as for `evaluate`.
+    guidance, interval, sampler, steps, out, trust: as for `evaluate`.
 
     Raises RequestError for a wrong request or section, or a run of vectors.
     """
@@ -331,6 +331,7 @@ def augment(
     of rare values.
 
     data: by default the run's own. Its training part is written, and its test part tells what generated ones are worth.
+    guidance, interval, sampler, steps, trust: as for `evaluate`.
     how: `to`, `worth`, `images` and `seed`, as for `evaluation.augmentation.augment`.
 
     Raises RequestError for an attribute that cannot be balanced or asked for, and RunError as `evaluate`.

@@ -1,5 +1,6 @@
 """Samples of compared runs: the same requests, the same seeds, a row per run."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from condgen.evaluation.comparison.comparison import Comparison, compare
 from condgen.pages.comparison import save
 from condgen.pages.side_by_side import side_by_side
 from condgen.runs.run import Run
+from condgen.runs.sampling import SamplingOptions
 from tests.browser import Page, in_browser
 from tests.evaluation.comparison.test_comparison import report
 from tests.pages.looks import check_looks
@@ -32,6 +34,17 @@ def test_every_run_is_asked_for_the_same_with_the_same_seeds(run: Run, flow: Run
         wanted = torch.cat([each.sample(c.caption, 1, k).x for k, c in enumerate(pictures)])
         shown = np.stack([np.asarray(picture.image.convert("L")) for picture in pictures])
         assert np.abs(shown / 255 - wanted[:, 0].numpy()).max() <= 1.01 / 255
+
+
+def test_a_run_is_sampled_as_it_was_measured(flow: Run) -> None:
+    how = SamplingOptions(guidance={"digit": 4.0}, interval=(0.0, 0.5), steps=2)
+    saved = json.loads(json.dumps(how.given))
+    assert SamplingOptions.loaded({**how.dump(), **saved, "guide": "a run", "of_a_later_version": 1}) == how
+    sheet = side_by_side(compared(flow, sampling=saved))
+    assert sheet is not None
+    (first, *_) = sheet.rows[0][1]
+    wanted = flow.sample(first.caption, 1, 0, guidance={"digit": 4.0}, interval=(0.0, 0.5), steps=2).x[0, 0]
+    assert np.abs(np.asarray(first.image.convert("L")) / 255 - wanted.numpy()).max() <= 1.01 / 255
 
 
 def test_a_run_that_cannot_be_asked_shows_samples_without_requests(run: Run, unconditional: Run) -> None:

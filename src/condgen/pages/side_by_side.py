@@ -2,7 +2,6 @@
 
 import textwrap
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -44,10 +43,9 @@ def _runs(comparison: Comparison) -> Iterator[Sampled]:
 
 
 def _sampling(row: TableRow) -> SamplingOptions:
-    """The way in which a row was sampled. A guide cannot be opened again, and is left out."""
-    names = {f.name for f in fields(SamplingOptions)} - {"guide"}
-    given = {name.removeprefix(SAMPLED): value for name, value in row.settings.items() if name.startswith(SAMPLED)}
-    return SamplingOptions(**{name: value for name, value in given.items() if name in names})
+    """The way in which a row was sampled."""
+    sampled = {name: value for name, value in row.settings.items() if name.startswith(SAMPLED)}
+    return SamplingOptions.loaded({name.removeprefix(SAMPLED): value for name, value in sampled.items()})
 
 
 def _requests(run: Run) -> Condition:

@@ -1,7 +1,7 @@
 """Settings of sampling: the treatment of free attributes, and settings of guided models."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from condgen.errors import RequestError
@@ -61,6 +61,16 @@ class SamplingOptions:
         """The settings as JSON, a guide as the digest of its weights."""
         guide = None if self.guide is None else self.guide.fingerprint
         return {**vars(self), "guidance": self.weights, "guide": guide}
+
+    @classmethod
+    def loaded(cls, given: Mapping[str, Any]) -> "SamplingOptions":
+        """The settings of a `dump` that was saved as JSON, with other entries ignored. A guide cannot be opened again,
+        and is left out.
+        """
+        known: dict[str, Any] = {f.name: given[f.name] for f in fields(cls) if f.name in given and f.name != "guide"}
+        if known.get("interval") is not None:
+            known["interval"] = tuple(known["interval"])
+        return cls(**known)
 
     @property
     def given(self) -> dict[str, Any]:
