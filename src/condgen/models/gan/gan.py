@@ -50,8 +50,8 @@ class Generator(nn.Module):
         self.finish = finish or nn.Identity()
 
     def forward(self, z: Float[Tensor, "batch latent"], condition: Condition) -> Batch:
-        """Observations for noise under conditions, as they are shown."""
-        return self.shown(z, self.condition_encoder(condition))
+        """Observations for noise under conditions, as critics see them."""
+        return self.drawn(z, self.condition_encoder(condition))
 
     def shown(self, z: Float[Tensor, "batch latent"], c: Encoded) -> Batch:
         """Observations for noise under encoded conditions, as they are shown."""
@@ -310,12 +310,12 @@ class GAN(Model):
 
     def generate(self, condition: Condition) -> Batch:
         """One observation per condition, with the noise of a training step."""
-        z = together.randn(len(condition), self.generator.latent, device=self.device)
-        return self.generator.drawn(z, self.condition_encoder(condition))
+        return self.generator(together.randn(len(condition), self.generator.latent, device=self.device), condition)
 
     def sample(self, condition: Condition, rng: Rng) -> Batch:
         """G(z, c) with z ~ N(0, I)."""
-        return self.generator(rng.normal(self.generator.latent, device=self.device), condition)
+        z = rng.normal(self.generator.latent, device=self.device)
+        return self.generator.shown(z, self.condition_encoder(condition))
 
     @torch.no_grad()
     def preference(self, x: Batch, condition: Condition) -> Float[Tensor, " batch"]:
