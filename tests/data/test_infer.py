@@ -6,7 +6,8 @@ import pytest
 from condgen.data.infer import infer_attribute, infer_schema, parse_columns
 from condgen.errors import DataError
 from condgen.schema import Categorical, Continuous, Flag, Schema
-from condgen.schema.column import missing
+from condgen.schema.cells import missing
+from condgen.schema.column import Column
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,40 @@ def test_few_values_are_categories_in_natural_order(column: list[Any], values: t
     codes, _ = parse_columns({"kind": column}, Schema(attributes=(attribute,)), "table")
     expected = [0 if v is None else values.index(str(int(v) if isinstance(v, float) else v).strip()) for v in column]
     assert codes["kind"] == expected
+
+
+AGES: list[Any] = [20 + k / 4 for k in range(60)]
+
+
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        ("unknown", "'unknown' in row 31 is no number."),
+        ("33,5", "'33,5' in row 31 has a decimal comma instead of a point."),
+        ("inf", "'inf' in row 31 is no number."),
+    ],
+)
+@pytest.mark.parametrize("asked_for", [False, True])
+def test_a_text_among_numbers_is_named_with_its_row_and_makes_no_names_of_them(
+    cell: str, says: str, asked_for: bool
+) -> None:
+    guess = infer_attribute("age", [*AGES[:30], cell, None, *AGES[30:]], asked_for)
+    assert isinstance(guess, str)
+    assert f"The column 'age' holds numbers, but {says}" in guess
+
+
+def test_all_texts_among_numbers_are_counted() -> None:
+    column = Column("age", [*AGES, "x", "y", "y"])
+    assert column.mistakes.endswith("'x' in row 61 is no number, and so are 2 other cells.")
+    assert not Column("age", [*AGES, "", "n/a"]).mistakes  # empty cells
+    assert not Column("ticket", [*range(30), *(f"A{k}" for k in range(10))]).mistakes  # too many to be mistakes
+    assert not Column("floor", [*range(10), "ground"] * 5).mistakes  # few numbers are names
+
+
+def test_few_numbers_with_a_text_among_them_are_names_with_a_remark() -> None:
+    schema, notes = infer_schema({"age": [*range(20, 40)] * 5 + ["unknown"]})
+    assert isinstance(schema["age"], Categorical)
+    assert any("'unknown' in row 101" in note and "read as names" in note for note in notes)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Ordinary tables of numbers: their columns are the vector, with names and units, from the file to the sample."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -265,3 +266,34 @@ def test_numbers_of_a_frame_that_may_not_be_written_are_copied() -> None:
     array = wines()[["alcohol", "ash"]].to_numpy()
     array.setflags(write=False)
     assert load(array, labels={"class": wines()["class"].to_numpy()}, progress=SILENT).shape == (2,)
+
+
+def test_a_text_in_a_column_of_the_vector_stops_and_names_row_and_column(table: Path) -> None:
+    lines = table.read_text().splitlines()
+    lines[18] = lines[18].replace(lines[18].split(",")[1], "n.a. mg")
+    table.write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"wine\.csv: The column 'proline' holds numbers, but 'n\.a\. mg' in row 18"):
+        load(table)
+
+
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [([1.0, 2.0], "holds 2 numbers, and not 3 numbers"), ([1, "x", 2], r"holds \[1, 'x', 2\], and not")],
+)
+def test_a_vector_of_another_length_stops_and_names_row_and_column(cell: Any, says: str, tmp_path: Path) -> None:
+    rows = [{"x0": k / 7, "emb": [k, k / 2, 1.0], "kind": k % 2} for k in range(40)]
+    path = tmp_path / "table.jsonl"
+    path.write_text("\n".join(json.dumps(row | ({"emb": cell} if k == 9 else {})) for k, row in enumerate(rows)))
+    with pytest.raises(DataError, match=rf"table\.jsonl, row 10, column 'emb' {says}"):
+        load(path)
+    path.write_text("\n".join(json.dumps(row | ({"emb": None} if k == 9 else {})) for k, row in enumerate(rows)))
+    assert load(path).schema.names == ["emb", "kind"]
+
+
+def test_a_text_in_one_of_the_columns_of_a_vector_stops_and_names_row_and_column(tmp_path: Path) -> None:
+    made = pd.DataFrame({"x0": np.arange(40) / 7, "emb.0": RNG.normal(size=40), "emb.1": RNG.normal(size=40)})
+    made["kind"] = ["a", "b"] * 20
+    made["emb.1"] = [*made["emb.1"][:5].tolist(), "oops", *made["emb.1"][6:].tolist()]
+    made.to_csv(tmp_path / "table.csv", index=False)
+    with pytest.raises(DataError, match=r"table\.csv, row 6, column 'emb\.1' holds 'oops', which is no number"):
+        load(tmp_path / "table.csv")

@@ -245,6 +245,14 @@ def test_numbers_that_nearly_all_differ_are_suspected_and_not_advised(tmp_path: 
     assert "--attributes tone" in spell(found.advice[0])
 
 
+def test_texts_among_numbers_are_a_problem(tmp_path: Path) -> None:
+    ages: list[object] = [20 + k / 4 for k in range(58)]
+    data = folder(tmp_path / "data", age=[*ages[:8], "?", *ages[8:], "??"], tone=["dark", "light"] * 30)
+    found = inspect(str(data))
+    assert said(found, "'age' holds numbers, but '?' in row 9 is no number, and so is another cell. It was left out")
+    assert {c.name: c.role for c in found.columns}["age"] == "unreadable"
+
+
 def test_values_of_mixed_types_are_counted() -> None:
     assert value_counts([1, "a", None, "a"]) == {"1": 1, "a": 2, None: 1}
     assert value_counts([0.5, None, 0.5]) == {0.5: 2, None: 1}

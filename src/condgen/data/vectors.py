@@ -10,7 +10,8 @@ from condgen.data.infer import NO_ATTRIBUTES, infer_attribute
 from condgen.data.readers.table import Table, Undecided
 from condgen.errors import DataError
 from condgen.schema import Attribute, same
-from condgen.schema.column import Column, missing
+from condgen.schema.cells import missing
+from condgen.schema.column import Column
 from condgen.schema.ranges import CROWDED, crowded, strays
 
 
@@ -27,6 +28,8 @@ def with_vectors(tables: Sequence[Table], attributes: Iterable[str] | None) -> l
     first, both = tables[0], {n: [c for t in tables for c in t.columns.get(n, ())] for n in tables[0].columns}
     wanted = None if attributes is None else {same(name, first.columns) for name in attributes}
     counting = [n for n in both if n not in (wanted or ()) and _numbers_rows(n, tables)]
+    for table in tables:
+        _must_be_numbers(table, wanted)
     names = [n for n, cells in both.items() if n not in counting and _is_coordinate(n, cells, wanted)]
     if not names:
         raise DataError(
@@ -47,6 +50,18 @@ def _is_coordinate(name: str, cells: Sequence[Any], wanted: set[str | None] | No
         return any(not missing(c) for c in cells) and all(missing(c) or _number(c) is not None for c in cells)
     guess = infer_attribute(name, cells)
     return isinstance(guess, Attribute) and guess.observable
+
+
+def _must_be_numbers(table: Table, wanted: set[str | None] | None) -> None:
+    """Raise DataError for a column of numbers, which would be a coordinate if some of its cells were not texts."""
+    for name, cells in table.columns.items():
+        if name.strip().casefold() in NO_ATTRIBUTES or name in (wanted or ()):
+            continue
+        if found := Column(name, cells).mistakes:
+            raise DataError(
+                f"{table.source}: {found} Correct such cells, or leave them empty, which leaves their rows out; "
+                "or take the column out."
+            )
 
 
 def _stray(name: str, cells: Sequence[Any]) -> Iterator[str]:

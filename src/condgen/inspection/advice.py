@@ -47,6 +47,7 @@ def problems(
         if column.suspicious:
             yield f"{column.name} looks like an identifier ({column.why}); leave it out (`attributes`)."
     yield from crowding
+    yield from _mistaken(columns)
     yield from _missing(balance, rows)
     yield from _constant(balance)
     yield from _uneven(balance)
@@ -105,6 +106,13 @@ def _compared(scan: Scan) -> str:
     if scan.decoded + scan.exact.copies + len(scan.unreadable) >= scan.looked_at:
         return f"{scan.decoded:,} images"
     return f"{scan.decoded:,} images, a sample that was compared,"
+
+
+def _mistaken(columns: Sequence[Column]) -> Iterator[str]:
+    for column in columns:
+        if column.mistakes:
+            read = "It is read as names" if column.used else "It was left out"
+            yield f"{column.mistakes} {read}: correct such cells, or leave them empty."
 
 
 def _missing(balance: Sequence[Balance], rows: int) -> Iterator[str]:

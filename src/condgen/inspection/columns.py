@@ -7,8 +7,8 @@ from typing import Any
 
 from condgen.data.infer import NO_ATTRIBUTES
 from condgen.schema import Attribute, Schema, same
-from condgen.schema.column import missing
-from condgen.schema.kinds import NAMES
+from condgen.schema.cells import missing, no_numbers, sentence
+from condgen.schema.kinds import MEASURED, NAMES
 
 WORDS = 3  # texts with more words than this, on average, are prose
 LIKE_AN_IDENTIFIER = 0.9  # whole numbers with a larger share of distinct values may be row identifiers
@@ -20,8 +20,9 @@ DOUBT = "nearly all differ, as an identifier's would"
 class Column:
     """A column of the source.
 
-    role: the attribute's kind, or "identifier", "text", "constant", "left out".
+    role: the attribute's kind, or "identifier", "text", "constant", "unreadable", "left out".
     examples: a few of its values.
+    mistakes: a sentence on the cells that are no numbers, where nearly all others are.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Column:
     distinct: int
     missing: int
     examples: tuple[str, ...]
+    mistakes: str = ""
 
     @property
     def used(self) -> bool:
@@ -59,7 +61,14 @@ def _described(name: str, values: Sequence[Any], schema: Schema, notes: Sequence
         role, why = _kept(schema[attribute], what, given, len(values), present)
     else:
         role, why = _left_out(name, what, present, notes, given)
-    return Column(name, role, why, len(present), absent, examples)
+    wrong = {} if given or role in MEASURED else no_numbers(present)
+    return Column(name, role, why, len(present), absent, examples, sentence(name, wrong, _plainly(values)))
+
+
+def _plainly(values: Sequence[Any]) -> Sequence[Any]:
+    """The cells of a list or of an Arrow array as Python has them."""
+    listed: Sequence[Any] = values.to_pylist() if hasattr(values, "to_pylist") else values
+    return listed
 
 
 def value_counts(values: Sequence[Any]) -> dict[Any, int]:
@@ -105,6 +114,8 @@ def _left_out(name: str, what: str, present: Mapping[Any, int], notes: Sequence[
         return "constant", f"always '{next(iter(present))}'" if present else "empty"
     if given or not any(f"'{name}'" in note for note in notes):
         return "left out", f"{what}; {UNASKED}"
+    if no_numbers(present):
+        return "unreadable", f"{what}, meant as numbers"
     words = [len(re.findall(r"\w+", str(v))) for v in list(present)[:1000]]
     if sum(words) > WORDS * len(words):
         return "text", f"{what} of {sum(words) / len(words):.0f} words on average: free text"

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from condgen.arrays import Array, Bool, Float, Int
 from condgen.errors import RequestError
-from condgen.schema.column import Column, missing, text_of
+from condgen.schema.cells import Mistake, missing
+from condgen.schema.column import Column, text_of
 from condgen.schema.constraints import Constraint
 from condgen.schema.controls import Control, readable
 
@@ -345,3 +346,8 @@ class Attribute(BaseModel):
     def takes_lists(cls, cells: Sequence[Any]) -> bool:
         """Whether a column of lists may hold an attribute of this kind."""
         return False
+
+    @classmethod
+    def mistakes(cls, columns: Columns) -> Iterable[Mistake]:
+        """Cells that keep columns, all others of which suit this kind, from holding an attribute of it."""
+        return ()

@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 from condgen.arrays import Array, Float, float32, namespace
 from condgen.errors import RequestError, unknown
 from condgen.schema.attributes import Density, Vocabulary, fold
-from condgen.schema.column import Column, missing, text_of
+from condgen.schema.cells import missing
+from condgen.schema.column import Column, text_of
 from condgen.schema.constraints import Constraint, OneOf
 from condgen.schema.discrete import Codes, Discrete
 
@@ -127,11 +128,18 @@ class Categorical(Discrete):
             what = f"is always '{next(iter(distinct))}'" if distinct else "is empty"
             return f"The column '{column.name}' {what}; it was left out."
         many = len(distinct) > MANY or (len(distinct) > 20 and len(distinct) > 0.5 * sum(column.counts.values()))
+        if many and column.mistakes:
+            return f"{column.mistakes} Correct such cells or leave them empty; until then it is left out."
         if many and not (column.asked_for or column.classes):
             return (
                 f"The column '{column.name}' has {len(distinct)} distinct texts, like an identifier; it was left out."
             )
         return cls.of(column.name, distinct)
+
+    def remarks(self, column: Column) -> Iterator[str]:
+        """A note if its values are numbers but for a few."""
+        if column.mistakes:
+            yield f"{column.mistakes} All are read as names: correct such cells, or leave them empty."
 
 
 def _plain_number(value: object) -> str:

@@ -7,16 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-_MISSING = {"", "nan", "none", "null", "na", "n/a"}
-
-
-def missing(value: Any) -> bool:
-    """Whether a table's cell holds no value."""
-    return (
-        value is None
-        or (isinstance(value, float) and math.isnan(value))
-        or (isinstance(value, str) and value.strip().casefold() in _MISSING)
-    )
+from condgen.schema.cells import missing, no_numbers, sentence
 
 
 def text_of(value: Any) -> str:
@@ -77,6 +68,11 @@ class Column:
         except ValueError:
             return None
         return numbers if all(map(math.isfinite, numbers)) else None
+
+    @cached_property
+    def mistakes(self) -> str:
+        """A sentence on the cells that are no numbers, if the column is meant to hold numbers, else nothing."""
+        return "" if self.classes else sentence(self.name, no_numbers(self.counts), map(text_of, self.values))
 
     @property
     def numbers_rows(self) -> bool:

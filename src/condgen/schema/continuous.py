@@ -11,12 +11,12 @@ from pydantic import Field, model_validator
 from condgen.arrays import Array, Bool, Float, Int, float32, namespace, to_numpy
 from condgen.errors import RequestError
 from condgen.schema.attributes import Attribute, Density, Vocabulary
-from condgen.schema.column import Column, missing, text_of
+from condgen.schema.cells import FEW, missing
+from condgen.schema.column import Column, text_of
 from condgen.schema.constraints import BANDWIDTH, Between, Constraint, nearest, placed
 from condgen.schema.controls import BINS, Control, label_and_unit
 from condgen.schema.ranges import CROWDED, ScaleName, crowded, fitted_range, strays
 
-FEW = 12  # up to this many distinct numbers are categories
 LARGEST = 1e30  # larger numbers are mistakes: squared or subtracted, they overflow 32 bits
 STEPS = 7  # values of a sweep
 FREQUENCIES = 4  # number of Fourier frequencies

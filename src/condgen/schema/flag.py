@@ -7,7 +7,8 @@ from typing import Literal
 from condgen.arrays import Array, Float, float32
 from condgen.errors import unknown
 from condgen.schema.attributes import Density, Vocabulary, fold
-from condgen.schema.column import Column, missing, text_of
+from condgen.schema.cells import missing
+from condgen.schema.column import Column, text_of
 from condgen.schema.constraints import Constraint, OneOf
 from condgen.schema.discrete import Codes, Discrete
 

@@ -6,7 +6,7 @@ with it.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,12 +17,12 @@ from condgen.arrays import Array, Bool, Float, Int, distinct_rows, float32, floa
 from condgen.errors import RequestError
 from condgen.rng import NumpyRng
 from condgen.schema.attributes import Attribute, Columns, Density, Vocabulary
-from condgen.schema.column import Column, missing
+from condgen.schema.cells import FEW, Mistake, is_number, missing, numbers_in, odd_coordinates, odd_row
+from condgen.schema.column import Column
 from condgen.schema.constraints import BANDWIDTH, NEAR, Askable, Constraint, nearest
 from condgen.schema.controls import Control
 
 LIMIT = 10.0  # the plain encoding is clamped to this many deviations
-FEW = 12  # up to this many distinct texts of numbers are names of categories
 EDGE = 0.01  # share of the largest and of the smallest numbers that the deviation leaves out
 FLATTEST = 1e-3  # a coordinate's deviation is at least this share of the typical coordinate's
 SAMPLE = 10_000  # rows from which mean and deviation are taken
@@ -72,7 +72,7 @@ class Vector(Attribute):
 
     def parse(self, value: object, extrapolate: bool = False) -> tuple[float, ...]:
         """The numbers of a list, an array, a tensor or a text. Raises RequestError unless there are `size` of them."""
-        numbers = _numbers_in(self._unalias(value))
+        numbers = numbers_in(self._unalias(value))
         if numbers is None or len(numbers) != self.size or not all(abs(n) <= LARGEST for n in numbers):
             given = f"{len(numbers)} numbers" if numbers else f"'{str(value)[:40]}'"
             raise RequestError(
@@ -222,8 +222,8 @@ class Vector(Attribute):
     @classmethod
     def gathered(cls, columns: Columns) -> Columns:
         """Columns `emb.0`, `emb.1`, … of numbers joined into one column `emb`."""
-        stems = [name.removesuffix(".0") for name in columns if name.endswith(".0") and name != ".0"]
-        joined = {stem: names for stem in stems if (names := _coordinates(stem, columns))}
+        families = _families(columns)
+        joined = {stem: names for stem, names in families.items() if _hold_numbers(columns[n] for n in names)}
         stem_of = {name: stem for stem, names in joined.items() for name in names}
         gathered: dict[str, Sequence[Any]] = {}
         for name, cells in columns.items():
@@ -238,6 +238,12 @@ class Vector(Attribute):
     def takes_lists(cls, cells: Sequence[Any]) -> bool:
         """Whether all lists have the same length and hold numbers."""
         return _rows(cells) is not None
+
+    @classmethod
+    def mistakes(cls, columns: Columns) -> Iterator[Mistake]:
+        """Cells of another length than nearly all others of their column, or without numbers."""
+        yield from filter(None, map(odd_row, columns, columns.values()))
+        yield from odd_coordinates(columns, _families(columns).values())
 
 
 @dataclass(frozen=True)
@@ -281,26 +287,13 @@ def _distances(x: Float[Array, "batch size"], y: Float[Array, "row size"]) -> Fl
     return xp.sqrt(squares.clip(0))
 
 
-def _numbers_in(value: object) -> tuple[float, ...] | None:
-    """The numbers in a list, an array, a tensor or a text, or None for anything else."""
-    if isinstance(value, str):
-        inner = value.strip().strip("[]()")
-        value = (inner.replace(",", " ") if inner != value.strip() else inner).split()  # 1,000 is one number
-    elif callable(tolist := getattr(value, "tolist", None)):
-        value = tolist()
-    try:
-        return tuple(map(float, value)) if isinstance(value, list | tuple) else None
-    except (TypeError, ValueError):
-        return None
-
-
 def _rows(cells: Sequence[Any]) -> list[tuple[float, ...]] | None:
     """The numbers of all non-empty cells, or None if they are not rows of one length."""
     rows: list[tuple[float, ...]] = []
     for cell in cells:
         if missing(cell):
             continue
-        numbers = _numbers_in(cell)
+        numbers = numbers_in(cell)
         if numbers is None or len(numbers) < 2 or len(numbers) != len(rows[0] if rows else numbers):
             return None
         rows.append(numbers)
@@ -323,19 +316,15 @@ def _short(numbers: Any) -> tuple[float, ...]:
     return tuple(float(f"{number:.6g}") for number in numbers)
 
 
-def _coordinates(stem: str, columns: Columns) -> list[str]:
-    """The consecutive columns `stem.0`, `stem.1`, …. Empty if there is only one, or if they do not hold numbers."""
-    count = next(k for k in range(len(columns) + 1) if f"{stem}.{k}" not in columns)
-    names = [f"{stem}.{k}" for k in range(count)]
-    numbers = all(_is_number(cell) for name in names for cell in columns[name])
-    return names if count > 1 and stem not in columns and numbers else []
+def _families(columns: Columns) -> dict[str, list[str]]:
+    """By its stem, the consecutive columns `stem.0`, `stem.1`, …, where there are two or more."""
+    stems = [name.removesuffix(".0") for name in columns if name.endswith(".0") and name != ".0"]
+    counts = {s: next(k for k in range(len(columns) + 1) if f"{s}.{k}" not in columns) for s in stems}
+    return {s: [f"{s}.{k}" for k in range(n)] for s, n in counts.items() if n > 1 and s not in columns}
 
 
-def _is_number(cell: Any) -> bool:
-    try:
-        return missing(cell) or math.isfinite(float(cell))
-    except (TypeError, ValueError):
-        return False
+def _hold_numbers(columns: Iterable[Sequence[Any]]) -> bool:
+    return all(missing(cell) or is_number(cell) for cells in columns for cell in cells)
 
 
 def _joined(parts: Sequence[Sequence[Any]]) -> list[tuple[float, ...] | None]:

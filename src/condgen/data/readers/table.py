@@ -15,7 +15,7 @@ from condgen.data.storage.archives import Cell
 from condgen.data.storage.images import EncodedImage, Images, Joined
 from condgen.errors import DataError
 from condgen.schema import KINDS, Schema
-from condgen.schema.column import missing
+from condgen.schema.cells import missing
 from condgen.stores.copies import address_of, bring
 
 IMAGE_FILES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -139,6 +139,7 @@ def described(
     folder = path.parent if folder is None else folder
     if not columns or not next(iter(columns.values())):
         raise DataError(f"{path} has no rows.")
+    _must_fit(path, columns, first)
     candidates = _image_columns(columns, folder)
     if not candidates and "x0" in columns:
         return _with_vectors(path, columns, notes, classes)
@@ -156,6 +157,15 @@ def described(
     _must_exist(path, folder, images)
     said = [*notes, *unused, *read, *told, *_repeated(path, cells)]
     return Table(str(path), images, rest, said, schema_in(path.parent), tuple(classes))
+
+
+def _must_fit(path: Path, columns: Columns, first: int) -> None:
+    """Raise DataError for a cell that keeps columns, all others of which suit a kind, from being an attribute."""
+    for mistake in (each for kind in KINDS for each in kind.mistakes(columns)):
+        raise DataError(
+            f"{path}, row {first + mistake.row + 1}, column '{mistake.column}' holds {mistake.holds}; correct it, or "
+            "leave it empty."
+        )
 
 
 def plain(columns: Columns) -> tuple[dict[str, list[Any]], list[str]]:
