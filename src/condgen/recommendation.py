@@ -138,8 +138,8 @@ def _small_pictures(shape: tuple[int, ...], examples: int, schema: Schema, label
 def _photographs(shape: tuple[int, ...], examples: int, schema: Schema) -> tuple[Preset, int, str]:
     """A GAN. Colour pictures are mirrored, unless that would change an attribute."""
     mirrored = shape[0] == 3 and not any(map(_sided, schema))
-    so = ", mirrored at random" if mirrored else ""
-    reason = f"Adversaries come nearest to real photographs{so}; to edit pictures, take a preset with a CVAE."
+    so = ", and the pictures are mirrored at random" if mirrored else ""
+    reason = f"Adversaries come nearest to real photographs{so}. To edit pictures, take a preset with a CVAE."
     held = FEW_PHOTOGRAPHS_GAN if examples < SCARCE else PHOTOGRAPHS_GAN
     images = _views(examples)
     if max(shape[1:]) <= SIDE:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -287,6 +288,12 @@ def test_edit_says_from_what_to_what(
     with Image.open(tmp_path / "out" / "grid.png") as grid:
         assert grid.height > 2 * 56  # before and after
     assert {"000000.png", "000001.png", "metadata.csv"} <= {p.name for p in (tmp_path / "out").iterdir()}
+
+
+def test_an_edit_that_changes_nothing_is_named(command: Command, run: Run, picture: Path, tmp_path: Path) -> None:
+    edit = partial(command, "edit", run.path, picture, "digit=7", "--from")
+    assert f"Nothing changes in {picture}" in edit("digit=7", "--out", tmp_path / "same").out
+    assert "Nothing changes" not in edit("digit=2", "--out", tmp_path / "other").out
 
 
 def test_edit_takes_images_of_other_sizes_and_colours(command: Command, run: Run, tmp_path: Path) -> None:

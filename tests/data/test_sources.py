@@ -584,3 +584,12 @@ def test_a_folder_without_images(tmp_path: Path) -> None:
 
 def test_a_file_of_another_kind(tmp_path: Path) -> None:
     complaint(write(tmp_path / "data.zip", b"PK"), "data.zip", "CSV or Parquet")
+
+
+def test_a_misspelt_folder_is_found_in_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "holidays").mkdir()
+    with pytest.raises(RequestError, match=r"Unknown dataset 'holidasy'\. .* This folder has 'holidays'\.$"):
+        load("holidasy")
+    with pytest.raises(RequestError, match=r"Did you mean digits\?$"):
+        load("digitz")

@@ -11,7 +11,7 @@ from condgen.models.latents.learning import LearningCodec
 from condgen.rng import Rng
 from condgen.schema import Categorical, Condition, Continuous, Flag, LabelDistribution, Schema
 from condgen.training import condition_effect
-from condgen.training.health import Health, examine, real_diversity, sample_diversity
+from condgen.training.health import COLLAPSED, Health, examine, real_diversity, sample_diversity
 
 LETTERS = Schema(attributes=(Categorical(name="letter", values=("a", "b", "c")), Flag(name="bold")))
 NUMBERS = Schema(attributes=(Continuous(name="size", low=0, high=10),))
@@ -207,6 +207,7 @@ def test_collapse_is_told_at_once_when_it_was_better_before_and_else_after_half_
     assert bool(trouble) == collapsed
     if trouble:
         assert trouble.name == COLLAPSE
+        assert ("too few images" in trouble.evidence) == (max(best, diversity) < COLLAPSED)  # it may just be young
         assert all(part in trouble.evidence for part in ("collapsed", f"{diversity:.2f}", f"{best:.2f}"))
 
 

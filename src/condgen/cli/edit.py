@@ -76,6 +76,9 @@ def edit(
     )
     for path, before, after in zip(paths, now.describe(), edited.condition.describe(), strict=True):
         print(f"{path}: {before} → {after}")
+    if same := [path for path, a, b in zip(paths, now.describe(), edited.condition.describe(), strict=True) if a == b]:
+        seen = "--from says" if source else "the model reads (--from corrects it)"
+        print(f"Nothing changes in {', '.join(same)}, which shows already what you ask for, as {seen}.")
     print(f"{len(x)} edited image{'s' * (len(x) > 1)} in {named(out)}; look at {named(shown)}")
 
 

@@ -7,6 +7,7 @@ written by that library (`image` columns of bytes and path) are understood.
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import torch
@@ -291,9 +292,15 @@ def _read(source: str, data_dir: str | Path | None) -> Parts:
     path = Path(source).expanduser()
     if not path.exists() and not is_address(source) and not is_pattern(source):
         if "/" not in source and "." not in source:
-            raise unknown("dataset", source, [*BUILTIN, *PUBLISHED, "a path"])
+            raise unknown("dataset", source, [*BUILTIN, *PUBLISHED, "a path"], _near_here(source))
         raise DataError(f"The data {source} does not exist.")
     return read(source)
+
+
+def _near_here(name: str) -> str:
+    """A sentence on the file or folder of the current folder whose name is nearest to this one, if one is near."""
+    near = get_close_matches(name, os.listdir(), n=1)
+    return f" This folder has '{shorten(near[0], 100)}'." if near else ""
 
 
 def schema_for(
@@ -317,7 +324,8 @@ def schema_for(
         reasons = " ".join([*train.notes, *notes]) or f"Its columns are: {', '.join(both) or 'none besides the image'}."
         raise DataError(
             f"{train.source} has no column that could be an attribute to condition on. {reasons} "
-            "Give it one whose values differ, or name a column (`attributes`) to use it as it is."
+            "Give it one whose values differ. A column that looks like an identifier is used if you name it "
+            "(`attributes`)."
         )
     return inferred, notes
 

@@ -40,14 +40,18 @@ class Health:
         """Whether both measurements look right, at any stage of the run."""
         return self.diversity >= COLLAPSED and (self.effect is None or self.effect >= IGNORED)
 
+    def _alike(self, best: float) -> str:
+        """A sentence on samples that are too much alike. Those of a model that never did better may just be young."""
+        when = f"diversity {self.diversity:.2f} of real data's; it was {best:.2f} at best"
+        fault = (
+            "has collapsed" if max(best, self.diversity) >= COLLAPSED else "has seen too few images, or has collapsed"
+        )
+        return f"Samples of one condition hardly differ ({when}): the model {fault}."
+
     def trouble(self, best: float, done: float) -> Complaint | None:
         """The problem, if there is one. best: highest diversity so far. done: share of the run."""
         if self.diversity < COLLAPSED and (self.diversity < best / 2 or done >= MATURE):
-            return Complaint(
-                COLLAPSE,
-                f"Samples of one condition hardly differ (diversity {self.diversity:.2f} of real data's; it was "
-                f"{best:.2f} at best): the model has collapsed.",
-            )
+            return Complaint(COLLAPSE, self._alike(best))
         if self.effect is not None and self.effect < IGNORED and done >= MATURE:
             return Complaint(
                 IDLE,
