@@ -46,7 +46,9 @@ def new_folder(path: Path, what: str, request: Mapping[str, Any] | None = None) 
             publish(partial, path)
             (path / ASKED).unlink()
     except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror or error}. Choose another for {what}.") from None
+        raise RunError(
+            f"{path} cannot be written: {error.strerror or error}. Choose another folder for {what}."
+        ) from None
     finally:
         for empty in (partial, lock):
             with suppress(OSError):

@@ -584,6 +584,7 @@ def test_a_folder_without_images(tmp_path: Path) -> None:
 
 def test_a_file_of_another_kind(tmp_path: Path) -> None:
     complaint(write(tmp_path / "data.zip", b"PK"), "data.zip", "CSV or Parquet")
+    complaint(write(tmp_path / "short.csv", b"a,b,c\n1,2,3\n1,2\n"), "short.csv", "Row #3: Expected 3 columns, got 2")
 
 
 def test_a_misspelt_folder_is_found_in_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import partial
 from io import TextIOWrapper
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 from warnings import catch_warnings
 
 import typer
@@ -31,6 +31,8 @@ from condgen.cli.verify import verify
 from condgen.errors import CondgenError, CondgenWarning, shorten
 from condgen.extras import explained
 from condgen.processes import RANK, writes
+
+INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
 
 @app.callback(invoke_without_command=True)
@@ -122,5 +124,14 @@ def main() -> None:
         )
         sys.exit(1)
     except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        sys.exit(130)
+        _stopped()
+    except SystemExit as ended:
+        if ended.code != INTERRUPTED:
+            raise
+        _stopped()  # Typer turns Ctrl-C into this status, without a word
+
+
+def _stopped() -> NoReturn:
+    """End after Ctrl-C outside of training, which saves and says so itself."""
+    print("Stopped.", file=sys.stderr)
+    sys.exit(INTERRUPTED)

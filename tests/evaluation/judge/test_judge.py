@@ -1,5 +1,6 @@
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -219,12 +220,12 @@ def test_a_judge_is_trained_once_and_kept_calibrated(small: Splits, tmp_path: Pa
     assert same(fresh, first)
 
 
-def told(seconds: float, small: Splits) -> list[str]:
+def told(seconds: float, small: Splits, **how: Any) -> list[str]:
     """The notes of a training of ten steps that each take so long."""
     notes: list[str] = []
     progress, clock = Silent(), count(0, seconds * (MEASURED - 1))
     progress.note = notes.append  # type: ignore[method-assign]
-    train_judge(small.train.x, small.train.condition, images=1_280, progress=progress, clock=lambda: next(clock))
+    train_judge(small.train.x, small.train.condition, images=1_280, progress=progress, clock=lambda: next(clock), **how)
     return notes
 
 
@@ -238,6 +239,7 @@ def test_a_training_that_takes_long_says_how_long_and_what_is_shorter(
         "Training it takes about 10 minutes, once for this data. `judge_images=640` takes about 5 minutes, for a judge "
         "that errs more."
     ]
+    assert told(60, small, advise=False) == ["Training it takes about 10 minutes, once for this data."]
 
 
 def test_a_damaged_judge_is_trained_again(small: Splits, tmp_path: Path) -> None:

@@ -180,10 +180,25 @@ def delimited(path: Path) -> tuple[dict[str, list[Any]], list[str]]:
     except (OSError, pa.ArrowException) as error:
         if "UTF8" in str(error):
             raise DataError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
-        raise DataError(f"{path} cannot be read as CSV: {first_line(error)}") from None
+        reason = _mistake(source, options) or first_line(error)
+        raise DataError(f"{path} cannot be read as CSV: {reason}") from None
     if any(pa.types.is_binary(kind) for kind in table.schema.types):
         raise DataError(f"{path} is not UTF-8 text; save it as UTF-8.")
     return columns_of(path, table)
+
+
+def _mistake(source: Any, options: Any) -> str:
+    """The first mistake in a CSV file with the number of its row, which only reading without threads counts."""
+    import pyarrow as pa
+    import pyarrow.csv as pacsv
+
+    try:
+        if isinstance(source, io.BytesIO):
+            source.seek(0)
+        pacsv.read_csv(source, parse_options=options, read_options=pacsv.ReadOptions(use_threads=False))
+    except (OSError, pa.ArrowException) as error:
+        return first_line(error)
+    return ""
 
 
 def _from_utf_16(path: Path) -> tuple[io.BytesIO, bytes]:

@@ -25,7 +25,7 @@ def scorer(run: Run) -> Callable[[Tensor, Condition], Tensor]:
     progress = shown()
     data = run.data(progress=progress)
     progress.note("A judge that chooses among candidates, trained on real data once and then cached …")
-    judge = judge_for(data, progress=progress, seed=SEED).to(run.model.device)
+    judge = judge_for(data, progress=progress, advise=False, seed=SEED).to(run.model.device)
     return lambda x, condition: log_likelihood(judge, x, condition)
 
 

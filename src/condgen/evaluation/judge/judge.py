@@ -166,6 +166,7 @@ def train_judge(
     shift: int = 2,
     seed: int = 0,
     progress: Progress = SILENT,
+    advise: bool = True,
     clock: Callable[[], float] = perf_counter,
 ) -> Judge:
     """A judge trained on real observations: uint8 images [n, channel, height, width] or float vectors [n, dimension].
@@ -174,6 +175,7 @@ def train_judge(
         100,000 and at most 300,000.
     shift: images are moved by up to this many pixels, if they are large enough.
     progress: is told the expected time after a few steps, if it is long.
+    advise: say how to make it shorter, which not every caller's user can.
     clock: in seconds.
 
     Observations without any label are left out. For images in a file, one batch at a time is in memory.
@@ -201,7 +203,7 @@ def train_judge(
                 task.move(step * batch)
                 started = clock() if step == 1 else started
                 if step == MEASURED:
-                    _announce(progress, seen, (clock() - started) / (MEASURED - 1) * steps)
+                    _announce(progress, seen, (clock() - started) / (MEASURED - 1) * steps, advise)
     return judge.eval()
 
 
@@ -218,28 +220,30 @@ def expected_seconds(data: Splits, batch: int = 128) -> float:
     return (perf_counter() - started) * _presentations(train.observations) / (MEASURED * batch)
 
 
-def _announce(progress: Progress, images: int, seconds: float) -> None:
-    """Say how long training takes, and how to make it shorter, if it takes long."""
+def _announce(progress: Progress, images: int, seconds: float, advise: bool) -> None:
+    """Say how long training takes, if it takes long. advise: say how to make it shorter."""
     if seconds < LONG:
         return
     shorter = approximately(seconds * FEWER / images)
-    less = f" {setting(judge_images=FEWER)} takes {shorter}, for a judge that errs more." if images > FEWER else ""
+    less = f" {setting(judge_images=FEWER)} takes {shorter}, for a judge that errs more."
+    less = less if advise and images > FEWER else ""
     progress.note(f"Training it takes {approximately(seconds)}, once for this data.{less}")
 
 
-def judge_for(data: Splits, *, progress: Progress = SILENT, **arguments: Any) -> Judge:
+def judge_for(data: Splits, *, progress: Progress = SILENT, advise: bool = True, **arguments: Any) -> Judge:
     """The judge of a dataset: trained once on its training part, calibrated on its validation part, then cached.
 
     It learns half of the examples of held-out combinations (see `judge_splits`), because otherwise it could not judge
     them. It is cached under the fingerprint of its training data.
-    arguments: of `train_judge`.
+    progress, advise, arguments: of `train_judge`.
     The cache is $CONDGEN_CACHE, or `condgen` in the user's cache folder.
     """
     if kept := kept_judge(data, **arguments):
         return kept
     train = judge_splits(data).train
     path = _kept_at(train, arguments)
-    judge = train_judge(train.observations, train.condition, progress=progress, **arguments).calibrate(data.validation)
+    judge = train_judge(train.observations, train.condition, progress=progress, advise=advise, **arguments)
+    judge.calibrate(data.validation)
     with writing(path) as partial:
         sealed.write(partial, judge.state_dict(), {})
     return judge
