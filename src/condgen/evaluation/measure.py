@@ -125,7 +125,7 @@ def _case(
 ) -> Measurement:
     """The input of metrics: the judge, and samples under the held-out data's own conditions."""
     progress.note("The judge: a predictor of the attributes, trained on real data once and then cached …")
-    shown_to_it = {} if config.judge_images is None else {"images": config.judge_images}
+    shown_to_it: dict[str, Any] = {} if config.judge_images is None else {"images": config.judge_images}
     judge = judge_for(subject.data, progress=progress, **shown_to_it)
     progress.note(f"{config.samples:,} samples …")
     if (match := subject.match) is not None:

@@ -14,6 +14,7 @@ from condgen.messages import Expression, Mention, call, setting
 RARE = 0.2  # a value with a smaller share of an even split is rare
 NEAR_CONSTANT = 0.99
 FEW_EXAMPLES = 50  # fewer examples of a value hardly teach it
+TOO_FEW = 100  # fewer examples in all leave next to none for a test
 MOST_ADVISED = 5  # attributes in the suggested command
 REDUNDANT = 0.5  # of more strongly associated attributes only one is suggested
 STRONG = 0.3  # stronger associations are named
@@ -43,6 +44,7 @@ def problems(
     yield from _too_many(scan, sum(small.values()))
     yield from _leakage(scan, separate)
     yield from _copies(scan)
+    yield from _too_few(rows)
     for column in columns:
         if column.suspicious:
             yield f"{column.name} looks like an identifier ({column.why}); leave it out (`attributes`)."
@@ -64,6 +66,14 @@ def _too_small(small: Mapping[tuple[int, int], int], shape: Sequence[int]) -> It
     if small:
         sizes = _with_counts({f"{width}×{height}": n for (width, height), n in small.items()})
         yield f"{sum(small.values()):,} images are too small for {shape[2]}×{shape[1]} and will be left out: {sizes}."
+
+
+def _too_few(rows: int) -> Iterator[str]:
+    if rows < TOO_FEW:
+        yield (
+            f"{rows:,} examples are too few: a model repeats them, and too few are held out to tell how well it obeys. "
+            "Collect some hundreds, of each value that you will ask for."
+        )
 
 
 def unusable(scan: Scan, small: int) -> float:
