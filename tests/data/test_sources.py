@@ -590,6 +590,7 @@ def test_a_file_of_another_kind(tmp_path: Path) -> None:
 def test_a_misspelt_folder_is_found_in_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "holidays").mkdir()
+    (tmp_path / ".git").mkdir()
     with pytest.raises(RequestError, match=r"Unknown dataset 'holidasy'\. .* This folder has 'holidays'\.$"):
         load("holidasy")
     with pytest.raises(RequestError, match=r"Did you mean digits\?$"):

@@ -253,12 +253,12 @@ def test_texts_among_numbers_are_a_problem(tmp_path: Path) -> None:
     assert {c.name: c.role for c in found.columns}["age"] == "unreadable"
 
 
-@pytest.mark.parametrize(("n", "said"), [(80, True), (120, False)])
+@pytest.mark.parametrize(("n", "said"), [(100, True), (150, False)])
 def test_too_few_examples_are_a_problem(tmp_path: Path, n: int, said: bool) -> None:
     rows = "".join(f"{k % 7},{k % 3},{'ab'[k % 2]}\n" for k in range(n))
     (tmp_path / "few.csv").write_text(f"x0,x1,kind\n{rows}")
     found = inspect(str(tmp_path / "few.csv")).problems
-    assert any("examples are too few" in problem for problem in found) == said
+    assert any("training examples are too few" in problem for problem in found) == said
 
 
 def test_values_of_mixed_types_are_counted() -> None:

@@ -299,7 +299,7 @@ def _read(source: str, data_dir: str | Path | None) -> Parts:
 
 def _near_here(name: str) -> str:
     """A sentence on the file or folder of the current folder whose name is nearest to this one, if one is near."""
-    near = get_close_matches(name, os.listdir(), n=1)
+    near = get_close_matches(name, [each for each in os.listdir() if not each.startswith(".")], n=1, cutoff=0.75)
     return f" This folder has '{shorten(near[0], 100)}'." if near else ""
 
 

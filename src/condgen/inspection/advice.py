@@ -14,7 +14,7 @@ from condgen.messages import Expression, Mention, call, setting
 RARE = 0.2  # a value with a smaller share of an even split is rare
 NEAR_CONSTANT = 0.99
 FEW_EXAMPLES = 50  # fewer examples of a value hardly teach it
-TOO_FEW = 100  # fewer examples in all leave next to none for a test
+TOO_FEW = 100  # fewer training examples leave next to none for a test
 MOST_ADVISED = 5  # attributes in the suggested command
 REDUNDANT = 0.5  # of more strongly associated attributes only one is suggested
 STRONG = 0.3  # stronger associations are named
@@ -71,7 +71,7 @@ def _too_small(small: Mapping[tuple[int, int], int], shape: Sequence[int]) -> It
 def _too_few(rows: int) -> Iterator[str]:
     if rows < TOO_FEW:
         yield (
-            f"{rows:,} examples are too few: a model repeats them, and too few are held out to tell how well it obeys. "
+            f"{rows:,} training examples are too few: a model repeats them, and too few are held out to tell how well it obeys. "
             "Collect some hundreds, of each value that you will ask for."
         )
 
