@@ -71,8 +71,8 @@ def _too_small(small: Mapping[tuple[int, int], int], shape: Sequence[int]) -> It
 def _too_few(rows: int) -> Iterator[str]:
     if rows < TOO_FEW:
         yield (
-            f"{rows:,} training examples are too few: a model repeats them, and too few are held out to tell how well it obeys. "
-            "Collect some hundreds, of each value that you will ask for."
+            f"{rows:,} training examples are too few: a model repeats them, and too few are held out to tell how well "
+            "it obeys. Collect some hundreds, of each value that you will ask for."
         )
 
 
