@@ -114,6 +114,15 @@ def test_values_that_show_another_are_permuted_only_if_the_others_do_too() -> No
     assert named(case(obedience=obeying(few))) == []
 
 
+@pytest.mark.parametrize(("real", "advice"), [(((18, 2), (5, 175)), "balance="), (((90, 10), (5, 95)), "Train longer")])
+def test_values_that_are_missed_are_to_be_shown_more_often_if_they_are_rare(
+    real: tuple[tuple[int, int], ...], advice: str
+) -> None:
+    (finding,) = diagnose(case(obedience=obeying(attribute(confusion=((20, 80), (1, 99)), real_confusion=real))))
+    assert finding.name == "missed values"
+    assert advice in finding.advice
+
+
 def test_leakage_is_what_changes_beyond_what_noise_does() -> None:
     def leaking(changed: float, still: float) -> list[str]:
         leakage = Leakage(("a", "b"), ((0.9, changed), (0.0, 0.9)), (0.0, still), ((0.5, 0.1), (0.1, 0.5)))

@@ -136,10 +136,11 @@ class TrainedAs:
         return sentence("Train with", found) or LONGER
 
     def against_rare_misses(self, names: Sequence[str]) -> str:
-        """Advice for more of a rare combination of these attributes, which have named values, in training."""
+        """Advice for more of the rare values of these attributes, or of their rare combinations, in training."""
         if not names:
             return LONGER
-        return f"Train with {setting(balance=','.join(names))}, which shows their combinations equally often."
+        parts = "combinations" if len(names) > 1 else "values"
+        return f"Train with {setting(balance=','.join(names))}, which shows their {parts} equally often."
 
     @property
     def against_leakage(self) -> str:

@@ -21,6 +21,7 @@ MIN_SKILL = 0.2  # smallest skill of the judge on real data for a finding
 MIN_TOLD_APART = 0.6  # at a smaller share of swapped pairs (0.5 by chance) an attribute counts as ignored
 MIN_OF_REAL_SKILL = 0.1  # at a smaller skill relative to real data an attribute counts as ignored
 MIN_PER_VALUE = 20  # smallest number of samples of a value for a finding about it
+RARE = 0.5  # a value with a smaller share of an even part of real observations is rare
 AS_REAL = 0.98  # from this score relative to real data on, requests count as obeyed
 
 Counts = tuple[tuple[int, ...], ...]
@@ -173,7 +174,7 @@ def findings_of(a: AttributeObedience, trained: TrainedAs) -> Iterator[Finding]:
     if ignored(a):
         yield _as_ignored(a, trained)
     else:
-        yield from _confused_values(a)
+        yield from _confused_values(a, trained)
 
 
 def as_real(attribute: AttributeObedience) -> bool:
@@ -229,7 +230,7 @@ def confused(a: AttributeObedience) -> dict[int, int]:
     return {k: seen for k, seen in mostly.items() if seen != k and _real_share(a, k) > 0.5}
 
 
-def _confused_values(a: AttributeObedience) -> Iterator[Finding]:
+def _confused_values(a: AttributeObedience, trained: TrainedAs) -> Iterator[Finding]:
     wrong = confused(a)
     if not wrong:
         return
@@ -243,8 +244,14 @@ def _confused_values(a: AttributeObedience) -> Iterator[Finding]:
         f"Of {a.name}, asking for {told}.",
         "Check the order of the values in schema.json against the labels."
         if permuted
-        else "Train longer, and look whether these values have enough examples (`condgen.inspect(DATA)`).",
+        else trained.against_rare_misses([a.name] if any(_rare(a, k) for k in wrong) else []),
     )
+
+
+def _rare(a: AttributeObedience, k: int) -> bool:
+    """Whether a value has less than half of an even share of real observations."""
+    counts = [sum(row) for row in a.real_confusion]
+    return counts[k] < RARE * sum(counts) / len(counts)
 
 
 def _real_share(a: AttributeObedience, k: int) -> float:
