@@ -26,6 +26,7 @@ from condgen.evaluation.metrics.rare import Rare, RareObedience
 from condgen.evaluation.metrics.registry import measured
 from condgen.evaluation.metrics.requests import RequestObedience
 from condgen.evaluation.verdict import MOSTLY, OBEYED, UNKNOWN, headline, verdict
+from condgen.export.weights import WEIGHTS
 from condgen.messages import Mention, spelled
 from condgen.models import FAMILIES
 from condgen.models.complaint import CLASSIFIER, OVERPOWERING, Complaint
@@ -223,7 +224,7 @@ def mentions(text: str) -> list[Mention]:
 
 
 def applies(f: Finding, evidence: Evidence) -> None:
-    """Every setting that a remedy mentions is one of the family's, or of training or sampling, and would differ."""
+    """Every setting that a remedy mentions is of the family, of training, sampling or export, and would differ."""
     builder, present = FAMILIES[evidence.trained.family].builder, evidence.trained.in_effect
     for each in mentions(f.advice):
         for name in each.arguments if not each.verb else ():
@@ -237,6 +238,8 @@ def applies(f: Finding, evidence: Evidence) -> None:
                 assert value != evidence.guidance
             elif name in keyword_arguments(TrainingConfig):
                 assert validated(TrainingConfig, {name: value}), f.advice
+            elif name in keyword_arguments(WEIGHTS.write):
+                assert (name, present["outputs"]) == ("deblock", "pixels")
             else:
                 assert validated(builder, {name: value})[name] != present.get(name), f.advice
 
