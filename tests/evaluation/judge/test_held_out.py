@@ -66,7 +66,7 @@ def test_a_judge_learns_half_of_what_is_held_out_and_is_measured_by_the_rest(dat
 def test_the_judge_of_a_dataset_learns_that_half(data: Splits, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     learned: list[Tensor] = []
 
-    def untrained(x: Tensor, condition: Condition, progress: Progress) -> Judge:
+    def untrained(x: Tensor, condition: Condition, progress: Progress, advise: bool) -> Judge:
         learned.append(x)
         return Judge(condition.schema, (2,))
 

@@ -315,7 +315,7 @@ class GAN(Model):
     def sample(self, condition: Condition, rng: Rng) -> Batch:
         """G(z, c) with z ~ N(0, I)."""
         z = rng.normal(self.generator.latent, device=self.device)
-        return self.generator.shown(z, self.condition_encoder(condition))
+        return self.generator.shown(z, self.generator.condition_encoder(condition))
 
     @torch.no_grad()
     def preference(self, x: Batch, condition: Condition) -> Float[Tensor, " batch"]:
