@@ -21,7 +21,7 @@ MIN_SKILL = 0.2  # smallest skill of the judge on real data for a finding
 MIN_TOLD_APART = 0.6  # at a smaller share of swapped pairs (0.5 by chance) an attribute counts as ignored
 MIN_OF_REAL_SKILL = 0.1  # at a smaller skill relative to real data an attribute counts as ignored
 MIN_PER_VALUE = 20  # smallest number of samples of a value for a finding about it
-RARE = 0.5  # a value with a smaller share of an even part of real observations is rare
+RARE = 0.5  # a value with a smaller share of an even split of real observations is rare
 AS_REAL = 0.98  # from this score relative to real data on, requests count as obeyed
 
 Counts = tuple[tuple[int, ...], ...]
