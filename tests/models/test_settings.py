@@ -11,6 +11,7 @@ from torch import Tensor
 
 from condgen.errors import RequestError
 from condgen.models import FAMILIES, Model, build, rebuild
+from condgen.models.blueprint import blueprint
 from condgen.parameters import Described, Needs, OfData, described, keyword_arguments
 from condgen.rng import Rng
 from condgen.schema import Flag, LabelDistribution, Schema
@@ -83,6 +84,15 @@ def learned(name: str, arguments: tuple[tuple[str, Any], ...]) -> Tensor:
             optimiser.step()
     samples = sampled(model, LabelDistribution.of(condition))
     return torch.cat([*(p.detach().flatten() for p in model.parameters()), samples.flatten()])
+
+
+@every_setting
+def test_a_run_with_a_setting_can_be_opened(name: str, setting: Described) -> None:
+    # guards against parts that are made and not kept: opening counts what is made against the tensors of the file
+    given = counting(name, setting.name) | {setting.name: another(setting)}
+    schema = conditions(given.pop("world", "all"), 128).schema
+    kept = build(name, schema, SHAPES["image"], **given).state_dict()
+    blueprint(lambda: build(name, schema, SHAPES["image"], **given), tensors=len(kept))  # or it raises TooLarge
 
 
 @torch.no_grad()

@@ -10,8 +10,10 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 import condgen
+from condgen import models
 from condgen.data import DataSource, Splits, as_float
 from condgen.errors import RequestError, RunError
 from condgen.models import FAMILIES, Flow, MeanFlow
@@ -538,6 +540,17 @@ def test_a_checkpoint_that_contradicts_itself_is_one_paragraph(
     run: Run, tmp_path: Path, change: Callable[[Any, dict[str, torch.Tensor]], None], part: str
 ) -> None:
     complaint(lambda: Run.open(broken(run, tmp_path, change)), part, error=RunError)
+
+
+def test_a_builder_may_make_parts_that_it_does_not_keep(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = models.rebuild
+
+    def wasteful(*args: Any) -> models.Model:
+        nn.Linear(1, 1)
+        return whole(*args)
+
+    monkeypatch.setattr(models, "rebuild", wasteful)
+    assert Run.open(run.path).model.schema == run.model.schema
 
 
 @pytest.mark.parametrize(

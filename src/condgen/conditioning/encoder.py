@@ -134,13 +134,17 @@ class EmbeddingEncoder(ConditionEncoder):
         self.scale = len(schema) ** -0.5
         self.embed = AttributeEmbedding(schema, width)
         self.null = nn.Parameter(torch.randn(len(schema), width))
-        mixed = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
-        self.mix: nn.Module = nn.Identity() if additive else mixed
+        self.mix: nn.Module = nn.Identity() if additive else _mixing(width)
 
     def forward(self, condition: Condition) -> Encoded:
         """The encoded condition. A free attribute is encoded as its null."""
         tokens = torch.where(condition.present[..., None], self.embed(condition), self.null)
         return Encoded(self.mix(self.scale * tokens.sum(1)), tokens)
+
+
+def _mixing(width: int) -> nn.Module:
+    """A small network in which attributes meet."""
+    return nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
 
 
 def _must_have_attributes(schema: Schema) -> None:

@@ -20,6 +20,8 @@ from condgen.stores.copies import here
 from condgen.training import checkpoint
 from condgen.training.checkpoint import Info
 
+SPARE = 2  # times the file's tensors that may be made while its model is built: a builder need not keep them all
+
 
 class Recipe(BaseModel):
     """The model's name and the arguments that it was built with, as a header has them."""
@@ -85,13 +87,13 @@ def rebuild(path: Path, info: Info, shapes: Mapping[str, Shape]) -> Model:
         raise RunError(f"The schema of the run in {path} cannot be read: {_first(error)}.") from None
     try:
         Recipe.model_validate(info.recipe)
-        planned = blueprint(lambda: models.rebuild(info.recipe, schema, info.shape), tensors=len(shapes))
+        planned = blueprint(lambda: models.rebuild(info.recipe, schema, info.shape), tensors=SPARE * len(shapes))
         _must_fit(path, info, planned, shapes)
         return models.rebuild(info.recipe, schema, info.shape)
     except RunError:
         raise
     except TooLarge:
-        raise _unlike(path, info, f"the model has more than the {len(shapes):,} tensors of the file") from None
+        raise _unlike(path, info, f"the model has many more than the {len(shapes):,} tensors of the file") from None
     except Exception as error:  # a builder raises anything for a recipe that somebody made up
         raise RunError(f"This version of condgen cannot rebuild the model {shown(info)}: {_first(error)}") from None
 
