@@ -26,6 +26,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "tacgan": ("tacgan", {}),
     "adcgan": ("adcgan", {}),
     "reacgan": ("reacgan", {}),
+    "projection with label matching": ("projection", {"label_weight": 1.0}),
     "projection with minibatch statistics": ("projection", {**GAN, "deviation": 8}),
     "infogan": ("infogan", {}),
     "infogan that discovers": ("infogan", {"discover": 128}),

@@ -644,6 +644,7 @@ HEAD_ARGUMENTS: dict[str, dict[str, Any]] = {
     "tacgan": {"head_weight": 0.4},
     "adcgan": {"head_weight": 0.5},
     "reacgan": {"head_weight": 0.6, "temperature": 0.7, "margin": 0.8, "width": 9, "apart": 0.2},
+    "projection": {"label_weight": 0.7},
 }
 
 

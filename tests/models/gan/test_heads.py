@@ -24,7 +24,16 @@ from condgen.schema import Attribute, Categorical, Condition, Continuous, Flag, 
 from condgen.schema.density import LOG_VARIANCE, REAL
 
 FEATURES, N = 6, 40
-HEADS: list[type[Head]] = [PlainHead, Classifier, TwinClassifier, Discriminative, Contrastive, Projection]
+
+
+class Matching(Projection):
+    """A projection head that tells labels apart."""
+
+    def __init__(self, schema: Schema, features: int):
+        super().__init__(schema, features, label_weight=1.0)
+
+
+HEADS: list[type[Head]] = [PlainHead, Classifier, TwinClassifier, Discriminative, Contrastive, Projection, Matching]
 CLASSIFYING: list[type[Head]] = [Classifier, TwinClassifier, Discriminative]
 every_head = pytest.mark.parametrize("head", HEADS, ids=lambda h: h.__name__)
 judging = pytest.mark.parametrize("head", HEADS[1:], ids=lambda h: h.__name__)
@@ -326,7 +335,7 @@ def test_accuracy_without_a_discrete_attribute_is_not_reported() -> None:
 def test_the_score_is_linear_in_the_features_and_projection_adds_to_it(people: Schema, head: type[Head]) -> None:
     made, h, condition = head(people, FEATURES), features(), requests(people, free=0.3)
     linear = h @ made.real.weight[0]
-    assert torch.allclose(made.score(h, condition), linear) == (head is not Projection)
+    assert torch.allclose(made.score(h, condition), linear) == (not issubclass(head, Projection))
     assert torch.allclose(made.score(h, Condition.free(people, N)), linear)
     assert made.real.bias is None
 
@@ -553,6 +562,57 @@ def test_contrastive_gradients_are_finite_with_some_attributes_free(people: Sche
     assert h.grad is not None
     assert h.grad.isfinite().all()
     assert all(p.grad is None or p.grad.isfinite().all() for p in head.parameters())
+
+
+def one_matching(head: Projection, h: Tensor, condition: Condition) -> Tensor:
+    """Label matching observation by observation and value by value."""
+    total = torch.zeros(())
+    embedded = head.embed(condition) * (len(condition.schema) * FEATURES) ** -0.5
+    for k, name in enumerate(condition.schema.names):
+        given = condition.given(name).nonzero()[:, 0].tolist()
+        terms = []
+        for i in given:
+            fits = torch.stack([embedded[j, k] @ h[i] for j in given])
+            terms.append(fits.exp().mean().log() - embedded[i, k] @ h[i])
+        total = total + (torch.stack(terms).mean() if terms else 0)
+    return total / len(condition.schema)
+
+
+@pytest.mark.parametrize("free", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("weight", [0.3, 2.0])
+def test_label_matching_tells_an_observations_values_from_those_of_the_batch(
+    people: Schema, free: float, weight: float
+) -> None:
+    head, condition = Projection(people, FEATURES, label_weight=weight), requests(people, 20, free=free)
+    real, fake = (features(20).requires_grad_() for _ in range(2))
+    terms = head.critic(real, fake, condition)
+    torch.testing.assert_close(terms["loss"], weight * one_matching(head, real, condition))
+    (terms["loss"] + 0 * fake.sum()).backward()
+    assert not fake.grad.any()  # type: ignore[union-attr]
+    assert real.grad.isfinite().all()  # type: ignore[union-attr]
+    assert bool(real.grad.any()) == (free < 1)  # type: ignore[union-attr]
+    assert head.generator(fake, condition) == {}
+
+
+def test_label_matching_learns_the_pointwise_mutual_information() -> None:
+    # of observations of one sort two are yes and two no, of those of another one is yes and eleven no
+    sorts, labels = torch.tensor([0] * 4 + [1] * 12), [1, 1, 0, 0, 1] + [0] * 11
+    schema = Schema(attributes=(Flag(name="a"),))
+    head, condition = Projection(schema, 2, label_weight=1.0), Condition.of(schema, [{"a": a} for a in labels])
+    h = nn.functional.one_hot(sorts, 2).float()
+    optimiser = torch.optim.LBFGS(head.embed.parameters(), line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        found = head.label_matching(h, condition)
+        found.backward()
+        return found
+
+    for _ in range(10):
+        optimiser.step(loss)
+    yes, no = (head.score(torch.eye(2), Condition.of(schema, [{"a": a}] * 2)) for a in (1, 0))
+    of_all = math.log(3 / 13)
+    torch.testing.assert_close(yes - no, torch.tensor([0 - of_all, math.log(1 / 11) - of_all]), rtol=0, atol=1e-3)
 
 
 @every_head

@@ -7,6 +7,7 @@
     Discriminative    classifies label and origin together: q(c, origin|x)              Hou et al. 2022 (ADC-GAN)
     Contrastive       compares h with an embedding of c and with the rest of the batch  Kang et al. 2021 (ReACGAN)
     Projection        adds the inner product of h with an embedding of c to the score   Miyato & Koyama 2018
+                      and may have to tell labels apart by it                           Han et al. 2021 (P2GAN)
 
 A head owns its losses: the critic's and the generator's, each a dict of terms whose "loss" is added to the adversarial
 loss. Free attributes are not judged.
@@ -71,16 +72,53 @@ class PlainHead(Head):
 
 
 class Projection(Head):
-    """score(x, c) = ψ(h) + Σ ⟨e_a(c_a), h⟩ over the attributes a (Miyato & Koyama 2018, eq. 3, summed)."""
+    """score(x, c) = ψ(h) + s(x, c), with s = Σ ⟨e_a(c_a), h⟩ over the attributes a.
 
-    def __init__(self, schema: Schema, features: int):
+    Miyato & Koyama 2018, eq. 3, summed over attributes.
+
+    label_weight: of label matching at real observations. Without it the critic compares real with generated
+        observations of one condition, and need not know what any value looks like. Where few real observations have a
+        combination, the generator may show another one. Label matching makes each term of s tell an observation's own
+        value from those of the batch, and what is learned of a value counts in every combination. It is that of
+        Han et al. 2021 (P2GAN) as a contrast, so that it is there for values of every type. Like a classifier, it costs
+        variety where it weighs much.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        features: int,
+        *,
+        label_weight: Annotated[
+            Weight, Setting("Weight of telling a real observation's values from others, for the critic.")
+        ] = 0.0,
+    ):
         super().__init__(schema, features)
+        self.label_weight = label_weight
         self.embed = AttributeEmbedding(schema, features)
         self.scale = (features * len(schema)) ** -0.5
 
     def score(self, h: Features, condition: Condition) -> Scores:
         """The score under this condition, [batch]."""
         return super().score(h, condition) + self.scale * (self.embed(condition).sum(1) * h).sum(1)
+
+    def critic(self, real: Features, fake: Features, condition: Condition) -> Terms:
+        """The label matching of real observations, weighted."""
+        return {"loss": self.label_weight * self.label_matching(real, condition)} if self.label_weight else {}
+
+    def label_matching(self, h: Features, condition: Condition) -> Float[Tensor, ""]:
+        """−log [exp s_a(x, c_a) / mean exp s_a(x, c′_a) over the batch's values c′], the mean over attributes, in nats.
+
+        Of each attribute it is the mean over the observations that have it. It is least where s_a is the pointwise
+        mutual information log p(c_a|x) / p(c_a), up to a function of x (van den Oord et al. 2018, eq. 4).
+        """
+        h, condition = together.gathered(h), together.gathered(condition)
+        given = condition.present
+        fits = self.scale * torch.einsum("if,jaf->ija", h, self.embed(condition)).float()
+        own = fits.diagonal().T  # [batch, attribute]
+        count = given.sum(0).clamp(min=1)
+        others = fits.where(given, NEVER).logsumexp(1) - count.log()
+        return ((others - own).where(given, 0).sum(0) / count).mean()
 
 
 class LabelPosterior(nn.Module):
