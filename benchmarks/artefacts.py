@@ -26,7 +26,7 @@ from pathlib import Path
 
 import torch
 from adversarial import sampled_like
-from cells import Cell, kept, table, trained
+from cells import Cell, kept, settings_of, table, trained
 from torch import Tensor
 
 from condgen.data import Dataset, Splits, as_float, load
@@ -120,11 +120,6 @@ def obedience(judge: Judge, samples: Samples, test: Dataset) -> Cell:
     asked = judge.agreement(samples.x, samples.condition)
     real = judge.agreement(test.observations, test.condition)
     return asked | {f"{name} real": value for name, value in real.items()}
-
-
-def settings_of(text: str) -> dict[str, str]:
-    """Settings as written: `outputs=spectrum,channels=48`."""
-    return dict(part.split("=", 1) for part in text.split(","))
 
 
 def tables(title: str, names: list[str], rows: dict[str, list[Cell]]) -> None:

@@ -40,6 +40,11 @@ def table(title: str, columns: dict[str, tuple[str, str]], rows: dict[str, list[
         print(f"| {label} | {' | '.join(shown(cells, key, form) for key, form in columns.values())} |")
 
 
+def settings_of(text: str) -> dict[str, str]:
+    """Settings as written: `outputs=spectrum,channels=48`. None if nothing is."""
+    return dict(part.split("=", 1) for part in text.split(",")) if text else {}
+
+
 def trained(data: Splits, name: str, folder: Path, seed: int, budget: str | None, **settings: Any) -> Run:
     """The run of a preset, trained as `condgen train --preset NAME` does, or opened where it has been."""
     finished = folder.with_suffix(".trained")

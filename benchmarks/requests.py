@@ -6,9 +6,13 @@
         --attributes Male,Young,Eyeglasses --ask "an old man wearing glasses"
     python benchmarks/requests.py ../shared/data/cars64 --presets cars --images 30k,60k,120k,240k --plot curve.png \\
         --attributes color,body --ask "color=red body=Coupe" --ask "a red sports car" --out runs/cars
+    python benchmarks/requests.py ../shared/data/celeba10k64 --presets faces-gan --size 32 --images 64k --seeds 3 \\
+        --compare channels=32,label_weight=0 channels=32,label_weight=1 --attributes Male,Young,Eyeglasses --only \\
+        --ask "Eyeglasses=yes" --ask "Male=yes, Young=no, Eyeglasses=yes" --judge-images 30k --out runs/rare
 
-Each cell trains as `condgen train DATA --preset P --seed S` does, on all attributes of the data, and is then asked for
-the labels of the test images. With --images every preset is trained once for each number: quality against budget.
+Each cell trains as `condgen train DATA --preset P --seed S` does, on all attributes of the data or --only on those of
+the tables, and is then asked for the labels of the test images. With --images every preset is trained once for each
+number: quality against budget. With --compare it is trained once with each of these settings.
 
 A judge trained on real data only says what it sees in the samples, and beside that what it sees in the test images
 themselves. A request counts as obeyed where all of it shows at once; beside it stand the held-out real images that fit
@@ -27,7 +31,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from cells import Cell, kept, table, trained
+from cells import Cell, kept, settings_of, table, trained
 
 from condgen.data import Splits, load
 from condgen.evaluation.measure import evaluate
@@ -74,14 +78,21 @@ class Study:
     attributes: Sequence[str]
     requests: Sequence[str]
     samples: int
+    judge_images: int | None
     guidance: float | None
 
-    def cell(self, preset: str, folder: Path, seed: int, images: str) -> Cell:
-        """All that the tables say of one run, trained by a preset, perhaps for so many images."""
-        settings: dict[str, Any] = {"images": parse_count(images), "seconds": None} if images else {}
-        run = trained(self.data, preset, folder, seed, None, **settings)
+    def cell(self, preset: str, folder: Path, seed: int, images: str, settings: str) -> Cell:
+        """All that the tables say of one run, trained by a preset, perhaps for so many images, with these settings."""
+        options: dict[str, Any] = {"images": parse_count(images), "seconds": None} if images else {}
+        run = trained(self.data, preset, folder, seed, None, **options | settings_of(settings))
         measuring = EvaluationConfig(
-            samples=self.samples, pairs=0, useful=0, edits=0, latents=0, ask=tuple(self.requests)
+            samples=self.samples,
+            judge_images=self.judge_images,
+            pairs=0,
+            useful=0,
+            edits=0,
+            latents=0,
+            ask=tuple(self.requests),
         )
         report = evaluate(run, self.data, measuring, sampling=SamplingOptions(guidance=self.guidance)).report
         found = report.obedience
@@ -130,21 +141,30 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("--presets", required=True)
     parser.add_argument("--attributes", required=True, help="of which the tables speak; all are trained on")
+    parser.add_argument("--only", action="store_true", help="train on these attributes alone")
+    parser.add_argument("--size", type=int, help="pixels of a side")
+    parser.add_argument(
+        "--compare", nargs="+", default=[""], metavar="SETTINGS", help="as in label_weight=1,channels=32"
+    )
     parser.add_argument("--ask", action="append", default=[])
     parser.add_argument("--images", default="", help="in place of the presets' own: 30k,60k,…")
     parser.add_argument("--guidance", type=float, default=None)
     parser.add_argument("--samples", type=int, default=2_000)
+    parser.add_argument("--judge-images", type=parse_count, help="presentations in training the judge")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--plot", type=Path, help="quality against images seen, of one preset")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    study = Study(load(args.data), args.attributes.split(","), args.ask, args.samples, args.guidance)
+    attributes = args.attributes.split(",")
+    data = load(args.data, attributes=attributes if args.only else None, size=args.size)
+    study = Study(data, attributes, args.ask, args.samples, args.judge_images, args.guidance)
     rows: dict[str, list[Cell]] = {}
-    for preset, images, seed in product(args.presets.split(","), args.images.split(","), range(args.seeds)):
-        name = "-".join(part for part in (preset, images, str(seed)) if part)
+    for *what, seed in product(args.presets.split(","), args.images.split(","), args.compare, range(args.seeds)):
+        preset, images, settings = what
+        name = "-".join(part for part in (*what, str(seed)) if part)
         note = args.out / f"{name}{f'@{args.guidance:g}' if args.guidance else ''}.json"
-        found = kept(note, partial(study.cell, preset, args.out / name, seed, images))
-        rows.setdefault(f"{preset} {images}".strip(), []).append(found)
+        found = kept(note, partial(study.cell, preset, args.out / name, seed, images, settings))
+        rows.setdefault(" ".join(part for part in what if part), []).append(found)
     for title, names in (("attribute", study.attributes), ("request", study.requests)):
         columns = {f"{n}, {part}": (f"{n} {part}", ".1%") for n in names for part in ("asked", "real")}
         if names:
