@@ -123,6 +123,24 @@ def test_values_that_are_missed_are_to_be_shown_more_often_if_they_are_rare(
     assert advice in finding.advice
 
 
+@pytest.mark.parametrize(
+    ("trained", "told"),
+    [
+        (TrainedAs("projection"), True),
+        (TrainedAs("projection", {"label_weight": 0.1}), False),
+        (TrainedAs("cgan"), False),
+        (TrainedAs(), False),
+    ],
+)
+def test_a_projection_critic_that_need_not_tell_values_apart_is_to_do_so_where_rare_ones_are_missed(
+    trained: TrainedAs, told: bool
+) -> None:
+    advice = trained.against_rare_misses(["Male", "Eyeglasses"])
+    assert ("label_weight=" in advice) == told
+    assert "balance='Male,Eyeglasses'" in advice
+    assert advice.endswith("which shows their combinations equally often.")
+
+
 def test_leakage_is_what_changes_beyond_what_noise_does() -> None:
     def leaking(changed: float, still: float) -> list[str]:
         leakage = Leakage(("a", "b"), ((0.9, changed), (0.0, 0.9)), (0.0, still), ((0.5, 0.1), (0.1, 0.5)))

@@ -140,7 +140,9 @@ class TrainedAs:
         if not names:
             return LONGER
         parts = "combinations" if len(names) > 1 else "values"
-        return f"Train with {setting(balance=','.join(names))}, which shows their {parts} equally often."
+        told = "" if self.in_effect.get("label_weight") else self.advise(label_weight=1.0)
+        apart = f"{told}, by which the critic has to tell values apart, or with " if told else ""
+        return f"Train with {apart}{setting(balance=','.join(names))}, which shows their {parts} equally often."
 
     @property
     def against_leakage(self) -> str:

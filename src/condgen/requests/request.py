@@ -1,6 +1,6 @@
 """Requests: the user's text or mapping, parsed into constraints, with helpful errors.
 
-digit=7                      a value            age=20..30      a range
+digit=7                      a value            age=20..30      a range (also digit=3..5)
 color!=red                   any other value    digit=3|5       one of several
 Male=yes, Young=no           several at once    digit=*         one request per value
 7, Eyeglasses                a value or a flag whose name alone identifies the attribute

@@ -26,14 +26,26 @@ class Discrete(Attribute):
         """The code of a value as a person writes it. Raises RequestError with the nearest valid values."""
 
     def codes(self, value: object) -> tuple[int, ...]:
-        """The codes of a value, of several values joined by |, or of an alias for either.
+        """The codes of a value, of several values joined by |, of a range `low..high` of values that are numbers, or of
+        an alias for any of them.
 
         Raises RequestError with the nearest valid values.
         """
         value = self._unalias(value)
         several = value.split("|") if isinstance(value, str) and value not in self.choices else [value]
-        parsed = (int(self.parse(v.strip() if isinstance(v, str) else v)) for v in several)
-        return tuple(dict.fromkeys(parsed))
+        stripped = (v.strip() if isinstance(v, str) else v for v in several)
+        return tuple(dict.fromkeys(code for v in stripped for code in self._within(v) or [int(self.parse(v))]))
+
+    def _within(self, value: object) -> tuple[int, ...]:
+        """The codes of the values in a range. Empty for anything but a range of numbers with values in it."""
+        if not isinstance(value, str) or ".." not in value or value in self.choices:
+            return ()
+        try:
+            low, high = map(float, value.split(".."))
+            numbers = [float(choice) for choice in self.choices]
+        except ValueError:
+            return ()
+        return tuple(code for code, number in enumerate(numbers) if low <= number <= high)
 
     def error(self, read: Float[Array, "*batch"], codes: Float[Array, "*batch2"]) -> Array:
         """1 where values differ, else 0."""
