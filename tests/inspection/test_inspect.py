@@ -340,6 +340,13 @@ def test_copies_of_vectors_are_counted(people: Schema) -> None:
     assert said(inspect(splits(people, people_rows(), x)), "50 of 105 examples are exact copies")
 
 
+@pytest.mark.parametrize("columns", [1, 2])
+def test_rounded_numbers_that_coincide_are_no_copies(people: Schema, columns: int) -> None:
+    measured = (5 * torch.randn(ROWS, 1) + torch.randn(ROWS, columns)).round()
+    assert len(measured.unique(dim=0)) < ROWS
+    assert not said(inspect(splits(people, people_rows(), measured)), "copies")
+
+
 # ---- advice
 
 

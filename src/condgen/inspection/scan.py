@@ -21,6 +21,7 @@ SIDE = 16  # side of the compared miniatures
 ENOUGH = 8 * SIDE  # pixels that a side keeps when it is decoded for them
 NEAR = 0.1  # largest distance of near-duplicates' unit miniatures: a correlation of 0.995
 COARSE = 12  # principal components for the search of candidates
+BY_CHANCE = 10  # times as many equal pairs of vectors as independent columns would have are copies
 
 Miniatures = Float[np.ndarray, "n feature"]
 Found = TypeVar("Found")
@@ -76,7 +77,7 @@ def scan(material: Material) -> Scan:
     looked = spread(len(content), MOST_HEADERS)
     headers, broken = _headers(content, looked) if content.visible else ({}, [])
     bad = {each.row for each in broken}
-    exact = _groups_of_equals(content, [row for row in looked if row not in bad])
+    exact = _copies(content, [row for row in looked if row not in bad])
     near: list[tuple[int, ...]] = []
     # A copy has the same neighbours as the first of its group.
     known = bad | {row for group in exact for row in group[1:]}
@@ -122,6 +123,26 @@ def _headers(content: Encoded | Stored, rows: Sequence[int]) -> tuple[dict[int, 
     found = dict(zip(rows, _each(read, rows), strict=True))
     good = {row: h for row, h in found.items() if isinstance(h, Header)}
     return good, [each for each in found.values() if isinstance(each, Unreadable)]
+
+
+def _copies(content: Encoded | Stored, rows: Sequence[int]) -> list[tuple[int, ...]]:
+    """Rows with equal bytes, in groups. Vectors of few or rounded numbers are often equal without being copies."""
+    groups = _groups_of_equals(content, rows)
+    if not groups or content.visible or not isinstance(content, Stored):
+        return groups
+    pairs = sum(len(group) * (len(group) - 1) / 2 for group in groups)
+    expected = equal_by_chance(np.stack([content[row].numpy() for row in rows]))
+    return groups if pairs > BY_CHANCE * expected else []
+
+
+def equal_by_chance(x: Float[np.ndarray, "n number"]) -> float:
+    """The number of pairs of vectors that would be equal if their columns were independent."""
+    expected = len(x) * (len(x) - 1) / 2
+    for column in x.T:
+        expected *= float(np.square(np.unique(column, return_counts=True)[1] / len(x)).sum())
+        if expected < 1 / BY_CHANCE:
+            break
+    return expected
 
 
 def _groups_of_equals(content: Encoded | Stored, rows: Sequence[int]) -> list[tuple[int, ...]]:
