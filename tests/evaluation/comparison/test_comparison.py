@@ -144,6 +144,7 @@ def test_labels_say_what_rows_differ_in_and_nothing_else() -> None:
         {"arguments": CVAE | {"latent": 4}},
         {"model": "flow", "arguments": FLOW},
         {"model": "flow", "arguments": FLOW, "sampling": {"guidance": 2.0}},
+        {"model": "flow", "arguments": FLOW, "sampling": {"guidance": 2.0, "interval": (0.25, 0.75)}},
     ]
     found = compare([report(**case) for case in cases])
     assert [row.label for row in found.rows] == [
@@ -152,6 +153,7 @@ def test_labels_say_what_rows_differ_in_and_nothing_else() -> None:
         "cvae · film · latent=4",
         "flow · film",
         "flow · film · guidance=2",
+        "flow · film · guidance=2 · interval=0.25..0.75",
     ]
     assert found.common["lr"] == 0.01
     assert "latent" not in found.common

@@ -10,6 +10,7 @@ NO_SETTING = ("seed", "checkpoint_seconds")  # fields of TrainingConfig that do 
 EVERYWHERE = ("model", "mechanism", "prior", "images", "seconds")  # settings that rows of different models share
 BARE = ("model", "mechanism", "prior")  # settings shown by their value alone
 SAMPLED = "sampled with "  # prefix of sampling options among the settings
+INTERVAL = f"{SAMPLED}interval"  # shown as its option takes it: 0.2..0.8
 
 
 @runtime_checkable
@@ -61,8 +62,11 @@ def _varies(name: str, rows: Iterable[Mapping[str, Any]]) -> bool:
     return len({as_saved(row.get(name)) for row in rows}) > 1
 
 
-def _setting(name: str, value: object) -> str:
-    return str(value) if name in BARE else f"{name.removeprefix(SAMPLED)}={text(value)}"
+def _setting(name: str, value: Any) -> str:
+    if name in BARE:
+        return str(value)
+    shown = "..".join(map(short, value)) if name == INTERVAL else text(value)
+    return f"{name.removeprefix(SAMPLED)}={shown}"
 
 
 def common(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
