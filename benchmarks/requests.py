@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("--judge-images", type=parse_count, help="presentations in training the judge")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--plot", type=Path, help="quality against images seen, of one preset")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("runs/requests"))
     args = parser.parse_args()
     attributes = args.attributes.split(",")
     data = load(args.data, attributes=attributes if args.only else None, size=args.size)
