@@ -41,7 +41,7 @@ def table(title: str, columns: dict[str, tuple[str, str]], rows: dict[str, list[
 
 
 def settings_of(text: str) -> dict[str, str]:
-    """Settings as written: `outputs=spectrum,channels=48`. None if nothing is."""
+    """Settings as written: `outputs=spectrum,channels=48`. An empty text has none."""
     return dict(part.split("=", 1) for part in text.split(",")) if text else {}
 
 

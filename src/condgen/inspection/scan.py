@@ -17,6 +17,7 @@ from condgen.inspection.material import Encoded, Header, Material, Stored
 
 MOST_HEADERS = 200_000  # largest number of headers and hashes, for which every file is opened
 MOST_DECODED = 20_000  # largest number of decoded pictures, for near-duplicates and hidden damage
+MOST_COMPARED = 10_000  # largest number of vectors whose columns are compared
 SIDE = 16  # side of the compared miniatures
 ENOUGH = 8 * SIDE  # pixels that a side keeps when it is decoded for them
 NEAR = 0.1  # largest distance of near-duplicates' unit miniatures: a correlation of 0.995
@@ -131,18 +132,19 @@ def _copies(content: Encoded | Stored, rows: Sequence[int]) -> list[tuple[int, .
     if not groups or content.visible or not isinstance(content, Stored):
         return groups
     pairs = sum(len(group) * (len(group) - 1) / 2 for group in groups)
-    expected = equal_by_chance(np.stack([content[row].numpy() for row in rows]))
-    return groups if pairs > BY_CHANCE * expected else []
+    some = np.stack([content[rows[k]].numpy() for k in spread(len(rows), MOST_COMPARED)])
+    return groups if pairs > BY_CHANCE * _alike_by_chance(some) * len(rows) * (len(rows) - 1) / 2 else []
 
 
-def equal_by_chance(x: Float[np.ndarray, "n number"]) -> float:
-    """The number of pairs of vectors that would be equal if their columns were independent."""
-    expected = len(x) * (len(x) - 1) / 2
+def _alike_by_chance(x: Float[np.ndarray, "n number"]) -> float:
+    """The share of pairs of vectors that would be equal if their columns were independent."""
+    share = 1.0
     for column in x.T:
-        expected *= float(np.square(np.unique(column, return_counts=True)[1] / len(x)).sum())
-        if expected < 1 / BY_CHANCE:
+        counts = np.unique(column, return_counts=True)[1]
+        share *= float((counts * (counts - 1)).sum()) / (len(x) * (len(x) - 1))
+        if not share:
             break
-    return expected
+    return share
 
 
 def _groups_of_equals(content: Encoded | Stored, rows: Sequence[int]) -> list[tuple[int, ...]]:
