@@ -140,8 +140,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
     parser.add_argument("--presets", required=True)
-    parser.add_argument("--attributes", required=True, help="of which the tables speak; all are trained on")
-    parser.add_argument("--only", action="store_true", help="train on these attributes alone")
+    parser.add_argument("--attributes", required=True, help="of which the tables speak")
+    parser.add_argument("--only", action="store_true", help="train on these attributes alone, not on all")
     parser.add_argument("--size", type=int, help="pixels of a side")
     parser.add_argument(
         "--compare", nargs="+", default=[""], metavar="SETTINGS", help="as in label_weight=1,channels=32"
@@ -159,12 +159,12 @@ def main() -> None:
     data = load(args.data, attributes=attributes if args.only else None, size=args.size)
     study = Study(data, attributes, args.ask, args.samples, args.judge_images, args.guidance)
     rows: dict[str, list[Cell]] = {}
-    for *what, seed in product(args.presets.split(","), args.images.split(","), args.compare, range(args.seeds)):
-        preset, images, settings = what
-        name = "-".join(part for part in (*what, str(seed)) if part)
+    cells = product(args.presets.split(","), args.images.split(","), args.compare, range(args.seeds))
+    for preset, images, settings, seed in cells:
+        name = "-".join(part for part in (preset, images, settings, str(seed)) if part)
         note = args.out / f"{name}{f'@{args.guidance:g}' if args.guidance else ''}.json"
         found = kept(note, partial(study.cell, preset, args.out / name, seed, images, settings))
-        rows.setdefault(" ".join(part for part in what if part), []).append(found)
+        rows.setdefault(" ".join(part for part in (preset, images, settings) if part), []).append(found)
     for title, names in (("attribute", study.attributes), ("request", study.requests)):
         columns = {f"{n}, {part}": (f"{n} {part}", ".1%") for n in names for part in ("asked", "real")}
         if names:

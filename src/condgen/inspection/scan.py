@@ -129,11 +129,16 @@ def _headers(content: Encoded | Stored, rows: Sequence[int]) -> tuple[dict[int, 
 def _copies(content: Encoded | Stored, rows: Sequence[int]) -> list[tuple[int, ...]]:
     """Rows with equal bytes, in groups. Vectors of few or rounded numbers are often equal without being copies."""
     groups = _groups_of_equals(content, rows)
-    if not groups or content.visible or not isinstance(content, Stored):
+    if not groups or not isinstance(content, Stored) or content.visible:
         return groups
-    pairs = sum(len(group) * (len(group) - 1) / 2 for group in groups)
     some = np.stack([content[rows[k]].numpy() for k in spread(len(rows), MOST_COMPARED)])
-    return groups if pairs > BY_CHANCE * _alike_by_chance(some) * len(rows) * (len(rows) - 1) / 2 else []
+    by_chance = _alike_by_chance(some) * _pairs(len(rows))
+    return groups if sum(_pairs(len(group)) for group in groups) > BY_CHANCE * by_chance else []
+
+
+def _pairs(n: int) -> int:
+    """The number of pairs among n."""
+    return n * (n - 1) // 2
 
 
 def _alike_by_chance(x: Float[np.ndarray, "n number"]) -> float:
@@ -141,7 +146,7 @@ def _alike_by_chance(x: Float[np.ndarray, "n number"]) -> float:
     share = 1.0
     for column in x.T:
         counts = np.unique(column, return_counts=True)[1]
-        share *= float((counts * (counts - 1)).sum()) / (len(x) * (len(x) - 1))
+        share *= sum(map(_pairs, counts.tolist())) / _pairs(len(x))
         if not share:
             break
     return share
