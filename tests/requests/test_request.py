@@ -114,6 +114,8 @@ def test_a_requests_text_says_what_was_asked(text: str) -> None:
         ({"digt": None}, ["digt", "Did you mean digit"]),
         ("digit=11", ["'digit'", "11"]),
         ("digit=", ["'digit'", "0, 1, 2"]),
+        ("digit=5..3", ["'digit=5..3' is an empty range: 5 is above 3"]),
+        ("digit=20..30", ["range of 'digit'", "'20..30'", "0, 1, 2"]),
         ("color=gren", ["'color'", "green"]),
         ("color=red|gren", ["'color'", "'gren'", "green"]),
         ("Male=maybe", ["'Male'", "yes"]),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from condgen.arrays import Array, Bool, Float, Int, float32, namespace
-from condgen.errors import RequestError
+from condgen.errors import RequestError, unknown
 from condgen.schema.attributes import Attribute, fold
 from condgen.schema.constraints import MISMATCH, Constraint, OneOf
 from condgen.schema.controls import Control
@@ -37,7 +37,9 @@ class Discrete(Attribute):
         return tuple(dict.fromkeys(code for v in stripped for code in self._within(v) or [int(self.parse(v))]))
 
     def _within(self, value: object) -> tuple[int, ...]:
-        """The codes of the values in a range. Empty for anything but a range of numbers with values in it."""
+        """The codes of the values in a range of numbers. Empty for anything else. Raises RequestError for a range
+        without values.
+        """
         if not isinstance(value, str) or ".." not in value or value in self.choices:
             return ()
         try:
@@ -45,7 +47,11 @@ class Discrete(Attribute):
             numbers = [float(choice) for choice in self.choices]
         except ValueError:
             return ()
-        return tuple(code for code, number in enumerate(numbers) if low <= number <= high)
+        if low > high:
+            raise RequestError(f"'{self.name}={value}' is an empty range: {low:g} is above {high:g}.")
+        if codes := tuple(code for code, number in enumerate(numbers) if low <= number <= high):
+            return codes
+        raise unknown(f"range of '{self.name}'", value, self.choices)
 
     def error(self, read: Float[Array, "*batch"], codes: Float[Array, "*batch2"]) -> Array:
         """1 where values differ, else 0."""
