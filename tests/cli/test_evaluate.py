@@ -4,13 +4,11 @@ import json
 import shlex
 import shutil
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from condgen.errors import RequestError
-from condgen.evaluation.judge.judge import train_judge
 from condgen.evaluation.report import Report
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
@@ -200,18 +198,15 @@ def test_compare_says_what_is_missing(command: Command, tmp_path: Path, argument
     one_paragraph(command("compare", *given), 2, part)
 
 
-def test_compare_holds_a_combination_out_and_says_how_it_was_obeyed(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("condgen.evaluation.judge.judge.train_judge", partial(train_judge, images=10_000))
-    held = ["--hold-out", "side=east, far=yes", "--split", "stratified:side"]
-    grid = ["--models", "cvae", "--seeds", "1", "--images", "300", *BRIEF, *TINY, "--out", tmp_path / "grid"]
+def test_compare_holds_a_combination_out_and_says_how_it_was_obeyed(command: Command, tmp_path: Path) -> None:
+    held, brief = ["--hold-out", "side=east, far=yes", "--split", "stratified:side"], [*BRIEF, "--judge-images", "10k"]
+    grid = ["--models", "cvae", "--seeds", "1", "--images", "300", *brief, *TINY, "--out", tmp_path / "grid"]
     result = command("compare", "mixture", *grid, *held, "--json")
     assert result.status == 0, result.err
     assert "Held out: side=east, far=yes" in result.err
     (row,) = json.loads(result.out)["rows"]
     assert {"obedience_held", "obedience_held_side", "obedience_held_far"} <= set(row["cells"])
-    shown = command("evaluate", tmp_path / "grid" / "cvae-0", *BRIEF)  # which loads and splits the data again
+    shown = command("evaluate", tmp_path / "grid" / "cvae-0", *brief)  # which loads and splits the data again
     assert "held-out combinations, all at once: " in shown.out
     one_paragraph(command("compare", "mixture", *grid), 2, "data=")  # nothing held out is other data
 
@@ -253,12 +248,17 @@ def test_the_same_run_twice_is_refused_before_it_is_measured(
     one_paragraph(command("compare", fresh, copy), 2, "one run, not two")
 
 
+@pytest.mark.parametrize(
+    ("option", "there"),
+    [(["--samples", "10000"], "samples 200"), (["--judge-images", "50000"], "judge_images as usual")],
+    ids=lambda x: x[0],
+)
 def test_a_recipe_that_reports_would_ignore_is_refused_before_measuring(
-    command: Command, measured: Path, flow: Run, tmp_path: Path, no_measuring: None
+    command: Command, measured: Path, flow: Run, tmp_path: Path, no_measuring: None, option: list[str], there: str
 ) -> None:
     fresh = _fresh(flow.path, tmp_path / "flow")
-    refused = command("compare", measured, fresh, "--samples", "10000")
-    one_paragraph(refused, 2, "measured with samples 200", f"condgen evaluate {measured} --samples 10000")
+    refused = command("compare", measured, fresh, *option)
+    one_paragraph(refused, 2, f"measured with {there}", f"condgen evaluate {measured} {' '.join(option)}")
 
 
 def test_data_that_does_not_fit_is_refused_before_measuring(

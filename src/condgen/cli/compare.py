@@ -12,6 +12,7 @@ from condgen.cli.options import (
     Features,
     HoldOut,
     Json,
+    JudgeImages,
     Labels,
     MeasureSeed,
     OtherData,
@@ -86,6 +87,7 @@ def compare(
     pairs: Pairs = 1_000,
     useful: Useful = "60k",
     edits: Edited = 200,
+    judge_images: JudgeImages = None,
     seed: MeasureSeed = 0,
     as_json: Json = False,
 ) -> None:
@@ -100,7 +102,8 @@ def compare(
     from condgen.evaluation.comparison.comparison import dumps
     from condgen.pages.comparison import save
 
-    how, given = measuring(samples, labels, features, pairs, useful, edits, seed), _given(context)
+    how = measuring(samples, labels, features, pairs, useful, edits, judge_images, seed)
+    given = _given(context)
     _must_go_together(models, given)
     if models is None:
         asked = {name: getattr(how, name) for name in (*TOLD, "edits") if name in given}

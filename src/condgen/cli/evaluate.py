@@ -71,11 +71,9 @@ def evaluate(
     from condgen.evaluation.measure import evaluate as measure
     from condgen.pages.report import save
     from condgen.runs.run import Run
-    from condgen.units import parse_count
 
-    shown = parse_count(judge_images) if judge_images else None
     more = {"latents": latents, "ask": tuple(asked or ()), "combinations": combinations, "folds": folds}
-    how = measuring(samples, labels, features, pairs, useful, edits, seed, **more, judge_images=shown)
+    how = measuring(samples, labels, features, pairs, useful, edits, judge_images, seed, **more)
     opened = Run.open(run, trust=trust)
     folder = out or opened.folder
     sampling = sampling_by(guidance, interval, sampler, steps, best_of=best_of)

@@ -276,15 +276,30 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
 
 
 def measuring(
-    samples: int, labels: str, features: str, pairs: int, useful: str, edits: int, seed: int, **others: Any
+    samples: int,
+    labels: str,
+    features: str,
+    pairs: int,
+    useful: str,
+    edits: int,
+    judge_images: str | None,
+    seed: int,
+    **others: Any,
 ) -> "EvaluationConfig":
     """The settings of an evaluation given by options. others: fields that have the form of `EvaluationConfig`."""
     from condgen.evaluation.protocol import EvaluationConfig
     from condgen.units import parse_count
 
-    spaces, images = tuple(names(features)), 0 if useful.strip() == "0" else parse_count(useful)
     return EvaluationConfig(
-        samples=samples, labels=labels, features=spaces, pairs=pairs, useful=images, edits=edits, seed=seed, **others
+        samples=samples,
+        labels=labels,
+        features=tuple(names(features)),
+        pairs=pairs,
+        useful=0 if useful.strip() == "0" else parse_count(useful),
+        edits=edits,
+        judge_images=parse_count(judge_images) if judge_images else None,
+        seed=seed,
+        **others,
     )
 
 

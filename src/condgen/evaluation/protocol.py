@@ -42,6 +42,12 @@ class MeasuringProtocol:
     seed: int
     version: int = VERSION
 
+    @property
+    def judge_images(self) -> int | None:
+        """Presentations in training the judge. None for the usual number."""
+        _, _, *shown = self.judge.split("-")
+        return int(shown[0]) if shown else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:

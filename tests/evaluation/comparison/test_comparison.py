@@ -110,6 +110,13 @@ def test_different_protocols_are_refused_with_what_differs_and_how_to_mend_it() 
     assert "held_out is" not in said
 
 
+def test_a_judge_that_saw_another_number_of_images_is_named() -> None:
+    brief = replace(PROTOCOL, judge=f"{PROTOCOL.judge}-30000")
+    with pytest.raises(RequestError) as refused:
+        compare([report(path="runs/a", protocol=brief), report(seed=1, path="runs/b")])
+    assert "condgen evaluate runs/b --judge-images 30000" in spell(str(refused.value))
+
+
 def test_every_part_of_the_protocol_counts() -> None:
     for name, value in vars(PROTOCOL).items():
         changed = (*value, "inception") if name == "features" else value + type(value)(1)

@@ -9,7 +9,7 @@ from condgen.evaluation.protocol import MeasuringProtocol
 from condgen.messages import call
 
 # Parts of a protocol that are arguments of evaluation.
-TOLD = ("samples", "labels", "features", "pairs", "useful", "seed")
+TOLD = ("samples", "labels", "features", "pairs", "useful", "judge_images", "seed")
 
 
 def must_agree(protocols: Mapping[str, MeasuringProtocol]) -> None:
@@ -43,6 +43,8 @@ def _versus(by: Mapping[str, Sequence[str]]) -> str:
 def _mending(wanted: MeasuringProtocol, differing: Sequence[str], runs: Sequence[str]) -> str:
     """Advice about differing parts of a protocol."""
     told = {name: short(getattr(wanted, name)) for name in TOLD if name in differing}
+    if "judge" in differing and wanted.judge_images:
+        told["judge_images"] = short(wanted.judge_images)
     advice = call("evaluate", "RUN" if len(runs) > 1 else runs[0], **told)
     advice += f" for each of {', '.join(runs)}" if len(runs) > 1 else ""
     if {"reference", "held_out", "judge"} & set(differing):

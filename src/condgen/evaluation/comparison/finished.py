@@ -58,7 +58,7 @@ def _in_agreement(there: Mapping[str, MeasuringProtocol], asked: Mapping[str, An
         return config
     path, protocol = next(iter(there.items()))
     if ignored := [name for name in TOLD if name in asked and _told(config, name) != getattr(protocol, name)]:
-        differing = ", ".join(f"{name} {short(getattr(protocol, name))}" for name in ignored)
+        differing = ", ".join(f"{name} {_shown(getattr(protocol, name))}" for name in ignored)
         again = call("evaluate", path, **{name: short(getattr(config, name)) for name in ignored})
         raise RequestError(
             f"{path} has a report already, measured with {differing}, and reports are not measured again here. Measure "
@@ -67,6 +67,10 @@ def _in_agreement(there: Mapping[str, MeasuringProtocol], asked: Mapping[str, An
     known = set(protocol.features) <= set(NAMES)
     told = {name: getattr(protocol, name) for name in TOLD if known or name != "features"}
     return EvaluationConfig(**{**told, **asked})
+
+
+def _shown(value: Any) -> str:
+    return "as usual" if value is None else short(value)
 
 
 def _told(config: EvaluationConfig, name: str) -> Any:
