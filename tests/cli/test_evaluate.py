@@ -254,8 +254,16 @@ def test_the_same_run_twice_is_refused_before_it_is_measured(
     ids=lambda x: x[0],
 )
 def test_a_recipe_that_reports_would_ignore_is_refused_before_measuring(
-    command: Command, measured: Path, flow: Run, tmp_path: Path, no_measuring: None, option: list[str], there: str
+    command: Command,
+    measured: Path,
+    flow: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    option: list[str],
+    there: str,
 ) -> None:
+    command("evaluate", measured, *BRIEF)
+    monkeypatch.setattr("condgen.evaluation.measure.judge_for", None)
     fresh = _fresh(flow.path, tmp_path / "flow")
     refused = command("compare", measured, fresh, *option)
     one_paragraph(refused, 2, f"measured with {there}", f"condgen evaluate {measured} {' '.join(option)}")
