@@ -25,8 +25,8 @@ demo: .venv/installed  ## train a conditional model on handwritten digits, ask i
 	@$(BIN)/python examples/demo.py
 
 # Everything but what is slow and seldom breaks (marked `slow`): every family, with every mechanism if it learns quickly,
-# every kind of attribute, every command, reader and metric, resuming after Ctrl-C, two processes of one family. Five and a half
-# minutes on two cores.
+# every kind of attribute, every command, reader and metric, resuming after Ctrl-C, two processes of one family. Six to twenty
+# minutes on two cores, by how fast they are.
 test: lint  ## lint, types and the quick tests
 	$(call beside,types page-test quick)
 
