@@ -269,6 +269,16 @@ def test_a_recipe_that_reports_would_ignore_is_refused_before_measuring(
     one_paragraph(refused, 2, f"measured with {there}", f"condgen evaluate {measured} {' '.join(option)}")
 
 
+def test_runs_without_a_report_are_judged_as_those_that_have_one(
+    command: Command, run: Run, flow: Run, tmp_path: Path
+) -> None:
+    there, new = _fresh(run.path, tmp_path / "there"), _fresh(flow.path, tmp_path / "new")
+    command("evaluate", there, *BRIEF, "--edits", "0", "--judge-images", "5k")
+    result = command("compare", there, new, "--edits", "0")
+    assert result.status == 0, result.err
+    assert Report.load(new / "report.json").protocol.judge_images == 5_000
+
+
 def test_data_that_does_not_fit_is_refused_before_measuring(
     command: Command, run: Run, unconditional: Run, tmp_path: Path, no_measuring: None
 ) -> None:

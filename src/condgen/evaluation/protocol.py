@@ -45,8 +45,8 @@ class MeasuringProtocol:
     @property
     def judge_images(self) -> int | None:
         """Presentations in training the judge. None for the usual number."""
-        _, _, *shown = self.judge.split("-")
-        return int(shown[0]) if shown else None
+        chosen = self.judge.split("-")[2:]
+        return int(chosen[0]) if chosen else None
 
 
 @dataclass(frozen=True, kw_only=True)
