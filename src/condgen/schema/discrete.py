@@ -51,7 +51,7 @@ class Discrete(Attribute):
             raise RequestError(f"'{self.name}={value}' is an empty range: {low:g} is above {high:g}.")
         if codes := tuple(code for code, number in enumerate(numbers) if low <= number <= high):
             return codes
-        raise unknown(f"range of '{self.name}'", value, self.choices)
+        raise unknown(f"range of '{self.name}':", value, self.choices)
 
     def error(self, read: Float[Array, "*batch"], codes: Float[Array, "*batch2"]) -> Array:
         """1 where values differ, else 0."""

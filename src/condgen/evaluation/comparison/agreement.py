@@ -5,7 +5,7 @@ from dataclasses import fields
 
 from condgen.errors import RequestError
 from condgen.evaluation.comparison.settings import short, text
-from condgen.evaluation.protocol import MeasuringProtocol
+from condgen.evaluation.protocol import EvaluationConfig, MeasuringProtocol
 from condgen.messages import call
 
 # Parts of a protocol that are arguments of evaluation.
@@ -40,12 +40,16 @@ def _versus(by: Mapping[str, Sequence[str]]) -> str:
     return " but ".join(f"{value} for {', '.join(runs)}" for value, runs in by.items())
 
 
+def as_entered(told: MeasuringProtocol | EvaluationConfig, arguments: Sequence[str]) -> dict[str, str]:
+    """These arguments of evaluation as they are entered, without those that are left to their default."""
+    values = {name: getattr(told, name) for name in arguments}
+    return {name: short(value) for name, value in values.items() if value is not None}
+
+
 def _mending(wanted: MeasuringProtocol, differing: Sequence[str], runs: Sequence[str]) -> str:
     """Advice about differing parts of a protocol."""
-    told = {name: short(getattr(wanted, name)) for name in TOLD if name in differing}
-    if "judge" in differing and wanted.judge_images:
-        told["judge_images"] = short(wanted.judge_images)
-    advice = call("evaluate", "RUN" if len(runs) > 1 else runs[0], **told)
+    arguments = [name for name in TOLD if (name if name != "judge_images" else "judge") in differing]
+    advice = call("evaluate", "RUN" if len(runs) > 1 else runs[0], **as_entered(wanted, arguments))
     advice += f" for each of {', '.join(runs)}" if len(runs) > 1 else ""
     if {"reference", "held_out", "judge"} & set(differing):
         advice += ", on the same data and by the same judge"

@@ -5,7 +5,7 @@ from typing import Any
 
 from condgen.data import Splits
 from condgen.errors import RequestError
-from condgen.evaluation.comparison.agreement import TOLD, must_agree
+from condgen.evaluation.comparison.agreement import TOLD, as_entered, must_agree
 from condgen.evaluation.comparison.comparison import Failure
 from condgen.evaluation.comparison.settings import as_saved, must_differ, short
 from condgen.evaluation.independence import must_be_independent
@@ -59,7 +59,7 @@ def _in_agreement(there: Mapping[str, MeasuringProtocol], asked: Mapping[str, An
     path, protocol = next(iter(there.items()))
     if ignored := [name for name in TOLD if name in asked and _told(config, name) != getattr(protocol, name)]:
         differing = ", ".join(f"{name} {_shown(getattr(protocol, name))}" for name in ignored)
-        again = call("evaluate", path, **{name: short(getattr(config, name)) for name in ignored})
+        again = call("evaluate", path, **as_entered(config, ignored))
         raise RequestError(
             f"{path} has a report already, measured with {differing}, and reports are not measured again here. Measure "
             f"it again ({again}), or leave out {', '.join(f'`{name}`' for name in ignored)}."
@@ -70,6 +70,7 @@ def _in_agreement(there: Mapping[str, MeasuringProtocol], asked: Mapping[str, An
 
 
 def _shown(value: Any) -> str:
+    """A part of a protocol for people. None stands for what suits the data."""
     return "as usual" if value is None else short(value)
 
 
