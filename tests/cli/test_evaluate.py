@@ -88,6 +88,7 @@ def test_every_command_that_samples_takes_the_same_settings(
         passed.append(sampling)
         raise RequestError("That is all.")
 
+    monkeypatch.setattr("condgen.api.measured", noted)  # first: imported later, it would keep the next one for good
     monkeypatch.setattr("condgen.evaluation.measure.evaluate", noted)
     monkeypatch.setattr("condgen.evaluation.augmentation.augment", noted)
     monkeypatch.setattr("condgen.pages.gallery.gallery", lambda look, *_: noted(sampling=look.sampling))
