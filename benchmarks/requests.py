@@ -18,7 +18,9 @@ A judge trained on real data only says what it sees in the samples, and beside t
 themselves. A request counts as obeyed where all of it shows at once; beside it stand the held-out real images that fit
 it. Fréchet distances are on the judge's features, relative to those of as many real training images; `within` is the
 mean over conditions that the data has enough of, `worst` the largest ratio among them. Copies are samples nearer to a
-training image than real images are to each other. Finished cells are kept: the command can be interrupted and repeated.
+training image than real images are to each other. What a critic knows is the share of pairs of images that it prefers
+with their own values to exchanged ones, 50 % by chance: if that is of training images alone, it knows them by heart.
+Finished cells are kept: the command can be interrupted and repeated.
 """
 
 import argparse
@@ -35,6 +37,7 @@ from cells import Cell, kept, settings_of, table, trained
 
 from condgen.data import Splits, load
 from condgen.evaluation.measure import evaluate
+from condgen.evaluation.metrics.critic import CRITIC
 from condgen.evaluation.metrics.feature_sets import Fidelity
 from condgen.evaluation.protocol import EvaluationConfig
 from condgen.runs.sampling import SamplingOptions
@@ -102,6 +105,9 @@ class Study:
             cell |= {f"{name} asked": found[name].asked.value, f"{name} real": found[name].real.value}
         for answer, request in zip(report.asked, self.requests, strict=True):
             cell |= {f"{request} asked": answer.obeyed.value, f"{request} real": answer.real.value}
+        if known := CRITIC.of(report.results):
+            for each in known.attributes:
+                cell |= {f"{each.name} seen": each.seen.value, f"{each.name} unseen": each.unseen.value}
         spent = {"images": run.info.images, "minutes": run.info.seconds / 60}
         return cell | distances(report.fidelity[0]) | {"copies": report.memorisation.copies.value} | spent
 
@@ -170,6 +176,11 @@ def main() -> None:
         if names:
             table(title, columns, rows)
     table("preset", FIDELITY, rows)
+    known = [n for n in study.attributes if all(f"{n} seen" in cell for row in rows.values() for cell in row)]
+    if known:
+        parts = {"seen": "training", "unseen": "held-out"}
+        columns = {f"{n}, {told}": (f"{n} {part}", ".0%") for n in known for part, told in parts.items()}
+        table("known to the critic", columns, rows)
     farthest(rows)
     if args.plot:
         curve(args.plot, rows, [*study.attributes, *study.requests])

@@ -14,6 +14,7 @@ from condgen.evaluation.findings import Evidence, Finding
 from condgen.evaluation.metrics.artefacts import Artefacts, Pattern
 from condgen.evaluation.metrics.attribute_obedience import AttributeObedience
 from condgen.evaluation.metrics.counterfactuals import Leakage
+from condgen.evaluation.metrics.critic import KnownAttribute, KnownLabels
 from condgen.evaluation.metrics.distances import Distances
 from condgen.evaluation.metrics.edits import Edited, Edits, Moved
 from condgen.evaluation.metrics.estimate import Estimate, difference, wilson
@@ -192,6 +193,8 @@ ends = st.builds(
     counts,
 )
 extremes = st.builds(Extremes, st.just("a0"), st.lists(ends, max_size=2).map(tuple), numbers, numbers)
+known = st.builds(KnownAttribute, st.sampled_from(["a0", "a1"]), estimates, estimates)
+labels = st.builds(KnownLabels, st.lists(known, max_size=2).map(tuple))
 losses = st.lists(numbers, max_size=6).map(lambda values: [{"validation/loss": v} for v in values])
 DISOBEDIENT = {"missed combinations", "ignored condition", "missed values", "permuted values", "missed requests"}
 COMPLAINTS = (Complaint(OVERPOWERING, "The critic always wins."), Complaint(CLASSIFIER, "It is right about its own."))
@@ -210,6 +213,7 @@ def evidences(draw: st.DrawFn) -> Evidence:
         "asked": draw(st.lists(asked, max_size=2).map(tuple)),
         "edits": draw(st.none() | edits),
         "extremes": draw(st.lists(extremes, max_size=1).map(tuple)),
+        "critic": draw(st.none() | labels),
     }
     complaints = draw(st.lists(st.sampled_from(COMPLAINTS), max_size=3))
     guidance = draw(st.sampled_from([1.0, 2.0, 4.0]))

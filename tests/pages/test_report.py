@@ -17,6 +17,7 @@ from condgen.evaluation.metrics.artefacts import Artefacts, Pattern
 from condgen.evaluation.metrics.attribute_obedience import AttributeObedience, Bin
 from condgen.evaluation.metrics.combinations import Combination
 from condgen.evaluation.metrics.counterfactuals import Leakage
+from condgen.evaluation.metrics.critic import KnownAttribute, KnownLabels
 from condgen.evaluation.metrics.distances import Distances
 from condgen.evaluation.metrics.estimate import Estimate
 from condgen.evaluation.metrics.extremes import End, Extremes
@@ -172,7 +173,8 @@ def people_report() -> Report:
         ),
     )
     useful = Usefulness(60_000, {"age": 7.7}, {"age": 5.01})
-    results = {"obedience": obedience, "rare": rarities(), "usefulness": useful, "latents": None}
+    known = KnownLabels((KnownAttribute(HOSTILE, near(0.94), near(0.51)), KnownAttribute("age", near(0.9), near(0.9))))
+    results = {"obedience": obedience, "rare": rarities(), "usefulness": useful, "latents": None, "critic": known}
     return replace(
         base,
         headline="Requests are often missed: 61.2 % of samples show all 3 attributes at once as asked.",

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from condgen.errors import RunError
 from condgen.evaluation.findings import Finding
 from condgen.evaluation.metrics.artefacts import ARTEFACTS, Artefacts
+from condgen.evaluation.metrics.critic import CRITIC, KnownLabels
 from condgen.evaluation.metrics.edits import EDITS, Edits
 from condgen.evaluation.metrics.extremes import EXTREMES, Extremes
 from condgen.evaluation.metrics.feature_sets import Fidelity
@@ -100,6 +101,11 @@ class Report:
         """The dependence of samples on single training observations."""
         result: Memorisation = self.results[MEMORISATION.name]
         return result
+
+    @property
+    def critic(self) -> KnownLabels | None:
+        """The critic's knowledge of labels. None for models without one."""
+        return CRITIC.of(self.results)
 
     @property
     def usefulness(self) -> Usefulness | None:

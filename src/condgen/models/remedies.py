@@ -145,6 +145,11 @@ class TrainedAs:
         return f"Train with {apart}{setting(balance=','.join(names))}, which shows their {parts} equally often."
 
     @property
+    def against_unknown_labels(self) -> str:
+        """Advice for a critic that learns what the values of an attribute look like."""
+        return sentence("Train with", [self.advise(label_weight=1.0), "more data"])
+
+    @property
     def against_leakage(self) -> str:
         """The mention of a GAN whose critic judges every attribute by itself. Empty for other families."""
         return setting(model=CLASSIFYING[0]) if self._with_head and self.family not in CLASSIFYING else ""

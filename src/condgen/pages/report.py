@@ -32,6 +32,7 @@ PLACED = (
     "fidelity",
     "artefacts",
     "memorisation",
+    "critic",
     "usefulness",
     "edits",
     "latents",

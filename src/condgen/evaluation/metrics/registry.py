@@ -5,6 +5,7 @@ from typing import Any
 
 from condgen.evaluation.metrics.artefacts import ARTEFACTS
 from condgen.evaluation.metrics.best_of import BEST_OF
+from condgen.evaluation.metrics.critic import CRITIC
 from condgen.evaluation.metrics.edits import EDITS
 from condgen.evaluation.metrics.extremes import EXTREMES
 from condgen.evaluation.metrics.fidelity import FIDELITY
@@ -25,6 +26,7 @@ OWN: tuple[Metric[Any], ...] = (
     FIDELITY,
     ARTEFACTS,
     MEMORISATION,
+    CRITIC,
     USEFULNESS,
     EDITS,
     LATENTS,
