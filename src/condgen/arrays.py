@@ -73,8 +73,11 @@ def float32(x: Array) -> Array:
 
 
 def moved(x: Array, device: Device | str) -> Array:
-    """An array on another device. Arrays of NumPy stay, since they have only one."""
-    return x if isinstance(x, np.ndarray) else x.to(device, non_blocking=True)
+    """An array on another device. Arrays of NumPy stay, since they have only one.
+
+    Nothing waits for a copy to an accelerator. A copy to the CPU is complete, since it may be read at once.
+    """
+    return x if isinstance(x, np.ndarray) else x.to(device, non_blocking=str(device) != "cpu")
 
 
 def distinct_rows(x: Array) -> tuple[Array, Array]:

@@ -1,9 +1,12 @@
 """Data beside the model: on a device that the tests make up, where it fits."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from condgen.data import Dataset, Splits
+from condgen.data.storage.mapped import Mapped, Store
 from condgen.room import Room
 from condgen.training import nearby
 
@@ -28,3 +31,15 @@ def test_what_is_too_large_or_no_set_in_memory_stays(digits: Splits) -> None:
     stream = object()
     assert nearby.nearby(stream, GPU) is stream
     assert nearby.nearby(digits.train, torch.device("cpu")) is digits.train
+
+
+def test_mapped_images_pass_through_memory_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.arange(7 * 4, dtype=torch.uint8).view(7, 1, 2, 2)
+    (tmp_path / "images").write_bytes(x.numpy().tobytes())
+    store = Store(tmp_path / "images", (7, 1, 2, 2))
+    monkeypatch.setattr(nearby, "BATCH", 3)
+    taken = []
+    monkeypatch.setattr(Store, "take", lambda self, rows: taken.append(len(rows)) or x[rows])
+    mapped = Mapped(store, torch.tensor([6, 0, 2, 1, 5]), "content")
+    assert nearby._copied(mapped, torch.device("cpu")).tolist() == x[mapped.rows].tolist()
+    assert taken == [3, 2]

@@ -755,3 +755,32 @@ def test_a_precision_that_the_machine_lacks_is_said_in_a_sentence(tmp_path: Path
     with pytest.raises(RequestError, match="precision fp16 cannot be used on cpu; choose bf16"):
         trainer(tmp_path, precision="fp16")
     trainer(tmp_path, images=64).run()
+
+
+def test_a_step_that_half_precision_skips_has_no_norm(tmp_path: Path) -> None:
+    """Gradients scaled up by a power of two overflow now and then, and that is no divergence."""
+    loop = trainer(tmp_path)
+    (optimiser,) = loop.optimisers.values()
+    x, condition = torch.ones(4, 2), loop.data.train.condition[:4]
+    assert "gradient" in loop.step(x, condition)
+    optimiser._is_overflow = True  # as accelerate notes it
+    optimiser.step = lambda: None
+    assert "gradient" not in loop.step(x, condition)
+
+
+def test_the_terms_of_a_step_stay_when_the_next_one_is_computed_in_their_memory(tmp_path: Path) -> None:
+    """As recorded operations of a GPU do."""
+    memory = torch.zeros(())
+    loop = trainer(tmp_path)
+
+    def recorded(x: Tensor, condition: Condition, player: str) -> Terms:
+        loss = loop.raw(x, condition, player)["loss"]
+        memory.copy_(loss.detach())
+        return {"loss": loss, "error": memory}
+
+    loop.model = recorded
+    x, condition = torch.ones(4, 2), loop.data.train.condition[:4]
+    first = loop.step(x, condition)["error"]
+    before = float(first)
+    loop.step(x, condition)
+    assert float(first) == before

@@ -70,3 +70,11 @@ def test_where_nothing_can_be_watched_there_is_no_watch() -> None:
     assert Watch.of(Dataset(x[:50], condition[:50])) is None  # too few to compare with
     assert Watch.of(Dataset(x, condition.drop(torch.arange(3_000)[:, None] < 100))) is None  # not all are labelled
     assert Watch.of(Dataset(torch.zeros_like(x), condition)) is None  # nothing to be seen
+
+
+def test_wide_vectors_are_not_watched() -> None:
+    """The normal equations of a table of 50,000 columns would take 10 GB."""
+    condition = people(300)
+    narrow, wide = (condition.values["old"][:, None] + torch.randn(300, n) for n in (8, 1_025))
+    assert Watch.of(Dataset(narrow, condition)) is not None
+    assert Watch.of(Dataset(wide, condition)) is None

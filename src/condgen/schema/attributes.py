@@ -192,6 +192,10 @@ class Attribute(BaseModel):
         Shapes before `shape` broadcast.
         """
 
+    def distance(self, codes: Float[Array, "*batch"], others: Float[Array, "*batch2"]) -> Array:
+        """The distance of values as a share of the largest one. Shapes before `shape` broadcast."""
+        return self.error(codes, others) / self.span
+
     @abstractmethod
     def uniform(self, u: Codes) -> Codes:
         """Codes drawn uniformly over the values, from uniform numbers in [0, 1)."""

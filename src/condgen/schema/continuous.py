@@ -160,6 +160,10 @@ class Continuous(Attribute):
         """The distance, in the attribute's unit."""
         return abs(read - codes)
 
+    def distance(self, codes: Float[Array, "*batch"], others: Float[Array, "*batch2"]) -> Array:
+        """The distance on the attribute's scale, as a share of the range."""
+        return abs(self.place(codes) - self.place(others)) / self.reach
+
     def uniform(self, u: Codes) -> Codes:
         """Every place of the range with equal probability."""
         return self._number(self._ends()[0] + u * self.reach)

@@ -324,7 +324,10 @@ class Trainer:
         return seen
 
     def _update(self, player: str, x: Float[Tensor, "batch ..."], condition: Condition, lr: float) -> dict[str, Tensor]:
-        """Update one player, and return its loss terms and gradient norm."""
+        """Update one player, and return its loss terms and gradient norm.
+
+        A step whose gradient overflows in half precision is skipped, and has no norm.
+        """
         optimiser = self.optimisers[player]
         with self.accelerator.autocast():
             terms = self.model(x, condition, player)
@@ -332,12 +335,14 @@ class Trainer:
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         with self.team.averaging(parameters):
             self.accelerator.backward(terms["loss"], inputs=parameters)
-        self.accelerator.unscale_gradients()
+        self.accelerator.unscale_gradients(optimiser)
         norm = clipped(parameters, self.settings.clip)
         for group in optimiser.param_groups:
             group["lr"] = lr
         optimiser.step()
-        return {name: value.detach() for name, value in terms.items()} | {"gradient": norm}
+        # The next step may be computed in the same memory, if its operations were recorded.
+        seen = {name: value.detach().clone() for name, value in terms.items()}
+        return seen if optimiser.step_was_skipped else seen | {"gradient": norm}
 
     def save(self) -> None:
         """Write the checkpoint: weights, averaged weights, optimisers, the data's joint distribution and

@@ -23,6 +23,7 @@ READ = 3_000  # observations that the reader learns from, and as many others tha
 COMBINATIONS, EACH = 6, 24  # the rarest combinations, and samples of each
 LEAST = 30  # smallest number of real observations that a combination is compared with
 RIDGE = 0.1  # weight of the ridge relative to the variance of a pixel
+WIDEST = 4 * SIDE**2  # numbers of a vector. The normal equations of many more take gigabytes
 LEAST_WAY = 0.05  # combinations whose real observations the reader hardly tells from others are left out
 
 
@@ -45,8 +46,10 @@ class Watch:
     def of(cls, data: Dataset, seed: int = 0) -> "Watch | None":
         """The watch of training data, or None if it has no combination with enough examples that can be read.
 
-        Data with missing labels has none.
+        Data with missing labels has none, and neither have vectors of more than a thousand numbers.
         """
+        if len(data.shape) == 1 and data.shape[0] > WIDEST:
+            return None
         order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
         half = min(READ, len(data) // 2)
         learned, other = data[order[:half]], data[order[half : 2 * half]]

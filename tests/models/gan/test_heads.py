@@ -523,6 +523,13 @@ def test_the_data_to_data_cross_entropy_is_the_one_of_explicit_loops(
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_numbers_on_a_log_scale_differ_by_their_places_on_it() -> None:
+    schema = Schema(attributes=(Continuous(name="price", low=1, high=1e6, scale="log"),))
+    head = Contrastive(schema, FEATURES)
+    prices = Condition.of(schema, [{"price": 1}, {"price": 2}, {"price": 1e3}])
+    assert head._differ(prices)[:, :, 0].tolist() == [[False, False, True], [False, False, True], [True, True, False]]
+
+
 def test_what_is_beyond_both_margins_weighs_no_more() -> None:
     schema = Schema(attributes=(Flag(name="a"),))
     head, condition = (

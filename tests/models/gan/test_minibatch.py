@@ -47,6 +47,13 @@ def test_any_batch_has_groups(n: int) -> None:
     assert found.isfinite().all()
 
 
+@pytest.mark.parametrize(("batch", "members"), [(15, 3), (16, 4), (4, 4), (3, 3), (10, 2)])
+def test_groups_are_as_large_as_divides_the_batch(batch: int, members: int) -> None:
+    module = MinibatchDeviation(3, group=4)
+    found = told(module, torch.randn(batch, 3), [0] * batch)
+    assert len(found.mul(1e3).round().unique(dim=0)) == batch // members
+
+
 def test_a_score_depends_on_the_company() -> None:
     model = projection(SCHEMA, (1, 8, 8), channels=4, latent=4, deviation=4)
     assert isinstance(model, GAN)

@@ -426,3 +426,13 @@ def test_mixed_precision_training_works(people: Schema, name: str, arguments: di
         terms = model(observations(4, IMAGE), requests(people, 4))
     terms["loss"].backward()
     assert all(term.isfinite() for term in terms.values())
+
+
+def test_the_likelihood_of_mixed_precision_is_computed_in_full(people: Schema, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight bits of a mean or of a scale are too few for a narrow density."""
+    model = small("cvae", people, likelihood="gaussian")
+    seen, log_prob = [], model.likelihood.log_prob  # type: ignore[union-attr]
+    monkeypatch.setattr(model.likelihood, "log_prob", lambda x, raw: seen.append(raw.dtype) or log_prob(x, raw))
+    with torch.autocast("cpu", torch.bfloat16):
+        model(observations(2, IMAGE), requests(people, 2))
+    assert seen == [torch.float32]

@@ -283,7 +283,7 @@ class Contrastive(Head):
     temperature, margin: τ and m_p.
     width: of the embeddings.
     apart: two values of a measured attribute count as different labels if they differ by more than this share of its
-        span.
+        range, on its own scale.
     """
 
     def __init__(
@@ -340,5 +340,5 @@ class Contrastive(Head):
     def _differ(self, condition: Condition) -> Bool[Tensor, "batch batch attribute"]:
         """Whether observations i and j are known to have different labels, per attribute."""
         codes = [(a, condition.values[a.name]) for a in self.schema]
-        differ = torch.stack([a.error(c[:, None], c[None]) > self.apart * a.span for a, c in codes], dim=2)
+        differ = torch.stack([a.distance(c[:, None], c[None]) > self.apart for a, c in codes], dim=2)
         return differ & condition.present[:, None] & condition.present

@@ -1,7 +1,5 @@
 """Minibatch statistics: the variation among observations that a critic sees beside each one."""
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -32,7 +30,7 @@ class MinibatchDeviation(nn.Module):
         return together.own(self._beside(together.gathered(h), together.gathered(condition)))
 
     def _beside(self, h: Features, condition: Condition) -> Features:
-        size = math.gcd(len(h), self.group)
+        size = next(n for n in range(min(self.group, len(h)), 0, -1) if len(h) % n == 0)
         key = condition.schema.names[int(together.randint(0, len(condition.schema), (), along=None))]
         order = condition.schema[key].place(condition.values[key]).argsort(stable=True)
         deviation = (h[order].unflatten(0, (-1, size)).var(1, correction=0) + 1e-6).sqrt()

@@ -97,7 +97,7 @@ class VAE(Model):
         c = self.condition_encoder(condition)
         posterior = self.posterior(x, c)
         z = posterior.at(together.randn_like(posterior.mean))
-        raw = self.decoder(z, c)
+        raw = self.decoder(z, c).float()  # a narrow density is steep, and half precision is coarse
         reconstruction = -self.likelihood.log_prob(x, raw).mean()
         kl = self.prior.kl(posterior, z, c).mean()
         error, regulariser = (term / math.prod(self.shape) for term in (reconstruction, self.beta * kl))
