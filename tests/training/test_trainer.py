@@ -768,19 +768,22 @@ def test_a_step_that_half_precision_skips_has_no_norm(tmp_path: Path) -> None:
     assert "gradient" not in loop.step(x, condition)
 
 
+class Recorded(Toy):
+    """Every step computes its terms in the memory of the one before, as recorded operations of a GPU do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory = torch.zeros(())
+
+    def forward(self, x: Tensor, condition: Condition, player: str = "model") -> Terms:
+        terms = super().forward(x, condition, player)
+        return {**terms, "error": self.memory.copy_(terms["loss"].detach())}
+
+
 def test_the_terms_of_a_step_stay_when_the_next_one_is_computed_in_their_memory(tmp_path: Path) -> None:
-    """As recorded operations of a GPU do."""
-    memory = torch.zeros(())
-    loop = trainer(tmp_path)
-
-    def recorded(x: Tensor, condition: Condition, player: str) -> Terms:
-        loss = loop.raw(x, condition, player)["loss"]
-        memory.copy_(loss.detach())
-        return {"loss": loss, "error": memory}
-
-    loop.model = recorded
+    loop = trainer(tmp_path, Recorded())
     x, condition = torch.ones(4, 2), loop.data.train.condition[:4]
-    first = loop.step(x, condition)["error"]
-    before = float(first)
-    loop.step(x, condition)
-    assert float(first) == before
+    first = loop.step(x, condition)
+    before = {name: float(value) for name, value in first.items()}
+    loop.step(2 * x, condition)
+    assert {name: float(value) for name, value in first.items()} == before
