@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from condgen.requests.request import parse_requests
     from condgen.rng import Rng
     from condgen.runs.addresses import open_generator
+    from condgen.runs.editing import EditOptions
     from condgen.runs.remote import Client
     from condgen.runs.resume import resume
     from condgen.runs.run import Run
@@ -49,6 +50,7 @@ _HOME = {
     "Continuous": "schema",
     "DataSource": "data",
     "Dataset": "data",
+    "EditOptions": "runs.editing",
     "Flag": "schema",
     "LabelDistribution": "schema",
     "Model": "models",
@@ -81,6 +83,7 @@ __all__ = [
     "Continuous",
     "DataSource",
     "Dataset",
+    "EditOptions",
     "Flag",
     "LabelDistribution",
     "Model",
