@@ -15,6 +15,7 @@ from condgen.models.gan.heads import (
     Contrastive,
     Discriminative,
     Head,
+    LabelMatching,
     LabelPosterior,
     PlainHead,
     Projection,
@@ -171,9 +172,9 @@ def reading_a(head: type[Head]) -> Head:
         for module in made.modules():
             if isinstance(module, LabelPosterior):
                 show(module, "a")
-        if isinstance(made, Projection):
-            nn.init.zeros_(made.embed[1].weight)
-            nn.init.zeros_(made.embed[0].weight)[:4, :4] = torch.eye(4)
+        for embed in [m.embed for m in made.modules() if isinstance(m, Projection | LabelMatching)]:
+            nn.init.zeros_(embed[1].weight)
+            nn.init.zeros_(embed[0].weight)[:4, :4] = torch.eye(4)
         if isinstance(made, Contrastive):
             made.embed.bias.zero_()
             made.embed.weight.zero_()[:FEATURES, :] = torch.eye(FEATURES)
@@ -573,8 +574,9 @@ def test_contrastive_gradients_are_finite_with_some_attributes_free(people: Sche
 
 def one_matching(head: Projection, h: Tensor, condition: Condition) -> Tensor:
     """Label matching observation by observation and value by value."""
+    assert head.matching
     total = torch.zeros(())
-    embedded = head.embed(condition) * (len(condition.schema) * FEATURES) ** -0.5
+    embedded = head.matching.embed(condition) * (len(condition.schema) * FEATURES) ** -0.5
     for k, name in enumerate(condition.schema.names):
         given = condition.given(name).nonzero()[:, 0].tolist()
         terms = []
@@ -605,21 +607,33 @@ def test_label_matching_learns_the_pointwise_mutual_information() -> None:
     # of observations of one sort two are yes and two no, of those of another one is yes and eleven no
     sorts, labels = torch.tensor([0] * 4 + [1] * 12), [1, 1, 0, 0, 1] + [0] * 11
     schema = Schema(attributes=(Flag(name="a"),))
-    head, condition = Projection(schema, 2, label_weight=1.0), Condition.of(schema, [{"a": a} for a in labels])
+    matching, condition = LabelMatching(schema, 2), Condition.of(schema, [{"a": a} for a in labels])
     h = nn.functional.one_hot(sorts, 2).float()
-    optimiser = torch.optim.LBFGS(head.embed.parameters(), line_search_fn="strong_wolfe")
+    optimiser = torch.optim.LBFGS(matching.parameters(), line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimiser.zero_grad()
-        found = head.label_matching(h, condition)
+        found = matching(h, condition)
         found.backward()
         return found
 
     for _ in range(10):
         optimiser.step(loss)
-    yes, no = (head.score(torch.eye(2), Condition.of(schema, [{"a": a}] * 2)) for a in (1, 0))
+    yes, no = (
+        matching.scale * matching.embed(Condition.of(schema, [{"a": a}]))[0, 0] for a in (1, 0)
+    )  # ⟨e, h⟩ per sort
     of_all = math.log(3 / 13)
     torch.testing.assert_close(yes - no, torch.tensor([0 - of_all, math.log(1 / 11) - of_all]), rtol=0, atol=1e-3)
+
+
+def test_the_score_does_not_see_what_tells_labels_apart(people: Schema) -> None:
+    head, h, condition = Projection(people, FEATURES, label_weight=1.0), features(), requests(people)
+    before = head.score(h, condition)
+    with torch.no_grad():
+        for each in head.matching.parameters():  # type: ignore[union-attr]
+            each.add_(1.0)
+    torch.testing.assert_close(head.score(h, condition), before, rtol=0, atol=0)
+    assert Projection(people, FEATURES).matching is None
 
 
 @every_head

@@ -186,8 +186,8 @@ def _as_unknown(each: KnownAttribute, trained: TrainedAs) -> Finding:
     return Finding(
         "labels learned by heart" if each.by_heart else "labels unknown to the critic",
         f"The critic tells own from exchanged values of {each.name} in {unseen} of pairs of held-out data and {seen} "
-        f"of training data (by chance {chance}). It {knows} what it looks like, so the generator cannot learn it from "
-        "the critic.",
+        f"of training data (by chance {chance}). It {knows} what it looks like, and a generator learns values from its "
+        "critic alone.",
         trained.against_unknown_labels,
         grave=False,
     )

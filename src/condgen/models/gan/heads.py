@@ -7,7 +7,7 @@
     Discriminative    classifies label and origin together: q(c, origin|x)              Hou et al. 2022 (ADC-GAN)
     Contrastive       compares h with an embedding of c and with the rest of the batch  Kang et al. 2021 (ReACGAN)
     Projection        adds the inner product of h with an embedding of c to the score   Miyato & Koyama 2018
-                      and may have to tell labels apart by it                           Han et al. 2021 (P2GAN)
+                      and may have to tell the labels of real observations apart        van den Oord et al. 2018
 
 A head owns its losses: the critic's and the generator's, each a dict of terms whose "loss" is added to the adversarial
 loss. Free attributes are not judged.
@@ -72,16 +72,15 @@ class PlainHead(Head):
 
 
 class Projection(Head):
-    """score(x, c) = ψ(h) + s(x, c), with s = Σ ⟨e_a(c_a), h⟩ over the attributes a.
+    """score(x, c) = ψ(h) + Σ ⟨e_a(c_a), h⟩ over the attributes a.
 
     Miyato & Koyama 2018, eq. 3, summed over attributes.
 
     label_weight: of label matching at real observations. Without it the critic compares real with generated
-        observations of one condition, and need not know what any value looks like. Where few real observations have a
-        combination, the generator may show another one. Label matching makes each term of s tell an observation's own
-        value from those of the batch, and what is learned of a value counts in every combination. It is that of
-        Han et al. 2021 (P2GAN) as a contrast, so that it is there for values of every type. Like a classifier, it costs
-        variety where it weighs much.
+        observations of one condition. It need not know what a value looks like, and of one that few real observations
+        have, it learns which these are. Label matching makes h tell an observation's own values from those of the
+        batch, by embeddings that the score does not see. So the generator gains nothing by observations that are easy
+        to tell apart, and these keep their variety.
     """
 
     def __init__(
@@ -96,6 +95,7 @@ class Projection(Head):
         super().__init__(schema, features)
         self.label_weight = label_weight
         self.embed = AttributeEmbedding(schema, features)
+        self.matching = LabelMatching(schema, features) if label_weight else None
         self.scale = (features * len(schema)) ** -0.5
 
     def score(self, h: Features, condition: Condition) -> Scores:
@@ -104,9 +104,21 @@ class Projection(Head):
 
     def critic(self, real: Features, fake: Features, condition: Condition) -> Terms:
         """The label matching of real observations, weighted."""
-        return {"loss": self.label_weight * self.label_matching(real, condition)} if self.label_weight else {}
+        return {"loss": self.label_weight * self.matching(real, condition)} if self.matching else {}
 
-    def label_matching(self, h: Features, condition: Condition) -> Float[Tensor, ""]:
+
+class LabelMatching(nn.Module):
+    """How well observations tell their own values from those of the batch.
+
+    s_a(x, c_a) = ⟨e_a(c_a), h⟩, with embeddings e_a of attribute a.
+    """
+
+    def __init__(self, schema: Schema, features: int):
+        super().__init__()
+        self.embed = AttributeEmbedding(schema, features)
+        self.scale = (features * len(schema)) ** -0.5
+
+    def forward(self, h: Features, condition: Condition) -> Float[Tensor, ""]:
         """−log [exp s_a(x, c_a) / mean exp s_a(x, c′_a) over the batch's values c′], the mean over attributes, in nats.
 
         Of each attribute it is the mean over the observations that have it. It is least where s_a is the pointwise
