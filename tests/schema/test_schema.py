@@ -94,6 +94,11 @@ def test_the_minus_of_a_number_is_no_hyphen() -> None:
     assert fold("well-known") == fold("Well_known")
 
 
+def test_a_number_asks_for_a_value_with_leading_zeros_unless_it_is_one_itself() -> None:
+    assert Categorical(name="part", values=("006", "007")).parse(7) == 1
+    assert Categorical(name="part", values=("007", "7")).parse("7") == 1
+
+
 def test_values_that_differ_only_in_case_stay_apart() -> None:
     letters = Categorical(name="letter", values=("a", "A"))
     assert [letters.parse("a"), letters.parse("A")] == [0, 1]

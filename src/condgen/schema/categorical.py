@@ -33,9 +33,9 @@ class Categorical(Discrete):
 
     @cached_property
     def _codes(self) -> dict[str, int]:
-        return {fold(v): i for i, v in reversed(list(enumerate(self.values)))} | {
-            v: i for i, v in enumerate(self.values)
-        }
+        """Codes by spelling. An exact one comes before another case, and that before an equal number: 7 for 007."""
+        last_to_first = list(enumerate(self.values))[::-1]
+        return {spell(v): i for spell in (_plain_number, fold, str) for i, v in last_to_first}
 
     @property
     def choices(self) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ class Flag(Discrete):
             number = float(text_of(value))
         except ValueError:
             return self.parse(text_of(value))
-        return number if 0 < number < 1 else self.parse(text_of(value))
+        return number if 0 <= number <= 1 else self.parse(text_of(value))
 
     def format(self, code: int | float) -> str:
         """'yes' or 'no'."""

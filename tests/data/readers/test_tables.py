@@ -14,6 +14,7 @@ from PIL import Image
 from condgen.data import load
 from condgen.data.infer import infer_attribute, infer_schema
 from condgen.data.readers import Parts, read
+from condgen.data.readers.files import delimited
 from condgen.errors import CondgenError
 from tests.data.test_sources import (
     N,
@@ -160,6 +161,41 @@ def test_ten_thousand_distinct_values(tmp_path: Path) -> None:
     assert any("'name' has 10000 distinct texts" in note for note in notes)
     asked = infer_attribute("name", found.columns["name"], asked_for=True)
     assert len(asked.choices) == n  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl"])
+def test_leading_zeros_are_part_of_a_name(tmp_path: Path, kind: str) -> None:
+    names = pictures(tmp_path, [f"{k:06}" for k in range(N)])
+    labels = ["7" if k % 3 else "007" for k in range(N)]
+    rows = rows_of(names, part=labels)
+    if kind == "jsonl":
+        path = jsonl(tmp_path / "t.jsonl", rows)
+    else:
+        lines = [["file_name", "color", "part"], *(map(str, row.values()) for row in rows)]
+        path = write(tmp_path / f"t.{kind}", "\n".join({"csv": ",", "tsv": "\t"}[kind].join(line) for line in lines))
+    splits = load(str(path))
+    assert_labels_are_true(splits, "color")
+    assert set(splits.schema["part"].choices) == {"007", "7"}
+
+
+def test_measured_numbers_stay_numbers_whatever_zeros_they_begin_with(tmp_path: Path) -> None:
+    columns = {
+        "share": [f"0.{k:02}" for k in range(N)],
+        "change": [f"-0.{k:02}" for k in range(N)],
+        "age": [f"{k:03}" if k else "NA" for k in range(N)],
+        "whole": ["0", "0.0"] * (N // 2),
+    }
+    lines = [",".join(line) for line in ([*columns], *zip(*columns.values(), strict=True))]
+    found = delimited(write(tmp_path / "t.csv", "\n".join(lines)))[0]
+    assert (found["share"][1], found["change"][1], found["whole"][0]) == (0.01, -0.01, 0)
+    assert found["age"][:2] == [None, "001"]
+    assert infer_attribute("age", [*found["age"], "050", "100"]).kind == "continuous"  # type: ignore[union-attr]
+
+
+def test_a_flag_may_be_padded(tmp_path: Path) -> None:
+    found = delimited(write(tmp_path / "t.csv", "a,glasses\n1,00\n2,01\n"))[0]["glasses"]
+    flag = infer_attribute("glasses", found)
+    assert [flag.cell(cell) for cell in found] == [0, 1]  # type: ignore[union-attr]
 
 
 # ---- paths

@@ -21,6 +21,7 @@ MANY = 10_000  # different values of a chunk beyond which equal cells are not lo
 AT_ONCE = 4_096  # rows of a Parquet file that are read at once
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 _DELIMITERS = ",;\t|"
+_PADDED = r"^\s*0\d+\s*$"
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -184,7 +185,40 @@ def delimited(path: Path) -> tuple[dict[str, list[Any]], list[str]]:
         raise DataError(f"{path} cannot be read as CSV: {reason}") from None
     if any(pa.types.is_binary(kind) for kind in table.schema.types):
         raise DataError(f"{path} is not UTF-8 text; save it as UTF-8.")
-    return columns_of(path, table)
+    columns, notes = columns_of(path, table)
+    return columns | _padded(source, options, table), notes
+
+
+def _padded(source: Any, options: Any, table: Any) -> dict[str, list[Any]]:
+    """Columns of whole numbers with leading zeros, as texts: 007 may name a file or a class, and is not 7."""
+    import pyarrow.compute as pc
+    import pyarrow.csv as pacsv
+
+    whole = [field.name for field, cells in zip(table.schema, table.columns, strict=True) if _are_whole(cells)]
+    if not whole:
+        return {}
+    _rewind(source)
+    types = dict.fromkeys(whole, "string")
+    convert = pacsv.ConvertOptions(include_columns=whole, column_types=types, strings_can_be_null=True)
+    texts = pacsv.read_csv(source, parse_options=options, convert_options=convert)
+    found = {name: texts[name] for name in whole if pc.any(pc.match_substring_regex(texts[name], _PADDED)).as_py()}
+    return {name.strip(): _cells(cells) for name, cells in found.items()}
+
+
+def _are_whole(cells: Any) -> bool:
+    """Whether all numbers of an Arrow column are whole. False for a column of anything else."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_floating(cells.type):
+        return bool(pa.types.is_integer(cells.type))
+    return bool(pc.all(pc.equal(cells, pc.floor(cells))).as_py())
+
+
+def _rewind(source: Any) -> None:
+    """Go to the beginning of a file in memory."""
+    if isinstance(source, io.BytesIO):
+        source.seek(0)
 
 
 def _mistake(source: Any, options: Any) -> str:
@@ -193,8 +227,7 @@ def _mistake(source: Any, options: Any) -> str:
     import pyarrow.csv as pacsv
 
     try:
-        if isinstance(source, io.BytesIO):
-            source.seek(0)
+        _rewind(source)
         pacsv.read_csv(source, parse_options=options, read_options=pacsv.ReadOptions(use_threads=False))
     except (OSError, pa.ArrowException) as error:
         return first_line(error)

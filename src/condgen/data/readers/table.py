@@ -193,14 +193,14 @@ def nested(name: str) -> str:
 
 
 def _spelt_alike(name: str, values: list[Any]) -> tuple[list[Any], list[str]]:
-    """A column that mixes 1, "1", 1.0 and True, as numbers."""
+    """A column that mixes 1, "1", 1.0 and True, as numbers. Texts with leading zeros stay as they are."""
     kinds = {float if kind is int else kind for kind in set(map(type, values))} - {type(None)}
     if len(kinds) < 2 and str not in kinds:
         return values, []
     numbers: dict[tuple[type, Any], float | None] = {}
     for pair in set(zip(map(type, values), values, strict=True)):
         empty = missing(pair[1])
-        numbers[pair] = None if empty else _as_number(pair[1])
+        numbers[pair] = None if empty or _is_padded(pair[1]) else _as_number(pair[1])
         if numbers[pair] is None and not empty:
             return values, []
     given = [pair for pair, number in numbers.items() if number is not None]
@@ -209,6 +209,11 @@ def _spelt_alike(name: str, values: list[Any]) -> tuple[list[Any], list[str]]:
     respelt = [numbers[type(v), v] for v in values]
     shown = ", ".join(sorted({repr(v) for _, v in given})[:4])
     return respelt, [f"The column '{name}' mixes kinds of values ({shown}). All are read as numbers, with yes as 1."]
+
+
+def _is_padded(value: Any) -> bool:
+    """Whether a cell is a text like 007, which names something other than 7."""
+    return isinstance(value, str) and len(text := value.strip()) > 1 and text.startswith("0") and text.isdigit()
 
 
 def _as_number(value: Any) -> float | None:
