@@ -1,7 +1,7 @@
 """Splits into training, validation and test data, and held-out combinations."""
 
 import random
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import torch
 from jaxtyping import Bool, Int
@@ -10,7 +10,7 @@ from torch import Tensor
 from condgen.data.dataset import Dataset, Splits
 from condgen.data.source import SplitConfig
 from condgen.errors import DataError, RequestError
-from condgen.requests.request import parse_requests
+from condgen.requests.request import Requestable, parse_requests
 from condgen.schema import Condition
 
 TEST, VALIDATION, MOST_HELD_OUT = 0.15, 0.05, 5_000
@@ -69,15 +69,20 @@ def _hard(data: Dataset) -> Dataset:
     return data if same else Dataset(data.observations, hard)
 
 
-def matches(condition: Condition, request: str) -> Bool[Tensor, " n"]:
+def matches(
+    condition: Condition, request: Requestable, bounds: Mapping[str, float] | None = None
+) -> Bool[Tensor, " n"]:
     """A mask of the conditions that satisfy a request. A missing label does not. Raises RequestError as `requests`
     does.
+
+    bounds: the largest error of a single number that counts, by attribute. By default none does.
     """
     found = torch.zeros(len(condition), dtype=torch.bool)
     for asked in parse_requests(request, condition.schema):
         met = torch.ones(len(condition), dtype=torch.bool)
         for name, constraint in asked.constraints.items():
-            met &= condition.given(name) & constraint.allows(condition.values[name])
+            most = (bounds or {}).get(name, 0.0)
+            met &= condition.given(name) & constraint.fits(condition.schema[name], condition.values[name], most)
         found |= met
     return found
 

@@ -85,8 +85,13 @@ class Constraint(ABC):
         """The shortest value that asks for exactly this in a mapping, as a control shows it."""
         return self.value(attribute)
 
-    def fits(self, attribute: Askable, codes: Float[Array, "batch ..."]) -> Bool[Array, " batch"]:
-        """A mask of the codes that a person would call examples of it: those allowed, or near a single number."""
+    def fits(
+        self, attribute: Askable, codes: Float[Array, "batch ..."], most: float | None = None
+    ) -> Bool[Array, " batch"]:
+        """A mask of the codes that a person would call examples of it: those allowed, or near a single number.
+
+        most: the largest error that counts as near.
+        """
         return self.allows(codes)
 
     def either(self, other: "Constraint") -> "Constraint | None":
@@ -187,11 +192,16 @@ class Between(Constraint):
         """A number, or the two ends."""
         return self.low if self.low == self.high else [self.low, self.high]
 
-    def fits(self, attribute: Askable, codes: Float[Array, " batch"]) -> Bool[Array, " batch"]:
-        """The numbers within the range, or within a twentieth of all places from a single number."""
+    def fits(
+        self, attribute: Askable, codes: Float[Array, " batch"], most: float | None = None
+    ) -> Bool[Array, " batch"]:
+        """The numbers within the range, or near a single one: by default within a twentieth of all places."""
         if self.low < self.high:
             return self.allows(codes)
-        return abs(placed(attribute, codes) - placed(attribute, floats([self.low], codes))) <= NEAR * attribute.reach
+        number = floats([self.low], codes)
+        if most is not None:
+            return attribute.error(codes, number) <= most
+        return abs(placed(attribute, codes) - placed(attribute, number)) <= NEAR * attribute.reach
 
     def allows(self, codes: Float[Array, " batch"]) -> Bool[Array, " batch"]:
         """A mask of the numbers within the range."""

@@ -264,9 +264,10 @@ class Exactly(Constraint):
         """A mask of the rows that equal it."""
         return (codes == floats(self.code, codes)).all(1)
 
-    def fits(self, attribute: Askable, codes: Codes) -> Bool[Array, " batch"]:
-        """The rows within a twentieth of the typical distance."""
-        return attribute.error(codes, floats(self.code, codes)) <= NEAR * attribute.span
+    def fits(self, attribute: Askable, codes: Codes, most: float | None = None) -> Bool[Array, " batch"]:
+        """The rows near it: by default within a twentieth of the typical distance."""
+        near = NEAR * attribute.span if most is None else most
+        return attribute.error(codes, floats(self.code, codes)) <= near
 
     def draw(self, u: Float[Array, " batch"]) -> Codes:
         """The row itself."""

@@ -7,11 +7,13 @@ import torch
 
 from condgen.data import Dataset, Splits
 from condgen.evaluation import Judge
+from condgen.evaluation.judge.judge import Reading
 from condgen.evaluation.metrics.requests import ask
 from condgen.requests.request import parse_requests
 from condgen.runs.run import Run
 from condgen.runs.samples import Samples
-from condgen.schema import Condition, Flag, Schema
+from condgen.schema import Condition, Continuous, Flag, Schema
+from condgen.schema.vector import Vector
 
 SCHEMA = Schema(attributes=(Flag(name="old"), Flag(name="glasses")))
 
@@ -34,13 +36,16 @@ class Reader(Judge):
     def __init__(self) -> None:
         torch.nn.Module.__init__(self)
 
-    def predict(self, x: torch.Tensor, batch: int = 512) -> Condition:
+    def read(self, x: torch.Tensor, batch: int = 512) -> Reading:
         seen = (torch.as_tensor(x, dtype=torch.float32)[:, 0, 0, :2] > 0.5).float()
-        return Condition(SCHEMA, {"old": seen[:, 0], "glasses": seen[:, 1]}, torch.ones(len(x), 2, dtype=torch.bool))
+        outputs = {name: torch.stack([1 - seen[:, k], seen[:, k]], 1).log() for k, name in enumerate(SCHEMA.names)}
+        return Reading(SCHEMA, seen, outputs, {})
 
 
 class Half(Run):
     """A run that forgets the glasses in every other sample."""
+
+    schema = SCHEMA
 
     def __init__(self) -> None:
         pass
@@ -89,3 +94,55 @@ def test_a_star_is_one_result_for_every_value(data: Splits) -> None:
     found = ask(Half(), Reader(), data, "glasses=*", samples=10)
     assert [one.understood for one in found] == ["glasses=no", "glasses=yes"]
     assert [one.obeyed.value for one in found] == [0.5, 0.5]
+
+
+NUMBERS = Schema(
+    attributes=(Continuous(name="age", low=0, high=100), Vector(name="place", mean=(0,) * 4, scale=(1,) * 4))
+)
+
+
+def aged(ages: list[float]) -> Condition:
+    return Condition.of(NUMBERS, [{"age": age, "place": [age / 100] * 4} for age in ages])
+
+
+class Near(Judge):
+    """A judge that reads a vector's only number as the age, and its hundredth as every coordinate of the place."""
+
+    def __init__(self) -> None:
+        torch.nn.Module.__init__(self)
+        self.schema = NUMBERS
+
+    def read(self, x: torch.Tensor, batch: int = 512) -> Reading:
+        return Reading(NUMBERS, x, {"age": x, "place": x.repeat(1, 4) / 100}, {})
+
+
+class Twenty(Run):
+    """A run whose samples are 19.5 years old, or 50 in one of ten."""
+
+    schema = NUMBERS
+
+    def __init__(self) -> None:
+        pass
+
+    def requests(self, asked: Any, extrapolate: bool = False) -> Any:
+        return parse_requests(asked, NUMBERS)
+
+    def stream(self, asked: Any, n: int, seed: int = 0, batch: int = 0, sampling: Any = None) -> Any:
+        x = torch.tensor([50.0 if k % 10 == 0 else 19.5 for k in range(n)])[:, None]
+        yield Samples(x, aged([20.0] * n), torch.arange(n), torch.zeros(n, dtype=torch.long))
+
+
+@pytest.mark.parametrize("asked", ["age=20", {"place": [0.2] * 4}])
+def test_a_single_number_may_differ_as_much_as_the_judge_errs(asked: Any) -> None:
+    test = aged([20.0] * 10)
+    x = torch.tensor([[20 + error] for error in (-0.9, -0.8, -0.7, -0.5, 0.1, 0.3, 0.5, 0.6, 0.8, 9.0)])
+    data = Splits(*(Dataset(x, test) for _ in range(3)))
+    (found,) = ask(Twenty(), Near(), data, asked, samples=10)
+    assert (found.obeyed.value, found.real.value) == (0.9, 0.9)
+
+
+def test_the_ends_of_a_range_stay_where_they_are() -> None:
+    test = aged([20.0] * 10)
+    data = Splits(*(Dataset(torch.full((10, 1), 25.0), test) for _ in range(3)))
+    (found,) = ask(Twenty(), Near(), data, "age=19.9..30", samples=10)
+    assert (found.obeyed.value, found.real.value) == (0.0, 1.0)

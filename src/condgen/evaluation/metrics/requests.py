@@ -14,6 +14,7 @@ from condgen.data.splits import matches
 from condgen.evaluation.judge.judge import Judge
 from condgen.evaluation.metrics.estimate import Estimate, share
 from condgen.evaluation.metrics.metric import Measurement, Metric
+from condgen.evaluation.metrics.obedience import tolerances
 from condgen.requests.request import Request, Requestable
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
@@ -27,7 +28,8 @@ MAX_SAMPLES = 2_000  # largest number of samples per request
 class RequestObedience:
     """The obedience to one request as a whole. `understood` is the interpretation of the request.
 
-    obeyed: share of `samples` samples in which the judge sees everything requested, at once.
+    obeyed: share of `samples` samples in which the judge sees everything requested, at once, with single numbers within
+        their tolerance.
     real: the same for the `real_n` held-out real observations whose labels match the request.
     trained: number of matching training examples.
     """
@@ -67,18 +69,20 @@ def ask(
     """
     parts = [part for part in (data.test, data.validation) if len(part)]  # data that was not trained on
     labels = Condition.cat([part.condition for part in parts])
-    seen = Condition.cat([judge.predict(part.observations) for part in parts])
+    read = [judge.read(part.observations) for part in parts]
+    seen, bounds = Condition.cat([each.condition for each in read]), tolerances(read[0], parts[0].condition)
 
     def measured(request: Request) -> RequestObedience:
         made = torch.cat([part.x for part in run.stream([request], samples, seed, sampling=sampling)])
-        fits = matches(labels, request.text)
+        terms = request.terms(run.schema)
+        fits = matches(labels, terms)
         return RequestObedience(
             understood=request.understood,
-            obeyed=share(matches(judge.predict(made), request.text)),
-            real=share(matches(seen, request.text)[fits]),
+            obeyed=share(matches(judge.predict(made), terms, bounds)),
+            real=share(matches(seen, terms, bounds)[fits]),
             samples=samples,
             real_n=int(fits.sum()),
-            trained=int(matches(data.train.condition, request.text).sum()),
+            trained=int(matches(data.train.condition, terms).sum()),
         )
 
     return [measured(request) for request in run.requests(asked)]
