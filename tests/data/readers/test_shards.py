@@ -10,7 +10,7 @@ import pytest
 
 from condgen.data import load
 from condgen.data.readers import read
-from condgen.data.readers.shards import expand
+from condgen.data.readers.shards import expand, stream_shards
 from tests.data.test_sources import N, assert_labels_are_true, color_of, complaint, encoded, image, write
 
 
@@ -81,6 +81,35 @@ def test_classes_are_read_from_cls_files(tmp_path: Path, named: bool) -> None:
     expected = {f"kind {k}" if named else str(k) for k in range(15)}
     assert set(splits.schema["label"].choices) == expected  # type: ignore[union-attr]
     assert any("'text'" in note for note in splits.notes)
+
+
+def test_class_names_do_not_depend_on_the_labels_of_other_rows(tmp_path: Path) -> None:
+    labels = ["0", None, "1", "-1", "cat"]
+    files = {f"{k}.png": encoded(image()) for k in range(len(labels))}
+    files |= {f"{k}.cls": label.encode() for k, label in enumerate(labels) if label}
+    shard(tmp_path / "a.tar", dict(sorted(files.items())))
+    write(tmp_path / "classnames.txt", "cat\ndog\n")
+    assert read(str(tmp_path)).train.columns["label"] == ["cat", None, "dog", None, "cat"]
+    (streamed,) = stream_shards(tmp_path).train
+    assert [label for table in streamed.tables() for label in table.columns["label"]] == [
+        "cat",
+        None,
+        "dog",
+        None,
+        "cat",
+    ]
+
+
+def test_a_class_without_a_name_is_refused(tmp_path: Path) -> None:
+    shard(tmp_path / "a.tar", {"0.png": encoded(image()), "0.cls": b"2"})
+    write(tmp_path / "classnames.txt", "cat\ndog\n")
+    complaint(tmp_path / "a.tar", "2 names", "label is 2")
+
+
+def test_the_image_is_the_file_with_the_plainest_extension(tmp_path: Path) -> None:
+    files = {"0.depth.png": encoded(image()), "0.jpg": encoded(image()), "0.json": b"{}"}
+    (found,) = read(str(shard(tmp_path / "a.tar", files))).train.content
+    assert found.content.name == "0.jpg"  # type: ignore[union-attr]
 
 
 def test_nested_fields_and_examples_without_image_are_noted(tmp_path: Path) -> None:

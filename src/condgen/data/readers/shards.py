@@ -3,7 +3,7 @@
 import json
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice, product
 from pathlib import Path, PurePosixPath
@@ -15,6 +15,7 @@ from condgen.data.readers.table import IMAGE_FILES, READ, Parts, Shard, Shards, 
 from condgen.data.storage.archives import Held, Member
 from condgen.data.storage.images import EncodedImage
 from condgen.errors import DataError
+from condgen.schema.column import text_of
 from condgen.stores.blocks import reading
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
@@ -142,8 +143,9 @@ def _table(shards: list[Path]) -> Table:
 
 
 def _picture(files: dict[str, Member | Held]) -> Member | Held | None:
-    """The first image among an example's files."""
-    return next((member for extension, member in files.items() if _last(extension) in IMAGE_FILES), None)
+    """The image among an example's files: 000.jpg rather than 000.depth.png, else the first."""
+    images = [extension for extension in files if _last(extension) in IMAGE_FILES]
+    return files[min(images, key=lambda extension: extension.count("."))] if images else None
 
 
 def _examples(shard: Path) -> Iterator[tuple[str, dict[str, Member | Held]]]:
@@ -223,9 +225,19 @@ def _name_classes(columns: dict[str, list[Any]], folder: Path) -> None:
     if "label" not in columns or not file.is_file():
         return
     names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
-    if _all_below(columns["label"], len(names)):
-        columns["label"] = [names[int(label)] for label in columns["label"]]
+    columns["label"] = [_class_name(label, names, file) for label in columns["label"]]
 
 
-def _all_below(labels: Iterable[Any], n: int) -> bool:
-    return all(str(label).isdigit() and int(label) < n for label in labels)
+def _class_name(label: Any, names: Sequence[str], file: Path) -> Any:
+    """The name of a class number, None for −1, and other labels as they are. Raises DataError for a number too large."""
+    text = text_of(label)
+    if text == "-1":
+        return None
+    if not text.isdecimal():
+        return label
+    if int(text) >= len(names):
+        raise DataError(
+            f"{file} has {len(names):,} names, for classes from 0 on, but a label is {text}. Complete the file, or "
+            "take it out to keep the numbers."
+        )
+    return names[int(text)]
