@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -247,6 +248,15 @@ def test_a_damaged_judge_is_trained_again(small: Splits, tmp_path: Path) -> None
     (file,) = (tmp_path / "judges").iterdir()
     file.write_bytes(file.read_bytes()[:100])
     assert same(judge_for(small, images=2_000), first)
+
+
+def test_a_judge_is_calibrated_on_the_validation_part_of_its_own_data(small: Splits) -> None:
+    first = judge_for(small, images=1_000)
+    other = replace(small, validation=small.test)
+    second = judge_for(other, images=1_000)
+    assert not torch.equal(second.temperature, first.temperature)
+    assert same(judge_for(small, images=1_000), first)
+    assert same(judge_for(other, images=1_000), second)
 
 
 def test_other_settings_are_another_judge(small: Splits, tmp_path: Path) -> None:

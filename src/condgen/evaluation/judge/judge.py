@@ -234,14 +234,14 @@ def judge_for(data: Splits, *, progress: Progress = SILENT, advise: bool = True,
     """The judge of a dataset: trained once on its training part, calibrated on its validation part, then cached.
 
     It learns half of the examples of held-out combinations (see `judge_splits`), because otherwise it could not judge
-    them. It is cached under the fingerprint of its training data.
+    them. It is cached under the fingerprints of its training and validation data.
     progress, advise, arguments: of `train_judge`.
     The cache is $CONDGEN_CACHE, or `condgen` in the user's cache folder.
     """
     if kept := kept_judge(data, **arguments):
         return kept
     train = judge_splits(data).train
-    path = _kept_at(train, arguments)
+    path = _kept_at(train, data.validation, arguments)
     judge = train_judge(train.observations, train.condition, progress=progress, advise=advise, **arguments)
     judge.calibrate(data.validation)
     with writing(path) as partial:
@@ -252,7 +252,7 @@ def judge_for(data: Splits, *, progress: Progress = SILENT, advise: bool = True,
 def kept_judge(data: Splits, **arguments: Any) -> Judge | None:
     """The judge of a dataset, if `judge_for` has trained it before. An unreadable one is removed."""
     train = judge_splits(data).train
-    path = _kept_at(train, arguments)
+    path = _kept_at(train, data.validation, arguments)
     if not path.is_file():
         return None
     judge = Judge(train.schema, train.shape)
@@ -264,9 +264,10 @@ def kept_judge(data: Splits, **arguments: Any) -> Judge | None:
     return judge.eval()
 
 
-def _kept_at(train: Dataset, arguments: Mapping[str, Any]) -> Path:
-    settings = "-".join(f"{k}{v}" for k, v in sorted(arguments.items()))
-    name = f"{train.fingerprint}{'-' * bool(settings)}{settings}-v{VERSION}.safetensors"
+def _kept_at(train: Dataset, validation: Dataset, arguments: Mapping[str, Any]) -> Path:
+    """The file of a judge, by what it was trained on and what it was calibrated on."""
+    settings = [f"{k}{v}" for k, v in sorted(arguments.items())]
+    name = "-".join([train.fingerprint, validation.fingerprint, *settings, f"v{VERSION}.safetensors"])
     return cache_folder() / "judges" / name
 
 
