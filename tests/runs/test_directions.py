@@ -11,7 +11,7 @@ from condgen.models import Model
 from condgen.rng import Rng
 from condgen.runs.directions import directions, moved, noise_size
 from condgen.runs.run import Run
-from condgen.runs.sampling import Part
+from condgen.runs.sampling import Part, SamplingOptions
 from condgen.runtime.generator import OnnxGenerator
 from condgen.schema import Condition
 
@@ -51,6 +51,12 @@ def test_samples_move_along_a_direction_from_themselves(linear: Run) -> None:
     step = (linear.model.matrix @ torch.as_tensor(first[0])).view(1, 8, 8).detach()  # type: ignore[operator]
     torch.testing.assert_close(x[1] - x[0], step, atol=1e-5, rtol=0)
     torch.testing.assert_close(x[2] - x[0], 2 * step, atol=1e-5, rtol=0)
+
+
+def test_a_sample_with_changed_noise_is_not_the_best_of_several(linear: Run) -> None:
+    (request,) = linear.requests("digit=3")
+    with pytest.raises(RequestError, match="best_of"):
+        moved(linear, [Part(request, range(1))], np.zeros((1, 3), np.float32), SamplingOptions(best_of=4))
 
 
 def test_an_exported_model_has_the_directions_of_its_run(run: Run, exported: OnnxGenerator) -> None:

@@ -155,8 +155,12 @@ class Answering(Generator):
 
         change: of the noise that samples begin with, [n, ...]. Without it, each is the sample that `stream` gives for
             this request and seed, within the rounding of numbers.
+
+        Raises RequestError for a change beside `best_of`, whose candidates have noise of their own.
         """
         how = sampling or SamplingOptions()
+        if change is not None and how.best_of > 1:
+            raise RequestError("A sample whose noise is changed has no other candidates; leave out `best_of`.")
         condition = Condition.cat([self._draw(part, fill=not (how.free or how.compose)) for part in parts])
         seeds = self.numbers([seed for part in parts for seed in part.seeds])
         if change is None:
