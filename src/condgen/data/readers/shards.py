@@ -229,7 +229,7 @@ def _name_classes(columns: dict[str, list[Any]], folder: Path) -> None:
 
 
 def _class_name(label: Any, names: Sequence[str], file: Path) -> Any:
-    """The name of a class number, None for −1, and other labels as they are. Raises DataError for a number too large."""
+    """The name of a class number, None for −1, and other labels as they are. Raises DataError for too large numbers."""
     text = text_of(label)
     if text == "-1":
         return None
