@@ -8,13 +8,21 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from condgen.conditioning.encoder import EmbeddingEncoder, PlainEncoder
-from condgen.data import load
+from condgen.data import Dataset, load, split
 from condgen.data.infer import infer_attribute
+from condgen.data.order import Balanced
+from condgen.data.source import SplitConfig
 from condgen.errors import RequestError
+from condgen.evaluation.augmentation import shares
 from condgen.evaluation.judge.judge import Judge
+from condgen.evaluation.metrics.cells import Cells
+from condgen.evaluation.metrics.critic import pairs
+from condgen.inspection.association import co_occurrence
+from condgen.inspection.balance import balances
 from condgen.models import build
 from condgen.rng import Rng
 from condgen.schema import Condition, Continuous, Flag, LabelDistribution, Schema
+from condgen.schema.combinations import Combinations
 
 SCHEMA = Schema(attributes=(Flag(name="happy"), Flag(name="old")))
 
@@ -79,6 +87,36 @@ def test_the_joint_distribution_takes_the_likelier_and_filling_keeps_the_probabi
     filled = joint.fill(soft(0.8, 0.1), Rng([0, 1]))
     assert torch.allclose(filled.values["happy"], torch.tensor([0.8, 0.1]))
     assert filled.values["old"].tolist() == [1.0, 0.0]
+
+
+CODES = [1.0, 0.9, 0.9001, 0.6, 0.4, 0.2, 0.1, 0.0]
+LIKELIER = [1, 1, 1, 1, 0, 0, 0, 0]
+
+
+def known(codes: list[float]) -> Dataset:
+    """Twenty observations of each probability, both attributes alike."""
+    both = torch.tensor(codes).repeat(20)
+    condition = Condition(SCHEMA, {"happy": both, "old": both}, torch.ones(len(both), 2, dtype=torch.bool))
+    return Dataset(torch.arange(len(both)).float()[:, None], condition)
+
+
+def test_probabilities_count_as_the_likelier_value() -> None:
+    soft, hard = known(CODES), known([float(code) for code in LIKELIER])
+    assert Combinations.of(soft.condition, least=1) == Combinations.of(hard.condition, least=1)
+    assert Cells.of(soft.condition) == Cells.of(hard.condition)
+    assert co_occurrence(soft.condition) == co_occurrence(hard.condition)
+    assert balances(soft, {}) == balances(hard, {})
+    assert shares(soft, "happy", to=100) == shares(hard, "happy", to=100)
+    assert torch.equal(pairs(soft.condition, "happy", 0), pairs(hard.condition, "happy", 0))
+    assert len(Balanced(soft.condition, "happy").members) == 2
+
+
+def test_held_out_combinations_include_the_likely_ones() -> None:
+    parts = split(known(CODES), splitting=SplitConfig(hold_out=("happy=yes",)))
+    assert parts.held is not None
+    assert len(parts.held) == 80
+    assert parts.train.condition.values["happy"].max() < 0.5
+    assert parts.notes[-1] == "Holding out leaves no example of old=yes to train on."
 
 
 @pytest.mark.parametrize("name", ["cvae", "flow", "acgan", "projection"])

@@ -87,11 +87,11 @@ def _places(counts: Sequence[int], least: int) -> list[list[int]]:
 
 
 def _codes(condition: Condition, name: str) -> Shaped[Tensor, " n"]:
-    """An attribute's codes, −1 where it is free. Raises RequestError for one without named values."""
+    """An attribute's likeliest codes, −1 where it is free. Raises RequestError for one without named values."""
     attribute = condition.schema[name]
     if not attribute.choices:
         raise RequestError(f"'{name}' has no named values to balance. Name an attribute that has some.")
-    return torch.where(condition.given(name), condition.values[attribute.name], -1.0)
+    return torch.where(condition.given(name), attribute.hard(condition.values[attribute.name]), -1.0)
 
 
 @lru_cache(maxsize=64)

@@ -75,8 +75,10 @@ def matches(
     """A mask of the conditions that satisfy a request. A missing label does not. Raises RequestError as `requests`
     does.
 
+    Probabilities count as the likelier value.
     bounds: the largest error of a single number that counts, by attribute. By default none does.
     """
+    condition = condition.hard()
     found = torch.zeros(len(condition), dtype=torch.bool)
     for asked in parse_requests(request, condition.schema):
         met = torch.ones(len(condition), dtype=torch.bool)
@@ -98,7 +100,7 @@ def _held(data: Dataset, hold_out: Sequence[str]) -> tuple[Bool[Tensor, " n"], l
         held |= met
     if held.all() and len(data):
         raise RequestError(f"Every example is {' or '.join(hold_out)}: nothing is left to train on.")
-    return held, notes + (_lacking(data.condition, held) if hold_out else [])
+    return held, notes + (_lacking(data.condition.hard(), held) if hold_out else [])
 
 
 def _lacking(condition: Condition, held: Bool[Tensor, " n"]) -> list[str]:

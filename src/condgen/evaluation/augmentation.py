@@ -46,7 +46,7 @@ class Share:
 
     def holds(self, name: str, data: Condition) -> Bool[Tensor, " n"]:
         """A mask of the examples that are known to have this value of the named attribute."""
-        return self.request.constraints[name].allows(data.values[name]) & data.given(name)
+        return self.request.constraints[name].allows(data.schema[name].hard(data.values[name])) & data.given(name)
 
 
 def shares(data: Dataset, name: str, to: int | None = None) -> list[Share]:

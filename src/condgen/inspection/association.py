@@ -62,6 +62,7 @@ class CoOccurrence:
 
 def co_occurrence(condition: Condition) -> CoOccurrence:
     """Associations and pairs of values, with the strongest associations and the most unexpected absences first."""
+    condition = condition.hard()
     attributes = [a for a in condition.schema if a.limits or 0 < len(a.choices) <= MOST_VALUES]
     sums, place = _sums(condition, attributes)
     found, pairs = [], []

@@ -57,7 +57,7 @@ def balances(data: Dataset, why: Mapping[str, str]) -> tuple[Balance, ...]:
 
 def _balance(a: Attribute, data: Dataset, why: str) -> Balance:
     given = data.condition.given(a.name)
-    codes = data.condition.values[a.name][given]
+    codes = a.hard(data.condition.values[a.name][given])
     return Balance(
         name=a.name,
         kind=a.kind,

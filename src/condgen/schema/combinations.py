@@ -99,7 +99,7 @@ def _parts(data: Condition, edges: Mapping[str, Sequence[float]]) -> Parts:
 def _part_of(a: Attribute, data: Condition, edges: Mapping[str, Sequence[float]]) -> Int[Tensor, " n"]:
     codes = data.values[a.name].cpu()
     if a.choices:
-        return codes.long()
+        return a.hard(codes).long()
     return torch.bucketize(codes.double(), torch.tensor(edges[a.name][1:-1]).double(), right=True)
 
 

@@ -79,7 +79,7 @@ def _parts(condition: Condition, edges: Mapping[str, Sequence[float]]) -> Int[Te
         torch.bucketize(codes.cpu().double(), torch.tensor(edges[name][1:-1]).double(), right=True)
         if name in edges
         else codes.cpu().long()
-        for name, codes in ((a.name, condition.values[a.name]) for a in condition.schema)
+        for name, codes in condition.hard().values.items()
     ]
     return torch.stack(columns, 1) if columns else torch.zeros(len(condition), 0, dtype=torch.long)
 

@@ -134,7 +134,7 @@ def pairs(condition: Condition, name: str, seed: int) -> Int[Tensor, "pair 2"]:
 
     Every value is in as many pairs as it can be.
     """
-    codes, given = condition.values[name], condition.given(name)
+    codes, given = condition.schema[name].hard(condition.values[name]), condition.given(name)
     order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))
     order = order[given[order]]
     order = order[codes[order].argsort(stable=True)]
