@@ -16,7 +16,9 @@ def test_a_product_of_stars_is_counted_before_it_is_made() -> None:
     assert len(parse_requests(", ".join(f"f{k}=*" for k in range(10)), FLAGS)) == 1024 <= MOST
 
 
-@pytest.mark.parametrize("part", [" ", "-", "x", "a ", "a=", "not ", "1..2 to ", "f0 or ", "\t ", "(", "=", "!="])
+@pytest.mark.parametrize(
+    "part", [" ", "-", "x", "a ", "a=", "not ", "1..2 to ", "f0 or ", "\t ", "(", "=", "!=", ">", "f0<", "x> "]
+)
 def test_a_long_text_of_anything_is_answered_in_time(part: str) -> None:
     """Some of these took hours: their time grew with the square of their length, or faster."""
     started = time.monotonic()

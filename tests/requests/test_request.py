@@ -50,6 +50,12 @@ def one(asked: object, schema: Schema = SCHEMA) -> dict[str, object]:
         ("age=20..30", {"age": between(20, 30)}),
         ("age = 20 .. 30.5", {"age": between(20, 30.5)}),
         ("age=-5..-1", {"age": between(-5, -1)}),
+        ("age>30", {"age": between(30, 80)}),
+        ("age >= 30.5", {"age": between(30.5, 80)}),
+        ("age≥-5 Male=yes", {"age": between(-5, 80), "Male": OneOf((1,))}),
+        ("glasses AGE<30", {"Eyeglasses": OneOf((1,)), "age": between(-10, 30)}),
+        ("age<=90", {"age": between(-10, 80)}),
+        ("age ≤ .5", {"age": between(-10, 0.5)}),
         ("7", {"digit": OneOf((7,))}),
         ("Eyeglasses", {"Eyeglasses": OneOf((1,))}),
         ("glasses", {"Eyeglasses": OneOf((1,))}),
@@ -135,6 +141,17 @@ def test_a_requests_text_says_what_was_asked(text: str) -> None:
         ("age=young", ["young", "-10 to 80"]),
         ({"age": []}, ["age", "range such as"]),
         ({"age": (1, 2, 3)}, ["age", "range such as"]),
+        ("age>90", ["age>90 is out of range", "-10 to 80"]),
+        ("age>old", ["'old' is not a number"]),
+        ("digit>5", ["'digit>5' cannot be asked", "digit=6..9."]),
+        ("digit >= 9", ["digit=9."]),
+        ("digit<=5", ["digit=0..5."]),
+        ("digit>9", ["'digit>9'", "as in digit=1|2."]),
+        ("color<red", ["'color<red'", "as in color=green|light blue."]),
+        ("Male>0", ["as in Male=yes."]),
+        ("digt>5", ["'digt'", "Did you mean digit"]),
+        ("> 30", ["In '> 30', > must stand between the name of a number and a number"]),
+        ("age>20, age<30", ["'age' is asked for twice", "give one number or range"]),
         ("digit=1, digit=2", ["'digit' is asked for twice", "|"]),
         ("3, digit=2", ["'digit' is asked for twice"]),
         ({"glasses": "yes", "Eyeglasses": "no"}, ["'Eyeglasses' is asked for twice"]),
@@ -157,6 +174,43 @@ def test_a_wrong_request_is_explained(asked: object, parts: list[str]) -> None:
 def test_extrapolation_is_allowed_on_demand() -> None:
     (request,) = parse_requests("age=90..100", SCHEMA, extrapolate=True)
     assert request.constraints == {"age": between(90, 100)}
+
+
+def test_one_end_of_a_range_may_lie_beyond_the_data() -> None:
+    (request,) = parse_requests("age<=90", SCHEMA, extrapolate=True)
+    assert request.constraints == {"age": between(-10, 90)}
+    with pytest.raises(RequestError, match="give both ends"):
+        parse_requests("age>90", SCHEMA, extrapolate=True)
+
+
+SIGNED = Schema(
+    attributes=(
+        Continuous(name="age", low=0, high=90),
+        Categorical(name="income", values=("<=50K", ">50K"), aliases={"a > b": "<=50K"}),
+        Flag(name="age<5"),
+        Categorical(name="p>q", values=("x<y", "z")),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        ("income=>50K", "income=>50K"),
+        ("income = <=50K", "income=<=50K"),
+        (">50K", "income=>50K"),
+        ("<=50K, age>60", "income=<=50K, age=60..90"),
+        ("a > b", "income=<=50K"),
+        ("age<5", "age<5=yes"),
+        ("age<5=no age<50", "age<5=no, age=0..50"),
+        ("p>q = x<y", "p>q=x<y"),
+        ("p>q=z age>5", "p>q=z, age=5..90"),
+        ("x<y", "p>q=x<y"),
+        ("a person with x<y", "p>q=x<y"),
+    ],
+)
+def test_names_with_signs_of_comparison_are_names(asked: str, text: str) -> None:
+    assert [request.text for request in parse_requests(asked, SIGNED)] == [text]
 
 
 def test_an_empty_schema_answers_only_the_empty_request() -> None:

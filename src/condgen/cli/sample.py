@@ -60,9 +60,9 @@ def sample(
 ) -> None:
     """Generate images for each REQUEST, with metadata.csv and grid.png. Without a request, as in the data.
 
-    A request joins terms with commas: name=value, name!=value, name=low..high, name=a|b, name=* (one request per
-    value). Or it is in words, such as "an old man without glasses". Attributes you leave out are drawn from the
-    training data, given those you asked for.
+    A request joins terms with commas: name=value, name!=value, name=low..high, name>=number, name=a|b, name=* (one
+    request per value). Or it is in words, such as "an old man without glasses". Attributes you leave out are drawn
+    from the training data, given those you asked for.
 
     RUN can be the address of a model that `condgen serve` serves, such as http://127.0.0.1:8000/digits.
 

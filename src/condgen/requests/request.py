@@ -2,6 +2,7 @@
 
 digit=7                      a value            age=20..30      a range (also digit=3..5)
 color!=red                   any other value    digit=3|5       one of several
+age>=30, age<30              a part of the range, up to this number and with it
 Male=yes, Young=no           several at once    digit=*         one request per value
 7, Eyeglasses                a value or a flag whose name alone identifies the attribute
 {"digit": {"not": 3}}        as a mapping, here any other value
@@ -28,6 +29,8 @@ MOST = 10_000  # requests that one text may stand for
 ANYTHING = "anything"  # the text of a request that asks for nothing
 LONGEST = 1_000_000  # characters of a text: vectors are long
 _SEPARATOR = re.compile(r"[,;\n]+")
+_COMPARISON = re.compile("[<>≤≥]")
+_OPERATOR = "!?=|[<>]=?|[≤≥]"
 _IN_NAMES = r"[\s_\-./'’]+"  # what may stand between the words of a name, any of it for any other
 
 
@@ -78,7 +81,8 @@ def parse_requests(asked: Requestable, schema: Schema, extrapolate: bool = False
         notes += said
         for attribute in meant:
             if attribute in alternatives:
-                raise RequestError(f"'{attribute}' is asked for twice in '{asked}'; join values with |, as in a|b.")
+                once = "join values with |, as in a|b" if schema[attribute].choices else "give one number or range"
+                raise RequestError(f"'{attribute}' is asked for twice in '{asked}'; {once}.")
         alternatives |= meant
     count = math.prod(map(len, alternatives.values()))
     if count > MOST:
@@ -114,6 +118,7 @@ def _meant(
         return {attribute.name: attribute.constraints("=", value, extrapolate)}, ()
     if fold(name) == ANYTHING:
         return {}, ()
+    _must_compare_nothing(name, schema)
     understood = understand(name, schema, extrapolate)
     return {n: [constraint] for n, constraint in understood.constraints.items()}, understood.notes
 
@@ -132,12 +137,31 @@ def _terms(text: str, schema: Schema) -> list[tuple[str, str, Any]]:
 
 
 def _term(schema: Schema) -> re.Pattern[str]:
-    """A pattern for the start of a term: a name of the schema, which may contain spaces, or any single word, and = or
-    !=.
+    """A pattern for the start of a term: a name of the schema, which may contain spaces, or any single word, and an
+    operator. No names or values of the schema are taken apart.
     """
     names = sorted((n for a in schema for n in a.names), key=len, reverse=True)
     known = "".join(_IN_NAMES.join(map(re.escape, re.split(_IN_NAMES, n))) + "|" for n in names)
-    return re.compile(rf"(?:^|(?<=\s))\s*(?P<name>{known}[^\s=!]+)\s*(?P<operator>!?=)", re.IGNORECASE)
+    whole = "|".join(map(re.escape, _like_comparisons(schema)))
+    apart = rf"(?!(?:{whole})(?:$|\s(?!{_OPERATOR})))" if whole else ""
+    term = rf"(?:^|(?<=\s))\s*{apart}(?P<name>{known}[^\s=!<>≤≥]+)\s*(?P<operator>{_OPERATOR})"
+    return re.compile(term, re.IGNORECASE)
+
+
+def _like_comparisons(schema: Schema) -> list[str]:
+    """The names and values of a schema that contain signs of comparison."""
+    return [word for a in schema for word in (*a.names, *a.choices, *a.aliases) if _COMPARISON.search(word)]
+
+
+def _must_compare_nothing(phrase: str, schema: Schema) -> None:
+    """Raise RequestError for a sign of comparison among words, where it would be passed over."""
+    rest = phrase.casefold()
+    for word in _like_comparisons(schema):
+        rest = rest.replace(word.casefold(), "")
+    if sign := _COMPARISON.search(rest):
+        raise RequestError(
+            f"In '{phrase}', {sign[0]} must stand between the name of a number and a number, as in age>30."
+        )
 
 
 def _resolve(word: str, schema: Schema) -> tuple[Attribute, str] | None:

@@ -6,6 +6,7 @@ No other module asks which kind an attribute is. A new kind is a subclass in a f
 Methods follow the library of the arrays that they are given (`condgen.arrays`), and only `density` needs PyTorch.
 """
 
+import operator
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,14 @@ else:
     Density = Any  # densities are for networks, and need PyTorch
 
 FORBIDDEN = set("=!,;|\n\r")
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    "≤": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "≥": operator.ge,
+}
 # Underscores, hyphens (but not the minus of -1), and what joins words, as in `o'clock` (but not the point of 1.5).
 _BETWEEN_WORDS = re.compile(r"_|(?<=\w)-|-(?!\d)|(?<=[^\W\d])[./'’](?=\w)|(?<=\w)[./'’](?=[^\W\d])")
 
@@ -272,7 +281,7 @@ class Attribute(BaseModel):
     def constraints(self, operator: str, value: Any, extrapolate: bool = False) -> list[Constraint]:
         """The constraint that `name operator value` asks for. For `*` there is one per request.
 
-        operator: "=" or "!=". Raises RequestError for a value that cannot be asked for.
+        operator: "=", "!=" or one of `COMPARISONS`. Raises RequestError for a value that cannot be asked for.
         """
 
     def opposite(self, constraint: Constraint) -> Constraint:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from condgen.arrays import Array, Bool, Float, Int, float32, namespace, to_numpy
 from condgen.errors import RequestError
-from condgen.schema.attributes import Attribute, Density, Vocabulary
+from condgen.schema.attributes import COMPARISONS, Attribute, Density, Vocabulary
 from condgen.schema.cells import FEW, missing
 from condgen.schema.column import Column, text_of
 from condgen.schema.constraints import BANDWIDTH, Between, Constraint, nearest, placed
@@ -234,7 +234,9 @@ class Continuous(Attribute):
         return f"{what}, more than {FEW} → continuous"
 
     def constraints(self, operator: str, value: Any, extrapolate: bool = False) -> list[Constraint]:
-        """A number, or a range `low..high`."""
+        """A number, a range `low..high`, or all numbers on one side of a number, which counts among them."""
+        if operator in COMPARISONS:
+            return [self._compared(operator, value, extrapolate)]
         shown = f"'{self.name}{operator}{value}'"
         advice = f"'{self.name}' is a number: ask for one, or for a range such as {self.example}."
         if operator == "!=" or value == "*" or (isinstance(value, str) and "|" in value):
@@ -246,6 +248,17 @@ class Continuous(Attribute):
         if low > high:
             raise RequestError(f"{shown} is an empty range: {low:g} is above {high:g}.")
         return [Between(low, high)]
+
+    def _compared(self, operator: str, value: Any, extrapolate: bool) -> Between:
+        """The numbers of the range on one side of a number."""
+        number = self.parse(value, extrapolate=True)
+        low, high = (self.low, number) if operator in ("<", "<=", "≤") else (number, self.high)
+        if low > high:
+            raise RequestError(
+                f"{self.name}{operator}{value} is out of range: the training data covers {self.low:g} to "
+                f"{self.high:g}. Ask within the range, or give both ends and allow extrapolation (`extrapolate=True`)."
+            )
+        return Between(low, high) if extrapolate else Between(self._within(low), self._within(high))
 
     @property
     def example(self) -> str:

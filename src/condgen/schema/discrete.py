@@ -6,7 +6,7 @@ from typing import Any
 
 from condgen.arrays import Array, Bool, Float, Int, float32, namespace
 from condgen.errors import RequestError, unknown
-from condgen.schema.attributes import Attribute, fold
+from condgen.schema.attributes import COMPARISONS, Attribute, fold
 from condgen.schema.constraints import MISMATCH, Constraint, OneOf
 from condgen.schema.controls import Control
 
@@ -92,7 +92,12 @@ class Discrete(Attribute):
         return Control(counts=tuple(round(n) for n in total.tolist()))
 
     def constraints(self, operator: str, value: Any, extrapolate: bool = False) -> list[Constraint]:
-        """One of the values given. For `!=`, one of the others. For `*`, one constraint per value."""
+        """One of the values given. For `!=`, one of the others. For `*`, one constraint per value. No comparisons."""
+        if operator in COMPARISONS:
+            raise RequestError(
+                f"'{self.name}{operator}{value}' cannot be asked: '{self.name}' has named values. Name those you want, "
+                f"as in {self.name}={self._compared(operator, value)}."
+            )
         if value == "*" and operator != "!=":
             return [OneOf((code,)) for code in range(len(self.choices))]
         values = self.choices if value == "*" else _several(value)
@@ -104,6 +109,17 @@ class Discrete(Attribute):
         if not (rest := asked.others(self)):
             raise RequestError(f"'{self.name}!={value}' excludes every value of '{self.name}'.")
         return [OneOf(rest, negated=True)]
+
+    def _compared(self, operator: str, value: Any) -> str:
+        """The values that a comparison means, as a request names them. An example if they are no numbers."""
+        try:
+            numbers = {choice: float(choice) for choice in self.choices}
+            meant = sorted(
+                (c for c in numbers if COMPARISONS[operator](numbers[c], float(value))), key=numbers.__getitem__
+            )
+        except (TypeError, ValueError):
+            meant = []
+        return "..".join(dict.fromkeys((meant[0], meant[-1]))) if meant else "|".join(self.choices[1:3])
 
     def opposite(self, constraint: Constraint) -> Constraint:
         """One of the other values."""

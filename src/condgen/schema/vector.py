@@ -186,7 +186,7 @@ class Vector(Attribute):
 
     def constraints(self, operator: str, value: Any, extrapolate: bool = False) -> list[Constraint]:
         """A row of numbers."""
-        if operator == "!=" or (isinstance(value, str) and value == "*"):
+        if operator != "=" or (isinstance(value, str) and value == "*"):
             raise RequestError(
                 f"'{self.name}{operator}{value}' cannot be asked: '{self.name}' takes {self.size} numbers, or an "
                 f"example, as in {self.example}."

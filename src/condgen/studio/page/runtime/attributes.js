@@ -16,6 +16,12 @@ const NO = ["0", "0.0", "-1", "-1.0", "no", "false", "n", "off", "without"];
 const LARGEST = 1e30; // larger numbers overflow 32 bits when squared
 const SMALLEST = 1.1754943508222875e-38; // smaller numbers count as it on a logarithmic scale
 
+/** @type {Record<string, (a: number, b: number) => boolean>} */
+const COMPARISONS = {
+  "<": (a, b) => a < b, "<=": (a, b) => a <= b, "≤": (a, b) => a <= b,
+  ">": (a, b) => a > b, ">=": (a, b) => a >= b, "≥": (a, b) => a >= b,
+};
+
 /** What all kinds have. */
 class Named {
   /** @param {Described} described @param {string} example */
@@ -69,11 +75,25 @@ class Discrete extends Named {
     throw new TypeError("each kind has its own");
   }
 
-  /** The codes of a value, of several joined by |, or of an alias for either. @param {unknown} asked */
+  /** The codes of a value, of several joined by |, of a range of values that are numbers, or of an alias for any of them.
+   * @param {unknown} asked */
   codes(asked) {
     const value = this.unalias(asked);
     const several = typeof value === "string" && !this.choices.includes(value) ? value.split("|") : [value];
-    return [...new Set(several.map((each) => this.parse(typeof each === "string" ? each.trim() : each)))];
+    const stripped = several.map((each) => (typeof each === "string" ? each.trim() : each));
+    return [...new Set(stripped.flatMap((each) => this.#within(each) ?? [this.parse(each)]))];
+  }
+
+  /** The codes of the values in a range of numbers. null for anything else. @param {unknown} value */
+  #within(value) {
+    if (typeof value !== "string" || !value.includes("..") || this.choices.includes(value)) return null;
+    const [ends, numbers] = [value.split("..").map(number), this.choices.map(number)];
+    if (ends.length !== 2 || [...ends, ...numbers].includes(null)) return null;
+    const [low, high] = /** @type {number[]} */ (ends);
+    if (low > high) throw new RequestError(`'${this.name}=${value}' is an empty range: ${general(low)} is above ${general(high)}.`);
+    const codes = [...numbers.keys()].filter((code) => low <= Number(numbers[code]) && Number(numbers[code]) <= high);
+    if (!codes.length) throw unknown(`range of '${this.name}':`, value, this.choices);
+    return codes;
   }
 
   /** @param {ArrayLike<number> | number} code */
@@ -91,9 +111,12 @@ class Discrete extends Named {
     return rows.map((each) => (each === code[0] ? 0 : MISMATCH));
   }
 
-  /** One of the values given. For `!=`, one of the others. For `*`, one constraint per value.
+  /** One of the values given. For `!=`, one of the others. For `*`, one constraint per value. No comparisons.
    * @param {string} operator @param {unknown} value @returns {Constraint[]} */
   constraints(operator, value) {
+    if (operator in COMPARISONS) {
+      throw new RequestError(`'${this.name}${operator}${value}' cannot be asked: '${this.name}' has named values. Name those you want, as in ${this.name}=${this.#compared(operator, value)}.`);
+    }
     if (value === "*" && operator !== "!=") return this.choices.map((_, code) => new OneOf([code]));
     const values = value === "*" ? this.choices : Array.isArray(value) ? value : [value];
     const asked = new OneOf([...new Set(values.flatMap((each) => this.codes(each)))]);
@@ -102,6 +125,15 @@ class Discrete extends Named {
     const rest = asked.others(/** @type {any} */ (this));
     if (!rest.length) throw new RequestError(`'${this.name}!=${value}' excludes every value of '${this.name}'.`);
     return [new OneOf(rest, true)];
+  }
+
+  /** The values that a comparison means, as a request names them. An example if they are no numbers.
+   * @param {string} operator @param {unknown} value */
+  #compared(operator, value) {
+    const [end, all] = [number(value), this.choices.every((choice) => number(choice) !== null)];
+    const meant = end !== null && all ? this.choices.filter((choice) => COMPARISONS[operator](Number(choice), end)) : [];
+    meant.sort((a, b) => Number(a) - Number(b));
+    return meant.length ? [...new Set([meant[0], meant.at(-1)])].join("..") : this.choices.slice(1, 3).join("|");
   }
 
   /** One of the other values. @param {Constraint} constraint @returns {Constraint} */
@@ -209,8 +241,10 @@ export class Continuous extends Named {
     return nearest(rows.map((each) => Math.abs(round(place - this.placed(each)))), given, BANDWIDTH * this.reach);
   }
 
-  /** A number, or a range `low..high`. @param {string} operator @param {unknown} value @param {boolean} extrapolate @returns {Constraint[]} */
+  /** A number, a range `low..high`, or all numbers on one side of a number, which counts among them.
+   * @param {string} operator @param {unknown} value @param {boolean} extrapolate @returns {Constraint[]} */
   constraints(operator, value, extrapolate) {
+    if (operator in COMPARISONS) return [this.#compared(operator, value, extrapolate)];
     const shown = `'${this.name}${operator}${value}'`;
     const advice = `'${this.name}' is a number: ask for one, or for a range such as ${this.example}.`;
     if (operator === "!=" || value === "*" || (typeof value === "string" && value.includes("|"))) {
@@ -221,6 +255,16 @@ export class Continuous extends Named {
     const [low, high] = [ends[0], ends.at(-1)].map((end) => this.parse(end, extrapolate));
     if (low > high) throw new RequestError(`${shown} is an empty range: ${general(low)} is above ${general(high)}.`);
     return [new Between(low, high)];
+  }
+
+  /** The numbers of the range on one side of a number. @param {string} operator @param {unknown} value @param {boolean} extrapolate */
+  #compared(operator, value, extrapolate) {
+    const end = this.parse(value, true);
+    const [low, high] = ["<", "<=", "≤"].includes(operator) ? [this.low, end] : [end, this.high];
+    if (low > high) {
+      throw new RequestError(`${this.name}${operator}${value} is out of range: the training data covers ${general(this.low)} to ${general(this.high)}. Ask within the range, or give both ends and allow extrapolation.`);
+    }
+    return extrapolate ? new Between(low, high) : new Between(Math.max(low, this.low), Math.min(high, this.high));
   }
 
   /** @param {unknown} asked @returns {unknown[]} */
@@ -290,7 +334,7 @@ export class Vector extends Named {
 
   /** A row of numbers. @param {string} operator @param {unknown} value @returns {Constraint[]} */
   constraints(operator, value) {
-    if (operator === "!=" || value === "*") throw new RequestError(`'${this.name}${operator}${value}' cannot be asked: '${this.name}' takes ${this.size} numbers.`);
+    if (operator !== "=" || value === "*") throw new RequestError(`'${this.name}${operator}${value}' cannot be asked: '${this.name}' takes ${this.size} numbers.`);
     return [new Exactly(this.parse(value))];
   }
 }

@@ -2,7 +2,7 @@
 
 import { RequestError } from "./errors.js";
 import { understand } from "./phrase.js";
-import { fold } from "./text.js";
+import { casefold, fold } from "./text.js";
 
 /** @typedef {import("./constraints.js").Constraint} Constraint */
 /** @typedef {import("./lexicon.js").Lexicon} Lexicon */
@@ -12,6 +12,8 @@ const MOST = 10_000; // requests that one text may stand for
 const ANYTHING = "anything"; // the text of a request that asks for nothing
 const LONGEST = 1_000_000; // characters of a text
 const IN_NAMES = "[\\s_\\-./'’]+"; // what may stand between the words of a name, any of it for any other
+const COMPARISON = /[<>≤≥]/;
+const OPERATOR = "!?=|[<>]=?|[≤≥]";
 const EXAMPLE = /\.(?:csv|tsv|jsonl|ndjson|parquet)#\d/i;
 
 /** Constraints by attribute name. Attributes without one are free. */
@@ -41,7 +43,8 @@ export function parseRequests(asked, lexicon, extrapolate = false) {
     const { meant, said } = meaning(name, operator, value, lexicon, extrapolate);
     notes.push(...said);
     for (const [attribute, constraints] of meant) {
-      if (alternatives.has(attribute)) throw new RequestError(`'${attribute}' is asked for twice in '${shown(asked)}'; join values with |, as in a|b.`);
+      const once = schema.get(attribute).choices.length ? "join values with |, as in a|b" : "give one number or range";
+      if (alternatives.has(attribute)) throw new RequestError(`'${attribute}' is asked for twice in '${shown(asked)}'; ${once}.`);
       alternatives.set(attribute, constraints);
     }
   }
@@ -68,6 +71,7 @@ function meaning(name, operator, value, lexicon, extrapolate) {
   const term = operator ? { attribute: schema.get(name), value } : resolved(name, schema);
   if (!term && fold(name) === ANYTHING) return { meant: [], said: [] };
   if (!term) {
+    mustCompareNothing(name, schema);
     const { constraints, notes } = understand(name, lexicon, extrapolate);
     return { meant: [...constraints].map(([n, constraint]) => [n, [constraint]]), said: notes };
   }
@@ -105,13 +109,29 @@ function operated(value) {
   return excludes ? ["!=", value.not] : ["=", value];
 }
 
-/** A pattern for the start of a term: a name of the schema, which may contain spaces, or any single word, and = or !=.
+/** A pattern for the start of a term: a name of the schema, which may contain spaces, or any single word, and an
+ * operator. No names or values of the schema are taken apart.
  * @param {import("./schema.js").Schema} schema */
 function termPattern(schema) {
   const names = schema.attributes.flatMap((a) => a.names).sort((a, b) => b.length - a.length);
-  const escaped = (/** @type {string} */ text) => text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
   const known = names.map((name) => name.split(new RegExp(IN_NAMES, "u")).map(escaped).join(IN_NAMES) + "|").join("");
-  return new RegExp(`(?:^|(?<=\\s))\\s*(?<name>${known}[^\\s=!]+)\\s*(?<operator>!?=)`, "giu");
+  const whole = likeComparisons(schema).map(escaped).join("|");
+  const apart = whole ? `(?!(?:${whole})(?:$|\\s(?!${OPERATOR})))` : "";
+  return new RegExp(`(?:^|(?<=\\s))\\s*${apart}(?<name>${known}[^\\s=!<>≤≥]+)\\s*(?<operator>${OPERATOR})`, "giu");
+}
+
+/** @param {string} text */
+const escaped = (text) => text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+
+/** The names and values of a schema that contain signs of comparison. @param {import("./schema.js").Schema} schema */
+const likeComparisons = (schema) =>
+  schema.attributes.flatMap((a) => [...a.names, ...a.choices, ...Object.keys(a.aliases)]).filter((word) => COMPARISON.test(word));
+
+/** Refuse a sign of comparison among words, which would pass it over. @param {string} phrase @param {import("./schema.js").Schema} schema */
+function mustCompareNothing(phrase, schema) {
+  const rest = likeComparisons(schema).reduce((left, word) => left.replaceAll(casefold(word), ""), casefold(phrase));
+  const sign = COMPARISON.exec(rest);
+  if (sign) throw new RequestError(`In '${phrase}', ${sign[0]} must stand between the name of a number and a number, as in age>30.`);
 }
 
 /** The attribute and value of a bare word, such as a flag's name or a value of exactly one attribute.
