@@ -37,6 +37,12 @@ def test_it_has_its_name_only_when_it_is_whole(tmp_path: Path, request_: dict[st
     assert names(path.parent) == ["b"]
 
 
+@pytest.mark.parametrize("path", [".", "", "/"])
+def test_a_folder_without_a_name_of_its_own_is_refused(path: str) -> None:
+    with pytest.raises(RequestError, match="is there already"), new_folder(Path(path), "it"):
+        pass
+
+
 def test_a_folder_that_is_there_but_empty_may_be_filled(tmp_path: Path) -> None:
     with new_folder(tmp_path / "a", "it"):
         pass

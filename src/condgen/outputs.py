@@ -28,9 +28,11 @@ def new_folder(path: Path, what: str, request: Mapping[str, Any] | None = None) 
     request: identifies the contents. An unfinished folder of an equal request is handed out again, with everything that
         is in it. Without one, writing starts anew.
 
-    Raises RequestError if `path` is in use or an unfinished folder is of another request, and RunError if another
-    process writes there, or it cannot be written.
+    Raises RequestError if `path` is in use, or has no name of its own (`.`), or an unfinished folder is of another
+    request, and RunError if another process writes there, or it cannot be written.
     """
+    if not path.name:
+        raise RequestError(f"'{path}' is a folder that is there already. Name a new one for {what}.")
     partial, lock = path.with_name(f"{path.name}.partial"), path.with_name(f".{path.name}.lock")
     try:
         make_folder(lock)  # apart, so that it stays while the folder gets its name
