@@ -112,6 +112,14 @@ def test_a_mask_that_does_not_fit_is_refused(shape: tuple[int, ...]) -> None:
         within(torch.ones(shape), torch.zeros(2, 3, 4, 4), torch.ones(2, 3, 4, 4))
 
 
+@pytest.mark.parametrize("value", [255, -0.5, float("nan")])
+def test_a_mask_is_of_numbers_from_0_to_1(value: int | float) -> None:
+    mask = torch.ones(4, 4)
+    mask[1, 2] = value
+    with pytest.raises(RequestError, match="numbers from 0 to 1"):
+        within(mask, torch.zeros(2, 3, 4, 4), torch.ones(2, 3, 4, 4))
+
+
 # ---- arguments
 
 

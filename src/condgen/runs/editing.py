@@ -113,7 +113,8 @@ def within(
 ) -> Float[Array, "n ..."]:
     """Edits of x where the mask is 1, x itself where it is 0, and their mixture in between.
 
-    mask: of all images, or of each. None is the whole. Raises RequestError for a mask of another shape than the images.
+    mask: of all images, or of each. None is the whole. Raises RequestError for a mask of another shape than the images,
+        or with values outside [0, 1].
     """
     if mask is None:
         return changed
@@ -123,6 +124,11 @@ def within(
         raise RequestError(
             f"A mask of {' × '.join(map(str, mask.shape))} does not fit observations of "
             f"{' × '.join(map(str, x.shape[1:]))}: give one number for each pixel, 1 where the image may change."
+        )
+    if not xp.all((mask >= 0) & (mask <= 1)):
+        raise RequestError(
+            "A mask holds numbers from 0 to 1: 1 where the image may change, 0 where it stays. Divide levels from 0 to "
+            "255 by 255."
         )
     return x + mask[..., None, :, :] * (changed - x)
 
