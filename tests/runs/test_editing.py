@@ -150,5 +150,11 @@ def test_wrong_arguments_of_an_edit_are_named(run: Run, digits: Splits) -> None:
             wrong()
 
 
+@pytest.mark.parametrize("shape", [(0, 1, 8, 8), (2, 3, 8, 8), (2, 1, 4, 4), (8, 8)])
+def test_observations_that_do_not_fit_are_refused(run: Run, shape: tuple[int, ...]) -> None:
+    with pytest.raises(RequestError, match=r"one or more observations of shape \(n, 1, 8, 8\), not"):
+        run.edit(torch.zeros(shape), digit=1)
+
+
 def test_a_notebook_completes_the_attributes_of_an_edit(run: Run) -> None:
     assert {"digit", "mask"} <= inspect.signature(run.edit).parameters.keys()

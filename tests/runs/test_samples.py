@@ -264,6 +264,13 @@ def test_vectors_are_no_pictures() -> None:
             ask()
 
 
+def test_no_samples_are_no_picture() -> None:
+    none = images("abc")[:0]
+    with pytest.raises(RequestError, match="no samples here"):
+        none.grid()
+    assert none._repr_html_() is None
+
+
 def test_a_table_without_pandas_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(RequestError, match=r"pip install 'condgen\[pandas\]'"):

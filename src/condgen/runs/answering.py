@@ -19,7 +19,7 @@ from condgen.requests.keywords import by_keywords
 from condgen.requests.request import Request, Requestable
 from condgen.rng import NumpyRng, Stream
 from condgen.runs.best import best, candidates
-from condgen.runs.editing import EditOptions, arguments_of_edit, edited, within
+from condgen.runs.editing import EditOptions, arguments_of_edit, edited, must_be_observations, within
 from condgen.runs.generator import Generator, one_change, reader, tell
 from condgen.runs.limits import must_hold_samples
 from condgen.runs.noise import Change, changed
@@ -258,12 +258,14 @@ class Answering(Generator):
         mask: 1 where images may change, 0 where they stay as they are.
         attributes: the change by keywords.
 
-        Raises RequestError for a wrong request, a mask that does not fit, or a model that cannot encode.
+        Raises RequestError for a wrong request, observations or a mask that do not fit, or a model that cannot encode.
         """
         self.must_edit()
         x, source, change = arguments_of_edit(x, source, change)
         wanted = one_change(self, change, attributes)
-        x, seeds = namespace(self.joint.counts).asarray(x), self.numbers(range(seed, seed + len(x)))
+        x = namespace(self.joint.counts).asarray(x)
+        must_be_observations(x, self.shape)
+        seeds = self.numbers(range(seed, seed + len(x)))
         source = reader(self).read(x) if source is None else source
         target = source.update(wanted.draw(self.joint, Stream.NOISE.rng(seeds), fill=False))
         changed = edited(self.model, x, source, target, editing)

@@ -108,6 +108,15 @@ def arguments_of_edit(
     return as_float(getattr(x, "x", x)), known, change
 
 
+def must_be_observations(x: Array, shape: tuple[int, ...]) -> None:
+    """Raise RequestError unless these are one or more observations of a shape."""
+    if not len(x) or tuple(x.shape[1:]) != shape:
+        raise RequestError(
+            f"An edit takes one or more observations of shape ({', '.join(map(str, ('n', *shape)))}), not "
+            f"{tuple(x.shape)}."
+        )
+
+
 def within(
     mask: Float[Array, "*n height width"] | None, x: Float[Array, "n ..."], changed: Float[Array, "n ..."]
 ) -> Float[Array, "n ..."]:

@@ -71,8 +71,10 @@ class Samples:
         more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
         return f"{len(self):,} {kind} of shape {tuple(self.x.shape[1:])}\n  {'; '.join(shown[:SHOWN])}{more}"
 
-    def _repr_html_(self) -> str:
-        """The grid, or the first rows of the table, for a notebook."""
+    def _repr_html_(self) -> str | None:
+        """The grid, or the first rows of the table, for a notebook. None, and so the text, without samples."""
+        if not len(self):
+            return None
         if not self.images:
             return str(self.to_pandas().head(SHOWN_ROWS)._repr_html_())
         return str(picture(self.grid(), repr(self)))
@@ -116,10 +118,15 @@ class Samples:
         return pandas.concat([pandas.DataFrame(columns | {"seed": to_numpy(self.seeds)}), labels], axis=1)
 
     def grid(self, columns: int = 10, labels: bool = True) -> Image.Image:
-        """One picture of all images, with one row per request if `labels` is set. Raises RequestError for vectors."""
+        """One picture of all images, with one row per request if `labels` is set.
+
+        Raises RequestError for vectors, and without images.
+        """
         self._must_be_images("to_pandas()")
+        if not len(self):
+            raise RequestError("There are no samples here, so there is no picture of them.")
         if not labels or len(self._requests) < 2:
-            return grid(self.x, min(columns, max(len(self), 1)))
+            return grid(self.x, min(columns, len(self)))
         rows = [self[self.request == k] for k in self._requests]
         return rows_of([row.x[:columns] for row in rows], [shared(row.condition) for row in rows])
 
