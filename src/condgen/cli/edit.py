@@ -1,5 +1,6 @@
 """`condgen edit`: given images with other attributes."""
 
+from os.path import isfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,6 +56,11 @@ def edit(
     from condgen.runs.samples import save_samples
 
     *paths, request = images
+    if isfile(request):
+        raise RequestError(
+            f"The last argument is the change; {request} is a file. Say what to change after the images, as in "
+            "'digit=7'."
+        )
     if not paths:
         raise RequestError(
             "Name at least one image, then the attributes to change: condgen edit RUN a.png 'digit=7' --out DIR."
