@@ -447,6 +447,7 @@ def test_distilling_into_a_used_folder_overwrites_nothing(command: Command, flow
         ("edit RUN IMAGE digit=77", ["'77'"]),
         ("edit RUN IMAGE digit=*", ["10 requests"]),
         ("edit RUN IMAGE digit=7 --from digit=*", ["--from", "10 requests"]),
+        ("edit RUN IMAGE digit=7 --from digit=3|8", ["'digit=3|8' allows several", "--from must say"]),
         ("edit RUN IMAGE digit=7 --from color=red", ["'color'", "digit"]),
         ("edit RUN IMAGE IMAGE", ["last argument is the change", "digit.png is a file"]),
         ("edit RUN digit=7", ["at least one image"]),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from condgen.schema import Condition
 
 
+FROM = "--from must say what the images show"
 ImagesAndRequest = Annotated[
     list[str], typer.Argument(metavar="IMAGE … REQUEST", help="Images, then the attributes to change.")
 ]
@@ -128,11 +129,15 @@ def _mask(path: Path, opened: "Generator") -> Any:
 
 def _condition(opened: "Generator", text: str | None, x: Any) -> "Condition":
     """The attributes of the images: those given by `--from` for all of them, else those that the model reads."""
+    from condgen.errors import RequestError
     from condgen.runs.generator import editor, reader
 
     if not text:
         return reader(opened).read(x)
-    return editor(opened).stated(_one(opened, text, "--from must say what the images show"), len(x))
+    shown = _one(opened, text, FROM)
+    if vague := [c.text(opened.schema[name]) for name, c in shown.constraints.items() if not c.exact]:
+        raise RequestError(f"'{', '.join(vague)}' allows several values; {FROM}.")
+    return editor(opened).stated(shown, len(x))
 
 
 def _one(opened: "Generator", text: str, remedy: str) -> "Request":

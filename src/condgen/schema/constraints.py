@@ -77,6 +77,11 @@ class Constraint(ABC):
         attribute is known.
         """
 
+    @property
+    def exact(self) -> bool:
+        """Whether one value alone satisfies it."""
+        return True
+
     def binds(self, attribute: Askable) -> bool:
         """Whether the constraint excludes any value, or requires that a value is given."""
         return True
@@ -147,6 +152,11 @@ class OneOf(Constraint):
     ) -> Float[Array, " row"]:
         """The same loss for every row with another code."""
         return MISMATCH * float32(~self.allows(rows))
+
+    @property
+    def exact(self) -> bool:
+        """Whether it names one code."""
+        return len(self.codes) == 1
 
     def binds(self, attribute: Askable) -> bool:
         """False if every value is allowed."""
@@ -223,6 +233,11 @@ class Between(Constraint):
         places = placed(attribute, rows)
         outside = (low - places).clip(0) + (places - high).clip(0)
         return nearest(outside, given, BANDWIDTH * attribute.reach, step=self.low < self.high)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the ends are equal."""
+        return self.low == self.high
 
     def binds(self, attribute: Askable) -> bool:
         """False if an end is infinite, since there is nothing to draw from."""
