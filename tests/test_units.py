@@ -3,7 +3,7 @@ import math
 import pytest
 
 from condgen.errors import RequestError
-from condgen.units import number, parse_count, parse_duration, percent
+from condgen.units import counted, number, parse_count, parse_duration, percent
 
 
 @pytest.mark.parametrize(
@@ -14,10 +14,21 @@ def test_times(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "count"), [("20000", 20_000), ("500k", 500_000), ("2M", 2_000_000), ("1.5k", 1500), ("1_000", 1000)]
+    ("text", "count"),
+    [("20000", 20_000), ("500k", 500_000), ("2M", 2_000_000), ("1.5k", 1500), ("1_000", 1000), ("1.1m", 1_100_000)],
 )
 def test_counts(text: str, count: int) -> None:
     assert parse_count(text) == count
+
+
+@pytest.mark.parametrize("text", ["1.5", "1.2345k"])
+def test_a_count_is_a_whole_number(text: str) -> None:
+    with pytest.raises(RequestError, match="is not a whole number"):
+        parse_count(text)
+
+
+def test_one_thing_is_singular() -> None:
+    assert [counted(n, "sample") for n in (0, 1, 2000)] == ["0 samples", "1 sample", "2,000 samples"]
 
 
 @pytest.mark.parametrize("text", ["", "10", "m", "-3m", "0s", "1..5m", "10 minutes", "1e3s", "nan s", "9" * 400 + "s"])

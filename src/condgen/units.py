@@ -26,7 +26,15 @@ def parse_extension(text: str) -> float:
 def parse_count(text: str) -> int:
     """The number in a text such as 20000, 500k, 2M. Raises RequestError."""
     match = re.fullmatch(r"([\d._]+)\s*([kmg]?)", text.strip().casefold())
-    return round(_number(text, match, _COUNTS, "a number of at least 1, such as 20000, 500k or 2M"))
+    value = _number(text, match, _COUNTS, "a number of at least 1, such as 20000, 500k or 2M")
+    if not math.isclose(value, round(value)):
+        raise RequestError(f"'{text}' is not a whole number, such as 20000, 500k or 2M.")
+    return round(value)
+
+
+def counted(n: int, thing: str) -> str:
+    """A number of things: 1 sample, 2,000 samples."""
+    return f"{n:,} {thing}{'s' * (n != 1)}"
 
 
 def number(value: int | float, form: str = ".3g") -> str:

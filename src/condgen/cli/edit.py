@@ -55,6 +55,7 @@ def edit(
     from condgen.runs.addresses import open_generator
     from condgen.runs.generator import editor
     from condgen.runs.samples import save_samples
+    from condgen.units import counted
 
     *paths, request = images
     if isfile(request):
@@ -86,7 +87,7 @@ def edit(
     if same := [path for path, a, b in zip(paths, now.describe(), edited.condition.describe(), strict=True) if a == b]:
         seen = "--from says" if source else "the model reads (--from corrects it)"
         print(f"Nothing changes in {', '.join(same)}, which shows already what you ask for, as {seen}.")
-    print(f"{len(x)} edited image{'s' * (len(x) > 1)} in {named(out)}; look at {named(shown)}")
+    print(f"{counted(len(x), 'edited image')} in {named(out)}; look at {named(shown)}")
 
 
 def _editing(strength: str | None, decoded: bool) -> "EditOptions | None":

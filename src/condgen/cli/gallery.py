@@ -56,6 +56,7 @@ def gallery(
     from condgen.pages.gallery import GalleryContext
     from condgen.pages.gallery import gallery as hang
     from condgen.runs.run import Run
+    from condgen.units import counted
 
     opened = Run.open(run, trust=trust)
     page = out or opened.folder / "gallery.html"
@@ -69,4 +70,4 @@ def gallery(
     hung = hang(with_data(look, data, data_of), names(only), progress())
     print(f"The gallery: {named(hung.save(page))} ({page.stat().st_size / 1e6:.1f} MB)")
     if png:
-        print(f"{len(hung.save_pictures(png))} sheets in {named(png)}")
+        print(f"{counted(len(hung.save_pictures(png)), 'sheet')} in {named(png)}")

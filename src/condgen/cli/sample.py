@@ -72,7 +72,7 @@ def sample(
     """
     from condgen.runs.addresses import open_generator
     from condgen.runs.generator import save_answers
-    from condgen.units import parse_count
+    from condgen.units import counted, parse_count
 
     opened = open_generator(run)
     asked = show_understood(opened.requests(request or [], extrapolate))
@@ -87,8 +87,8 @@ def sample(
         return
     options.must_be_none()
     shown = save_answers(opened, asked, number, seed, out, sampling=sampling, progress=progress())
-    requests = f"{len(asked)} request{'s' * (len(asked) > 1)}"
-    print(f"{number * len(asked):,} samples for {requests} in {named(out)}; look at {named(shown)}")
+    made = f"{counted(number * len(asked), 'sample')} for {counted(len(asked), 'request')}"
+    print(f"{made} in {named(out)}; look at {named(shown)}")
 
 
 def _model(run: str | Path) -> "Model":
