@@ -131,9 +131,25 @@ def _terms(text: str, schema: Schema) -> list[tuple[str, str, Any]]:
         starts = list(term.finditer(part))
         ends = [*(s.start() for s in starts[1:]), len(part)]
         word = part[: starts[0].start() if starts else None].strip()
+        names = [s["name"] for s in starts]
+        if word and names and not _is_name(names[0], schema) and not _is_understood(word, schema):
+            word, names[0] = "", f"{word} {names[0]}"  # a misspelt name of several words
         found += [(word, "", None)] if word else []
-        found += [(s["name"], s["operator"], part[s.end() : e].strip()) for s, e in zip(starts, ends, strict=False)]
+        spans = zip(names, starts, ends, strict=False)
+        found += [(name, s["operator"], part[s.end() : end].strip()) for name, s, end in spans]
     return found
+
+
+def _is_name(name: str, schema: Schema) -> bool:
+    return fold(name) in (fold(known) for a in schema for known in a.names)
+
+
+def _is_understood(words: str, schema: Schema) -> bool:
+    try:
+        _meant(words, "", None, schema, extrapolate=True)
+    except RequestError:
+        return False
+    return True
 
 
 def _term(schema: Schema) -> re.Pattern[str]:

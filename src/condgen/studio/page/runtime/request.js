@@ -38,7 +38,7 @@ export function parseRequests(asked, lexicon, extrapolate = false) {
   const { schema } = lexicon;
   const alternatives = /** @type {Map<string, Constraint[]>} */ (new Map());
   const notes = /** @type {string[]} */ ([]);
-  const terms = termsOf(asked, schema);
+  const terms = termsOf(asked, lexicon);
   for (const [name, operator, value] of terms) {
     const { meant, said } = meaning(name, operator, value, lexicon, extrapolate);
     notes.push(...said);
@@ -83,16 +83,16 @@ function meaning(name, operator, value, lexicon, extrapolate) {
 }
 
 /** The parts [name, operator, value] of a request. A bare word has the empty operator.
- * @param {Requestable} asked @param {import("./schema.js").Schema} schema @returns {[string, string, unknown][]} */
-function termsOf(asked, schema) {
+ * @param {Requestable} asked @param {Lexicon} lexicon @returns {[string, string, unknown][]} */
+function termsOf(asked, lexicon) {
   if (typeof asked !== "string") return Object.entries(asked).map(([name, value]) => [name, ...operated(value)]);
   if (asked.length > LONGEST) throw new RequestError(`A request of ${asked.length} characters is too long; condgen reads at most ${LONGEST}.`);
-  const term = termPattern(schema);
-  return asked.replace(/[^\S\n]+/gu, " ").split(/[,;\n]+/).flatMap((part) => termsIn(part, term));
+  const term = termPattern(lexicon.schema);
+  return asked.replace(/[^\S\n]+/gu, " ").split(/[,;\n]+/).flatMap((part) => termsIn(part, term, lexicon));
 }
 
-/** @param {string} part @param {RegExp} term @returns {[string, string, unknown][]} */
-function termsIn(part, term) {
+/** @param {string} part @param {RegExp} term @param {Lexicon} lexicon @returns {[string, string, unknown][]} */
+function termsIn(part, term, lexicon) {
   const starts = [...part.matchAll(term)];
   const word = part.slice(0, starts[0]?.index ?? part.length).trim();
   const named = starts.map((start, k) => {
@@ -100,7 +100,24 @@ function termsIn(part, term) {
     const { name, operator } = /** @type {{name: string, operator: string}} */ (start.groups);
     return /** @type {[string, string, unknown]} */ ([name, operator, part.slice(start.index + start[0].length, end).trim()]);
   });
-  return word ? [[word, "", null], ...named] : named;
+  if (!word) return named;
+  if (!named.length || isName(named[0][0], lexicon.schema) || isUnderstood(word, lexicon)) return [[word, "", null], ...named];
+  const [[name, operator, value], ...others] = named;
+  return [[`${word} ${name}`, operator, value], ...others]; // a misspelt name of several words
+}
+
+/** @param {string} name @param {import("./schema.js").Schema} schema */
+const isName = (name, schema) => schema.attributes.some((a) => a.names.some((known) => fold(known) === fold(name)));
+
+/** @param {string} words @param {Lexicon} lexicon */
+function isUnderstood(words, lexicon) {
+  try {
+    meaning(words, "", null, lexicon, true);
+  } catch (error) {
+    if (error instanceof RequestError) return false;
+    throw error;
+  }
+  return true;
 }
 
 /** The operator and the value that a mapping's value stands for. `{not: value}` excludes it. @param {any} value @returns {[string, unknown]} */
