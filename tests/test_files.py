@@ -16,6 +16,7 @@ from condgen.files import (
     keep,
     log_line,
     make_folder,
+    must_be_writable,
     publish,
     read_log,
     sync,
@@ -188,6 +189,16 @@ def test_a_file_keeps_a_second_name_when_another_takes_its_own(
     write_text(path, "new")
     assert (path.read_text(), older.read_text()) == ("new", "old")
     assert names(tmp_path) == ["a", "b"]
+
+
+def test_a_folder_that_can_be_written_is_left_as_it_was(tmp_path: Path) -> None:
+    must_be_writable(tmp_path)
+    must_be_writable(tmp_path / "a" / "b")
+    assert names(tmp_path) == []
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "a"):
+        with pytest.raises(RunError, match=f"{place.name} cannot be written"):
+            must_be_writable(place)
 
 
 def test_text_that_cannot_be_written_is_a_paragraph_that_names_the_file(tmp_path: Path) -> None:

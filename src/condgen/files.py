@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from glob import escape
 from itertools import chain, islice
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 from uuid import uuid4
 
@@ -137,6 +138,20 @@ def make_folder(path: Path) -> None:
     path.mkdir(parents=True, exist_ok=True)
     for each in missing:
         sync(each.parent, deep=False)
+
+
+def must_be_writable(folder: Path) -> None:
+    """Raise RunError unless files can be written into a folder, which may be missing. Leaves nothing behind."""
+    try:
+        missing = [each for each in (folder, *folder.parents) if not each.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise RunError(f"{folder} cannot be written: {error.strerror or error}.") from None
+    with suppress(OSError):  # another process may have begun to write there
+        for each in missing:
+            each.rmdir()
 
 
 def write_text(path: Path, text: str) -> Path:

@@ -100,6 +100,18 @@ def test_every_command_that_samples_takes_the_same_settings(
     assert passed == [SamplingOptions(guidance="2", interval=(0.2, 0.8), steps=2, sampler="dpm")] * 4
 
 
+@pytest.mark.parametrize("words", [["evaluate", "RUN"], ["compare", "RUN", "RUN"], ["gallery", "RUN"]], ids=" ".join)
+def test_a_place_that_cannot_be_written_is_refused_before_any_work(
+    command: Command, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_measuring: None, words: list[str]
+) -> None:
+    monkeypatch.setattr("condgen.pages.gallery.gallery", None)
+    (tmp_path / "photo.png").touch()
+    out = tmp_path / "photo.png"
+    named = [str(run.path) if word == "RUN" else word for word in words]
+    result = command(*named, "--out", out / "page.html" if "gallery" in words else out)
+    one_paragraph(result, 1, f"{out} cannot be written")
+
+
 @pytest.mark.parametrize("wrong", [["--features", "judge,incption"], ["--edits", "5"]])
 def test_wrong_measurements_are_refused_before_the_run_is_opened(
     command: Command, tmp_path: Path, wrong: list[str]

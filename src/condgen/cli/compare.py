@@ -100,11 +100,14 @@ def compare(
     from condgen.evaluation.comparison.agreement import TOLD
     from condgen.evaluation.comparison.comparison import compare as compared
     from condgen.evaluation.comparison.comparison import dumps
+    from condgen.files import must_be_writable
     from condgen.pages.comparison import save
 
     how = measuring(samples, labels, features, pairs, useful, edits, judge_images, seed)
     given = _given(context)
     _must_go_together(models, given)
+    if out:
+        must_be_writable(out)
     if models is None:
         asked = {name: getattr(how, name) for name in (*TOLD, "edits") if name in given}
         found = compared(_reports(what, data, asked, trust))

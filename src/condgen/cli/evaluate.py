@@ -69,6 +69,7 @@ def evaluate(
     data stands beside every number.
     """
     from condgen.evaluation.measure import evaluate as measure
+    from condgen.files import must_be_writable
     from condgen.pages.report import save
     from condgen.runs.run import Run
 
@@ -76,6 +77,7 @@ def evaluate(
     how = measuring(samples, labels, features, pairs, useful, edits, judge_images, seed, **more)
     opened = Run.open(run, trust=trust)
     folder = out or opened.folder
+    must_be_writable(folder)
     sampling = sampling_by(guidance, interval, sampler, steps, best_of=best_of)
     sampling.validate_for(opened.model)
     found = measure(opened, data_of(opened, data), how, sampling=sampling, progress=progress())

@@ -53,6 +53,7 @@ def gallery(
     trains one), it reads every picture, and differences from the request are written under it.
     """
     from condgen.api import with_data
+    from condgen.files import must_be_writable
     from condgen.pages.gallery import GalleryContext
     from condgen.pages.gallery import gallery as hang
     from condgen.runs.run import Run
@@ -60,6 +61,7 @@ def gallery(
 
     opened = Run.open(run, trust=trust)
     page = out or opened.folder / "gallery.html"
+    must_be_writable(page.parent)
     look = GalleryContext(
         opened,
         tuple(opened.requests(request) if request else ()),
