@@ -31,7 +31,7 @@ def gallery(
     ] = None,
     out: Annotated[
         Path | None,
-        place_option("File of the page, by default gallery.html in RUN. It is replaced."),
+        place_option("File of the page, by default gallery.html in RUN. An older gallery is replaced."),
     ] = None,
     png: Annotated[
         Path | None,
@@ -54,13 +54,14 @@ def gallery(
     """
     from condgen.api import with_data
     from condgen.files import must_be_writable
-    from condgen.pages.gallery import GalleryContext
+    from condgen.pages.gallery import GalleryContext, must_be_replaceable
     from condgen.pages.gallery import gallery as hang
     from condgen.runs.run import Run
     from condgen.units import counted
 
     opened = Run.open(run, trust=trust)
     page = out or opened.folder / "gallery.html"
+    must_be_replaceable(page)
     must_be_writable(page.parent)
     look = GalleryContext(
         opened,

@@ -213,6 +213,21 @@ def test_a_page_without_a_name_lies_in_the_run(command: Command, run: Run, tmp_p
     assert (copied / "gallery.html").is_file()
 
 
+def test_only_a_gallery_is_replaced(
+    command: Command, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, photo = tmp_path / "page.html", tmp_path / "photo.html"
+    photo.write_bytes(b"mine")
+    for _ in range(2):
+        assert command("gallery", run.path, "digit=3", "--only", "requests", "-n", 1, "--out", page).status == 0
+    monkeypatch.setattr("condgen.pages.gallery.gallery", None)  # refused before anything is drawn
+    for out, said in ((photo, "nothing was overwritten"), (tmp_path, f"such as {tmp_path / 'gallery.html'}")):
+        result = command("gallery", run.path, "--out", out)
+        assert result.status == 2
+        assert said in result.err
+    assert photo.read_bytes() == b"mine"
+
+
 def test_without_its_data_a_run_is_shown_all_the_same(command: Command, digits: Splits, tmp_path: Path) -> None:
     in_memory = Splits(digits.train, digits.validation, digits.test)
     orphan = train("cvae", in_memory, tmp_path / "run", images=500, **SMALL)

@@ -23,6 +23,8 @@ from condgen.progress import Progress, shown
 
 QUALITY = 92  # quality of photographs in the page
 LOSSLESS = 32  # largest side in pixels of lossless pictures
+TITLE = b"<title>Gallery of "  # begins the title of every gallery's page
+HEAD = 1_000  # bytes of a page in which its title begins
 
 SECTIONS: dict[str, Callable[[GalleryContext], Section]] = {
     "requests": by_request,
@@ -84,6 +86,19 @@ def _sections(look: GalleryContext, names: Sequence[str], progress: Progress) ->
             progress.note(f"{name} …")
             yield SECTIONS[name](look)
             task.move(k)
+
+
+def must_be_replaceable(page: Path) -> None:
+    """Raise RequestError for a folder, and for a file that is not a gallery's page. A new name passes."""
+    if page.is_dir():
+        raise RequestError(f"{page} is a folder. Name a file for the gallery, such as {page / 'gallery.html'}.")
+    if page.exists() and not _is_gallery(page):
+        raise RequestError(f"{page} is there already and is no gallery; nothing was overwritten. Choose a new name.")
+
+
+def _is_gallery(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return TITLE in opened.read(HEAD)
 
 
 def webp_uri(image: Image.Image) -> str:
