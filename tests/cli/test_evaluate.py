@@ -262,9 +262,16 @@ def test_the_same_run_twice_is_refused_before_it_is_measured(
 
 
 @pytest.mark.parametrize(
-    ("option", "there"),
-    [(["--samples", "10000"], "samples 200"), (["--judge-images", "50000"], "judge_images as usual")],
-    ids=lambda x: x[0],
+    ("option", "there", "again"),
+    [
+        (["--samples", "10000"], "samples 200", "--samples 10000 --pairs 40 --useful 0"),
+        (
+            ["--judge-images", "50000"],
+            "judge_images as usual",
+            f"{' '.join(BRIEF)} --judge-images 50000",
+        ),
+    ],
+    ids=["samples", "judge"],
 )
 def test_a_recipe_that_reports_would_ignore_is_refused_before_measuring(
     command: Command,
@@ -279,7 +286,7 @@ def test_a_recipe_that_reports_would_ignore_is_refused_before_measuring(
     monkeypatch.setattr("condgen.evaluation.measure.judge_for", None)
     fresh = _fresh(flow.path, tmp_path / "flow")
     refused = command("compare", measured, fresh, *option)
-    one_paragraph(refused, 2, f"measured with {there}", f"condgen evaluate {measured} {' '.join(option)}")
+    one_paragraph(refused, 2, f"measured with {there}", f"condgen evaluate {measured} {again})")
 
 
 def test_runs_without_a_report_are_judged_as_those_that_have_one(
@@ -288,6 +295,7 @@ def test_runs_without_a_report_are_judged_as_those_that_have_one(
     there, new = _fresh(run.path, tmp_path / "there"), _fresh(flow.path, tmp_path / "new")
     command("evaluate", there, *BRIEF, "--edits", "0", "--judge-images", "5k")
     result = command("compare", there, new, "--edits", "0")
+    again: str,
     assert result.status == 0, result.err
     assert Report.load(new / "report.json").protocol.judge_images == 5_000
 

@@ -99,28 +99,46 @@ def best(found: Comparison, name: str = "obedience") -> list[str]:
 
 
 def test_different_protocols_are_refused_with_what_differs_and_how_to_mend_it() -> None:
-    other = replace(PROTOCOL, samples=5000, reference="dead")
+    other = replace(PROTOCOL, samples=5000)
     with pytest.raises(RequestError) as refused:
         compare([report(path="runs/a"), report(seed=1, path="runs/b", protocol=other)])
     said = str(refused.value)
     assert "samples is 1,000 for runs/a but 5,000 for runs/b" in said
-    assert "reference is cafe for runs/a but dead for runs/b" in said
-    assert "condgen evaluate runs/b --samples 1000" in spell(said)
-    assert "same data" in said
     assert "held_out is" not in said
+    assert "condgen evaluate runs/b --samples 1000" in spell(said)
+
+
+def test_advice_keeps_the_settings_that_agree() -> None:
+    wanted, other = (replace(PROTOCOL, pairs=40, useful=0, samples=n) for n in (200, 300))
+    with pytest.raises(RequestError) as refused:
+        compare([report(path="runs/a", protocol=wanted), report(seed=1, path="runs/b", protocol=other)])
+    assert "condgen evaluate runs/b --samples 200 --pairs 40 --useful 0" in spell(str(refused.value))
+
+
+def test_other_data_is_said_before_other_settings() -> None:
+    other = replace(PROTOCOL, samples=5000, reference="dead")
+    with pytest.raises(RequestError) as refused:
+        compare([report(path="runs/a"), report(seed=1, path="runs/b", protocol=other)])
+    said = spell(str(refused.value))
+    assert "on different data" in said
+    assert "runs/a against runs/b" in said
+    assert "--data DATA" in said
+    assert not any(unsaid in said for unsaid in ("samples", "dead"))
 
 
 def test_a_judge_that_saw_another_number_of_images_is_named() -> None:
     brief = replace(PROTOCOL, judge=f"{PROTOCOL.judge}-30000")
     with pytest.raises(RequestError) as refused:
         compare([report(path="runs/a", protocol=brief), report(seed=1, path="runs/b")])
-    assert "condgen evaluate runs/b --judge-images 30000" in spell(str(refused.value))
+    advice = "condgen evaluate runs/b --samples 1000 --pairs 100 --useful 100 --judge-images 30000"
+    assert advice in spell(str(refused.value))
 
 
 def test_every_part_of_the_protocol_counts() -> None:
     for name, value in vars(PROTOCOL).items():
         changed = (*value, "inception") if name == "features" else value + type(value)(1)
-        with pytest.raises(RequestError, match=rf"\b{name} is "):
+        said = "different data" if name == "reference" else rf"\b{name} is "
+        with pytest.raises(RequestError, match=said):
             compare([report(), report(seed=1, protocol=replace(PROTOCOL, **{name: changed}))])
 
 

@@ -1,6 +1,6 @@
 """Agreement of protocols: numbers are compared only if they were measured in the same way."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 
 from condgen.errors import RequestError
@@ -16,7 +16,9 @@ def must_agree(protocols: Mapping[str, MeasuringProtocol]) -> None:
     """Raise RequestError if the protocols of runs, given by path, differ. It names the difference and the way to mend
     it.
     """
-    differing = {f.name: by for f in fields(MeasuringProtocol) if len(by := _by_value(protocols, f.name)) > 1}
+    must_share_data({path: protocol.reference for path, protocol in protocols.items()})
+    found = {f.name: _by_value(protocols, f.name) for f in fields(MeasuringProtocol)}
+    differing = {name: by for name, by in found.items() if len(by) > 1}
     if not differing:
         return
     parts = [f"{name} is {_versus(by)}" for name, by in differing.items()]
@@ -28,11 +30,27 @@ def must_agree(protocols: Mapping[str, MeasuringProtocol]) -> None:
     )
 
 
+def must_share_data(references: Mapping[str, str]) -> None:
+    """Raise RequestError if runs are measured on different data. references: fingerprint of each run's, by path."""
+    by = _grouped(references)
+    if len(by) > 1:
+        raise RequestError(
+            "These runs are measured on different data, so their numbers cannot be compared: "
+            f"{' against '.join(', '.join(runs) for runs in by.values())}. Measure all of them on the same "
+            "(`data='DATA'`), or compare runs that were trained on the same, read and split alike."
+        )
+
+
 def _by_value(protocols: Mapping[str, MeasuringProtocol], name: str) -> dict[str, list[str]]:
     """The runs, grouped by their value of a part of the protocol."""
+    return _grouped({path: text(getattr(protocol, name)) for path, protocol in protocols.items()})
+
+
+def _grouped(values: Mapping[str, str]) -> dict[str, list[str]]:
+    """The runs by their value."""
     by: dict[str, list[str]] = {}
-    for path, protocol in protocols.items():
-        by.setdefault(text(getattr(protocol, name)), []).append(path)
+    for path, value in values.items():
+        by.setdefault(value, []).append(path)
     return by
 
 
@@ -40,10 +58,16 @@ def _versus(by: Mapping[str, Sequence[str]]) -> str:
     return " but ".join(f"{value} for {', '.join(runs)}" for value, runs in by.items())
 
 
-def as_entered(told: MeasuringProtocol | EvaluationConfig, arguments: Sequence[str]) -> dict[str, str]:
-    """These arguments of evaluation as they are entered, without those that are left to their default."""
-    values = {name: getattr(told, name) for name in arguments}
-    return {name: short(value) for name, value in values.items() if value is not None}
+def as_entered(told: MeasuringProtocol | EvaluationConfig, named: Collection[str]) -> dict[str, str]:
+    """The arguments of an evaluation with these settings, as they are entered. At their default they are left out,
+    unless they are among those named.
+    """
+    values = {name: getattr(told, name) for name in dict.fromkeys((*TOLD, *named))}
+    return {
+        name: short(value)
+        for name, value in values.items()
+        if value is not None and (name in named or value != getattr(EvaluationConfig, name))
+    }
 
 
 def _mending(wanted: MeasuringProtocol, differing: Sequence[str], runs: Sequence[str]) -> str:
@@ -51,6 +75,6 @@ def _mending(wanted: MeasuringProtocol, differing: Sequence[str], runs: Sequence
     arguments = [name for name in TOLD if (name if name != "judge_images" else "judge") in differing]
     advice = call("evaluate", "RUN" if len(runs) > 1 else runs[0], **as_entered(wanted, arguments))
     advice += f" for each of {', '.join(runs)}" if len(runs) > 1 else ""
-    if {"reference", "held_out", "judge"} & set(differing):
+    if {"held_out", "judge"} & set(differing):
         advice += ", on the same data and by the same judge"
     return advice

@@ -5,7 +5,7 @@ from typing import Any
 
 from condgen.data import Splits
 from condgen.errors import RequestError
-from condgen.evaluation.comparison.agreement import TOLD, as_entered, must_agree
+from condgen.evaluation.comparison.agreement import TOLD, as_entered, must_agree, must_share_data
 from condgen.evaluation.comparison.comparison import Failure
 from condgen.evaluation.comparison.settings import as_saved, must_differ, short
 from condgen.evaluation.independence import must_be_independent
@@ -38,12 +38,14 @@ def reports_of(
         raise RequestError("Name at least two runs to compare.")
     kept = [None if anew else kept_report(run) for run in runs]
     protocols = {str(run.path): report.protocol for run, report in zip(runs, kept, strict=True) if report}
-    must_agree(protocols)
     must_differ([report or Failure(identity(run), "not measured") for run, report in zip(runs, kept, strict=True)])
+    data = _loaded([run for run, report in zip(runs, kept, strict=True) if report is None], load)
+    references = {path: protocol.reference for path, protocol in protocols.items()}
+    must_share_data(references | {path: splits.test.fingerprint for path, splits in data.items()})
+    must_agree(protocols)
     config = _in_agreement(protocols, asked)
     for run in runs:
         must_be_independent(run, config.features)
-    data = _loaded([run for run, report in zip(runs, kept, strict=True) if report is None], load)
     must_agree(protocols | {path: config.protocol(splits) for path, splits in data.items()})
     return [report or measure(run, data[str(run.path)], config) for run, report in zip(runs, kept, strict=True)]
 
@@ -57,16 +59,17 @@ def _in_agreement(there: Mapping[str, MeasuringProtocol], asked: Mapping[str, An
     if not there:
         return config
     path, protocol = next(iter(there.items()))
+    known = set(protocol.features) <= set(NAMES)
+    told = {name: getattr(protocol, name) for name in TOLD if known or name != "features"}
+    wanted = EvaluationConfig(**{**told, **asked})
     if ignored := [name for name in TOLD if name in asked and _told(config, name) != getattr(protocol, name)]:
         differing = ", ".join(f"{name} {_shown(getattr(protocol, name))}" for name in ignored)
-        again = call("evaluate", path, **as_entered(config, ignored))
+        again = call("evaluate", path, **as_entered(wanted, asked))
         raise RequestError(
             f"{path} has a report already, measured with {differing}, and reports are not measured again here. Measure "
             f"it again ({again}), or leave out {', '.join(f'`{name}`' for name in ignored)}."
         )
-    known = set(protocol.features) <= set(NAMES)
-    told = {name: getattr(protocol, name) for name in TOLD if known or name != "features"}
-    return EvaluationConfig(**{**told, **asked})
+    return wanted
 
 
 def _shown(value: Any) -> str:
