@@ -342,7 +342,8 @@ def test_a_value_that_does_not_fit_the_given_schema_is_named(tmp_path: Path, cel
 def test_schema_json_naming_an_absent_column_is_an_error(tmp_path: Path) -> None:
     images_with_table(tmp_path)
     write(tmp_path / "schema.json", Schema(attributes=(Flag(name="beard"),)).dumps())
-    complaint(tmp_path, "metadata.csv", "'beard'", "color, age, glasses")
+    complaint(tmp_path, "metadata.csv", "'beard'", "color, age, glasses", f"beside it ({tmp_path / 'schema.json'})")
+    complaint(tmp_path, "which the schema asks for", schema=Schema(attributes=(Flag(name="hat"),)))
 
 
 def test_a_broken_schema_json_is_named(tmp_path: Path) -> None:

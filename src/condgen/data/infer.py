@@ -70,9 +70,12 @@ def infer_attribute(
 
 
 def parse_columns(
-    columns: Columns, schema: Schema, source: str, first: int = 0
+    columns: Columns, schema: Schema, source: str, first: int = 0, origin: str = "the schema"
 ) -> "tuple[dict[str, list[Code]], dict[str, list[bool]]]":
-    """Codes and presence of every attribute for every row. first: number of rows of the source before these.
+    """Codes and presence of every attribute for every row.
+
+    first: number of rows of the source before these.
+    origin: the schema in words, for messages.
 
     Raises DataError that names the column, the row and the value that does not fit the schema.
     """
@@ -81,9 +84,7 @@ def parse_columns(
     for a in schema:
         column = same(a.name, columns)
         if column is None:
-            raise DataError(
-                f"{source} has no column '{a.name}', which the schema asks for; it has {', '.join(columns)}."
-            )
+            raise DataError(f"{source} has no column '{a.name}', which {origin} asks for; it has {', '.join(columns)}.")
         known: dict[tuple[type, Any], Code | None] = {}  # the code of every distinct cell, None if it is empty
         for row, cell in enumerate(hashable(columns[column])):
             if cell in known:

@@ -23,6 +23,7 @@ from condgen.data.readers import Parts, Table, is_address, read
 from condgen.data.readers.elsewhere import brought
 from condgen.data.readers.memory import read_memory
 from condgen.data.readers.shards import expand, is_pattern
+from condgen.data.readers.table import SCHEMA
 from condgen.data.source import AtMost, DataSource, SplitConfig
 from condgen.data.splits import numbered, split
 from condgen.data.storage.downloads import datasets_folder
@@ -335,7 +336,15 @@ def condition_of(table: Table, schema: Schema, first: int = 0) -> Condition:
 
     first: number of rows of the source before these.
     """
-    codes, given = parse_columns(table.columns, schema, table.source, first)
+    codes, given = parse_columns(table.columns, schema, table.source, first, _origin(table, schema))
     values = {a.name: torch.tensor(codes[a.name]).reshape(-1, *a.shape) for a in schema}
     present = torch.tensor([given[name] for name in schema.names], dtype=torch.bool)
     return Condition(schema, values, present.reshape(len(schema), len(table.content)).T.contiguous())
+
+
+def _origin(table: Table, schema: Schema) -> str:
+    """The schema of a table in words. One that lies beside the table, where nobody may have noticed it, is named."""
+    own = table.schema is not None and all(a in list(table.schema) for a in schema)
+    path = Path(table.source)
+    beside = next((file for folder in (path, path.parent) if (file := folder / SCHEMA).is_file()), None)
+    return f"the schema beside it ({beside})" if own and beside else "the schema"

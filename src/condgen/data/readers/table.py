@@ -19,6 +19,7 @@ from condgen.schema.cells import missing
 from condgen.stores.copies import address_of, bring
 
 IMAGE_FILES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+SCHEMA = "schema.json"  # the file whose schema is used instead of an inferred one
 _IMAGE_COLUMNS = ("image", "file_name", "filename", "path", "image_path", "file", "img", "image_id")
 _LOOKED_AT = 100  # number of files whose existence is checked
 READ = 128  # rows of a shard read at once
@@ -251,7 +252,7 @@ def _coordinates(path: Path, name: str, cells: Sequence[Any]) -> Float[Tensor, "
 
 def schema_in(folder: Path) -> Schema | None:
     """The schema.json of a folder, if there is one. Raises DataError if it cannot be read."""
-    file = folder / "schema.json"
+    file = folder / SCHEMA
     return Schema.load(file) if file.is_file() else None
 
 
