@@ -13,6 +13,7 @@ from condgen.inspection.association import co_occurrence, cramers_v
 from condgen.inspection.columns import value_counts
 from condgen.inspection.scan import near_duplicates
 from condgen.schema import Categorical, Condition, Flag, Schema
+from tests.conftest import Command
 
 ROWS = 100
 
@@ -234,6 +235,14 @@ def test_columns_say_what_they_were_taken_for_and_why(tmp_path: Path) -> None:
     assert columns["on"].why == "2 values, yes and no → flag"
     roles = {name: columns[name].role for name in ("user", "caption", "always")}
     assert roles == {"user": "identifier", "caption": "text", "always": "constant"}
+
+
+def test_columns_are_left_out_for_the_reason_that_training_gives(command: Command, tmp_path: Path) -> None:
+    rows = "".join(f"{k},{k % 7},{k % 3},{'ab'[k % 2]},{'cd'[k % 2]}\n" for k in range(150))
+    (tmp_path / "odd.csv").write_text(f",x0,x1,kind,x|y\n{rows}")
+    shown = command("inspect", tmp_path / "odd.csv").out
+    assert "Left out: x|y (it has '|' in its name; rename it to use it)." in shown
+    assert "Left out: column 1 (no name) (give it a name to use it)." in shown
 
 
 def test_numbers_that_nearly_all_differ_are_suspected_and_not_advised(tmp_path: Path) -> None:

@@ -85,7 +85,8 @@ def _show(found: "Inspection", checks: "tuple[LabelCheck, ...]") -> None:
         console.print(f"Left out, since others were chosen: {', '.join(unasked)}.")
     for column in found.columns:
         if not column.used and column.name not in unasked:
-            console.print(f"Left out: {column.name}, {column.role} ({column.why}).")
+            role = "" if column.role == "left out" else f", {column.role}"
+            console.print(f"Left out: {column.name}{role} ({column.why}).")
     if len(found.attributes) > 1 and found.together.possible:
         console.print(f"{found.together.present:,} of {found.together.possible:,} combinations of named values occur.")
     left_out = {c.name for c in found.columns if not c.used}

@@ -60,13 +60,19 @@ def infer_attribute(
     """
     if not name:
         return "A column without a name cannot be asked for; give it one."
-    if bad := FORBIDDEN & set(name):
-        return f"The column '{name}' has {' and '.join(map(repr, sorted(bad)))} in its name; rename it to use it."
+    if fault := fault_of(name):
+        return f"The column '{name}' has {fault}."
     column = Column(name, values, asked_for, classes)
     for kind in KINDS:
         if (guess := kind.guess(column)) is not None:
             return guess
     return f"The column '{name}' holds no values that can be asked for. It was left out."
+
+
+def fault_of(name: str) -> str:
+    """The reason why no attribute can have this name. Empty if one can."""
+    bad = " and ".join(map(repr, sorted(FORBIDDEN & set(name))))
+    return bad and f"{bad} in its name; rename it to use it"
 
 
 def parse_columns(

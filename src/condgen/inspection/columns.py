@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from condgen.data.infer import NO_ATTRIBUTES
+from condgen.data.infer import NO_ATTRIBUTES, fault_of
 from condgen.schema import Attribute, Schema, same
 from condgen.schema.cells import missing, no_numbers, sentence
 from condgen.schema.kinds import MEASURED, NAMES
@@ -48,10 +48,12 @@ def describe_columns(
     columns: Mapping[str, Sequence[Any]], schema: Schema, notes: Sequence[str], given: bool
 ) -> tuple[Column, ...]:
     """Every column of the source in order, with its role."""
-    return tuple(_described(name, values, schema, notes, given) for name, values in columns.items())
+    return tuple(_described(k, *column, schema, notes, given) for k, column in enumerate(columns.items(), 1))
 
 
-def _described(name: str, values: Sequence[Any], schema: Schema, notes: Sequence[str], given: bool) -> Column:
+def _described(
+    number: int, name: str, values: Sequence[Any], schema: Schema, notes: Sequence[str], given: bool
+) -> Column:
     counts = value_counts(values)
     present = {v: n for v, n in counts.items() if not missing(v)}
     absent = sum(counts.values()) - sum(present.values())
@@ -62,7 +64,8 @@ def _described(name: str, values: Sequence[Any], schema: Schema, notes: Sequence
     else:
         role, why = _left_out(name, what, present, notes, given)
     wrong = {} if given or role in MEASURED else no_numbers(present)
-    return Column(name, role, why, len(present), absent, examples, sentence(name, wrong, _plainly(values)))
+    shown = name if name.strip() else f"column {number} (no name)"
+    return Column(shown, role, why, len(present), absent, examples, sentence(name, wrong, _plainly(values)))
 
 
 def _plainly(values: Sequence[Any]) -> Sequence[Any]:
@@ -108,12 +111,16 @@ def _kept(a: Attribute, what: str, given: bool, rows: int, present: Mapping[Any,
 
 
 def _left_out(name: str, what: str, present: Mapping[Any, int], notes: Sequence[str], given: bool) -> tuple[str, str]:
+    if not name.strip():
+        return "left out", "give it a name to use it"
     if name.strip().casefold() in NO_ATTRIBUTES or name.startswith("__"):
         return "identifier", "its name is that of a file, an identifier or a split"
     if len(present) < 2:
         return "constant", f"always '{next(iter(present))}'" if present else "empty"
     if given or not any(f"'{name}'" in note for note in notes):
         return "left out", f"{what}; {UNASKED}"
+    if fault := fault_of(name):
+        return "left out", f"it has {fault}"
     if no_numbers(present):
         return "unreadable", f"{what}, meant as numbers"
     words = [len(re.findall(r"\w+", str(v))) for v in list(present)[:1000]]
