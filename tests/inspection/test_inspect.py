@@ -270,6 +270,18 @@ def test_too_few_examples_are_a_problem(tmp_path: Path, n: int, said: bool) -> N
     assert any("training examples are too few" in problem for problem in found) == said
 
 
+def test_examples_without_any_label_are_said_to_be_left_out(tmp_path: Path) -> None:
+    rows = "".join(
+        f"{k % 7},{k % 3},{'ab'[k % 2] if k < 30 else ''},{'cd'[k % 2] if k < 50 else ''}\n" for k in range(200)
+    )
+    (tmp_path / "one.csv").write_text(f"x0,x1,kind,sort\n{rows}")
+    both, one = inspect(str(tmp_path / "one.csv")), inspect(str(tmp_path / "one.csv"), attributes=["kind"])
+    assert said(both, "training examples have no label at all: most models leave them out")
+    assert said(both, "labels are missing; beside other labels they are left free")
+    assert said(one, "training examples with a label are too few")
+    assert not said(one, "left free")
+
+
 def test_values_of_mixed_types_are_counted() -> None:
     assert value_counts([1, "a", None, "a"]) == {"1": 1, "a": 2, None: 1}
     assert value_counts([0.5, None, 0.5]) == {0.5: 2, None: 1}

@@ -135,6 +135,7 @@ def inspect(
     together = co_occurrence(train.condition)
     crowding = LabelDistribution.of(train.condition).crowding()
     doubtful = {c.name for c in columns if c.suspicious}
+    unlabelled = int((~train.labelled).sum()) if len(found.schema) else 0
     share = unusable(seen, sum(small.values()))
     known, sized = all(shape) and len(train), size is not None
     advised = recommend(shape, len(train), found.schema, _labelled(train), chosen=sized) if known else None
@@ -152,7 +153,9 @@ def inspect(
         columns=columns,
         together=together,
         scan=seen,
-        problems=tuple(problems(balance, columns, seen, len(train), found.separate, small, shape, crowding)),
+        problems=tuple(
+            problems(balance, columns, seen, len(train), found.separate, small, shape, crowding, unlabelled)
+        ),
         advice=tuple(advice(address, needed, fit, together, attributes, len(balance) if whole else 0, share)),
         notes=(*found.notes, *resized, *found.content.remarks),
         recommendation=advised,

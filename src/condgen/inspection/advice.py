@@ -33,24 +33,26 @@ def problems(
     small: Mapping[tuple[int, int], int],
     shape: Sequence[int],
     crowding: Sequence[str] = (),
+    unlabelled: int = 0,
 ) -> Iterator[str]:
     """The faults of the data, the gravest first.
 
     small: sizes too small for training, and the number of each.
     crowding: sentences on numbers in a stretched range.
+    unlabelled: number of rows without any label, in data that has attributes.
     """
     yield from _unreadable(scan)
     yield from _too_small(small, shape)
     yield from _too_many(scan, sum(small.values()))
     yield from _leakage(scan, separate)
     yield from _copies(scan)
-    yield from _too_few(rows)
+    yield from _too_few(rows, unlabelled)
     for column in columns:
         if column.suspicious:
             yield f"{column.name} looks like an identifier ({column.why}); leave it out (`attributes`)."
     yield from crowding
     yield from _mistaken(columns)
-    yield from _missing(balance, rows)
+    yield from _missing(balance, rows, unlabelled)
     yield from _constant(balance)
     yield from _uneven(balance)
 
@@ -68,10 +70,11 @@ def _too_small(small: Mapping[tuple[int, int], int], shape: Sequence[int]) -> It
         yield f"{sum(small.values()):,} images are too small for {shape[2]}×{shape[1]} and will be left out: {sizes}."
 
 
-def _too_few(rows: int) -> Iterator[str]:
-    if rows < TOO_FEW:
+def _too_few(rows: int, unlabelled: int) -> Iterator[str]:
+    if (usable := rows - unlabelled) < TOO_FEW:
+        which = "training examples with a label" if unlabelled else "training examples"
         yield (
-            f"{rows:,} training examples are too few: a model repeats them, and too few are held out to tell how well "
+            f"{usable:,} {which} are too few: a model repeats them, and too few are held out to tell how well "
             "it obeys. Collect some hundreds, of each value that you will ask for."
         )
 
@@ -125,9 +128,15 @@ def _mistaken(columns: Sequence[Column]) -> Iterator[str]:
             yield f"{column.mistakes} {read}: correct such cells, or leave them empty."
 
 
-def _missing(balance: Sequence[Balance], rows: int) -> Iterator[str]:
+def _missing(balance: Sequence[Balance], rows: int, unlabelled: int) -> Iterator[str]:
     for b in _most([b for b in balance if b.missing], key=lambda b: -b.missing):
-        yield f"{b.name}: {b.missing:,} of {rows:,} labels are missing; they are left free in training."
+        free = "; beside other labels they are left free in training" if b.missing > unlabelled else ""
+        yield f"{b.name}: {b.missing:,} of {rows:,} labels are missing{free}."
+    if unlabelled:
+        yield (
+            f"{unlabelled:,} of {rows:,} training examples have no label at all: most models leave them out, others "
+            "(`model='flow'`) learn from them too."
+        )
 
 
 def _constant(balance: Sequence[Balance]) -> Iterator[str]:
