@@ -32,7 +32,7 @@ from condgen.evaluation.measure import Evaluation, kept_report
 from condgen.evaluation.measure import evaluate as measured
 from condgen.evaluation.protocol import BRIEF, EvaluationConfig
 from condgen.evaluation.report import Report
-from condgen.evaluation.verdict import NOTHING_WRONG
+from condgen.evaluation.verdict import NO_FAULT, NOTHING_WRONG
 from condgen.files import write_text
 from condgen.inspection import Inspection
 from condgen.inspection import inspect as inspected
@@ -193,7 +193,8 @@ class Diagnosis(Sequence[Finding]):
     @property
     def _verdict(self) -> list[str]:
         well = self.well and not any(f.grave for f in self.findings)
-        return [line for line in (self.headline, NOTHING_WRONG if well else "") if line]
+        praise = NO_FAULT if self.findings else NOTHING_WRONG
+        return [line for line in (self.headline, praise if well else "") if line]
 
 
 def doctor(

@@ -134,9 +134,9 @@ def _show_report(report: "Report") -> None:
 
 
 def _show_findings(report: "Report") -> None:
-    from condgen.evaluation.verdict import NOTHING_WRONG
+    from condgen.evaluation.verdict import NO_FAULT, NOTHING_WRONG
 
     if report.well:
-        print(NOTHING_WRONG)
+        print(NO_FAULT if report.findings else NOTHING_WRONG)
     for f in report.findings:
         print(spell(f"{'✗' if f.grave else '·'} {f.name}: {f.evidence}\n  Try first: {f.advice}"))

@@ -22,6 +22,7 @@ VERDICTS = (
     (-math.inf, "Requests are not obeyed"),
 )
 NOTHING_WRONG = "Nothing is wrong as far as can be measured."
+NO_FAULT = "No fault was found; worth knowing:"  # before findings that are not grave
 
 
 def headline(obedience: Obedience | None, model: str, rare: Rare | None = None) -> str:
