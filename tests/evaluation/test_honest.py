@@ -263,6 +263,7 @@ def test_nothing_that_is_said_contradicts_the_rest_or_the_run(evidence: Evidence
     assert said.startswith(verdict(obedience, rare))
     assert verdict(obedience, rare) in (OBEYED, UNKNOWN) or any(f.grave for f in found)
     assert {f.name for f in found}.isdisjoint(DISOBEDIENT) or verdict(obedience, rare) != OBEYED
+    assert verdict(obedience, rare) != OBEYED or not any("of samples are as asked" in f.evidence for f in found)
     least = rare.worst(obedience) if rare else None
     assert verdict(obedience, rare) == UNKNOWN or (least is None or least.request in said)
     assert "missed combinations" not in {f.name for f in found} or (least is not None and least.request in said)
@@ -329,6 +330,10 @@ def test_what_is_within_noise_of_real_data_is_no_disobedience() -> None:
     within, beyond = Estimate(0.576, 0.545, 0.606), Estimate(0.576, 0.566, 0.586)
     for joint, said in ((within, OBEYED), (beyond, MOSTLY)):
         assert verdict(Obedience((attribute(), attribute(name="price")), joint, sure(0.6))) == said
+    few, many = Estimate(0.723, 0.602, 0.818), Estimate(0.723, 0.703, 0.742)
+    for joint, found in ((few, []), (many, ["under-training"])):
+        evidence = case(obedience=Obedience((attribute(),), joint, sure(0.856)), epochs=0.5, log=[])
+        assert [f.name for f in diagnose(evidence)] == found
 
 
 def test_an_ignored_attribute_keeps_the_headline_from_praise() -> None:

@@ -13,7 +13,7 @@ from condgen.evaluation.metrics.fidelity import FIDELITY, narrower
 from condgen.evaluation.metrics.obedience import OBEDIENCE, clearer
 from condgen.evaluation.metrics.rare import RARE
 from condgen.evaluation.metrics.registry import measured
-from condgen.evaluation.verdict import OBEYED, UNKNOWN, comparable, verdict, worst
+from condgen.evaluation.verdict import OBEYED, UNKNOWN, comparable, share_of_real, verdict, worst
 from condgen.models.remedies import LONGER, less_guidance, sentence
 from condgen.units import number, percent
 
@@ -112,7 +112,7 @@ def _good(evidence: Evidence) -> bool:
 def _poor(evidence: Evidence) -> str:
     """A sentence about the fault of the samples, or an empty text."""
     obedience, fidelity = OBEDIENCE.of(evidence.results), FIDELITY.first(evidence.results)
-    if obedience and obedience.joint.value < MIN_OBEYED * obedience.joint_real.value:
+    if obedience and share_of_real(obedience) < MIN_OBEYED:
         return f"Only {percent(obedience.joint.value)} of samples are as asked"
     times = ratio(fidelity.overall.frechet.value, fidelity.floor.frechet.value) if fidelity else 0.0
     far = MAX_FRECHET < times < math.inf

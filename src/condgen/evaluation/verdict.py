@@ -44,7 +44,7 @@ def verdict(obedience: Obedience, rare: Rare | None = None) -> str:
     rare: the obedience to rare combinations. A faulty one keeps the verdict from praise.
     """
     told = [a for a in obedience.attributes if telling(a)]
-    if not told or not math.isfinite(ratio := _ratio(obedience)):
+    if not told or not math.isfinite(ratio := share_of_real(obedience)):
         return UNKNOWN
     said = next(words for least, words in VERDICTS if ratio >= least)
     poor = one_by_one(obedience) and worst(obedience).relative < POOR
@@ -68,7 +68,8 @@ def comparable(obedience: Obedience) -> list[AttributeObedience]:
     return [a for a in obedience.attributes if telling(a) and math.isfinite(a.relative)]
 
 
-def _ratio(obedience: Obedience) -> float:
+def share_of_real(obedience: Obedience) -> float:
+    """The obedience divided by that of real data. 1 for all attributes at once if the difference may be noise."""
     if not one_by_one(obedience):
         joint, real = obedience.joint, obedience.joint_real
         return 1.0 if errors_apart(joint, real) < CERTAIN else joint.value / real.value
@@ -100,7 +101,7 @@ def _named(least: RareObedience | None) -> str:
 def _on_average(obedience: Obedience) -> str:
     parts, least = comparable(obedience), worst(obedience)
     return (
-        f"attribute by attribute, samples come up to {percent(_ratio(obedience))} of what the judge finds in held-out "
-        f"real data, on average over {len(parts)}; the least to it comes {least.name}, to {percent(least.relative)} "
-        f"({least.shown(least.asked.value)}; real data: {least.shown(least.real.value)})."
+        f"attribute by attribute, samples come up to {percent(share_of_real(obedience))} of what the judge finds in "
+        f"held-out real data, on average over {len(parts)}; the least to it comes {least.name}, to "
+        f"{percent(least.relative)} ({least.shown(least.asked.value)}; real data: {least.shown(least.real.value)})."
     )
