@@ -1,7 +1,9 @@
 """Statistics of parts, added up, against the measurement of the whole."""
 
 import json
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,8 +11,9 @@ import torch
 from condgen.data import Dataset, Splits, load
 from condgen.evaluation.judge.judge import Judge
 from condgen.evaluation.metrics.distances import frechet_distance
+from condgen.evaluation.metrics.estimate import Estimate
 from condgen.evaluation.metrics.obedience import obedience, tolerances
-from condgen.evaluation.scale.report import fits, report_at_scale
+from condgen.evaluation.scale.report import RequestAtScale, fits, report_at_scale
 from condgen.evaluation.scale.statistics import Statistics, merged, obeys
 from condgen.requests import Request, parse_requests
 
@@ -103,3 +106,9 @@ def test_the_report_is_json(data: Splits, judge: Judge, asked: list[Request]) ->
     told = json.loads(report.dumps(), parse_constant=lambda name: pytest.fail(name))
     assert told["requests"][0]["n"] == 0
     assert "no real data fits" in "\n".join(report.lines())
+
+
+def test_a_distance_of_too_few_samples_is_not_laid_to_the_data() -> None:
+    one = RequestAtScale("digit=7", 1, Estimate(1.0, 0.2, 1.0), math.nan, 0.1, real=30)
+    assert one.line == "digit=7: 100.0\u202f% as asked; too few observations for a distance"
+    assert replace(one, real=0).line.endswith("; no real data fits")

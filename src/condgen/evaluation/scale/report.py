@@ -50,7 +50,8 @@ class RequestAtScale:
     def line(self) -> str:
         """The result in one readable line."""
         if not math.isfinite(self.frechet):
-            return f"{self.request}: {percent(self.obeyed.value)} as asked; no real data fits"
+            why = "too few observations for a distance" if self.real else "no real data fits"
+            return f"{self.request}: {percent(self.obeyed.value)} as asked; {why}"
         apart = f"Fréchet distance {number(self.frechet)} from {self.real:,} real observations"
         return f"{self.request}: {percent(self.obeyed.value)} as asked; {apart} (training data: {number(self.floor)})"
 
