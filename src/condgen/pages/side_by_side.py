@@ -16,7 +16,7 @@ from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import Condition
 
-COLUMNS, ROWS = 9, 24
+COLUMNS, ROWS = 10, 24
 DRAWN = 500  # requests among which the most frequent are chosen
 CAPTION = 40  # letters of a request
 
