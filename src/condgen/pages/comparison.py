@@ -42,7 +42,7 @@ def table(comparison: Comparison) -> Table:
         column.justify = "right"
     for row in comparison.rows:
         cells = [Text(*_styled(row.cells.get(q.name), q)) for q in shown]
-        made.add_row(Text(row.label), seeds(row), *cells)
+        made.add_row(Text(row.title), seeds(row), *cells)
     return made
 
 
@@ -55,7 +55,7 @@ def markdown(comparison: Comparison) -> str:
     shown = comparison.shown("page")
     lines = [["", "seeds", *(q.heading for q in shown)], [":--", *["--:"] * (len(shown) + 1)]]
     lines += [
-        [row.label, seeds(row), *(_emphasised(row.cells.get(q.name), q) for q in shown)] for row in comparison.rows
+        [row.title, seeds(row), *(_emphasised(row.cells.get(q.name), q) for q in shown)] for row in comparison.rows
     ]
     rows = ["| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines]
     return "\n".join([*rows, "", *(f"{caption}\n" for caption in captions(comparison))])

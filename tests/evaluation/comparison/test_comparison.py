@@ -323,6 +323,12 @@ def test_markdown_is_a_table_with_its_recipe(found: Comparison) -> None:
     assert "samples 1,000" in lines[-1]
 
 
+def test_a_row_of_one_run_is_shown_by_its_name() -> None:
+    found = compare([*reports([0.9, 0.8]), report(model="flow", arguments=FLOW, path="runs/my-flow")])
+    assert [line.split(" | ")[0] for line in markdown(found).splitlines()[2:4]] == ["| cvae", "| my-flow · flow"]
+    assert [cell.plain for cell in table(found).columns[0].cells] == ["cvae", "my-flow · flow"]
+
+
 def test_json_holds_everything(found: Comparison) -> None:
     content = json.loads(dumps(found))
     assert content["recipe"]["samples"] == 1000

@@ -79,6 +79,12 @@ class TableRow:
     failed: tuple[str, ...]
     cells: dict[str, TableCell]
 
+    @property
+    def title(self) -> str:
+        """The label, after the folder's name if the row is of one run."""
+        one = len(self.runs) == 1 and not self.failed
+        return f"{Path(self.runs[0]).name} · {self.label}" if one else self.label
+
     def own(self, common: Mapping[str, Any]) -> dict[str, Any]:
         """The settings that differ between rows."""
         return {name: value for name, value in self.settings.items() if name not in common}
