@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from condgen.errors import RequestError
+from condgen.evaluation.protocol import EvaluationConfig
 from condgen.evaluation.report import Report
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
@@ -65,6 +66,8 @@ def test_evaluate_on_other_data_with_the_same_labels(command: Command, measured:
         (["--samples", "3"], ["at least 100"]),
         (["--labels", "fair"], ["uniform"]),
         (["--edits", "5"], ["5 edits are too few", "at least 20", "--edits 0"]),
+        (["--useful", "5"], ["learns nothing from 5 images", "at least 1,000", "--useful 0"]),
+        (["--samples", "few"], ["'few' is not a number", "500k"]),
         (["--features", "efficientnets"], ["Did you mean", "efficientnet"]),
         (["--guidance", "2"], ["no guidance"]),
         (["--data", "colored-digits"], ["shape", "--data"]),
@@ -77,6 +80,17 @@ def test_wrong_measurements_are_refused(
     result = command("evaluate", measured, *wrong, "--out", tmp_path / "report")
     one_paragraph(result, 2, *parts)
     assert not (tmp_path / "report").exists()
+
+
+def test_counts_are_taken_as_people_write_them(
+    command: Command, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def noted(_: object, __: object, how: EvaluationConfig, **___: object) -> None:
+        raise RequestError(str([how.samples, how.pairs, how.useful, how.edits, how.latents]))
+
+    monkeypatch.setattr("condgen.evaluation.measure.evaluate", noted)
+    counts = shlex.split("--samples 2k --pairs 0 --useful 1k --edits 20 --latents 0.5k --out")
+    one_paragraph(command("evaluate", run.path, *counts, tmp_path / "new"), 2, "[2000, 0, 1000, 20, 500]")
 
 
 def test_every_command_that_samples_takes_the_same_settings(
@@ -281,6 +295,7 @@ def test_a_recipe_that_reports_would_ignore_is_refused_before_measuring(
     monkeypatch: pytest.MonkeyPatch,
     option: list[str],
     there: str,
+    again: str,
 ) -> None:
     command("evaluate", measured, *BRIEF)
     monkeypatch.setattr("condgen.evaluation.measure.judge_for", None)
@@ -295,7 +310,6 @@ def test_runs_without_a_report_are_judged_as_those_that_have_one(
     there, new = _fresh(run.path, tmp_path / "there"), _fresh(flow.path, tmp_path / "new")
     command("evaluate", there, *BRIEF, "--edits", "0", "--judge-images", "5k")
     result = command("compare", there, new, "--edits", "0")
-    again: str,
     assert result.status == 0, result.err
     assert Report.load(new / "report.json").protocol.judge_images == 5_000
 

@@ -56,7 +56,7 @@ def test_a_run_is_measured_a_batch_at_a_time(
 ) -> None:
     monkeypatch.setenv("CONDGEN_CACHE", str(tmp_path))
     monkeypatch.setattr("condgen.evaluation.measure.judge_for", partial(judge_for, images=500))
-    found = evaluate(run, large, EvaluationConfig(samples=200, pairs=20, useful=500, folds=0))
+    found = evaluate(run, large, EvaluationConfig(samples=200, pairs=20, useful=1_000, folds=0))
     assert found.report.memorisation is not None
     assert found.report.fidelity
     assert {"nearest", "requests", "mistakes"} <= set(sheets_of(found))

@@ -85,7 +85,7 @@ def compare(
     labels: Labels = "data",
     features: Features = "judge",
     pairs: Pairs = 1_000,
-    useful: Useful = "60k",
+    useful: Useful = 60_000,
     edits: Edited = 200,
     judge_images: JudgeImages = None,
     seed: MeasureSeed = 0,

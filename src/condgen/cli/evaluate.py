@@ -46,7 +46,7 @@ def evaluate(
     labels: Labels = "data",
     features: Features = "judge",
     pairs: Pairs = 1_000,
-    useful: Useful = "60k",
+    useful: Useful = 60_000,
     edits: Edited = 200,
     latents: Latents = 5_000,
     asked: Asked = None,

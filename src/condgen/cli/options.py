@@ -69,6 +69,20 @@ def place_option(told: str, *names: str, folder: bool = False) -> Any:
 folder_option = partial(place_option, folder=True)
 
 
+def count(text: str) -> int:
+    """The number in a text such as 0, 5000, 60k, 2M."""
+    from condgen.errors import RequestError
+    from condgen.units import parse_count
+
+    try:
+        return 0 if str(text).strip() == "0" else parse_count(str(text))
+    except RequestError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+count_option = partial(typer.Option, metavar="COUNT", parser=count)
+
+
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A name, a folder, a table, … (see `condgen datasets`).")]
 RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run, written by `condgen train --out`.")]
 RunOrFile = Annotated[
@@ -109,7 +123,7 @@ SchemaFile = Annotated[Path | None, typer.Option("--schema", help="schema.json t
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 # Options of commands that measure or sample.
-Samples = Annotated[int, typer.Option(help="Number of samples to generate and judge.")]
+Samples = Annotated[int, count_option(help="Number of samples to generate and judge: 2000, 10k.")]
 Labels = Annotated[
     str,
     typer.Option(help="Requests: as in the held-out data ('data'), or every combination equally often ('uniform')."),
@@ -119,16 +133,16 @@ Features = Annotated[
     typer.Option(help="Features for distances: judge, efficientnet, inception, or the folder of a vision model."),
 ]
 Pairs = Annotated[
-    int, typer.Option(help="Pairs per attribute that differ in this attribute only, for swap test and leakage.")
+    int, count_option(help="Pairs per attribute that differ in this attribute only, for swap test and leakage.")
 ]
 Useful = Annotated[
-    str, typer.Option(help="Images for training a predictor on samples, to measure their usefulness. 0 leaves it out.")
+    int, count_option(help="Images for training a predictor on samples, to measure their usefulness. 0 leaves it out.")
 ]
 Edited = Annotated[
-    int, typer.Option("--edits", help="Held-out images to edit per attribute, for models that edit. 0 leaves it out.")
+    int, count_option("--edits", help="Held-out images to edit per attribute, for models that edit. 0 leaves it out.")
 ]
 Latents = Annotated[
-    int, typer.Option(help="Observations to encode for measuring the latent, for models that encode. 0 leaves it out.")
+    int, count_option(help="Observations to encode for measuring the latent, for models that encode. 0 leaves it out.")
 ]
 Asked = Annotated[
     list[str] | None,
@@ -280,7 +294,7 @@ def measuring(
     labels: str,
     features: str,
     pairs: int,
-    useful: str,
+    useful: int,
     edits: int,
     judge_images: str | None,
     seed: int,
@@ -295,7 +309,7 @@ def measuring(
         labels=labels,
         features=tuple(names(features)),
         pairs=pairs,
-        useful=0 if useful.strip() == "0" else parse_count(useful),
+        useful=useful,
         edits=edits,
         judge_images=parse_count(judge_images) if judge_images else None,
         seed=seed,

@@ -13,7 +13,7 @@ LABELS = ("data", "uniform")
 MIN_EDITS = 20  # smallest number of fully labelled observations for measuring edits
 MIN_SAMPLES = 100  # smallest number of samples for any result
 BRIEF: dict[str, Any] = {"samples": 2_000, "pairs": 500, "useful": 0, "edits": 0, "folds": 0}  # enough to find faults
-MIN_JUDGE_IMAGES = 1_000
+MIN_JUDGE_IMAGES = 1_000  # smallest number of images in training the judge, and a predictor of usefulness
 VERSION = 1  # version of the measurements; numbers of different versions are not compared
 
 
@@ -101,6 +101,11 @@ class EvaluationConfig:
         if 0 < self.edits < MIN_EDITS:
             raise RequestError(
                 f"{self.edits} edits are too few; take at least {MIN_EDITS} (`edits=200`), or none (`edits=0`)."
+            )
+        if 0 < self.useful < MIN_JUDGE_IMAGES:
+            raise RequestError(
+                f"A predictor learns nothing from {self.useful:,} images; show it at least {MIN_JUDGE_IMAGES:,} "
+                "(`useful=60000`), or none (`useful=0`)."
             )
         if self.combinations < 0 or self.folds < 0 or self.folds == 1:
             raise RequestError(
