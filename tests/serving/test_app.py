@@ -125,6 +125,8 @@ def test_vectors_are_rows_of_numbers_and_no_pictures(serve: Serve, points: Run) 
         ("multipart/mixed", "multipart/mixed; boundary=condgen-part"),
         ("text/html", "application/problem+json"),
         ("application/json;q=0", "application/problem+json"),
+        ("image/p*", "application/problem+json"),
+        ("*" * 60 + "x", "application/problem+json"),  # as a regular expression it would never be answered
     ],
 )
 def test_the_header_accept_chooses_the_form(serve: Serve, echo: Echo, accept: str, media: str) -> None:

@@ -57,8 +57,7 @@ def _by_liking(accept: str) -> list[str]:
 
 def _forms(media: str) -> list[Format]:
     """The forms whose type a range such as `image/*` includes."""
-    pattern = re.escape(media).replace(r"\*", ".*")
-    return [form for known, form in TYPES.items() if re.fullmatch(pattern, known)]
+    return [form for known, form in TYPES.items() if media in (known, known.partition("/")[0] + "/*", "*/*", "*")]
 
 
 def understood(asked: Iterable[Request]) -> list[dict[str, Any]]:
