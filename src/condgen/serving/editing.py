@@ -158,4 +158,8 @@ def decoded(images: Sequence[Upload], shape: tuple[int, ...]) -> Array:
     channels, height, width = shape
     fit = Fit("L" if channels == 1 else "RGB", width, height)
     with _DECODING:
-        return as_float(pixels([EncodedImage(shorten(image.name, 100), image.content) for image in images], fit))
+        return as_float(pixels([_encoded(image) for image in images], fit))
+
+
+def _encoded(image: Upload) -> EncodedImage:
+    return EncodedImage(shorten(image.name, 100), image.content, uploaded=True)

@@ -68,6 +68,7 @@ def bomb() -> EncodedImage:
 
 WHOLE = encoded(Image.effect_noise((64, 64), 80).convert("RGB"), "jpeg").content
 assert isinstance(WHOLE, bytes)
+EPS = encoded(Image.new("RGB", (8, 8)), "eps").content
 
 
 @pytest.mark.parametrize(
@@ -82,6 +83,9 @@ assert isinstance(WHOLE, bytes)
         (EncodedImage("a.png", Path("/nowhere/ä b.png")), "does not exist"),
         (EncodedImage("a.png", Path("/")), "cannot be read"),
         (encoded(Image.fromarray(np.zeros((8, 8), np.float32)), "tiff"), "32-bit"),
+        (encoded(Image.new("RGB", (8, 8)), "eps"), "a PostScript program"),
+        (EncodedImage("a.eps", EPS, uploaded=True), "not an image"),
+        (EncodedImage("a.tga", encoded(Image.new("RGB", (8, 8)), "tga").content, uploaded=True), "not an image"),
     ],
 )
 def test_what_is_unusable_is_named_with_a_reason(image: EncodedImage, reason: str) -> None:
@@ -89,6 +93,12 @@ def test_what_is_unusable_is_named_with_a_reason(image: EncodedImage, reason: st
         fitted(image, Fit("RGB", 16, 16))
     assert image.name in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "gif", "bmp", "tiff", "ppm"])
+def test_uploads_may_have_the_usual_formats(kind: str) -> None:
+    image = EncodedImage("upload", encoded(Image.new("RGB", (8, 8), "red"), kind).content, uploaded=True)
+    assert colour(image) == pytest.approx([255, 0, 0], abs=4)
 
 
 def test_any_bytes_become_pixels_or_a_sentence() -> None:

@@ -28,6 +28,8 @@ ORIENTATION = 0x0112  # the EXIF tag
 DEEPEST = 65_535  # the largest value of a pixel with 16 bits
 TRANSPARENT = {"LA", "La", "PA", "RGBA", "RGBa"}
 GREY = {"1", "L", "LA", "I;16", "I;16B", "I;16L", "I"}
+UPLOADED = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM")  # Pillow's names of formats
+PROGRAM = "EPS"  # a format that is a program, for which Pillow starts Ghostscript
 
 
 def netpbm(pixels: Pixels) -> bytes:
@@ -41,10 +43,14 @@ def netpbm(pixels: Pixels) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class EncodedImage:
-    """An encoded image, as bytes, as a file, or inside an archive or table, and its name for messages."""
+    """An encoded image, as bytes, as a file, or inside an archive or table, and its name for messages.
+
+    uploaded: whether somebody else sent it. It must then have one of the usual formats.
+    """
 
     name: str
     content: bytes | Path | Member | Cell
+    uploaded: bool = False
 
     def read(self) -> bytes:
         """The encoded bytes. Raises OSError for a missing file, and other errors for a damaged archive."""
@@ -247,7 +253,18 @@ def opened(image: EncodedImage) -> Image.Image:
     content = image.content if isinstance(image.content, Path) else image.read()
     if not (content.stat().st_size if isinstance(content, Path) else content):
         raise ValueError("it is empty")
-    return Image.open(content if isinstance(content, Path) else io.BytesIO(content))
+    formats = _known(UPLOADED) if image.uploaded else None
+    found = Image.open(content if isinstance(content, Path) else io.BytesIO(content), formats=formats)
+    if found.format == PROGRAM:
+        found.close()
+        raise ValueError("it is a PostScript program; save it as PNG")
+    return found
+
+
+def _known(formats: Sequence[str]) -> list[str]:
+    """Those of the formats that this version of Pillow reads."""
+    Image.init()
+    return [each for each in formats if each in Image.OPEN]
 
 
 def brightest(image: EncodedImage) -> int:
