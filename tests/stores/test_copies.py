@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import tarfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,39 @@ def test_the_lease_of_one_that_has_ended_is_taken(
     monkeypatch.setattr(lease, "DEAD", -1.0 if silent else 1e9)
     with lease.leased(f"{memory}/run"):
         assert b"token" in folder_at(f"{memory}/run").read(lease.LEASE)
+
+
+def test_the_lease_of_a_process_of_the_same_number_is_taken_when_it_is_silent(
+    memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a container, whose first process has the number 1, begins anew."""
+    stale = json.dumps({"host": platform.node(), "pid": os.getpid()}).encode()
+    write(folder_at(f"{memory}/run"), lease.LEASE, stale)
+    with pytest.raises(RunError, match="is being written to by"), lease.leased(f"{memory}/run"):
+        pass
+    monkeypatch.setattr(lease, "DEAD", -1.0)
+    with lease.leased(f"{memory}/run"):
+        assert folder_at(f"{memory}/run").read(lease.LEASE) != stale
+
+
+def test_a_run_that_lost_its_lease_stops_and_leaves_that_of_the_new_owner(
+    memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "RENEWED", 0.01)
+    path, there = place(f"{memory}/run"), folder_at(f"{memory}/run")
+    theirs = json.dumps({"host": "elsewhere", "pid": 7, "command": "condgen resume"}).encode()
+
+    def train() -> None:
+        with held_new(path, "the run"):
+            write(there, lease.LEASE, theirs)
+            for k in range(1000):
+                write_text(path / "log.jsonl", "x" * k)
+                time.sleep(0.01)
+
+    with pytest.raises(lease.LostError, match=r"run was taken over by process 7 on elsewhere.*lies in the copy"):
+        train()
+    assert there.read(lease.LEASE) == theirs
+    assert not there.files()
 
 
 # ---- in the background

@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -35,7 +34,7 @@ RECORDS = ".records"
 
 Facts = Mapping[str, Any]  # what a store says of a file
 
-background: dict[Path, Event] = {}  # folders that are put in the background, and the event that tells of a change
+background: dict[Path, Callable[[], None]] = {}  # folders that are put in the background, and the call that tells of it
 
 
 def root() -> Path:
@@ -198,20 +197,23 @@ def written(path: Path) -> None:
     """
     if any(part.endswith(".partial") for part in path.parts):
         return
-    awaited = [changed for folder, changed in [*background.items()] if path.is_relative_to(folder)]
-    for changed in awaited:
-        changed.set()
+    awaited = [announce for folder, announce in [*background.items()] if path.is_relative_to(folder)]
+    for announce in awaited:
+        announce()
     if not awaited:
         send(path)
 
 
-def send(path: Path) -> None:
+def send(path: Path, check: Callable[[], None] = lambda: None) -> None:
     """Put a copy, or all below it, as far as it differs from the store.
+
+    check: called first. It raises an error if nothing may be put.
 
     Files that name others come after those. Raises StoreError that says where everything lies on this disk.
     """
     waiting = unsent(path)
     try:
+        check()
         for rank in sorted(set(map(_rank, waiting))):
             _for_each(_put, [file for file in waiting if _rank(file) == rank])
     except StoreError as error:
