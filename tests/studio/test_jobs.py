@@ -99,11 +99,24 @@ def test_stopping_is_a_ctrl_c_so_that_the_command_saves(jobs: Jobs, tmp_path: Pa
 def test_a_command_that_does_not_hear_is_told_more_firmly(
     jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "LOOK", 0.1)
     monkeypatch.setattr(module, "PATIENCE", 0.1)
     job = waiting(jobs, tmp_path / "begun", "deaf")
     jobs.stop(job)
     soon(lambda: job.over)
     assert job.state == "stopped"
+
+
+def test_a_command_that_saves_for_long_is_not_disturbed(
+    jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK", 0.1)
+    monkeypatch.setattr(module, "PATIENCE", 1.5)  # less than it takes, more than it is silent
+    job = waiting(jobs, tmp_path / "begun", "slow")
+    jobs.stop(job)
+    soon(lambda: job.over)
+    assert job.state == "stopped"
+    assert (tmp_path / "begun.saved").exists()
 
 
 def test_trainings_wait_for_one_another_and_measurements_do_not_wait_for_them(jobs: Jobs, tmp_path: Path) -> None:
@@ -146,7 +159,7 @@ def left_behind(jobs: Jobs, file: Path) -> Job:
 def test_the_next_studio_takes_up_the_jobs_of_one_that_was_killed(
     jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.1)
+    monkeypatch.setattr(module, "LOOK", 0.1)
     done = begin(jobs, "print", "{}")
     soon(lambda: done.over)
     running = left_behind(jobs, tmp_path / "running")

@@ -30,7 +30,8 @@ TRAININGS = ("train", "resume")
 FOLDER, RECORD, OUTPUT = ".jobs", "job.json", "output"
 PROGRAM = (sys.executable, "-m", "condgen.cli")
 KEPT = 50  # number of records
-PATIENCE = 10.0  # seconds between one signal to stop and the next, a harder one
+LOOK = 10.0  # seconds between looks at a process
+PATIENCE = 300.0  # seconds without a word after a signal to stop, before the next, a harder one
 INTERRUPTED = (130, 143, -SIGINT, -SIGTERM)  # exit statuses after Ctrl-C and SIGTERM
 
 
@@ -161,17 +162,29 @@ class Jobs:
         self._wait(job, process)
 
     def _wait(self, job: Job, process: psutil.Process) -> None:
-        """Wait for a process, and record how it ended. One that does not heed a signal to stop gets a second one."""
-        status: int | None = None
+        """Wait for a process, and record how it ended.
+
+        One that is to stop and says nothing for long gets a harder signal. One that saves must not be disturbed: a
+        third signal ends a training at once.
+        """
+        status, asked = None, time.time()
         while _is_at_work(process):
             with suppress(psutil.TimeoutExpired):
-                status = process.wait(PATIENCE)
+                status = process.wait(LOOK)
                 break
-            if job.stopping:
+            if not job.stopping:
+                asked = time.time()
+            elif time.time() - max(asked, self._last_word(job)) > PATIENCE:
                 _signal(job, SIGTERM)
+                asked = time.time()
         self._ended(job)  # first, so that a model is there as soon as its training is over
         with self._lock:
             self._end(job, *_outcome(job, status, self.folder(job)))
+
+    def _last_word(self, job: Job) -> float:
+        """The time at which a job has last said something. 0 if it never has."""
+        events = self.folder(job) / EVENTS
+        return events.stat().st_mtime if events.exists() else 0.0
 
     def _take_up(self, job: Job) -> None:
         """Follow a job of an earlier studio. One that had not begun is over, and so is one whose process is gone."""
