@@ -1,4 +1,4 @@
-"""The imprint: facts about a generated image that its PNG carries, from which it can be asked for again.
+"""The imprint: facts about a generated image that its PNG carries, from which a sample can be asked for again.
 
 It is an international text chunk (`iTXt`, PNG specification 11.3.3.4) with the keyword `condgen` that holds JSON. Every
 reader of pictures passes over it.
@@ -34,21 +34,27 @@ class Origin:
 
     requests: the text of each request, by its index.
     sampling: the settings that were given.
+    originals: the names of the files that were edited, if these are edits, whose requests are the changes.
     """
 
     requests: Sequence[str] = ()
     model: str = ""
     fingerprint: str = ""
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    originals: Sequence[str] = ()
 
-    def imprints(self, samples: Samples) -> Iterator[dict[str, Any]]:
-        """The imprint of each sample."""
+    def imprints(self, samples: Samples, first: int = 0) -> Iterator[dict[str, Any]]:
+        """The imprint of each sample. first: the number of the first one."""
         known = {"model": self.model, "fingerprint": self.fingerprint}
         known = {name: text for name, text in known.items() if text}
         rows = zip(samples.request.tolist(), samples.condition.rows(), samples.seeds.tolist(), strict=True)
-        for request, condition, seed in rows:
-            asked = {"request": self.requests[request]} if request < len(self.requests) else {}
-            yield {**known, **asked, "condition": condition, "seed": seed, "sampling": dict(self.sampling)}
+        for k, (request, condition, seed) in enumerate(rows, first):
+            text = self.requests[request] if request < len(self.requests) else None
+            if self.originals:
+                facts = {"edit_of": self.originals[k], "change": text, "condition": condition}
+            else:
+                facts = {"request": text, "condition": condition, "seed": seed, "sampling": dict(self.sampling)}
+            yield {**known, **{name: fact for name, fact in facts.items() if fact is not None}}
 
 
 def png(picture: Image.Image, imprint: Mapping[str, Any] | None = None) -> bytes:

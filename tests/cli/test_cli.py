@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 
 from condgen.data import BUILTIN, Splits
 from condgen.errors import CondgenWarning, StoreError
+from condgen.imprint import imprint_of
 from condgen.pictures import pil_image
 from condgen.presets import PRESETS
 from condgen.runs.run import Run
@@ -288,6 +289,20 @@ def test_edit_says_from_what_to_what(
     with Image.open(tmp_path / "out" / "grid.png") as grid:
         assert grid.height > 2 * 56  # before and after
     assert {"000000.png", "000001.png", "metadata.csv"} <= {p.name for p in (tmp_path / "out").iterdir()}
+
+
+def test_edits_name_their_originals_and_no_seed(command: Command, run: Run, picture: Path, tmp_path: Path) -> None:
+    other = picture.rename(tmp_path / "=other.png")
+    pil_image(torch.zeros(1, 8, 8)).save(picture)
+    edits = tmp_path / "edits"
+    assert command("edit", run.path, picture, other, "digit=7", "--from", "digit=2", "--out", edits).status == 0
+    rows = list(csv.reader((edits / "metadata.csv").read_text().splitlines()))
+    assert rows[0] == ["file_name", "original", "digit"]
+    assert [row[1] for row in rows[1:]] == ["digit.png", "'=other.png"]
+    imprint = imprint_of((edits / "000001.png").read_bytes()) or {}
+    assert (imprint["edit_of"], imprint["change"], imprint["condition"]) == ("=other.png", "digit=7", {"digit": "7"})
+    assert not {"seed", "request"} & imprint.keys()
+    assert command("inspect", edits).status == 0  # it is a dataset as samples are
 
 
 def test_an_edit_that_changes_nothing_is_named(command: Command, run: Run, picture: Path, tmp_path: Path) -> None:

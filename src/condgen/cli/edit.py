@@ -52,8 +52,9 @@ def edit(
     RUN can be the address of a model that `condgen serve` serves, such as http://127.0.0.1:8000/digits.
     """
     from condgen.errors import RequestError
+    from condgen.imprint import Origin
     from condgen.runs.addresses import open_generator
-    from condgen.runs.generator import editor
+    from condgen.runs.generator import editor, name_of
     from condgen.runs.samples import save_samples
     from condgen.units import counted
 
@@ -75,12 +76,14 @@ def edit(
     now = _condition(opened, source, x)
     where = None if mask is None else _mask(mask, opened)
     edited = model.edit(x, now, change, editing=editing, mask=where)
+    origin = Origin([request], name_of(opened), opened.fingerprint, originals=[Path(path).name for path in paths])
     shown = save_samples(
         iter([edited]),
         opened.schema,
         [request],
         out,
         lambda folder: _before_after(x, edited.x, folder / "grid.png"),
+        origin,
     )
     for path, before, after in zip(paths, now.describe(), edited.condition.describe(), strict=True):
         print(f"{path}: {before} → {after}")

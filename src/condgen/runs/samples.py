@@ -11,6 +11,7 @@ from PIL import Image
 from condgen.arrays import Array, Float, Int, namespace, to_numpy
 from condgen.data.coordinates import Coordinates
 from condgen.errors import RequestError
+from condgen.imprint import Origin
 from condgen.notebook import picture
 from condgen.outputs import new_folder
 from condgen.pictures import grid, pil_image, rows_of
@@ -171,17 +172,19 @@ def save_samples(
     labels: Sequence[str],
     folder: Path,
     finish: Callable[[Path], object] = lambda written: None,
+    origin: Origin | None = None,
 ) -> Path:
     """Write samples into a new folder as a dataset: images (or columns of vectors), metadata.csv, schema.json,
     grid.png.
 
     labels: the text of each request, for the grid.
     finish: called with the folder of the written files, before it gets its name.
+    origin: of the samples, which their images carry. Of edits, metadata.csv names the originals in place of seeds.
 
     Returns the path of the grid for images, and of metadata.csv for vectors. Raises RequestError if the folder is not
     empty, and RunError if it cannot be written.
     """
     with new_folder(folder, "the samples") as partial:
-        shown = SamplesWriter(partial, schema, labels).write(parts)
+        shown = SamplesWriter(partial, schema, labels, origin).write(parts)
         finish(partial)
     return folder / shown.name

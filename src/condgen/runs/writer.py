@@ -136,7 +136,7 @@ class SamplesWriter:
         """Start to write a part's images; digests of every second one, and of the others."""
         if not part.images:
             return []
-        pixels, imprints = pixels_of(part.x), [*self.origin.imprints(part)]
+        pixels, imprints = pixels_of(part.x), [*self.origin.imprints(part, self.done)]
         each = ((pixels[k::THREADS], imprints[k::THREADS], self.done + k) for k in range(THREADS))
         return [pool.submit(self._write_each, *mine) for mine in each]
 
@@ -148,14 +148,24 @@ class SamplesWriter:
             digest.update(content)
         return digest.hexdigest()
 
+    @property
+    def _source(self) -> str:
+        """The column that names the seed of a sample, or the original of an edit."""
+        if not self.origin.originals:
+            return "seed"
+        return "original_file" if "original" in self.schema.names else "original"
+
     def _write_rows(self, table: Any, part: Part) -> Batch:
         text = io.StringIO(newline="")
         rows, values = csv.writer(text), part.values
         if not self.done:
-            rows.writerow([*(["file_name"] if part.images else part.names), "seed", *map(harmless, self.schema.names)])
+            rows.writerow(
+                [*(["file_name"] if part.images else part.names), self._source, *map(harmless, self.schema.names)]
+            )
         for k, (row, seed) in enumerate(zip(part.condition.rows(), part.seeds.tolist(), strict=True)):
             what = [name(self.done + k)] if part.images else [f"{v:.7g}" for v in values[k].tolist()]
-            rows.writerow([*what, seed, *("" if v is None else harmless(v) for v in row.values())])
+            source = harmless(self.origin.originals[self.done + k]) if self.origin.originals else seed
+            rows.writerow([*what, source, *("" if v is None else harmless(v) for v in row.values())])
         content, start = text.getvalue().encode(), table.tell()
         table.write(content)
         table.flush()

@@ -9,7 +9,7 @@ const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
  * @property {string} [fingerprint]
  * @property {string} [request]
  * @property {Record<string, string | null>} [condition]
- * @property {number} seed
+ * @property {number} [seed] none of an edit
  * @property {Record<string, any>} [sampling]
  */
 

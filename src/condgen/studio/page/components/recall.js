@@ -11,6 +11,7 @@ import { simplified } from "../terms.js";
 async function recall({ backend, all, store, go }, file) {
   const note = file && (await readNote(new Uint8Array(await file.arrayBuffer())));
   if (!note) return toast("This picture does not say how it was made. Drop a PNG that was saved by condgen.", true);
+  if (note.seed === undefined) return toast("This picture is an edit of another one, so there is no request to bring back.", true);
   const same = all.models.find(({ fingerprint }) => fingerprint === note.fingerprint);
   const model = same ?? all.models.find(({ name }) => name === note.model);
   if (!model) return toast(`It was made by the model “${note.model ?? note.fingerprint}”, which is not open here.`, true);
