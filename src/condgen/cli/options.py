@@ -69,8 +69,8 @@ def place_option(told: str, *names: str, folder: bool = False) -> Any:
 folder_option = partial(place_option, folder=True)
 
 
-def count(text: str) -> int:
-    """The number in a text such as 0, 5000, 60k, 2M."""
+def count(text: str | int) -> int:
+    """The number in a text such as 0, 5000, 60k, 2M, or a default as it is."""
     from condgen.errors import RequestError
     from condgen.units import parse_count
 
