@@ -153,6 +153,7 @@ def test_the_header_accept_chooses_the_form(serve: Serve, echo: Echo, accept: st
         ({"steps": 5}, 422, "takes no guidance, steps or sampler"),
         ({"free": True}, 422, 'leave out `"free"`'),
         ({"steps": 201}, 422, "takes 200 steps at most"),
+        ({"guidance": 1e9}, 422, "/guidance"),
         ({"n": 51}, 422, '`"n": 50`'),
         ({"request": "digit=*", "n": 6}, 422, "10 requests for 6 samples each would be 60"),
         ({"request": ["digit=*"] * 6}, 422, "makes 50 at once"),

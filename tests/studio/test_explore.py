@@ -71,6 +71,8 @@ def test_a_wrong_way_is_refused_in_a_sentence(studio: Studio, run: Run) -> None:
         assert part in answer.json()["detail"]
     how = client.post("/studio/digits/interpolate", json={"from": {}, "to": {}, "how": {"guidance": 3}})
     assert "takes no guidance" in how.json()["detail"]
+    long = client.post("/studio/digits/interpolate", json={"from": {}, "to": {}, "how": {"steps": 201}})
+    assert "takes 200 steps at most" in long.json()["detail"]
 
 
 def test_samples_move_along_directions(studio: Studio, run: Run, flow: Run) -> None:

@@ -57,12 +57,17 @@ class SamplePlan:
 def planned(generator: Generator, body: SampleBody, limits: Limits) -> SamplePlan:
     """The work that a body asks for. Raises RequestError for anything wrong with it, or beyond the limits."""
     how = body.sampling()
-    if body.steps is not None and body.steps > limits.steps:
-        raise RequestError(f"This server takes {limits.steps:,} steps at most, not {body.steps:,}.")
+    must_take_few(body.steps, limits)
     asked = parsed(generator, body.asked(), body.n, limits, body.extrapolate)
     must_hold_samples(body.n * len(asked), generator.shape)
     generator.stream(asked, body.n, body.seed, limits.batch, how)  # refuses wrong settings; generates nothing yet
     return SamplePlan(asked, body.n, body.seed, how)
+
+
+def must_take_few(steps: int | None, limits: Limits) -> None:
+    """Raise RequestError for more integration steps than the limit."""
+    if steps is not None and steps > limits.steps:
+        raise RequestError(f"This server takes {limits.steps:,} steps at most, not {steps:,}.")
 
 
 def parsed(

@@ -8,6 +8,7 @@ from condgen.runs.sampling import SamplingOptions
 
 Format = Literal["json", "ndjson", "png", "multipart"]
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e30, le=1e30)]
+Weight = Annotated[float, Field(allow_inf_nan=False, ge=-1_000, le=1_000)]  # more guidance gives no samples
 Text = Annotated[StrictStr, Field(max_length=20_000)]
 Name = Annotated[str, Field(max_length=1_000)]
 Scalar = StrictBool | Number | Text
@@ -50,7 +51,7 @@ class SampleBody(BaseModel):
         default=0, ge=0, lt=2**40, description="Seed of sample 0 of each request. Sample k has `seed + k`."
     )
     extrapolate: StrictBool = Field(default=False, description="Allow numbers beyond the range of the training data.")
-    guidance: Number | Annotated[dict[Name, Number], Field(max_length=10_000)] | None = Field(
+    guidance: Weight | Annotated[dict[Name, Weight], Field(max_length=10_000)] | None = Field(
         default=None, description="Guidance weight, or one for each attribute. 1 is none. For guided models."
     )
     interval: tuple[Number, Number] | None = Field(

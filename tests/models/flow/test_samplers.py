@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from condgen.errors import RequestError
+from condgen.models.flow import samplers
 from condgen.models.flow.density import directions, log_density
 from condgen.models.flow.paths import PATHS, Path, expand_like
 from condgen.models.flow.samplers import SAMPLERS, Velocity, dormand_prince, euler, heun
@@ -101,6 +103,14 @@ def test_a_flow_that_explodes_is_an_error_not_an_endless_loop() -> None:
     path = PATHS["linear"]()
     with pytest.raises(RuntimeError, match="too stiff"):
         dormand_prince(lambda x, t: torch.full_like(x, torch.nan), NOISE, path, 4)
+
+
+def test_a_flow_that_takes_too_many_adaptive_steps_is_an_error_that_names_a_way_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(samplers, "MOST_TRIALS", 50)
+    with pytest.raises(RequestError, match=r"more than 50 steps.*`sampler='heun'`"):
+        dormand_prince(lambda x, t: 1e4 * torch.cos(1e4 * expand_like(t, x)) + 0 * x, NOISE, PATHS["linear"](), 4)
 
 
 @pytest.mark.parametrize("sampler", [heun, dormand_prince, euler])

@@ -12,6 +12,8 @@ from typing import Annotated
 import numpy as np
 
 from condgen.arrays import Array, Float, namespace
+from condgen.errors import RequestError
+from condgen.messages import setting
 from condgen.models.flow.paths import Path, Time, expand_like
 from condgen.registry import NameIn, Registry
 
@@ -20,6 +22,7 @@ Velocity = Callable[[State, Time], State]
 Sampler = Callable[..., State]
 
 MOST_STEPS = 10_000  # beyond a hundred, samples hardly change
+MOST_TRIALS = 1_000  # steps that dopri tries; a flow that suits it takes dozens
 DOPRI_NODES = (0.0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0, 1.0)
 DOPRI_STAGES = (
     (),
@@ -88,18 +91,26 @@ def dormand_prince(
     steps: the first trial step is 1/steps of the way.
     tolerance: of a step's error, as root mean square over the sample, absolute and relative.
 
-    Raises RuntimeError if steps become too small to go on.
+    Times are 64-bit floats on the CPU, as some devices have none.
+
+    Raises RuntimeError if steps become too small to go on, and RequestError if there are more than `MOST_TRIALS`.
     """
     xp, direction = namespace(x), math.copysign(1.0, end - start)
-    t = xp.full(x.shape[:1], start, dtype=xp.float64, device=x.device)
+    t = xp.full(x.shape[:1], start, dtype=xp.float64, device="cpu")
     h = xp.full_like(t, abs(end - start) / steps)
+    trials = 0
     while ((end - t) * direction > 1e-9).any():
+        if (trials := trials + 1) > MOST_TRIALS:
+            raise RequestError(
+                f"The sampler 'dopri' needs more than {MOST_TRIALS:,} steps here. Use one with a fixed number of steps "
+                f"({setting(sampler='heun')}), or less guidance."
+            )
         left = xp.clip((end - t) * direction, 0, None)
         step = xp.minimum(h, left) * direction
         proposal, error = _dopri_step(velocity, x, t, step)
         size = _root_mean_square(error / (tolerance * (1 + xp.maximum(abs(x), abs(proposal)))))
         accepted = (size <= 1) & (left > 0)
-        x = xp.where(expand_like(accepted, x), proposal, x)
+        x = xp.where(expand_like(xp.asarray(accepted, device=x.device), x), proposal, x)
         t = xp.where(accepted, t + step, t)
         h = xp.where(left > 0, abs(step) * xp.clip(0.9 * xp.clip(size, 1e-6, None) ** -0.2, 0.2, 5), h)
         if (h < 1e-7).any():
@@ -108,21 +119,28 @@ def dormand_prince(
 
 
 def _root_mean_square(error: State) -> Time:
-    """Of each sample, as 64-bit floats. An error that is no number counts as large."""
+    """Of each sample, as 64-bit floats on the CPU. An error that is no number counts as large."""
     xp = namespace(error)
-    size = xp.asarray(xp.mean(error.reshape(len(error), -1) ** 2, axis=1) ** 0.5, dtype=xp.float64)
+    size = xp.asarray(xp.mean(error.reshape(len(error), -1) ** 2, axis=1) ** 0.5, device="cpu")
+    size = xp.asarray(size, dtype=xp.float64)
     return xp.where(xp.isfinite(size), size, 1e6)
 
 
 def _dopri_step(velocity: Velocity, x: State, t: Time, h: Time) -> tuple[State, State]:
     """The fifth-order step and the estimate of its error."""
     xp = namespace(x)
-    step, slopes = expand_like(xp.asarray(h, dtype=x.dtype), x), list[State]()
+    step, slopes = expand_like(_times_for(x, h), x), list[State]()
     for node, weights in zip(DOPRI_NODES, DOPRI_STAGES, strict=True):
         y = x + step * sum((w * s for w, s in zip(weights, slopes, strict=True)), xp.zeros_like(x))
-        slopes.append(velocity(y, xp.asarray(t + node * h, dtype=x.dtype)))
+        slopes.append(velocity(y, _times_for(x, t + node * h)))
     error = sum((w * s for w, s in zip(DOPRI_ERROR, slopes, strict=True)), xp.zeros_like(x))
     return y, step * error
+
+
+def _times_for(x: State, t: Time) -> Time:
+    """Times of 64 bits on the CPU as x has its values: first their type, since its device may lack 64 bits."""
+    xp = namespace(x)
+    return xp.asarray(xp.asarray(t, dtype=x.dtype), device=x.device)
 
 
 def _at(t: float, x: State) -> Time:

@@ -12,15 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from condgen.errors import RequestError
 from condgen.imprint import png
-from condgen.models.flow.samplers import MOST_STEPS
 from condgen.requests.request import Request
 from condgen.runs.answering import Answering
 from condgen.runs.generator import Generator
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import Part, SamplingOptions
-from condgen.serving.asking import parsed
+from condgen.serving.asking import must_take_few, parsed
 from condgen.serving.batching import Deliver, Errand
-from condgen.serving.bodies import Asked, Name, Number, SampleBody
+from condgen.serving.bodies import Asked, Name, SampleBody, Weight
 from condgen.serving.limits import Limits
 from condgen.serving.problems import documented
 from condgen.serving.routes import TheModel, accepted, beside, serving_of
@@ -42,12 +41,13 @@ class How(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    guidance: Number | dict[Name, Number] | None = None
-    steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = None
+    guidance: Weight | dict[Name, Weight] | None = None
+    steps: Annotated[int, Field(ge=1, le=2**31)] | None = None
     sampler: Name | None = None
 
-    def options(self) -> SamplingOptions:
-        """The same for the library."""
+    def options(self, limits: Limits) -> SamplingOptions:
+        """The same for the library. Raises RequestError for more steps than the limit."""
+        must_take_few(self.steps, limits)
         return SamplingOptions(guidance=self.guidance, steps=self.steps, sampler=self.sampler)
 
 
@@ -145,9 +145,10 @@ async def interpolate(served: TheModel, body: Way, http: Http) -> dict[str, Any]
         run = answering(generator)
         run.must_interpolate()
         start, end = (_one(generator, each.request, serving.limits) for each in (body.start, body.end))
+        how = body.how.options(serving.limits)
 
         def call(model: Answering) -> Samples:
-            return model.interpolate(start, end, body.steps, body.start.seed, body.end.seed, body.how.options())
+            return model.interpolate(start, end, body.steps, body.start.seed, body.end.seed, how)
 
         return Work(call, body.steps)
 
@@ -188,7 +189,7 @@ async def along(served: TheModel, body: Moved, http: Http) -> dict[str, Any]:
         run = answering(generator)
         asked = [_one(generator, cell.request, serving.limits) for cell in body.cells]
         parts = [Part(each, range(c.seed, c.seed + 1)) for each, c in zip(asked, body.cells, strict=True)]
-        how = body.how.options()
+        how = body.how.options(serving.limits)
         how.validate_for(run.model)
         return Work(lambda model: moved(model, parts, amounts @ found.vectors, how), len(parts))
 
