@@ -4,7 +4,9 @@ import asyncio
 import base64
 import io
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,9 @@ from condgen.errors import RunError
 from condgen.pictures import as_uint8
 from condgen.runs.run import Run
 from condgen.serving import Limits, create_app
+from condgen.serving.app import application
 from condgen.serving.batching import Batcher
-from condgen.serving.served import Serving
+from condgen.serving.served import Served, Serving
 from tests.serving.echo import Echo, picture
 
 PATH = "/v1/model/sample"
@@ -220,6 +223,21 @@ def test_lines_that_are_late_end_with_a_problem(echo: Echo) -> None:
             echo.gate.set()
 
     running(test)
+
+
+def test_models_that_are_added_at_once_get_names_of_their_own(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+    serving, whole = application({}).state.serving, Served.__init__
+
+    def slowly(self: Served, *arguments: Any) -> None:
+        time.sleep(0.2)
+        whole(self, *arguments)
+
+    monkeypatch.setattr(Served, "__init__", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        added = [*pool.map(lambda model: serving.add("echo", model), [echo, Echo("other")])]
+    assert {each.name for each in added} == {"echo", "echo-2"} == {*serving.models}
+    for each in added:
+        each.close()
 
 
 def test_a_stop_finishes_what_was_accepted_and_takes_no_more(echo: Echo) -> None:

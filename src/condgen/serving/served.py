@@ -5,10 +5,11 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path
+from threading import Lock
 
 from condgen.errors import CondgenError, RequestError
 from condgen.runs.addresses import open_generator
@@ -164,6 +165,7 @@ class Serving:
     metrics: Metrics
     threads: Executor
     closing: bool = False
+    _adding: Lock = field(default_factory=Lock, repr=False)
 
     def add(self, name: str, source: Generator | str | Path) -> Served:
         """Serve one more model while the application runs, under this name or, if another has it, one like it.
@@ -171,13 +173,14 @@ class Serving:
         A model of the same place is read again instead. Opens the model, so call it beside the event loop. Raises
         errors as `create_app` does.
         """
-        for served in self.models.values():
-            if served.is_at(source):
-                served.refresh()
-                return served
-        name = next(each for each in _like(name) if each not in self.models)
-        self.models[name] = Served(name, source, self.limits, self.metrics)
-        return self.models[name]
+        with self._adding:  # so that a name is free until its model is open
+            for served in self.models.values():
+                if served.is_at(source):
+                    served.refresh()
+                    return served
+            name = next(each for each in _like(name) if each not in self.models)
+            self.models[name] = Served(name, source, self.limits, self.metrics)
+            return self.models[name]
 
 
 def _like(name: str) -> Iterator[str]:
