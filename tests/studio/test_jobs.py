@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -197,6 +198,24 @@ def test_old_records_go_and_runs_stay(jobs: Jobs, tmp_path: Path, monkeypatch: p
     assert [job.model for job in jobs] == ["c", "b"]
     assert sorted(path.name for path in jobs.runs.iterdir()) == [".jobs", "a", "b", "c"]
     assert len([*(jobs.runs / ".jobs").iterdir()]) == 2
+
+
+def test_jobs_that_begin_at_once_remove_each_old_record_once(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEPT", 0)
+    old = begin(jobs, "print", "done")
+    soon(lambda: old.over)
+    whole = Job.over.fget
+    assert whole
+
+    def slowly(job: Job) -> bool:
+        time.sleep(0.1 if job is old else 0)
+        return whole(job)
+
+    monkeypatch.setattr(Job, "over", property(slowly))
+    with ThreadPoolExecutor(4) as pool:
+        begun = [*pool.map(lambda k: begin(jobs, "print", k), range(4))]
+    soon(lambda: all(job.over for job in begun))
+    assert old.id not in {job.id for job in jobs}
 
 
 def test_a_job_that_is_not_there(jobs: Jobs) -> None:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from signal import SIGINT, SIGTERM
-from threading import Lock
+from threading import RLock
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -88,7 +88,7 @@ class Jobs:
     def __init__(self, runs: Path, ended: Callable[[Job], None] = lambda job: None):
         self.runs = runs
         self._ended = ended
-        self._lock = Lock()
+        self._lock = RLock()
         self._lanes = {trains: ThreadPoolExecutor(1, "condgen-job") for trains in (True, False)}
         self._jobs = {job.id: job for job in _recorded(runs / FOLDER)}
         for job in self._jobs.values():
@@ -97,13 +97,15 @@ class Jobs:
 
     def __iter__(self) -> Any:
         """All jobs, the newest first."""
-        return iter(sorted(self._jobs.values(), key=lambda job: -job.created))
+        with self._lock:
+            return iter(sorted(self._jobs.values(), key=lambda job: -job.created))
 
     def __getitem__(self, id: str) -> Job:  # noqa: A002 (its name everywhere)
         """A job. Raises NoJobError."""
-        if id not in self._jobs:
-            raise NoJobError("There is no such job. The list of jobs has its name.")
-        return self._jobs[id]
+        with self._lock:
+            if id not in self._jobs:
+                raise NoJobError("There is no such job. The list of jobs has its name.")
+            return self._jobs[id]
 
     def folder(self, job: Job) -> Path:
         """The folder with a job's record and output."""
@@ -122,10 +124,11 @@ class Jobs:
     def start(self, kind: Kind, model: str, run: Path, command: Sequence[str]) -> Job:
         """Start a command, or let it wait for its turn. Raises RunError if nothing can be written."""
         job = Job(uuid4().hex[:12], kind, model, str(run), list(command), time.time())
-        self._keep(job)
-        self._jobs[job.id] = job
+        with self._lock:
+            self._keep(job)
+            self._jobs[job.id] = job
+            self._forget_old()
         self._lanes[job.trains].submit(self._work, job)
-        self._forget_old()
         return job
 
     def stop(self, job: Job) -> None:
@@ -142,7 +145,7 @@ class Jobs:
 
     def close(self) -> None:
         """Stop all jobs, and wait until they have saved."""
-        for job in self._jobs.values():
+        for job in self:
             self.stop(job)
         for lane in self._lanes.values():
             lane.shutdown()
@@ -201,7 +204,7 @@ class Jobs:
         write_text(self.folder(job) / RECORD, json.dumps(job.record()))
 
     def _forget_old(self) -> None:
-        """Remove the records of old jobs, never those of runs."""
+        """Remove the records of old jobs, never those of runs. The caller holds the lock."""
         for job in [each for each in self if each.over][KEPT:]:
             del self._jobs[job.id]
             for file in self.folder(job).iterdir():
