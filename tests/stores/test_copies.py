@@ -8,6 +8,7 @@ import platform
 import tarfile
 import time
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -283,6 +284,27 @@ def test_what_vanishes_while_files_are_listed_or_put_is_passed_over(
         patched.setattr(RemoteFolder, "put", removed)
         copies.send(path)
     assert [*folder_at(f"{memory}/run").files()] == ["stays/b"]
+
+
+def test_the_background_goes_on_after_any_error(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "PAUSE", 0.01)
+    path, failed, whole = place(f"{memory}/run"), Event(), sending.send
+
+    def once(*arguments: Any) -> None:
+        if not failed.is_set():
+            failed.set()
+            raise MemoryError("no more")
+        whole(*arguments)
+
+    monkeypatch.setattr(sending, "send", once)
+    with held_new(path, "the run"):
+        write_text(path / "a", "1")
+        assert failed.wait(60)
+        for _ in range(1000):
+            if folder_at(f"{memory}/run").files():
+                break
+            time.sleep(0.01)
+        assert [*folder_at(f"{memory}/run").files()] == ["a"]
 
 
 def test_the_end_says_what_could_not_be_put_and_where_it_lies(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:

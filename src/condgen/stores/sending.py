@@ -112,14 +112,16 @@ class _Sender(Thread):
             self._told = False
         except LostError as error:
             self.lost = error
-        except StoreError as error:
+        except Exception as error:  # any other, too, would end this thread, and nobody would know
             self._tell(error)
             self._changed.set()
             self._ended.wait(PAUSE)
 
-    def _tell(self, error: StoreError) -> None:
-        """Say once that the store cannot be reached."""
+    def _tell(self, error: Exception) -> None:
+        """Say once that the store cannot be reached, or what else went wrong."""
+        known = isinstance(error, StoreError)
+        text = str(error) if known else f"Files of {address_of(self.folder)} could not be put: {error!r}."
         if not self._told:
             with _told():
-                raise StoreError(f"{error} Work goes on, and they are put when the store answers again.")
+                raise StoreError(f"{text} Work goes on, and they are put when the store answers again.")
         self._told = True
