@@ -1,7 +1,7 @@
 import pytest
 
 from condgen.errors import RequestError
-from condgen.requests import embedding
+from condgen.requests import embedding, phrase
 from condgen.requests.request import Request, parse_requests
 from condgen.schema import Between, Categorical, Continuous, Flag, Schema
 
@@ -222,3 +222,14 @@ def test_an_error_holds_the_unknown_words(asked: str, words: tuple[str, ...]) ->
     with pytest.raises(RequestError) as refused:
         one(asked, FACES)
     assert refused.value.words == words
+
+
+def test_a_phrase_of_many_unknown_words_is_refused_without_a_long_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[str] = []
+    monkeypatch.setattr(phrase, "get_close_matches", lambda word, *_, **__: searched.append(word) or [])
+    words = [f"qx{chr(97 + k // 26)}{chr(97 + k % 26)}" for k in range(200)]
+    with pytest.raises(RequestError) as caught:
+        parse_requests(" old ".join(words), FACES)
+    assert len(searched) == len(set(searched)) <= phrase.HINTED
+    assert [*caught.value.words] == words
+    assert words[-1] in str(caught.value)

@@ -17,6 +17,7 @@ from condgen.schema import Attribute, Constraint, Schema
 
 T = TypeVar("T")
 SPELLING = 0.8  # smallest similarity at which an unknown word counts as misspelt
+HINTED = 10  # unknown words for which near ones are looked for, which takes time with many phrases
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class _Reader:
     constraints: dict[str, Constraint] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    near: dict[str, list[str]] = field(default_factory=dict)  # known phrases, by the word that they resemble
 
     def read(self) -> None:
         """Read to the end. Raises RequestError as `understand` does."""
@@ -104,7 +106,7 @@ class _Reader:
         while end < len(self.words) and _means_nothing(self.words, end, self.lexicon):
             end += 1
         said = " ".join(self.words[self.at : end])
-        near = None if self._misspelt(said) else embedding.nearest(said, self.lexicon.phrases)
+        near = self._nearest(said)
         if near is None:
             self.unknown += self.words[self.at : end]
         else:
@@ -112,9 +114,18 @@ class _Reader:
             self._take(near)
         return end - self.at
 
+    def _nearest(self, said: str) -> Meaning | None:
+        """The meaning nearest to unknown words. None if they are misspelt, and in a phrase that is refused anyway."""
+        if len(self.unknown) >= HINTED or self._misspelt(said):
+            return None
+        return embedding.nearest(said, self.lexicon.phrases)
+
     def _misspelt(self, word: str) -> list[str]:
         """Known phrases with nearly the same spelling."""
-        return get_close_matches(word, {p.casefold() for p in self.lexicon.phrases}, n=3, cutoff=SPELLING)
+        if word not in self.near:
+            known = {p.casefold() for p in self.lexicon.phrases}
+            self.near[word] = get_close_matches(word, known, n=3, cutoff=SPELLING)
+        return self.near[word]
 
     def _only(self, meanings: list[Meaning], length: int) -> Meaning:
         """The single meaning of some words. Raises RequestError if they have several, or lack a value."""
@@ -169,7 +180,9 @@ class _Reader:
     def _of_unknown(self) -> RequestError:
         if self.unknown == [self.text.strip().casefold()]:
             return unknown("request", self.text, self.lexicon.phrases, embedding.advice())
-        named = [_hinted(word, self._misspelt(word)) for word in dict.fromkeys(self.unknown)]
+        words = [*dict.fromkeys(self.unknown)]
+        named = [_hinted(word, self._misspelt(word)) for word in words[:HINTED]]
+        named += [_hinted(word, []) for word in words[HINTED:]]
         return RequestError(
             f"Unknown in '{self.text}': {', '.join(named)}. Valid: {self.lexicon.known}. Other words can be added "
             f"to the schema as synonyms and aliases.{embedding.advice()}"
