@@ -27,6 +27,8 @@ def test_it_holds_a_model_and_all_that_serves_it(folder: Path) -> None:
     assert sorted(p.name for p in folder.iterdir()) == ["Dockerfile", "README.md", "model.onnx", "requirements.txt"]
     assert re.fullmatch(r"condgen\[runtime,serve\]==\S+\n", (folder / "requirements.txt").read_text())
     about = SpaceCard.load(folder / "README.md")
+    assert "`/openapi.json`" in about.text
+    assert "/docs" not in about.text  # the server has no such page
     assert (about.data.sdk, about.data.title, about.data.license) == ("docker", "digits", "mit")
     assert "digit=9" in about.text
 

@@ -58,7 +58,7 @@ def _about(run: Run, name: str, licence: str) -> str:
 
 # {name}
 
-This Space serves a model over HTTP.{ask} Its interface is described at `/openapi.json` and `/docs`.
+This Space serves a model over HTTP.{ask} Its interface is described at `/openapi.json`.
 """
 
 
