@@ -152,8 +152,10 @@ def _box_muller(u: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 class Stream(IntEnum):
-    """The first seeds of a run's random streams. Sample k uses the seed + k of each stream, and the streams never
-    overlap.
+    """The first seeds of a run's random streams. Sample k uses the seed + k of each stream.
+
+    Streams share no seed as long as users choose seeds below 2^32. From there on, NOISE has the seeds of AGAIN and
+    FILLED. A generator takes 32 bits of a seed (`_mixed`), so that one pair of seeds in 2^32 gives the same numbers.
 
     NOISE: the samples' noise. Users choose seeds below 2^40.
     AGAIN: other noise for the same conditions, with which an evaluation measures the effect of noise.
