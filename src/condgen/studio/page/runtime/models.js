@@ -14,7 +14,7 @@ import { lerp } from "./tensors.js";
 /** @typedef {{kind: "normal" | "uniform", shape: number[]}} Draw */
 /** @typedef {{path: string, steps: number, sampler: string, start: Draw, guidance: import("./guidance.js").Weights | null, interval: [number, number]}} Integration */
 /** @typedef {{kind: string, shape: number[], conditional: boolean, handles_missing: boolean, recipe: Record<string, any>, draws: Draw[],
- *   schema: {attributes: import("./attributes.js").Described[]}, data: Record<string, any>, integration: Integration | null,
+ *   schema: {attributes: import("./named.js").Described[]}, data: Record<string, any>, integration: Integration | null,
  *   functions: Record<string, {inputs: string[], outputs: string[]}>}} Header */
 /** @typedef {{vector: Tensor, tokens: Tensor}} Encoded */
 /** @typedef {{guidance?: Guidance, steps?: number | null, sampler?: string | null}} Settings of integration; null is the model's own */

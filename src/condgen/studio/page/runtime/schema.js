@@ -8,7 +8,7 @@ import { fold } from "./text.js";
 
 /** The ordered, named attributes: everything that can be asked for. */
 export class Schema {
-  /** @param {import("./attributes.js").Described[]} attributes @param {Record<string, string>} [examples] a request of each */
+  /** @param {import("./named.js").Described[]} attributes @param {Record<string, string>} [examples] a request of each */
   constructor(attributes, examples = {}) {
     this.attributes = attributes.map((each) => new KINDS[each.kind](each, examples[each.name] ?? ""));
     this.positions = new Map(this.attributes.flatMap((a, k) => a.names.map((name) => /** @type {[string, number]} */ ([fold(name), k]))));
