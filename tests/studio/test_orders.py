@@ -31,6 +31,10 @@ def test_a_training_is_a_command_with_what_was_chosen() -> None:
     ]
 
 
+def test_texts_of_settings_stay_as_they_are() -> None:
+    assert "codec=/x/codec-1.0" in Training(data="digits", settings={"codec": "/x/codec-1.0"}).train(RUN)
+
+
 def test_paths_are_written_as_for_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     monkeypatch.setenv("USERPROFILE", "/home/me")

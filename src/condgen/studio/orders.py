@@ -125,4 +125,6 @@ def free_name(data: str, taken: Callable[[str], bool]) -> str:
 
 def _text(value: bool | int | float | str) -> str:
     """A value as `--set` takes it."""
-    return str(value).lower() if isinstance(value, bool) else str(value).removesuffix(".0")
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
