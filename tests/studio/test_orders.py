@@ -75,8 +75,9 @@ def test_an_order_is_complete_and_holds_nothing_else(order: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("name", ["..", "../a", "a/b", ".hidden", "/etc", "a\\b", "", "-o", "a" * 101])
 def test_runs_are_below_the_studios_folder(name: str) -> None:
-    with pytest.raises(RequestError, match="cannot be a model's name"):
+    with pytest.raises(RequestError, match="cannot be a model's name") as refused:
         run_of(Path("runs"), name)
+    assert "NAME=PATH" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -112,10 +112,49 @@ def test_a_training_that_is_stopped_and_resumed(studio: Studio, tmp_path: Path, 
         time.sleep(0.01)
     assert client.post(f"/studio/jobs/{job['id']}/stop").json()["stopping"]
     assert [each["state"] for each in news(client, job) if each["type"] == "job"][-1] == "stopped"
+    saved(tmp_path / "runs" / "mine")
     plays("print", "Trained")
     again = ordered(client, "resume", run="mine", budget="+10s")
     assert again["command"].endswith("resume --budget +10s -- " + str(tmp_path / "runs" / "mine"))
     assert [each["state"] for each in news(client, again) if each["type"] == "job"][-1] == "done"
+
+
+def saved(run: Path) -> None:
+    """A run with a checkpoint, as far as its folder tells."""
+    run.mkdir(parents=True)
+    (run / "checkpoint.safetensors").touch()
+
+
+def test_what_has_not_ended_is_not_begun_twice(studio: Studio, run: Run, tmp_path: Path, plays: Any) -> None:
+    client = studio(digits=run.path)
+    saved(tmp_path / "runs" / "mine")
+    plays("wait", tmp_path / "begun")
+    for kind, settings in (("evaluate", {"model": "digits"}), ("resume", {"run": "mine", "budget": "+10s"})):
+        assert ordered(client, kind, **settings)["id"] == ordered(client, kind, **settings)["id"]
+    assert ordered(client, "doctor", model="digits")["kind"] == "doctor"
+    answer = client.post("/studio/jobs", json={"kind": "resume", "settings": {"run": "mine", "budget": "+1h"}})
+    assert (answer.status_code, "is being worked on already" in detail(answer)) == (409, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "why"),
+    [
+        ("train", {"data": "digits", "budget": "abc"}, "'abc' is not a time"),
+        ("train", {"data": "digits", "images": "some"}, "'some' is not a number"),
+        ("train", {"data": "digits", "budget": "1m", "images": "1k"}, "not both"),
+        ("resume", {"run": "mine", "budget": "10m"}, "'10m' does not say how much time to add"),
+        ("resume", {"run": "mine", "budget": "+abc"}, "'abc' is not a time"),
+        ("resume", {"run": "none"}, "There is no run 'none'"),
+    ],
+)
+def test_wrong_orders_are_refused_before_anything_starts(
+    studio: Studio, tmp_path: Path, plays: Any, kind: str, settings: dict[str, str], why: str
+) -> None:
+    client = studio()
+    saved(tmp_path / "runs" / "mine")
+    answer = client.post("/studio/jobs", json={"kind": kind, "settings": settings})
+    assert (answer.status_code, why in detail(answer)) == (422, True), answer.text
+    assert client.get("/studio/jobs").json()["jobs"] == []
 
 
 def test_names_of_runs_are_free_and_lead_nowhere_else(studio: Studio, tmp_path: Path, plays: Any, echo: Echo) -> None:

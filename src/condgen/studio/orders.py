@@ -9,8 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
+from condgen.errors import RequestError, shorten
 from condgen.serving.bodies import Number
-from condgen.serving.served import must_be_a_name
+from condgen.serving.served import NAME
+from condgen.units import parse_count, parse_duration, parse_extension
 
 Word = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 Place = Annotated[str, Field(min_length=1, max_length=4_000, pattern=r"^[^\x00-\x1f]+$")]
@@ -55,7 +57,13 @@ class Training(Looking):
     settings: Annotated[dict[Word, StrictBool | Number | Word], Field(max_length=200)] = {}
 
     def train(self, run: Path) -> list[str]:
-        """The command that trains into a new folder."""
+        """The command that trains into a new folder. Raises RequestError for a wrong time or number of images."""
+        if self.budget and self.images:
+            raise RequestError("Give a time or a number of images to train for, not both.")
+        if self.budget:
+            parse_duration(self.budget)
+        if self.images:
+            parse_count(self.images)
         given = {name: getattr(self, name) for name in ("model", "mechanism", "budget", "images")}
         options = [part for name, value in given.items() if value for part in (f"--{name}", value)]
         chosen = [part for name, value in self.settings.items() for part in ("--set", f"{name}={_text(value)}")]
@@ -69,7 +77,9 @@ class Resuming(_Order):
     budget: Word | None = Field(default=None, description="Time to add: +90s, +10m, +1h.")
 
     def resume(self, run: Path) -> list[str]:
-        """The command that goes on with a run."""
+        """The command that goes on with a run. Raises RequestError for a wrong time."""
+        if self.budget:
+            parse_extension(self.budget)
         return ["resume", *(["--budget", self.budget] if self.budget else []), "--", str(run)]
 
 
@@ -113,7 +123,11 @@ Order = Annotated[Train | Resume | Measure, Field(discriminator="kind")]
 
 def run_of(runs: Path, name: str) -> Path:
     """The folder of a run below the studio's. Raises RequestError for a name that could lead elsewhere."""
-    must_be_a_name(name)
+    if not NAME.fullmatch(name):
+        raise RequestError(
+            f"'{shorten(name, 100)}' cannot be a model's name here: use at most 100 letters, digits, '.', '_' and '-', "
+            "and begin with a letter or a digit."
+        )
     return runs / name
 
 

@@ -5,6 +5,7 @@ import json
 import logging
 import re
 import shlex
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -29,6 +30,7 @@ LOOKS = 0.25  # seconds between looks at a job's files
 PINGS = 20  # looks without news before a sign of life, by which a client that went is noticed
 CHECKPOINT = "checkpoint.safetensors"
 PICTURE = re.compile(r"\d{1,20}")
+_BEGINNING = threading.Lock()  # two equal requests at once begin one job
 log = logging.getLogger("condgen.studio")
 
 
@@ -137,7 +139,9 @@ def start(order: Order, request: Request) -> dict[str, Any]:
             return _told(known, known.start("train", name, run, wanted.train(run)))
         case Resume(settings=resumed):
             run = run_of(known.runs, resumed.run)
-            return _told(known, known.start("resume", resumed.run, run, resumed.resume(run)))
+            if not (run / CHECKPOINT).is_file():
+                raise RequestError(f"There is no run '{resumed.run}' to go on with in the studio's folder.")
+            return _begun(known, "resume", resumed.run, run, resumed.resume(run))
         case _:
             return measured(request, order.kind, order.settings.model)
 
@@ -151,7 +155,19 @@ def measured(request: Request, kind: Any, model: str) -> dict[str, Any]:
     run = folder_of(served.generator)
     if run is None:
         raise RequestError(f"'{model}' is no folder of a run. What it was trained on is known there alone.")
-    return _told(known, known.start(kind, model, run, measure(kind, run, known.runs / ".judged" / model)))
+    return _begun(known, kind, model, run, measure(kind, run, known.runs / ".judged" / model))
+
+
+def _begun(known: Jobs, kind: Any, model: str, run: Path, command: list[str]) -> dict[str, Any]:
+    """A new job, or the one that does the same and has not ended, as after a double click.
+
+    Raises HTTPException if a training with another time to add has not ended.
+    """
+    with _BEGINNING:
+        alike = [job for job in known if (job.kind, job.run) == (kind, str(run)) and not (job.over or job.stopping)]
+        if any(job.command != command for job in alike):
+            raise HTTPException(409, f"'{model}' is being worked on already. Wait for that, or stop it.")
+        return _told(known, alike[0] if alike else known.start(kind, model, run, command))
 
 
 @router.get("/jobs/{id}", summary="A job, and its result")
