@@ -1,7 +1,7 @@
 /** What views and components are made of. The only file that names the libraries behind it. */
 import { h, render, Fragment } from "preact";
 import htm from "htm";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 export { render, Fragment };
 export { useCallback, useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
@@ -17,6 +17,21 @@ export function useStore(store) {
   const [, redraw] = useState({});
   useEffect(() => store.subscribe(() => redraw({})), [store]);
   return store.get();
+}
+
+/**
+ * One thing at a time: whether something is under way, and a function that begins it unless something is.
+ * @returns {[boolean, (work: () => Promise<unknown> | undefined) => void]}
+ */
+export function useOnce() {
+  const [busy, setBusy] = useState(false);
+  const under = useRef(false);
+  const turn = (/** @type {boolean} */ way) => setBusy((under.current = way));
+  return [busy, (work) => {
+    if (under.current) return;
+    turn(true);
+    Promise.resolve(work()).finally(() => turn(false));
+  }];
 }
 
 /** Class names of those that hold. @param {...(string | number | boolean | null | undefined)} given */

@@ -1,5 +1,5 @@
 /** Watching a training: how far it is, its losses, the same seeds evolving; stop, go on, ask. */
-import { html, useEffect, useState } from "../ui.js";
+import { html, useEffect, useOnce, useState } from "../ui.js";
 import { capital, charts, count, duration, holding, isLoss, ofRows, over, share, task, unit } from "../training.js";
 import { Said, useJob } from "./following.js";
 import { Curves } from "./curves.js";
@@ -75,21 +75,23 @@ export function Watch({ backend, id, go, ended, follow, back }) {
 /** @param {{backend: import("../backend.js").Backend, job: Job, go: (view: string, model?: string) => void, follow: (id: string) => void}} props */
 function Actions({ backend, job, go, follow }) {
   const [time, setTime] = useState("");
+  const [sending, send] = useOnce();
   const stop = () => backend.stop?.(job.id).catch(failed);
   /** @param {string} [budget] */
-  const resume = (budget) => backend.start?.("resume", { run: job.run, ...(budget && { budget }) }).then((next) => follow(next.id), failed);
+  const resume = (budget) => send(() =>
+    backend.start?.("resume", { run: job.run, ...(budget && { budget }) }).then((next) => follow(next.id), failed));
   if (!over(job)) return html`<p class="actions"><button onClick=${stop} disabled=${job.stopping}>Stop and save</button></p>`;
   if (!job.images) return null;
   const part = job.state !== "done" && job.images < (job.total ?? Infinity);
   return html`<div class="actions">
     <button class="main" onClick=${() => go("ask", job.model)}>Ask it</button>
-    ${part && html`<button onClick=${() => resume()}>Resume</button>`}
+    ${part && html`<button disabled=${sending} onClick=${() => resume()}>Resume</button>`}
     ${!part && html`<form onSubmit=${(/** @type {Event} */ event) => {
       event.preventDefault();
       resume(`+${time || "5m"}`);
     }}><label class="hidden" for="longer">Time to add</label>
       <input id="longer" type="text" size="5" placeholder="5m" value=${time} onInput=${(/** @type {any} */ event) => setTime(event.target.value.replace(/^\+/, ""))} />
-      <button>Train longer</button></form>`}
+      <button disabled=${sending}>Train longer</button></form>`}
     <button onClick=${() => go("report", job.model)}>Measure it</button>
   </div>`;
 }

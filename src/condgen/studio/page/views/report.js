@@ -1,5 +1,5 @@
 /** Report: how well the model does what it is asked, what is wrong with it, and what to try first. */
-import { html, useEffect, useRef, useState } from "../ui.js";
+import { html, useEffect, useOnce, useRef, useState } from "../ui.js";
 import { capital, count, duration, over, task } from "../training.js";
 import { Said, useJob } from "../components/following.js";
 import { Progress } from "../components/watch.js";
@@ -37,6 +37,7 @@ function Report({ backend, model }) {
       if (latest) setId(latest.id);
     }, failed);
   }, [model]);
+  const [sending, send] = useOnce();
   const { job } = useJob(backend, id);
   const ended = over(job);
   useEffect(() => {
@@ -45,26 +46,27 @@ function Report({ backend, model }) {
     else backend.job?.(job.id).then(({ result }) => setFound(result), failed);
   }, [ended, job?.id]);
   /** @param {string} kind */
-  const measure = (kind) => backend.start?.(kind, { model }).then((started) => setId(started.id), failed);
+  const measure = (kind) => send(() => backend.start?.(kind, { model }).then((started) => setId(started.id), failed));
 
   if (!answer) return html`<p class="waiting">Reading the report …</p>`;
   const { report, page } = answer;
   const busy = job !== null && !ended;
+  const waits = sending || (id !== null && job === null); // for the first news of a job
   return html`<div class="report">
     <h1>${model}</h1>
     <p class="headline">${report ? report.headline : "Nothing has been measured of this model yet."}</p>
     ${report && !report.current && html`<p class="notice">The model was trained on since this was measured. Measure it again.</p>`}
-    <${Measuring} ...${{ backend, job, busy, again: report !== null, measure }} />
+    <${Measuring} ...${{ backend, job, busy, waits, again: report !== null, measure }} />
     ${report ? html`<${Whole} ...${{ backend, model, report, page }} />` : found && html`<${Findings} all=${found} />`}
   </div>`;
 }
 
-/** @param {{backend: import("../backend.js").Backend, job: Job | null, busy: boolean, again: boolean, measure: (kind: string) => void}} props */
-function Measuring({ backend, job, busy, again, measure }) {
+/** @param {{backend: import("../backend.js").Backend, job: Job | null, busy: boolean, waits: boolean, again: boolean, measure: (kind: string) => void}} props */
+function Measuring({ backend, job, busy, waits, again, measure }) {
   if (!busy || !job) {
     return html`<div class="measuring">
-      <p class="actions"><button class=${again ? "" : "main"} onClick=${() => measure("evaluate")}>${again ? "Measure again" : "Measure it"}</button>
-        ${!again && html`<button onClick=${() => measure("doctor")}>Short check</button>`}
+      <p class="actions"><button class=${again ? "" : "main"} disabled=${waits} onClick=${() => measure("evaluate")}>${again ? "Measure again" : "Measure it"}</button>
+        ${!again && html`<button disabled=${waits} onClick=${() => measure("doctor")}>Short check</button>`}
         <span class="small soft">${again ? "It takes minutes. The report stays until there is another." : "Measuring takes minutes; a short check looks for faults alone."}</span></p>
       ${job?.error && html`<p class="notice bad" role="alert"><${Said} text=${job.error} /></p>`}
       ${job?.state === "stopped" && html`<p class="notice">Measuring was stopped. It goes on where it was.</p>`}

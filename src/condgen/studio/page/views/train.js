@@ -1,5 +1,5 @@
 /** Train: choose data, see what is in it, accept the recommendation or change it, and watch. */
-import { html, useEffect, useRef, useState } from "../ui.js";
+import { html, useEffect, useOnce, useRef, useState } from "../ui.js";
 import { aborted } from "../backend.js";
 import { count, over, trains } from "../training.js";
 import { ChooseData, useChoices } from "../components/choose-data.js";
@@ -118,12 +118,13 @@ function Runs({ runs, backend, go, follow }) {
     <h2 id="runs-title">Trained here</h2>
     <ul>${runs.map((run) => html`<li key=${run.run}>
       <span><b>${run.run}</b> <span class="small soft">${run.model}${run.data && ` on ${run.data}`} · ${count(run.images)} images${part(run) ? ` of ${count(run.total ?? 0)}` : ""}</span></span>
-      <span class="actions">${part(run) && html`<button class="quiet" onClick=${() => resume(run)}>Resume</button>`}
+      <span class="actions">${part(run) && html`<button class="quiet" disabled=${sending} onClick=${() => resume(run)}>Resume</button>`}
         ${run.served && html`<button class="quiet" onClick=${() => go("ask", run.served ?? "")}>Ask it</button>`}</span></li>`)}</ul>
   </section>`;
 }
 
 /** Whether a run was interrupted. @param {Run} run */
+  const [sending, send] = useOnce();
 const part = (run) => run.total === null || run.images < run.total;
 
 /** @type {import("../main.js").View["needs"]} */
