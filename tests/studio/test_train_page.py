@@ -3,11 +3,13 @@
 import json
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
 from condgen.evaluation.measure import fingerprint
@@ -125,6 +127,37 @@ def test_a_report_is_shown_with_what_to_try(page: Page, run: Run, tmp_path: Path
         whole = "document.querySelector('iframe')?.contentDocument?.body?.innerText.includes('The whole of it.')"
         page.until(whole)
         is_for_everybody(page)
+
+
+@in_browser
+@pytest.mark.slow
+def test_a_measurement_is_asked_for_once(page: Page, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "PROGRAM", (sys.executable, program.__file__, "wait", str(tmp_path / "begun")))
+    folder = tmp_path / "digits"
+    shutil.copytree(run.path, folder)
+    with opened(page, "report?model=digits", {"digits": folder}, tmp_path / "runs"):
+        button = page.button("Measure it")
+        page.run("window.sent = []; const ask = fetch; window.fetch = (...all) => (sent.push(all[1]), ask(...all))")
+        page.run("arguments[0].click(); arguments[0].click()", button)
+        page.until("document.querySelector('.measuring .status')")
+        assert page.run("return sent.filter((each) => each?.method === 'POST').length") == 1
+
+
+@in_browser
+@pytest.mark.slow
+def test_a_training_that_failed_stays_on_the_page(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    says = ("say", "Error: No room is left.", "end", "1")
+    monkeypatch.setattr(jobs, "PROGRAM", (sys.executable, program.__file__, *says))
+    with studio({}, runs=tmp_path / "runs", watch=None) as address:
+        order = {"kind": "train", "settings": {"data": "digits", "name": "mine"}}
+        job = httpx.post(f"{address}studio/jobs", json=order).json()["id"]
+        while httpx.get(f"{address}studio/jobs/{job}").json()["state"] != "failed":
+            time.sleep(0.05)
+        page.open(f"{address}#/train")
+        page.until("document.querySelector('.trained')?.innerText.includes('mine failed: No room is left.')")
+        page.button("Watch").click()
+        page.until("document.querySelector('.watch [role=alert]')?.innerText === 'No room is left.'")
+        page.driver.get("about:blank")
 
 
 @in_browser

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  charts, duration, heard, holding, isLoss, marked, nothing, over, share, short, span, thinned, unit,
+  broken, charts, duration, heard, holding, isLoss, marked, nothing, over, share, short, span, thinned, unit,
 } from "../../../src/condgen/studio/page/training.js";
 import { asRecommended, expected, order } from "../../../src/condgen/studio/page/components/recipe.js";
 
@@ -35,6 +35,15 @@ test("how far a job is, and whether it is over", () => {
   assert.deepEqual(states.map((each) => over(state({ state: each }))), [false, false, true, true, true]);
   assert.equal(over(null), false);
   assert.deepEqual([[2], [1, 8, 8], null].map((shape) => unit({ shape })), ["rows", "images", "images"]);
+});
+
+test("trainings that failed or were stopped, unless their run was trained later", () => {
+  const all = [
+    job({ id: "d", run: "b", state: "done" }), job({ id: "c", run: "c", state: "stopped" }),
+    job({ id: "m", run: "a", kind: "evaluate", state: "failed" }),
+    job({ id: "b", run: "b", state: "failed" }), job({ id: "a", run: "a", state: "failed" }), job({ id: "0", run: "a", state: "stopped" }),
+  ];
+  assert.deepEqual(broken(/** @type {any} */ (all)).map(({ id }) => id), ["c", "a"]);
 });
 
 test("a chart for every number, with its validation series, the losses first", () => {

@@ -26,6 +26,7 @@
 
 const VALIDATION = "validation/";
 const POINTS = 160; // of a line
+const ENDED = 5; // failed and stopped trainings to show
 
 /** @returns {Followed} */
 export const nothing = () => ({ job: null, log: [], pictures: [] });
@@ -49,6 +50,12 @@ export const over = (job) => job !== null && job.state !== "queued" && job.state
 
 /** Whether a job trains a model. @param {{kind: string}} job */
 export const trains = (job) => job.kind === "train" || job.kind === "resume";
+
+/** Trainings that failed or were stopped, and of whose run nothing later is known, the newest first. @param {Job[]} jobs newest first */
+export function broken(jobs) {
+  const last = new Map(jobs.filter(trains).toReversed().map((job) => [job.run, job]));
+  return jobs.filter((job) => last.get(job.run) === job && (job.state === "failed" || job.state === "stopped")).slice(0, ENDED);
+}
 
 /** The outermost task, or the one of that name. @param {Job} job @param {string} [name] */
 export const task = (job, name) => job.tasks.find((each) => !name || each.task === name);

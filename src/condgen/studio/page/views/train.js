@@ -1,10 +1,11 @@
 /** Train: choose data, see what is in it, accept the recommendation or change it, and watch. */
 import { html, useEffect, useOnce, useRef, useState } from "../ui.js";
 import { aborted } from "../backend.js";
-import { count, over, trains } from "../training.js";
+import { broken, count, over, trains } from "../training.js";
 import { ChooseData, useChoices } from "../components/choose-data.js";
 import { Inspected } from "../components/inspection.js";
 import { RecipeForm, asRecommended, order } from "../components/recipe.js";
+import { Said } from "../components/following.js";
 import { Watch } from "../components/watch.js";
 import { failed } from "../components/toast.js";
 
@@ -34,6 +35,7 @@ function Train({ backend, go, reload }) {
     <h1>Train a model</h1>
     <${Running} jobs=${known.jobs.filter((each) => trains(each) && !over(each))} follow=${follow} />
     <${Setup} backend=${backend} follow=${follow} />
+    <${Ended} jobs=${broken(known.jobs)} follow=${follow} />
     <${Runs} runs=${known.runs} ...${{ backend, go, follow, reload }} />
   </div>`;
 }
@@ -109,11 +111,23 @@ function Running({ jobs, follow }) {
     <button onClick=${() => follow(job.id)}>Watch</button></li>`)}</ul>`;
 }
 
+/** Trainings without a finished model, and why. @param {{jobs: Job[], follow: (id: string) => void}} props */
+function Ended({ jobs, follow }) {
+  if (!jobs.length) return null;
+  return html`<section class="trained" aria-labelledby="ended-title">
+    <h2 id="ended-title">Failed or stopped</h2>
+    <ul>${jobs.map((job) => html`<li key=${job.id}>
+      <span><b>${job.model}</b> <span class="small soft">${job.state}${job.error && html`: <${Said} text=${job.error} />`}</span></span>
+      <span class="actions"><button class="quiet" onClick=${() => follow(job.id)}>Watch</button></span></li>`)}</ul>
+  </section>`;
+}
+
 /** @param {{runs: Run[], backend: import("../backend.js").Backend, go: (view: string, model?: string) => void, follow: (id: string) => void}} props */
 function Runs({ runs, backend, go, follow }) {
+  const [sending, send] = useOnce();
   if (!runs.length) return null;
   /** @param {Run} run */
-  const resume = (run) => backend.start?.("resume", { run: run.run }).then((job) => follow(job.id), failed);
+  const resume = (run) => send(() => backend.start?.("resume", { run: run.run }).then((job) => follow(job.id), failed));
   return html`<section class="trained" aria-labelledby="runs-title">
     <h2 id="runs-title">Trained here</h2>
     <ul>${runs.map((run) => html`<li key=${run.run}>
@@ -124,7 +138,6 @@ function Runs({ runs, backend, go, follow }) {
 }
 
 /** Whether a run was interrupted. @param {Run} run */
-  const [sending, send] = useOnce();
 const part = (run) => run.total === null || run.images < run.total;
 
 /** @type {import("../main.js").View["needs"]} */
