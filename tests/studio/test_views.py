@@ -32,6 +32,20 @@ def test_everybody_can_use_every_view_on_any_screen(
     page.check_access()
 
 
+HIDDEN = """
+const [nav, tab] = ["nav", "nav [aria-current]"].map((each) => document.querySelector(each).getBoundingClientRect());
+return tab.left < nav.left || tab.right > nav.right;
+"""
+
+
+def test_the_current_tab_is_in_sight_on_a_phone(page: Page, address: str) -> None:
+    page.open(f"{address}#/report?model=digits", 400)
+    page.until("document.querySelector('main.view-report h1')")
+    nav = "document.querySelector('nav')"
+    assert page.run(f"return {nav}.scrollWidth > {nav}.clientWidth")
+    assert not page.run(HIDDEN)
+
+
 def test_every_view_is_reached_by_its_key_and_named_by_its_address(page: Page, address: str) -> None:
     page.open(f"{address}#/ask?model=digits")
     for view, key in VIEWS.items():
