@@ -1,5 +1,6 @@
 """Following a run that is trained."""
 
+import json
 from pathlib import Path
 
 from condgen.files import write_text
@@ -29,6 +30,13 @@ def test_only_what_is_new_is_told(tmp_path: Path) -> None:
         "pictures": {"names": ["0000000200"]},
     }
     assert [*growing.news()] == []
+
+
+def test_warnings_name_settings_as_the_page_does(tmp_path: Path) -> None:
+    warning = {"images": 100, "warning": "Train with `prior='flow', embedding=64`, or see `README`."}
+    write_text(tmp_path / "log.jsonl", json.dumps(warning) + "\n")
+    [entry] = dict(Growing(tmp_path).news())["log"]["entries"]
+    assert entry["warning"] == "Train with `prior = flow`, `embedding = 64`, or see `README`."
 
 
 def test_a_log_that_was_written_anew_is_told_from_its_start(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from condgen.evaluation.measure import fingerprint
 from condgen.evaluation.report import Report
 from condgen.runs.run import Run
+from condgen.studio.spelling import spell
 from tests.pages.test_report import digits_report
 from tests.serving.echo import Echo
 from tests.studio.conftest import Studio
@@ -28,7 +29,9 @@ def test_the_report_in_short(studio: Studio, measured: Path) -> None:
     found = studio(digits=measured).get("/studio/digits/report").json()
     kept, shown = Report.load(measured / "report.json"), found["report"]
     assert (shown["headline"], shown["well"], shown["current"]) == (kept.headline, kept.well, True)
-    assert [(each["name"], each["advice"]) for each in shown["findings"]] == [(f.name, f.advice) for f in kept.findings]
+    assert [(each["name"], each["advice"]) for each in shown["findings"]] == [
+        (f.name, spell(f.advice)) for f in kept.findings
+    ]
     assert shown["results"][0]["lines"] == kept.obedience.lines() if kept.obedience else False
     assert not found["page"]
 

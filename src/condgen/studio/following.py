@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from condgen.studio.spelling import spell
 from condgen.training.log import LOG
 
 EVENTS = "events.jsonl"
@@ -79,6 +80,11 @@ def _event(line: str) -> dict[str, Any]:
     return {"error": line.removeprefix(ERROR)} if line.startswith(ERROR) else {"note": line.removeprefix("Note: ")}
 
 
+def _shown(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of a log with its warning in the words of the page."""
+    return entry | {"warning": spell(entry["warning"])} if "warning" in entry else entry
+
+
 class Growing:
     """The log and the pictures of a run that is trained, as they grow."""
 
@@ -91,7 +97,7 @@ class Growing:
         """New entries of the log, and the names of new pictures: ("log", {entries, again}), ("pictures", {names})."""
         lines = self._log.lines(self.run / LOG)
         if lines:
-            entries = [each for each in map(_event, lines) if "images" in each]
+            entries = [_shown(each) for each in map(_event, lines) if "images" in each]
             yield "log", {"entries": entries, "again": self._log.again}
         names = sorted({path.stem for path in (self.run / "samples").glob("[0-9]*.png")} - self._pictures)
         if names:

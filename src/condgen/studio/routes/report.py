@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from condgen.serving.routes import TheModel
 from condgen.serving.served import Served
 from condgen.studio.material import folder_of
+from condgen.studio.spelling import spell
 
 router = APIRouter(prefix="/studio/{model}/report")
 POLICY = (
@@ -31,8 +32,8 @@ def report(served: TheModel) -> dict[str, Any]:
         "headline": found.headline,
         "watch": found.watch,
         "well": found.well,
-        "findings": [asdict(finding) for finding in found.findings],
-        "warnings": list(found.warnings),
+        "findings": [_spelled(asdict(finding)) for finding in found.findings],
+        "warnings": list(map(spell, found.warnings)),
         "results": [each for each in results if each["lines"]],
         "skipped": found.skipped,
         "seconds": found.seconds,
@@ -53,6 +54,10 @@ def whole(served: TheModel) -> Response:
         media_type="text/html; charset=utf-8",
         headers={"Content-Security-Policy": POLICY, "Cache-Control": "no-store"},
     )
+
+
+def _spelled(finding: dict[str, Any]) -> dict[str, Any]:
+    return finding | {part: spell(finding[part]) for part in ("evidence", "advice")}
 
 
 def _is_of_the_present_weights(served: Served, run: dict[str, Any]) -> bool:
