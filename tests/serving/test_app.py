@@ -270,6 +270,8 @@ def test_a_mask_says_where_all_images_of_an_edit_may_change(serve: Serve, run: R
         (None, {"request": "digit=8", "strength": "-1"}, "strength of an edit must be above 0"),
         (None, {"request": "digit=8", "strength": "much"}, "/strength"),
         (None, {"request": "digit=8", "source": "digit=12"}, "Unknown value"),
+        (None, {"request": "digit=8", "source": "digit!=3"}, "What an image shows is one value"),
+        (None, {"request": "digit=8", "source": "digit=3|7"}, "'digit=3|7' leaves a choice"),
     ],
 )
 def test_wrong_edits_are_refused(serve: Serve, run: Run, files: Any, fields: dict[str, str], told: str) -> None:

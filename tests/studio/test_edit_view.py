@@ -1,5 +1,6 @@
 """The view Edit in a browser: photographs are dropped, read, changed, compared and saved."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,20 @@ def test_changes_are_undone_and_edits_are_gone_on_from(page: Page, address: str,
     page.run("document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'z', ctrlKey: true, bubbles: true}))")
     page.until("!document.querySelector('.before-after input')")
     assert "edit.change" not in page.run("return location.hash")
+
+
+def test_what_was_made_of_a_choice_is_in_the_picture_that_one_goes_on_from(
+    page: Page, address: str, photo: Path
+) -> None:
+    with_photo(page, address, photo)
+    ask_for(page, 7)
+    edited = "document.querySelector('.before-after img:not(.before)').src"
+    before = page.run(f"return {edited}")
+    page.button("not").click()
+    page.until(f"{edited} != arguments[0]", before)
+    page.button("Go on from here").click()
+    page.until("!document.querySelector('.before-after input')")
+    assert re.search(r"In the picture: Digit [0-689]\b", page.text)
 
 
 def test_the_reading_can_be_corrected_and_the_strength_chosen(page: Page, address: str, photo: Path) -> None:

@@ -86,6 +86,11 @@ class Constraint(ABC):
         """Whether the constraint excludes any value, or requires that a value is given."""
         return True
 
+    @property
+    def exact(self) -> bool:
+        """Whether it allows one value alone."""
+        return True
+
     def term(self, attribute: Askable) -> Any:
         """The shortest value that asks for exactly this in a mapping, as a control shows it."""
         return self.value(attribute)
@@ -125,6 +130,11 @@ class OneOf(Constraint):
         """`color=red|green`, or `color!=blue` if it was asked for that way."""
         codes = self.others(attribute) if self.negated else self.codes
         return f"{attribute.name}{'!' * self.negated}=" + "|".join(map(attribute.format, codes))
+
+    @property
+    def exact(self) -> bool:
+        """Whether there is one code."""
+        return len(self.codes) == 1
 
     def value(self, attribute: Askable) -> Any:
         """The names of the values, or of those excluded if it was asked for that way."""
@@ -193,6 +203,11 @@ class Between(Constraint):
         """`age=20..30`, or `age=20`."""
         ends = dict.fromkeys((attribute.format(self.low), attribute.format(self.high)))
         return f"{attribute.name}=" + "..".join(ends)
+
+    @property
+    def exact(self) -> bool:
+        """Whether its ends are equal."""
+        return self.low == self.high
 
     def value(self, attribute: Askable) -> Any:
         """The two ends."""

@@ -120,7 +120,7 @@ def planned(generator: Generator, wanted: Wanted, limits: Limits) -> EditPlan:
     if wanted.source is None:
         reader(generator)
     change = _only(parsed(generator, [wanted.change], 1, limits), wanted.change)
-    source = None if wanted.source is None else _only(parsed(generator, [wanted.source], 1, limits), wanted.source)
+    source = None if wanted.source is None else _stated(generator, wanted.source, limits)
     x, mask = observations(wanted.images, generator.shape, limits), _shares(wanted.mask, generator.shape)
     return EditPlan(x, change, source, wanted.editing, wanted.seed, mask)
 
@@ -130,6 +130,16 @@ def must_edit_images(generator: Generator) -> None:
     editor(generator)
     if len(generator.shape) != 3:
         raise RequestError("This model makes vectors, not images; edit those from Python, with `run.edit`.")
+
+
+def _stated(generator: Generator, text: str, limits: Limits) -> Request:
+    """The request that describes images. Raises RequestError if it leaves a choice, which would be drawn at random."""
+    source = _only(parsed(generator, [text], 1, limits), text)
+    for name, constraint in source.constraints.items():
+        if not constraint.exact:
+            said = shorten(constraint.text(generator.schema[name]), 100)
+            raise RequestError(f"What an image shows is one value of each attribute; '{said}' leaves a choice.")
+    return source
 
 
 def _only(asked: Sequence[Request], text: str) -> Request:

@@ -70,7 +70,7 @@ function Desk({ usual, ...props }) {
   };
   const add = (/** @type {File[]} */ files) => acts.add(files).then((id) => id && select(id));
   const goOn = () => {
-    acts.goOn(change);
+    acts.goOn();
     set({ [CHANGE]: undefined });
   };
   const over = useDropped(add);

@@ -18,6 +18,7 @@ import { ofCondition } from "../terms.js";
  * @property {Terms} source what it shows: as read, unless somebody knows better
  * @property {import("./where.js").Part} [part] where it may change, unless everywhere
  * @property {string} [edited]
+ * @property {Terms} [made] the values that the edit gave to the changed attributes
  * @property {Reading} [after] what the model reads in the edit
  */
 /** @typedef {{change: Terms, strength: number | "auto" | undefined}} Wish */
@@ -31,7 +32,7 @@ let count = 0;
 export const described = ({ source }) => Object.keys(source).length > 0;
 
 /** A photograph without its edit. @param {Photo} photo @returns {Photo} */
-const bare = (photo) => ({ ...photo, edited: undefined, after: undefined });
+const bare = (photo) => ({ ...photo, edited: undefined, made: undefined, after: undefined });
 
 /** @param {string} image */
 const blob = (image) => new Blob([bytesOf(image)], { type: "image/png" });
@@ -54,12 +55,12 @@ export function usePhotos({ backend, model, about }, { change, strength }) {
   /** Take over edits and their readings. What a photograph shows may have been corrected meanwhile. @param {Photo[]} changed */
   const merge = (changed) => update((all) => all.map((each) => {
     const found = changed.find(({ id }) => id === each.id);
-    return found ? { ...each, edited: found.edited, after: found.after } : each;
+    return found ? { ...each, edited: found.edited, made: found.made, after: found.after } : each;
   }));
 
   useEffect(() => {
     const editing = latest(
-      (/** @type {Wish} */ wish, signal) => edited(backend, model, current.current, wish, signal),
+      (/** @type {Wish} */ wish, signal) => edited(backend, about, current.current, wish, signal),
       (found) => {
         merge(found);
         setBusy(false);
@@ -112,9 +113,9 @@ export function usePhotos({ backend, model, about }, { change, strength }) {
       each.id === id ? { ...each, source: { ...each.source, [name]: value } } : each))),
     /** Say where a photograph may change. @param {number} id @param {import("./where.js").Part | undefined} part */
     limit: (id, part) => update((all) => all.map((each) => (each.id === id ? { ...each, part } : each))),
-    /** Take edits for the photographs, to change them further. @param {Terms} done */
-    goOn: (done) => update((all) => all.map((each) => (each.edited
-      ? { ...bare(each), id: (count += 1), image: each.edited, read: each.after ?? each.read, source: { ...each.source, ...done } }
+    /** Take edits for the photographs, to change them further. */
+    goOn: () => update((all) => all.map((each) => (each.edited
+      ? { ...bare(each), id: (count += 1), image: each.edited, read: each.after ?? each.read, source: { ...each.source, ...each.made } }
       : each))),
     /** @param {number} id */
     remove: (id) => update((all) => all.filter((each) => each.id !== id)),
@@ -137,19 +138,21 @@ async function seen(backend, about, files) {
 
 /**
  * Photographs with their edits, or without where nothing is to be changed.
- * @param {import("../backend.js").Backend} backend @param {string} model @param {Photo[]} photos @param {Wish} wish @param {AbortSignal} signal
+ * @param {import("../backend.js").Backend} backend @param {import("../backend.js").About} about @param {Photo[]} photos @param {Wish} wish @param {AbortSignal} signal
  * @returns {Promise<Photo[]>}
  */
-async function edited(backend, model, photos, { change, strength }, signal) {
+async function edited(backend, about, photos, { change, strength }, signal) {
   if (!Object.keys(change).length || !backend.edit) return photos.map(bare);
   /** @param {Terms} terms */
-  const text = async (terms) => (await backend.understand(model, terms, signal)).requests[0]?.text ?? "";
+  const text = async (terms) => (await backend.understand(about.name, terms, signal)).requests[0]?.text ?? "";
   const request = await text(change);
   const made = await Promise.all(photos.map(async (photo) => {
     if (!described(photo)) return bare(photo);
     const wanted = { images: [blob(photo.image)], request, source: await text(photo.source), strength, mask: photo.part?.mask };
-    const answer = await /** @type {NonNullable<typeof backend.edit>} */ (backend.edit)(model, wanted, signal);
-    return { ...bare(photo), edited: answer.samples[0].image };
+    const answer = await /** @type {NonNullable<typeof backend.edit>} */ (backend.edit)(about.name, wanted, signal);
+    const [{ image, condition }] = answer.samples;
+    const values = ofCondition(about, condition);
+    return { ...bare(photo), edited: image, made: Object.fromEntries(Object.keys(change).map((name) => [name, values[name]])) };
   }));
   await decoded(made.flatMap((photo) => (photo.edited ? [picture(photo.edited)] : [])));
   return made;
