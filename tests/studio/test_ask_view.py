@@ -125,6 +125,12 @@ def test_a_saved_picture_brings_its_request_and_seed_back(page: Page, address: s
     assert content(page, 0) == saved.read_bytes()
 
 
+def test_a_link_to_a_model_that_is_not_open_says_so(page: Page, address: str) -> None:
+    opened(page, f"{address}#/ask?model=gone&is.digit=5")
+    page.until("document.querySelector('.toast.bad')?.textContent.includes('“gone” is not open here.')")
+    assert asked(page) == {}
+
+
 def test_a_link_shows_the_same_pictures(page: Page, address: str) -> None:
     opened(page, address)
     page.button("4, ").click()

@@ -3,7 +3,7 @@ import { html, render, useEffect, useMemo, useState, writes } from "./ui.js";
 import { createStore, fromQuery, toQuery } from "./state.js";
 import { Bar } from "./components/bar.js";
 import { Help } from "./components/help.js";
-import { Toasts, failed } from "./components/toast.js";
+import { Toasts, failed, toast } from "./components/toast.js";
 import { view as ask } from "./views/ask.js";
 import { view as edit } from "./views/edit.js";
 import { view as explore } from "./views/explore.js";
@@ -59,7 +59,8 @@ function Studio({ backend }) {
   const [about, setAbout] = useState(/** @type {About | null} */ (null));
   const [here, setHere] = useState(place);
   const model = all?.models.find((each) => each.name === here.model)?.name ?? all?.models[0]?.name ?? "";
-  const store = useMemo(() => storeOf(model, here.query), [model]);
+  const stranger = all !== null && here.model !== null && here.model !== model ? here.model : null; // a link's model that is not open
+  const store = useMemo(() => storeOf(model, stranger === null ? here.query : ""), [model]);
   const [trouble, setTrouble] = useState("");
   const reload = () => backend.models().then(setAll, refused);
   /** @param {Error} error */
@@ -69,6 +70,7 @@ function Studio({ backend }) {
   };
 
   useEffect(() => void reload(), []);
+  useEffect(() => void (stranger !== null && toast(`“${stranger}” is not open here.`, true)), [stranger]);
   useEffect(() => {
     setAbout(null);
     setTrouble("");
