@@ -55,6 +55,14 @@ def test_a_grid_varies_two_things_and_a_click_asks_for_the_sample(page: Page, ad
     page.until("location.hash.includes('is.digit') && location.hash.includes('seeds=2')")
 
 
+def test_a_grid_that_takes_its_time_says_so(page: Page, address: str) -> None:
+    page.open(f"{address}#/ask?model=digits")
+    page.until("document.querySelectorAll('.grid .face').length === 16")
+    page.run("window.fetch = () => new Promise(() => {})")
+    page.button("Explore").click()
+    page.until("document.querySelector('.waiting')?.innerText.startsWith('Making the samples')")
+
+
 def test_everything_else_stays_as_it_is(page: Page, address: str) -> None:
     titles = "[...document.querySelectorAll('.variations .face')].map((face) => face.title)"
     explored(page, address, "grid&explore.x=is.side&explore.y=is.far", f"{titles}.length === 8", "points")

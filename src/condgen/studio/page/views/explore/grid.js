@@ -96,6 +96,7 @@ export function Variations(props) {
     </div>
     ${problem && html`<p class="problem" role="alert">${problem}</p>`}
     ${grid && html`<${Table} ...${grid} about=${about} open=${open} />`}
+    ${!grid && !problem && html`<p class="waiting">Making the samples of the grid …</p>`}
   </section>`;
 }
 
