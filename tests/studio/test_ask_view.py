@@ -23,8 +23,8 @@ CONDITIONS = "[...document.querySelectorAll('.grid .face .hidden')].map((face) =
 
 
 @pytest.fixture(scope="module")
-def address(run: Run, points: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with studio({"digits": run, "points": points}, runs=tmp_path_factory.mktemp("runs")) as found:
+def address(run: Run, points: Run, flow: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with studio({"digits": run, "points": points, "flow": flow}, runs=tmp_path_factory.mktemp("runs")) as found:
         yield found
 
 
@@ -123,6 +123,25 @@ def test_a_saved_picture_brings_its_request_and_seed_back(page: Page, address: s
     shows(page, "Digit 5")
     page.until("document.querySelector('.inspector')?.textContent.includes('Seed 42')")
     assert content(page, 0) == saved.read_bytes()
+
+
+def test_a_saved_picture_brings_the_interval_of_its_guidance_back(page: Page, address: str, tmp_path: Path) -> None:
+    opened(page, f"{address}#/ask?model=flow&guidance=3&steps=2&seeds=1%2B16&is.digit=5&interval=[0.4,0.8]")
+    shows(page, "Digit 5")
+    saved = tmp_path / "saved.png"
+    saved.write_bytes(content(page, 0))
+    assert imprint_of(saved.read_bytes())["sampling"]["interval"] == [0.4, 0.8]  # type: ignore[index]
+    opened(page, f"{address}#/ask?model=flow")
+    page.drop(".drop", saved)
+    page.until("location.hash.includes('interval=' + encodeURIComponent('[0.4,0.8]'))")
+    shows(page, "Digit 5")
+    assert content(page, 0) == saved.read_bytes()
+    page.button("How they are made").click()
+    assert page.field("Guidance from").get_attribute("value") == "0.4"
+    page.set(page.field("Guidance to"), 0.3)  # stays above the other end
+    page.until("location.hash.includes('interval=' + encodeURIComponent('[0.4,0.45]'))")
+    page.field("Guide only part of the way").click()
+    page.until("!location.hash.includes('interval')")
 
 
 def test_a_link_to_a_model_that_is_not_open_says_so(page: Page, address: str) -> None:

@@ -91,6 +91,12 @@ test("a body names only what was set", () => {
   assert.deepEqual(body(state), { request: {}, guidance: { hair: 2 }, steps: 8, free: true });
 });
 
+test("an interval is named where there is guidance for it", () => {
+  const interval = /** @type {[number, number]} */ ([0.2, 0.8]);
+  for (const guidance of [null, 2, { hair: 1, age: 0 }]) assert.deepEqual(body(initial({ guidance, interval })).interval, interval);
+  for (const guidance of [1, { hair: 1 }]) assert.equal(body(initial({ guidance, interval })).interval, undefined);
+});
+
 test("an address holds everything", () => {
   const state = initial({
     terms: {
@@ -98,7 +104,7 @@ test("an address holds everything", () => {
       odd: "true", quoted: '"x"', emb: "a b&c=d", range: "20..30", null: "null",
     },
     locked: ["digit", "hair color"], seeds: [5, 2, 3], kept: [2],
-    guidance: { digit: 2 }, steps: 12, sampler: "heun", free: true,
+    guidance: { digit: 2 }, interval: [0.2, 0.8], steps: 12, sampler: "heun", free: true,
     more: { "explore.x": "age" },
   });
   assert.deepEqual(fromQuery(toQuery(state)), state);

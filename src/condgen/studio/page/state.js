@@ -10,6 +10,7 @@
  * @property {number[]} seeds one per image
  * @property {number[]} kept seeds that "new seeds" leaves as they are
  * @property {number | Record<string, number> | null} guidance
+ * @property {[number, number] | null} interval times at which guidance acts, if not always; noise is at 0 and data at 1
  * @property {number | null} steps
  * @property {string | null} sampler
  * @property {boolean} free leave free attributes to the model, instead of drawing them from the data
@@ -31,7 +32,7 @@ export const newSeed = () => Math.floor(Math.random() * SEEDS);
 /** @param {Partial<State>} [given] @returns {State} */
 export const initial = (given) => ({
   terms: {}, locked: [], seeds: seedsFrom(0, 16), kept: [],
-  guidance: null, steps: null, sampler: null, free: false, more: {},
+  guidance: null, interval: null, steps: null, sampler: null, free: false, more: {},
   ...given,
 });
 
@@ -104,15 +105,24 @@ export function resized({ seeds }, n) {
   return { seeds: n <= seeds.length ? seeds.slice(0, n) : [...seeds, ...seedsFrom(last + 1, n - seeds.length)] };
 }
 
-/** What sampling needs besides seeds. @param {State} state */
-export function body({ terms, guidance, steps, sampler, free }) {
-  const given = Object.entries({ guidance, steps, sampler, free: free || null }).filter(([, value]) => value !== null);
+/** Whether a guidance changes anything: a weight of 1 does not. @param {State["guidance"]} guidance */
+export const guides = (guidance) =>
+  (guidance !== null && typeof guidance === "object" ? Object.values(guidance) : [guidance]).some((weight) => weight !== 1);
+
+/**
+ * What sampling needs besides seeds. An interval waits as long as there is no guidance.
+ * @param {State} state
+ * @returns {{request: Terms, guidance?: number | Record<string, number>, interval?: [number, number], steps?: number, sampler?: string, free?: boolean}}
+ */
+export function body({ terms, guidance, interval, steps, sampler, free }) {
+  const settings = { guidance, interval: guides(guidance) ? interval : null, steps, sampler, free: free || null };
+  const given = Object.entries(settings).filter(([, value]) => value !== null);
   return { request: terms, ...Object.fromEntries(given) };
 }
 
 // ---- the address
 
-const SETTINGS = /** @type {const} */ (["guidance", "steps", "sampler"]);
+const SETTINGS = /** @type {const} */ (["guidance", "interval", "steps", "sampler"]);
 
 /** A value as text that reads as itself: strings bare where nothing else reads so. @param {any} value */
 function written(value) {

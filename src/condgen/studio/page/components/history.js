@@ -10,7 +10,8 @@ const SETTLED = 900; // milliseconds without a change after which a request is r
 const remembered = new Map();
 
 /** @param {import("../state.js").State} state */
-const key = ({ terms, seeds, guidance, steps, sampler, free }) => JSON.stringify([terms, seeds, guidance, steps, sampler, free]);
+const key = ({ terms, seeds, guidance, interval, steps, sampler, free }) =>
+  JSON.stringify([terms, seeds, guidance, interval, steps, sampler, free]);
 
 /**
  * Remembers a request when it has stood for a while.

@@ -18,12 +18,14 @@ async function recall({ backend, all, store, go }, file) {
   if (note.fingerprint && !same) toast(`“${model.name}” has changed since this picture was made.`);
   const about = await backend.about(model.name);
   const { requests } = await backend.understand(model.name, note.request ?? "");
-  const { guidance = null, steps = null, sampler = null, free = false } = note.sampling ?? {};
+  const { guidance = null, interval = null, steps = null, sampler = null, free = false, ...others } = note.sampling ?? {};
   const { seeds } = store.get();
   go("ask", model.name, initial({
     terms: simplified(about, requests[0]?.terms ?? {}), seeds: seedsFrom(note.seed, seeds.length), kept: [note.seed],
-    guidance, steps, sampler, free,
+    guidance, interval, steps, sampler, free,
   }));
+  const lost = Object.keys(others).filter((name) => others[name] && others[name] !== 1);
+  if (lost.length) return toast(`Request and seed ${note.seed} are back, but this page has no setting ${lost.join(", ")}: the picture differs.`, true);
   return toast(`Request and seed ${note.seed} are back.`);
 }
 

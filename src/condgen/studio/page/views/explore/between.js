@@ -6,7 +6,7 @@ import { Icon } from "../../components/icon.js";
 import { Picture } from "../../components/grid.js";
 import { picture } from "../../backend.js";
 import { decoded } from "../../live.js";
-import { asked, newSeed } from "../../state.js";
+import { asked, body, newSeed } from "../../state.js";
 import { ofCondition, sentence } from "../../terms.js";
 
 /** @typedef {import("../../main.js").ViewProps} ViewProps */
@@ -39,8 +39,7 @@ export function Between(props) {
   const start = useAsked(() => first(props), kept ? null : "first", [model]);
   const ends = /** @type {Ends | null} */ (kept ? JSON.parse(kept) : start.found);
   const n = about.steps === null || about.steps < 3 ? FRAMES : SLOW_FRAMES;
-  const { guidance, steps, sampler } = state;
-  const how = Object.fromEntries(Object.entries({ guidance, steps, sampler }).filter(([, value]) => value !== null));
+  const { request: _request, free: _free, ...how } = body(state);
   const { found, problem, busy } = useAsked(async (/** @type {any} */ wanted, signal) => {
     const { samples } = await /** @type {any} */ (backend).interpolate(model, wanted, signal);
     await decoded(samples.flatMap((/** @type {any} */ { image }) => (image ? [picture(image)] : [])));

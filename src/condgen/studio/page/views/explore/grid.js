@@ -6,7 +6,7 @@ import { Words } from "../../components/words.js";
 import { toast } from "../../components/toast.js";
 import { picture } from "../../backend.js";
 import { decoded, latest } from "../../live.js";
-import { newSeed, seedsFrom } from "../../state.js";
+import { guides, newSeed, seedsFrom } from "../../state.js";
 import { ofCondition, shown } from "../../terms.js";
 import { axesOf, cellsOf, chosenAxes, together } from "./axes.js";
 
@@ -29,11 +29,12 @@ async function fixed({ backend, model, about, store }, cells, signal) {
 /** The samples of cells. @param {ViewProps} props @param {Cell[]} cells @param {AbortSignal} signal */
 async function sampled(props, cells, signal) {
   const { backend, model, store } = props;
-  const { sampler } = store.get();
+  const { interval, sampler } = store.get();
   /** @type {Sample[]} */ const found = [];
   await Promise.all(together(await fixed(props, cells, signal)).map(async ({ indices, cells: some }) => {
     const { guidance, steps, seed } = some[0];
-    const given = Object.entries({ guidance, steps, sampler }).filter(([, value]) => value !== null && value !== undefined);
+    const settings = { guidance, interval: guides(guidance ?? null) ? interval : null, steps, sampler };
+    const given = Object.entries(settings).filter(([, value]) => value !== null && value !== undefined);
     const how = Object.fromEntries(given);
     const moved = some.map(({ terms: request, seed: own, along }) => ({ request, seed: own, along }));
     const { samples } = Object.keys(some[0].along).length > 0 && backend.along
@@ -69,10 +70,10 @@ export function Variations(props) {
   const axes = axesOf(about, state.seeds.length > 1 ? state.seeds : seedsFrom(state.seeds[0] ?? 0, 6), shares);
   const [across, down] = chosenAxes(axes, state.more["explore.x"], state.more["explore.y"]);
   const cell = { terms: {}, seed: state.seeds[0] ?? 0, guidance: state.guidance, steps: state.steps, along: {} };
-  const { terms, free, sampler } = state;
+  const { terms, free, interval, sampler } = state;
   useEffect(() => {
     ask.current?.({ cells: cellsOf(cell, across, down), across, down });
-  }, [JSON.stringify([terms, free, sampler, cell, across, down])]);
+  }, [JSON.stringify([terms, free, interval, sampler, cell, across, down])]);
 
   /** @param {string} x @param {string} y */
   const choose = (x, y) => store.set({ more: { ...state.more, "explore.x": x, "explore.y": y } });
@@ -95,8 +96,8 @@ export function Variations(props) {
       <button title="The same grid from another seed" onClick=${() => store.set({ seeds: seedsFrom(newSeed(), state.seeds.length), kept: [] })}><${Icon} name="again" />New seed</button>
     </div>
     ${problem && html`<p class="problem" role="alert">${problem}</p>`}
-    ${grid && html`<${Table} ...${grid} about=${about} open=${open} />`}
     ${!grid && !problem && html`<p class="waiting">Making the samples of the grid …</p>`}
+    ${grid && html`<${Table} ...${grid} about=${about} open=${open} />`}
   </section>`;
 }
 
