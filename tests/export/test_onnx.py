@@ -257,6 +257,12 @@ def test_the_file_is_one_onnx_model_with_all_that_sampling_needs(tmp_path: Path)
     assert not [tensor.name for tensor in onnx.load(path).graph.initializer if "critic" in tensor.name]
 
 
+def test_the_file_names_no_files_of_the_machine(pairs: Callable[[str], Pair]) -> None:
+    content = pairs("gan")[1].path.read_bytes()
+    assert b"stack_trace" not in content
+    assert str(Path(exporting.__file__).parent.parent).encode() not in content
+
+
 @pytest.mark.parametrize("precision", ["float16", "int8"])
 def test_smaller_numbers_make_a_smaller_file_and_their_cost_is_said(
     precision: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -33,6 +33,7 @@ from condgen.schema.stored import stored
 BATCHES = (5, 2)  # sizes of the batches in which an export is compared with PyTorch
 # Largest difference from PyTorch, as a share of the largest number. What int8 may cost is for its measurement to say.
 TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "float16": 0.1, "int8": math.inf}
+REMARKS = ("metadata_props", "doc_string")  # fields of ONNX that nothing computes with
 GUIDED = SamplingOptions(guidance=2.0, steps=4)  # a way of sampling that an export of a guided model is also tried with
 
 
@@ -50,6 +51,7 @@ def write(
     numbers = _known(precision)
     traceable = Traceable(run.model, requests(run, EXAMPLES))
     graph = in_precision(onnx_graph(traceable), numbers)
+    remove_remarks(graph)
     header = _header(run, traceable, located(graph, traceable.functions), licence)
     header, progress = replace(header, precision=numbers), progress or shown()
     with writing(path) as partial:
@@ -126,6 +128,19 @@ def _header(run: Run, traceable: Traceable, functions: dict[str, Function], lice
         versions=info.versions,
         licence=licence,
     )
+
+
+def remove_remarks(message: Any) -> None:
+    """Clear the remarks in an ONNX message, and in all messages within it.
+
+    PyTorch's exporter remarks where each node comes from, with the paths of this machine's files.
+    """
+    for field, value in message.ListFields():
+        if field.name in REMARKS:
+            message.ClearField(field.name)
+        elif field.message_type:
+            for each in [value] if hasattr(value, "ListFields") else value:
+                remove_remarks(each)
 
 
 def located(model: Any, functions: Mapping[str, Function]) -> dict[str, Function]:
