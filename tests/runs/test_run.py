@@ -491,6 +491,11 @@ def test_distilling_into_a_folder_that_holds_something_leaves_it_alone(
 # ---- resuming and opening
 
 
+def test_an_exported_onnx_model_is_not_called_damaged(tmp_path: Path) -> None:
+    (path := tmp_path / "digits.onnx").write_bytes(b"an exported model")
+    complaint(lambda: Run.open(path), "can be sampled, edited and served", "give the run or its .safetensors")
+
+
 def test_resume_refuses_other_data(run: Run, digits: Splits) -> None:
     changed = Splits(digits.train[:100], digits.validation, digits.test)
     complaint(lambda: resume(run.path, changed), str(run.path), "have changed", error=RunError)

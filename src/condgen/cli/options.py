@@ -86,7 +86,7 @@ count_option = partial(typer.Option, metavar="COUNT", parser=count)
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A name, a folder, a table, … (see `condgen datasets`).")]
 RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run, written by `condgen train --out`.")]
 RunOrFile = Annotated[
-    str, typer.Argument(metavar="RUN", help="Folder of a run, or a file written by `condgen export`.")
+    str, typer.Argument(metavar="RUN", help="Folder of a run, or its weights, written by `condgen export`.")
 ]
 RunFileOrServer = Annotated[
     str,

@@ -9,7 +9,7 @@ import torch
 from pydantic import BaseModel, ValidationError
 
 from condgen import models
-from condgen.errors import CondgenError, RunError, shorten
+from condgen.errors import CondgenError, RequestError, RunError, shorten
 from condgen.models import Model
 from condgen.models.blueprint import Shape, TooLarge, blueprint
 from condgen.runs import hub
@@ -34,8 +34,13 @@ def opened(path: Path, device: str | torch.device | None = None) -> tuple[Model,
     """The model of the run in a folder, or of exported weights, and the distribution of its attributes.
 
     The weights are the averaged ones. Recipe and tensors are compared before anything is allocated. Raises RunError if
-    there is no readable run.
+    there is no readable run, and RequestError for an exported ONNX model.
     """
+    if path.is_file() and path.suffix.casefold() == ".onnx":
+        raise RequestError(
+            f"{path}: an exported ONNX model can be sampled, edited and served. For anything else, give the run or its "
+            ".safetensors."
+        )
     file = path if path.is_file() else path / checkpoint.FILE
     info, tensors = checkpoint.load(file)
     must_make_sense(path, info)

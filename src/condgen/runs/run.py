@@ -54,7 +54,8 @@ class Run(Answering):
 
         trust: the run may name any place as its data, also one that was not used here before (docs/security.md).
 
-        Its weights are the averaged ones. Raises RunError if there is no readable run.
+        Its weights are the averaged ones. Raises RunError if there is no readable run, and RequestError for an
+        exported ONNX model, which `condgen.open_generator` opens.
         """
         path = home(path)
         return cls(*opened(path, device), path, trust)
