@@ -27,7 +27,7 @@ from condgen.runtime.generator import OnnxGenerator
 from condgen.serving import create_app
 from condgen.serving.limits import Limits
 from condgen.serving.metrics import Metrics
-from condgen.serving.process import ModelProcess, NotBegunError, Work
+from condgen.serving.process import ModelProcess, NotBegunError, Work, reason_of
 from condgen.serving.served import Served
 from tests.runs.conftest import exported
 
@@ -104,6 +104,15 @@ def test_a_process_that_ended_is_begun_anew(begin: Begin, run: Run, monkeypatch:
     assert right(process, run)
     (again,) = children() - before
     assert again != number
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(-signal.SIGKILL, " by signal 9 (Killed"), (-signal.SIGBUS, " by signal"), (3, " with status 3."), (None, ".")],
+)
+def test_a_process_that_ended_tells_by_which_signal(status: int | None, told: str) -> None:
+    assert reason_of(status).startswith(told)
+    assert ("out of memory" in reason_of(status)) == (status == -signal.SIGKILL)
 
 
 def edited(place: Path, fields: dict[str, str]) -> tuple[dict[str, Any], Generator]:

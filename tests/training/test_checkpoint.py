@@ -60,6 +60,12 @@ def test_everything_comes_back(path: Path) -> None:
         assert torch.equal(tensors[name], tensor)
 
 
+def test_what_was_loaded_stays_when_the_file_is_overwritten(path: Path) -> None:
+    _, tensors = load(path)
+    path.write_bytes(bytes(path.stat().st_size))
+    assert torch.equal(tensors["model/a"], TENSORS["model/a"])
+
+
 def test_it_is_plain_safetensors_and_json(path: Path) -> None:
     assert load_file(path).keys() == TENSORS.keys()
     length = int.from_bytes(path.read_bytes()[:8], "little")

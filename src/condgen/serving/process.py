@@ -23,6 +23,7 @@ from condgen.runs.generator import Generator, Threaded
 from condgen.runs.samples import Samples
 
 SPAWN = multiprocessing.get_context("spawn")  # a copy of this process would share the locks of its threads
+ENDING = 5.0  # seconds after which a process that closed its pipe has ended
 Work = Callable[[Generator], Samples]
 
 
@@ -56,8 +57,10 @@ class ModelProcess:
             self._pipe.send(work)
             outcome = self._pipe.recv()
         except (EOFError, OSError):
+            self._process.join(ENDING)
+            reason = reason_of(self._process.exitcode)
             self._end()
-            raise RunError("The process that computes the model's samples ended. Was it out of memory?") from None
+            raise RunError(f"The process that computes the model's samples ended{reason}") from None
         if isinstance(outcome, Exception):
             raise outcome
         assert isinstance(outcome, Samples)
@@ -92,6 +95,16 @@ class ModelProcess:
         self._process.kill()
         self._process.join()
         self._pipe.close()
+
+
+def reason_of(status: int | None) -> str:
+    """The end of a sentence about a process that ended with this status: by a signal, if it is negative."""
+    if status is None:
+        return "."
+    if status >= 0:
+        return f" with status {status}."
+    asked = " Was it out of memory?" if -status == signal.SIGKILL else ""
+    return f" by signal {-status} ({signal.strsignal(-status)}).{asked}"
 
 
 def _work(pipe: Connection, place: str, threads: int | None) -> None:

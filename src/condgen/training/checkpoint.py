@@ -146,7 +146,7 @@ def must_exist(path: Path) -> None:
 
 
 def load(path: Path) -> tuple[Info, dict[str, Tensor]]:
-    """The checkpoint in a file or, if it is damaged, the previous one with a warning.
+    """The checkpoint in a file or, if it is damaged, the previous one with a warning. The tensors are copies in memory.
 
     Raises RunError if there is none, if both are damaged, or if it is not from condgen.
     """
@@ -174,7 +174,8 @@ def _read(path: Path) -> tuple[Info, dict[str, Tensor]]:
         raise _DamagedError(f"The checkpoint {path} is damaged: {error}.") from None
     if "condgen" not in texts:
         raise RunError(f"{path} was not written by condgen: it holds weights, but no schema and no recipe.")
-    return parsed(path, texts["condgen"], Info, FORMAT), tensors
+    copies = {name: tensor.clone() for name, tensor in tensors.items()}  # others would change with the file, or crash
+    return parsed(path, texts["condgen"], Info, FORMAT), copies
 
 
 def sound(path: Path) -> bool:
