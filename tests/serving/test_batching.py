@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from queue import Empty, SimpleQueue
 
@@ -10,7 +11,7 @@ import pytest
 from condgen.errors import RequestError
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import SamplingOptions
-from condgen.serving.batching import Batcher, ClosedError, Errand, FullError, Job, Outcome, Sampling
+from condgen.serving.batching import Batcher, ClosedError, Errand, FullError, Job, Outcome, Pace, Sampling
 from condgen.serving.limits import Limits, all_but_one
 from tests.serving.echo import Echo, picture
 
@@ -96,6 +97,31 @@ def test_more_than_fits_is_refused_until_something_is_answered(batcher: Batcher,
     assert Asked(batcher, "", 1, 7).parts() == [1]
     second.parts()
     assert batcher.unanswered == 0
+
+
+def test_lone_samples_hardly_slow_the_pace_of_full_batches() -> None:
+    pace = Pace()
+    for count, seconds in [(1, 0.1)] * 9 + [(64, 0.64)]:
+        pace.note(count, seconds)
+    assert 0.01 < pace.seconds_per_sample < 0.02
+
+
+def test_errands_leave_the_pace_alone_and_nobody_is_sent_away_beyond_the_deadline(echo: Echo) -> None:
+    batcher = Batcher(echo, Limits(batch=4, queue=4, samples=4, deadline=3))
+    done = SimpleQueue[Outcome]()
+    batcher.accept(slow := Errand(lambda generator: time.sleep(0.1), 1, done.put))  # type: ignore[arg-type, return-value]
+    done.get(timeout=30)
+    batcher.release(slow)
+    Asked(batcher, "", 4, 0).parts()
+    assert batcher._pace.seconds_per_sample < 0.01
+    batcher._pace.note(1, 1e4)
+    first = held(batcher, echo)
+    with pytest.raises(FullError) as refused:
+        batcher.must_have_room()
+    assert refused.value.after == 3
+    echo.gate.set()
+    first.parts()
+    batcher.close()
 
 
 def test_a_released_request_is_not_generated(batcher: Batcher, echo: Echo) -> None:

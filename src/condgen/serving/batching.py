@@ -25,7 +25,7 @@ from condgen.serving.process import ModelProcess, NotBegunError, Work
 
 Outcome = Samples | Exception
 Deliver = Callable[[Outcome], None]
-MEMORY = 0.2  # weight of the latest batch in the estimate of the time that a sample takes
+MEMORY = 0.2  # weight of the latest batch in the means by which the time of a sample is estimated
 
 
 class FullError(CondgenError):
@@ -99,6 +99,24 @@ class Errand(Job):
 Taken = list[tuple[Sampling, int, Part]]
 
 
+class Pace:
+    """The time that a sample takes, by moving means over batches. So a full batch weighs more than a lone sample."""
+
+    def __init__(self) -> None:
+        self._count = self._seconds = 0.0
+
+    def note(self, count: int, seconds: float) -> None:
+        """Count a batch. One that failed, without samples, counts for nothing."""
+        if count:
+            self._count += (count - self._count) * MEMORY
+            self._seconds += (seconds - self._seconds) * MEMORY
+
+    @property
+    def seconds_per_sample(self) -> float:
+        """The estimate. 0 before the first batch."""
+        return self._seconds / self._count if self._count else 0.0
+
+
 class Batcher:
     """A model and the thread that owns it.
 
@@ -121,7 +139,7 @@ class Batcher:
         self._jobs: deque[Job] = deque()
         self._accepted: set[Job] = set()
         self._load = 0
-        self._pace = 0.0  # seconds per sample
+        self._pace = Pace()
         self._before = 0  # the last batch's number of samples
         self._until = 0.0  # the time until which those who were in it may ask again
         self._closed = False
@@ -148,7 +166,8 @@ class Batcher:
     def must_have_room(self, size: int = 1) -> None:
         """Raise FullError if a job of so many samples would not be accepted at present."""
         if self._load and self._load + size > self._limits.queue:
-            raise FullError(max(1, math.ceil(self._load * self._pace)))
+            until = min(self._load * self._pace.seconds_per_sample, self._limits.deadline)  # by then all is given up
+            raise FullError(max(1, math.ceil(until)))
 
     def release(self, job: Job) -> None:
         """Forget a job that is answered or that nobody waits for any more."""
@@ -174,12 +193,14 @@ class Batcher:
         while (batch := self._next()) is not None:
             started = time.perf_counter()
             count = self._errand(batch) if isinstance(batch, Errand) else self._batch(batch)
-            self._note(count, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            if not isinstance(batch, Errand):  # what one of them takes says nothing of samples
+                self._pace.note(count, seconds)
+            self._note(count, seconds)
 
     def _note(self, count: int, seconds: float) -> None:
         self._before, self._until = count, time.perf_counter() + self._limits.wait * seconds
         if count:
-            self._pace += (seconds / count - self._pace) * (MEMORY if self._pace else 1)
             self._observe(count, seconds)
 
     def _next(self) -> Taken | Errand | None:
