@@ -147,6 +147,9 @@ def test_the_header_accept_chooses_the_form(serve: Serve, echo: Echo, accept: st
         ({"request": {"digit": {"x": 1}}}, 422, "/request/digit"),
         ({"n": 0}, 422, "/n: "),
         ({"n": 1.5}, 422, "/n: "),
+        ({"n": True}, 422, "/n: "),
+        ({"seed": "3"}, 422, "/seed: "),
+        ({"request": {"digit": 12}}, 422, "Unknown value for 'digit': '12'"),
         ({"seed": 2**40}, 422, "/seed: "),
         ({"n": 2, "seed": 2**40 - 1}, 422, "below 2^40"),
         ({"count": 3}, 422, "/count: "),
@@ -187,6 +190,22 @@ def test_other_errors_are_problems_too(serve: Serve, echo: Echo) -> None:
     assert client.post("/v1/echo/sample", content=b"{", headers={"Content-Type": "application/json"}).status_code == 400
     inside = client.post("/v1/echo/sample", json={"request": "digit=9"})
     assert (inside.status_code, "cannot draw" in inside.text) == (500, False)
+
+
+def test_a_body_of_another_type_or_none_is_told_the_type(serve: Serve, echo: Echo) -> None:
+    client = serve(echo=echo)
+    for content, status in ((b"n=3", 415), (b'{"n": 3}', 415), (b"", 422)):
+        answer = client.post(
+            "/v1/echo/sample", content=content, headers={"Content-Type": "application/x-www-form-urlencoded"}
+        )
+        assert answer.status_code == status
+        assert "`Content-Type: application/json`" in answer.json()["detail"]
+
+
+def test_unknown_addresses_name_those_that_there_are(serve: Serve, echo: Echo) -> None:
+    client = serve(echo=echo)
+    assert "`/v1/models`" in client.get("/").json()["detail"]
+    assert client.get("/v1").json() == client.get("/v1/models").json()
 
 
 def test_bodies_have_a_limit_whether_they_tell_their_length_or_not(serve: Serve, echo: Echo) -> None:
@@ -269,6 +288,9 @@ def test_a_mask_says_where_all_images_of_an_edit_may_change(serve: Serve, run: R
         (None, {"request": "digit=*"}, "stands for 10 requests"),
         (None, {"request": "digit=8", "strength": "-1"}, "strength of an edit must be above 0"),
         (None, {"request": "digit=8", "strength": "much"}, "/strength"),
+        (None, {"request": "digit=8", "strenght": "3"}, "Unknown field 'strenght'. Did you mean strength?"),
+        (None, {"request": ""}, " /request: Field required"),
+        ([], {"request": "digit=8", "image": "hello"}, "This must be an uploaded file."),
         (None, {"request": "digit=8", "source": "digit=12"}, "Unknown value"),
         (None, {"request": "digit=8", "source": "digit!=3"}, "What an image shows is one value"),
         (None, {"request": "digit=8", "source": "digit=3|7"}, "'digit=3|7' leaves a choice"),

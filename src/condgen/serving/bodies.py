@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from condgen.runs.sampling import SamplingOptions
 
@@ -11,7 +11,8 @@ Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e30, le=1e30)]
 Weight = Annotated[float, Field(allow_inf_nan=False, ge=-1_000, le=1_000)]  # more guidance gives no samples
 Text = Annotated[StrictStr, Field(max_length=20_000)]
 Name = Annotated[str, Field(max_length=1_000)]
-Scalar = StrictBool | Number | Text
+Whole = Annotated[StrictInt, Field(ge=-(2**53), le=2**53)]  # kept apart, so that 12 is not read as 12.0
+Scalar = StrictBool | Whole | Number | Text
 
 
 class Not(BaseModel):
@@ -46,8 +47,8 @@ class SampleBody(BaseModel):
         description="In words or terms, by names and values, or several of these. `*` asks for every value in turn. "
         "Attributes you leave out are drawn from the training data, given those you asked for.",
     )
-    n: int = Field(default=1, ge=1, le=2**40, description="Samples of each request.")
-    seed: int = Field(
+    n: StrictInt = Field(default=1, ge=1, le=2**40, description="Samples of each request.")
+    seed: StrictInt = Field(
         default=0, ge=0, lt=2**40, description="Seed of sample 0 of each request. Sample k has `seed + k`."
     )
     extrapolate: StrictBool = Field(default=False, description="Allow numbers beyond the range of the training data.")
@@ -57,7 +58,7 @@ class SampleBody(BaseModel):
     interval: tuple[Number, Number] | None = Field(
         default=None, description="Times at which guidance acts. Noise is at 0 and data at 1."
     )
-    steps: Annotated[int, Field(ge=1, le=2**31)] | None = Field(
+    steps: Annotated[StrictInt, Field(ge=1, le=2**31)] | None = Field(
         default=None, description="Integration steps of a guided model."
     )
     sampler: Name | None = Field(default=None, description="Integration method of a guided model.")

@@ -17,6 +17,8 @@ from condgen.serving.bodies import SampleBody
 from condgen.serving.tickets import GoneError, LateError
 
 PROBLEM = "application/problem+json"
+JSON_TYPE = "`Content-Type: application/json`"
+NOWHERE = "There is nothing at this address. `/v1/models` lists the models, and `/openapi.json` describes everything."
 MOST_SHOWN = 5  # mistakes of one body
 MEMBERS = {*SampleBody.model_fields, "strength", "decoded", "source"}
 CLIENT_CLOSED = 499  # nginx's status for a client that went; nobody reads the answer
@@ -109,21 +111,31 @@ def of_error(error: Exception) -> Response:
 
 def of_http(error: HTTPException) -> Response:
     """The answer for an error of routing or of reading the body."""
-    return problem(error.status_code, str(error.detail), headers=error.headers)
+    detail = NOWHERE if (error.status_code, error.detail) == (404, HTTPStatus.NOT_FOUND.phrase) else str(error.detail)
+    return problem(error.status_code, detail, headers=error.headers)
 
 
 def of_validation(error: RequestValidationError) -> Response:
     """The answer for a body of another form, with a JSON pointer to each mistake."""
+    if error.body and isinstance(error.body, bytes):
+        return problem(415, f"The body is not read as JSON. Send it with the header {JSON_TYPE}.")
     found: dict[str, str] = {}
     for each in error.errors():
-        place = _pointer(each["loc"][1:], error.body)
-        if each["type"] == "missing":
-            place += f"/{each['loc'][-1]}"
-        found.setdefault(place, str(each["msg"]))
+        place, missing = each["loc"][1:], each["type"] == "missing"
+        if missing and not place:
+            return problem(422, f"There is no body. Send JSON, such as `{{}}`, with the header {JSON_TYPE}.")
+        pointer = f"{_pointer(place[:-1], error.body)}/{place[-1]}" if missing else _pointer(place, error.body)
+        found.setdefault(pointer, _in_words(each))
     mistakes = [Mistake(pointer=at, detail=message) for at, message in found.items()][:MOST_SHOWN]
     shown = "; ".join(f"{each.pointer or 'the whole'}: {each.detail}" for each in mistakes)
     unreadable = any(each["type"] == "json_invalid" for each in error.errors())
     return problem(400 if unreadable else 422, f"The body is not as it should be. {shown}.", mistakes)
+
+
+def _in_words(mistake: Mapping[str, Any]) -> str:
+    """A mistake in words that are not of pydantic or FastAPI alone."""
+    message = str(mistake["msg"]).removeprefix("Value error, ")
+    return "This must be an uploaded file." if message.startswith("Expected UploadFile") else message
 
 
 def _pointer(place: Sequence[Any], body: Any) -> str:

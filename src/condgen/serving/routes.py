@@ -10,9 +10,10 @@ from fastapi import APIRouter, Depends, File, Form, Path, Request, Response, Upl
 from fastapi.routing import APIRoute
 from pydantic import Field
 from starlette.exceptions import HTTPException
-from starlette.responses import StreamingResponse
+from starlette.responses import RedirectResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from condgen.errors import unknown
 from condgen.imprint import Origin
 from condgen.runs.generator import Generator, edits
 from condgen.runs.samples import Samples
@@ -71,6 +72,14 @@ async def _served(
     if model not in models:
         raise HTTPException(404, f"There is no model '{model[:100]}' here. Served: {', '.join(models)}.")
     return models[model]
+
+
+async def must_know_fields(request: Request) -> None:
+    """Raise RequestError for a field of a form that nothing would use."""
+    known = [field.alias for field in request.scope["route"].dependant.body_params]
+    for name in await request.form():
+        if name not in known:
+            raise unknown("field", name, known)
 
 
 TheModel = Annotated[Served, Depends(_served)]
@@ -139,6 +148,7 @@ async def sample(served: TheModel, body: SampleBody, request: Request) -> Respon
 @router.post(
     "/v1/{model}/edit",
     summary="Images with other attributes",
+    dependencies=[Depends(must_know_fields)],
     response_class=Response,
     responses=ANSWER | documented(400, 401, 404, 406, 413, 415, 422, 429, 503, 504),
 )
@@ -166,6 +176,7 @@ async def edit(
 @router.post(
     "/v1/{model}/read",
     summary="Attributes of images",
+    dependencies=[Depends(must_know_fields)],
     responses=documented(400, 401, 404, 413, 415, 422, 429, 503, 504),
 )
 async def read(served: TheModel, http: Request, image: Images) -> ReadAnswer:
@@ -223,6 +234,12 @@ class _Lines(StreamingResponse):
                 yield await beside(self._serving, answers.as_lines, part, self._origin)
         except Exception as error:
             yield b'{"problem":' + bytes(of_error(error).body) + b"}\n"
+
+
+@router.get("/v1", include_in_schema=False)
+async def index() -> Response:
+    """Send whoever looks around to the list of models."""
+    return RedirectResponse("/v1/models")
 
 
 @router.get("/v1/models", summary="All models", responses=documented(401))
