@@ -61,6 +61,20 @@ def test_what_was_written_without_a_request_goes_when_it_fails(tmp_path: Path) -
     assert names(tmp_path) == []
 
 
+def test_nothing_is_kept_before_something_is_recorded_as_finished(tmp_path: Path) -> None:
+    def begun(record: str) -> None:
+        with new_folder(tmp_path / "a", "it", SEVEN, "record") as partial:
+            (partial / "b").touch()
+            (partial / "record").write_text(record)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        begun("")
+    assert names(tmp_path) == []
+    with pytest.warns(CondgenWarning, match="kept in"), pytest.raises(KeyboardInterrupt):
+        begun("b")
+
+
 def test_the_same_request_continues_and_another_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a"
     with pytest.warns(CondgenWarning, match=r"kept in .*a\.partial"), pytest.raises(KeyboardInterrupt):

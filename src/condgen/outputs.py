@@ -22,11 +22,15 @@ ASKED = ".asked.json"  # in a partial folder: the request that it answers
 
 
 @contextmanager
-def new_folder(path: Path, what: str, request: Mapping[str, Any] | None = None) -> Iterator[Path]:
+def new_folder(
+    path: Path, what: str, request: Mapping[str, Any] | None = None, record: str | None = None
+) -> Iterator[Path]:
     """A folder to write to, which is then moved to `path`, a name that nothing or an empty folder has.
 
     request: identifies the contents. An unfinished folder of an equal request is handed out again, with everything that
         is in it. Without one, writing starts anew.
+    record: the file in it that tells what is finished. While that is empty, nothing is kept. Without a record, any file
+        counts as finished.
 
     Raises RequestError if `path` is in use, or has no name of its own (`.`), or an unfinished folder is of another
     request, and RunError if another process writes there, or it cannot be written.
@@ -40,7 +44,7 @@ def new_folder(path: Path, what: str, request: Mapping[str, Any] | None = None) 
             _must_be_free(path, what)
             make_folder(partial)
             _take_up(partial, what, request)
-            with _kept_if_started(partial, request):
+            with _kept_if_started(partial, request, record):
                 yield partial
             _clear(partial)
             if path.exists():
@@ -92,14 +96,21 @@ def _clear(partial: Path) -> None:
 
 
 @contextmanager
-def _kept_if_started(partial: Path, request: Mapping[str, Any] | None) -> Iterator[None]:
+def _kept_if_started(partial: Path, request: Mapping[str, Any] | None, record: str | None) -> Iterator[None]:
     """After an error, keep what the same request can continue, and remove the rest."""
     try:
         yield
     except BaseException:
-        if request is None or all(file.name == ASKED for file in partial.iterdir()):
+        if request is None or not _started(partial, record):
             shutil.rmtree(partial, ignore_errors=True)
         else:
             text = f"The finished part is kept in {partial}. The same request again continues there."
             warnings.warn(text, CondgenWarning, stacklevel=2)
         raise
+
+
+def _started(partial: Path, record: str | None) -> bool:
+    """Whether the same request can continue something that is finished."""
+    if record is None:
+        return any(file.name != ASKED for file in partial.iterdir())
+    return (partial / record).is_file() and (partial / record).stat().st_size > 0

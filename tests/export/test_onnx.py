@@ -25,7 +25,7 @@ from condgen.models.registry import SHAPES
 from condgen.parameters import keyword_arguments
 from condgen.rng import Rng
 from condgen.runs.addresses import open_generator
-from condgen.runs.generator import Generator
+from condgen.runs.generator import Generator, save_answers
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.runtime.generator import OnnxGenerator
@@ -191,6 +191,15 @@ def test_a_model_that_cannot_edit_says_so(pairs: Callable[[str], Pair]) -> None:
         model.edit(samples.x, samples.condition, "row=top")
 
 
+def test_the_best_of_several_is_refused_before_anything_is_written(
+    pairs: Callable[[str], Pair], tmp_path: Path
+) -> None:
+    model = pairs("gan")[1]
+    with pytest.raises(RequestError, match="no critic"):
+        save_answers(model, model.requests(), 2, 0, tmp_path / "best", sampling=SamplingOptions(best_of=2))
+    assert not list(tmp_path.iterdir())
+
+
 class Bernoullis(Model):
     """A family of another package: its noise is uniform, and it knows none of condgen's networks."""
 
@@ -283,6 +292,11 @@ def test_the_cost_of_smaller_numbers_is_measured(run: Run, tmp_path: Path, capsy
     assert re.search(
         r"In float16: [\d.]+\s% as asked, Fréchet distance .*\. In float32: [\d.]+\s% as asked", capsys.readouterr().err
     )
+
+
+def test_an_unknown_setting_is_answered_with_settings_alone(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"exporting to onnx: 'single'\. Valid: licence, precision\.$"):
+        untrained("cgan", VECTOR).export("onnx", tmp_path / "model.onnx", single=True)
 
 
 def test_an_unknown_precision_is_refused(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ class Answering(Generator):
 
         Raises RequestError if nothing here can tell.
         """
-        raise RequestError("An exported model has no critic to choose by; leave out `best_of`, or sample from the run.")
+        raise no_critic()
 
     def from_streams(
         self,
@@ -314,3 +314,8 @@ def _excluded(request: Request, schema: Schema) -> dict[str, Constraint]:
     """The constraints on values that a request names as unwanted, by attribute."""
     named = {name: constraint.excluded(schema[name]) for name, constraint in request.constraints.items()}
     return {name: unwanted for name, unwanted in named.items() if unwanted}
+
+
+def no_critic() -> RequestError:
+    """The error for choosing among samples where nothing can tell which is the best."""
+    return RequestError("An exported model has no critic to choose by; leave out `best_of`, or sample from the run.")

@@ -52,9 +52,11 @@ def export(run: Any, to: str, path: str | Path, **settings: Any) -> Path:
     Raises RequestError for an unknown form or setting, another suffix than the form's, or a path that is in use.
     """
     exporter, path = EXPORTERS[to], place(path)
+    taken = keyword_arguments(exporter.write)
     for name in settings:
-        if name not in (known := keyword_arguments(exporter.write)):
-            raise unknown(f"setting of exporting to {to}:", name, known)
+        if name not in taken:
+            told = [each for each in taken if each != "progress"]  # it is no setting of what is written
+            raise unknown(f"setting of exporting to {to}:", name, told)
     suffix = exporter.suffix_with(settings)
     if path.suffix.casefold() != suffix:
         kind = f"a file ({path.with_suffix(suffix)})" if suffix else f"a folder ({path.with_suffix('')})"

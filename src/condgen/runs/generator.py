@@ -19,7 +19,7 @@ from condgen.rng import Stream
 from condgen.runs.limits import FEW, must_fit_on_disk
 from condgen.runs.samples import Samples
 from condgen.runs.sampling import BATCH, Part, SamplingOptions
-from condgen.runs.writer import SamplesWriter
+from condgen.runs.writer import BATCHES, SamplesWriter
 from condgen.schema import Condition, Schema
 from condgen.versions import versions
 
@@ -260,7 +260,7 @@ def save_answers(
     generator.stream(asked, n, seed, batch, how)  # refuses a wrong request
     if n * len(asked) > MANY:
         must_fit_on_disk(next(generator.stream(asked[:1], min(n, FEW), seed, batch, how)), n * len(asked), folder)
-    with new_folder(folder, "the samples", request) as partial:
+    with new_folder(folder, "the samples", request, BATCHES) as partial:
         origin = Origin(labels, name_of(generator), generator.fingerprint, how.given)
         writer = SamplesWriter(partial, generator.schema, labels, origin)
         if writer.done:

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ from safetensors.numpy import load
 from condgen.arrays import Array, Float
 from condgen.data.coordinates import Coordinates
 from condgen.errors import CondgenError, RequestError, RunError, shorten
+from condgen.requests.request import Request
 from condgen.rng import NumpyRng
 from condgen.room import must_fit_in_memory
 from condgen.runs import hub
-from condgen.runs.answering import Answering
-from condgen.runs.sampling import SamplingOptions
+from condgen.runs.answering import Answering, no_critic
+from condgen.runs.samples import Samples
+from condgen.runs.sampling import BATCH, SamplingOptions
 from condgen.runtime.graph import Graph
 from condgen.runtime.header import JOINT, Header, must_be_whole, read_header
 from condgen.runtime.models import KINDS, Exported, must_be_complete
@@ -102,6 +104,20 @@ class OnnxGenerator(Answering):
     def shed(self) -> None:
         """Forget the weights. What can be asked, and how, is still known."""
         self.model.shed()
+
+    def stream(
+        self,
+        asked: Sequence[Request],
+        n: int,
+        seed: int = 0,
+        batch: int = BATCH,
+        sampling: SamplingOptions | None = None,
+        skip: int = 0,
+    ) -> Iterator[Samples]:
+        """n samples of every request, as any generator gives them. Raises RequestError also for `best_of`."""
+        if sampling and sampling.best_of > 1:
+            raise no_critic()
+        return super().stream(asked, n, seed, batch, sampling, skip)
 
     def from_streams(
         self,
