@@ -17,9 +17,12 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from condgen.cli.spelling import spell
 from condgen.data import BUILTIN, Splits
+from condgen.data.builtin import namesake
 from condgen.errors import CondgenWarning, StoreError
 from condgen.imprint import imprint_of
+from condgen.locks import held_new
 from condgen.pictures import pil_image
 from condgen.presets import PRESETS
 from condgen.runs.run import Run
@@ -105,6 +108,20 @@ def test_every_command_explains_itself(command: Command, name: str) -> None:
     result = command(name, "--help")
     assert result.status == 0
     assert "Usage: condgen" in result.out
+    assert not re.search(r"[a-z,.]  +[a-z]+ [a-z]", result.out.partition("Options:")[0].partition("Arguments:")[0])
+
+
+def test_the_number_of_samples_is_spelled_with_its_short_option() -> None:
+    assert spell("About `n=336160569` in all would fit.") == "About -n 336160569 in all would fit."
+    assert spell("Name a folder (`out='a'`).") == "Name a folder (--out a)."
+
+
+def test_a_runs_own_folder_is_not_taken_for_data_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with held_new(Path("digits"), "the run"):
+        assert not namesake("digits")
+    Path("cars").mkdir()
+    assert namesake("cars")
 
 
 # ---- inspect, datasets, presets

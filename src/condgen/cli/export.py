@@ -44,14 +44,18 @@ def export(
     """Write RUN in another form.
 
     weights is the one small file that sampling needs: averaged weights, schema, label distribution and recipe. It does
-        not name the place of the data. `condgen sample FILE` and `condgen evaluate FILE --data DATA` take it instead of
-        RUN. With --deblock, a run whose network draws plain pixels shows them as one with --set outputs=deblocked.
+    not name the place of the data. `condgen sample FILE` and `condgen evaluate FILE --data DATA` take it instead of
+    RUN. With --deblock, a run whose network draws plain pixels shows them as one with --set outputs=deblocked.
+
     onnx is a model that `condgen sample FILE` answers with where PyTorch is not installed (pip install
-        'condgen[runtime]'), with the run's samples within rounding. They are compared at the export.
+    'condgen[runtime]'), with the run's samples within rounding. They are compared at the export.
+
     hub is the folder that `condgen push` uploads: weights, config.json, a card with the report, and a picture.
+
     space is the folder that `condgen push --space` uploads: an exported model, and a Dockerfile that serves it.
+
     web is the studio's page with the model in it, for any static host, or one HTML file (--single): the browser
-        computes everything, with the run's samples within rounding. It holds no training image.
+    computes everything, with the run's samples within rounding. It holds no training image.
     """
     from condgen.runs.exporting import EXPORTERS
     from condgen.runs.run import Run

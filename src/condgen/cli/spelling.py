@@ -69,10 +69,10 @@ def _options(verb: str) -> dict[str, str]:
     found = {"seconds": "--budget"}
     for _, command in sorted(_commands().items(), key=lambda named: named[0] != verb):
         for parameter in command.params:
-            for option in parameter.opts:
-                if option.startswith("--"):
+            for option in sorted(parameter.opts, reverse=True, key=len):  # -n has no longer form
+                if option.startswith("-"):
                     found.setdefault(str(parameter.name), option)
-                    found.setdefault(option[2:].replace("-", "_"), option)
+                    found.setdefault(option.lstrip("-").replace("-", "_"), option)
     return found
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from condgen.errors import RequestError
+from condgen.locks import LOCK
 from condgen.registry import Registry
 from condgen.units import parse_count
 
@@ -53,8 +54,8 @@ def is_builtin(source: str) -> bool:
 
 
 def namesake(source: str) -> list[str]:
-    """A note on a local folder or file with the same name as the dataset."""
-    here = Path(source).exists()
+    """A note on a local folder or file with the same name as the dataset, unless it is the folder of a run."""
+    here = Path(source).exists() and not (Path(source) / LOCK).exists()
     return [f"{source} was read as condgen's dataset of this name. Write ./{source} for the local one."] if here else []
 
 
