@@ -86,11 +86,6 @@ class Constraint(ABC):
         """Whether the constraint excludes any value, or requires that a value is given."""
         return True
 
-    @property
-    def exact(self) -> bool:
-        """Whether it allows one value alone."""
-        return True
-
     def term(self, attribute: Askable) -> Any:
         """The shortest value that asks for exactly this in a mapping, as a control shows it."""
         return self.value(attribute)
@@ -162,11 +157,6 @@ class OneOf(Constraint):
     ) -> Float[Array, " row"]:
         """The same loss for every row with another code."""
         return MISMATCH * float32(~self.allows(rows))
-
-    @property
-    def exact(self) -> bool:
-        """Whether it names one code."""
-        return len(self.codes) == 1
 
     def binds(self, attribute: Askable) -> bool:
         """False if every value is allowed."""
@@ -248,11 +238,6 @@ class Between(Constraint):
         places = placed(attribute, rows)
         outside = (low - places).clip(0) + (places - high).clip(0)
         return nearest(outside, given, BANDWIDTH * attribute.reach, step=self.low < self.high)
-
-    @property
-    def exact(self) -> bool:
-        """Whether the ends are equal."""
-        return self.low == self.high
 
     def binds(self, attribute: Askable) -> bool:
         """False if an end is infinite, since there is nothing to draw from."""
