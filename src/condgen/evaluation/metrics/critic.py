@@ -29,6 +29,7 @@ from condgen.runs.sampling import BATCH
 from condgen.schema import Condition
 from condgen.units import percent
 
+ROWS = 20_000  # observations, at random, that pairs are made of
 PAIRS = 200  # largest number of pairs of observations
 FEWEST = 30  # with fewer pairs an attribute is left out
 MOST = 8  # attributes that are looked at, those with the fewest pairs: their values are rare
@@ -136,7 +137,7 @@ def pairs(condition: Condition, name: str, seed: int) -> Int[Tensor, "pair 2"]:
     """
     codes, given = condition.schema[name].hard(condition.values[name]), condition.given(name)
     order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))
-    order = order[given[order]]
+    order = order[given[order]][:ROWS]
     order = order[codes[order].argsort(stable=True)]
     _, numbers = codes[order].unique_consecutive(return_inverse=True)
     counts = numbers.bincount()
