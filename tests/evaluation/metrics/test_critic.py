@@ -26,6 +26,7 @@ class Knows(liars.Ignores):
     """Its critic prefers what is near the modes of a condition."""
 
     def preference(self, x: Tensor, condition: Condition) -> Tensor:
+        assert condition.complete  # it cannot judge what it is not told
         return -(x[:, None] - liars.WORLD.modes(condition)).norm(dim=2).amin(1)
 
 

@@ -57,8 +57,8 @@ class KnownAttribute:
 
     @property
     def by_heart(self) -> bool:
-        """Whether it is known in training data only."""
-        return not self.known and self.seen.low > self.unseen.high + MAX_GAP
+        """Whether it is known better in training data than in any other."""
+        return self.seen.low > self.unseen.high + MAX_GAP
 
     @property
     def line(self) -> str:
