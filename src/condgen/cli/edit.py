@@ -134,13 +134,13 @@ def _mask(path: Path, opened: "Generator") -> Any:
 def _condition(opened: "Generator", text: str | None, x: Any) -> "Condition":
     """The attributes of the images: those given by `--from` for all of them, else those that the model reads."""
     from condgen.errors import RequestError
-    from condgen.runs.generator import editor, reader
+    from condgen.runs.generator import editor, reader, vague
 
     if not text:
         return reader(opened).read(x)
     shown = _one(opened, text, FROM)
-    if vague := [c.text(opened.schema[name]) for name, c in shown.constraints.items() if not c.exact]:
-        raise RequestError(f"'{', '.join(vague)}' allows several values; {FROM}.")
+    if choice := vague(shown, opened.schema):
+        raise RequestError(f"'{choice}' allows several values; {FROM}.")
     return editor(opened).stated(shown, len(x))
 
 

@@ -180,6 +180,11 @@ def one_change(generator: Generator, change: Requestable | Request | None, attri
     return found[0]
 
 
+def vague(request: Request, schema: Schema) -> str:
+    """The terms of a request that leave a choice of values, which would be drawn at random. Empty without any."""
+    return ", ".join(c.text(schema[name]) for name, c in request.constraints.items() if not c.exact)
+
+
 def tell(asked: Sequence[Request]) -> None:
     """Warn about words of a request that were guessed or left out."""
     for request in asked:

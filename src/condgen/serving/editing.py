@@ -11,7 +11,7 @@ from condgen.errors import RequestError, shorten
 from condgen.pixels import as_float
 from condgen.requests.request import Request
 from condgen.runs.editing import EditOptions
-from condgen.runs.generator import Generator, editor, reader
+from condgen.runs.generator import Generator, editor, reader, vague
 from condgen.runs.samples import Samples
 from condgen.serving.asking import parsed
 from condgen.serving.batching import Deliver, Errand
@@ -135,10 +135,10 @@ def must_edit_images(generator: Generator) -> None:
 def _stated(generator: Generator, text: str, limits: Limits) -> Request:
     """The request that describes images. Raises RequestError if it leaves a choice, which would be drawn at random."""
     source = _only(parsed(generator, [text], 1, limits), text)
-    for name, constraint in source.constraints.items():
-        if not constraint.exact:
-            said = shorten(constraint.text(generator.schema[name]), 100)
-            raise RequestError(f"What an image shows is one value of each attribute; '{said}' leaves a choice.")
+    if choice := vague(source, generator.schema):
+        raise RequestError(
+            f"What an image shows is one value of each attribute; '{shorten(choice, 100)}' leaves a choice."
+        )
     return source
 
 
