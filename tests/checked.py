@@ -1,7 +1,8 @@
 """Checks of shapes and types at every call of condgen's functions, with jaxtyping's annotations and beartype's checks.
 
 jaxtyping's import hook makes two functions of every function as it is imported, and checks arguments twice at every
-call. That takes half of the time that many tests need. Here one is made, at the first call.
+call. That takes half of the time that many tests need. Here one is made, at the first call; and what is called hundreds
+of times in one test, mostly with the same shapes, is checked the first times only.
 """
 
 import inspect
@@ -14,11 +15,20 @@ import jaxtyping
 from beartype import beartype
 from jaxtyping import config, install_import_hook, jaxtyped
 
+CALLS = 10  # of each function that are checked in one test
+_test = 0  # how many tests began
+
 
 def install() -> None:
     """Check every function of condgen that is imported from now on."""
     jaxtyping.jaxtyped = decorator  # the hook writes it before every class and function
     install_import_hook("condgen", "beartype.beartype")
+
+
+def begin() -> None:
+    """A test begins: of every function, its first calls are checked again."""
+    global _test
+    _test += 1
 
 
 def decorator(*, typechecker: Callable[..., Any] = beartype) -> Callable[..., Any]:
@@ -34,13 +44,15 @@ def _is_plain(each: object) -> bool:
 
 def _checked(function: FunctionType) -> Callable[..., Any]:
     checking: Callable[..., Any] | None = None
+    test, calls = _test, 0
     hints = {name: _hint(given, function) for name, given in function.__annotations__.items()}
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        nonlocal checking
-        if config.jaxtyping_disable:
+        nonlocal checking, test, calls
+        test, calls = (test, calls + 1) if test == _test else (_test, 1)
+        if calls > CALLS or config.jaxtyping_disable:
             return function(*args, **kwargs)
         checking = checking or beartype(_with(function, hints))
         with jaxtyped("context"):  # in which equal names of dimensions are equal sizes

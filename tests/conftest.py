@@ -63,6 +63,11 @@ def people() -> Schema:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    checked.begin()
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share an expensive thing run in one process: those of one conformance case, and of one module."""
     for item in items:

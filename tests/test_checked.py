@@ -11,6 +11,7 @@ from jaxtyping import Float, TypeCheckError
 from torch import Tensor
 
 from condgen.schema import Condition
+from tests import checked
 from tests.checked import decorator
 from tests.unchecked import unchecked
 
@@ -91,3 +92,13 @@ def test_the_fields_of_a_dataclass_are_checked() -> None:
     Pair(torch.ones(2), torch.ones(2))
     with pytest.raises(WRONG):
         Pair(torch.ones(2), torch.ones(3))
+
+
+def test_the_first_calls_of_each_test_are_checked() -> None:
+    checked.begin()
+    for _ in range(checked.CALLS):
+        added(torch.ones(2, 3), torch.ones(2, 3))
+    assert len(added(torch.ones(2, 3), torch.ones(3, 3))) == 2
+    checked.begin()
+    with pytest.raises(WRONG):
+        added(torch.ones(2, 3), torch.ones(3, 3))
