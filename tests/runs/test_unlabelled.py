@@ -8,9 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from condgen.data import Dataset, Splits, load
-from condgen.errors import DataError
+from condgen.data import Dataset, Splits, load, load_source
+from condgen.errors import DataError, RequestError
+from condgen.evaluation.measure import must_fit
 from condgen.progress import Silent
+from condgen.runs.data import elsewhere
 from condgen.runs.resume import resume
 from condgen.runs.train import train
 from condgen.schema import Continuous, Schema
@@ -95,3 +97,22 @@ def test_numbers_crowded_by_outliers_are_said_before_training(tmp_path: Path) ->
         progress = Notes()
         train("cvae", data, tmp_path / str(high), progress=progress, **{**SMALL, "images": 64})
         assert any("hardly tell them apart" in note for note in progress.notes) == (high > 200)
+
+
+def test_models_that_need_no_labels_learn_from_data_that_has_none(digits: Splits, tmp_path: Path) -> None:
+    data = digits.select([])
+    for model in ("infogan", "gan"):
+        run = train(model, data, tmp_path / model, progress=Silent(), images=256, **SMALL)
+        assert len(run.sample(n=3)) == 3
+        again = resume(run.path, budget="+1s", data=data, progress=Silent())
+        assert again.info.images > run.info.images
+    with pytest.raises(RequestError, match="no attributes"):
+        train("cvae", data, tmp_path / "cvae", progress=Silent(), images=256, **SMALL)
+
+
+def test_they_are_measured_on_labelled_data_and_on_no_other(digits: Splits, tmp_path: Path) -> None:
+    run = train("infogan", digits.select([]), tmp_path / "run", progress=Silent(), images=256, **SMALL)
+    with pytest.raises(RequestError, match="no labels, from which a judge learns"):
+        must_fit(run, digits.select([]))
+    other = elsewhere(run.info, "digits")
+    must_fit(run, load_source(other))

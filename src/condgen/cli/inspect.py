@@ -16,6 +16,7 @@ from condgen.cli.options import (
     SchemaFile,
     Size,
     folder_option,
+    names,
     progress,
     say,
 )
@@ -56,7 +57,7 @@ def inspect(
 
     if pictures and not as_json:
         raise RequestError("--pictures adds to the output of --json; give both. --out DIR writes a page with pictures.")
-    chosen = [name.strip() for name in attributes.split(",")] if attributes else None
+    chosen = None if attributes is None else names(attributes)
     how: dict[str, Any] = {"data_dir": data_dir, "resize": resize, "schema": schema}
     found = look(data, attributes=chosen, size=size, **how).timed()
     found = replace(found, problems=tuple(map(spell, found.problems)), advice=tuple(map(spell, found.advice)))
@@ -79,7 +80,8 @@ def _show(found: "Inspection", checks: "tuple[LabelCheck, ...]") -> None:
     console = Console(markup=False, emoji=False, highlight=False)  # names may contain brackets and colons
     sizes = ", ".join(f"{n:,} {name}" for name, n in found.examples.items())
     console.print(f"{found.material.source}: shape {found.shape}; {sizes}")
-    _show_attributes(console, found.attributes)
+    if found.attributes:
+        _show_attributes(console, found.attributes)
     unasked = [c.name for c in found.columns if c.role == "left out" and UNASKED in c.why]
     if unasked:
         console.print(f"Left out, since others were chosen: {', '.join(unasked)}.")

@@ -100,7 +100,9 @@ Trust = Annotated[
     bool, typer.Option("--trust", help="Allow RUN to name any place as its data, also one not used here before.")
 ]
 Out = Annotated[Path, folder_option("New folder for the result.")]
-Attributes = Annotated[str | None, typer.Option(help="Attributes to use, all by default: a,b,c.")]
+Attributes = Annotated[
+    str | None, typer.Option(help="Attributes to use, all by default: a,b,c. An empty text uses none.")
+]
 Size = Annotated[int | None, typer.Option(help="Side of the square to which images are cropped and resized.")]
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="Local copy of mnist, celeba, …, instead of a download.")
@@ -209,7 +211,7 @@ def load_data(
 
     source = DataSource(
         data,
-        attributes=tuple(name.strip() for name in attributes.split(",")) if attributes else None,
+        attributes=None if attributes is None else tuple(names(attributes)),
         size=size,
         schema=Schema.load(schema) if schema else None,
         data_dir=str(data_dir) if data_dir else None,

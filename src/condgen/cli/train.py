@@ -125,7 +125,7 @@ def train(
     with held_new(out, "the run", begun=may_hold(out, resume)):
         fitting = AtMost(SIDE) if name is None and size is None else size
         splits = load_data(data, attributes, fitting, schema, **how)
-        kind, names = "sampled" if stream else "training", ", ".join(splits.schema.names)
+        kind, names = "sampled" if stream else "training", ", ".join(splits.schema.names) or "none"
         say(f"{len(splits.train):,} {kind} examples of shape {splits.shape}, attributes: {names}")
         run = train_run(name, splits, out, progress=progress(), resume=resume, **arguments)
     remark(splits)

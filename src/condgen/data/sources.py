@@ -58,7 +58,7 @@ def load(
         `condgen.datasets()`). Or an array or tensor of images or vectors, a data frame, or a dataset of torch or of
         `datasets` (see `readers.memory.read_memory`).
     labels: for arrays: by attribute, as in `labels={"digit": y}`, a data frame, or one sequence.
-    attributes: the names of the attributes to keep. All by default.
+    attributes: the names of the attributes to keep. All by default; an empty list leaves nothing to ask for.
     size: side of the square to which images are resized. `AtMost(64)` resizes larger ones only.
     resize: crop, pad or squash.
     schema: replaces the inferred one. A schema, or its JSON file.
@@ -77,7 +77,7 @@ def load(
     _must_need_no_copy(named or "data in memory", data_dir)
     origin = DataSource(
         named and resolved(named),
-        attributes=tuple(attributes) if attributes else None,
+        attributes=None if attributes is None else tuple(attributes),
         size=size,
         schema=given_schema(schema),
         data_dir=None if data_dir is None else _absolute(data_dir),
@@ -118,7 +118,7 @@ def _built_in(source: str, how: DataSource) -> Splits:
         raise RequestError(f"The built-in dataset {source} has its own schema. Leave out the schema.")
     _must_be_plain(how, f"The built-in dataset {source} has no image files")
     splits = load_builtin(source, how.size if isinstance(how.size, int) else None)
-    splits = splits.select(how.attributes) if how.attributes else splits
+    splits = splits if how.attributes is None else splits.select(how.attributes)
     return splits if how.splitting == SplitConfig() else _split_again(splits, how.splitting)
 
 
@@ -190,7 +190,7 @@ def tables(
 def _tables(parts: Parts, attributes: Sequence[str] | None, schema: Schema | None) -> list[Table]:
     read = [part for part in (parts.for_training(), parts.test) if part is not None]
     known = schema or read[0].schema
-    return with_vectors(read, attributes or (known.names if known else None))
+    return with_vectors(read, known.names if attributes is None and known else attributes)
 
 
 def _must_need_no_copy(source: str, data_dir: str | Path | None) -> None:
@@ -318,15 +318,17 @@ def schema_for(
             if isinstance(guess, str):
                 raise DataError(f"{train.source}: {guess}")
             inferred = schema_of([*inferred, guess])
-    if attributes:
+    if attributes is not None:
         asked = inferred.select(attributes)
         return asked, [] if chosen is not None else list(remarks(asked, both))
+    if not both and chosen is None:
+        return inferred, [*notes, "There are no labels, so nothing can be asked for."]
     if not len(inferred) and chosen is None:
-        reasons = " ".join([*train.notes, *notes]) or f"Its columns are: {', '.join(both) or 'none besides the image'}."
+        reasons = " ".join([*train.notes, *notes]) or f"Its columns are: {', '.join(both)}."
         raise DataError(
             f"{train.source} has no column that could be an attribute to condition on. {reasons} "
             "Give it one whose values differ. A column that looks like an identifier is used if you name it "
-            "(`attributes`)."
+            "(`attributes`). To learn without labels, name none (an empty `attributes`)."
         )
     return inferred, notes
 

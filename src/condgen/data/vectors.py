@@ -39,7 +39,7 @@ def with_vectors(tables: Sequence[Table], attributes: Iterable[str] | None) -> l
     notes = [f"The column '{name}' numbers the rows; it was left out." for name in counting]
     notes += [note for name in names for note in _stray(name, both[name])]
     first, *others = (_with_vectors(table, names, counting) for table in tables)
-    rest = "" if wanted else "; the others are attributes (`attributes` chooses them)"
+    rest = "" if wanted is not None else "; the others are attributes (`attributes` chooses them)"
     return [replace(first, notes=[*first.notes, *notes, f"Vectors are the columns {', '.join(names)}{rest}."]), *others]
 
 

@@ -177,12 +177,17 @@ def must_fit(run: Run, data: Splits) -> None:
             f"{run.path} makes observations of shape {run.model.shape}, the data has {data.shape}. Evaluate on data "
             "like that it was trained on (`data`, `size`)."
         )
-    if not isinstance(run.model, Discovers) and run.schema != data.schema:
+    if not len(data.schema):
+        raise RequestError(
+            "The data has no labels, from which a judge learns what samples show. Evaluate on data like it that has "
+            "some (`data`)."
+        )
+    if not isinstance(run.model, Discovers) and len(run.schema) and run.schema != data.schema:
         raise RequestError(
             f"{run.path} knows the attributes {', '.join(run.schema.names) or 'none'}, the data has "
             f"{', '.join(data.schema.names) or 'none'}, or their values differ. Evaluate on data labelled alike."
         )
-    if len(data.test) < 2 or not len(data.schema):
+    if len(data.test) < 2:
         raise RequestError("The data has no held-out labelled part to compare with; give more of it (`data`).")
 
 

@@ -10,6 +10,8 @@ from condgen.inspection.balance import Balance
 from condgen.inspection.columns import Column
 from condgen.inspection.scan import Scan
 from condgen.messages import Expression, Mention, call, setting
+from condgen.models.protocols import Discovers
+from condgen.models.registry import that_can
 
 RARE = 0.2  # a value with a smaller share of an even split is rare
 NEAR_CONSTANT = 0.99
@@ -198,6 +200,8 @@ def advice(
             else ""
         )
         yield f"Train first{loaded}: {command(source, options, chosen, len(chosen) == attributes)}"
+    if not attributes and not balance:
+        yield f"Without labels, what can be asked for is found in the data by {that_can(Discovers)}."
     yield from _too_rare(balance)
     yield from _hand_in_hand(together)
     yield from _gaps(together)

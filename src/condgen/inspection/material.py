@@ -160,7 +160,7 @@ def material(
     Raises DataError and RequestError as `load` does, except for broken pictures, which inspection lists.
     """
     if isinstance(source, Splits):
-        return _stored(source.select(attributes) if attributes else source)
+        return _stored(source if attributes is None else source.select(attributes))
     if is_builtin(source):
         from condgen import data
 

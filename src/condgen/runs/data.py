@@ -72,15 +72,18 @@ def _named(path: Path, info: Info, address: str, progress: Progress | None) -> S
 
 
 def elsewhere(info: Info, address: str) -> DataSource:
-    """The source at another address, with the attributes, size and splits of the run's own."""
+    """The source at another address, with the attributes, size and splits of the run's own.
+
+    All attributes are loaded for a run of data without labels.
+    """
     own, schema = source_of(info), Schema.model_validate(info.schema)
     found = replace(own, address=resolved(address), data_dir=None)
     if is_builtin(address):  # built-in data has its own schema
-        found = replace(found, attributes=None, schema=None, streaming=None, selected=tuple(schema.names))
+        found = replace(found, attributes=None, schema=None, streaming=None, selected=tuple(schema.names) or None)
         return without_files(found)
     if own.selected is not None:  # the loaded schema had more attributes than the run's
         return found
-    return replace(found, attributes=None, schema=schema)
+    return replace(found, attributes=None, schema=schema if len(schema) else None)
 
 
 def is_the_same(data: Splits, info: Info) -> bool:

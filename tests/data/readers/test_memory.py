@@ -120,7 +120,6 @@ def test_datasets_of_hugging_face_keep_their_splits_and_class_names() -> None:
 @pytest.mark.parametrize(
     ("x", "labels", "message"),
     [
-        (GREY, None, "need labels"),
         (GREY, {"digit": DIGITS[:3]}, "6 observations but 3 labels 'digit'"),
         (GREY * 2.0, {"digit": DIGITS}, "whole numbers in 0..255 or floats in 0..1"),
         (np.zeros((2, 3, 4, 5, 6)), {"digit": [0, 1]}, "neither images"),

@@ -63,8 +63,6 @@ def test_images_and_labels_without_each_other_are_noted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "part"),
     [
-        (None, "no labels"),
-        ([], "no labels"),
         ([1, [2]] * 6, "mixes"),
         ([[1, 2], [1]] * 6, "mixes"),
         (["a", None], "mixes"),

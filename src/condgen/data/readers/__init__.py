@@ -73,7 +73,11 @@ READERS: Registry[Reader] = Registry(  # the first that recognises a path reads 
             stream_shards,
         ),
         "utkface": Reader("UTKFace: images named [age]_[gender]_[race]_[date].jpg", is_utkface, read_utkface),
-        "classes": Reader("a folder with one folder of images per class (attribute: label)", Path.is_dir, read_classes),
+        "classes": Reader(
+            "a folder with one folder of images per class (attribute: label), or images without labels",
+            Path.is_dir,
+            read_classes,
+        ),
         "file": Reader(
             "a CSV, TSV, JSON Lines or Parquet file with a column of image paths or of encoded images, or columns x0,\n"
             "    x1, … of a vector",

@@ -1,4 +1,4 @@
-"""Folders of class subfolders, of images with a table, or of Parquet files."""
+"""Folders of class subfolders, of images with a table or alone, or of Parquet files."""
 
 import os
 from collections.abc import Iterator
@@ -13,6 +13,10 @@ from condgen.errors import DataError
 from condgen.schema import Categorical
 
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+ORDER = (
+    "To ask for attributes, make one folder of images per class, or a metadata.csv (a column file_name and one column "
+    "per attribute), or a train.parquet; `condgen.datasets()` lists all that condgen reads."
+)
 _BEGINNINGS = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")  # of image files
 
 
@@ -60,17 +64,18 @@ def stream_parquet(path: Path) -> Shards:
 
 
 def read_classes(path: Path) -> Parts:
-    """A folder with one subfolder of images per class: the categorical attribute `label`."""
+    """A folder with one subfolder of images per class: the categorical attribute `label`.
+
+    Images that lie in the folder itself have no labels, if all do.
+    """
     classes = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
     files = [(file, c.name) for c in classes for file in images_below(c)]
-    loose = sum(map(is_image_file, path.iterdir()))
+    loose = sorted(filter(is_image_file, path.iterdir()))
+    if not files and not loose:
+        raise DataError(f"The folder {path} holds no images. {ORDER}")
     if not files:
-        what = "images but neither class folders nor a metadata.csv" if loose else "no images"
-        raise DataError(
-            f"The folder {path} holds {what}. It needs one folder of images per class, or images with a metadata.csv "
-            "(a column file_name and one column per attribute), or a train.parquet; `condgen.datasets()` lists all "
-            "that condgen reads."
-        )
+        images = [EncodedImage(str(file), file) for file in loose]
+        return Parts(Table(str(path), images, {}, [f"The images in {path} are not in folders of classes. {ORDER}"]))
     labels = [name for _, name in files]
     for name in set(labels):
         if name.encode(errors="ignore").decode() != name:
@@ -80,7 +85,7 @@ def read_classes(path: Path) -> Parts:
             f"The folders in {path} are named like splits ({', '.join(sorted(set(labels)))}), not like classes. Give "
             f"one of them, such as {classes[0]}, which is then split into training and test data."
         )
-    notes = [f"{loose} images that lie in no class folder were left out."] if loose else []
+    notes = [f"{len(loose)} images that lie in no class folder were left out."] if loose else []
     empty = [c.name for c in classes if c.name not in set(labels)]
     notes += [f"The folders {', '.join(empty[:5])} hold no images and are no classes."] if empty else []
     schema = schema_in(path) or (schema_of([Categorical.of("label", labels)]) if len(set(labels)) > 1 else None)

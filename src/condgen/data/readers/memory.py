@@ -26,7 +26,7 @@ def read_memory(source: object, labels: object = None) -> Parts:
 
     source: images or vectors as an array or tensor (see `table_of_arrays`). Or a data frame, with one column per
         attribute and images as paths, bytes or PIL images. Or a dataset or DatasetDict of `datasets`. Or a map-style
-        dataset of torch with items (observation, label) or mappings.
+        dataset of torch with items (observation, label), observations alone, or mappings.
     labels: for arrays: one sequence per attribute by name, a data frame, or a single sequence, which is called `label`.
 
     Raises RequestError for an object of another kind, or for labels if the object holds its own. Raises DataError for
@@ -58,9 +58,12 @@ def table_of_arrays(x: Any, labels: object) -> Table:
     x: images [n, height, width], [n, height, width, channel] or [n, channel, height, width] with 1, 3 or 4 channels, as
         uint8 or as floats in [0, 1]. Or a list of PIL images, or vectors [n, dimension].
 
-    Raises DataError for other shapes and values, and RequestError if there are no labels.
+    labels: None if there are none.
+
+    Raises DataError for other shapes and values.
     """
     columns = _labels(labels)
+    notes = [] if columns else ["Labels of arrays are given as in labels={'digit': y}."]
     if isinstance(x, list):
         content: Any = [EncodedImage(f"image {k}", encoded(image)) for k, image in enumerate(x)]
     else:
@@ -69,7 +72,7 @@ def table_of_arrays(x: Any, labels: object) -> Table:
     for name, cells in columns.items():
         if len(cells) != len(content):
             raise DataError(f"There are {len(content):,} observations but {len(cells):,} labels '{name}'.")
-    return Table("arrays", content, columns)
+    return Table("arrays", content, columns, notes)
 
 
 def encoded(image: Image.Image) -> bytes:
@@ -131,7 +134,7 @@ def _as_uint8(array: Any) -> Any:
 
 def _labels(labels: object) -> dict[str, list[Any]]:
     if labels is None:
-        raise RequestError("Arrays need labels to condition on, such as labels={'digit': y}.")
+        return {}
     if hasattr(labels, "columns") and hasattr(labels, "to_dict"):
         return _columns(labels)
     named = labels if isinstance(labels, Mapping) else {LABEL: labels}
@@ -159,7 +162,7 @@ def _is_list_of_images(source: object) -> bool:
 
 
 def _table_of_items(source: Any) -> Table:
-    """The table of a map-style dataset with items (observation, label) or mappings of names to values."""
+    """The table of a map-style dataset with items (observation, label), observations alone, or mappings."""
     items = [source[k] for k in range(len(source))]
     if not items:
         raise DataError("The dataset is empty.")
@@ -171,8 +174,10 @@ def _table_of_items(source: Any) -> Table:
         x, labels = columns.pop(name), {n: [_cell(c) for c in cells] for n, cells in columns.items()}
     elif isinstance(items[0], tuple | list) and len(items[0]) == 2:
         x, labels = [item[0] for item in items], _item_labels([item[1] for item in items], source)
+    elif _is_observation(items[0]):
+        x, labels = items, None
     else:
-        raise DataError("Items of a dataset must be (observation, label) or mappings of names to values.")
+        raise DataError("Items of a dataset must be observations, (observation, label) or mappings of names to values.")
     return table_of_arrays(x if isinstance(x[0], Image.Image) else np.stack([_numpy(o) for o in x]), labels)
 
 

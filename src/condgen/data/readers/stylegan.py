@@ -20,13 +20,15 @@ def is_stylegan(path: Path) -> bool:
 
 
 def read_stylegan(path: Path) -> Parts:
-    """The images labelled in dataset.json, by class or by a vector of labels.
+    """The images labelled in dataset.json, by class or by a vector of labels. Without labels, all images.
 
     Raises DataError with the fault of the archive or its labels.
     """
     content, images = _zipped(path) if path.is_file() else _unpacked(path)
     listing = f"{path}/{FILE}"
     labels = _labels(listing, content)
+    if not labels:
+        return Parts(Table(str(path), [*images.values()], {}))
     missing = [name for name in labels if name not in images]
     kept = {name: label for name, label in labels.items() if name in images}
     if not kept:
@@ -78,8 +80,6 @@ def _labels(listing: str, content: bytes) -> dict[str, Any]:
         raise DataError(
             f'{listing} is not StyleGAN\'s: it should hold {{"labels": [["00000/img00000000.png", 6], …]}}.'
         ) from None
-    if not labels:
-        raise DataError(f"{listing} has no labels, so there is nothing to condition on; add some, or a metadata.csv.")
     return labels
 
 

@@ -67,7 +67,7 @@ def stream(
     said = (*taken.table.notes, *notes, *told, _about(len(found.train), sample, apart, quarantine), *parts.notes)
     origin = DataSource(
         resolved(source),
-        attributes=tuple(attributes) if attributes else None,
+        attributes=None if attributes is None else tuple(attributes),
         size=size,
         schema=schema,
         resize=resize,
