@@ -19,6 +19,7 @@ from condgen.parameters import keyword_arguments
 from condgen.testing import ATTRIBUTES, CHECKS, Lesson
 from tests.unchecked import unchecked
 
+CROSSED = ("concat", "film", "norm", "modulate")
 BF16 = os.environ.get("CONDGEN_TEST_PRECISION") == "bf16"  # a variation of `make robust`
 
 
@@ -51,24 +52,43 @@ def learns_slowly(family: str) -> bool:
     return FAMILIES[family].practice.steps >= 300
 
 
-def cases() -> list[Case]:
-    """All mechanisms with all kinds of attribute; all priors and variants once with all attributes together.
+def whose_turn(mechanism: str, kind: str, sort: str) -> str | None:
+    """The family in which a mechanism other than its own meets a kind of attribute alone."""
+    if mechanism not in CROSSED:
+        return None
+    able = [name for name in FAMILIES if sort in FAMILIES[name].suits and crosses(name, mechanism, sort)]
+    return able[(CROSSED.index(mechanism) + [*ATTRIBUTES].index(kind)) % len(able)] if able else None
 
-    Families that are slow to train see single kinds of attribute in vectors only, by their own mechanism; so does
-    attention in any family.
+
+def crosses(family: str, mechanism: str, sort: str) -> bool:
+    """Whether a family learns quickly enough, and by another mechanism if it is not told one."""
+    own = keyword_arguments(FAMILIES[family].builder).get("mechanism", mechanism)
+    return own != mechanism and not learns_slowly(family) and (sort == "vector" or learns_images_quickly(family))
+
+
+def learns_images_quickly(family: str) -> bool:
+    return FAMILIES[family].practice.steps <= 120
+
+
+def cases() -> list[Case]:
+    """Each kind of attribute by a family's own mechanism; every mechanism, prior and variant with all kinds together.
+
+    Other mechanisms meet single kinds in one family each, by turns: a mechanism does not know its family. Attention
+    meets none. Families that are slow to train see single kinds in vectors only.
     """
     found = []
     for name, sort in product(FAMILIES, ("image", "vector")):
         family, known = FAMILIES[name], keyword_arguments(FAMILIES[name].builder)
-        quick = family.practice.steps <= 120
         if sort not in family.suits:
             continue
-        if "mechanism" not in known or (not quick and sort == "image"):
+        if "mechanism" not in known or (sort == "image" and not learns_images_quickly(name)):
             found.append(Case(name, "all", sort))
             continue
-        several = ("concat", "film", "norm", "modulate") if not learns_slowly(name) else ()
-        own = {known["mechanism"], *several}  # mechanisms that see single kinds, too
-        pairs = [(m, k) for m, k in product(MECHANISMS, ATTRIBUTES) if m != "none" and (k == "all" or m in own)]
+        pairs = [
+            (m, k)
+            for m, k in product(MECHANISMS, ATTRIBUTES)
+            if m != "none" and (k == "all" or m == known["mechanism"] or name == whose_turn(m, k, sort))
+        ]
         variants = [(k, (("mechanism", m),)) for m, k in pairs]
         variants += [("all", (("prior", p),)) for p in PRIORS if "prior" in known and p != known["prior"]]
         variants += [("all", tuple(arguments.items())) for arguments in family.variants]
