@@ -45,7 +45,6 @@ def augment(
     """
     from condgen.evaluation.augmentation import augment as augmented
     from condgen.runs.run import Run
-    from condgen.units import parse_count
 
     opened = Run.open(run, trust=trust)
     found = augmented(
@@ -55,7 +54,7 @@ def augment(
         out,
         to=to,
         worth=worth,
-        images=parse_count(judge_images) if judge_images else None,
+        images=judge_images,
         seed=seed,
         sampling=sampling_by(guidance, interval, sampler, steps),
         progress=progress(),

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from condgen.cli.options import number_option
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -18,7 +20,7 @@ Engine = Annotated[
     typer.Option(help="Generate in bulk, into shards: processes (of this machine), ray, or one of another package."),
 ]
 Workers = Annotated[int | None, typer.Option(help="Number of workers. By default one per GPU, or one per core.")]
-Shard = Annotated[str | None, typer.Option(help="Samples of a shard, a multiple of 250. By default up to 10k.")]
+Shard = Annotated[int | None, number_option(help="Samples of a shard, a multiple of 250. By default up to 10k.")]
 Format = Annotated[str | None, typer.Option("--format", help="Kind of shards: parquet (by default) or webdataset.")]
 RayAddress = Annotated[
     str | None,
@@ -39,7 +41,7 @@ class Options:
 
     engine: str | None
     workers: int | None
-    shard: str | None
+    shard: int | None
     format: str | None
     ray_address: str | None
     keep_if: str | None
@@ -47,10 +49,14 @@ class Options:
     data: str | None
     trust: bool
 
-    def must_be_none(self) -> None:
-        """Raise RequestError for an option that has no effect without an engine."""
+    def must_fit(self) -> None:
+        """Raise RequestError for an unknown engine, and for an option that has no effect without one."""
+        from condgen.bulk.engine import ENGINES
         from condgen.errors import RequestError
 
+        if self.engine:
+            ENGINES.check(self.engine)
+            return
         for field in fields(self):
             if getattr(self, field.name):
                 option = field.name.replace("_", "-")
@@ -69,7 +75,6 @@ class Options:
         """Write the shards; the result, which tells of them."""
         from condgen.bulk.engine import engine
         from condgen.bulk.generate import generate
-        from condgen.units import parse_count
 
         return generate(
             run,
@@ -78,7 +83,7 @@ class Options:
             out,
             seed=seed,
             engine=engine(str(self.engine), workers=self.workers, ray_address=self.ray_address),
-            shard=parse_count(self.shard) if self.shard else None,
+            shard=self.shard,
             format=self.format or "parquet",
             keep_if=self.keep_if,
             measure=self.measure,

@@ -24,10 +24,12 @@ from condgen.cli.options import (
     Trust,
     Useful,
     data_of,
+    duration_option,
     folder_option,
     load_data,
     measuring,
     names,
+    number_option,
     parse_settings,
     progress,
 )
@@ -67,9 +69,9 @@ def compare(
     ] = None,
     priors: Annotated[str | None, typer.Option(help="Priors to train each model with: standard,gaussian,flow.")] = None,
     seeds: Annotated[int, typer.Option(help="Number of seeds, from 0.")] = 3,
-    budget: Annotated[str | None, typer.Option(help="Training time of each run: 90s, 10m.")] = None,
+    budget: Annotated[float | None, duration_option(help="Training time of each run: 90s, 10m.")] = None,
     images: Annotated[
-        str | None, typer.Option(help="Number of training images of each run, instead of a time: 500k.")
+        int | None, number_option(help="Number of training images of each run, instead of a time: 500k.")
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting of all models or of training.")
@@ -160,8 +162,8 @@ def _grid(
     mechanisms: str | None,
     priors: str | None,
     seeds: int,
-    budget: str | None,
-    images: str | None,
+    budget: float | None,
+    images: int | None,
     settings: list[str] | None,
     size: int | None,
     loading: "dict[str, Any]",
@@ -173,7 +175,6 @@ def _grid(
     from condgen.evaluation.comparison.grid import Grid, cells
     from condgen.evaluation.measure import evaluate as measure
     from condgen.pages.report import save
-    from condgen.units import parse_count, parse_duration
 
     if len(what) != 1 or out is None:
         raise RequestError(
@@ -186,8 +187,8 @@ def _grid(
         names(mechanisms),
         names(priors),
         range(seeds),
-        images=parse_count(images) if images else None,
-        seconds=parse_duration(budget) if budget else None,
+        images=images,
+        seconds=budget,
         settings=parse_settings(settings or []),
     )
 

@@ -69,25 +69,50 @@ def place_option(told: str, *names: str, folder: bool = False) -> Any:
 folder_option = partial(place_option, folder=True)
 
 
-def count(text: str | int) -> int:
-    """The number in a text such as 0, 5000, 60k, 2M, or a default as it is."""
+def number(text: str | int) -> int:
+    """The number in a text such as 1, 5000, 60k, 2M, or a default as it is."""
     from condgen.errors import RequestError
     from condgen.units import parse_count
 
     try:
-        return 0 if str(text).strip() == "0" else parse_count(str(text))
+        return parse_count(str(text))
     except RequestError as error:
         raise typer.BadParameter(str(error)) from None
 
 
+def count(text: str | int) -> int:
+    """A number as `number` reads it, or 0."""
+    return 0 if str(text).strip() == "0" else number(text)
+
+
+def duration(text: str) -> float:
+    """The seconds in a text such as 90s, 10m, 1h."""
+    from condgen.errors import RequestError
+    from condgen.units import parse_duration
+
+    try:
+        return parse_duration(text)
+    except RequestError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def existing(run: str) -> str:
+    """The RUN of a command. Raises RunError for a path without a run, before anything large is imported."""
+    from condgen.runs.place import must_hold_a_run
+
+    must_hold_a_run(run)
+    return run
+
+
+number_option = partial(typer.Option, metavar="COUNT", parser=number)
 count_option = partial(typer.Option, metavar="COUNT", parser=count)
+duration_option = partial(typer.Option, metavar="TIME", parser=duration)
+run_argument = partial(typer.Argument, metavar="RUN", callback=existing)
 
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A name, a folder, a table, … (see `condgen datasets`).")]
-RunFolder = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run, written by `condgen train --out`.")]
-RunOrFile = Annotated[
-    str, typer.Argument(metavar="RUN", help="Folder of a run, or its weights, written by `condgen export`.")
-]
+RunFolder = Annotated[str, run_argument(help="Folder of a run, written by `condgen train --out`.")]
+RunOrFile = Annotated[str, run_argument(help="Folder of a run, or its weights, written by `condgen export`.")]
 RunFileOrServer = Annotated[
     str,
     typer.Argument(metavar="RUN", help="Folder of a run, a file written by `condgen export`, or a server's address."),
@@ -158,8 +183,8 @@ Folds = Annotated[
     typer.Option(help="Cross-fitted judges to read all real data by, where held-out data has too little. 0 is none."),
 ]
 JudgeImages = Annotated[
-    str | None,
-    typer.Option(help="Images shown to the judge in training, by default 100k to 300k. Fewer take less time."),
+    int | None,
+    number_option(help="Images shown to the judge in training, by default 100k to 300k. Fewer take less time."),
 ]
 MeasureSeed = Annotated[int, typer.Option("--measure-seed", help="Seed of the first judged sample.")]
 Guidance = Annotated[
@@ -298,13 +323,12 @@ def measuring(
     pairs: int,
     useful: int,
     edits: int,
-    judge_images: str | None,
+    judge_images: int | None,
     seed: int,
     **others: Any,
 ) -> "EvaluationConfig":
     """The settings of an evaluation given by options. others: fields that have the form of `EvaluationConfig`."""
     from condgen.evaluation.protocol import EvaluationConfig
-    from condgen.units import parse_count
 
     return EvaluationConfig(
         samples=samples,
@@ -313,7 +337,7 @@ def measuring(
         pairs=pairs,
         useful=useful,
         edits=edits,
-        judge_images=parse_count(judge_images) if judge_images else None,
+        judge_images=judge_images,
         seed=seed,
         **others,
     )

@@ -16,6 +16,7 @@ from condgen.cli.options import (
     Sampler,
     Steps,
     Trust,
+    number_option,
     progress,
     sampling_by,
     show_understood,
@@ -32,7 +33,7 @@ def sample(
     request: Annotated[
         list[str] | None, typer.Argument(metavar="REQUEST", help="digit=7, 'a=yes, b!=c', x=1..2, 'an old man'")
     ] = None,
-    n: Annotated[str, typer.Option("-n", help="Samples per request: 16, 500k, 100M.")] = "16",
+    n: Annotated[int, number_option("-n", help="Samples per request: 16, 500k, 100M.")] = 16,
     seed: Annotated[int, typer.Option(help="Seed of the first sample of every request. Sample k has SEED + k.")] = 0,
     extrapolate: Annotated[bool, typer.Option(help="Allow numbers beyond the range of the training data.")] = False,
     guidance: Guidance = None,
@@ -72,22 +73,21 @@ def sample(
     """
     from condgen.runs.addresses import open_generator
     from condgen.runs.generator import save_answers
-    from condgen.units import counted, parse_count
+    from condgen.units import counted
 
-    opened = open_generator(run)
-    asked = show_understood(opened.requests(request or [], extrapolate))
+    options = bulk.Options(engine, workers, shard, kind, ray_address, keep_if, measure, data, trust)
+    options.must_fit()
     contrast = _model(guide) if guide else None
     sampling = sampling_by(
         guidance, interval, sampler, steps, guide=contrast, compose=compose, free=free, best_of=best_of
     )
-    options = bulk.Options(engine, workers, shard, kind, ray_address, keep_if, measure, data, trust)
-    number = parse_count(n)
+    opened = open_generator(run)
+    asked = show_understood(opened.requests(request or [], extrapolate))
     if options.engine:
-        print(options.generate(run, asked, number, seed, out, sampling, progress()))
+        print(options.generate(run, asked, n, seed, out, sampling, progress()))
         return
-    options.must_be_none()
-    shown = save_answers(opened, asked, number, seed, out, sampling=sampling, progress=progress())
-    made = f"{counted(number * len(asked), 'sample')} for {counted(len(asked), 'request')}"
+    shown = save_answers(opened, asked, n, seed, out, sampling=sampling, progress=progress())
+    made = f"{counted(n * len(asked), 'sample')} for {counted(len(asked), 'request')}"
     print(f"{made} in {named(out)}; look at {named(shown)}")
 
 

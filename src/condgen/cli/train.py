@@ -25,7 +25,9 @@ from condgen.cli.options import (
     Stream,
     Trust,
     data_of,
+    duration_option,
     load_data,
+    number_option,
     parse_settings,
     progress,
     remark,
@@ -41,9 +43,16 @@ if TYPE_CHECKING:
     from condgen.runs.run import Run
 
 
+def _known(model: str | None) -> str | None:
+    """The name of a model. Raises RequestError for an unknown one, before anything large is imported."""
+    return FAMILIES.check(model) if model else model
+
+
 Model = Annotated[
     str | None,
-    typer.Option(help=f"{', '.join(FAMILIES.names)}. What suits DATA unless given, as `condgen inspect` says."),
+    typer.Option(
+        callback=_known, help=f"{', '.join(FAMILIES.names)}. What suits DATA unless given, as `condgen inspect` says."
+    ),
 ]
 Mechanism = Annotated[
     str | None,
@@ -53,8 +62,8 @@ Prior = Annotated[
     str | None, typer.Option(help="Distribution of a CVAE's latent (see `condgen settings`). Default standard.")
 ]
 Preset = Annotated[str | None, typer.Option(help="Named settings (see `condgen presets`).")]
-Budget = Annotated[str | None, typer.Option(help="Training time: 90s, 10m, 1h.")]
-Images = Annotated[str | None, typer.Option(help="Number of training images, instead of a time: 500k, 2M.")]
+Budget = Annotated[float | None, duration_option(help="Training time: 90s, 10m, 1h.")]
+Images = Annotated[int | None, number_option(help="Number of training images, instead of a time: 500k, 2M.")]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with the run in OUT if this command has begun it, as after a restart.")
 ]
@@ -142,7 +151,7 @@ def _become(processes: int) -> NoReturn:
     os.execve(sys.executable, command, shares | os.environ)  # noqa: S606 (there is no shell to be careful of)
 
 
-def _recipe(preset: str | None, budget: str | None, images: str | None, options: dict[str, Any]) -> dict[str, Any]:
+def _recipe(preset: str | None, budget: float | None, images: int | None, options: dict[str, Any]) -> dict[str, Any]:
     """The model and its settings, overridden by the given options.
 
     They are a preset's entries, or those of a named model and five minutes, or neither: what is recommended.
@@ -150,11 +159,10 @@ def _recipe(preset: str | None, budget: str | None, images: str | None, options:
     from condgen.errors import RequestError
     from condgen.presets import preset as recipe
     from condgen.runs.arguments import overridden
-    from condgen.units import parse_count, parse_duration
 
     given = {key: value for key, value in options.items() if value is not None}
-    given |= {"seconds": parse_duration(budget)} if budget else {}
-    given |= {"images": parse_count(images)} if images else {}
+    given |= {"seconds": budget} if budget else {}
+    given |= {"images": images} if images else {}
     if {"seconds", "images"} <= given.keys():
         raise RequestError("Give a time (--budget) or a number of images (--images), not both.")
     if not preset and "model" not in given:
@@ -208,7 +216,7 @@ def distill(
     out: Out,
     data: OtherData = None,
     guidance: Annotated[str | None, typer.Option(help="Guidance to learn. By default that of RUN.")] = None,
-    budget: Annotated[str, typer.Option(help="Training time: 90s, 3m, 1h.")] = "5m",
+    budget: Annotated[float, duration_option(help="Training time: 90s, 3m, 1h.")] = "5m",  # type: ignore[assignment]
     seed: Annotated[int, SEED] = 0,
     settings: Annotated[
         list[str] | None,
@@ -219,12 +227,11 @@ def distill(
     """Train a model that samples in one step, guidance included, from the guided model of many steps in RUN."""
     from condgen.runs.run import Run
     from condgen.runs.train import distill
-    from condgen.units import parse_duration
 
     teacher = Run.open(run, trust=trust)
     splits = data_of(teacher, data)
     given = {"seed": seed, **parse_settings(settings or [])}
-    given |= {} if "images" in given else {"seconds": parse_duration(budget)}
+    given |= {} if "images" in given else {"seconds": budget}
     _trained(distill(teacher, splits, out, guidance=guidance, progress=progress(), **given))
 
 

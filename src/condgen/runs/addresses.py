@@ -6,6 +6,7 @@ from pathlib import Path
 from condgen.lazy import in_bulk
 from condgen.registry import Registry
 from condgen.runs.generator import Generator
+from condgen.runs.place import must_hold_a_run
 from condgen.stores.address import is_address
 from condgen.stores.copies import here
 
@@ -39,6 +40,7 @@ def open_generator(path: str | Path) -> Generator:
     for name in OPENERS:
         if place.casefold().endswith(name) or place.startswith(name):
             return OPENERS[name](place)
+    must_hold_a_run(place)  # before the import of PyTorch
     with in_bulk():
         from condgen.runs.run import Run
     return Run.open(place)

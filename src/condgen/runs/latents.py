@@ -27,7 +27,8 @@ from condgen.progress import Progress
 from condgen.room import disk
 from condgen.runs import hub
 from condgen.runs.costs import must_have_room_for
-from condgen.runs.opening import best_device, home
+from condgen.runs.opening import best_device
+from condgen.runs.place import home
 from condgen.runs.run import Run
 from condgen.schema import Condition
 from condgen.sealed import digest

@@ -12,11 +12,10 @@ from condgen import models
 from condgen.errors import CondgenError, RequestError, RunError, shorten
 from condgen.models import Model
 from condgen.models.blueprint import Shape, TooLarge, blueprint
-from condgen.runs import hub
 from condgen.runs.header import coordinates_of, source_of, teacher_of
+from condgen.runs.place import file_of
 from condgen.schema import LabelDistribution, Schema
 from condgen.schema.stored import restored
-from condgen.stores.copies import here
 from condgen.training import checkpoint
 from condgen.training.checkpoint import Info
 
@@ -41,8 +40,7 @@ def opened(path: Path, device: str | torch.device | None = None) -> tuple[Model,
             f"{path}: an exported ONNX model can be sampled, edited and served. For anything else, give the run or its "
             ".safetensors."
         )
-    file = path if path.is_file() else path / checkpoint.FILE
-    info, tensors = checkpoint.load(file)
+    info, tensors = checkpoint.load(file_of(path))
     must_make_sense(path, info)
     model = rebuild(path, info, checkpoint.shapes(checkpoint.group(tensors, "ema")))
     with explain_mismatch(path, info):
@@ -50,18 +48,6 @@ def opened(path: Path, device: str | torch.device | None = None) -> tuple[Model,
         joint = restored(model.schema, checkpoint.group(tensors, "joint"))
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # quicker convolutions
     return model.to(device or best_device()), joint, info
-
-
-def home(path: str | Path) -> Path:
-    """The folder of a run, also for the path of its checkpoint. For exported weights, the file.
-
-    A run on the Hub (`hf:owner/name`) or in a store (`s3://bucket/run`) is fetched. In a folder as the Hub has it, the
-    file of weights is meant.
-    """
-    path = hub.fetched(str(path)) if hub.is_address(path) else here(path)
-    if path.is_dir() and (path / hub.WEIGHTS).is_file() and not (path / checkpoint.FILE).exists():
-        return path / hub.WEIGHTS
-    return path.parent if path.is_file() and path.name == checkpoint.FILE else path
 
 
 def best_device() -> torch.device:

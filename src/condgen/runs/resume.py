@@ -16,7 +16,8 @@ from condgen.runs.costs import must_have_room_to_keep, must_have_room_to_train
 from condgen.runs.data import is_the_same, load_again
 from condgen.runs.latents import prepared
 from condgen.runs.learning import preview_of, taught, trained_and_opened, usable
-from condgen.runs.opening import explain_mismatch, home, must_make_sense, rebuild
+from condgen.runs.opening import explain_mismatch, must_make_sense, rebuild
+from condgen.runs.place import home
 from condgen.runs.run import Run
 from condgen.runs.trust import must_be_trusted, of_teacher
 from condgen.stores.copies import refresh

@@ -26,7 +26,8 @@ from condgen.runs import hub
 from condgen.runs.answering import Answering
 from condgen.runs.exporting import export
 from condgen.runs.header import coordinates_of, source_of
-from condgen.runs.opening import home, opened
+from condgen.runs.opening import opened
+from condgen.runs.place import home
 from condgen.runs.reading import likeliest
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import Condition, LabelDistribution

@@ -20,14 +20,16 @@ from torch import Tensor
 from condgen import sealed
 from condgen.errors import CondgenWarning, RunError
 from condgen.feature_networks import FeatureNetwork
-from condgen.files import former, keep, settled, writing
+from condgen.files import keep, settled, writing
 from condgen.headers import parsed
 from condgen.room import memory
 from condgen.training.arithmetic import Arithmetic
+from condgen.training.place import FILE as FILE
+from condgen.training.place import before as before
+from condgen.training.place import must_exist as must_exist
 from condgen.training.plan import Stage, share_after
 
 FORMAT = 1
-FILE = "checkpoint.safetensors"
 RUN = "run"  # a header's `holds`: everything needed to continue training
 WEIGHTS_ALONE = "weights"  # an export: everything needed for sampling
 
@@ -126,23 +128,12 @@ def _explained(path: Path) -> Iterator[None]:
         ) from None
 
 
-def before(path: Path) -> Path:
-    """The path of the checkpoint that this one replaced, while it is kept."""
-    return former(path)
-
-
 def settle(path: Path) -> None:
     """Read a checkpoint back from the disk and, if it is sound, remove the previous one."""
     if path.is_file():
         settled(path)
     if sound(path):
         before(path).unlink(missing_ok=True)
-
-
-def must_exist(path: Path) -> None:
-    """Raise RunError if there is no checkpoint."""
-    if not path.is_file() and not before(path).is_file():
-        raise RunError(f"There is no checkpoint at {path}. Is this the folder of a run?")
 
 
 def load(path: Path) -> tuple[Info, dict[str, Tensor]]:
