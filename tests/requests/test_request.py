@@ -165,6 +165,9 @@ def test_a_requests_text_says_what_was_asked(text: str) -> None:
         ("age", ["'age' needs a value", "age=12.5..57.5"]),
         ("color", ["'color' needs a value", "color="]),
         ("xyzzy", ["xyzzy", "Valid:"]),
+        ("Male=yes hair colr=red", ["'yes hair'", "a comma is missing: Male=yes, hair…"]),
+        ("color=light blue Male", ["'light blue Male'", "a comma is missing: color=light blue, Male…"]),
+        ("age>3 glasses", ["a comma is missing: age>3, glasses…"]),
     ],
 )
 def test_a_wrong_request_is_explained(asked: object, parts: list[str]) -> None:
@@ -173,6 +176,13 @@ def test_a_wrong_request_is_explained(asked: object, parts: list[str]) -> None:
     for part in parts:
         assert part in str(caught.value)
     assert caught.value.exit_status == 2
+
+
+def test_no_comma_is_missed_in_a_mapping_and_in_a_misspelt_value() -> None:
+    for asked in ({"color": "red Male"}, "color=lite blue"):
+        with pytest.raises(RequestError, match="Unknown value") as caught:
+            parse_requests(asked, SCHEMA)
+        assert "comma" not in str(caught.value)
 
 
 def test_extrapolation_is_allowed_on_demand() -> None:

@@ -77,7 +77,11 @@ def parse_requests(asked: Requestable, schema: Schema, extrapolate: bool = False
     examples = {schema[name].name: f"{name}{operator}{value}" for name, operator, value in terms if is_example(value)}
     notes: list[str] = []
     for name, operator, value in terms:
-        meant, said = _meant(name, operator, value, schema, extrapolate)
+        try:
+            meant, said = _meant(name, operator, value, schema, extrapolate)
+        except RequestError as error:
+            advice = _missing_comma(name, operator, value, schema) if isinstance(asked, str) else ""
+            raise RequestError(f"{error}{advice}") from None
         notes += said
         for attribute in meant:
             if attribute in alternatives:
@@ -123,6 +127,24 @@ def _meant(
     return {n: [constraint] for n, constraint in understood.constraints.items()}, understood.notes
 
 
+def _missing_comma(name: str, operator: str, value: Any, schema: Schema) -> str:
+    """Advice on a refused term whose value begins with one that its attribute takes. Empty for any other."""
+    words = value.split() if operator and isinstance(value, str) else []
+    for end in range(len(words) - 1, 0, -1):
+        begin, rest = " ".join(words[:end]), " ".join(words[end:])
+        if _is_taken(name, operator, begin, schema):
+            return f" If another term begins with '{rest}', a comma is missing: {name}{operator}{begin}, {rest}…"
+    return ""
+
+
+def _is_taken(name: str, operator: str, value: Any, schema: Schema) -> bool:
+    try:
+        _meant(name, operator, value, schema, extrapolate=True)
+    except RequestError:
+        return False
+    return True
+
+
 def _terms(text: str, schema: Schema) -> list[tuple[str, str, Any]]:
     """The parts (name, operator, value) of a text `a=1, b!=2 c=3`. A bare word has the empty operator."""
     term = _term(schema)
@@ -132,7 +154,7 @@ def _terms(text: str, schema: Schema) -> list[tuple[str, str, Any]]:
         ends = [*(s.start() for s in starts[1:]), len(part)]
         word = part[: starts[0].start() if starts else None].strip()
         names = [s["name"] for s in starts]
-        if word and names and not _is_name(names[0], schema) and not _is_understood(word, schema):
+        if word and names and not _is_name(names[0], schema) and not _is_taken(word, "", None, schema):
             word, names[0] = "", f"{word} {names[0]}"  # a misspelt name of several words
         found += [(word, "", None)] if word else []
         spans = zip(names, starts, ends, strict=False)
@@ -142,14 +164,6 @@ def _terms(text: str, schema: Schema) -> list[tuple[str, str, Any]]:
 
 def _is_name(name: str, schema: Schema) -> bool:
     return fold(name) in (fold(known) for a in schema for known in a.names)
-
-
-def _is_understood(words: str, schema: Schema) -> bool:
-    try:
-        _meant(words, "", None, schema, extrapolate=True)
-    except RequestError:
-        return False
-    return True
 
 
 def _term(schema: Schema) -> re.Pattern[str]:
