@@ -15,6 +15,7 @@ from condgen.rng import NumpyRng, Rng
 from condgen.runs import noise
 from condgen.runs.answering import Answering
 from condgen.runs.run import Run
+from condgen.runs.samples import Samples
 from condgen.runs.sampling import SamplingOptions
 from condgen.runs.train import train
 from condgen.runtime.generator import OnnxGenerator
@@ -72,6 +73,32 @@ def test_guidance_acts_on_the_way_too(flow: Run) -> None:
     strong = flow.interpolate("digit=3", "digit=8", n=3, sampling=SamplingOptions(guidance=3))
     torch.testing.assert_close(strong.x[2:], flow.sample("digit=8", n=1, guidance=3).x, atol=1e-5, rtol=0)
     assert not torch.allclose(strong.x[1], flow.interpolate("digit=3", "digit=8", n=3).x[1], atol=1e-3)
+
+
+def test_there_are_no_candidates_on_a_way(gan: Run) -> None:
+    with pytest.raises(RequestError, match="leave out `best_of`"):
+        gan.interpolate("digit=3", "digit=8", n=3, sampling=SamplingOptions(best_of=2))
+
+
+@pytest.mark.parametrize("how", [SamplingOptions(free=True), SamplingOptions(compose=True)])
+def test_attributes_are_left_free_at_both_ends_if_asked(how: SamplingOptions) -> None:
+    run = untrained("flow")
+    one, other = (f"{run.schema.attributes[0].name}={value}" for value in run.schema.attributes[0].choices[:2])
+    way = run.interpolate(one, other, n=3, seed=1, sampling=how)
+    apart = [run.sample(asked, n=1, seed=1, free=how.free, compose=how.compose) for asked in (one, other)]
+    assert [way.condition[k : k + 1].rows() for k in (0, 2)] == [each.condition.rows() for each in apart]
+    torch.testing.assert_close(way.x[[0, 2]], torch.cat([each.x for each in apart]), atol=1e-4, rtol=1e-4)
+    with pytest.raises(RequestError, match=r"One end leaves .* free and the other does not"):
+        run.interpolate(one, "anything", n=3, sampling=how)
+
+
+def test_a_guide_goes_the_same_way() -> None:
+    run, guide = untrained("flow"), untrained("flow", channels=8).model
+    one, other = run.requests([f"{run.schema.attributes[0].name}={v}" for v in run.schema.attributes[0].choices[:2]])
+    how = SamplingOptions(guide=guide, guidance=3.0)
+    way = run.interpolate(one, other, n=3, seed=1, sampling=how)
+    ends = [Samples.cat(list(run.stream([each], 1, 1, sampling=how))).x for each in (one, other)]
+    torch.testing.assert_close(way.x[[0, 2]], torch.cat(ends), atol=1e-4, rtol=1e-4)
 
 
 def test_the_run_itself_is_as_before(run: Run) -> None:

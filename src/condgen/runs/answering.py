@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -206,18 +207,20 @@ class Answering(Generator):
         seed, seed_end: of the first and the last sample, by default the same. Noise is interpolated on the sphere.
 
         Each is generated, not blended. In between, attributes in which the two differ are given as free. Raises
-        RequestError for wrong requests, for fewer than two samples, and for a model without encodings of conditions.
+        RequestError for wrong requests, for fewer than two samples, for `best_of`, and for a model without encodings of
+        conditions.
         """
         self.must_interpolate()
         if n < 2:
             raise RequestError(f"An interpolation has at least its two ends, so `n` must be 2 or more, not {n}.")
         how = sampling or SamplingOptions()
         how.validate_for(self.model)
+        if how.best_of > 1:
+            raise RequestError("A sample on the way between two has no other candidates; leave out `best_of`.")
         seed_end = seed if seed_end is None else seed_end
-        first, last = self._one(start, seed), self._one(end, seed_end)
+        first, last = self._ends(start, seed, end, seed_end, how)
         shares = [k / (n - 1) for k in range(n)]
-        way = copy.copy(self)
-        way.model = self.model_towards(last.repeat(n), floats(shares, self.joint.counts))
+        way, how = self._on_the_way_to(last.repeat(n), floats(shares, self.joint.counts), how)
         noise = noise_between(self.numbers([seed] * n), self.numbers([seed_end] * n), shares)
         x = way.from_streams(first.repeat(n), noise, how)
         nearer = self.numbers([seed if share <= 0.5 else seed_end for share in shares])
@@ -231,12 +234,42 @@ class Answering(Generator):
         """The model with the condition of each sample encoded a share of the way to that of `end`."""
         raise NotImplementedError
 
-    def _one(self, asked: Requestable | Request, seed: int) -> Condition:
+    def _on_the_way_to(
+        self, end: Condition, shares: Float[Array, " batch"], how: SamplingOptions
+    ) -> tuple["Answering", SamplingOptions]:
+        """This generator and its guide, each with its model towards a condition (see `model_towards`)."""
+
+        def towards(model: Any) -> "Answering":
+            own, twin = copy.copy(self), copy.copy(self)
+            own.model = model
+            twin.model = own.model_towards(end, shares)
+            return twin
+
+        return towards(self.model), how if how.guide is None else replace(how, guide=towards(how.guide).model)
+
+    def _ends(
+        self, start: Requestable | Request, seed: int, end: Requestable | Request, seed_end: int, how: SamplingOptions
+    ) -> tuple[Condition, Condition]:
+        """The conditions [1] of an interpolation's ends. Raises RequestError if one alone leaves an attribute free."""
+        fill = not (how.free or how.compose)
+        first, last = self._one(start, seed, fill), self._one(end, seed_end, fill)
+        unlike = [
+            a.name for a in self.schema if not fill and bool(first.given(a.name)[0]) != bool(last.given(a.name)[0])
+        ]
+        if unlike:
+            setting = "free" if how.free else "compose"
+            raise RequestError(
+                f"One end leaves {', '.join(unlike)} free and the other does not, and there is no way between. Ask for "
+                f"the same attributes at both, or leave out `{setting}`."
+            )
+        return first, last
+
+    def _one(self, asked: Requestable | Request, seed: int, fill: bool) -> Condition:
         """The condition [1] of a request's sample with this seed. Raises RequestError for several requests."""
         found = [asked] if isinstance(asked, Request) else self.requests(asked)
         if len(found) > 1:
             raise RequestError(f"'{asked}' stands for {len(found)} requests; an end of an interpolation is one.")
-        return self._draw(Part(found[0], range(seed, seed + 1)), fill=True)
+        return self._draw(Part(found[0], range(seed, seed + 1)), fill)
 
     @Completing
     def edit(
