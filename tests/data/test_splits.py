@@ -99,6 +99,17 @@ def test_stratified_parts_have_the_shares_of_the_whole() -> None:
     ]
 
 
+def test_soft_labels_are_stratified_by_the_likelier_value() -> None:
+    certain = (torch.arange(400) % 4 == 0).float()
+    soft = (0.9 * certain + 0.001 * torch.arange(400) / 4).clamp(0, 1)  # each of them another probability
+    orders = []
+    for codes in (certain, soft):
+        schema = Schema(attributes=(Flag(name="big"),))
+        data = Dataset(make().x, Condition(schema, {"big": codes}, torch.ones(400, 1, dtype=torch.bool)))
+        orders.append(parts(split(data, splitting=SplitConfig("stratified:big"))))
+    assert orders[0] == orders[1]
+
+
 def test_groups_stay_together_and_parts_keep_about_their_size() -> None:
     people = [None if k < 9 else f"person {k % 57}" for k in range(400)]
     splits = split(make(), splitting=SplitConfig("group:person"), groups=people)

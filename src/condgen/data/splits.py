@@ -134,7 +134,10 @@ def _order(
 
 
 def _stratified(condition: Condition, name: str, order: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
-    """A permutation whose every prefix keeps the attribute's overall proportions."""
+    """A permutation whose every prefix keeps the attribute's overall proportions. Probabilities count as the likelier
+    value.
+    """
+    condition = condition.hard()
     attribute = condition.schema[name]
     codes = torch.where(condition.given(name), attribute.bins(condition.values[attribute.name]), torch.inf)[order]
     place = torch.empty(len(order), dtype=torch.double)
