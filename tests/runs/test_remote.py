@@ -1,8 +1,11 @@
 """A served model is asked like a run, and gives the same samples."""
 
+import base64
+import io
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from condgen import Client
 from condgen.errors import RequestError, RunError
@@ -242,6 +246,16 @@ def test_a_busy_server_is_asked_again_when_it_says(
 def test_broken_answers_are_errors(replying: Callable[..., str], reply: Reply, told: str) -> None:
     with pytest.raises(RunError, match=told):
         Client(replying(reply)).sample(n=2)
+
+
+@pytest.mark.parametrize(("kind", "told"), [("PNG", ""), ("BMP", "gave a sample that is neither a PNG image")])
+def test_images_of_a_server_are_png_alone(replying: Callable[..., str], kind: str, told: str) -> None:
+    content = io.BytesIO()
+    Image.new("L", (2, 2), 255).save(content, kind)
+    row = {"request": 0, "seed": 0, "condition": {}, "image": base64.b64encode(content.getvalue()).decode()}
+    client = Client(replying((200, {}, json.dumps(row).encode() + b"\n")))
+    with pytest.raises(RunError, match=told) if told else nullcontext():
+        assert client.sample(n=1).x.shape == (1, 1, 2, 2)
 
 
 def test_a_server_that_is_not_there_is_an_error() -> None:

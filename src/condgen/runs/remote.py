@@ -218,7 +218,10 @@ class Client(Generator):
         return Condition.of(self.schema, rows, extrapolate=True, like=numbers)
 
     def _samples(self, rows: Sequence[Mapping[str, Any]]) -> Samples:
-        x: Any = np.stack([_observation(row) for row in rows])
+        try:
+            x: Any = np.stack([_observation(row) for row in rows])
+        except (OSError, ValueError):
+            raise RunError(f"{self.server} gave a sample that is neither a PNG image nor a row of numbers.") from None
         condition = self._condition([row["condition"] for row in rows])
         seeds: Any = np.array([row["seed"] for row in rows], dtype=np.int64)
         return Samples(x, condition, seeds, 0 * seeds, self.coordinates)
@@ -310,7 +313,7 @@ def _observation(row: Mapping[str, Any]) -> np.ndarray:
     """The image [channel, height, width] in [0, 1], or the vector, of a line."""
     if "values" in row:
         return np.array([np.nan if value is None else value for value in row["values"]], dtype=np.float32)
-    with Image.open(io.BytesIO(base64.b64decode(row["image"]))) as image:
+    with Image.open(io.BytesIO(base64.b64decode(row["image"])), formats=["PNG"]) as image:
         pixels = np.asarray(image, dtype=np.float32) / np.float32(255)
     return pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1)
 

@@ -190,7 +190,7 @@ class SamplesWriter:
         return sorted((int(request), numbers) for request, numbers in self.shown.items())
 
     def _read(self, k: int) -> Float[Array, "channel height width"]:
-        with Image.open(self.folder / name(k)) as image:
+        with Image.open(self.folder / name(k), formats=["PNG"]) as image:
             array = np.asarray(image)
         x: Any = array.reshape(*array.shape[:2], -1).transpose(2, 0, 1) / np.float32(255)
         return x
