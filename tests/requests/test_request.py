@@ -185,6 +185,47 @@ def test_no_comma_is_missed_in_a_mapping_and_in_a_misspelt_value() -> None:
         assert "comma" not in str(caught.value)
 
 
+QUOTED = Schema(
+    attributes=(
+        Categorical(name="shape", values=("round, large", "a|b", '5" wide', '"so, called"', "see x=1", "plain")),
+        Flag(name="big"),
+        Continuous(name="age", low=0, high=100),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "codes"),
+    [
+        ('shape="round, large"', (0,)),
+        ('big=yes shape = "round, large" | plain, age=3', (0, 5)),
+        ('shape!="round, large";big=yes', (1, 2, 3, 4, 5)),
+        ('shape="a|b" big=yes', (1,)),
+        ('shape=5" wide', (2,)),
+        ('shape="""so, called"""', (3,)),
+        ('shape="see x=1"|"plain"', (4, 5)),
+    ],
+)
+def test_values_in_quotes_are_read_as_they_stand(asked: str, codes: tuple[int, ...]) -> None:
+    found = one(asked, QUOTED)["shape"]
+    assert isinstance(found, OneOf)
+    assert found.codes == codes
+
+
+@pytest.mark.parametrize("value", QUOTED["shape"].choices)
+@pytest.mark.parametrize("several", [False, True])
+def test_the_text_of_any_value_can_be_asked_again(value: str, several: bool) -> None:
+    for excluded in (False, True):
+        names = [value, "plain"] if several else value
+        (request,) = parse_requests({"shape": {"not": names} if excluded else names, "big": "yes"}, QUOTED)
+        assert one(request.text, QUOTED) == request.constraints
+
+
+def test_an_unknown_value_in_quotes_is_named_whole() -> None:
+    with pytest.raises(RequestError, match=r"'round, lage'\. Did you mean round, large"):
+        parse_requests('shape="round, lage"', QUOTED)
+
+
 def test_extrapolation_is_allowed_on_demand() -> None:
     (request,) = parse_requests("age=90..100", SCHEMA, extrapolate=True)
     assert request.constraints == {"age": between(90, 100)}

@@ -6,6 +6,7 @@ age>=30, age<30              a part of the range, up to this number and with it
 Male=yes, Young=no           several at once    digit=*         one request per value
 7, Eyeglasses                a value or a flag whose name alone identifies the attribute
 {"digit": {"not": 3}}        as a mapping, here any other value
+shape="round, large"         a value with a comma in it; a quote within it is doubled
 emb=faces.parquet#3          by example: the value in the third row of a table
 an old man with glasses      words known to the schema or the vocabulary (see condgen.words)
 anything                     nothing: every attribute is free
@@ -21,6 +22,7 @@ from typing import Any
 from condgen.errors import RequestError, shorten
 from condgen.requests.example import exemplified, is_example
 from condgen.requests.phrase import understand
+from condgen.requests.quotes import Literal, hidden, literal
 from condgen.rng import NumpyRng
 from condgen.schema import Attribute, Condition, Constraint, LabelDistribution, Schema, fold
 
@@ -115,6 +117,7 @@ def _meant(
         attribute = schema[name]
         if value is None:
             return {}, ()
+        value = str(value) if isinstance(value, Literal) and not attribute.choices else value
         value = exemplified(attribute, value) if is_example(value) else value
         return {attribute.name: attribute.constraints(operator, value, extrapolate)}, ()
     if known := _resolve(name, schema):
@@ -149,8 +152,8 @@ def _terms(text: str, schema: Schema) -> list[tuple[str, str, Any]]:
     """The parts (name, operator, value) of a text `a=1, b!=2 c=3`. A bare word has the empty operator."""
     term = _term(schema)
     found: list[tuple[str, str, Any]] = []
-    for part in _SEPARATOR.split(re.sub(r"[^\S\n]+", " ", text)):
-        starts = list(term.finditer(part))
+    for part in _parts(text):
+        starts = list(term.finditer(hidden(part)))
         ends = [*(s.start() for s in starts[1:]), len(part)]
         word = part[: starts[0].start() if starts else None].strip()
         names = [s["name"] for s in starts]
@@ -158,8 +161,15 @@ def _terms(text: str, schema: Schema) -> list[tuple[str, str, Any]]:
             word, names[0] = "", f"{word} {names[0]}"  # a misspelt name of several words
         found += [(word, "", None)] if word else []
         spans = zip(names, starts, ends, strict=False)
-        found += [(name, s["operator"], part[s.end() : end].strip()) for name, s, end in spans]
+        found += [(name, s["operator"], literal(part[s.end() : end].strip())) for name, s, end in spans]
     return found
+
+
+def _parts(text: str) -> list[str]:
+    """The parts of a text between separators outside of quotes, with single spaces there."""
+    text = re.sub(r"[^\S\n]+", " ", text)
+    ends = [0, *(at for found in _SEPARATOR.finditer(hidden(text)) for at in found.span()), len(text)]
+    return [text[a:b] for a, b in zip(ends[::2], ends[1::2], strict=True)]
 
 
 def _is_name(name: str, schema: Schema) -> bool:

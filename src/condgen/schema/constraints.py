@@ -1,6 +1,7 @@
 """Constraints: the part of a request that concerns one attribute, from its text to the codes that satisfy it."""
 
 import math
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
@@ -9,6 +10,7 @@ from condgen.arrays import Array, Bool, Float, Int, float32, floats, namespace
 
 MISMATCH = 30.0  # nats by which a row that contradicts one asked attribute is less likely than one that agrees
 NEAR = 0.05  # share of an attribute's span up to which other values count as examples of a single one
+_UNLIKE_A_NAME = re.compile(r'^\*$|^"|[,;|]|(?<![<>])=')  # a name that stands for something else in a request
 BANDWIDTH = 0.02  # share of an attribute's span within which rows count as agreeing
 
 
@@ -124,7 +126,7 @@ class OneOf(Constraint):
     def text(self, attribute: Askable) -> str:
         """`color=red|green`, or `color!=blue` if it was asked for that way."""
         codes = self.others(attribute) if self.negated else self.codes
-        return f"{attribute.name}{'!' * self.negated}=" + "|".join(map(attribute.format, codes))
+        return f"{attribute.name}{'!' * self.negated}=" + "|".join(quoted(attribute.format(code)) for code in codes)
 
     @property
     def exact(self) -> bool:
@@ -249,6 +251,11 @@ class Between(Constraint):
             return None
         low, high = max(self.low, other.low), min(self.high, other.high)
         return Between(low, high) if low <= high else None
+
+
+def quoted(name: str) -> str:
+    """The name of a value as a request has it: in quotes if it contains a sign that separates terms or values."""
+    return '"' + name.replace('"', '""') + '"' if _UNLIKE_A_NAME.search(name) else name
 
 
 def placed(attribute: Askable, codes: Float[Array, " batch"]) -> Float[Array, " batch"]:

@@ -49,6 +49,7 @@ PEOPLE = Schema(
         Continuous(name="age", low=0, high=80, aliases={"teenager": "13..19"}),
         Continuous(name="price", low=10, high=100_000, scale="log"),
         Categorical(name="Straße", values=("groß", "klein", "naïve")),
+        Categorical(name="shape", values=("round, large", "a|b", '5" wide', '"so, called"', "see x=1", "*")),
         Vector(name="emb", mean=(0, 5), scale=(1, 0.1)),
     )
 )
@@ -142,6 +143,16 @@ def library(asked: Any) -> Any:
     return [[each.text, each.asked, list(each.notes), t] for each, t in zip(found, terms, strict=True)] or [
         ["anything", "", [], {}]
     ]
+
+
+def test_values_in_quotes_are_understood_the_same(in_node: Asked, asking: Path) -> None:
+    texts = [
+        'shape="round, large"', 'Male=yes shape = "round, large" | 5" wide ; age="30"', 'shape!="a|b" digit="3"|4',
+        'shape="""so, called"""', 'shape="see x=1" Young=no', 'shape="*"', 'shape="round, lage"', "shape=*",
+        'shape="round',
+    ]  # fmt: skip
+    found = in_node(asking, *({"what": "requests", "asked": each} for each in texts))
+    assert found == [json.loads(json.dumps(library(each))) for each in texts]
 
 
 def test_requests_are_understood_the_same(in_node: Asked, asking: Path) -> None:

@@ -9,6 +9,9 @@ const NEAR = 0.05; // share of an attribute's span up to which other values coun
 export const BANDWIDTH = 0.02; // share of an attribute's span within which rows count as agreeing
 const round = Math.fround;
 
+/** The name of a value as a request has it: in quotes if it would stand for something else there. @param {string} name */
+const quoted = (name) => (/^\*$|^"|[,;|]|(?<![<>])=/u.test(name) ? `"${name.replaceAll('"', '""')}"` : name);
+
 /** A discrete attribute must take one of these codes. `negated` records that it was asked for as `!=`. */
 export class OneOf {
   /** @param {number[]} codes @param {boolean} negated */
@@ -20,7 +23,7 @@ export class OneOf {
   /** `color=red|green`, or `color!=blue` if it was asked for that way. @param {Attribute} a */
   text(a) {
     const codes = this.negated ? this.others(a) : this.codes;
-    return `${a.name}${this.negated ? "!" : ""}=${codes.map((code) => a.format(code)).join("|")}`;
+    return `${a.name}${this.negated ? "!" : ""}=${codes.map((code) => quoted(a.format(code))).join("|")}`;
   }
 
   /** The value with which a mapping asks for exactly this, in its shortest form. @param {Attribute} a */

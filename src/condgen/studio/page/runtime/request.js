@@ -14,7 +14,14 @@ const LONGEST = 1_000_000; // characters of a text
 const IN_NAMES = "[\\s_\\-./'’]+"; // what may stand between the words of a name, any of it for any other
 const COMPARISON = /[<>≤≥]/;
 const OPERATOR = "!?=|[<>]=?|[≤≥]";
+const IN_QUOTES = '"(?:[^"]|""){1,500}"';
+const END = "(?=\\s*(?:$|[,;\\n|])|\\s+[^\\s,;|]+\\s*[=!<>≤≥])"; // a separator, another value or another term
+const QUOTED = new RegExp(`(?<=[=|])\\s*${IN_QUOTES}${END}`, "gu");
+const VALUE = new RegExp(`\\s*(?:(?<quoted>${IN_QUOTES})|(?<plain>[^|]*?))\\s*(?:\\||$)`, "gu");
 const EXAMPLE = /\.(?:csv|tsv|jsonl|ndjson|parquet)#\d/i;
+
+/** The names of values in a text, each exactly as it is written. @extends {Array<string>} */
+class Literal extends Array {}
 
 /** Constraints by attribute name. Attributes without one are free. */
 export class Request {
@@ -79,7 +86,8 @@ function meaning(name, operator, value, lexicon, extrapolate) {
   if (typeof term.value === "string" && EXAMPLE.test(term.value)) {
     throw new RequestError("A browser reads no files for a request by example. Give the numbers themselves.");
   }
-  return { meant: [[term.attribute.name, term.attribute.constraints(operator || "=", term.value, extrapolate)]], said: [] };
+  const given = term.value instanceof Literal && !term.attribute.choices.length ? term.value.join("|") : term.value;
+  return { meant: [[term.attribute.name, term.attribute.constraints(operator || "=", given, extrapolate)]], said: [] };
 }
 
 /** The parts [name, operator, value] of a request. A bare word has the empty operator.
@@ -88,17 +96,33 @@ function termsOf(asked, lexicon) {
   if (typeof asked !== "string") return Object.entries(asked).map(([name, value]) => [name, ...operated(value)]);
   if (asked.length > LONGEST) throw new RequestError(`A request of ${asked.length} characters is too long; condgen reads at most ${LONGEST}.`);
   const term = termPattern(lexicon.schema);
-  return asked.replace(/[^\S\n]+/gu, " ").split(/[,;\n]+/).flatMap((part) => termsIn(part, term, lexicon));
+  return partsOf(asked.replace(/[^\S\n]+/gu, " ")).flatMap((part) => termsIn(part, term, lexicon));
+}
+
+/** The parts of a text between separators outside of quotes. @param {string} text */
+function partsOf(text) {
+  const ends = [0, ...[...hidden(text).matchAll(/[,;\n]+/g)].flatMap((m) => [m.index, m.index + m[0].length]), text.length];
+  return Array.from({ length: ends.length / 2 }, (_, k) => text.slice(ends[2 * k], ends[2 * k + 1]));
+}
+
+/** The text with every value in quotes replaced by as many letters, which separate nothing. @param {string} text */
+const hidden = (text) => text.replace(QUOTED, (found) => "q".repeat(found.length));
+
+/** The names in a term's value, if any of them is in quotes. Else the value itself. @param {string} value @returns {string | Literal} */
+function literal(value) {
+  if (hidden(`=${value}`) === `=${value}`) return value;
+  const found = [...value.matchAll(VALUE)].filter((m) => m[0]).map((m) => /** @type {Record<string, string>} */ (m.groups));
+  return Literal.from(found, ({ quoted, plain }) => (quoted ? quoted.slice(1, -1).replaceAll('""', '"') : plain));
 }
 
 /** @param {string} part @param {RegExp} term @param {Lexicon} lexicon @returns {[string, string, unknown][]} */
 function termsIn(part, term, lexicon) {
-  const starts = [...part.matchAll(term)];
+  const starts = [...hidden(part).matchAll(term)];
   const word = part.slice(0, starts[0]?.index ?? part.length).trim();
   const named = starts.map((start, k) => {
     const end = starts[k + 1]?.index ?? part.length;
     const { name, operator } = /** @type {{name: string, operator: string}} */ (start.groups);
-    return /** @type {[string, string, unknown]} */ ([name, operator, part.slice(start.index + start[0].length, end).trim()]);
+    return /** @type {[string, string, unknown]} */ ([name, operator, literal(part.slice(start.index + start[0].length, end).trim())]);
   });
   if (!word) return named;
   if (!named.length || isName(named[0][0], lexicon.schema) || isUnderstood(word, lexicon)) return [[word, "", null], ...named];
