@@ -82,8 +82,9 @@ def parse_requests(asked: Requestable, schema: Schema, extrapolate: bool = False
         try:
             meant, said = _meant(name, operator, value, schema, extrapolate)
         except RequestError as error:
-            advice = _missing_comma(name, operator, value, schema) if isinstance(asked, str) else ""
-            raise RequestError(f"{error}{advice}") from None
+            if isinstance(asked, str) and (advice := _missing_comma(name, operator, value, schema)):
+                raise RequestError(f"{error}{advice}") from None
+            raise
         notes += said
         for attribute in meant:
             if attribute in alternatives:
