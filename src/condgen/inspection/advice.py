@@ -10,8 +10,6 @@ from condgen.inspection.balance import Balance
 from condgen.inspection.columns import Column
 from condgen.inspection.scan import Scan
 from condgen.messages import Expression, Mention, call, setting
-from condgen.models.protocols import Discovers
-from condgen.models.registry import that_can
 
 RARE = 0.2  # a value with a smaller share of an even split is rare
 NEAR_CONSTANT = 0.99
@@ -201,7 +199,7 @@ def advice(
         )
         yield f"Train first{loaded}: {command(source, options, chosen, len(chosen) == attributes)}"
     if not attributes and not balance:
-        yield f"Without labels, what can be asked for is found in the data by {that_can(Discovers)}."
+        yield "Without labels, something to ask for is found in the data by `model='infogan'`."
     yield from _too_rare(balance)
     yield from _hand_in_hand(together)
     yield from _gaps(together)
