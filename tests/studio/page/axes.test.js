@@ -45,6 +45,12 @@ test("by default the attributes with most values are varied, then guidance and s
   assert.deepEqual(ids(chosenAxes(one, undefined, undefined)), ["is.hair", "seed"]);
 });
 
+test("where one thing alone can be varied, the grid is one row", () => {
+  const [across, down] = chosenAxes(axesOf({ ...about, conditional: false, guided: false, steps: null }, [1, 2], []), undefined, undefined);
+  assert.deepEqual(ids([across, down]), ["seed", "nothing"]);
+  assert.deepEqual(cellsOf(cell, across, down).map(({ seed }) => seed), [1, 2]);
+});
+
 test("cells hold both values and everything else", () => {
   const [hat, hair, , guidance, , seed, along] = axesOf(about, [1, 2], [0.5]);
   const cells = cellsOf(cell, hair, seed);

@@ -95,7 +95,13 @@ function example({ attributes, example: precise }) {
 }
 
 /** @param {{backend: Backend, about: About, store: Store}} props */
-export function Words({ backend, about, store }) {
+export function Words(props) {
+  if (props.about.attributes.length) return html`<${Box} ...${props} />`;
+  return html`<p class="words soft">This model has nothing to ask for. Its samples are like its training data.</p>`;
+}
+
+/** @param {{backend: Backend, about: About, store: Store}} props */
+function Box({ backend, about, store }) {
   const { text, told, stale, write, enter } = useWords({ backend, about, store });
   const notes = stale ? [] : told.notes;
   return html`<form class="words" role="search" onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); enter(); }}>

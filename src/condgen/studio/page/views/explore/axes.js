@@ -12,6 +12,8 @@ const SEEDS = 6;
 const GUIDANCE = [0, 1, 2, 4, 8];
 const STEPS = [1, 2, 4, 8, 16, 32, 64];
 const ALONG = [-3, -2, -1, 0, 1, 2, 3]; // standard deviations
+/** The second axis of a model in which one thing alone can be varied. @type {Axis} */
+const NOTHING = { id: "nothing", label: "", values: [{ label: "", apply: (cell) => cell }] };
 
 /** Numbers from one to another, evenly spread, also on a logarithmic scale. @param {number} low @param {number} high @param {number} n @param {boolean} [log] */
 export function spread(low, high, n, log = false) {
@@ -74,7 +76,8 @@ function signed(id, value) {
 }
 
 /**
- * The axes that are chosen. By default those of the attributes with most values, then guidance, then seeds.
+ * The axes that are chosen. By default those of the attributes with most values, then guidance, then seeds. If one alone
+ * can be varied, the second is a row that changes nothing.
  * @param {Axis[]} axes
  * @param {string | undefined} across
  * @param {string | undefined} down
@@ -86,7 +89,7 @@ export function chosenAxes(axes, across, down) {
   const usable = axes.filter(({ values }) => values.length > 1);
   const x = usable.find(({ id }) => id === across);
   const [first, second] = usable.filter((axis) => axis !== x).sort((a, b) => rank(b) - rank(a));
-  return [x ?? first, usable.find((axis) => axis.id === down && axis !== (x ?? first)) ?? (x ? first : second)];
+  return [x ?? first, usable.find((axis) => axis.id === down && axis !== (x ?? first)) ?? (x ? first : second) ?? NOTHING];
 }
 
 /** The cells of a grid, row by row. @param {Cell} cell @param {Axis} across @param {Axis} down */

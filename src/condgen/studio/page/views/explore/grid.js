@@ -91,7 +91,7 @@ export function Variations(props) {
     <${Words} ...${{ backend, about, store }} />
     <div class="toolbar tools">
       <${AxisChoice} label="Across" axis=${across} axes=${axes.filter(({ values }) => values.length > 1)} set=${(/** @type {string} */ id) => choose(id, id === down.id ? across.id : down.id)} />
-      <${AxisChoice} label="Down" axis=${down} axes=${axes.filter(({ values, id }) => values.length > 1 && id !== across.id)} set=${(/** @type {string} */ id) => choose(across.id, id)} />
+      ${down.values.length > 1 && html`<${AxisChoice} label="Down" axis=${down} axes=${axes.filter(({ values, id }) => values.length > 1 && id !== across.id)} set=${(/** @type {string} */ id) => choose(across.id, id)} />`}
       <span class="space"></span>
       <button title="The same grid from another seed" onClick=${() => store.set({ seeds: seedsFrom(newSeed(), state.seeds.length), kept: [] })}><${Icon} name="again" />New seed</button>
     </div>
@@ -119,7 +119,7 @@ function Table({ samples, across, down, about, open }) {
     /** @type {HTMLElement | undefined} */ (table.current?.querySelectorAll("button.face")[next])?.focus();
   };
   /** @param {number} k */
-  const spoken = (k) => `${across.label} ${across.values[k % n].label}, ${down.label} ${down.values[Math.floor(k / n)].label}. Open in Ask`;
+  const spoken = (k) => `${[[across, k % n], [down, Math.floor(k / n)]].map(said).filter(Boolean).join(", ")}. Open in Ask`;
   return html`<div class="across"><table class="variations" ref=${table} style=${{ "--columns": n, "--rows": down.values.length }}>
     <thead><tr><td></td>${across.values.map(({ label }) => html`<th key=${label} scope="col">${label}</th>`)}</tr></thead>
     <tbody>${down.values.map((row, r) => html`<tr key=${row.label}><th scope="row">${row.label}</th>
@@ -131,6 +131,9 @@ function Table({ samples, across, down, about, open }) {
       })}</tr>`)}</tbody>
   </table></div>`;
 }
+
+/** @param {any} of an axis, and the index of its value */
+const said = ([{ label, values }, index]) => `${label} ${values[index].label}`.trim();
 
 /** @param {import("../../backend.js").About} about @param {Sample} sample */
 const tip = (about, sample) => [...about.attributes.map((each) => `${each.label} ${shown(each, sample.condition[each.name])}`), `seed ${sample.seed}`].join("\n");
