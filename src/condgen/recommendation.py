@@ -139,7 +139,9 @@ def _photographs(shape: tuple[int, ...], examples: int, schema: Schema) -> tuple
     """A GAN. Colour pictures are mirrored, unless that would change an attribute."""
     mirrored = shape[0] == 3 and not any(map(_sided, schema))
     so = ", and the pictures are mirrored at random" if mirrored else ""
-    reason = f"Adversaries come nearest to real photographs{so}. To edit pictures, take a preset with a CVAE."
+    reason = f"Adversaries come nearest to real photographs{so}."
+    if len(schema):
+        reason += " To edit pictures, take a preset with a CVAE."
     held = FEW_PHOTOGRAPHS_GAN if examples < SCARCE else PHOTOGRAPHS_GAN
     images = _views(examples)
     if max(shape[1:]) <= SIDE:

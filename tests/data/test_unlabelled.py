@@ -13,11 +13,16 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from torch.utils.data import Dataset
+from typer.testing import CliRunner
 
+from condgen.cli.app import app
+from condgen.cli.spelling import spell
 from condgen.data import Splits, load, load_source, stream
 from condgen.data.source import DataSource, StreamConfig
 from condgen.errors import DataError
 from condgen.inspection import inspect
+from condgen.recommendation import recommend
+from condgen.schema import Flag, Schema
 
 N = 60
 PIXELS = np.random.default_rng(0).integers(0, 256, (N, 8, 8), dtype=np.uint8)
@@ -124,3 +129,26 @@ def test_inspection_says_how_to_label_it_and_what_finds_something_to_ask_for(tmp
     assert any("metadata.csv" in note for note in found.notes)
     assert any("model='infogan'" in line for line in found.advice)
     assert found.recommendation is not None
+
+
+def test_inspection_names_the_command_that_trains_on_it(tmp_path: Path) -> None:
+    folder = str(in_one_folder(tmp_path))
+    found = inspect(folder, attributes=[])
+    assert found.advice[0].startswith("Train first")
+    assert "attributes=[]" in found.advice[0]
+    assert spell(found.advice[0]).endswith(f"condgen train {folder} --attributes '' --out {tmp_path.name}-run")
+    assert "attributes" not in inspect(str(flat(tmp_path / "all"))).advice[0]
+    assert inspect(load(PIXELS)).advice[0].startswith("Train first")
+
+
+def test_nothing_is_said_of_asking_and_editing_where_there_is_nothing_to_ask_for(tmp_path: Path) -> None:
+    assert not any("ask for" in line or "obeys" in line for line in inspect(str(flat(tmp_path))).problems)
+    photographs = ((3, 64, 64), 5_000)
+    assert "CVAE" not in recommend(*photographs, Schema()).reason
+    assert "CVAE" in recommend(*photographs, Schema(attributes=(Flag(name="smiling"),))).reason
+
+
+def test_labels_that_are_not_there_are_not_checked(tmp_path: Path) -> None:
+    said = CliRunner().invoke(app, ["inspect", str(flat(tmp_path)), "--labels"])
+    assert said.exit_code
+    assert "Leave out --labels" in str(said.exception) + said.output

@@ -10,10 +10,15 @@ from PIL import Image
 
 from condgen.data import Dataset, Splits, load, load_source
 from condgen.errors import DataError, RequestError
+from condgen.evaluation.comparison.grid import cells
 from condgen.evaluation.measure import must_fit
+from condgen.hub.card import card
+from condgen.models.abilities import Guided
+from condgen.models.registry import instead
 from condgen.progress import Silent
 from condgen.runs.data import elsewhere
 from condgen.runs.resume import resume
+from condgen.runs.run import Run
 from condgen.runs.train import train
 from condgen.schema import Continuous, Schema
 from condgen.training.health import real_diversity
@@ -116,3 +121,36 @@ def test_they_are_measured_on_labelled_data_and_on_no_other(digits: Splits, tmp_
         must_fit(run, digits.select([]))
     other = elsewhere(run.info, "digits")
     must_fit(run, load_source(other))
+
+
+def test_a_comparison_of_models_needs_labels_before_anything_is_trained(digits: Splits) -> None:
+    with pytest.raises(RequestError, match=r"no labels.*Train each model on its own"):
+        cells(digits.select([]), ["gan", "infogan"], images=256)
+
+
+@pytest.fixture(scope="module")
+def unasked(digits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A model that has nothing to ask for."""
+    folder = tmp_path_factory.mktemp("runs") / "gan"
+    return train("gan", digits.select([]), folder, progress=Silent(), images=256, **SMALL)
+
+
+def test_a_model_with_nothing_to_ask_for_says_so_and_advises_no_other(unasked: Run, digits: Splits) -> None:
+    assert "selected: none" in repr(unasked)
+    with pytest.raises(RequestError, match=r"there are no attributes\. Ask without a request"):
+        unasked.sample("a red car")
+    with pytest.raises(RequestError, match="no attributes, so there is nothing to change"):
+        unasked.edit(digits.train.x[:1], "digit=7")
+    with pytest.raises(RequestError, match=r"takes no guidance, steps or sampler\.$"):
+        unasked.sample(guidance=2.0)
+    assert instead(Guided, unasked.schema, "does") == ""
+    assert "model='flow'" in instead(Guided, digits.schema, "does")
+
+
+def test_its_card_speaks_of_no_combination_and_one_of_codes_counts_no_examples(
+    unasked: Run, digits: Splits, tmp_path: Path
+) -> None:
+    assert "combination" not in card(unasked, None, name="somebody/digits")
+    assert f"{len(digits.train):,} examples".replace(",", "\u202f") in card(unasked, None, name="somebody/digits")
+    codes = train("infogan", digits.select([]), tmp_path / "codes", progress=Silent(), images=256, **SMALL)
+    assert "10\u202f000 examples" not in card(codes, None, name="somebody/digits")

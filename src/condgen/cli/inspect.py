@@ -61,6 +61,8 @@ def inspect(
     how: dict[str, Any] = {"data_dir": data_dir, "resize": resize, "schema": schema}
     found = look(data, attributes=chosen, size=size, **how).timed()
     found = replace(found, problems=tuple(map(spell, found.problems)), advice=tuple(map(spell, found.advice)))
+    if labels and not found.attributes:
+        raise RequestError("There are no labels, of which some could be wrong. Leave out --labels.")
     checks = check_inspected(found, progress()) if labels else ()
     kept = save(found, checks, out) if out else []
     if as_json:

@@ -177,11 +177,7 @@ def must_fit(run: Run, data: Splits) -> None:
             f"{run.path} makes observations of shape {run.model.shape}, the data has {data.shape}. Evaluate on data "
             "like that it was trained on (`data`, `size`)."
         )
-    if not len(data.schema):
-        raise RequestError(
-            "The data has no labels, from which a judge learns what samples show. Evaluate on data like it that has "
-            "some (`data`)."
-        )
+    must_have_labels(data, "Evaluate on data like it that has some (`data`).")
     if not isinstance(run.model, Discovers) and len(run.schema) and run.schema != data.schema:
         raise RequestError(
             f"{run.path} knows the attributes {', '.join(run.schema.names) or 'none'}, the data has "
@@ -189,6 +185,12 @@ def must_fit(run: Run, data: Splits) -> None:
         )
     if len(data.test) < 2:
         raise RequestError("The data has no held-out labelled part to compare with; give more of it (`data`).")
+
+
+def must_have_labels(data: Splits, advice: str) -> None:
+    """Raise RequestError with the advice for data from which no judge can learn."""
+    if not len(data.schema):
+        raise RequestError(f"The data has no labels, from which a judge learns what samples show. {advice}")
 
 
 def _log(run: Run) -> list[dict[str, Any]]:

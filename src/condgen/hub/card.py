@@ -12,6 +12,7 @@ from condgen.evaluation.metrics.attribute_obedience import AttributeObedience
 from condgen.evaluation.report import Report
 from condgen.extras import explained
 from condgen.hub.licences import licence_of, public_name
+from condgen.models.protocols import Discovers
 from condgen.models.registry import FAMILIES
 from condgen.pages.html import format_count, number, percent
 from condgen.runs.run import Run
@@ -59,7 +60,7 @@ def card(
         picture=picture,
         kind="images" if len(run.shape) == 3 else "vectors",
         family=FAMILIES[run.info.recipe["model"]].sentence,
-        examples=int(run.joint.counts.sum()),
+        examples=None if isinstance(run.model, Discovers) else int(run.joint.counts.sum()),  # of codes, they were drawn
         data=data,
         attributes=[(a.name, a.kind, _values(a), shorten(a.example, LONGEST)) for a in run.schema],
         ask=_ask(run),

@@ -46,7 +46,7 @@ def problems(
     yield from _too_many(scan, sum(small.values()))
     yield from _leakage(scan, separate)
     yield from _copies(scan)
-    yield from _too_few(rows, unlabelled)
+    yield from _too_few(rows, unlabelled, bool(balance))
     for column in columns:
         if column.suspicious:
             yield f"{column.name} looks like an identifier ({column.why}); leave it out (`attributes`)."
@@ -70,12 +70,13 @@ def _too_small(small: Mapping[tuple[int, int], int], shape: Sequence[int]) -> It
         yield f"{sum(small.values()):,} images are too small for {shape[2]}×{shape[1]} and will be left out: {sizes}."
 
 
-def _too_few(rows: int, unlabelled: int) -> Iterator[str]:
+def _too_few(rows: int, unlabelled: int, asked_for: bool) -> Iterator[str]:
     if (usable := rows - unlabelled) < TOO_FEW:
         which = "training examples with a label" if unlabelled else "training examples"
         yield (
             f"{usable:,} {which} are too few: a model repeats them, and too few are held out to tell how well "
-            "it obeys. Collect some hundreds, of each value that you will ask for."
+            f"it {'obeys' if asked_for else 'does'}. Collect some hundreds"
+            f"{', of each value that you will ask for' if asked_for else ''}."
         )
 
 
@@ -191,14 +192,14 @@ def advice(
     chosen = list(asked) if asked else worth_learning(balance, together.associations)
     if share > HOPELESS:
         yield "Repair the images before anything is trained, then inspect the data again."
-    elif chosen:
+    elif chosen or not balance:
         loaded = (
             f" (with pictures loaded at {setting(size=options['size'])})"
             if isinstance(source, Expression) and "size" in options
             else ""
         )
-        yield f"Train first{loaded}: {command(source, options, chosen, len(chosen) == attributes)}"
-    if not attributes and not balance:
+        yield f"Train first{loaded}: {command(source, options, chosen, len(chosen) == attributes and asked != [])}"
+    if not balance:
         yield "Without labels, something to ask for is found in the data by `model='infogan'`."
     yield from _too_rare(balance)
     yield from _hand_in_hand(together)

@@ -135,6 +135,14 @@ def that_can(ability: type | Callable[["Model"], object], most: int = 3) -> str:
     return ", ".join([*reversed(first.values())][:most])
 
 
+def instead(ability: type | Callable[["Model"], object], schema: "Schema", verb: str) -> str:
+    """The end of a sentence on an ability that a model lacks: `; model='flow' does`.
+
+    Empty if the schema has no attributes: models with such abilities would have nothing to learn them from.
+    """
+    return f"; {that_can(ability)} {verb}" if len(schema) else ""
+
+
 @cache
 def _examples() -> list[tuple[str, Mapping[str, Any], "Model"]]:
     """Every family and its variants, with a small model of each that can be built."""

@@ -178,6 +178,8 @@ class _Reader:
         return error
 
     def _of_unknown(self) -> RequestError:
+        if not self.lexicon.phrases:
+            return RequestError(f"'{self.text}' cannot be asked for: there are no attributes. Ask without a request.")
         if self.unknown == [self.text.strip().casefold()]:
             return unknown("request", self.text, self.lexicon.phrases, embedding.advice())
         words = [*dict.fromkeys(self.unknown)]

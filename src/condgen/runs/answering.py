@@ -314,6 +314,8 @@ class Answering(Generator):
 
     def must_edit(self) -> None:
         """Raise RequestError unless the model can encode an image and decode it under another condition."""
+        if not len(self.schema):
+            raise RequestError(f"The model {self._name} has no attributes, so there is nothing to change in an image.")
         if not isinstance(self.model, Edits):
             raise RequestError(f"The model {self._name} cannot edit; train one that can ({that_can(Edits)}).")
 

@@ -8,7 +8,7 @@ from condgen.errors import RequestError
 from condgen.models.abilities import Guided
 from condgen.models.flow.guidance import Weights, named_weights, parse_weights
 from condgen.models.flow.samplers import MOST_STEPS, SAMPLERS
-from condgen.models.registry import that_can
+from condgen.models.registry import instead, that_can
 from condgen.requests.request import Request
 from condgen.runs.best import MOST
 from condgen.schema import Condition
@@ -92,7 +92,8 @@ class SamplingOptions:
             return
         if not isinstance(model, Guided):
             raise RequestError(
-                f"The model {model.recipe.get('model')} takes no guidance, steps or sampler; {that_can(Guided)} does."
+                f"The model {model.recipe.get('model')} takes no guidance, steps or "
+                f"sampler{instead(Guided, model.schema, 'does')}."
             )
         weights = named_weights(model.schema, model.guidance.weights if self.weights is None else self.weights)
         if self.sampler is not None:

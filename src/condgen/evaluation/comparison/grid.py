@@ -18,7 +18,7 @@ from condgen.data import Splits
 from condgen.errors import RequestError, RunError
 from condgen.evaluation.comparison.comparison import Failure
 from condgen.evaluation.comparison.settings import as_saved
-from condgen.evaluation.measure import fingerprint
+from condgen.evaluation.measure import fingerprint, must_have_labels
 from condgen.evaluation.protocol import MeasuringProtocol
 from condgen.evaluation.report import FILE, Report
 from condgen.models import build, used_arguments
@@ -92,6 +92,7 @@ def cells(
     budget = {"images": images} if seconds is None else {"seconds": seconds}
     if not models:
         raise RequestError("Name at least one model to train (`models='cvae,flow'`).")
+    must_have_labels(data, "Train each model on its own (`condgen.train`), and compare the runs on data that has some.")
     named = product(_once(models), _once(mechanisms) or [None], _once(priors) or [None])
     planned = [_cell(*names, settings={**budget, **(settings or {})}) for names in named]
     _must_be_possible(planned, data)

@@ -7,7 +7,7 @@ from condgen.data import Dataset, as_float
 from condgen.evaluation.metrics.memorisation import nearest
 from condgen.evaluation.subject import counterfactual
 from condgen.models.abilities import Edits
-from condgen.models.registry import that_can
+from condgen.models.registry import instead
 from condgen.pages.gallery.look import GalleryContext
 from condgen.pages.gallery.panels import Panel, PanelRow, Section
 from condgen.requests.request import Request
@@ -27,7 +27,8 @@ def edits(look: GalleryContext) -> Section:
     """Held-out photographs, their reconstructions, and edits of each attribute."""
     title = "Edits of photographs"
     if not isinstance(look.run.model, Edits):
-        return Section("edits", title, "", (), f"This model cannot edit photographs; {that_can(Edits)} can.")
+        other = instead(Edits, look.run.schema, "can")
+        return Section("edits", title, "", (), f"This model cannot edit photographs{other}.")
     if look.data is None or look.data.schema != look.run.schema:
         return Section("edits", title, "", (), look.no_data)
     originals = _photographs(look.data.test)

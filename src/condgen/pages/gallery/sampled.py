@@ -6,7 +6,7 @@ from itertools import combinations
 import torch
 
 from condgen.models.abilities import Guided
-from condgen.models.registry import that_can
+from condgen.models.registry import instead
 from condgen.pages.gallery.asking import common, every_value, rare
 from condgen.pages.gallery.look import ROWS, GalleryContext, alike, steps
 from condgen.pages.gallery.panels import Panel, PanelRow, Section
@@ -106,7 +106,8 @@ def guidance(look: GalleryContext) -> Section:
     """The same noise under increasing guidance."""
     title = "Guidance"
     if not isinstance(look.run.model, Guided):
-        return Section("guidance", title, "", (), f"This model takes no guidance; {that_can(Guided)} does.")
+        other = instead(Guided, look.run.schema, "does")
+        return Section("guidance", title, "", (), f"This model takes no guidance{other}.")
     asked = list(look.asked) or [*every_value(look)[-1:], *common(look)[:1], *rare(look)[:1]]
     note = "One noise per row. 0 leaves the request out, 1 is plain conditional, more exaggerates what was asked."
     return Section("guidance", title, note, tuple(_guided(look, r) for r in asked[:GUIDED] if r.constraints))
