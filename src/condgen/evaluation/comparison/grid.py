@@ -92,7 +92,7 @@ def cells(
     budget = {"images": images} if seconds is None else {"seconds": seconds}
     if not models:
         raise RequestError("Name at least one model to train (`models='cvae,flow'`).")
-    must_have_labels(data, "Train each model on its own (`condgen.train`), and compare the runs on data that has some.")
+    must_have_labels(data, "Train each model on its own, and compare the runs on data that has some (`data`).")
     named = product(_once(models), _once(mechanisms) or [None], _once(priors) or [None])
     planned = [_cell(*names, settings={**budget, **(settings or {})}) for names in named]
     _must_be_possible(planned, data)
