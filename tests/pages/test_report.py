@@ -147,6 +147,7 @@ def digits_report() -> Report:
         warnings=("digit=4: precision and recall are of 60 samples only.",),
         seconds=95.4,
         versions={"condgen": "0.1.0", "torch": "2.13.0"},
+        data="other digits",
     )
 
 
@@ -354,7 +355,7 @@ def test_numbers_of_the_report_are_on_the_page(pages: dict[str, Path]) -> None:
         "41.0\u202f%",
     ):
         assert shown in text
-    assert "condgen evaluate 'runs/my digits'" in text
+    assert "condgen evaluate 'runs/my digits' --data 'other digits'" in text
     for shown in (
         "26.0\u202f% (12.0–40.0)",
         "233",

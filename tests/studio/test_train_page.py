@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -20,7 +21,7 @@ from tests.pages.test_report import digits_report
 from tests.studio import program
 from tests.studio.browser import studio
 
-FOUND = {
+FOUND: dict[str, Any] = {
     "source": "people",
     "shape": [3, 32, 32],
     "examples": {"train": 900, "validation": 50, "test": 50},
@@ -97,6 +98,25 @@ def test_data_is_chosen_and_understood_and_the_recommendation_changed(
             "settings": {"previews": 20, "latent": "7"},
         }
         page.until("document.querySelector('.watch')")
+
+
+@in_browser
+@pytest.mark.slow
+def test_data_without_labels_is_offered_only_to_models_that_learn_from_it(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {**FOUND, "attributes": [], "recommendation": {**FOUND["recommendation"], "model": "gan"}}
+    monkeypatch.setattr(jobs, "PROGRAM", (sys.executable, program.__file__, "print", json.dumps(found), "end", "0"))
+    with opened(page, "train", {}, tmp_path / "runs"):
+        page.set(page.field("A folder of images"), "/home/me/people")
+        page.button("Look at it").click()
+        kinds = page.until(
+            "document.querySelector('.recipe select')?.innerText.includes('infogan') && "
+            "document.querySelector('.recipe select').innerText"
+        )
+        assert "vae" in kinds.split()
+        assert not {"cvae", "projection", "flow"} & {*kinds.split()}
+        is_for_everybody(page)
 
 
 @in_browser

@@ -205,6 +205,8 @@ def test_the_page_can_offer_all_data_models_and_settings(studio: Studio) -> None
     assert "digits" in [each["name"] for each in offered["built_in"]]
     assert "mnist" in [each["name"] for each in offered["published"]]
     assert {"cvae", "flow"} <= offered["models"].keys()
+    assert {"vae", "gan", "infogan"} <= {*offered["without_labels"]}
+    assert not {"cvae", "cgan", "projection"} & {*offered["without_labels"]}
     settings = client.get("/studio/choices/cvae").json()
     assert "latent" in [each["name"] for each in settings["settings"]]
     assert "previews" in [each["name"] for each in settings["training"]]

@@ -30,6 +30,7 @@ from condgen.models.flow.guidance import named_weights
 from condgen.models.protocols import Discovers, Prefers
 from condgen.models.remedies import TrainedAs
 from condgen.progress import Progress, Task, shown
+from condgen.runs.data import is_the_same
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.training.log import LOG
@@ -97,6 +98,7 @@ def evaluate(
         seconds=time.monotonic() - start,
         versions=versions(),
         skipped=skipped,
+        data="" if is_the_same(data, run.info) else data.source.address or "",
     )
     unfinished.forget()
     return Evaluation(report, subject, case.judge, case.samples, config, log)

@@ -43,6 +43,7 @@ class Report:
     sampling: the options that were set. Empty for the run's own way.
     results: of every metric by its name (see `METRICS`). None if it was not measured, and `skipped` gives the reason.
     warnings: numbers that are not reliable, and why.
+    data: the address of other data on which the run was measured. Empty for its own.
 
     In report.json the results stand beside the other fields, each under its metric's name.
     """
@@ -58,6 +59,7 @@ class Report:
     seconds: float
     versions: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+    data: str = ""
     format: int = FORMAT
 
     @property

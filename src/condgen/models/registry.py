@@ -135,6 +135,14 @@ def that_can(ability: type | Callable[["Model"], object], most: int = 3) -> str:
     return ", ".join([*reversed(first.values())][:most])
 
 
+def without_labels() -> list[str]:
+    """The families that learn from data without any label: there is nothing to ask for, or they discover it."""
+    from condgen.models.protocols import Discovers
+
+    plain = {name: model for name, arguments, model in _examples() if not arguments}
+    return [name for name, model in plain.items() if not model.conditional or isinstance(model, Discovers)]
+
+
 def instead(ability: type | Callable[["Model"], object], schema: "Schema", verb: str) -> str:
     """The end of a sentence on an ability that a model lacks: `; model='flow' does`.
 

@@ -73,6 +73,7 @@ def choices() -> dict[str, Any]:
     from condgen.data.readers import READERS
     from condgen.data.readers.hub import USAGE
     from condgen.models import FAMILIES
+    from condgen.models.registry import without_labels
 
     built_in = [{"name": name, "about": entry.description} for name, entry in BUILTIN.items()]
     published = [{"name": name, "about": entry.description} for name, entry in PUBLISHED.items()]
@@ -81,6 +82,7 @@ def choices() -> dict[str, Any]:
         "published": published,
         "forms": [*(reader.description for reader in READERS.values()), USAGE],
         "models": {name: family.sentence for name, family in FAMILIES.items()},
+        "without_labels": without_labels(),
     }
 
 

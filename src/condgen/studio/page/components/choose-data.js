@@ -3,7 +3,7 @@ import { html, useEffect, useState } from "../ui.js";
 import { failed } from "./toast.js";
 
 /** @typedef {{name: string, about: string}} Named */
-/** @typedef {{built_in: Named[], published: Named[], forms: string[], models: Record<string, string>}} Choices */
+/** @typedef {{built_in: Named[], published: Named[], forms: string[], models: Record<string, string>, without_labels: string[]}} Choices */
 
 /** @param {import("../backend.js").Backend} backend @returns {Choices | null} */
 export function useChoices(backend) {

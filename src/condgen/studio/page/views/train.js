@@ -97,8 +97,14 @@ function Setup({ backend, follow }) {
       ${waits && html`<p class="looking"><progress aria-label="Looking at the data"></progress> Looking at ${data} …</p>`}
       ${found && html`<${Inspected} found=${found} chosen=${chosen} choose=${choose} />`}
     </div>
-    ${found?.recommendation && html`<${RecipeForm} backend=${backend} advised=${found.recommendation} models=${choices?.models ?? {}} recipe=${recipe}
+    ${found?.recommendation && html`<${RecipeForm} backend=${backend} advised=${found.recommendation} models=${offered(choices, found)} recipe=${recipe}
       change=${(/** @type {any} */ part) => setRecipe((before) => ({ ...before, ...part }))} start=${start} busy=${busy} none=${found.attributes.length > 0 && !chosen.length} />`}`;
+}
+
+/** The kinds of model that can learn from this data, with a sentence on each. @param {import("../components/choose-data.js").Choices | null} choices @param {Inspection} found */
+function offered(choices, found) {
+  const labelled = found.attributes.length > 0;
+  return Object.fromEntries(Object.entries(choices?.models ?? {}).filter(([name]) => labelled || choices?.without_labels.includes(name)));
 }
 
 /** @param {Inspection | null} found */
