@@ -1,6 +1,7 @@
 import json
 import re
 from base64 import b64decode
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -101,3 +102,11 @@ def test_pages_of_vectors_and_of_no_attributes_are_whole() -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_overflows_and_all_text_stands_out(page: Page, file: Path, width: int, scheme: str) -> None:
     check_looks(page, file, width, scheme)
+
+
+def test_what_was_noted_in_loading_is_told_and_no_labels_are_counted_where_there_are_none() -> None:
+    data = people()
+    bare = replace(data.select([]), notes=("There are no labels, so nothing can be asked for.",))
+    pages = [inspection_page(inspect(each), ()) for each in (data, bare)]
+    assert ["There are no labels" in page for page in pages] == [False, True]
+    assert ["missing labels" in page for page in pages] == [True, False]

@@ -208,6 +208,7 @@ def test_collapse_is_told_at_once_when_it_was_better_before_and_else_after_half_
     if trouble:
         assert trouble.name == COLLAPSE
         assert ("too few images" in trouble.evidence) == (max(best, diversity) < COLLAPSED)  # it may just be young
+        assert ("of one condition" in trouble.evidence) == (effect is not None)
         assert all(part in trouble.evidence for part in ("collapsed", f"{diversity:.2f}", f"{best:.2f}"))
 
 

@@ -93,9 +93,7 @@ def _show(found: "Inspection", checks: "tuple[LabelCheck, ...]") -> None:
             console.print(f"Left out: {column.name}{role} ({column.why}).")
     if len(found.attributes) > 1 and found.together.possible:
         console.print(f"{found.together.present:,} of {found.together.possible:,} combinations of named values occur.")
-    left_out = {c.name for c in found.columns if not c.used}
-    notes = [note for note in found.notes if not any(f"'{name}'" in note for name in left_out)]
-    _show_list(console, "Notes", notes)
+    _show_list(console, "Notes", found.remarks)
     _show_list(console, "What is wrong", [*found.problems, *sentences(checks)])
     _show_list(console, "What to do", found.to_do)
 

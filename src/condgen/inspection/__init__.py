@@ -70,6 +70,12 @@ class Inspection:
         advised = [f"Recommended: {self.recommendation.sentence}"] if self.recommendation else []
         return [*self.advice[:1], *advised, *self.advice[1:]]
 
+    @property
+    def remarks(self) -> list[str]:
+        """The notes, without those on columns that were left out, which `columns` lists."""
+        left_out = {c.name for c in self.columns if not c.used}
+        return [note for note in self.notes if not any(f"'{name}'" in note for name in left_out)]
+
     def timed(self) -> "Inspection":
         """The same with the expected time of the recommendation, measured on this machine in a few seconds."""
         if self.recommendation is None:

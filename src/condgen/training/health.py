@@ -46,7 +46,8 @@ class Health:
         fault = (
             "has collapsed" if max(best, self.diversity) >= COLLAPSED else "has seen too few images, or has collapsed"
         )
-        return f"Samples of one condition hardly differ ({when}): the model {fault}."
+        which = "Samples" if self.effect is None else "Samples of one condition"
+        return f"{which} hardly differ ({when}): the model {fault}."
 
     def trouble(self, best: float, done: float) -> Complaint | None:
         """The problem, if there is one. best: highest diversity so far. done: share of the run."""

@@ -176,7 +176,7 @@ def _as_collapsed(f: Fidelity, evidence: Evidence) -> Finding:
     twins = _twins(MEMORISATION.of(evidence.results))
     return Finding(
         "mode collapse",
-        f"Samples {_differ(f)}{twins}.",
+        f"Samples {_differ(f, bool(evidence.results.get('obedience')))}{twins}.",
         _against_collapse(evidence),
     )
 
@@ -188,12 +188,11 @@ def _twins(m: Memorisation | None) -> str:
     return f", and {percent(m.duplicates.value)} have a twin (real data: {percent(m.duplicates_real.value)})"
 
 
-def _differ(f: Fidelity) -> str:
-    known, often = (
-        math.isfinite(f.overall.diversity),
-        f"{number(f.overall.diversity, '.2f')} times as much as real data",
-    )
-    return f"of one condition differ {often}" if known else "are too alike"
+def _differ(f: Fidelity, conditional: bool) -> str:
+    if not math.isfinite(f.overall.diversity):
+        return "are too alike"
+    often = f"{number(f.overall.diversity, '.2f')} times as much as real data"
+    return f"of one condition differ {often}" if conditional else f"differ {often}"
 
 
 def _as_dropped_mode(f: Fidelity, missing: Sequence[Within], evidence: Evidence) -> Finding:
