@@ -130,7 +130,8 @@ def test_a_place_that_cannot_be_written_is_refused_before_any_work(
 def test_wrong_measurements_are_refused_before_the_run_is_opened(
     command: Command, tmp_path: Path, wrong: list[str]
 ) -> None:
-    one_paragraph(command("evaluate", tmp_path / "none", *wrong), 2, wrong[1].split(",")[-1])
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"not a run")
+    one_paragraph(command("evaluate", tmp_path, *wrong), 2, wrong[1].split(",")[-1])
 
 
 def test_runs_that_cannot_be_compared_are_refused_before_any_is_measured(
