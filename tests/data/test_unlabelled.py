@@ -120,8 +120,18 @@ def test_no_attribute_makes_every_column_of_numbers_a_coordinate(tmp_path: Path)
     table = tmp_path / "a.csv"
     table.write_text("a,b,kind\n" + "\n".join(f"{a},{b},{int(a > 0)}" for a, b in VECTORS.tolist()))
     assert load(str(table)).shape == (2,)
-    assert load(str(table), attributes=[]).shape == (3,)
+    bare = load(str(table), attributes=[])
+    assert bare.shape == (3,)
+    assert not any("the others are attributes" in note for note in bare.notes)
     assert load("digits", attributes=[]).schema.names == []
+
+
+@pytest.mark.parametrize("make", [flat, stylegan])
+def test_a_schema_beside_images_without_its_labels_is_not_ignored(make: Callable[[Path], Path], tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    (folder / "schema.json").write_text(Schema(attributes=(Flag(name="smiling"),)).dumps())
+    with pytest.raises(DataError, match=r"has no column 'smiling', .* it has none"):
+        load(str(folder))
 
 
 def test_inspection_says_how_to_label_it_and_what_finds_something_to_ask_for(tmp_path: Path) -> None:

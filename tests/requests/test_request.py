@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from condgen.errors import RequestError
-from condgen.requests.request import parse_requests
+from condgen.requests.request import MOST_WORDS, parse_requests
 from condgen.rng import Rng
 from condgen.schema import Between, Categorical, Condition, Continuous, Flag, LabelDistribution, OneOf, Schema
 
@@ -178,8 +178,8 @@ def test_a_wrong_request_is_explained(asked: object, parts: list[str]) -> None:
     assert caught.value.exit_status == 2
 
 
-def test_no_comma_is_missed_in_a_mapping_and_in_a_misspelt_value() -> None:
-    for asked in ({"color": "red Male"}, "color=lite blue"):
+def test_no_comma_is_missed_in_a_mapping_in_a_misspelt_value_and_among_many_words() -> None:
+    for asked in ({"color": "red Male"}, "color=lite blue", "color=red" + " Male" * MOST_WORDS):
         with pytest.raises(RequestError, match="Unknown value") as caught:
             parse_requests(asked, SCHEMA)
         assert "comma" not in str(caught.value)

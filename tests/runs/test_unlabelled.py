@@ -135,6 +135,10 @@ def unasked(digits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return train("gan", digits.select([]), folder, progress=Silent(), images=256, **SMALL)
 
 
+def test_how_real_its_samples_look_is_measured_on_labelled_data(unasked: Run) -> None:
+    must_fit(unasked, load_source(elsewhere(unasked.info, "digits")))
+
+
 def test_a_model_with_nothing_to_ask_for_says_so_and_advises_no_other(unasked: Run, digits: Splits) -> None:
     assert "selected: none" in repr(unasked)
     with pytest.raises(RequestError, match=r"there are no attributes\. Ask without a request"):

@@ -59,10 +59,11 @@ def inspect(
         raise RequestError("--pictures adds to the output of --json; give both. --out DIR writes a page with pictures.")
     chosen = None if attributes is None else names(attributes)
     how: dict[str, Any] = {"data_dir": data_dir, "resize": resize, "schema": schema}
-    found = look(data, attributes=chosen, size=size, **how).timed()
-    found = replace(found, problems=tuple(map(spell, found.problems)), advice=tuple(map(spell, found.advice)))
+    found = look(data, attributes=chosen, size=size, **how)
     if labels and not found.attributes:
         raise RequestError("There are no labels, of which some could be wrong. Leave out --labels.")
+    found = found.timed()
+    found = replace(found, problems=tuple(map(spell, found.problems)), advice=tuple(map(spell, found.advice)))
     checks = check_inspected(found, progress()) if labels else ()
     kept = save(found, checks, out) if out else []
     if as_json:

@@ -90,7 +90,9 @@ def parse_columns(
     for a in schema:
         column = same(a.name, columns)
         if column is None:
-            raise DataError(f"{source} has no column '{a.name}', which {origin} asks for; it has {', '.join(columns)}.")
+            raise DataError(
+                f"{source} has no column '{a.name}', which {origin} asks for; it has {', '.join(columns) or 'none'}."
+            )
         known: dict[tuple[type, Any], Code | None] = {}  # the code of every distinct cell, None if it is empty
         for row, cell in enumerate(hashable(columns[column])):
             if cell in known:

@@ -83,7 +83,7 @@ def _shown(value: object) -> str:
     """An argument of loading as text for people."""
     if isinstance(value, Schema):
         return "given"
-    return ", ".join(value) or "none" if isinstance(value, tuple) else str(value)
+    return (", ".join(value) or "none") if isinstance(value, tuple) else str(value)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from condgen.schema import Attribute, Condition, Constraint, LabelDistribution, 
 Requestable = str | Mapping[str, Any]
 MOST = 10_000  # requests that one text may stand for
 ANYTHING = "anything"  # the text of a request that asks for nothing
+MOST_WORDS = 12  # of a value in which a missing comma is looked for
 LONGEST = 1_000_000  # characters of a text: vectors are long
 _SEPARATOR = re.compile(r"[,;\n]+")
 _COMPARISON = re.compile("[<>≤≥]")
@@ -132,8 +133,13 @@ def _meant(
 
 
 def _missing_comma(name: str, operator: str, value: Any, schema: Schema) -> str:
-    """Advice on a refused term whose value begins with one that its attribute takes. Empty for any other."""
+    """Advice on a refused term whose value begins with one that its attribute takes. Empty for any other.
+
+    Every beginning is tried, so values of many words get none.
+    """
     words = value.split() if operator and isinstance(value, str) else []
+    if len(words) > MOST_WORDS:
+        return ""
     for end in range(len(words) - 1, 0, -1):
         begin, rest = " ".join(words[:end]), " ".join(words[end:])
         if _is_taken(name, operator, begin, schema):

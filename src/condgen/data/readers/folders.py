@@ -13,7 +13,7 @@ from condgen.errors import DataError
 from condgen.schema import Categorical
 
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
-ORDER = (
+LAYOUTS = (  # advice
     "To ask for attributes, make one folder of images per class, or a metadata.csv (a column file_name and one column "
     "per attribute), or a train.parquet; `condgen.datasets()` lists all that condgen reads."
 )
@@ -72,10 +72,11 @@ def read_classes(path: Path) -> Parts:
     files = [(file, c.name) for c in classes for file in images_below(c)]
     loose = sorted(filter(is_image_file, path.iterdir()))
     if not files and not loose:
-        raise DataError(f"The folder {path} holds no images. {ORDER}")
+        raise DataError(f"The folder {path} holds no images. {LAYOUTS}")
     if not files:
         images = [EncodedImage(str(file), file) for file in loose]
-        return Parts(Table(str(path), images, {}, [f"The images in {path} are not in folders of classes. {ORDER}"]))
+        note = f"The images in {path} are not in folders of classes. {LAYOUTS}"
+        return Parts(Table(str(path), images, {}, [note], schema_in(path)))
     labels = [name for _, name in files]
     for name in set(labels):
         if name.encode(errors="ignore").decode() != name:

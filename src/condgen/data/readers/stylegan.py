@@ -28,7 +28,7 @@ def read_stylegan(path: Path) -> Parts:
     listing = f"{path}/{FILE}"
     labels = _labels(listing, content)
     if not labels:
-        return Parts(Table(str(path), [*images.values()], {}))
+        return Parts(Table(str(path), [*images.values()], {}, schema=schema_in(_folder(path))))
     missing = [name for name in labels if name not in images]
     kept = {name: label for name, label in labels.items() if name in images}
     if not kept:
