@@ -34,12 +34,13 @@ quick: .venv/installed-dev
 	$(PYTEST) -m "not slow"
 
 # The slow ones too: every mechanism crossed with every kind, every setting of every family, the documentation's commands,
-# processes killed again and again, every family in two processes, compiled networks, and the wheel.
+# processes killed again and again, every family in two processes, compiled networks, and the wheel. TURN=2/4 leaves out all
+# but the second of four parts of them.
 test-all: lint wheel-test  ## lint, types, all tests, and the built wheel
 	$(call beside,types page-test all)
 
 all: .venv/installed-dev
-	$(PYTEST)
+	$(PYTEST) $(if $(TURN),--turn $(TURN))
 
 # WHEEL=--alone downloads its dependencies, as a stranger's machine would.
 wheel-test: .venv/installed-dev  ## the built wheel in an empty environment: every command once

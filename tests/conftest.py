@@ -38,7 +38,7 @@ for each, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP,
 
 pace.LONGEST = 0.1  # seconds: what is inspected in tests needs no exact pace
 
-pytest_plugins = ["tests.robust.plugin", "tests.browser"]
+pytest_plugins = ["tests.robust.plugin", "tests.browser", "tests.turns"]
 
 SMALL: dict[str, Any] = {"channels": 8, "latent": 4, "previews": 1, "batch": 64}
 
