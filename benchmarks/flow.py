@@ -1,12 +1,13 @@
 """A guided flow on images of one attribute: quality against guidance and against steps, over several seeds.
 
     python benchmarks/flow.py ../shared/data/mnist --budget 10m --seeds 3 --out runs/flow --plot docs/images/flow.png
-    python benchmarks/flow.py ../shared/data/mnist --budget 10m --seeds 1 --out runs/flow --intervals
+    python benchmarks/flow.py ../shared/data/mnist --budget 10m --seeds 1 --out runs/flow --intervals --validation
 
 Each run trains as `condgen train --preset P --budget B --seed S` does. Samples answer the first `--samples` labels of
-the test set; a judge trained on real data only says what they show. The Fréchet distance is on the judge's features,
-relative to that of as many real training images: the floor, which depends on the number of samples. Evaluations count
-the network's, two a step where guidance acts. Finished cells are kept: the command can be interrupted and repeated.
+the test set, or with `--validation`, as befits a choice, of the validation part; a judge trained on real data only says
+what they show. The Fréchet distance is on the judge's features, relative to that of as many real training images: the
+floor, which depends on the number of samples. Evaluations count the network's, two a step where guidance acts. Finished
+cells are kept: the command can be interrupted and repeated.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import torch
 from adversarial import quality
 from cells import Cell, kept, table, trained
 
-from condgen.data import Splits, load
+from condgen.data import Dataset, load
 from condgen.evaluation import Judge, judge_for
 from condgen.models import Flow
 from condgen.models.flow.guidance import EVERYWHERE, Guidance
@@ -42,6 +43,7 @@ INTERVALS = {  # by weight of guidance; a larger one in less of the time is what
     2.0: [EVERYWHERE, (0.0, 0.5), (0.2, 0.8), (0.5, 1.0), (0.1, 0.6)],
     3.0: [EVERYWHERE, (0.0, 0.5), (0.2, 0.8), (0.1, 0.6)],
 }
+FEWER = (16, 8, 6)  # steps
 STEPS: dict[SamplerName, tuple[int, ...]] = {"dpm": (4, 8, 16), "heun": (2, 4, 8), "euler": (4, 8, 16)}
 
 
@@ -66,8 +68,8 @@ class Setting:
         return self.steps + sum(self.guidance != 1 and self.interval[0] <= t <= self.interval[1] for t in times)
 
 
-def sampled(run: Run, data: Splits, how: Setting, n: int, batch: int = 500) -> tuple[Samples, float]:
-    model, condition = run.model, data.test.condition[:n]
+def sampled(run: Run, held: Dataset, how: Setting, batch: int = 500) -> tuple[Samples, float]:
+    model, condition, n = run.model, held.condition, len(held)
     assert isinstance(model, Flow)
     guidance = Guidance(how.guidance, how.interval)
     seeds, parts, started = torch.arange(n), [], time.perf_counter()
@@ -79,12 +81,12 @@ def sampled(run: Run, data: Splits, how: Setting, n: int, batch: int = 500) -> t
     return Samples(torch.cat(parts), condition, seeds, torch.zeros_like(seeds)), n / (time.perf_counter() - started)
 
 
-def measured(run: Run, judge: Judge, data: Splits, how: Setting, n: int) -> Cell:
+def measured(run: Run, judge: Judge, train: Dataset, held: Dataset, how: Setting) -> Cell:
     attribute = run.schema.names[0]
-    samples, rate = sampled(run, data, how, n)
+    samples, rate = sampled(run, held, how)
     return {
         "obedience": judge.agreement(samples.x, samples.condition)[attribute],
-        **quality(judge, samples, data.train, data.test[:n]),
+        **quality(judge, samples, train, held),
         "rate": rate,
         "evaluations": how.evaluations,
         "images": run.info.images,
@@ -102,9 +104,13 @@ def by_guidance_and_steps(guidance: float) -> dict[str, dict[str, Setting]]:
 
 
 def by_interval() -> dict[str, dict[str, Setting]]:
-    """The rows of a table of intervals of guidance."""
-    rows = [Setting(g, "dpm", 16, "few", each) for g, intervals in INTERVALS.items() for each in intervals]
-    return {"guidance, times, dpm 16": {"{:g}, {:g} to {:g}".format(s.guidance, *s.interval): s for s in rows}}
+    """The rows of a table of intervals of guidance for each number of steps."""
+    found = {}
+    for steps in FEWER:
+        rows = [Setting(g, "dpm", steps, "few", each) for g, intervals in INTERVALS.items() for each in intervals]
+        named = {"{:g}, {:g} to {:g}".format(s.guidance, *s.interval): s for s in rows}
+        found[f"guidance, times, dpm {steps}"] = named
+    return found
 
 
 def plot(found: dict[Setting, list[Cell]], default: Setting, path: Path) -> None:
@@ -145,12 +151,13 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=2000)
     parser.add_argument("--few", type=int, default=1000, help="samples for the table of samplers and steps")
     parser.add_argument("--guidance", type=float, default=2.0, help="for the samplers and steps")
-    parser.add_argument("--intervals", action="store_true", help="the table of intervals of guidance, and no other")
+    parser.add_argument("--intervals", action="store_true", help="the tables of intervals of guidance, and no other")
+    parser.add_argument("--validation", action="store_true", help="samples under labels of validation data, beside it")
     parser.add_argument("--plot", type=Path, default=None)
     parser.add_argument("--out", type=Path, default=Path("runs/flow"))
     args = parser.parse_args()
     data = load(args.data)
-    judge = judge_for(data)
+    judge, held = judge_for(data), data.validation if args.validation else data.test
     tables = by_interval() if args.intervals else by_guidance_and_steps(args.guidance)
     found: dict[Setting, list[Cell]] = {how: [] for rows in tables.values() for how in rows.values()}
     for how, cells in found.items():
@@ -159,9 +166,10 @@ def main() -> None:
 
             def measure(how: Setting = how, seed: int = seed, folder: Path = folder) -> Cell:
                 run = trained(data, args.preset, folder, seed, args.budget)
-                return measured(run, judge, data, how, args.few if how.part else args.samples)
+                return measured(run, judge, data.train, held[: args.few if how.part else args.samples], how)
 
-            cells.append(kept(args.out / f"{args.preset}-{seed}-{how}.json", measure))
+            part = "-validation" * args.validation
+            cells.append(kept(args.out / f"{args.preset}-{seed}-{how}{part}.json", measure))
     images = [cell["images"] for cells in found.values() for cell in cells]
     print(f"\n{torch.get_num_threads()} threads, {args.seeds} seeds, {mean(images):,.0f} images seen.")
     columns = COLUMNS | ({"evaluations": ("evaluations", ".0f")} if args.intervals else {})
