@@ -24,9 +24,9 @@ beside = @$(MAKE) --no-print-directory --jobs $(1) || { echo "One of these faile
 demo: .venv/installed  ## train a conditional model on handwritten digits, ask it for each, judge the answers
 	@$(BIN)/python examples/demo.py
 
-# Everything but what is slow and seldom breaks (marked `slow`): every family, with every mechanism if it learns quickly,
-# every kind of attribute, every command, reader and metric, resuming after Ctrl-C, two processes of one family. Six to twenty
-# minutes on two cores, by how fast they are.
+# Everything but what is slow and seldom breaks (marked `slow`): every family with every kind of attribute, every mechanism in an
+# autoencoder and a GAN, every command, reader and metric, resuming after Ctrl-C, two processes of one family. Six to
+# twenty minutes on two cores, by how fast they are.
 test: lint  ## lint, types and the quick tests
 	$(call beside,types page-test quick)
 

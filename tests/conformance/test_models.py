@@ -37,15 +37,25 @@ class Case:
     def crossed(self) -> bool:
         """Whether it only crosses what others show apart: one kind of attribute, and not the family's own mechanism.
 
-        Of families that learn slowly, single kinds that `all` holds, other mechanisms and images, where vectors are
-        learned too, count as shown by others.
+        GANs that differ in the critic's head alone show other mechanisms for each other. Of families that learn slowly,
+        single kinds that `all` holds, other mechanisms and images, where vectors are learned too, count as shown by
+        others.
         """
         own = keyword_arguments(FAMILIES[self.name].builder).get("mechanism")
-        other, single = dict(self.arguments).get("mechanism", own) != own, self.kind != "all"
+        by = dict(self.arguments).get("mechanism", own)
+        other, single = by != own, self.kind != "all"
         if learns_slowly(self.name):
             images = self.sort == "image" and "vector" in FAMILIES[self.name].suits
             return other or images or self.kind in {a.kind for a in ATTRIBUTES["all"]}
-        return other and single
+        return other and (single or self.name in with_heads(besides=str(by)))
+
+
+def with_heads(besides: str) -> list[str]:
+    """The GANs that differ in the critic's head alone, without the one that shows a mechanism for all."""
+    found = [name for name, family in FAMILIES.items() if "critic_mechanism" in keyword_arguments(family.builder)]
+    quick = [name for name in found if not learns_slowly(name)]
+    showing = quick[[*MECHANISMS].index(besides) % len(quick)]
+    return [name for name in found if name != showing]
 
 
 def learns_slowly(family: str) -> bool:
