@@ -22,7 +22,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "cvae with a critic": ("cvae", {"perceptual": 1.0, "adversarial": 0.5, "adversarial_from": 64}),
     "gan": ("gan", GAN),
     "cgan with augmentation": ("cgan", {"augment": ("translation", "affine", "cutout", "color")}),
-    "acgan": ("acgan", GAN),
+    "acgan that preserves": ("acgan", {**GAN, "preserve": 1.0}),
     "tacgan": ("tacgan", {}),
     "adcgan": ("adcgan", {}),
     "reacgan": ("reacgan", {}),

@@ -150,6 +150,12 @@ class TrainedAs:
         return sentence("Train with", [self.advise(label_weight=1.0), "more data"])
 
     @property
+    def against_lost_originals(self) -> str:
+        """Advice for edits that keep what they should not change."""
+        kept = "" if self.in_effect.get("preserve") else self.advise(preserve=1.0)
+        return f"Edit with a smaller strength{f', or train with {kept}' * bool(kept)}."
+
+    @property
     def against_leakage(self) -> str:
         """The mention of a GAN whose critic judges every attribute by itself. Empty for other families."""
         return setting(model=CLASSIFYING[0]) if self._with_head and self.family not in CLASSIFYING else ""

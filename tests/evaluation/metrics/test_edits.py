@@ -1,14 +1,17 @@
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 import torch
 
 from condgen.data import Dataset, Splits
 from condgen.errors import RequestError
+from condgen.evaluation.findings import Evidence
 from condgen.evaluation.judge.features import extractor
 from condgen.evaluation.judge.judge import Judge, train_judge
 from condgen.evaluation.metrics.edits import (
+    EDITS,
     Edits,
     Trials,
     _background,
@@ -19,6 +22,7 @@ from condgen.evaluation.metrics.edits import (
     trials,
 )
 from condgen.feature_networks import network
+from condgen.models.remedies import TrainedAs
 from condgen.runs.editing import EditOptions
 from condgen.runs.run import Run
 from condgen.schema import Condition, Continuous, Flag, Schema
@@ -120,6 +124,23 @@ def test_an_editor_that_forgets_its_original_is_told_from_one_that_keeps_it(judg
     assert forgets.edits[0].obeyed.value > 0.97
     assert forgets.edits[0].moved.own.value < 0.1
     assert forgets.edits[0].moved.features.value > found(judge, "honest").edits[0].moved.features.value
+
+
+def test_photographs_whose_edits_show_something_else_are_a_finding(judge: Judge) -> None:
+    def findings(
+        change: str, family: str = "projection", features: str = "EfficientNet", **arguments: Any
+    ) -> list[str]:
+        evidence = Evidence({}, trained=TrainedAs(family, arguments))
+        result = replace(found(judge, change), features=features)
+        return [f"{each.evidence} {each.advice}" for each in EDITS.findings(result, evidence)]
+
+    (said,) = findings("forgets")
+    assert "are still nearest to their own original" in said
+    assert said.endswith("Edit with a smaller strength, or train with `preserve=1`.")
+    assert findings("forgets", preserve=2.0)[0].endswith("Edit with a smaller strength.")
+    assert findings("forgets", "cvae")[0].endswith("Edit with a smaller strength.")
+    assert not findings("honest")
+    assert not findings("forgets", features="pixels")
 
 
 def test_a_run_is_measured_on_held_out_images_with_all_their_labels(run: Run, digits: Splits) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from condgen.data import Dataset, as_float, as_uint8
 from condgen.errors import RequestError
+from condgen.evaluation.findings import Evidence, Finding
 from condgen.evaluation.judge.features import Extractor, extract, extractor
 from condgen.evaluation.judge.judge import Judge, Reading
 from condgen.evaluation.metrics.attribute_obedience import score
@@ -36,6 +37,8 @@ MIN_SIDE = 32  # smallest side in pixels for features of photographs
 MAX_LINES = 12  # lines in a terminal; the page has all
 MARGIN = 1 / 8  # of each side of an image, where the background is
 MAX_JUDGED = 2_000  # held-out observations for measuring the judge's own skill
+PIXELS = "pixels"  # in place of features
+RECOGNISED = 0.8  # share of edits that are nearest to their own original, below which it is lost
 UPWARDS, DOWNWARDS = "higher", "lower"  # the targets of edits of a number
 
 
@@ -193,7 +196,7 @@ def recognising(judge: Judge, against: Iterable[FeatureNetwork] = ()) -> Extract
     may = installed and relative("efficientnet", against) is None
     if may and len(judge.shape) == 3 and min(judge.shape[1:]) >= MIN_SIDE and judge.shape[0] in (1, 3):
         return extractor("efficientnet", judge)
-    return Extractor("pixels", partial(torch.flatten, start_dim=1), torch.Tensor.cpu, torch.device("cpu"))
+    return Extractor(PIXELS, partial(torch.flatten, start_dim=1), torch.Tensor.cpu, torch.device("cpu"))
 
 
 def measured(made: Trials, data: Dataset, judge: Judge, network: Extractor, editing: EditOptions) -> Edits:
@@ -328,6 +331,22 @@ class EditsMetric(Metric[Edits]):
     def lines(self, result: Edits) -> list[str]:
         """The first lines of the result, one per attribute and value."""
         return [f"edited: {line}" for line in result.lines()[:MAX_LINES]]
+
+    def findings(self, result: Edits, evidence: Evidence) -> Iterator[Finding]:
+        """Photographs whose edits show something else. In pixels a good edit may be far from its original."""
+        lost = [edit for edit in result.edits if edit.moved.own.high < RECOGNISED]
+        if lost and result.features != PIXELS:
+            yield _as_lost(min(lost, key=lambda edit: edit.moved.own.value), evidence)
+
+
+def _as_lost(edit: Edited, evidence: Evidence) -> Finding:
+    return Finding(
+        "edits that lose the original",
+        f"Of {edit.n} images whose {edit.attribute} was changed to {edit.to}, {percent(edit.moved.own.value)} are "
+        "still nearest to their own original.",
+        evidence.trained.against_lost_originals,
+        grave=False,
+    )
 
 
 EDITS = EditsMetric()

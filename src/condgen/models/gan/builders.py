@@ -22,7 +22,8 @@ from condgen.models.backbones import (
 )
 from condgen.models.gan.augment import Augment
 from condgen.models.gan.conditional import ConditionalGAN
-from condgen.models.gan.gan import ALL_ASKED, GAN, Critic, Curriculum, Generator, Penalty, Vicinity
+from condgen.models.gan.gan import ALL_ASKED, GAN, Critic, Curriculum, Penalty, Vicinity
+from condgen.models.gan.generator import Generator
 from condgen.models.gan.heads import (
     Classifier,
     Contrastive,
@@ -35,6 +36,7 @@ from condgen.models.gan.heads import (
 from condgen.models.gan.losses import LOSSES
 from condgen.models.gan.minibatch import MinibatchDeviation
 from condgen.models.gan.onlooker import Onlooking
+from condgen.models.gan.preservation import Preservation
 from condgen.models.registry import Family, Practice
 from condgen.parameters import Part, Setting, composed
 from condgen.schema import Schema
@@ -114,6 +116,7 @@ def conditional_gan(
     size: Size,
     outputs: Outputs = "pixels",
     game: Game,
+    preservation: Preservation,
     deviation: Annotated[
         int,
         Field(ge=0),
@@ -130,7 +133,8 @@ def conditional_gan(
     critic = Critic(seen, trunk, judge, _deviation(features, deviation))
     parts = Backbones(shape, encoder.width, size, input_only)
     drawing, finish = parts.decoder(mechanism, latent, outputs=outputs), parts.finish(outputs)
-    trained = partial(kind, vicinity=vicinity, curriculum=curriculum if embedding else ALL_ASKED)
+    curriculum = curriculum if embedding else ALL_ASKED
+    trained = partial(kind, vicinity=vicinity, curriculum=curriculum, preservation=preservation)
     return game(schema, shape, Generator(encoder, drawing, latent, finish), critic, trained)
 
 

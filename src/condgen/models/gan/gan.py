@@ -14,17 +14,19 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from condgen.conditioning import ConditionEncoder, Encoded
+from condgen.conditioning import ConditionEncoder
 from condgen.feature_networks import FeatureNetwork, own
 from condgen.models import together
 from condgen.models.backbones import NUMBERS, Count, Weight
 from condgen.models.base import Batch, Model, Terms
 from condgen.models.complaint import CLASSIFIER, OVERPOWERING, Complaint
 from condgen.models.gan.augment import Augment
+from condgen.models.gan.generator import Generator
 from condgen.models.gan.heads import Head
 from condgen.models.gan.losses import AdversarialLoss, gradient_penalty
 from condgen.models.gan.minibatch import MinibatchDeviation
 from condgen.models.gan.onlooker import Onlooker
+from condgen.models.gan.preservation import Preservation
 from condgen.models.specialised import Folded, one
 from condgen.parameters import Listed, Needs, Setting
 from condgen.rng import Rng
@@ -32,36 +34,6 @@ from condgen.schema import Condition, Schema
 
 OVERPOWERED = 0.98  # a critic that wins a larger share of pairs teaches the generator nothing
 CATCHING_UP = 500  # first steps, in which the critic is ahead whatever comes of it (in good runs, up to 250)
-
-
-class Generator(nn.Module):
-    """Latent noise [batch, latent] to observations [batch, *shape], under a condition. Images are in [0, 1].
-
-    finish: the step from images to those that are shown. By default there is none.
-    """
-
-    def __init__(
-        self, condition_encoder: ConditionEncoder, backbone: nn.Module, latent: int, finish: nn.Module | None = None
-    ):
-        super().__init__()
-        self.condition_encoder = condition_encoder
-        self.backbone = backbone
-        self.latent = latent
-        self.finish = finish or nn.Identity()
-
-    def forward(self, z: Float[Tensor, "batch latent"], condition: Condition) -> Batch:
-        """Observations for noise under conditions, as critics see them."""
-        return self.drawn(z, self.condition_encoder(condition))
-
-    def shown(self, z: Float[Tensor, "batch latent"], c: Encoded) -> Batch:
-        """Observations for noise under encoded conditions, as they are shown."""
-        x: Batch = self.finish(self.drawn(z, c))
-        return x
-
-    def drawn(self, z: Float[Tensor, "batch latent"], c: Encoded) -> Batch:
-        """Observations for noise under encoded conditions, as critics see them."""
-        x = self.backbone(z, c)
-        return x.sigmoid() if x.dim() == 4 else x
 
 
 class Critic(nn.Module):
@@ -202,6 +174,7 @@ class Curriculum:
 
 ALL_ASKED = Curriculum(dropout=0.0)
 EXACT = Vicinity(width=0.0)
+NOTHING_PRESERVED = Preservation()
 
 
 class GAN(Model):
@@ -226,6 +199,7 @@ class GAN(Model):
         onlooker: Onlooker | None = None,
         vicinity: Vicinity = EXACT,
         curriculum: Curriculum = ALL_ASKED,
+        preservation: Preservation = NOTHING_PRESERVED,
     ):
         super().__init__(schema, shape)
         self.conditional = generator.condition_encoder.conditional
@@ -238,6 +212,7 @@ class GAN(Model):
         self.onlooker = onlooker
         self.vicinity = vicinity
         self.curriculum = curriculum
+        self.preservation = preservation
         self.steps = 0  # training steps so far
         self.images = 0  # real images seen so far
 
@@ -286,18 +261,23 @@ class GAN(Model):
         return {**terms, "loss": loss, "wins": (real > fake_score).float().mean()}
 
     def generator_loss(self, x: Batch, condition: Condition) -> Terms:
-        """The generator's loss: the adversarial term, the head's and, when due, the second critic's."""
+        """The generator's loss: the adversarial term, the head's and, when due, the second critic's and what changes in
+        images of the same noise.
+        """
         with torch.no_grad():  # does not depend on the generator
             real = self.critic(self.augment(x), condition)
         made = self.generate(condition)
         h_fake = self.critic.features(self.augment(made), condition)
         fake = self.critic.score(h_fake, condition)
         terms = self.critic.head.generator(h_fake, condition)
-        loss = self.loss.generator(real, fake).mean() + terms.get("loss", 0.0)
+        terms = {**terms, "loss": self.loss.generator(real, fake).mean() + terms.get("loss", 0.0)}
         looking = self._onlooking() if self.training else None
         if looking and self.images >= looking.after:
-            return {**terms, **looking.join(loss, made, self._judged(condition))}
-        return {**terms, "loss": loss}
+            terms |= looking.join(terms["loss"], made, self._judged(condition))
+        if self.training and self.preservation.due(self.steps):
+            terms["changed"] = self.preservation(self.generator, condition)
+            terms["loss"] = terms["loss"] + self.preservation.weight * self.preservation.every * terms["changed"]
+        return terms
 
     def _onlooking(self) -> Onlooker | None:
         """The second critic at a step at which it looks."""

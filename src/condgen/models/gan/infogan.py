@@ -25,7 +25,7 @@ from condgen.models.base import Batch, Terms
 from condgen.models.gan.builders import PRACTICE, Game, NoiseSize, conditional_gan, entry
 from condgen.models.gan.conditional import ConditionalGAN
 from condgen.models.gan.discovery import Discovery, point
-from condgen.models.gan.gan import ALL_ASKED, EXACT, GAN
+from condgen.models.gan.gan import ALL_ASKED, EXACT, GAN, NOTHING_PRESERVED
 from condgen.models.gan.heads import Classifier, Features, LabelPosterior
 from condgen.parameters import Needs, Setting, composed
 from condgen.schema import Categorical, Condition, Continuous, LabelDistribution, Schema
@@ -176,6 +176,7 @@ def infogan(
         input_only=True,
         curriculum=ALL_ASKED,
         vicinity=EXACT,
+        preservation=NOTHING_PRESERVED,
         latent=latent,
         size=size,
         game=game,
