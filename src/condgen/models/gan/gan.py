@@ -274,7 +274,7 @@ class GAN(Model):
         looking = self._onlooking() if self.training else None
         if looking and self.images >= looking.after:
             terms |= looking.join(terms["loss"], made, self._judged(condition))
-        if self.training and self.preservation.due(self.steps):
+        if self.training and self.preservation.due(self.steps - 1):  # the critic has counted this one
             terms["changed"] = self.preservation(self.generator, condition)
             terms["loss"] = terms["loss"] + self.preservation.weight * self.preservation.every * terms["changed"]
         return terms
