@@ -43,7 +43,7 @@ INTERVALS = {  # by weight of guidance; a larger one in less of the time is what
     2.0: [EVERYWHERE, (0.0, 0.5), (0.2, 0.8), (0.5, 1.0), (0.1, 0.6)],
     3.0: [EVERYWHERE, (0.0, 0.5), (0.2, 0.8), (0.1, 0.6)],
 }
-FEWER = (16, 8, 6)  # steps
+INTERVAL_STEPS = (16, 8, 6)
 STEPS: dict[SamplerName, tuple[int, ...]] = {"dpm": (4, 8, 16), "heun": (2, 4, 8), "euler": (4, 8, 16)}
 
 
@@ -106,7 +106,7 @@ def by_guidance_and_steps(guidance: float) -> dict[str, dict[str, Setting]]:
 def by_interval() -> dict[str, dict[str, Setting]]:
     """The rows of a table of intervals of guidance for each number of steps."""
     found = {}
-    for steps in FEWER:
+    for steps in INTERVAL_STEPS:
         rows = [Setting(g, "dpm", steps, "few", each) for g, intervals in INTERVALS.items() for each in intervals]
         named = {"{:g}, {:g} to {:g}".format(s.guidance, *s.interval): s for s in rows}
         found[f"guidance, times, dpm {steps}"] = named

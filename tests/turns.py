@@ -1,7 +1,7 @@
 """Slow tests by turns: `--turn 2/4` runs the second of four parts of them, and all that is not slow.
 
-Continuous integration takes another part in every hour, so that it is done within half an hour and sees everything
-within a few runs. Tests that share something trained are in one part.
+Continuous integration takes another part in every hour, so it ends sooner and sees everything within a few runs. Tests
+that share something trained are in one part.
 """
 
 import re

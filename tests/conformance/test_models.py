@@ -47,15 +47,14 @@ class Case:
         if learns_slowly(self.name):
             images = self.sort == "image" and "vector" in FAMILIES[self.name].suits
             return other or images or self.kind in {a.kind for a in ATTRIBUTES["all"]}
-        return other and (single or self.name in with_heads(besides=str(by)))
+        return other and (single or shown_by_another_head(self.name, str(by)))
 
 
-def with_heads(besides: str) -> list[str]:
-    """The GANs that differ in the critic's head alone, without the one that shows a mechanism for all."""
-    found = [name for name, family in FAMILIES.items() if "critic_mechanism" in keyword_arguments(family.builder)]
-    quick = [name for name in found if not learns_slowly(name)]
-    showing = quick[[*MECHANISMS].index(besides) % len(quick)]
-    return [name for name in found if name != showing]
+def shown_by_another_head(family: str, mechanism: str) -> bool:
+    """Whether a mechanism is shown by another GAN, one that differs from this family in the critic's head alone."""
+    heads = [name for name, each in FAMILIES.items() if "critic_mechanism" in keyword_arguments(each.builder)]
+    quick = [name for name in heads if not learns_slowly(name)]
+    return family in heads and family != quick[[*MECHANISMS].index(mechanism) % len(quick)]
 
 
 def learns_slowly(family: str) -> bool:

@@ -153,7 +153,7 @@ class TrainedAs:
     def against_lost_originals(self) -> str:
         """Advice for edits that keep what they should not change."""
         kept = "" if self.in_effect.get("preserve") else self.advise(preserve=1.0)
-        return f"Edit with a smaller strength{f', or train with {kept}' * bool(kept)}."
+        return f"Edit with a smaller strength, or train with {kept}." if kept else "Edit with a smaller strength."
 
     @property
     def against_leakage(self) -> str:

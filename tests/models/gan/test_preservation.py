@@ -10,6 +10,8 @@ from condgen.errors import RequestError
 from condgen.models import GAN, build
 from condgen.schema import Condition, Flag, Schema
 
+from .test_gan import moved
+
 SCHEMA = Schema(attributes=(Flag(name="bright"), Flag(name="wide")))
 SHAPE = (3, 8, 8)
 
@@ -18,10 +20,7 @@ def model(name: str = "projection", shape: tuple[int, ...] = SHAPE, **settings: 
     torch.manual_seed(0)
     built = build(name, SCHEMA, shape, latent=4, channels=8, **settings)
     assert isinstance(built, GAN)
-    with torch.no_grad():
-        for p in built.parameters():
-            p.add_(0.2 * torch.randn_like(p))
-    return built.train()
+    return moved(built).train()
 
 
 def asked(n: int = 6) -> Condition:

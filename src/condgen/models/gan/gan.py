@@ -276,7 +276,7 @@ class GAN(Model):
             terms |= looking.join(terms["loss"], made, self._judged(condition))
         if self.training and self.preservation.due(self.steps - 1):  # the critic has counted this one
             terms["changed"] = self.preservation(self.generator, condition)
-            terms["loss"] = terms["loss"] + self.preservation.weight * self.preservation.every * terms["changed"]
+            terms["loss"] = terms["loss"] + self.preservation.lazy_weight * terms["changed"]
         return terms
 
     def _onlooking(self) -> Onlooker | None:

@@ -45,6 +45,11 @@ class Preservation:
         Needs(preserve=1.0),
     ] = 4
 
+    @property
+    def lazy_weight(self) -> float:
+        """The weight at a step at which it is computed."""
+        return self.weight * self.every
+
     def due(self, step: int) -> bool:
         """Whether it is computed at a step of training."""
         return self.weight > 0 and step % self.every == 0
