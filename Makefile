@@ -34,10 +34,10 @@ quick: .venv/installed-dev
 	$(PYTEST) -m "not slow"
 
 # The slow ones too: every mechanism crossed with every kind, every setting of every family, the documentation's commands,
-# processes killed again and again, every family in two processes, compiled networks, and the wheel. TURN=2/4 leaves out all
-# but the second of four parts of them.
-test-all: lint wheel-test  ## lint, types, all tests, and the built wheel
-	$(call beside,types page-test all)
+# processes killed again and again, every family in two processes, compiled networks, and the wheel. TURN=2/8 leaves out all
+# but the second of eight parts of them.
+test-all: lint  ## lint, types, all tests, and the built wheel
+	$(call beside,types page-test wheel-test all)
 
 all: .venv/installed-dev
 	$(PYTEST) $(if $(TURN),--turn $(TURN))

@@ -1,4 +1,4 @@
-"""Slow tests by turns: `--turn 2/4` runs the second of four parts of them, and all that is not slow.
+"""Slow tests by turns: `--turn 2/8` runs the second of eight parts of them, and all that is not slow.
 
 Continuous integration takes another part in every hour, so it ends sooner and sees everything within a few runs. Tests
 that share something trained are in one part.
@@ -24,7 +24,7 @@ class Turn:
         found = re.fullmatch(r"(\d+)/(\d+)", text)
         part, parts = map(int, found.groups()) if found else (0, 0)
         if not 1 <= part <= parts:
-            raise ValueError(f"a turn is K/N, such as 2/4, not '{text}'")
+            raise ValueError(f"a turn is K/N, such as 2/8, not '{text}'")
         return cls(part, parts)
 
     def has(self, item: pytest.Item) -> bool:
