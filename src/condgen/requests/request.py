@@ -90,7 +90,7 @@ def parse_requests(asked: Requestable, schema: Schema, extrapolate: bool = False
         for attribute in meant:
             if attribute in alternatives:
                 once = "join values with |, as in a|b" if schema[attribute].choices else "give one number or range"
-                raise RequestError(f"'{attribute}' is asked for twice in '{asked}'; {once}.")
+                raise RequestError(f"'{attribute}' is asked for twice in '{shorten(str(asked), 200)}'; {once}.")
         alternatives |= meant
     count = math.prod(map(len, alternatives.values()))
     if count > MOST:

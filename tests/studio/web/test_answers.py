@@ -64,7 +64,8 @@ PHRASES = (
     "someone with glasses and", "age<=30", "age > 20 Male=yes", "price≥1000", "age>90", "age<-1", "age>x", "age>",
     "digit>5", "digit<=0", "digit>9", "digit≥x", "color<red", "Male>0", "emb>1", "> 30", "a man > 30", "20<age<30",
     "age>20, age<30", "No Berd=yes", "shape kind=x", "old man digt=7", "Male yes=no", "a person with x=1",
-    "digit=3..5", "digit=5..3", "digit=20..30", "digit=1|7.5..9",
+    "digit=3..5", "digit=5..3", "digit=20..30", "digit=1|7.5..9", "Male=yes hair colr=red", "color=dark red Male",
+    "age>3 glasses", "color=red or blue, Male", "color=a b c d e f g h i j k l m n",
 )  # fmt: skip
 MAPPINGS: tuple[dict[str, Any], ...] = (
     {"color": ["red", "blue"]}, {"color": {"not": ["red", "green"]}}, {"age": [20, 30]}, {"age": 30}, {"Male": True},

@@ -11,6 +11,7 @@ import { casefold, fold } from "./text.js";
 const MOST = 10_000; // requests that one text may stand for
 const ANYTHING = "anything"; // the text of a request that asks for nothing
 const LONGEST = 1_000_000; // characters of a text
+const MOST_WORDS = 12; // of a value in which a missing comma is looked for
 const IN_NAMES = "[\\s_\\-./'’]+"; // what may stand between the words of a name, any of it for any other
 const COMPARISON = /[<>≤≥]/;
 const OPERATOR = "!?=|[<>]=?|[≤≥]";
@@ -47,11 +48,11 @@ export function parseRequests(asked, lexicon, extrapolate = false) {
   const notes = /** @type {string[]} */ ([]);
   const terms = termsOf(asked, lexicon);
   for (const [name, operator, value] of terms) {
-    const { meant, said } = meaning(name, operator, value, lexicon, extrapolate);
+    const { meant, said } = advised(asked, name, operator, value, lexicon, extrapolate);
     notes.push(...said);
     for (const [attribute, constraints] of meant) {
       const once = schema.get(attribute).choices.length ? "join values with |, as in a|b" : "give one number or range";
-      if (alternatives.has(attribute)) throw new RequestError(`'${attribute}' is asked for twice in '${shown(asked)}'; ${once}.`);
+      if (alternatives.has(attribute)) throw new RequestError(`'${attribute}' is asked for twice in '${shown(asked).slice(0, 200)}'; ${once}.`);
       alternatives.set(attribute, constraints);
     }
   }
@@ -68,6 +69,31 @@ function combinations(alternatives, asked) {
   if (count > MOST) throw new RequestError(`'${asked.slice(0, 200)}' stands for ${count} requests; condgen takes at most ${MOST} at once.`);
   return [...alternatives].reduce((found, [name, several]) =>
     found.flatMap((chosen) => several.map((constraint) => new Map([...chosen, [name, constraint]]))), [new Map()]);
+}
+
+/** The meaning of a term. An error about a text says where a comma may be missing.
+ * @param {Requestable} asked @param {string} name @param {string} operator @param {unknown} value @param {Lexicon} lexicon
+ * @param {boolean} extrapolate */
+function advised(asked, name, operator, value, lexicon, extrapolate) {
+  try {
+    return meaning(name, operator, value, lexicon, extrapolate);
+  } catch (error) {
+    const advice = error instanceof RequestError && typeof asked === "string" ? missingComma(name, operator, value, lexicon) : "";
+    throw advice ? new RequestError(`${/** @type {Error} */ (error).message}${advice}`) : error;
+  }
+}
+
+/** Advice on a refused term whose value begins with one that its attribute takes. Empty for any other. Every beginning
+ * is tried, so values of many words get none.
+ * @param {string} name @param {string} operator @param {unknown} value @param {Lexicon} lexicon */
+function missingComma(name, operator, value, lexicon) {
+  const words = operator && typeof value === "string" ? value.split(/\s+/u) : [];
+  if (words.length > MOST_WORDS) return "";
+  for (let end = words.length - 1; end > 0; end--) {
+    const [begin, rest] = [words.slice(0, end).join(" "), words.slice(end).join(" ")];
+    if (isTaken(name, operator, begin, lexicon)) return ` If another term begins with '${rest}', a comma is missing: ${name}${operator}${begin}, ${rest}…`;
+  }
+  return "";
 }
 
 /** The constraints of a term by attribute, one per request, and notes. A value of null gives no constraint.
@@ -125,7 +151,7 @@ function termsIn(part, term, lexicon) {
     return /** @type {[string, string, unknown]} */ ([name, operator, literal(part.slice(start.index + start[0].length, end).trim())]);
   });
   if (!word) return named;
-  if (!named.length || isName(named[0][0], lexicon.schema) || isUnderstood(word, lexicon)) return [[word, "", null], ...named];
+  if (!named.length || isName(named[0][0], lexicon.schema) || isTaken(word, "", null, lexicon)) return [[word, "", null], ...named];
   const [[name, operator, value], ...others] = named;
   return [[`${word} ${name}`, operator, value], ...others]; // a misspelt name of several words
 }
@@ -133,10 +159,10 @@ function termsIn(part, term, lexicon) {
 /** @param {string} name @param {import("./schema.js").Schema} schema */
 const isName = (name, schema) => schema.attributes.some((a) => a.names.some((known) => fold(known) === fold(name)));
 
-/** @param {string} words @param {Lexicon} lexicon */
-function isUnderstood(words, lexicon) {
+/** @param {string} name @param {string} operator @param {unknown} value @param {Lexicon} lexicon */
+function isTaken(name, operator, value, lexicon) {
   try {
-    meaning(words, "", null, lexicon, true);
+    meaning(name, operator, value, lexicon, true);
   } catch (error) {
     if (error instanceof RequestError) return false;
     throw error;
