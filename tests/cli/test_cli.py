@@ -724,6 +724,24 @@ def test_ctrl_c_outside_training_is_quiet(command: Command, monkeypatch: pytest.
     assert result.err == "Stopped.\n"
 
 
+@pytest.mark.filterwarnings("default::condgen.errors.CondgenWarning")
+def test_a_program_is_told_errors_and_notes_as_json(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*arguments: object, **options: object) -> None:
+        warnings.warn("`lr=1` is high", CondgenWarning, stacklevel=2)
+        raise StoreError("Set `lr=0.1`.\nOr leave out `stream`.")
+
+    monkeypatch.setattr("condgen.data.load", refused)
+    people = command("inspect", "digits")
+    assert people.err == "Note: --set lr=1 is high\nError: Set --set lr=0.1.\nOr leave out --stream.\n"
+    monkeypatch.setenv("CONDGEN_PROGRESS", "json")
+    program = command("inspect", "digits")
+    assert [json.loads(line) for line in program.err.splitlines()] == [
+        {"note": "`lr=1` is high"},
+        {"error": "Set `lr=0.1`.\nOr leave out `stream`."},
+    ]
+    assert people.status == program.status != 0
+
+
 def test_the_installed_command_exits_as_promised(tmp_path: Path) -> None:
     condgen = Path(sys.executable).with_name("condgen")
     done = subprocess.run(

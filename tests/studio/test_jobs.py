@@ -61,7 +61,7 @@ def test_a_job_runs_its_command_and_keeps_what_it_said(jobs: Jobs, ended: list[t
     job = begin(jobs, "say", *lines, "print", "{}")
     soon(lambda: job.over)
     assert (job.state, job.error, jobs.output(job)) == ("done", "", "{}\n")
-    assert jobs.said(job) == {"notes": ["plain words", "set `r1=1`"], "alarm": "collapsed", "tasks": [task]}
+    assert jobs.said(job) == {"notes": ["plain words", "set `r1 = 1`"], "alarm": "collapsed", "tasks": [task]}
     assert ended == [("digits", "running")]  # told before anybody sees that it is over
     assert jobs[job.id] is job
     assert [*jobs] == [job]
@@ -78,6 +78,7 @@ def test_a_task_that_has_ended_is_no_longer_told(jobs: Jobs) -> None:
     ("command", "state", "error"),
     [
         (("say", "Error: The data is gone.", "end", 2), "failed", "The data is gone."),
+        (("say", '{"error": "Set `r1=1`.\\nOr not."}', "end", 2), "failed", "Set `r1 = 1`.\nOr not."),
         (("say", "Traceback", "MemoryError", "end", 1), "failed", "The process ended with status 1: MemoryError."),
         (("say", "Error: Stopped by SIGTERM; everything is saved.", "end", 143), "stopped", ""),
     ],

@@ -75,7 +75,19 @@ def _tell(otherwise: Callable[..., object], message: Warning | str, category: ty
     if not issubclass(category, CondgenWarning):
         otherwise(message, category, *where)
     else:
-        print(f"Note: {_plain(str(message))}", file=sys.stderr)
+        _say("note", str(message))
+
+
+def _say(what: str, text: str) -> None:
+    """Print a note or an error, for people in the words of the command line, for a program as a line of JSON."""
+    from condgen.cli.spelling import spell
+    from condgen.progress.events import emit
+    from condgen.progress.shown import in_json
+
+    if in_json():
+        emit({what: f"{_who()}{text}"})
+    else:
+        print(f"{_who()}{what.capitalize()}: {_plain(spell(text))}", file=sys.stderr)
 
 
 def _plain(text: str) -> str:
@@ -106,8 +118,6 @@ def _who() -> str:
 
 def main() -> None:
     """Run the command line. Every error that the user can act on is one paragraph and an exit status."""
-    from condgen.cli.spelling import spell
-
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # terminals cannot show every file name
     try:
@@ -116,12 +126,10 @@ def main() -> None:
             app(prog_name="condgen")
     except CondgenError as error:
         if writes() or _joined():
-            print(f"{_who()}Error: {_plain(spell(str(error)))}", file=sys.stderr)
+            _say("error", str(error))
         sys.exit(error.exit_status)
     except OSError as error:
-        print(
-            f"Error: {shorten(str(error.filename or 'the system'), 200)}: {error.strerror or error}.", file=sys.stderr
-        )
+        _say("error", f"{shorten(str(error.filename or 'the system'), 200)}: {error.strerror or error}.")
         sys.exit(1)
     except KeyboardInterrupt:
         _stopped()

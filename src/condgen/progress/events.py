@@ -14,7 +14,8 @@ APART = 0.5  # seconds between two lines about a task, except for its first and 
 
 
 class Events:
-    """Lines of JSON on standard error: `{"note": …}`, `{"alarm": …}` and `{"task": …}` with its state.
+    """Lines of JSON on standard error: `{"note": …}`, `{"alarm": …}` and `{"task": …}` with its state. The command line
+    adds `{"error": …}`.
 
     A task has `done`, `total`, `unit`, `left` (seconds, null if unknown) and `values`. Its last line has `ended`.
     """
@@ -26,12 +27,12 @@ class Events:
 
     def note(self, text: str) -> None:
         """Print a note."""
-        _print({"note": text})
+        emit({"note": text})
 
     def alarm(self, text: str) -> None:
         """Print an alarm, or an empty one when it is over."""
         if self._alarms.new(text) or (self._failing and not text):
-            _print({"alarm": text})
+            emit({"alarm": text})
         self._failing = bool(text)
 
     @contextmanager
@@ -60,8 +61,9 @@ class _State:
     def print(self, ended: bool = False) -> None:
         pace, self._printed = self._pace, self._clock()
         state = {"done": pace.done, "total": pace.total, "unit": pace.unit, "left": pace.seconds_left}
-        _print({"task": self._title, **state, "values": dict(pace.values), **({"ended": True} if ended else {})})
+        emit({"task": self._title, **state, "values": dict(pace.values), **({"ended": True} if ended else {})})
 
 
-def _print(event: Mapping[str, Any]) -> None:
+def emit(event: Mapping[str, Any]) -> None:
+    """Print one of these lines."""
     print(json.dumps(event, ensure_ascii=False), file=sys.stderr, flush=True)

@@ -22,13 +22,18 @@ def shown(spell: Callable[[str], str] = str) -> Progress:
     """
     if not writes():
         return SILENT
-    if os.environ.get(FORM) == "json":
+    if in_json():
         return Events()
     if not _perhaps_bars():
         return Lines(spell)
     from condgen.progress.bars import suitable  # rich takes a while to import
 
     return suitable(spell)
+
+
+def in_json() -> bool:
+    """Whether a program reads what is said here, and asks for lines of JSON."""
+    return os.environ.get(FORM) == "json"
 
 
 def _perhaps_bars() -> bool:

@@ -65,8 +65,8 @@ class Said:
                 self.tasks = before if event.get("ended") else [*before, event]
 
     def as_dict(self) -> dict[str, Any]:
-        """The progress as plain data."""
-        return {"notes": self.notes, "alarm": self.alarm, "tasks": self.tasks}
+        """The progress as plain data, in the words of the page."""
+        return {"notes": list(map(spell, self.notes)), "alarm": spell(self.alarm), "tasks": self.tasks}
 
 
 def _event(line: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ import psutil
 from condgen.errors import CondgenError
 from condgen.files import read_log, write_text
 from condgen.studio.following import EVENTS, Said
+from condgen.studio.spelling import spell
 
 Kind = Literal["train", "resume", "evaluate", "doctor", "judge"]
 State = Literal["queued", "running", "done", "stopped", "failed"]
@@ -264,7 +265,7 @@ def _outcome(job: Job, status: int | None, folder: Path) -> tuple[State, str]:
     if status in INTERRUPTED or (status is None and (job.stopping or not said.error)):
         return "stopped", ""
     last = said.notes[-1] if said.notes else "it said nothing; perhaps memory ran out"
-    return "failed", said.error or f"The process ended with status {status}: {last}."
+    return "failed", spell(said.error) or f"The process ended with status {status}: {last}."
 
 
 def _recorded(folder: Path) -> list[Job]:
