@@ -21,6 +21,7 @@ from condgen.cli.spelling import spell
 from condgen.data import BUILTIN, Splits
 from condgen.data.builtin import namesake
 from condgen.errors import CondgenWarning, StoreError
+from condgen.evaluation.judge.judge import Judge
 from condgen.imprint import imprint_of
 from condgen.locks import held_new
 from condgen.pictures import pil_image
@@ -421,9 +422,24 @@ def test_sampling_that_cannot_be_meant(
     assert not (tmp_path / "out").exists()
 
 
+def test_the_data_by_which_the_best_sample_is_chosen_may_be_named(
+    command: Command, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned: list[str] = []
+
+    def remembered(data: Splits, **arguments: object) -> Judge:
+        learned.append(str(data.source.address))
+        return Judge(data.schema, data.shape)
+
+    monkeypatch.setattr("condgen.evaluation.judge.choosing.judge_for", remembered)
+    how = ("digit=7", "-n", 1, "--best-of", 2, "--trust", "--data", "digits")
+    result = command("sample", run.path, *how, "--out", tmp_path / "out")
+    assert (result.status, learned) == (0, ["digits"]), result.err
+
+
 def test_distill_trains_a_model_that_opens_samples_and_resumes(command: Command, flow: Run, tmp_path: Path) -> None:
     result = command(
-        "distill", flow.path, "--out", tmp_path / "one", "--guidance", 2, "--seed", 5, "--set", "images=512", *FEW
+        "distill", flow.path, "--out", tmp_path / "one", "--guidance", 2, "--seed", 5, "--images", 512, *FEW
     )
     assert result.status == 0, result.err
     assert "Trained meanflow" in result.out
@@ -444,6 +460,8 @@ def test_distill_trains_a_model_that_opens_samples_and_resumes(command: Command,
         ("CVAE", 2, ["cvae", "cannot be distilled; --model flow can"]),
         ("RUN --guidance much", 2, ["'much'"]),
         ("RUN --budget soon", 2, ["'soon'", "90s"]),
+        ("RUN --budget 2m --set images=500", 2, ["--budget", "--images", "not both"]),
+        ("RUN --images 500 --set seconds=60", 2, ["--budget", "--images", "not both"]),
         ("RUN --set shaer=1", 2, ["setting of meanflow", "'shaer'", "share"]),
     ],
 )

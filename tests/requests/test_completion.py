@@ -53,5 +53,11 @@ def test_names_that_are_no_keywords_get_one_that_means_the_same_or_are_left_out(
     assert keywords(answering(*odd)) == ["n", "_5_o_Clock_Shadow", "pH_level", "steps", "attributes"]
 
 
+def test_attributes_named_as_words_of_python_can_be_asked_for() -> None:
+    asked = answering(Flag(name="class"), Flag(name="attributes"), Flag(name="lambda"))
+    assert keywords(asked) == ["n", "steps", "attributes"]
+    assert asked.ask(**{"class": "yes", "attributes": "no"}) == (1, 2, {"class": "yes", "attributes": "no"})
+
+
 def test_a_method_keeps_its_own_keywords() -> None:
     assert keywords(answering(Continuous(name="steps", low=0, high=9))) == ["n", "steps", "attributes"]

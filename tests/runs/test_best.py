@@ -87,6 +87,31 @@ def test_a_model_without_a_critic_is_chosen_for_by_a_judge_of_another_seed(monke
     assert choosing.SEED != 0  # that of evaluations
 
 
+def test_the_data_of_that_judge_may_be_named(monkeypatch: pytest.MonkeyPatch, gan: Run) -> None:
+    learned: list[Splits] = []
+
+    def remembered(data: Splits, **arguments: Any) -> Judge:
+        learned.append(data)
+        return Judge(data.schema, data.shape)
+
+    monkeypatch.setattr(choosing, "judge_for", remembered)
+    data = liars.world(200)
+    run = liars.run_of(liars.Perfect(), data)
+    run.choose_by(data)
+    run.sample("side=west", n=3, best_of=2)
+    assert learned == [data]
+    gan.choose_by(data)  # has a critic
+    assert learned == [data]
+
+
+def test_without_attributes_and_critic_nothing_is_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ATTRIBUTES, "none", ())
+    run = untrained("vae", kind="none")
+    with pytest.raises(RequestError, match="Nothing tells which of several candidates is the best: vae"):
+        run.sample(n=2, best_of=2)
+    assert len(untrained("gan", kind="none").sample(n=2, best_of=2)) == 2
+
+
 def test_a_judge_scores_what_a_condition_gives_and_nothing_else() -> None:
     data = liars.world(200)
     judge = Judge(data.schema, data.shape).eval()

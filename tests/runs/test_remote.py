@@ -27,6 +27,7 @@ from condgen.runs.sampling import SamplingOptions
 from condgen.schema import Categorical, Condition, Continuous, Flag, Schema, Vector
 from condgen.serving import Limits, create_app
 from tests.conftest import Command
+from tests.export.untrained import untrained
 from tests.serving.server import listening
 
 GREY = 1 / 255 + 1e-6  # a level, by which rounding may move a pixel
@@ -101,6 +102,21 @@ def test_edits_are_those_of_the_run(address: str, run: Run) -> None:
     assert (client.edit(x, digit=8).x == client.edit(x, read, "digit=8").x).all()
     mask = np.zeros(shown.shape[2:], dtype=np.float32)
     assert (client.edit(x, read, "digit=8", mask=mask).x == x.astype(np.float32)).all()
+
+
+@pytest.mark.parametrize("kind", ["vector", "continuous"])
+def test_edits_are_told_numbers_that_are_not_rounded(kind: str) -> None:
+    run = untrained("cvae", kind=kind)
+    before = run.sample(n=2, seed=3)
+    after = run.sample(n=1, seed=9).condition
+    name = run.schema.names[0]
+    change = {name: after.values[name][0].tolist()}
+    with listening(create_app({"model": run}, watch=None)) as address:
+        found = Client(f"{address}/model").edit(before.x.numpy(), before.condition, change)
+    x = as_uint8(before.x) / 255
+    expected = run.edit(x, before.condition, change)
+    assert found.condition.rows() == expected.condition.rows()
+    assert abs(found.x - as_uint8(expected.x).numpy() / 255).max() <= GREY
 
 
 def test_wrong_edits_are_refused(address: str, run: Run) -> None:

@@ -15,6 +15,7 @@ import condgen
 from condgen.data import as_uint8, load
 from condgen.data.coordinates import Coordinates
 from condgen.errors import RequestError, RunError
+from condgen.imprint import imprint_of
 from condgen.runs.run import Run
 from condgen.runs.samples import Samples, save_samples
 from condgen.schema import Categorical, Condition, Flag, Schema
@@ -168,16 +169,25 @@ def test_the_last_changes_are_made_before_the_folder_gets_its_name(run: Run, tmp
 
 def test_no_cell_is_a_formula_to_a_spreadsheet_and_all_are_read_back(tmp_path: Path) -> None:
     names = ("=1+1", "+cmd", "-2.5", "@SUM(1)", "plain")
-    schema = Schema(attributes=(Categorical(name="c", values=names),))
-    condition = Condition.of(schema, [{"c": name} for name in names] * 4)
+    schema = Schema(attributes=(Categorical(name="c", values=names), Flag(name="-delta"), Flag(name="seed")))
+    condition = Condition.of(schema, [{"c": name, "-delta": True, "seed": False} for name in names] * 4)
     n = len(condition)
     samples = Samples(torch.rand(n, 1, 8, 8), condition, torch.arange(n), torch.zeros(n, dtype=torch.long))
     samples.save(tmp_path / "out")
-    cells = [line.split(",")[2] for line in (tmp_path / "out" / "metadata.csv").read_text().splitlines()[1:6]]
+    first, *lines = (tmp_path / "out" / "metadata.csv").read_text().splitlines()
+    assert first == "file_name,sample_seed,c,'-delta,seed"
+    cells = [line.split(",")[2] for line in lines[:5]]
     assert cells == ["'=1+1", "'+cmd", "-2.5", "'@SUM(1)", "plain"]
     back = load(str(tmp_path / "out"))
     assert back.schema == schema
     assert sum(len(part) for part in (back.train, back.validation, back.test)) == n
+    assert samples.to_pandas().columns.tolist() == ["sample_seed", "c", "-delta", "seed"]
+
+
+def test_a_selection_is_saved_with_its_own_requests(tmp_path: Path) -> None:
+    images("aabbcc", [0, 0, 1, 1, 2, 2])[2:].save(tmp_path / "out")
+    made = [imprint_of((tmp_path / "out" / f"{k:06}.png").read_bytes()) for k in range(4)]
+    assert [each and each["request"] for each in made] == ["letter=b", "letter=b", "letter=c", "letter=c"]
 
 
 # ---- samples in memory

@@ -35,6 +35,9 @@ Measure = Annotated[
 ]
 
 
+OF_A_JUDGE = ("data", "trust")
+
+
 @dataclass(frozen=True)
 class Options:
     """The options that were given."""
@@ -49,8 +52,11 @@ class Options:
     data: str | None
     trust: bool
 
-    def must_fit(self) -> None:
-        """Raise RequestError for an unknown engine, and for an option that has no effect without one."""
+    def must_fit(self, judged: bool) -> None:
+        """Raise RequestError for an unknown engine, and for an option that has no effect without one.
+
+        judged: a judge may choose among candidates, which learns from the data.
+        """
         from condgen.bulk.engine import ENGINES
         from condgen.errors import RequestError
 
@@ -58,7 +64,7 @@ class Options:
             ENGINES.check(self.engine)
             return
         for field in fields(self):
-            if getattr(self, field.name):
+            if getattr(self, field.name) and not (judged and field.name in OF_A_JUDGE):
                 option = field.name.replace("_", "-")
                 raise RequestError(f"--{option} is for generation in bulk; add --engine processes, or leave it out.")
 

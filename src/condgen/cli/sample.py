@@ -16,6 +16,7 @@ from condgen.cli.options import (
     Sampler,
     Steps,
     Trust,
+    data_of,
     number_option,
     progress,
     sampling_by,
@@ -76,7 +77,7 @@ def sample(
     from condgen.units import counted
 
     options = bulk.Options(engine, workers, shard, kind, ray_address, keep_if, measure, data, trust)
-    options.must_fit()
+    options.must_fit(judged=best_of > 1)
     contrast = _model(guide) if guide else None
     sampling = sampling_by(
         guidance, interval, sampler, steps, guide=contrast, compose=compose, free=free, best_of=best_of
@@ -86,9 +87,21 @@ def sample(
     if options.engine:
         print(options.generate(run, asked, n, seed, out, sampling, progress()))
         return
+    if best_of > 1:
+        _choose_by(opened, data, trust)
     shown = save_answers(opened, asked, n, seed, out, sampling=sampling, progress=progress())
     made = f"{counted(n * len(asked), 'sample')} for {counted(len(asked), 'request')}"
     print(f"{made} in {named(out)}; look at {named(shown)}")
+
+
+def _choose_by(generator: object, data: str | None, trust: bool) -> None:
+    """Let the judge of a run, if it needs one, learn from what the user names or allows."""
+    from condgen.models.protocols import Prefers
+    from condgen.runs.run import Run
+
+    if isinstance(generator, Run) and len(generator.schema) and not isinstance(generator.model, Prefers):
+        generator.trust = trust
+        generator.choose_by(data_of(generator, data))
 
 
 def _model(run: str | Path) -> "Model":

@@ -156,15 +156,10 @@ def _recipe(preset: str | None, budget: float | None, images: int | None, option
 
     They are a preset's entries, or those of a named model and five minutes, or neither: what is recommended.
     """
-    from condgen.errors import RequestError
     from condgen.presets import preset as recipe
     from condgen.runs.arguments import overridden
 
-    given = {key: value for key, value in options.items() if value is not None}
-    given |= {"seconds": budget} if budget else {}
-    given |= {"images": images} if images else {}
-    if {"seconds", "images"} <= given.keys():
-        raise RequestError("Give a time (--budget) or a number of images (--images), not both.")
+    given = _lasting(budget, images, {key: value for key, value in options.items() if value is not None})
     if not preset and "model" not in given:
         return given
     start: dict[str, Any] = recipe(preset) if preset else {"seconds": 300.0}
@@ -172,6 +167,16 @@ def _recipe(preset: str | None, budget: float | None, images: int | None, option
     if idle:
         say(f"Note: left out of the preset, since other options make it ineffective: {', '.join(idle)}.")
     return arguments
+
+
+def _lasting(budget: float | None, images: int | None, given: dict[str, Any]) -> dict[str, Any]:
+    """The settings with the length of training, if there is one. Raises RequestError for two."""
+    from condgen.errors import RequestError
+
+    given = given | ({"seconds": budget} if budget else {}) | ({"images": images} if images else {})
+    if {"seconds", "images"} <= given.keys():
+        raise RequestError("Give a time (--budget) or a number of images (--images), not both.")
+    return given
 
 
 def _checked(recipe: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
@@ -216,7 +221,8 @@ def distill(
     out: Out,
     data: OtherData = None,
     guidance: Annotated[str | None, typer.Option(help="Guidance to learn. By default that of RUN.")] = None,
-    budget: Annotated[float, duration_option(help="Training time: 90s, 3m, 1h.")] = "5m",  # type: ignore[assignment]
+    budget: Annotated[float | None, duration_option(help="Training time: 90s, 3m, 1h. By default 5m.")] = None,
+    images: Images = None,
     seed: Annotated[int, SEED] = 0,
     settings: Annotated[
         list[str] | None,
@@ -228,10 +234,10 @@ def distill(
     from condgen.runs.run import Run
     from condgen.runs.train import distill
 
+    given = _lasting(budget, images, {"seed": seed, **parse_settings(settings or [])})
+    given |= {} if {"seconds", "images"} & given.keys() else {"seconds": 300.0}
     teacher = Run.open(run, trust=trust)
     splits = data_of(teacher, data)
-    given = {"seed": seed, **parse_settings(settings or [])}
-    given |= {} if "images" in given else {"seconds": budget}
     _trained(distill(teacher, splits, out, guidance=guidance, progress=progress(), **given))
 
 

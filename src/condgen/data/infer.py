@@ -88,7 +88,7 @@ def parse_columns(
     codes: dict[str, list[Code]] = {}
     present: dict[str, list[bool]] = {}
     for a in schema:
-        column = same(a.name, columns)
+        column = same(a.name, columns) or same(f"'{a.name}", columns)  # as samples write it for spreadsheets
         if column is None:
             raise DataError(
                 f"{source} has no column '{a.name}', which {origin} asks for; it has {', '.join(columns) or 'none'}."

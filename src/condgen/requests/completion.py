@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from functools import wraps
+from keyword import iskeyword
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar
 
 from condgen.errors import RequestError
@@ -45,7 +46,7 @@ def _signature(method: Callable[..., Any], schema: Schema) -> inspect.Signature:
     """The signature of the bound method, with one keyword per attribute. Its own parameters take precedence."""
     plain = inspect.signature(method)
     _, *own, rest = plain.parameters.values()
-    taken = {p.name for p in own}
+    taken = {p.name for p in (*own, rest)}
     attributes = [p for p in _keywords(schema) if p.name not in taken]
     leading = [p for p in own if p.kind is not inspect.Parameter.KEYWORD_ONLY]
     return plain.replace(parameters=[*leading, *attributes, *own[len(leading) :], rest])
@@ -55,7 +56,7 @@ def _keywords(schema: Schema) -> Iterator[inspect.Parameter]:
     for attribute in schema:
         name = re.sub(r"\W", "_", attribute.name)
         name = name if name.isidentifier() else f"_{name}"
-        if fold(name) == fold(attribute.name):  # else the method would not know the keyword
+        if fold(name) == fold(attribute.name) and not iskeyword(name):  # else no call could have it
             yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_values(attribute))
 
 

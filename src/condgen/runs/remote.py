@@ -187,8 +187,8 @@ class Client(Generator):
         x, source, change = arguments_of_edit(x, source, change)
         wanted = one_change(self, change, attributes)
         source = self.read(x) if source is None else source
-        settings = {"request": wanted.text} | _edited(editing)
-        texts = [self._text(row) for row in source.rows()]
+        settings = {"request": json.dumps(wanted.terms(self.schema))} | _edited(editing)
+        texts = [json.dumps(row) for row in source.terms()]
         found = []
         for piece in _alike(texts, self._most_edited):
             sent = {"source": texts[piece.start], "seed": seed + piece.start, **settings}
@@ -200,11 +200,6 @@ class Client(Generator):
     @property
     def _most_edited(self) -> int:
         return int(self._about["most_edited"])
-
-    def _text(self, row: Mapping[str, str | None]) -> str:
-        """The attributes of an image as a request."""
-        (request,) = self.requests({name: value for name, value in row.items() if value is not None}, extrapolate=True)
-        return request.text if request.constraints else ""
 
     def _upload(self, verb: str, x: Array, settings: Mapping[str, object] | None = None) -> dict[str, Any]:
         """The server's answer to images and the fields of a form."""

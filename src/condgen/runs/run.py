@@ -182,7 +182,8 @@ class Run(Answering):
 
     def preference(self, x: Float[Array, "batch ..."], condition: Condition) -> Float[Array, " batch"]:
         """A score of each observation under its condition: by the model's own critic or, for a model without one, by a
-        judge that no evaluation uses. It is trained on the run's data at first. Raises RunError without that data.
+        judge that no evaluation uses. It is trained on the run's data at first. Raises RunError without that data, and
+        RequestError if there are no attributes either.
         """
         return self._scorer(torch.as_tensor(x), condition)
 
@@ -190,8 +191,27 @@ class Run(Answering):
     def _scorer(self) -> Callable[[Tensor, Condition], Tensor]:
         if isinstance(model := self.model, Prefers):
             return lambda x, condition: model.preference(x.to(model.device), condition.to(model.device)).float().cpu()
-        judged: Callable[[Tensor, Condition], Tensor] = import_module("condgen.evaluation.judge.choosing").scorer(self)
-        return judged  # of a room that comes after this one
+        return self._judge_of(self.data)
+
+    def choose_by(self, data: "Splits") -> None:
+        """Let the judge that chooses the best of several candidates learn from this data, which is like the run's own.
+
+        A model with a critic chooses by that.
+        """
+        if not isinstance(self.model, Prefers):
+            self._scorer = self._judge_of(lambda progress: data)
+
+    def _judge_of(self, data: "Callable[..., Splits]") -> Callable[[Tensor, Condition], Tensor]:
+        if not len(self.schema):
+            raise RequestError(
+                f"Nothing tells which of several candidates is the best: {self._name} has no critic of samples, and "
+                "the run no attributes. Leave out `best_of`."
+            )
+        # Of a room that comes after this one.
+        judged: Callable[[Tensor, Condition], Tensor] = import_module("condgen.evaluation.judge.choosing").scorer(
+            data, self.model.device
+        )
+        return judged
 
     def must_interpolate(self) -> None:
         """Raise RequestError unless the model encodes conditions, so that there is a way between two of them."""

@@ -15,7 +15,7 @@ from condgen.imprint import Origin
 from condgen.notebook import picture
 from condgen.outputs import new_folder
 from condgen.pictures import grid, pil_image, rows_of
-from condgen.runs.writer import SamplesWriter
+from condgen.runs.writer import SamplesWriter, seed_column
 from condgen.schema import Condition, Schema
 from condgen.stores.copies import place
 
@@ -116,7 +116,8 @@ class Samples:
             raise RequestError("A data frame needs pandas: pip install 'condgen[pandas]'.") from None
         columns = {} if self.images else dict(zip(self.names, to_numpy(self.values).T, strict=True))
         labels = pandas.DataFrame(self.condition.rows(), columns=self.condition.schema.names)
-        return pandas.concat([pandas.DataFrame(columns | {"seed": to_numpy(self.seeds)}), labels], axis=1)
+        seed = seed_column([*columns, *labels])
+        return pandas.concat([pandas.DataFrame(columns | {seed: to_numpy(self.seeds)}), labels], axis=1)
 
     def grid(self, columns: int = 10, labels: bool = True) -> Image.Image:
         """One picture of all images, with one row per request if `labels` is set.
@@ -134,8 +135,13 @@ class Samples:
     def save(self, folder: str | Path) -> Path:
         """Write the samples into a new folder as a dataset that `load` reads (see `save_samples`)."""
         rows, folder = [self[self.request == k].condition for k in self._requests], place(folder)
-        save_samples(iter([self]), self.condition.schema, [shared(row) for row in rows], folder)
+        save_samples(iter([self._renumbered()]), self.condition.schema, [shared(row) for row in rows], folder)
         return folder
+
+    def _renumbered(self) -> "Samples":
+        """The same samples, with their requests counted from 0, as a selection's may not be."""
+        _, positions = namespace(self.request).unique_inverse(self.request)
+        return replace(self, request=positions)
 
     @property
     def _requests(self) -> list[int]:

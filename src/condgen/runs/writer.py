@@ -4,7 +4,7 @@ import csv
 import io
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -152,7 +152,7 @@ class SamplesWriter:
     def _source(self) -> str:
         """The column that names the seed of a sample, or the original of an edit."""
         if not self.origin.originals:
-            return "seed"
+            return seed_column(self.schema.names)
         return "original_file" if "original" in self.schema.names else "original"
 
     def _write_rows(self, table: Any, part: Part) -> Batch:
@@ -194,6 +194,11 @@ class SamplesWriter:
             array = np.asarray(image)
         x: Any = array.reshape(*array.shape[:2], -1).transpose(2, 0, 1) / np.float32(255)
         return x
+
+
+def seed_column(names: Collection[str]) -> str:
+    """The name of the column of seeds beside others."""
+    return "seed" if "seed" not in names else "sample_seed"
 
 
 def name(k: int) -> str:

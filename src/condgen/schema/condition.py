@@ -177,6 +177,17 @@ class Condition:
         """One mapping per request from attribute names to value names, with None for free attributes."""
         return self._texts("format")
 
+    def terms(self) -> list[dict[str, Any]]:
+        """One mapping per request that asks for exactly this: names of values, and numbers that are not rounded."""
+        columns = {
+            a.name: [a.format(code) if a.choices else code for code in self.values[a.name].tolist()]
+            for a in self.schema
+        }
+        return [
+            {name: columns[name][i] for name, given in zip(self.schema.names, row, strict=True) if given}
+            for i, row in enumerate(self.present.tolist())
+        ]
+
     def _texts(self, how: Literal["format", "show"]) -> list[dict[str, str | None]]:
         columns = {a.name: self.values[a.name].tolist() for a in self.schema}
         present = self.present.tolist()

@@ -1,7 +1,9 @@
 """Edits of uploaded images, checked before they are queued."""
 
+import json
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -9,7 +11,7 @@ from condgen.arrays import Array, namespace
 from condgen.data.storage.images import EncodedImage, Fit, pixels
 from condgen.errors import RequestError, shorten
 from condgen.pixels import as_float
-from condgen.requests.request import Request
+from condgen.requests.request import Request, Requestable
 from condgen.runs.editing import EditOptions
 from condgen.runs.generator import Generator, editor, reader, vague
 from condgen.runs.samples import Samples
@@ -119,7 +121,7 @@ def planned(generator: Generator, wanted: Wanted, limits: Limits) -> EditPlan:
     must_edit_images(generator)
     if wanted.source is None:
         reader(generator)
-    change = _only(parsed(generator, [wanted.change], 1, limits), wanted.change)
+    change = _only(parsed(generator, [_requestable(wanted.change)], 1, limits), wanted.change)
     source = None if wanted.source is None else _stated(generator, wanted.source, limits)
     x, mask = observations(wanted.images, generator.shape, limits), _shares(wanted.mask, generator.shape)
     return EditPlan(x, change, source, wanted.editing, wanted.seed, mask)
@@ -133,13 +135,24 @@ def must_edit_images(generator: Generator) -> None:
 
 
 def _stated(generator: Generator, text: str, limits: Limits) -> Request:
-    """The request that describes images. Raises RequestError if it leaves a choice, which would be drawn at random."""
-    source = _only(parsed(generator, [text], 1, limits), text)
+    """The request that describes images, which may be unlike all training data. Raises RequestError if it leaves a
+    choice, which would be drawn at random.
+    """
+    source = _only(parsed(generator, [_requestable(text)], 1, limits, extrapolate=True), text)
     if choice := vague(source, generator.schema):
         raise RequestError(
             f"What an image shows is one value of each attribute; '{shorten(choice, 100)}' leaves a choice."
         )
     return source
+
+
+def _requestable(text: str) -> Requestable:
+    """A field of a form, in which a request may be a mapping in JSON: as text, numbers are rounded."""
+    if text.lstrip().startswith("{"):
+        with suppress(ValueError, RecursionError):
+            found: Mapping[str, Any] = json.loads(text)
+            return found
+    return text
 
 
 def _only(asked: Sequence[Request], text: str) -> Request:

@@ -8,24 +8,24 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from condgen.data import Splits
 from condgen.evaluation.judge.judge import Judge, judge_for
 from condgen.pixels import as_uint8
 from condgen.progress import shown
-from condgen.runs.run import Run
 from condgen.schema import Condition
 
 SEED = 1  # of its training; the judge of evaluations has 0
 
 
-def scorer(run: Run) -> Callable[[Tensor, Condition], Tensor]:
-    """log q(c|x) of observations by this judge, which is trained on the run's data once and then cached.
+def scorer(data: Callable[..., Splits], device: torch.device) -> Callable[[Tensor, Condition], Tensor]:
+    """log q(c|x) of observations by this judge, which is trained once and then cached.
 
-    Raises RunError if the data is not available.
+    data: loads what it learns from, and takes the `progress`.
     """
     progress = shown()
-    data = run.data(progress=progress)
+    learned = data(progress=progress)
     progress.note("A judge that chooses among candidates, trained on real data once and then cached …")
-    judge = judge_for(data, progress=progress, advise=False, seed=SEED).to(run.model.device)
+    judge = judge_for(learned, progress=progress, advise=False, seed=SEED).to(device)
     return lambda x, condition: log_likelihood(judge, x, condition)
 
 
