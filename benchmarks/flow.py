@@ -5,9 +5,9 @@
 
 Each run trains as `condgen train --preset P --budget B --seed S` does. Samples answer the first `--samples` labels of
 the test set, or with `--validation`, as befits a choice, of the validation part; a judge trained on real data only says
-what they show. The Fréchet distance is on the judge's features, relative to that of as many real training images: the
-floor, which depends on the number of samples. Evaluations count the network's, two a step where guidance acts. Finished
-cells are kept: the command can be interrupted and repeated.
+what they show. With --only some settings are measured. The Fréchet distance is on the judge's features, relative to
+that of as many real training images: the floor, which depends on the number of samples. Evaluations count the
+network's, two a step where guidance acts. Finished cells are kept: the command can be interrupted and repeated.
 """
 
 import argparse
@@ -43,7 +43,7 @@ INTERVALS = {  # by weight of guidance; a larger one in less of the time is what
     2.0: [EVERYWHERE, (0.0, 0.5), (0.2, 0.8), (0.5, 1.0), (0.1, 0.6)],
     3.0: [EVERYWHERE, (0.0, 0.5), (0.2, 0.8), (0.1, 0.6)],
 }
-INTERVAL_STEPS = (16, 8, 6)
+INTERVAL_STEPS = (16, 8, 6, 5, 4)
 STEPS: dict[SamplerName, tuple[int, ...]] = {"dpm": (4, 8, 16), "heun": (2, 4, 8), "euler": (4, 8, 16)}
 
 
@@ -113,6 +113,12 @@ def by_interval() -> dict[str, dict[str, Setting]]:
     return found
 
 
+def some(tables: dict[str, dict[str, Setting]], names: set[str]) -> dict[str, dict[str, Setting]]:
+    """The rows of these settings, and the tables that have any."""
+    found = {title: {label: s for label, s in rows.items() if str(s) in names} for title, rows in tables.items()}
+    return {title: rows for title, rows in found.items() if rows}
+
+
 def plot(found: dict[Setting, list[Cell]], default: Setting, path: Path) -> None:
     """Quality against guidance, and against network evaluations."""
     import matplotlib.pyplot as plt
@@ -152,6 +158,7 @@ def main() -> None:
     parser.add_argument("--few", type=int, default=1000, help="samples for the table of samplers and steps")
     parser.add_argument("--guidance", type=float, default=2.0, help="for the samplers and steps")
     parser.add_argument("--intervals", action="store_true", help="the tables of intervals of guidance, and no other")
+    parser.add_argument("--only", default="", help="some settings by their names, as cells have them: dpm-16-2-few,…")
     parser.add_argument("--validation", action="store_true", help="samples under labels of validation data, beside it")
     parser.add_argument("--plot", type=Path, default=None)
     parser.add_argument("--out", type=Path, default=Path("runs/flow"))
@@ -159,6 +166,8 @@ def main() -> None:
     data = load(args.data)
     judge, held = judge_for(data), data.validation if args.validation else data.test
     tables = by_interval() if args.intervals else by_guidance_and_steps(args.guidance)
+    if args.only:
+        tables = some(tables, set(args.only.split(",")))
     found: dict[Setting, list[Cell]] = {how: [] for rows in tables.values() for how in rows.values()}
     for how, cells in found.items():
         for seed in range((args.step_seeds if how.part else None) or args.seeds):

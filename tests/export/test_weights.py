@@ -108,6 +108,8 @@ def test_a_report_needs_a_folder(file: Path, command: Command) -> None:
         ("weigths", "new.safetensors", "Did you mean weights"),
         ("weights", "new", r"writes a file \(.*new\.safetensors\)"),
         ("weights", "new.pt", r"writes a file \(.*new\.safetensors\)"),
+        ("weights", "model-1.5", r"writes a file \(.*model-1\.5\.safetensors\)"),
+        ("hub", "new.safetensors", r"writes a folder \(.*new\)"),
         ("weights", "digits.safetensors", "nothing was overwritten"),
     ],
 )
@@ -116,6 +118,10 @@ def test_a_wrong_export_is_refused(run: Run, file: Path, to: str, name: str, sai
     with pytest.raises(RequestError, match=said):
         run.export(to, file.with_name(name))
     assert file.read_bytes() == before
+
+
+def test_a_folder_may_have_a_version_in_its_name(run: Run, tmp_path: Path) -> None:
+    assert (run.export("hub", tmp_path / "my-model-1.5") / "README.md").exists()
 
 
 def test_the_command_writes_a_file_that_sample_takes(run: Run, tmp_path: Path, command: Command) -> None:

@@ -22,6 +22,7 @@ CARS = Schema(
         Continuous(name="year", low=1991, high=2012),
     )
 )
+WEATHER = Schema(attributes=(Continuous(name="temperature", low=-30, high=40),))
 DIGITS = Schema(attributes=(Categorical(name="digit", values=tuple("0123456789")),))
 PEOPLE = Schema(
     attributes=(
@@ -42,6 +43,20 @@ def _nothing_is_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
 def one(asked: str, schema: Schema, extrapolate: bool = False) -> Request:
     (request,) = parse_requests(asked, schema, extrapolate)
     return request
+
+
+@pytest.mark.parametrize(
+    ("asked", "understood"),
+    [
+        ("temperature -10 to -5", "temperature=-10..-5"),
+        ("temperature -10--5", "temperature=-10..-5"),
+        ("temperature between -10 and 5", "temperature=-10..5"),
+        ("temperature 10-5", "temperature=5..10"),
+        ("a temperature of -5", "temperature=-5"),
+    ],
+)
+def test_numbers_may_be_negative(asked: str, understood: str) -> None:
+    assert one(asked, WEATHER).text == understood
 
 
 @pytest.mark.parametrize(
@@ -128,6 +143,7 @@ def test_words_about_digits(asked: str, understood: str) -> None:
         ("age under 20", "age=1..20"),
         ("a man younger than 25", "gender=male, age=1..25"),
         ("between 20 and 30 years old", "age=20..30"),
+        ("aged between 40 and 30", "age=30..40"),
         ("ages 20-30", "age=20..30"),
         ("a teenager", "age=13..19"),
         ("a student", "age=18..30"),

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -81,6 +82,11 @@ def one(asked: object, schema: Schema = SCHEMA) -> dict[str, object]:
         ({"age": (20, 30)}, {"age": between(20, 30)}),
         ({"age": [20.5]}, {"age": between(20.5, 20.5)}),
         ({"age": "20..30"}, {"age": between(20, 30)}),
+        ({"age": np.array([20, 30])}, {"age": between(20, 30)}),
+        ({"age": np.float32(20)}, {"age": between(20, 20)}),
+        ({"digit": np.array([3, 5])}, {"digit": OneOf((3, 5))}),
+        ({"digit": {"not": torch.tensor([3, 5])}}, {"digit": OneOf((0, 1, 2, 4, 6, 7, 8, 9), negated=True)}),
+        ({"Male": np.array(["yes"])}, {"Male": OneOf((1,))}),
         ({}, {}),
     ],
 )  # fmt: skip
@@ -187,7 +193,9 @@ def test_no_comma_is_missed_in_a_mapping_in_a_misspelt_value_and_among_many_word
 
 QUOTED = Schema(
     attributes=(
-        Categorical(name="shape", values=("round, large", "a|b", '5" wide', '"so, called"', "see x=1", "plain")),
+        Categorical(
+            name="shape", values=("round, large", "a|b", '5" wide', '"so, called"', "see x=1", "plain", "two\nlines")
+        ),
         Flag(name="big"),
         Continuous(name="age", low=0, high=100),
     )
@@ -199,7 +207,7 @@ QUOTED = Schema(
     [
         ('shape="round, large"', (0,)),
         ('big=yes shape = "round, large" | plain, age=3', (0, 5)),
-        ('shape!="round, large";big=yes', (1, 2, 3, 4, 5)),
+        ('shape!="round, large";big=yes', (1, 2, 3, 4, 5, 6)),
         ('shape="a|b" big=yes', (1,)),
         ('shape=5" wide', (2,)),
         ('shape="""so, called"""', (3,)),
@@ -229,6 +237,17 @@ def test_an_unknown_value_in_quotes_is_named_whole() -> None:
 def test_extrapolation_is_allowed_on_demand() -> None:
     (request,) = parse_requests("age=90..100", SCHEMA, extrapolate=True)
     assert request.constraints == {"age": between(90, 100)}
+
+
+def test_what_no_model_takes_is_never_in_range_and_a_bound_as_it_is_shown_always_is() -> None:
+    for extrapolate in (False, True):
+        with pytest.raises(RequestError, match=r"out of range: .*Ask within the range\.$"):
+            parse_requests({"age": 1e39}, SCHEMA, extrapolate=extrapolate)
+    sold = Schema(attributes=(Continuous(name="price", low=1_000, high=1_996_058),))
+    (request,) = parse_requests("price>=1.99606e+06", sold)
+    assert request.constraints == {"price": between(1_996_058, 1_996_058)}
+    with pytest.raises(RequestError, match="age<=-20 is out of range.*give both ends"):
+        parse_requests("younger than -20", SCHEMA, extrapolate=True)
 
 
 def test_one_end_of_a_range_may_lie_beyond_the_data() -> None:

@@ -1,11 +1,15 @@
+import pytest
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from condgen.errors import RequestError
 from condgen.models import Model
+from condgen.pixels import as_uint8
 from condgen.rng import Rng
 from condgen.runs.reading import likeliest
 from condgen.schema import Categorical, Condition, LabelDistribution, Schema
+from tests.export.untrained import untrained
 
 SCHEMA = Schema(attributes=tuple(Categorical(name=name, values=tuple("abcdef")) for name in ("one", "two", "three")))
 
@@ -46,6 +50,17 @@ def test_a_rare_combination_is_read_too_and_few_candidates_are_looked_at_closely
     assert torch.equal(codes(likeliest(model, joint, x, samples=8)), x)
     assert sum(n for samples, n in model.asked if samples == 8) <= 3 * 8
     assert sum(n for samples, n in model.asked if samples == 1) < 3 * 110  # of 216: the first 64, then neighbours
+
+
+def test_a_run_reads_what_it_edits() -> None:
+    run = untrained("cvae")
+    samples = run.sample(n=3, seed=1)
+    as_bytes = as_uint8(samples.x)
+    expected = run.read(as_bytes.float() / 255).rows()
+    assert run.read(as_bytes).rows() == run.read(as_bytes.numpy()).rows() == expected
+    assert len(run.read(samples)) == 3
+    with pytest.raises(RequestError, match="Give one or more observations of shape"):
+        run.read(as_bytes[0])
 
 
 def test_only_the_most_frequent_combinations_are_candidates() -> None:

@@ -108,7 +108,14 @@ def parse_requests(asked: Requestable, schema: Schema, extrapolate: bool = False
 
 def _operated(value: Any) -> tuple[str, Any]:
     """The operator and the value that a mapping's value stands for. `{"not": value}` excludes it."""
-    return ("!=", value["not"]) if isinstance(value, Mapping) and list(value) == ["not"] else ("=", value)
+    if isinstance(value, Mapping) and list(value) == ["not"]:
+        return "!=", _plain(value["not"])
+    return "=", _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """An array, or a number of its library, as numbers of Python."""
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _meant(

@@ -10,13 +10,13 @@ from typing import Any
 Key = tuple[str, ...]
 
 _TOKEN = re.compile(r"-?\d+(?:\.\d+)?(?:\.\.-?\d+(?:\.\d+)?)?(?![^\W_])|[^\W_]+")
-_NUMBER = r"(\d+(?:\.\d+)?)"
+_NUMBER = r"((?:(?<!\w)-)?\b\d+(?:\.\d+)?)"  # a hyphen behind a word or a number is no minus
 _TENS = ("twenties", "thirties", "forties", "fifties", "sixties", "seventies", "eighties", "nineties")
 _REWRITTEN = [
     (re.compile(r"n['’]t\b"), " not"),
     (re.compile(r"\|"), " or "),
     (re.compile(rf"\bbetween\s+{_NUMBER}\s+and\s+{_NUMBER}"), r"\1..\2"),
-    (re.compile(rf"\b{_NUMBER}(?:-|\s+-\s+|\s*–\s*|\s+to\s+){_NUMBER}\b"), r"\1..\2"),
+    (re.compile(rf"{_NUMBER}(?:-|\s+-\s+|\s*–\s*|\s+to\s+){_NUMBER}\b"), r"\1..\2"),
     (re.compile(r"\b(\d*)0['’]?s\b"), r"\g<1>0..\g<1>9"),
     *((re.compile(rf"\b{word}\b"), f"{k}0..{k}9") for k, word in enumerate(_TENS, start=2)),
 ]

@@ -112,8 +112,7 @@ def must_be_observations(x: Array, shape: tuple[int, ...]) -> None:
     """Raise RequestError unless these are one or more observations of a shape."""
     if not len(x) or tuple(x.shape[1:]) != shape:
         raise RequestError(
-            f"An edit takes one or more observations of shape ({', '.join(map(str, ('n', *shape)))}), not "
-            f"{tuple(x.shape)}."
+            f"Give one or more observations of shape ({', '.join(map(str, ('n', *shape)))}), not {tuple(x.shape)}."
         )
 
 

@@ -58,8 +58,10 @@ def export(run: Any, to: str, path: str | Path, **settings: Any) -> Path:
             told = [each for each in taken if each != "progress"]  # it is no setting of what is written
             raise unknown(f"setting of exporting to {to}:", name, told)
     suffix = exporter.suffix_with(settings)
-    if path.suffix.casefold() != suffix:
-        kind = f"a file ({path.with_suffix(suffix)})" if suffix else f"a folder ({path.with_suffix('')})"
+    ending = path.suffix if path.suffix[1:2].isalpha() else ""  # that of my-model-1.5 is none
+    if ending.casefold() != suffix:
+        meant = path.with_name(path.name.removesuffix(ending) + suffix)
+        kind = f"a file ({meant})" if suffix else f"a folder ({meant})"
         raise RequestError(f"Exporting to {to} writes {kind}, not '{path}'.")
     must_be_new(path, "the export")
     if path.exists():

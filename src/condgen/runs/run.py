@@ -20,10 +20,12 @@ from condgen.heap import keep_freed_memory
 from condgen.models import Model
 from condgen.models.protocols import HasConditionEncoder, Prefers
 from condgen.models.twins import with_part
+from condgen.pixels import as_float
 from condgen.progress import Progress
 from condgen.rng import NumpyRng, Rng
 from condgen.runs import hub
 from condgen.runs.answering import Answering
+from condgen.runs.editing import must_be_observations
 from condgen.runs.exporting import export
 from condgen.runs.header import coordinates_of, source_of
 from condgen.runs.opening import opened
@@ -224,12 +226,17 @@ class Run(Answering):
         encoder, device = self.model.condition_encoder, self.model.device
         return with_part(self.model, encoder, EncodedBetween(encoder, end.to(device), shares.to(device)))
 
-    def read(self, x: Float[Array, "n ..."], samples: int = 8, most: int = 1000) -> Condition:
+    def read(self, x: Any, samples: int = 8, most: int = 1000) -> Condition:
         """The most likely condition of each x under the model, among the `most` most frequent (see `reading`).
 
-        Raises RequestError if the model has no likelihood, or the training data no complete combination.
+        x: observations [n, *shape], or samples or a part of a dataset.
+
+        Raises RequestError if they have another shape, if the model has no likelihood, or the training data no complete
+        combination.
         """
+        x = as_float(torch.as_tensor(getattr(x, "x", x)))
+        must_be_observations(x, self.shape)
         try:
-            return likeliest(self.model, self.joint, torch.as_tensor(x), samples, most)
+            return likeliest(self.model, self.joint, x, samples, most)
         except RequestError as error:
             raise RequestError(f"{self.path}: {error}") from None

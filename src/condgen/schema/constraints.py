@@ -10,7 +10,7 @@ from condgen.arrays import Array, Bool, Float, Int, float32, floats, namespace
 
 MISMATCH = 30.0  # nats by which a row that contradicts one asked attribute is less likely than one that agrees
 NEAR = 0.05  # share of an attribute's span up to which other values count as examples of a single one
-_UNLIKE_A_NAME = re.compile(r'^\*$|^"|[,;|]|(?<![<>])=')  # a name that stands for something else in a request
+_UNLIKE_A_NAME = re.compile(r'^\*$|^"|[,;|\n]|(?<![<>])=')  # a name that stands for something else in a request
 BANDWIDTH = 0.02  # share of an attribute's span within which rows count as agreeing
 
 

@@ -71,14 +71,18 @@ class Continuous(Attribute):
             raise RequestError(
                 f"'{value}' is not a number; '{self.name}' takes {self.low:g} to {self.high:g}."
             ) from None
-        rounding = 5e-6 * max(abs(self.low), abs(self.high))  # a formatted bound is still within the range
-        inside = self.low - rounding <= number <= self.high + rounding
-        if not math.isfinite(number) or not (inside or extrapolate):
+        possible = abs(number) <= LARGEST
+        if not possible or not (self._covers(number) or extrapolate):
             raise RequestError(
                 f"{self.name}={value} is out of range: the training data covers {self.low:g} to {self.high:g}. "
-                "Ask within the range, or allow extrapolation (`extrapolate=True`)."
+                f"Ask within the range{', or allow extrapolation (`extrapolate=True`)' * possible}."
             )
         return number if extrapolate else self._within(number)
+
+    def _covers(self, number: float) -> bool:
+        """Whether the range has a number, or one of its ends as it is shown, which is rounded."""
+        rounding = 5e-6 * max(abs(self.low), abs(self.high))
+        return self.low - rounding <= number <= self.high + rounding
 
     def _within(self, number: float) -> float:
         return min(max(number, self.low), self.high)
@@ -252,13 +256,18 @@ class Continuous(Attribute):
     def _compared(self, operator: str, value: Any, extrapolate: bool) -> Between:
         """The numbers of the range on one side of a number."""
         number = self.parse(value, extrapolate=True)
+        number = self._within(number) if self._covers(number) else number
         low, high = (self.low, number) if operator in ("<", "<=", "≤") else (number, self.high)
         if low > high:
-            raise RequestError(
-                f"{self.name}{operator}{value} is out of range: the training data covers {self.low:g} to "
-                f"{self.high:g}. Ask within the range, or give both ends and allow extrapolation (`extrapolate=True`)."
-            )
+            raise self._beyond(f"{self.name}{operator}{value}")
         return Between(low, high) if extrapolate else Between(self._within(low), self._within(high))
+
+    def _beyond(self, asked: str) -> RequestError:
+        """The error for all numbers on one side of one that the range does not reach."""
+        return RequestError(
+            f"{asked} is out of range: the training data covers {self.low:g} to {self.high:g}. Ask within the range, or "
+            "give both ends and allow extrapolation (`extrapolate=True`)."
+        )
 
     @property
     def example(self) -> str:
@@ -288,9 +297,15 @@ class Continuous(Attribute):
         return (word for entry in self._about("numbers", vocabulary) for word in entry.get(side, ()))
 
     def between(self, low: float, high: float, extrapolate: bool, certain: bool) -> Constraint | None:
-        """The range, cut to the attribute's own. None if the two do not overlap and another attribute may be meant."""
-        if not certain and (low > self.high or high < self.low):
-            return None
+        """The range, cut to the attribute's own, whichever end is named first. None if the two do not overlap and
+        another attribute may be meant.
+        """
+        low, high = sorted((low, high))
+        if low > self.high or high < self.low:
+            if not certain:
+                return None
+            if math.isinf(low) or math.isinf(high):
+                raise self._beyond(f"{self.name}>={low:g}" if math.isinf(high) else f"{self.name}<={high:g}")
         low, high = (
             max(low, self.low) if high >= self.low and not (extrapolate and low > -math.inf) else low,
             min(high, self.high) if low <= self.high and not (extrapolate and high < math.inf) else high,

@@ -36,8 +36,9 @@ class Limits:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
+            advised = setting(**{field.name: field.default or 1})
             if value is not None and not (value >= 0 if field.name == "wait" else value > 0):
-                raise RequestError(f"A server's {field.name} must be above 0, not {value} ({setting(samples=1000)}).")
+                raise RequestError(f"A server's {field.name} must be above 0, not {value} ({advised}).")
         if self.samples > self.queue:
             raise RequestError(
                 f"A request of {self.samples:,} samples would never fit into a queue of {self.queue:,}: set "

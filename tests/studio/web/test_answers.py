@@ -65,6 +65,8 @@ PHRASES = (
     "digit>5", "digit<=0", "digit>9", "digit≥x", "color<red", "Male>0", "emb>1", "> 30", "a man > 30", "20<age<30",
     "age>20, age<30", "No Berd=yes", "shape kind=x", "old man digt=7", "Male yes=no", "a person with x=1",
     "digit=3..5", "digit=5..3", "digit=20..30", "digit=1|7.5..9", "Male=yes hair colr=red", "color=dark red Male",
+    "price=1e39", "aged between 40 and 30", "40 to 30 years", "between -10 and -5 years", "-10 to 5 years", "-5--3",
+    "younger than -5", "older than 95", "a 20-30 year old", "mid-20-30", "age>=80.0001", "age<=80.001",
     "age>3 glasses", "color=red or blue, Male", "color=a b c d e f g h i j k l m n",
 )  # fmt: skip
 MAPPINGS: tuple[dict[str, Any], ...] = (
@@ -78,7 +80,7 @@ WORDS = (
     "price", "a", "the", "very", "digit", "color", "in", "his", "thirties", "20-30", "older", "than", "hair", "purple",
     "teenager", "klein", "o'clock", "shadow", "of", "aged", "80s", "person", "who", "is", "isn't", "wearing",
 )  # fmt: skip
-WHOLE = re.compile(r"=(\d+)\.0 is")
+WHOLE = re.compile(r"=(-?\d+)\.0 is")
 ADVICE = (  # what the library says to people at a command line, and the page does not
     " With `pip install 'condgen[words]'`, words of near meaning are guessed.",
     " (`extrapolate=True`)",

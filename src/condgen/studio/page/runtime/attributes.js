@@ -11,7 +11,7 @@ import { general, number, numbersIn } from "./numbers.js";
 /** @typedef {Categorical | Flag | Continuous | Vector} Attribute */
 
 const round = Math.fround;
-const LARGEST = 1e30; // larger numbers overflow 32 bits when squared
+const LARGEST = 1e30; // larger numbers are mistakes: squared, they overflow 32 bits
 const SMALLEST = 1.1754943508222875e-38; // smaller numbers count as it on a logarithmic scale
 
 /** A number in the range [low, high] of the data, on a linear or logarithmic scale. */
@@ -35,12 +35,22 @@ export class Continuous extends Named {
     const found = number(this.unalias(value));
     const range = `${general(this.low)} to ${general(this.high)}`;
     if (found === null) throw new RequestError(`'${value}' is not a number; '${this.name}' takes ${range}.`);
-    const slack = 5e-6 * Math.max(Math.abs(this.low), Math.abs(this.high)); // a formatted bound is still within the range
-    const inside = this.low - slack <= found && found <= this.high + slack;
-    if (!Number.isFinite(found) || !(inside || extrapolate)) {
-      throw new RequestError(`${this.name}=${value} is out of range: the training data covers ${range}. Ask within the range, or allow extrapolation.`);
+    const possible = Math.abs(found) <= LARGEST;
+    if (!possible || !(this.#covers(found) || extrapolate)) {
+      throw new RequestError(`${this.name}=${value} is out of range: the training data covers ${range}. Ask within the range${possible ? ", or allow extrapolation" : ""}.`);
     }
-    return extrapolate ? found : Math.min(Math.max(found, this.low), this.high);
+    return extrapolate ? found : this.#within(found);
+  }
+
+  /** Whether the range has a number, or one of its ends as it is shown, which is rounded. @param {number} value */
+  #covers(value) {
+    const rounding = 5e-6 * Math.max(Math.abs(this.low), Math.abs(this.high));
+    return this.low - rounding <= value && value <= this.high + rounding;
+  }
+
+  /** @param {number} value */
+  #within(value) {
+    return Math.min(Math.max(value, this.low), this.high);
   }
 
   /** @param {ArrayLike<number> | number} code */
@@ -77,11 +87,10 @@ export class Continuous extends Named {
 
   /** The numbers of the range on one side of a number. @param {string} operator @param {unknown} value @param {boolean} extrapolate */
   #compared(operator, value, extrapolate) {
-    const end = this.parse(value, true);
+    const given = this.parse(value, true);
+    const end = this.#covers(given) ? this.#within(given) : given;
     const [low, high] = ["<", "<=", "≤"].includes(operator) ? [this.low, end] : [end, this.high];
-    if (low > high) {
-      throw new RequestError(`${this.name}${operator}${value} is out of range: the training data covers ${general(this.low)} to ${general(this.high)}. Ask within the range, or give both ends and allow extrapolation.`);
-    }
+    if (low > high) throw this.#beyond(`${this.name}${operator}${value}`);
     return extrapolate ? new Between(low, high) : new Between(Math.max(low, this.low), Math.min(high, this.high));
   }
 
@@ -92,9 +101,20 @@ export class Continuous extends Named {
     return Array.isArray(value) ? value : [value];
   }
 
-  /** The range, cut to the attribute's own. @param {number} low @param {number} high @param {boolean} extrapolate @param {boolean} certain */
-  between(low, high, extrapolate, certain) {
-    if (!certain && (low > this.high || high < this.low)) return null;
+  /** The error for all numbers on one side of one that the range does not reach. @param {string} asked */
+  #beyond(asked) {
+    return new RequestError(`${asked} is out of range: the training data covers ${general(this.low)} to ${general(this.high)}. Ask within the range, or give both ends and allow extrapolation.`);
+  }
+
+  /** The range, cut to the attribute's own, whichever end is named first.
+   * @param {number} one @param {number} other @param {boolean} extrapolate @param {boolean} certain */
+  between(one, other, extrapolate, certain) {
+    const [low, high] = [Math.min(one, other), Math.max(one, other)];
+    if (low > this.high || high < this.low) {
+      if (!certain) return null;
+      if (high === Infinity) throw this.#beyond(`${this.name}>=${general(low)}`);
+      if (low === -Infinity) throw this.#beyond(`${this.name}<=${general(high)}`);
+    }
     const from = high >= this.low && !(extrapolate && low > -Infinity) ? Math.max(low, this.low) : low;
     const to = low <= this.high && !(extrapolate && high < Infinity) ? Math.min(high, this.high) : high;
     return new Between(this.parse(from, extrapolate), this.parse(to, extrapolate));

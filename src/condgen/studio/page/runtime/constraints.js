@@ -10,7 +10,7 @@ export const BANDWIDTH = 0.02; // share of an attribute's span within which rows
 const round = Math.fround;
 
 /** The name of a value as a request has it: in quotes if it would stand for something else there. @param {string} name */
-const quoted = (name) => (/^\*$|^"|[,;|]|(?<![<>])=/u.test(name) ? `"${name.replaceAll('"', '""')}"` : name);
+const quoted = (name) => (/^\*$|^"|[,;|\n]|(?<![<>])=/u.test(name) ? `"${name.replaceAll('"', '""')}"` : name);
 
 /** A discrete attribute must take one of these codes. `negated` records that it was asked for as `!=`. */
 export class OneOf {

@@ -6,8 +6,8 @@ import { number } from "./numbers.js";
 
 const W = "[\\p{L}\\p{N}_]";
 const LETTER = "[\\p{L}\\p{Nl}\\p{No}_]"; // of a word, but no decimal digit
-const NUMBER = "(\\d+(?:\\.\\d+)?)";
 const BEGIN = `(?<!${W})`;
+const NUMBER = `((?:${BEGIN}-)?${BEGIN}\\d+(?:\\.\\d+)?)`; // a hyphen behind a word or a number is no minus
 const END = `(?!${W})`;
 const BETWEEN_WORDS = new RegExp(
   `_|(?<=${W})-|-(?!\\p{Nd})|(?<=${LETTER})[./'’](?=${W})|(?<=${W})[./'’](?=${LETTER})`, "gu");
@@ -19,7 +19,7 @@ const REWRITTEN = [
   [new RegExp(`n['’]t${END}`, "gu"), " not"],
   [/\|/gu, " or "],
   [new RegExp(`${BEGIN}between\\s+${NUMBER}\\s+and\\s+${NUMBER}`, "gu"), "$1..$2"],
-  [new RegExp(`${BEGIN}${NUMBER}(?:-|\\s+-\\s+|\\s*–\\s*|\\s+to\\s+)${NUMBER}${END}`, "gu"), "$1..$2"],
+  [new RegExp(`${NUMBER}(?:-|\\s+-\\s+|\\s*–\\s*|\\s+to\\s+)${NUMBER}${END}`, "gu"), "$1..$2"],
   [new RegExp(`${BEGIN}(\\d*)0['’]?s${END}`, "gu"), "$10..$19"],
   ...TENS.map((word, k) => /** @type {[RegExp, string]} */ (
     [new RegExp(`${BEGIN}${word}${END}`, "gu"), `${k + 2}0..${k + 2}9`])),
