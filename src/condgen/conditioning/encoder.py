@@ -109,7 +109,8 @@ class AttributeEmbedding(nn.ModuleList):
         """The vectors of attributes with equally many features."""
         if len(group) == 1:
             return [self[group[0]](features[0])]
-        weights = torch.stack([self.get_parameter(f"{k}.weight") for k in group])
+        # Spectral normalisation computes a weight from others, so it need not be a parameter.
+        weights = torch.stack([self[k].weight for k in group])  # type: ignore[arg-type]
         return (torch.stack(features) @ weights.mT).unbind()
 
 

@@ -19,7 +19,7 @@ from condgen.models.gan.heads import Classifier, Head
 from condgen.models.gan.losses import LOSSES
 from condgen.parameters import described, keyword_arguments
 from condgen.rng import Rng
-from condgen.schema import Condition, Continuous, Schema
+from condgen.schema import Condition, Continuous, Flag, Schema
 
 Part = TypeVar("Part", bound=nn.Module)
 IMAGE, VECTOR = (1, 8, 8), (3,)
@@ -776,6 +776,18 @@ def test_spectral_norm_holds_the_largest_singular_value_of_every_layer_of_the_cr
     found = {layer: largest_singular_value(module) for layer, module in normalised(model).items()}
     assert len(found) >= 3
     assert found == pytest.approx(dict.fromkeys(found, 1), abs=0.03)
+
+
+@pytest.mark.parametrize("name", ["projection", "reacgan"])
+def test_spectral_norm_takes_attributes_that_are_embedded_by_one_product(name: str) -> None:
+    alike = Schema(attributes=(Flag(name="glasses"), Flag(name="beard")))
+    model, c = small(name, alike, spectral=True), Condition.of(alike, [{"glasses": 1, "beard": 0}] * 8)
+    (embedding,) = (m for m in model.critic.head.modules() if isinstance(m, AttributeEmbedding))
+    model.eval()  # in training every look at a weight moves the vectors of its normalisation
+    one_by_one = [embedding[k](a.features(c.codes(a.name))) for k, a in enumerate(alike)]
+    torch.testing.assert_close(embedding(c), torch.stack(one_by_one, 1))
+    model.train()(torch.rand(8, *VECTOR), c, "critic")["loss"].backward()
+    assert all(p.grad is not None for p in embedding.parameters())
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
