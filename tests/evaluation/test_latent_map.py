@@ -7,7 +7,7 @@ from condgen.data import Dataset, Splits
 from condgen.errors import RequestError
 from condgen.evaluation.latent_map import Encoding, encodings, latent_map, untold
 from condgen.runs.run import Run
-from condgen.schema import Categorical, Condition, Continuous, Schema
+from condgen.schema import Categorical, Condition, Continuous, Flag, Schema
 
 KINDS = Schema(attributes=(Categorical(name="letter", values=tuple("abcd")), Continuous(name="age", low=0, high=80)))
 
@@ -49,6 +49,15 @@ def test_axes_are_principal_or_tell_the_values_apart() -> None:
     assert abs(float(torch.corrcoef(torch.stack([telling.points[:, 0], plain.codes]))[0, 1])) > 0.95
     number = latent_map(Encoding(train, test), KINDS["age"], seen, condition, telling=True)
     torch.testing.assert_close(number.points, plain.points)
+
+
+def test_probabilities_are_read_as_the_most_likely_values() -> None:
+    sure, z = Schema(attributes=(Flag(name="right"),)), torch.randn(200, 3)
+    right, present = (z[:, 1] > 0).float(), torch.ones(200, 1, dtype=torch.bool)
+    hard, soft = (Condition(sure, {"right": each}, present) for each in (right, 0.2 + 0.6 * right))
+    expected, found = (latent_map(Encoding(z, z), sure["right"], each, each) for each in (hard, soft))
+    assert (found.reads, found.chance, found.overlap) == (expected.reads, expected.chance, expected.overlap)
+    assert found.reads > 0.9
 
 
 def test_unknown_values_are_left_out() -> None:

@@ -107,8 +107,8 @@ def _discriminant(train: Float[Tensor, "m latent"], codes: Shaped[Tensor, " m"],
 
 
 def _targets(attribute: Attribute, codes: Codes) -> Codes:
-    """The numbers that a reader tells: codes of named values, and the plain encoding of others."""
-    return codes if attribute.choices else attribute.encode(codes)
+    """The numbers that a reader tells: codes of named values, the most likely ones, and the plain encoding of others."""
+    return attribute.hard(codes) if attribute.choices else attribute.encode(codes)
 
 
 def _linear_fit(

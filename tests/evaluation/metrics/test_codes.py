@@ -47,6 +47,14 @@ def test_codes_in_another_order_than_the_labels_are_matched_without_error(monkey
     assert match.table.tolist() == [[0, 1, 0], [0, 0, 1], [3, 0, 0]]
 
 
+def test_probabilities_count_as_the_most_likely_label(monkeypatch: pytest.MonkeyPatch) -> None:
+    hard = data([1, 1, 0, 0], [PLUM, PLUM, APPLE, APPLE])
+    soft = Dataset(hard.x, hard.condition.with_codes("ripe", torch.tensor([0.9, 0.6, 0.4, 0.1])))
+    match = match_codes(infogan(monkeypatch, 2), soft, "ripe")
+    assert match.names == {"1": "yes", "0": "no"}
+    assert match.table.tolist() == [[2, 0], [0, 2]]
+
+
 def test_the_error_is_the_share_of_observations_whose_code_stands_for_another_label(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

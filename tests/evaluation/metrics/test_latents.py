@@ -12,13 +12,14 @@ from condgen.evaluation.metrics.latents import (
     class_overlap,
     kl_per_dimension,
     latent_report,
+    latent_summary,
     linear_probe,
     posterior,
     without_prior,
 )
 from condgen.gaussian import DiagonalGaussian
 from condgen.models import VAE, Autoencoder
-from condgen.schema import Categorical, Condition, Schema
+from condgen.schema import Categorical, Condition, Flag, Schema
 
 LETTERS = Schema(attributes=(Categorical(name="letter", values=tuple("abcd")),))
 
@@ -161,6 +162,16 @@ def test_observations_without_the_label_are_left_out() -> None:
     expected = latent_report(model, train, test[(~some).nonzero()[:, 0]], "letter")
     torch.testing.assert_close(report.z, expected.z)
     assert (report.probe, report.overlap) == (expected.probe, expected.overlap)
+
+
+def test_probabilities_are_read_as_the_most_likely_labels() -> None:
+    sure, (x, codes) = Schema(attributes=(Flag(name="far"),)), blobs(400, apart=4.0)
+    model = models.build("cvae", sure, (6,), latent=3, channels=8)
+    far, present = (codes > 1).float(), torch.ones(400, 1, dtype=torch.bool)
+    soft = torch.where(torch.arange(400) % 2 == 0, 0.2 + 0.6 * far, far)
+    hard, doubted = (Dataset(x, Condition(sure, {"far": each}, present)) for each in (far, soft))
+    expected, found = (latent_summary(model, data[:300], data[300:], "far") for data in (hard, doubted))
+    assert found == expected
 
 
 def test_a_continuous_attribute_has_no_classes(people: Schema) -> None:

@@ -69,7 +69,7 @@ def _table(model: Model, data: Dataset, attribute: str, code: str) -> Float[Tens
     of_code, of_label = model.schema[code], data.schema[attribute]
     given = data.condition.given(of_label.name)
     read = read_codes(model, data, of_code.name)[given].long()
-    labels = data.condition.values[of_label.name][given].long()
+    labels = of_label.hard(data.condition.values[of_label.name][given]).long()
     table = torch.zeros(len(_choices(of_code)), len(_choices(of_label)))
     return table.index_put_((read, labels), torch.ones(len(read)), accumulate=True)
 

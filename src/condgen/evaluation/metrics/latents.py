@@ -174,7 +174,9 @@ def _nearest(z: Latents, neighbours: int) -> Int[Tensor, "n neighbour"]:
 
 
 def _labelled(data: Dataset, attribute: str) -> Dataset:
-    return data[data.condition.given(attribute).nonzero()[:, 0]]
+    """The observations whose value is known, with the most likely values in place of probabilities."""
+    known = data[data.condition.given(attribute).nonzero()[:, 0]]
+    return Dataset(known.observations, known.condition.hard())
 
 
 def _draw(q: DiagonalGaussian) -> Latents:
@@ -203,7 +205,7 @@ class LatentSummary:
 def latent_summary(model: Model, train: Dataset, test: Dataset, attribute: str) -> LatentSummary:
     """The numbers of `latent_report`. Raises RequestError as it does."""
     found = latent_report(model, train, test, attribute)
-    codes = test.condition.values[attribute][test.condition.given(attribute)]
+    codes = _labelled(test, attribute).condition.values[attribute]
     return LatentSummary(
         attribute=attribute,
         probe=found.probe,
@@ -274,5 +276,7 @@ def _named(case: Measurement) -> list[str]:
 
 
 def _complete(case: Measurement, part: Dataset) -> Dataset:
-    """Observations with all their labels. Missing ones are drawn as in the data."""
-    return Dataset(part.observations, case.subject.joint.fill(part.condition, Rng(range(len(part)))))
+    """Observations with all their labels. Missing ones are drawn as in the data, and of probabilities the most likely
+    values are taken.
+    """
+    return Dataset(part.observations, case.subject.joint.fill(part.condition.hard(), Rng(range(len(part)))))
