@@ -72,6 +72,9 @@ def test_a_judge_that_cannot_read_the_number_accuses_nobody() -> None:
 def test_few_observations_or_one_value_alone_have_no_ends() -> None:
     few = torch.arange(50.0)
     assert extremes("age", few, few, few, few) is None
+    none, many = few[:0], torch.arange(4_000.0)
+    assert extremes("age", many, many, none, none) is None
+    assert extremes("age", none, none, many, many) is None
     alike = torch.ones(500)
     assert extremes("age", alike, alike, alike, alike) is None
     assert "age at its ends" in EXTREMES.lines((measured(0.8),))[0]

@@ -92,6 +92,8 @@ def extremes(name: str, asked: Codes, read: Codes, labels: Codes, real: Codes) -
 
 def _sides(asked: Codes, labels: Codes) -> tuple[_Side, _Side] | None:
     """Both ends, or None if one has too few observations."""
+    if min(len(asked), len(labels)) < MIN_PER_END:  # of none there are no quantiles
+        return None
     low, high = (float(labels.double().quantile(share)) for share in (SHARE, 1 - SHARE))
     lowest: _Side = ("lowest", -1, low, asked <= low, labels <= low)
     highest: _Side = ("highest", 1, high, asked >= high, labels >= high)
