@@ -60,6 +60,11 @@ def test_probabilities_are_read_as_the_most_likely_values() -> None:
     assert found.reads > 0.9
 
 
+def test_the_overlap_of_few_observations_is_unknown() -> None:
+    (train, seen), (test, condition) = example(100, 0), example(10, 1)
+    assert latent_map(Encoding(train, test), KINDS["letter"], seen, condition).overlap is None
+
+
 def test_unknown_values_are_left_out() -> None:
     (train, seen), (test, condition) = example(100, 0), example(50, 1)
     lacking = condition.drop(torch.arange(50)[:, None].lt(20) & torch.tensor([True, False]))

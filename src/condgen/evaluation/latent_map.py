@@ -12,7 +12,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from condgen.data import Dataset
-from condgen.evaluation.metrics.latents import class_overlap, linear_probe, posterior
+from condgen.evaluation.metrics.latents import MIN_HELD_OUT, class_overlap, linear_probe, posterior
 from condgen.models import Model
 from condgen.schema import Attribute, Condition, LabelDistribution
 
@@ -29,7 +29,7 @@ class LatentMap:
     reads: the attribute as a linear reader tells it from the latents, on other data than it was fitted to: the share of
         right values, or the share of the variance of numbers (0 if it does no better than the mean).
     chance: the same for a reader without the latents.
-    overlap: of values, from 0 (separate) to 1 (mixed). None for numbers.
+    overlap: of values, from 0 (separate) to 1 (mixed). None for numbers, and for too few observations.
     """
 
     points: Float[Tensor, "n 2"]
@@ -89,7 +89,7 @@ def latent_map(
         codes=test.values[name][known],
         reads=(linear_probe if named else _linear_fit)(z_train, train_codes, z, codes),
         chance=float((codes == train_codes.mode().values).float().mean()) if named else 0.0,
-        overlap=class_overlap(z, codes) if named else None,
+        overlap=class_overlap(z, codes) if named and len(z) >= MIN_HELD_OUT else None,
     )
 
 
@@ -107,7 +107,7 @@ def _discriminant(train: Float[Tensor, "m latent"], codes: Shaped[Tensor, " m"],
 
 
 def _targets(attribute: Attribute, codes: Codes) -> Codes:
-    """The numbers that a reader tells: codes of named values, the most likely ones, and the plain encoding of others."""
+    """The numbers that a reader tells: the codes of named values, made certain, and the plain encoding of others."""
     return attribute.hard(codes) if attribute.choices else attribute.encode(codes)
 
 

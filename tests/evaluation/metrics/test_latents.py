@@ -5,9 +5,11 @@ import torch
 from torch import Tensor
 
 from condgen import models
-from condgen.data import Dataset
+from condgen.data import Dataset, Splits
 from condgen.errors import RequestError
+from condgen.evaluation import EvaluationConfig, Judge
 from condgen.evaluation.metrics.latents import (
+    LATENTS,
     active_units,
     class_overlap,
     kl_per_dimension,
@@ -17,9 +19,12 @@ from condgen.evaluation.metrics.latents import (
     posterior,
     without_prior,
 )
+from condgen.evaluation.metrics.metric import Measurement
+from condgen.evaluation.subject import EvaluatedRun
 from condgen.gaussian import DiagonalGaussian
 from condgen.models import VAE, Autoencoder
 from condgen.schema import Categorical, Condition, Flag, Schema
+from tests.evaluation import liars
 
 LETTERS = Schema(attributes=(Categorical(name="letter", values=tuple("abcd")),))
 
@@ -172,6 +177,32 @@ def test_probabilities_are_read_as_the_most_likely_labels() -> None:
     hard, doubted = (Dataset(x, Condition(sure, {"far": each}, present)) for each in (far, soft))
     expected, found = (latent_summary(model, data[:300], data[300:], "far") for data in (hard, doubted))
     assert found == expected
+
+
+def measured_on(held_out: int, differing: bool = True) -> Measurement:
+    """A model of two flags, of which the first has one value in training data."""
+    flags = Schema(attributes=(Flag(name="rare"), Flag(name="far")))
+
+    def part(n: int, rare: int) -> Dataset:
+        x, codes = blobs(n, apart=4.0)
+        values = {"rare": (torch.arange(n) < rare).float(), "far": (codes > 1).float() * differing}
+        return Dataset(x, Condition(flags, values, torch.ones(n, 2, dtype=torch.bool)))
+
+    data = Splits(part(100, 0), part(20, 0), part(held_out, 2))
+    model = models.build("cvae", flags, (6,), latent=3, channels=8)
+    subject = EvaluatedRun(liars.run_of(model, data), data)
+    return Measurement(subject, Judge(flags, (6,)), data.test, EvaluationConfig())
+
+
+def test_the_first_attribute_that_differs_in_both_parts_is_probed() -> None:
+    case = measured_on(held_out=30)
+    assert LATENTS.skipped(case) == ""
+    assert LATENTS.measure(case).attribute == "far"
+
+
+def test_latents_are_left_out_where_no_attribute_can_be_probed() -> None:
+    for case in (measured_on(held_out=30, differing=False), measured_on(held_out=10), measured_on(held_out=0)):
+        assert "no attribute has two values" in LATENTS.skipped(case)
 
 
 def test_a_continuous_attribute_has_no_classes(people: Schema) -> None:

@@ -29,6 +29,8 @@ from condgen.units import number
 Latents = Float[Tensor, "n latent"]
 Codes = Shaped[Tensor, " n"]
 
+NEIGHBOURS = 10  # of each latent, whose labels are compared with its own
+MIN_HELD_OUT = NEIGHBOURS + 2  # of held-out observations; of fewer, all are neighbours of each other
 MIN_NATS = 0.1  # latents that carry less in total count as empty
 
 
@@ -152,7 +154,7 @@ def linear_probe(
     return float(classifier.score(((test - centre) / scale).numpy(), test_codes.numpy()))
 
 
-def class_overlap(z: Latents, codes: Codes, neighbours: int = 10) -> float:
+def class_overlap(z: Latents, codes: Codes, neighbours: int = NEIGHBOURS) -> float:
     """The degree of mixing of labels: 0 if every neighbourhood has one label, 1 if labels lie as if shuffled.
 
     The share of other labels among each latent's nearest neighbours, divided by their share among all other latents. It
@@ -223,7 +225,7 @@ def latent_summary(model: Model, train: Dataset, test: Dataset, attribute: str) 
 
 
 class LatentsMetric(Metric[LatentSummary]):
-    """The information in the latent about the first named attribute."""
+    """The information in the latent about the first named attribute that differs between observations."""
 
     name = "latents"
     title = "Latents"
@@ -231,18 +233,21 @@ class LatentsMetric(Metric[LatentSummary]):
     result = LatentSummary
 
     def skipped(self, case: Measurement) -> str:
-        """A reason if it was switched off, if there are no latents, or if no named attribute is shared."""
+        """A reason if it was switched off, if there are no latents, or if no named attribute can be probed."""
         if not case.config.latents:
             return "`latents=0` leaves it out"
         if not isinstance(case.subject.run.model, Encodes):
             return "this model cannot encode"
-        return "" if _named(case) else "the model knows no attribute of the data with named values"
+        if not _named(case):
+            return "the model knows no attribute of the data with named values"
+        if not _probed(case):
+            return f"no attribute has two values in training data and in {MIN_HELD_OUT} or more held-out observations"
+        return ""
 
     def measure(self, case: Measurement) -> LatentSummary:
         """Probes fitted on training data and read on held-out data."""
-        n = case.config.latents
-        train, test = (_complete(case, part[:n]) for part in (case.data.train, case.data.test))
-        return latent_summary(case.subject.run.model, train, test, _named(case)[0])
+        train, test = (_complete(case, part) for part in _parts(case))
+        return latent_summary(case.subject.run.model, train, test, _probed(case)[0])
 
     def findings(self, result: LatentSummary, evidence: Evidence) -> Iterator[Finding]:
         """An empty latent, which is a fault only if samples lack what it should have carried."""
@@ -273,6 +278,24 @@ def _named(case: Measurement) -> list[str]:
     """The named attributes that run and data have in common."""
     schema = case.data.schema
     return [a.name for a in schema.discrete] if case.subject.run.schema == schema else []
+
+
+def _parts(case: Measurement) -> tuple[Dataset, Dataset]:
+    """The training and the held-out observations that are encoded."""
+    return case.data.train[: case.config.latents], case.data.test[: case.config.latents]
+
+
+def _probed(case: Measurement) -> list[str]:
+    """The named attributes with at least two values in training data and in enough held-out data."""
+    parts = _parts(case)
+    enough = len(parts[1]) >= MIN_HELD_OUT
+    return [name for name in _named(case) if enough and all(_differs(part.condition, name) for part in parts)]
+
+
+def _differs(condition: Condition, name: str) -> bool:
+    """Whether at least two values of a named attribute are given."""
+    codes = condition.hard().values[name][condition.given(name)]
+    return len(codes.unique()) > 1
 
 
 def _complete(case: Measurement, part: Dataset) -> Dataset:
