@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from condgen.models import Flow, MeanFlow, build
+from condgen.models import Flow, MeanFlow, build, together
 from condgen.models.flow.guidance import Guidance
 from condgen.models.flow.paths import PATHS, Path, expand_like
 from condgen.rng import Rng
@@ -261,3 +261,22 @@ def test_a_distilled_flow_does_in_one_step_what_its_teacher_does_in_many() -> No
     with torch.no_grad():
         made = model.eval().sample(sides(500), Rng(range(500)))
     assert ((made - points(sides(500))).abs() < 2).all(1).float().mean() > 0.9
+
+
+@pytest.mark.parametrize(("n", "share"), [(4, 0.0), (1, 0.5), (2, 0.5), (3, 0.5), (4, 1.0)])
+def test_a_batch_of_images_may_have_no_steps_of_a_kind(n: int, share: float) -> None:
+    model = build("meanflow", SIDE, (1, 8, 8), **SMALL, share=share).train()
+    loss = model(torch.rand(n, 1, 8, 8), sides(n))["loss"]
+    loss.backward()
+    assert loss.isfinite()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_a_process_may_have_no_steps_of_a_kind() -> None:
+    """Of four rows, one goes the whole way, and it is the first process that has it."""
+    losses = []
+    for process in range(2):
+        model = build("meanflow", SIDE, (1, 8, 8), **SMALL).eval()
+        with together.shared(together.Part(process, 2, rows=2, seed=0)):
+            losses.append(model(torch.rand(2, 1, 8, 8), sides(2))["loss"])
+    assert all(loss.isfinite() for loss in losses)

@@ -159,13 +159,17 @@ class MeanFlow(Model):
 
     def _identity(self, steps: "Steps") -> Batch:
         """v + (s − t) du/dt, the value that the average velocity must have by eq. 6."""
+        if not len(steps.x):  # networks of images refuse an empty batch
+            return steps.v
         return steps.v + expand_like(steps.s - steps.t, steps.x) * self._change(steps)
 
     def _halves(self, steps: "Steps") -> Batch:
         """The mean of two half steps, one after the other (Frans et al. 2025, eq. 4). Used for steps that eq. 6 teaches
         slowly.
         """
-        x, t, s, _, c = steps
+        x, t, s, v, c = steps
+        if not len(x):  # as above
+            return v
         middle = (t + s) / 2
         first = self.average(x, t, middle, c)
         return (first + self.average(x + expand_like(middle - t, x) * first, middle, s, c)) / 2
