@@ -1,4 +1,5 @@
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -162,3 +163,23 @@ def test_shear_is_undone_in_images_that_are_not_square() -> None:
     matrix = torch.tensor([[[1.0, 0.4 * 16 / 28, 0.1], [0.0, 1.0, 0.0]]])
     slanted = grid_sample(x, affine_grid(matrix, [1, 1, 16, 28], align_corners=False), align_corners=False)
     assert (upright(slanted) - upright(x)).abs().mean() < 0.35 * (slanted - x).abs().mean()
+
+
+def test_rows_of_a_checkpoint_follow_to_the_device_of_the_batch_whatever_is_asked_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    elsewhere = torch.device("meta")  # stands for a GPU, but has no autocast
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    x, saved = torch.rand(4, 3, device=elsewhere), torch.rand(5, 6)
+
+    def restored() -> Gallery:
+        gallery = Gallery(8)
+        gallery.set_extra_state(saved)
+        return gallery
+
+    assert restored().observations(x).device == elsewhere
+    assert restored().neighbours(x).device == elsewhere
+    gallery = restored()
+    gallery.add(x)
+    assert gallery.rows.device == elsewhere
+    assert gallery.rows.shape == (8, 6)

@@ -68,21 +68,26 @@ class Gallery(nn.Module):
         """For each observation, the most similar one in the gallery other than itself. An empty gallery returns x."""
         if not len(self.rows):
             return x
-        self.rows = self.rows.to(x.device)  # a checkpoint may have been loaded on another device
-        keys, kept = likeness(x).to(self.rows.dtype).float(), self.rows[:, x[0].numel() :].float()
+        rows = self._on(x.device)
+        keys, kept = likeness(x).to(rows.dtype).float(), rows[:, x[0].numel() :].float()
         distances = torch.cdist(keys, kept)
         distances = distances.masked_fill(distances <= SAME * keys.norm(dim=1, keepdim=True), torch.inf)
         return self.observations(x)[distances.argmin(1)]
 
     def observations(self, like: Batch) -> Float[Tensor, "kept ..."]:
         """All stored observations, in the shape of a batch."""
-        return self.rows[:, : like[0].numel()].to(like.dtype).view(-1, *like.shape[1:])
+        return self._on(like.device)[:, : like[0].numel()].to(like.dtype).view(-1, *like.shape[1:])
 
     def add(self, x: Batch) -> None:
         """Add a batch and drop the oldest observations."""
         new = torch.cat([x.flatten(1), likeness(x)], dim=1).to(torch.half if x.dim() == 4 else x.dtype)
         with torch.autocast(x.device.type, enabled=False):  # which refuses rows of half precision where it uses bf16
-            self.rows = (torch.cat([self.rows, new]) if len(self.rows) else new)[-self.size :]
+            self.rows = (torch.cat([self._on(x.device), new]) if len(self.rows) else new)[-self.size :]
+
+    def _on(self, device: torch.device) -> Float[Tensor, "kept value"]:
+        """The rows, moved to a device. A checkpoint may have been loaded on another one."""
+        self.rows = self.rows.to(device)
+        return self.rows
 
     def get_extra_state(self) -> Tensor:
         """All rows, for the checkpoint, so that a resumed run finds the same neighbours."""
