@@ -14,6 +14,7 @@ MIN_EDITS = 20  # smallest number of fully labelled observations for measuring e
 MIN_SAMPLES = 100  # smallest number of samples for any result
 BRIEF: dict[str, Any] = {"samples": 2_000, "pairs": 500, "useful": 0, "edits": 0, "folds": 0}  # enough to find faults
 MIN_JUDGE_IMAGES = 1_000  # smallest number of images in training the judge, and a predictor of usefulness
+COMBINATIONS, FOLDS = 100, 3  # smallest number of examples of a combination, and number of cross-fitted judges
 VERSION = 1  # version of the measurements; numbers of different versions are not compared
 
 
@@ -29,6 +30,9 @@ class MeasuringProtocol:
         it is not the usual one.
     pairs: counterfactual samples per attribute.
     useful: images for training the predictors of usefulness.
+    combinations: smallest number of real examples of a combination, 0 for none. The usual one in older reports, which
+        do not say.
+    folds: number of cross-fitted judges that read them. The usual one in older reports.
     """
 
     samples: int
@@ -41,6 +45,8 @@ class MeasuringProtocol:
     useful: int
     seed: int
     version: int = VERSION
+    combinations: int = COMBINATIONS
+    folds: int = FOLDS
 
     @property
     def judge_images(self) -> int | None:
@@ -80,8 +86,8 @@ class EvaluationConfig:
     useful: int = 60_000
     edits: int = 200
     latents: int = 5_000
-    combinations: int = 100
-    folds: int = 3
+    combinations: int = COMBINATIONS
+    folds: int = FOLDS
     ask: tuple[str, ...] = ()
     seed: int = 0
     judge_images: int | None = None
@@ -139,4 +145,6 @@ class EvaluationConfig:
             pairs=self.pairs,
             useful=self.useful,
             seed=self.seed,
+            combinations=self.combinations,
+            folds=self.folds,
         )

@@ -108,6 +108,22 @@ def test_different_protocols_are_refused_with_what_differs_and_how_to_mend_it() 
     assert "condgen evaluate runs/b --samples 1000" in spell(said)
 
 
+def test_combinations_measured_differently_are_refused() -> None:
+    other = replace(PROTOCOL, combinations=30, folds=0)
+    with pytest.raises(RequestError) as refused:
+        compare([report(path="runs/a", protocol=other), report(seed=1, path="runs/b")])
+    said = spell(str(refused.value))
+    assert "combinations is 30 for runs/a but 100 for runs/b; folds is 0 for runs/a but 3 for runs/b" in said
+    assert "--combinations 30 --folds 0" in said
+
+
+def test_reports_from_before_combinations_were_in_the_protocol_compare_as_if_measured_as_usual() -> None:
+    older = json.loads(report().dumps())
+    for name in ("combinations", "folds"):
+        del older["recipe"][name]
+    assert Report.loads(json.dumps(older)).protocol == PROTOCOL
+
+
 def test_advice_keeps_the_settings_that_agree() -> None:
     wanted, other = (replace(PROTOCOL, pairs=40, useful=0, samples=n) for n in (200, 300))
     with pytest.raises(RequestError) as refused:

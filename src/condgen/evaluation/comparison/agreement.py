@@ -9,7 +9,7 @@ from condgen.evaluation.protocol import EvaluationConfig, MeasuringProtocol
 from condgen.messages import call
 
 # Parts of a protocol that are arguments of evaluation.
-TOLD = ("samples", "labels", "features", "pairs", "useful", "judge_images", "seed")
+TOLD = ("samples", "labels", "features", "pairs", "useful", "judge_images", "seed", "combinations", "folds")
 
 
 def must_agree(protocols: Mapping[str, MeasuringProtocol]) -> None:
