@@ -368,6 +368,20 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     assert all(torch.equal(whole[name], pieced[name]) for name in whole)
 
 
+def test_the_scale_of_losses_in_half_precision_is_kept(tmp_path: Path) -> None:
+    first, second, third = (trainer(tmp_path) for _ in range(3))
+    for each in (first, second, third):
+        each.accelerator.scaler = torch.amp.GradScaler("cpu")  # stands for that of a GPU
+    grown = first.accelerator.scaler.state_dict() | {"scale": 1024.0, "_growth_tracker": 7}
+    first.accelerator.scaler.load_state_dict(grown)
+    first.save()
+    info, tensors = saved(tmp_path)
+    second.restore(info, tensors)
+    assert second.accelerator.scaler.state_dict() == grown
+    third.restore(info, {name: each for name, each in tensors.items() if not name.startswith("scaler/")})
+    assert third.accelerator.scaler.get_scale() == 65_536
+
+
 def test_resuming_a_finished_run_changes_neither_weights_nor_log(tmp_path: Path) -> None:
     trainer(tmp_path, splits=data_once(), previews=2).run()
     before, log = saved(tmp_path)[1], entries(tmp_path)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
+from torch.amp import GradScaler
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from condgen.training.settings import TrainingConfig
@@ -49,3 +50,18 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Te
         like = parameters[int(number)] if tensor.dim() else tensor
         state.setdefault(int(number), {})[name] = torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def scaler_tensors(scaler: GradScaler | None) -> dict[str, Tensor]:
+    """The state of the scale of losses, one tensor per number. None without a scale."""
+    state = scaler.state_dict() if scaler else {}
+    return {
+        name: torch.tensor(value, dtype=torch.double if isinstance(value, float) else torch.long)
+        for name, value in state.items()
+    }
+
+
+def restore_scaler(scaler: GradScaler | None, tensors: Mapping[str, Tensor]) -> None:
+    """The inverse of `scaler_tensors`. A new scale stays as it is if there are no tensors, as in older checkpoints."""
+    if scaler and tensors:
+        scaler.load_state_dict({name: tensor.item() for name, tensor in tensors.items()})

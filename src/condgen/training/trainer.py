@@ -40,7 +40,14 @@ from condgen.training.looks import Elsewhere, Looks, Preview, prefix
 from condgen.training.losses import Diverged, Losses, gentler
 from condgen.training.machine import accelerator_for
 from condgen.training.nearby import nearby
-from condgen.training.optimisers import adamw, clipped, optimiser_tensors, restore_optimiser
+from condgen.training.optimisers import (
+    adamw,
+    clipped,
+    optimiser_tensors,
+    restore_optimiser,
+    restore_scaler,
+    scaler_tensors,
+)
 from condgen.training.prefetch import ahead
 from condgen.training.profiling import profiled
 from condgen.training.recomputing import recompute
@@ -345,8 +352,8 @@ class Trainer:
         return seen if optimiser.step_was_skipped else seen | {"gradient": norm}
 
     def save(self) -> None:
-        """Write the checkpoint: weights, averaged weights, optimisers, the data's joint distribution and
-        the position.
+        """Write the checkpoint: weights, averaged weights, optimisers, the scale of losses in half precision, the
+        data's joint distribution and the position.
         """
         if not self.team.first:
             return
@@ -358,6 +365,7 @@ class Trainer:
         }
         for name, each in self.optimisers.items():
             tensors |= checkpoint.prefixed(f"optimiser/{name}", optimiser_tensors(each))
+        tensors |= checkpoint.prefixed("scaler", scaler_tensors(self.accelerator.scaler))
         self.info.versions = versions()
         checkpoint.advance(self.folder / checkpoint.FILE, self.info, tensors)
         write_config(self.folder, self.info, self.raw.schema)
@@ -369,5 +377,6 @@ class Trainer:
         self.ema.n_averaged.copy_(tensors["ema_updates"])
         for name, each in self.optimisers.items():
             restore_optimiser(each, checkpoint.group(tensors, f"optimiser/{name}"))
+        restore_scaler(self.accelerator.scaler, checkpoint.group(tensors, "scaler"))
         self.info = replace(info, arithmetic=info.arithmetic or self.info.arithmetic)
         self._must_agree(begins=False)
