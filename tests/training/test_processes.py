@@ -6,20 +6,25 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from condgen.data import Splits
 from condgen.files import read_log
 from condgen.models import build
+from condgen.runs.learning import trained_and_opened
 from condgen.runs.resume import resume
 from condgen.runs.run import Run
 from condgen.runs.train import train
+from condgen.training import Trainer, TrainingConfig
 from condgen.training.checkpoint import FILE
+from condgen.training.team import Team
 
 from .processes import CASES, trained, weights
 
@@ -276,6 +281,30 @@ def test_torchrun_restarts_a_run_that_lost_a_process(tmp_path: Path, monkeypatch
     script.write_text(RESTARTED)
     launched(str(script), str(tmp_path / "run"), launcher=[*ALONE, "--max-restarts", "1"])
     assert Run.open(tmp_path / "run").info.finished
+
+
+@dataclass(frozen=True)
+class Second(Team):
+    """The second of two processes, which notes what the first one sends."""
+
+    received: list[Tensor] = field(default_factory=list)
+
+    def spread(self, tensors: Iterable[Tensor]) -> None:
+        """Note the tensors."""
+        self.received.extend(tensors)
+
+
+def test_weights_of_a_finished_run_are_spread_without_counts_on_the_cpu(
+    tmp_path: Path, digits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NCCL takes tensors of GPUs alone, and a GAN's position in training is none."""
+    model = build("projection", digits.schema, digits.shape, channels=8)
+    trainer = Trainer(model, digits, tmp_path, TrainingConfig(images=640, batch=64))
+    team = trainer.team = Second(1, 2)
+    monkeypatch.setattr(trainer, "run", lambda: None)
+    averages = trained_and_opened(trainer).model
+    own = {id(tensor) for tensor in [*averages.parameters(), *averages.buffers()]}
+    assert {id(tensor) for tensor in team.received} == own
 
 
 def test_a_run_goes_on_only_with_the_same_arguments(tmp_path: Path) -> None:

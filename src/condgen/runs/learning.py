@@ -21,7 +21,7 @@ def trained_and_opened(trainer: Trainer) -> Run:
     team, averages = trainer.team, trainer.ema.module
     if team.first:
         checkpoint.settle(trainer.folder / checkpoint.FILE)
-    team.spread(averages.state_dict().values())
+    team.spread([*averages.parameters(), *averages.buffers()])  # counts on the CPU are alike, and NCCL takes none
     if team.first:
         return Run.open(trainer.folder)
     assert isinstance(averages, Model)
