@@ -110,7 +110,7 @@ class AttributeEmbedding(nn.ModuleList):
         if len(group) == 1:
             return [self[group[0]](features[0])]
         # Spectral normalisation computes a weight from others, so it need not be a parameter.
-        weights = torch.stack([self[k].weight for k in group])  # type: ignore[arg-type]
+        weights = torch.stack([self[k].weight for k in group])  # type: ignore[misc]
         return (torch.stack(features) @ weights.mT).unbind()
 
 
