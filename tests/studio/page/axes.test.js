@@ -33,6 +33,16 @@ test("numbers go through the range that most of the data has", () => {
   assert.deepEqual(spread(1, 100, 3, true).map(Math.round), [1, 10, 100]);
 });
 
+test("numbers of an axis are in the range, also where its ends are not round", () => {
+  const [low, high] = [0.00446, 0.80392];
+  for (const log of [false, true]) {
+    const [bright] = axesOf({ ...about, attributes: [{ name: "bright", label: "Bright", kind: "continuous", low, high, log }] }, [1], []);
+    const asked = bright.values.map(({ apply }) => Number(apply(cell).terms.bright));
+    assert.equal(asked.length, 6);
+    assert.deepEqual([asked[0], asked[5]], [low, high]);
+  }
+});
+
 test("by default the attributes with most values are varied, then guidance and seeds", () => {
   const axes = axesOf(about, [1, 2], [0.5]);
   assert.deepEqual(ids(chosenAxes(axes, undefined, undefined)), ["is.age", "is.hair"]);

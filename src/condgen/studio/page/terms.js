@@ -50,6 +50,9 @@ export function rounded({ low = 0, high = 1, whole, log }, value) {
   return Number(value.toFixed(Math.min(digits, 12)));
 }
 
+/** A number as a term: rounded, and in the attribute's range, whose ends may be no round numbers. @param {Attribute} attribute @param {number} value */
+export const near = (attribute, value) => Math.min(attribute.high ?? 1, Math.max(attribute.low ?? 0, rounded(attribute, value)));
+
 /** @param {number} value */
 function grouped(value) {
   const text = Math.abs(value) >= 10000 ? value.toLocaleString("en").replaceAll(",", "\u202f") : String(value);

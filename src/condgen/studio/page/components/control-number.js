@@ -1,6 +1,6 @@
 /** The control of a number: a slider, or two for a range, before the histogram of the data. */
 import { html, names } from "../ui.js";
-import { between, ends, measured, rounded } from "../terms.js";
+import { between, ends, measured, near } from "../terms.js";
 
 const FINE = 400; // positions of a slider
 
@@ -16,7 +16,7 @@ function place({ low = 0, high = 1, log }, value) {
 function valueAt(attribute, share) {
   const { low = 0, high = 1, log } = attribute;
   const value = log ? low * (high / low) ** share : low + share * (high - low);
-  return Math.min(high, Math.max(low, rounded(attribute, value)));
+  return near(attribute, value);
 }
 
 /** @param {{attribute: Attribute, from: number, to: number}} props */

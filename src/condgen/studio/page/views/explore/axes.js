@@ -1,5 +1,5 @@
 /** The axes of the grid: what can be varied, and the values that are shown of it. */
-import { measured, rounded } from "../../terms.js";
+import { measured, near } from "../../terms.js";
 
 /** @typedef {import("../../backend.js").About} About */
 /** @typedef {import("../../backend.js").AttributeInfo} Attribute */
@@ -37,7 +37,7 @@ export function usual({ low = 0, high = 1, histogram }) {
 function valuesOf(attribute) {
   if (attribute.kind !== "continuous") return (attribute.values ?? []).slice(0, MOST).map(({ value, label }) => ({ term: value, label }));
   const [low, high] = usual(attribute);
-  const terms = spread(low, high, NUMBERS, attribute.log && low > 0).map((number) => rounded(attribute, number));
+  const terms = spread(low, high, NUMBERS, attribute.log && low > 0).map((number) => near(attribute, number));
   return [...new Set(terms)].map((term) => ({ term, label: measured(attribute, term) }));
 }
 
