@@ -71,6 +71,26 @@ def test_changes_are_undone_and_edits_are_gone_on_from(page: Page, address: str,
     page.run("document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'z', ctrlKey: true, bubbles: true}))")
     page.until("!document.querySelector('.before-after input')")
     assert "edit.change" not in page.run("return location.hash")
+    page.run("document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'z', ctrlKey: true, bubbles: true}))")
+    page.until("document.querySelector('.before-after input')")
+    page.until("document.body.innerText.includes('In the picture: Digit 7')")
+
+
+def test_one_goes_on_from_one_photograph_alone(page: Page, address: str, photo: Path) -> None:
+    thumbs = "[...document.querySelectorAll('.thumb')]"
+    with_photo(page, address, photo)
+    page.drop("main", photo)
+    page.until(f"{thumbs}.length == 2")
+    page.run(f"{thumbs}[1].click()")
+    first = page.run(f"return {thumbs}[0].querySelector('img').src")
+    ask_for(page, 3)
+    page.until(f"{thumbs}[0].querySelector('img').src != arguments[0]", first)
+    page.button("Go on from here").click()
+    page.until(f"{thumbs}[0].querySelector('img').src == arguments[0]", first)
+    assert page.run(f"return {thumbs}.map((each) => each.getAttribute('aria-pressed'))") == ["false", "true"]
+    assert "In the picture: Digit 3" in page.text
+    page.run(f"{thumbs}[0].click()")
+    page.until("document.body.innerText.includes('In the picture: Digit 7')")
 
 
 def test_what_was_made_of_a_choice_is_in_the_picture_that_one_goes_on_from(

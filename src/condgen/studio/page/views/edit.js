@@ -18,7 +18,7 @@ import { Drawing, Edges, Frame } from "./where.js";
 /** @typedef {import("./photos.js").Photo} Photo */
 /** @typedef {import("../backend.js").About} About */
 /** @typedef {import("../backend.js").Terms} Terms */
-const [CHANGE, STRENGTH] = ["edit.change", "edit.strength"]; // in the page's address
+const [CHANGE, STRENGTH, VERSIONS] = ["edit.change", "edit.strength", "edit.versions"]; // in the page's address
 const STRONGEST = 4;
 const AUTO = /** @type {const} */ ("auto"); // as strong as each photograph allows
 
@@ -36,15 +36,21 @@ function Edit(props) {
   return html`<div class="nothing"><h1>No photographs here</h1><p>${editing.why_not}</p></div>`;
 }
 
-/** The wish in a store: the change, and the strength if it is not the usual one.
- * @param {import("../state.js").Store} store @returns {{change: Terms, strength: number | "auto" | undefined}} */
+/** The wish in a store: the change, the strength if it is not the usual one, and the photographs' versions.
+ * @param {import("../state.js").Store} store @returns {import("./photos.js").Wish} */
 function wished(store) {
-  const { [CHANGE]: change = "{}", [STRENGTH]: strength } = store.get().more;
+  const { [CHANGE]: change, [STRENGTH]: strength, [VERSIONS]: versions } = store.get().more;
   const strong = strength === undefined || strength === AUTO ? strength : Number(strength);
+  return { change: stored(change), strength: strong, versions: stored(versions) };
+}
+
+/** An object in the page's address. It is empty where somebody wrote another text. @param {string} [text] @returns {Record<string, any>} */
+function stored(text = "{}") {
   try {
-    return { change: /** @type {Terms} */ (JSON.parse(change)), strength: strong };
+    const found = JSON.parse(text);
+    return found instanceof Object ? found : {};
   } catch {
-    return { change: {}, strength: undefined }; // somebody's own address
+    return {};
   }
 }
 
@@ -52,8 +58,8 @@ function wished(store) {
 function Desk({ usual, ...props }) {
   const { about, model, store } = props;
   useStore(store);
-  const { change, strength } = wished(store);
-  const { photos, busy, ...acts } = usePhotos(props, { change, strength });
+  const { change, strength, versions } = wished(store);
+  const { photos, busy, ...acts } = usePhotos(props, { change, strength, versions });
   const [selected, select] = useState(/** @type {number | undefined} */ (photos[0]?.id));
   const photo = photos.find(({ id }) => id === selected) ?? photos[0];
   /** @param {Record<string, string | undefined>} next @param {string} [merge] */
@@ -69,9 +75,10 @@ function Desk({ usual, ...props }) {
     set({ [CHANGE]: Object.keys(next).length ? JSON.stringify(next) : undefined }, `edit.${name}`);
   };
   const add = (/** @type {File[]} */ files) => acts.add(files).then((id) => id && select(id));
-  const goOn = () => {
-    acts.goOn();
-    set({ [CHANGE]: undefined });
+  /** @param {Photo} from */
+  const goOn = (from) => {
+    acts.goOn(from);
+    set({ [CHANGE]: undefined, [VERSIONS]: JSON.stringify({ ...versions, [from.id]: from.version + 1 }) });
   };
   const over = useDropped(add);
   if (!photo) return html`<${Empty} ...${{ props, add, over, busy }} />`;
@@ -97,11 +104,11 @@ const Strength = ({ usual, strength = usual, set }) => html`
   ${strength !== AUTO && html`<${Slider} label="Strength" hint="How much of the change is made" low=${0.25} high=${STRONGEST} step=${0.25} value=${strength} says=${`${strength} ×`}
     set=${(/** @type {number} */ value) => set(value === usual ? undefined : String(value))} />`}`;
 
-/** What the photograph shows. It can be corrected. @param {{about: About, photo: Photo, correct: (id: number, name: string, value: any) => void}} props */
+/** What the photograph shows. It can be corrected. @param {{about: About, photo: Photo, correct: (photo: Photo, name: string, value: any) => void}} props */
 const Shows = ({ about, photo, correct }) => html`<details class="shows" open=${!described(photo) || null} key=${photo.id}>
   <summary><span class="soft">In the picture:</span> ${described(photo) ? sentence(about, photo.source) : "unknown"}</summary>
   ${about.attributes.map((attribute) => html`<label key=${attribute.name}><span>${attribute.label}</span>
-    <${Value} attribute=${attribute} value=${photo.source[attribute.name]} set=${(/** @type {any} */ value) => correct(photo.id, attribute.name, value)} /></label>`)}
+    <${Value} attribute=${attribute} value=${photo.source[attribute.name]} set=${(/** @type {any} */ value) => correct(photo, attribute.name, value)} /></label>`)}
   <p class="soft small">${readable(photo.read) ? "This is what the model reads. Correct it where you know better." : "Say what it shows, as far as you see it."}</p>
 </details>`;
 
@@ -119,12 +126,12 @@ function Value({ attribute, value, set }) {
 
 /**
  * @param {{about: About, photo: Photo, change: Terms, busy: boolean,
- *   acts: {goOn: () => void, remove: (id: number) => void, limit: (id: number, part: import("./where.js").Part | undefined) => void}}} props
+ *   acts: {goOn: (photo: Photo) => void, remove: (id: number) => void, limit: (photo: Photo, part: import("./where.js").Part | undefined) => void}}} props
  */
 function Photograph({ about, photo, change, busy, acts }) {
   const download = () => photo.edited && save(new Blob([bytesOf(photo.edited)], { type: "image/png" }), `${photo.name.replace(/\.\w+$/, "")}-edited.png`);
   const [drawing, setDrawing] = useState(false);
-  const limit = (/** @type {import("./where.js").Part | undefined} */ part) => acts.limit(photo.id, part);
+  const limit = (/** @type {import("./where.js").Part | undefined} */ part) => acts.limit(photo, part);
   const frame = photo.part?.area && html`<${Frame} area=${photo.part.area} shape=${about.shape} />`;
   return html`<section class="photograph" aria-label=${photo.name} aria-busy=${busy}>
     ${drawing ? html`<${Drawing} ...${{ photo, limit }} shape=${about.shape} />`
@@ -134,7 +141,7 @@ function Photograph({ about, photo, change, busy, acts }) {
     <div class="told" aria-live="polite"><${Outcome} ...${{ about, photo, change }} /></div>
     <div class="toolbar" role="toolbar" aria-label="This photograph">
       <button class="main" disabled=${!photo.edited} onClick=${download}><${Icon} name="down" />Download</button>
-      <button disabled=${!photo.edited} title="Take the edit for the picture, and change it further" onClick=${acts.goOn}>Go on from here</button>
+      <button disabled=${!photo.edited} title="Take the edit for the picture, and change it further" onClick=${() => acts.goOn(photo)}>Go on from here</button>
       <button aria-pressed=${drawing} title="Choose the part that may change" onClick=${() => setDrawing(!drawing)}>Only a part</button>
       <button class="quiet" onClick=${() => acts.remove(photo.id)}>Remove</button>
     </div>

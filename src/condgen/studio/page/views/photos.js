@@ -6,12 +6,14 @@ import { bytesOf } from "../download.js";
 import { decoded, latest } from "../live.js";
 import { readNote } from "../png.js";
 import { ofCondition } from "../terms.js";
+import { bare, goneOn, present, same } from "./versions.js";
 
 /** @typedef {import("../outcome.js").Reading} Reading */
 /** @typedef {import("../backend.js").Terms} Terms */
 /**
  * @typedef {object} Photo
  * @property {number} id
+ * @property {number} version 0 as it was given, and one more each time somebody went on from its edit
  * @property {string} name
  * @property {string} image as the model takes it
  * @property {Reading} read what the model reads in it
@@ -21,7 +23,7 @@ import { ofCondition } from "../terms.js";
  * @property {Terms} [made] the values that the edit gave to the changed attributes
  * @property {Reading} [after] what the model reads in the edit
  */
-/** @typedef {{change: Terms, strength: number | "auto" | undefined}} Wish */
+/** @typedef {{change: Terms, strength: number | "auto" | undefined, versions: import("./versions.js").Versions}} Wish */
 
 const PAUSE = 250; // milliseconds without a further change, after which edits are read
 /** @type {Map<string, Photo[]>} of each model, as long as the page is open */
@@ -31,9 +33,6 @@ let count = 0;
 /** Whether it is known what a photograph shows, without which nothing can be changed in it. @param {Photo} photo */
 export const described = ({ source }) => Object.keys(source).length > 0;
 
-/** A photograph without its edit. @param {Photo} photo @returns {Photo} */
-const bare = (photo) => ({ ...photo, edited: undefined, made: undefined, after: undefined });
-
 /** @param {string} image */
 const blob = (image) => new Blob([bytesOf(image)], { type: "image/png" });
 
@@ -41,26 +40,27 @@ const blob = (image) => new Blob([bytesOf(image)], { type: "image/png" });
  * @param {import("../main.js").ViewProps} props
  * @param {Wish} wish
  */
-export function usePhotos({ backend, model, about }, { change, strength }) {
-  const [photos, setPhotos] = useState(kept.get(model) ?? /** @type {Photo[]} */ ([]));
+export function usePhotos({ backend, model, about }, { change, strength, versions }) {
+  const [all, setAll] = useState(kept.get(model) ?? /** @type {Photo[]} */ ([])); // of all versions
+  const photos = present(all, versions);
   const [busy, setBusy] = useState(false);
-  const current = useRef(photos);
+  const current = useRef(all);
   const edit = useRef(/** @type {((wish: Wish) => void) | null} */ (null));
   /** @param {(photos: Photo[]) => Photo[]} change_ */
   const update = (change_) => {
     current.current = change_(current.current);
     kept.set(model, current.current);
-    setPhotos(current.current);
+    setAll(current.current);
   };
   /** Take over edits and their readings. What a photograph shows may have been corrected meanwhile. @param {Photo[]} changed */
-  const merge = (changed) => update((all) => all.map((each) => {
-    const found = changed.find(({ id }) => id === each.id);
+  const merge = (changed) => update((before) => before.map((each) => {
+    const found = changed.find((one) => same(one, each));
     return found ? { ...each, edited: found.edited, made: found.made, after: found.after } : each;
   }));
 
   useEffect(() => {
     const editing = latest(
-      (/** @type {Wish} */ wish, signal) => edited(backend, about, current.current, wish, signal),
+      (/** @type {Wish} */ wish, signal) => edited(backend, about, present(current.current, wish.versions), wish, signal),
       (found) => {
         merge(found);
         setBusy(false);
@@ -73,10 +73,10 @@ export function usePhotos({ backend, model, about }, { change, strength }) {
     edit.current = editing;
     return editing.stop;
   }, [backend, model]);
-  const originals = photos.map(({ id, source, part }) => [id, source, part?.key]);
+  const originals = photos.map(({ id, version, source, part }) => [id, version, source, part?.key]);
   useEffect(() => {
     setBusy(photos.length > 0);
-    edit.current?.({ change, strength });
+    edit.current?.({ change, strength, versions });
   }, [JSON.stringify([originals, change, strength])]);
 
   useEffect(() => {
@@ -90,7 +90,7 @@ export function usePhotos({ backend, model, about }, { change, strength }) {
       clearTimeout(timer);
       control.abort();
     };
-  }, [photos, busy]);
+  }, [all, JSON.stringify(versions), busy]);
 
   return {
     photos,
@@ -100,7 +100,7 @@ export function usePhotos({ backend, model, about }, { change, strength }) {
       setBusy(true);
       try {
         const taken = await seen(backend, about, files);
-        update((all) => [...all, ...taken]);
+        update((before) => [...before, ...taken]);
         return taken[0]?.id;
       } catch (error) {
         failed(error);
@@ -108,17 +108,15 @@ export function usePhotos({ backend, model, about }, { change, strength }) {
         return undefined;
       }
     },
-    /** Say what a photograph shows. @param {number} id @param {string} name @param {any} value */
-    correct: (id, name, value) => update((all) => all.map((each) => (
-      each.id === id ? { ...each, source: { ...each.source, [name]: value } } : each))),
-    /** Say where a photograph may change. @param {number} id @param {import("./where.js").Part | undefined} part */
-    limit: (id, part) => update((all) => all.map((each) => (each.id === id ? { ...each, part } : each))),
-    /** Take edits for the photographs, to change them further. */
-    goOn: () => update((all) => all.map((each) => (each.edited
-      ? { ...bare(each), id: (count += 1), image: each.edited, read: each.after ?? each.read, source: { ...each.source, ...each.made } }
-      : each))),
+    /** Say what a photograph shows. @param {Photo} photo @param {string} name @param {any} value */
+    correct: (photo, name, value) => update((before) => before.map((each) => (
+      same(each, photo) ? { ...each, source: { ...each.source, [name]: value } } : each))),
+    /** Say where a photograph may change. @param {Photo} photo @param {import("./where.js").Part | undefined} part */
+    limit: (photo, part) => update((before) => before.map((each) => (same(each, photo) ? { ...each, part } : each))),
+    /** Take a photograph's edit for the photograph, to change it further. @param {Photo} photo */
+    goOn: (photo) => update((before) => goneOn(before, photo)),
     /** @param {number} id */
-    remove: (id) => update((all) => all.filter((each) => each.id !== id)),
+    remove: (id) => update((before) => before.filter((each) => each.id !== id)),
   };
 }
 
@@ -132,7 +130,7 @@ async function seen(backend, about, files) {
   if (note) toast("This model cannot tell what the images show. Say it, beside them.");
   return found.map(({ image, condition }, k) => {
     const own = notes[k]?.fingerprint === about.fingerprint ? notes[k]?.condition : null; // it was made by this model
-    return { id: (count += 1), name: files[k].name, image, read: condition, source: ofCondition(about, own ?? condition) };
+    return { id: (count += 1), version: 0, name: files[k].name, image, read: condition, source: ofCondition(about, own ?? condition) };
   });
 }
 
