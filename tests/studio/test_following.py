@@ -52,3 +52,6 @@ def test_the_header_of_a_run_that_has_none(tmp_path: Path) -> None:
     assert config(tmp_path) == {}
     (tmp_path / "config.json").write_text("[1")
     assert config(tmp_path) == {}
+    (tmp_path / "config.json").write_text('{"total": 7}')
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"none")
+    assert config(tmp_path) == {"total": 7}

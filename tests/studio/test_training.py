@@ -102,6 +102,20 @@ def test_a_training_is_followed_and_then_served(studio: Studio, run: Run, tmp_pa
     ]
 
 
+def test_the_checkpoint_is_all_that_a_run_needs(studio: Studio, run: Run, tmp_path: Path, plays: Any) -> None:
+    client = studio()
+    made = finished(run, tmp_path / "made")
+    (made / "config.json").unlink()
+    saved(tmp_path / "runs" / "damaged")
+    plays("copy", made, tmp_path / "runs" / "digits", "print", "Trained")
+    news(client, ordered(client, "train", data="digits"))
+    known = {each["run"]: each for each in client.get("/studio/jobs").json()["runs"]}
+    digits = known["digits"]
+    assert (digits["model"], digits["images"], digits["served"]) == ("cvae", 40_000, "digits")
+    assert digits["data"] == json.loads((run.path / "config.json").read_text())["data"]["source"]
+    assert {known["damaged"][name] for name in ("model", "images", "total", "data", "served")} == {None}
+
+
 def test_a_training_that_is_stopped_and_resumed(studio: Studio, tmp_path: Path, plays: Any) -> None:
     client = studio()
     plays("wait", tmp_path / "begun")

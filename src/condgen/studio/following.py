@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from condgen.studio.spelling import spell
 from condgen.training.log import LOG
+from condgen.training.place import FILE, before
 
 EVENTS = "events.jsonl"
 MOST_NOTES = 20
@@ -106,9 +109,36 @@ class Growing:
 
 
 def config(run: Path) -> dict[str, Any]:
-    """The header of a run, from its config.json. Empty if it has none that can be read."""
+    """The header of a run, from its checkpoint or, before there is one, its config.json. Empty if neither can be read.
+
+    The checkpoint is all that a run needs. Its weights are not read.
+    """
+    return _of_checkpoint(run / FILE) or _of_checkpoint(before(run / FILE)) or _of_config(run / "config.json")
+
+
+def _of_checkpoint(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
     try:
-        found = json.loads((run / "config.json").read_text(encoding="utf-8"))
+        with safe_open(path, "np") as file:
+            header = _mapping((file.metadata() or {}).get("condgen", ""))
+    except (OSError, SafetensorError):
+        return {}
+    recipe = header.get("recipe")
+    return (recipe if isinstance(recipe, dict) else {}) | header
+
+
+def _of_config(path: Path) -> dict[str, Any]:
+    try:
+        return _mapping(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
+        return {}
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    """An object in JSON. Empty for any other text."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  broken, charts, duration, heard, holding, isLoss, marked, nothing, over, share, short, span, thinned, unit,
+  broken, charts, count, duration, heard, holding, isLoss, marked, nothing, over, share, short, span, thinned, unit,
 } from "../../../src/condgen/studio/page/training.js";
 import { asRecommended, expected, order } from "../../../src/condgen/studio/page/components/recipe.js";
 
@@ -108,4 +108,9 @@ test("how long it will take", () => {
   assert.equal(expected({ ...recipe, budget: "20m" }, recommendation), "20 minutes");
   assert.equal(expected({ ...recipe, budget: "45s" }, recommendation), "45s");
   assert.equal(expected({ ...recipe, model: "cvae" }, recommendation), "5 minutes");
+});
+
+test("numbers that are not known are a dash", () => {
+  assert.equal(count(null), "–");
+  assert.equal(count(12345), "12\u202f345");
 });

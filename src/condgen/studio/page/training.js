@@ -132,8 +132,8 @@ export function duration(seconds) {
   return minutes ? `${minutes} min ${whole % 60} s` : `${whole} s`;
 }
 
-/** @param {number} n */
-export const count = (n) => n.toLocaleString("en").replaceAll(",", "\u202f");
+/** @param {number | null} n null is unknown */
+export const count = (n) => (n === null ? "–" : n.toLocaleString("en").replaceAll(",", "\u202f"));
 
 /** A number to three digits. @param {number} value */
 export const short = (value) => (Math.abs(value) >= 1000 ? count(Math.round(value)) : String(Number(value.toPrecision(3))));

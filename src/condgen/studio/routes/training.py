@@ -260,8 +260,9 @@ def _runs(request: Request) -> Iterator[dict[str, Any]]:
     for file in sorted(found, key=lambda file: -file.stat().st_mtime):
         header = config(file.parent)
         facts = {name: header.get(name) for name in ("model", "images", "total", "seconds")}
-        data = header.get("data", {}).get("source")
-        yield {"run": file.parent.name, **facts, "data": data, "served": _served_name(request, file.parent)}
+        data = header.get("data")
+        source = data.get("source") if isinstance(data, dict) else None
+        yield {"run": file.parent.name, **facts, "data": source, "served": _served_name(request, file.parent)}
 
 
 def _served_name(request: Request, run: Path) -> str | None:

@@ -10,7 +10,7 @@ import { Watch } from "../components/watch.js";
 import { failed } from "../components/toast.js";
 
 /** @typedef {import("../training.js").Job} Job */
-/** @typedef {{run: string, model: string, images: number, total: number | null, data: string | null, served: string | null}} Run */
+/** @typedef {{run: string, model: string | null, images: number | null, total: number | null, data: string | null, served: string | null}} Run what a run's header does not say is null */
 /** @typedef {import("../components/inspection.js").Inspection} Inspection */
 
 /** What is watched and chosen outlives the view, which is made anew when another model is opened. */
@@ -137,14 +137,14 @@ function Runs({ runs, backend, go, follow }) {
   return html`<section class="trained" aria-labelledby="runs-title">
     <h2 id="runs-title">Trained here</h2>
     <ul>${runs.map((run) => html`<li key=${run.run}>
-      <span><b>${run.run}</b> <span class="small soft">${run.model}${run.data && ` on ${run.data}`} · ${count(run.images)} images${part(run) ? ` of ${count(run.total ?? 0)}` : ""}</span></span>
+      <span><b>${run.run}</b> <span class="small soft">${run.model ?? "–"}${run.data && ` on ${run.data}`} · ${count(run.images)} images${part(run) ? ` of ${count(run.total)}` : ""}</span></span>
       <span class="actions">${part(run) && html`<button class="quiet" disabled=${sending} onClick=${() => resume(run)}>Resume</button>`}
         ${run.served && html`<button class="quiet" onClick=${() => go("ask", run.served ?? "")}>Ask it</button>`}</span></li>`)}</ul>
   </section>`;
 }
 
-/** Whether a run was interrupted. @param {Run} run */
-const part = (run) => run.total === null || run.images < run.total;
+/** Whether a run was interrupted, as far as is known. @param {Run} run */
+const part = ({ images, total }) => images === null || total === null || images < total;
 
 /** @type {import("../main.js").View["needs"]} */
 const needs = (_, all, backend) => all.trains && Boolean(backend.start);
