@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { between, choice, chosen, ends, frequency, ofCondition, rounded, said, sentence, shown, simplified, without } from
+import { between, choice, chosen, ends, frequency, ofCondition, ranged, rounded, said, sentence, shown, simplified, without } from
   "../../../src/condgen/studio/page/terms.js";
 
 /** @type {import("../../../src/condgen/studio/page/backend.js").AttributeInfo[]} */
@@ -37,6 +37,11 @@ test("numbers are read in every form that a term has", () => {
   assert.equal(ends({ not: 3 }), null);
   assert.equal(between(3, 3), 3);
   assert.deepEqual(between(3, 4), [3, 4]);
+});
+
+test("a term says whether it is a range", () => {
+  for (const term of [[20, 30], [20, 20], "20..30"]) assert.ok(ranged(term), JSON.stringify(term));
+  for (const term of [undefined, null, 20, "20", [20], { not: 20 }]) assert.ok(!ranged(term), JSON.stringify(term));
 });
 
 test("numbers have the digits that their range makes sensible", () => {

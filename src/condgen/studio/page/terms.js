@@ -39,6 +39,12 @@ export function ends(term) {
   return parts.every(Number.isFinite) ? [low, high] : null;
 }
 
+/** Whether a term of a number is a range, also one that is as narrow as a number. @param {Term | undefined} term */
+export function ranged(term) {
+  const [low, high] = ends(term) ?? [0, 0];
+  return low !== high || (Array.isArray(term) && term.length > 1);
+}
+
 /** The term of the numbers from `low` to `high`. @param {number} low @param {number} high @returns {Term} */
 export const between = (low, high) => (low === high ? low : [low, high]);
 

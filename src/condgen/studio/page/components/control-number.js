@@ -1,6 +1,6 @@
 /** The control of a number: a slider, or two for a range, before the histogram of the data. */
 import { html, names } from "../ui.js";
-import { between, ends, measured, near } from "../terms.js";
+import { ends, measured, near } from "../terms.js";
 
 const FINE = 400; // positions of a slider
 
@@ -68,7 +68,7 @@ export function RangeToggle({ attribute, term, ask, range, setRange }) {
     if (!asked) return;
     const middle = (place(attribute, asked[0]) + place(attribute, asked[1])) / 2;
     const [low, high] = [middle - 0.1, middle + 0.1].map((share) => valueAt(attribute, Math.min(1, Math.max(0, share))));
-    ask(range ? valueAt(attribute, middle) : between(low, high));
+    ask(range ? valueAt(attribute, middle) : [low, high]);
   };
   return html`<button class="quiet word" aria-pressed=${range} title="From one number to another" onClick=${turn}>range</button>`;
 }

@@ -4,7 +4,7 @@ import { Icon } from "./icon.js";
 import { Choice, Switch } from "./control-choice.js";
 import { Number_, RangeToggle } from "./control-number.js";
 import { VectorText } from "./control-vector.js";
-import { chosen } from "../terms.js";
+import { choice, chosen, ranged } from "../terms.js";
 
 /** @typedef {import("../backend.js").AttributeInfo} Attribute */
 /** @typedef {import("../backend.js").Term} Term */
@@ -26,17 +26,16 @@ const two = ({ kind, values }) => kind === "flag" || (kind === "categorical" && 
  *   locked?: boolean, lock?: () => void, free?: string, children?: any}} props
  */
 export function Control({ attribute, term, ask, locked = false, lock, free: word = "Any", children }) {
-  const excluded = chosen(term).not;
-  const [not, setNot] = useState(excluded);
-  const [range, setRange] = useState(Array.isArray(term) && attribute.kind === "continuous");
+  const free = term === undefined;
+  const [not, setNot] = useState(false); // as chosen for the next term; a term itself says whether it excludes, and is a range
+  const [wide, setRange] = useState(false);
+  const { values, not: excluded } = chosen(term);
+  const [excludes, range] = free ? [not, wide] : [excluded, ranged(term)];
   const many = attribute.kind === "categorical" && !two(attribute);
   const turn = () => {
-    setNot(!not);
-    const { values } = chosen(term);
-    if (values.length) ask(not ? values[0] : { not: values.length === 1 ? values[0] : values });
+    setNot(!excludes);
+    if (values.length) ask(choice(values, !excludes));
   };
-  const excludes = term === undefined ? not : excluded;
-  const free = term === undefined;
   return html`<fieldset class=${names("control", `control-${attribute.kind}`, two(attribute) && "in-line", free && "free")} data-attribute=${attribute.name}>
     <legend>${attribute.label}</legend>
     <div class="control-tools">
