@@ -75,6 +75,23 @@ def test_a_wrong_way_is_refused_in_a_sentence(studio: Studio, run: Run) -> None:
     assert "takes 200 steps at most" in long.json()["detail"]
 
 
+def test_guidance_acts_on_a_part_of_a_way_and_of_a_direction(studio: Studio, flow: Run) -> None:
+    client = studio(pixels=flow)
+    part = {"guidance": 4, "interval": [0.2, 0.8], "steps": 2}
+    way = {"from": {"request": "digit=3"}, "to": {"request": "digit=8"}, "steps": 2}
+    cells = [{"request": "digit=3", "along": {"0": 1}}]
+    for path, body in (("interpolate", way), ("along", {"cells": cells})):
+        ways = [
+            client.post(f"/studio/pixels/{path}", json={**body, "how": how})
+            for how in (part, part | {"interval": None})
+        ]
+        assert [each.status_code for each in ways] == [200, 200], ways[0].text
+        assert ways[0].json() != ways[1].json()
+        wrong = client.post(f"/studio/pixels/{path}", json={**body, "how": part | {"interval": [0.8, 0.2]}})
+        assert wrong.status_code == 422
+        assert "0.2..0.8" in wrong.json()["detail"]
+
+
 def test_samples_move_along_directions(studio: Studio, run: Run, flow: Run) -> None:
     client = studio(digits=run, pixels=flow)
     shares = client.get("/studio/digits/directions").json()["shares"]

@@ -67,7 +67,7 @@
  * @property {boolean} [extrapolate]
  */
 
-/** Settings of sampling. @typedef {{guidance?: number | Record<string, number>, steps?: number, sampler?: string}} How */
+/** Settings of sampling. @typedef {{guidance?: number | Record<string, number>, interval?: [number, number], steps?: number, sampler?: string}} How */
 /** @typedef {{text: string, asked: string, notes: string[], terms?: Terms}} Understood */
 /** @typedef {{request: number, seed: number, condition: Record<string, string | null>, image?: string, values?: (number | null)[]}} Sample image: base64 */
 /** @typedef {{requests: Understood[], samples: Sample[], sources?: Record<string, string | null>[]}} SampleAnswer */

@@ -19,7 +19,7 @@ from condgen.runs.samples import Samples
 from condgen.runs.sampling import Part, SamplingOptions
 from condgen.serving.asking import must_take_few, parsed
 from condgen.serving.batching import Deliver, Errand
-from condgen.serving.bodies import Asked, Name, SampleBody, Weight
+from condgen.serving.bodies import Asked, Name, Number, SampleBody, Weight
 from condgen.serving.limits import Limits
 from condgen.serving.problems import documented
 from condgen.serving.routes import TheModel, accepted, beside, serving_of
@@ -42,13 +42,14 @@ class How(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     guidance: Weight | dict[Name, Weight] | None = None
+    interval: tuple[Number, Number] | None = None
     steps: Annotated[int, Field(ge=1, le=2**31)] | None = None
     sampler: Name | None = None
 
     def options(self, limits: Limits) -> SamplingOptions:
         """The same for the library. Raises RequestError for more steps than the limit."""
         must_take_few(self.steps, limits)
-        return SamplingOptions(guidance=self.guidance, steps=self.steps, sampler=self.sampler)
+        return SamplingOptions(guidance=self.guidance, interval=self.interval, steps=self.steps, sampler=self.sampler)
 
 
 class OneSample(BaseModel):
