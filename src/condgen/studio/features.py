@@ -3,16 +3,17 @@
 from collections.abc import Callable, Mapping
 
 from condgen.studio.insight import encodes, interpolates, modulates
-from condgen.studio.material import Material, folder_of
+from condgen.studio.material import Material, folder_of, without_labels
 
 FEATURES: Mapping[str, Callable[[Material], bool]] = {
     "dataset": lambda material: True,
-    "judge": lambda material: material.images and not material.missing,
+    "judge": lambda material: material.images and material.judged and not material.missing,
     "nearest": lambda material: material.images and not material.missing,
     "interpolate": interpolates,
     "latents": encodes,
     "film": modulates,
     "report": lambda material: folder_of(material.generator) is not None,
+    "evaluate": lambda material: folder_of(material.generator) is not None and not without_labels(material.generator),
 }
 
 

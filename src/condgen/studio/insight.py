@@ -40,6 +40,8 @@ class Insight:
         generator: Any = self.material.generator
         if not hasattr(_model(generator), "encode"):
             raise RequestError("This model has no latents of data to show. A run of a family that encodes has.")
+        if not len(generator.schema):
+            raise RequestError("This model has no attributes by which a map of its latents could be coloured.")
         data = self.material.must_have_data()
         from condgen.studio.latents import EncodedData
 
@@ -87,4 +89,5 @@ def must_modulate(material: Material) -> None:
 
 def encodes(material: Material) -> bool:
     """Whether there are latents of data to look at."""
-    return hasattr(_model(material.generator), "encode") and not material.missing
+    named = len(material.generator.schema) > 0  # by which the map is coloured
+    return hasattr(_model(material.generator), "encode") and named and not material.missing

@@ -11,6 +11,7 @@ from condgen.runs.generator import Generator
 from condgen.schema import Attribute, Condition
 from condgen.schema.controls import Control
 from condgen.schema.distribution import MOST_ROWS
+from condgen.studio.material import discovers
 
 if TYPE_CHECKING:
     from condgen.data import Splits
@@ -32,8 +33,10 @@ class Labels:
     @classmethod
     def of(cls, generator: Generator, data: "Splits | None" = None) -> "Labels | None":
         """The labels of training data that was loaded, or as a run or an exported model knows them. None if it knows
-        none.
+        none, and none for codes that the model discovered: those were drawn, and are in no data.
         """
+        if discovers(generator):
+            return None
         if data is not None and data.schema == generator.schema:
             rows = data.train.condition.hard()
             return cls(rows, namespace(rows.present).ones(len(rows)), exact=True)

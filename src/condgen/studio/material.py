@@ -26,6 +26,17 @@ def folder_of(generator: Generator) -> Path | None:
     return path if isinstance(path, Path) and path.is_dir() else None
 
 
+def discovers(generator: Generator) -> bool:
+    """Whether a model's attributes are codes of its own (`condgen.models.protocols.Discovers`, which needs PyTorch)."""
+    return hasattr(getattr(generator, "model", None), "read")
+
+
+def without_labels(generator: Generator) -> bool:
+    """Whether the data of a run is known to have no labels."""
+    schema = getattr(getattr(generator, "info", None), "schema", None)
+    return isinstance(schema, dict) and not schema.get("attributes")
+
+
 _ONE_AT_A_TIME = threading.Lock()  # loading takes both memory and disk
 
 
@@ -84,7 +95,7 @@ class Material:
     def _load(self) -> "Splits":
         generator: Any = self.generator
         data: Splits = generator.data(None, SILENT)
-        if data.schema != self.generator.schema:
+        if data.schema != self.generator.schema and not discovers(self.generator):
             raise RequestError("The training data has other attributes than the model.")
         return data
 
@@ -94,8 +105,18 @@ class Material:
             raise RequestError(self.missing)
         return data
 
+    @property
+    def judged(self) -> bool:
+        """Whether the model's attributes are labels of the data, which a judge can learn."""
+        return len(self.generator.schema) > 0 and not discovers(self.generator)
+
     def judge(self) -> "Judge | None":
-        """The judge that evaluations use, if it was trained before. Raises RequestError if there is no data."""
+        """The judge that evaluations use, if it was trained before.
+
+        Raises RequestError if there is no data, and if the model has no attributes of the data.
+        """
+        if not self.judged:
+            raise RequestError("This model has no attributes of its data that a judge could read.")
         data = self.must_have_data()  # first: without it there may be no PyTorch either
         if self._judge is None:
             from condgen.evaluation.judge.judge import kept_judge

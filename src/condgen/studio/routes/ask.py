@@ -84,7 +84,8 @@ async def describe(served: TheModel, request: Request) -> About:
     serving, studio = serving_of(request), studio_of(request)
     generator, material = served.generator, studio.material(served)
     data = await asyncio.to_thread(material.data, LOADING)
-    pictures = await (asyncio.to_thread(thumbnails.of_data, data.train) if data else _generated(serving, served))
+    alike = data if data and data.schema == generator.schema else None  # codes that were discovered are in no data
+    pictures = await (asyncio.to_thread(thumbnails.of_data, alike.train) if alike else _generated(serving, served))
     return await asyncio.to_thread(
         about,
         generator,

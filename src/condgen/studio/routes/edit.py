@@ -18,8 +18,10 @@ from condgen.serving.editing import must_edit_images, observations
 from condgen.serving.problems import documented
 from condgen.serving.routes import Images, TheModel, accepted, beside, serving_of, uploads
 from condgen.serving.tickets import unless_gone
+from condgen.studio.material import without_labels
 
 router = APIRouter(prefix="/studio")
+UNLABELLED = "This model cannot edit: its data has no labels, from which a model learns what can be changed."
 
 
 class Editing(BaseModel):
@@ -78,7 +80,7 @@ async def editing(served: TheModel) -> Editing:
     try:
         must_edit_images(served.generator)
     except RequestError as error:
-        return Editing(why_not=str(error), strength=1)
+        return Editing(why_not=UNLABELLED if without_labels(served.generator) else str(error), strength=1)
     return Editing(why_not=None, strength=1 if suited.decoded else STRENGTH)
 
 

@@ -249,5 +249,5 @@ def _rounded(rows: Any) -> list[list[float]]:
 async def latents(served: TheModel, http: Http, attribute: str | None = None, telling: bool = False) -> dict[str, Any]:
     """Place held-out examples by their latents, encoded with and without their conditions."""
     insight = studio_of(http).insight(served)
-    name = attribute or served.generator.schema.names[0]
-    return await asyncio.to_thread(lambda: insight.encoded().shown(name, telling))
+    names = served.generator.schema.names
+    return await asyncio.to_thread(lambda: insight.encoded().shown(attribute or names[0], telling))

@@ -1,5 +1,6 @@
 /** Report: how well the model does what it is asked, what is wrong with it, and what to try first. */
 import { html, useEffect, useOnce, useRef, useState } from "../ui.js";
+import { can } from "../backend.js";
 import { capital, count, duration, over, task } from "../training.js";
 import { Said, useJob } from "../components/following.js";
 import { Progress } from "../components/watch.js";
@@ -25,7 +26,7 @@ const FEW = 4; // lines of a metric
 const MEASURES = ["evaluate", "doctor"];
 
 /** @param {import("../main.js").ViewProps} props */
-function Report({ backend, model }) {
+function Report({ backend, model, about }) {
   const [answer, setAnswer] = useState(/** @type {Answer | null} */ (null));
   const [id, setId] = useState(/** @type {string | null} */ (null));
   const [found, setFound] = useState(/** @type {Finding[] | null} */ (null)); // by a short check, without a report
@@ -56,7 +57,8 @@ function Report({ backend, model }) {
     <h1>${model}</h1>
     <p class="headline">${report ? report.headline : "Nothing has been measured of this model yet."}</p>
     ${report && !report.current && html`<p class="notice">The model was trained on since this was measured. Measure it again.</p>`}
-    <${Measuring} ...${{ backend, job, busy, waits, again: report !== null, measure }} />
+    ${can(about, "evaluate") ? html`<${Measuring} ...${{ backend, job, busy, waits, again: report !== null, measure }} />`
+      : html`<p class="notice">Its training data has no labels, which measuring needs to tell what samples show.</p>`}
     ${report ? html`<${Whole} ...${{ backend, model, report, page }} />` : found && html`<${Findings} all=${found} />`}
   </div>`;
 }
