@@ -9,7 +9,7 @@ import pytest
 
 from condgen.errors import RequestError
 from condgen.runs.generator import Generator
-from condgen.schema import Categorical, Schema
+from condgen.schema import Categorical, Schema, Vector
 from condgen.studio.features import features
 from condgen.studio.insight import Insight
 from condgen.studio.labels import Labels
@@ -49,3 +49,12 @@ def test_codes_that_a_model_discovered_are_no_labels(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="no attributes of its data"):
         codes.judge()
     assert Labels.of(codes.generator) is None
+
+
+def test_layers_are_shown_by_two_requests_that_differ_in_a_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("condgen.studio.insight.modulates", lambda _: True)
+    vector = Vector(name="emb", mean=(0.0, 0.0), scale=(1.0, 1.0))
+    assert "film" in features(material(tmp_path, CODE, vector, labels=2))
+    assert "film" not in features(material(tmp_path, vector, labels=1))

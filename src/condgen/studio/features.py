@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from condgen.studio.insight import encodes, interpolates, modulates
+from condgen.studio.insight import contrasts, encodes, interpolates
 from condgen.studio.material import Material, folder_of, without_labels
 
 FEATURES: Mapping[str, Callable[[Material], bool]] = {
@@ -11,7 +11,7 @@ FEATURES: Mapping[str, Callable[[Material], bool]] = {
     "nearest": lambda material: material.images and not material.missing,
     "interpolate": interpolates,
     "latents": encodes,
-    "film": modulates,
+    "film": contrasts,
     "report": lambda material: folder_of(material.generator) is not None,
     "evaluate": lambda material: folder_of(material.generator) is not None and not without_labels(material.generator),
 }

@@ -79,6 +79,12 @@ def modulates(material: Material) -> bool:
     return bool(film_layers(model))
 
 
+def contrasts(material: Material) -> bool:
+    """Whether the page can show the layers of the model by two requests: they differ in a value or a number."""
+    named = any(a.choices or a.kind == "continuous" for a in material.generator.schema)
+    return named and modulates(material)
+
+
 def must_modulate(material: Material) -> None:
     """Raise RequestError unless the model makes pictures by layers with γ and β."""
     if not modulates(material):

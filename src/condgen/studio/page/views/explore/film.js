@@ -21,7 +21,7 @@ function choices(attribute) {
 /** @param {ViewProps} props */
 export function Film({ backend, model, about, store }) {
   const { more, terms, seeds: [seed = 0], seeds } = useStore(store);
-  const usable = about.attributes.filter(({ kind }) => kind !== "vector" && kind !== "image");
+  const usable = about.attributes.filter(({ kind, values }) => values?.length || kind === "continuous");
   const categorical = usable.find(({ kind }) => kind === "categorical");
   const attribute = usable.find(({ name }) => name === more["explore.film"]) ?? categorical ?? usable[0];
   const values = choices(attribute);
