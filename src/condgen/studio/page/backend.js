@@ -80,7 +80,7 @@
  * @property {(model: string) => Promise<About>} about
  * @property {(model: string, request: string | Terms, signal?: AbortSignal) => Promise<{requests: Understood[], examples: number | null, note: string | null}>} understand
  * @property {(model: string, body: SampleBody, signal?: AbortSignal) => Promise<SampleAnswer>} sample
- * @property {(model: string, wanted: {images: Blob[], request: string, source?: string, strength?: number | "auto", decoded?: boolean, mask?: Blob}, signal?: AbortSignal) => Promise<SampleAnswer>} [edit]
+ * @property {(model: string, wanted: {images: Blob[], request: Terms, source?: Terms, strength?: number | "auto", decoded?: boolean, mask?: Blob}, signal?: AbortSignal) => Promise<SampleAnswer>} [edit]
  * @property {(model: string) => Promise<Editing>} [editing]
  * @property {(model: string, images: Blob[], signal?: AbortSignal) => Promise<{seen: {image: string, condition: Record<string, string | null>}[], note: string | null}>} [look]
  *   images as the model takes them, with what it reads in them; `note` says why it reads nothing

@@ -95,11 +95,14 @@ function query(wanted) {
   return text && `?${text}`;
 }
 
-/** @param {{images: Blob[], request?: string, source?: string, strength?: number | "auto", decoded?: boolean, mask?: Blob}} wanted */
-function form({ images, ...fields }) {
+/** A field of a form. @param {any} value */
+const written = (value) => (typeof value === "object" ? JSON.stringify(value) : String(value));
+
+/** A form, with terms in JSON: as text, vectors would be cut short. @param {{images: Blob[], request?: import("./backend.js").Terms, source?: import("./backend.js").Terms, strength?: number | "auto", decoded?: boolean, mask?: Blob}} wanted */
+export function form({ images, ...fields }) {
   const data = new FormData();
   for (const image of images) data.append("image", image, image instanceof File ? image.name : "image.png");
-  for (const [name, value] of Object.entries(fields)) if (value != null) data.append(name, value instanceof Blob ? value : String(value));
+  for (const [name, value] of Object.entries(fields)) if (value != null) data.append(name, value instanceof Blob ? value : written(value));
   data.append("format", "json");
   return data;
 }

@@ -3,9 +3,23 @@ import { html, names, useEffect, useState } from "../ui.js";
 import { failed, toast } from "./toast.js";
 import { readNote } from "../png.js";
 import { initial, seedsFrom } from "../state.js";
-import { simplified } from "../terms.js";
+import { ofCondition, simplified } from "../terms.js";
 
 /** @typedef {import("../main.js").ViewProps} ViewProps */
+
+/**
+ * The terms that a picture was asked for by or, where their text cannot be read, as that of a vector, which is cut short, all that it shows.
+ * @param {import("../backend.js").Backend} backend @param {import("../backend.js").About} about @param {import("../png.js").Note} note
+ */
+export async function asked(backend, about, { request = "", condition }) {
+  try {
+    const { requests } = await backend.understand(about.name, request);
+    return simplified(about, requests[0]?.terms ?? {});
+  } catch (error) {
+    if (!condition) throw error;
+    return ofCondition(about, condition);
+  }
+}
 
 /** Show the request of a picture. @param {ViewProps} props @param {Blob | undefined} file */
 async function recall({ backend, all, store, go }, file) {
@@ -17,11 +31,11 @@ async function recall({ backend, all, store, go }, file) {
   if (!model) return toast(`It was made by the model “${note.model ?? note.fingerprint}”, which is not open here.`, true);
   if (note.fingerprint && !same) toast(`“${model.name}” has changed since this picture was made.`);
   const about = await backend.about(model.name);
-  const { requests } = await backend.understand(model.name, note.request ?? "");
+  const terms = await asked(backend, about, note);
   const { guidance = null, interval = null, steps = null, sampler = null, free = false, ...others } = note.sampling ?? {};
   const { seeds } = store.get();
   go("ask", model.name, initial({
-    terms: simplified(about, requests[0]?.terms ?? {}), seeds: seedsFrom(note.seed, seeds.length), kept: [note.seed],
+    terms, seeds: seedsFrom(note.seed, seeds.length), kept: [note.seed],
     guidance, interval, steps, sampler, free,
   }));
   const lost = Object.keys(others).filter((name) => others[name] && others[name] !== 1);

@@ -83,15 +83,15 @@ function useWords({ backend, about, store }) {
   return { text, told, stale, write, enter: () => read(text, true) };
 }
 
-/** Words for two attributes, as somebody may ask for them: "blond hair, glasses". @param {About} about */
-function example({ attributes, example: precise }) {
+/** Words for two attributes, as somebody may ask for them: "blond hair, glasses". Files are for who has the model. @param {Pick<About, "attributes" | "example">} about */
+export function example({ attributes, example: precise }) {
   const words = attributes.flatMap(({ kind, label, values = [] }) => {
     const name = label.toLowerCase();
     const value = values[Math.floor(values.length / 2)]?.label.toLowerCase() ?? "";
     if (kind === "flag") return [name];
     return kind === "categorical" ? [/^\d/.test(value) ? `${name} ${value}` : `${value} ${name}`] : [];
   });
-  return words.slice(0, 2).join(", ") || precise;
+  return words.slice(0, 2).join(", ") || precise.replace(/=FILE[^,]*/g, "=0.1 0.2 …");
 }
 
 /** @param {{backend: Backend, about: About, store: Store}} props */

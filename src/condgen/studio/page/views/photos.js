@@ -141,12 +141,9 @@ async function seen(backend, about, files) {
  */
 async function edited(backend, about, photos, { change, strength }, signal) {
   if (!Object.keys(change).length || !backend.edit) return photos.map(bare);
-  /** @param {Terms} terms */
-  const text = async (terms) => (await backend.understand(about.name, terms, signal)).requests[0]?.text ?? "";
-  const request = await text(change);
   const made = await Promise.all(photos.map(async (photo) => {
     if (!described(photo)) return bare(photo);
-    const wanted = { images: [blob(photo.image)], request, source: await text(photo.source), strength, mask: photo.part?.mask };
+    const wanted = { images: [blob(photo.image)], request: change, source: photo.source, strength, mask: photo.part?.mask };
     const answer = await /** @type {NonNullable<typeof backend.edit>} */ (backend.edit)(about.name, wanted, signal);
     const [{ image, condition }] = answer.samples;
     const values = ofCondition(about, condition);
