@@ -11,6 +11,7 @@ import pytest
 from condgen.data import load
 from condgen.data.readers import read
 from condgen.data.readers.shards import expand, stream_shards
+from condgen.errors import DataError
 from tests.data.test_sources import N, assert_labels_are_true, color_of, complaint, encoded, image, write
 
 
@@ -130,6 +131,50 @@ def test_a_missing_shard_is_named(tmp_path: Path) -> None:
 def test_a_truncated_shard_is_named(tmp_path: Path, end: int) -> None:
     content = shard(tmp_path / "a.tar", examples(range(N))).read_bytes()
     complaint(write(tmp_path / "a.tar", content[:end]), "a.tar")
+
+
+def damaged(whole: bytes, start: int) -> bytes:
+    """A tar whose header at a place is destroyed."""
+    return whole[:start] + b"\xff" * 512 + whole[start + 512 :]
+
+
+def places(path: Path) -> list[int]:
+    """The starts of the headers of a tar, and the end of its last file."""
+    with tarfile.open(path) as tar:
+        return [*(info.offset for info in tar), tar.offset]
+
+
+def test_a_shard_with_a_damaged_header_is_named(tmp_path: Path) -> None:
+    path = shard(tmp_path / "a.tar", examples(range(N)))
+    content, middle = path.read_bytes(), places(path)[6]
+    complaint(write(path, damaged(content, middle)), "a.tar", "damaged", f"{middle:,} bytes")
+
+
+def test_a_shard_that_is_cut_between_two_files_is_named(tmp_path: Path) -> None:
+    path = shard(tmp_path / "a.tar", examples(range(N)))
+    content, middle = path.read_bytes(), places(path)[6]
+    complaint(write(path, content[:middle]), "a.tar", "copy it again")
+
+
+def test_several_archives_in_one_are_refused(tmp_path: Path) -> None:
+    halves = [shard(tmp_path / f"{k}.tar", examples(range(k, k + 6))).read_bytes() for k in (0, 6)]
+    complaint(write(tmp_path / "both.tar", b"".join(halves)), "both.tar", "--ignore-zeros")
+
+
+def test_a_shard_without_an_end_mark_is_refused_when_it_is_streamed_too(tmp_path: Path) -> None:
+    path = shard(tmp_path / "a.tar", examples(range(N)))
+    write(path, path.read_bytes()[: places(path)[-1]])
+    complaint(path, "a.tar", "truncate -s +1024")
+    (streamed,) = stream_shards(path).train
+    with pytest.raises(DataError, match="truncate"):
+        list(streamed.tables())
+
+
+@pytest.mark.parametrize("zeros", [512, 1_024, 10_240, 300_000])
+def test_any_padding_of_zeros_ends_a_shard(tmp_path: Path, zeros: int) -> None:
+    path = shard(tmp_path / "a.tar", examples(range(N)))
+    write(path, path.read_bytes()[: places(path)[-1]] + bytes(zeros))
+    assert_labels_are_true(load(str(path)), "color")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """WebDataset: tar files in which files with one key, such as 000.jpg and 000.json, form one example."""
 
+import io
 import json
 import re
 import tarfile
@@ -20,6 +21,7 @@ from condgen.stores.blocks import reading
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)$")
+_BLOCK = 1 << 16  # bytes read at once behind the files of a tar
 _TEXTS = (".cls", ".txt")  # files with labels, besides .json
 CLASS_NAMES = "classnames.txt"
 
@@ -165,7 +167,7 @@ def _examples(shard: Path) -> Iterator[tuple[str, dict[str, Member | Held]]]:
 
 
 def _members(shard: Path) -> Iterator[Member | Held]:
-    """The files of a tar, with their places in it."""
+    """The files of a tar, with their places in it. Raises DataError for a tar that is damaged or not whole."""
     here = shard.exists()
     try:
         with reading(shard) as file, tarfile.open(fileobj=file, mode="r:") as tar:
@@ -174,11 +176,35 @@ def _members(shard: Path) -> Iterator[Member | Held]:
                     span = (info.offset_data, info.size)
                     yield Member(shard, info.name, span) if here else Held(shard, info.name, _content(tar, info))
                 tar.members = []  # type: ignore[attr-defined]  # else all that was seen stays in memory
+            _must_end(shard, file, tar.offset)
     except (OSError, tarfile.TarError) as error:
         raise DataError(
             f"{shard} cannot be read as a tar: {first_line(error)}. Unpack a compressed one (gunzip), and copy a "
             "damaged one again."
         ) from None
+
+
+def _must_end(shard: Path, file: io.BufferedReader, last: int) -> None:
+    """Raise DataError unless the end mark of a tar, blocks of zeros, and nothing else follows its last file.
+
+    `tarfile` ends without an error at whatever is no header. One whole block is enough, since no header is zeros.
+    last: the place where the last file ends.
+    """
+    file.seek(last)
+    size = 0
+    while block := file.read(_BLOCK):
+        if any(block):
+            raise DataError(
+                f"{shard} is damaged, or is several archives in one: after its first {last:,} bytes comes something "
+                "that is not a file of this tar. Copy a damaged one again. Unpack joined ones "
+                "(`tar --ignore-zeros -xf`) and pack their files anew."
+            )
+        size += len(block)
+    if size < tarfile.BLOCKSIZE:
+        raise DataError(
+            f"{shard} does not end as a tar does, so files at its end may be missing: copy it again. If its writer "
+            f"leaves out the end mark, add it (`truncate -s +{2 * tarfile.BLOCKSIZE}` with the file's name)."
+        )
 
 
 def _content(tar: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
