@@ -446,3 +446,23 @@ def test_a_missing_shard_is_named(memory: str, tmp_path: Path, digits: Splits) -
     put_folder(tmp_path / "shards", f"{memory}/shards")
     with pytest.raises(ValueError, match="1 do not exist, such as"):
         stream(f"{memory}/shards/train-{{000..001}}.tar", progress=SILENT)
+
+
+@pytest.mark.parametrize("ending", ["tar", "parquet"])
+def test_a_missing_shard_of_a_numbered_folder_is_named(
+    memory: str, tmp_path: Path, digits: Splits, ending: str
+) -> None:
+    shards_in(tmp_path / "tars", digits, shards=1)
+    content = (tmp_path / "tars" / "train-000.tar").read_bytes()
+    write(folder_at(f"{memory}/set"), f"train-00000-of-00002.{ending}", content)
+    with pytest.raises(DataError, match=rf"train-00001-of-00002\.{ending}"):
+        stream(f"{memory}/set", progress=SILENT)
+
+
+def test_one_of_several_shards_is_streamed_when_it_is_asked_for(memory: str, tmp_path: Path, digits: Splits) -> None:
+    shards_in(tmp_path / "set", digits, shards=1)
+    (tmp_path / "set" / "train-000.tar").rename(tmp_path / "set" / "train-00000-of-00002.tar")
+    put_folder(tmp_path / "set", f"{memory}/set")
+    how: dict[str, Any] = {"streaming": StreamConfig(buffer=16, sample=30), "progress": SILENT}
+    for source in ("train-00000-of-00002.tar", "train-{00000..00000}-of-00002.tar"):
+        assert len(stream(f"{memory}/set/{source}", **how).train)

@@ -10,7 +10,7 @@ import pytest
 
 from condgen.data import load
 from condgen.data.readers import read
-from condgen.data.readers.shards import expand, stream_shards
+from condgen.data.readers.shards import expand, stream_pattern, stream_shards
 from condgen.errors import DataError
 from tests.data.test_sources import N, assert_labels_are_true, color_of, complaint, encoded, image, write
 
@@ -125,6 +125,16 @@ def test_nested_fields_and_examples_without_image_are_noted(tmp_path: Path) -> N
 def test_a_missing_shard_is_named(tmp_path: Path) -> None:
     three_shards(tmp_path)
     complaint(f"{tmp_path}/shards-{{000..003}}.tar", "4 shards", "shards-003.tar")
+
+
+def test_a_missing_shard_of_a_numbered_folder_is_named(tmp_path: Path) -> None:
+    three_shards(tmp_path, "train-{}-of-003.tar")
+    assert_labels_are_true(load(str(tmp_path)), "color")
+    (tmp_path / "train-001-of-003.tar").unlink()
+    complaint(tmp_path, "lacks 1 of 3 files: train-001-of-003.tar.")
+    with pytest.raises(DataError, match=r"train-001-of-003\.tar"):
+        stream_shards(tmp_path)
+    assert len(stream_pattern(f"{tmp_path}/train-{{000,002}}-of-003.tar").train) == 2, "they were asked for"
 
 
 @pytest.mark.parametrize("end", [100, 700, 1_000, 5_000])

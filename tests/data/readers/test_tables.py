@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from PIL import Image
 
 from condgen.data import load
 from condgen.data.infer import infer_attribute, infer_schema
-from condgen.data.readers import Parts, read
+from condgen.data.readers import Parts, read, shards
 from condgen.data.readers.files import delimited
-from condgen.errors import CondgenError
+from condgen.errors import CondgenError, DataError
 from tests.data.test_sources import (
     N,
     assert_labels_are_true,
@@ -70,6 +71,52 @@ def test_a_byte_order_mark_tells_the_encoding(tmp_path: Path, encoding: str) -> 
     write(table, mark + table.read_text().replace("red", "röt").encode(encoding))
     choices = load(str(tmp_path)).schema["color"].choices  # type: ignore[union-attr]
     assert set(choices) == {"röt", "green", "blue"}
+
+
+def numbered(folder: Path, numbers: list[int], total: int = 3) -> Path:
+    """Files of four rows each, with these numbers in their names."""
+    for k, number in enumerate(numbers):
+        rows = range(4 * k, 4 * k + 4)
+        columns = {"image": [encoded(image(color_of(r))) for r in rows], "color": [color_of(r) for r in rows]}
+        parquet(folder / f"train-{number:05d}-of-{total:05d}.parquet", columns)
+    return folder
+
+
+@pytest.mark.parametrize("place", [".", "data"])
+@pytest.mark.parametrize(
+    ("numbers", "total", "words"),
+    [
+        ([0, 2], 3, "lacks 1 of 3 files: train-00001-of-00003.parquet."),
+        ([2, 3], 3, "train-00001-of-00003.parquet."),
+        ([0], 99_999, "train-00001-of-99999.parquet, train-00002-of-99999.parquet, train-00003-of-99999.parquet, …"),
+    ],
+)
+def test_absent_ones_of_numbered_files_are_named(
+    tmp_path: Path, place: str, numbers: list[int], total: int, words: str
+) -> None:
+    numbered(tmp_path / place, numbers, total)
+    complaint(tmp_path, words)
+    with pytest.raises(DataError, match=re.escape(words)):
+        shards(str(tmp_path))
+
+
+def test_absent_files_for_testing_are_named_too(tmp_path: Path) -> None:
+    numbered(tmp_path, [0, 1, 2])
+    (tmp_path / "train-00002-of-00003.parquet").rename(tmp_path / "test-00000-of-00002.parquet")
+    complaint(tmp_path, "train-00002-of-00003.parquet")
+    (tmp_path / "train-00001-of-00003.parquet").unlink()
+    (tmp_path / "train-00000-of-00003.parquet").rename(tmp_path / "train.parquet")
+    complaint(tmp_path, "test-00001-of-00002.parquet")
+
+
+def test_files_may_be_numbered_from_one_and_one_may_be_read_alone(tmp_path: Path) -> None:
+    folder = numbered(tmp_path, [1, 2, 3])
+    assert_labels_are_true(load(str(folder)), "color")
+    assert len(shards(str(folder)).train) == 3
+    (folder / "train-00001-of-00003.parquet").unlink()
+    alone = str(folder / "train-00002-of-00003.parquet")
+    assert_labels_are_true(load(alone), "color", 4)
+    assert len(shards(alone).train) == 1
 
 
 def test_parquet_in_numbered_files_is_one_table(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from condgen.data.readers.files import parquet_shards
-from condgen.data.readers.parts import PART_NAMES
+from condgen.data.readers.parts import PART_NAMES, must_be_whole
 from condgen.data.readers.shards import CLASS_NAMES, by_part, expand, is_pattern, streamed
 from condgen.data.readers.table import Shard, Shards
 from condgen.errors import DataError, RequestError
@@ -37,13 +37,15 @@ def brought(source: str) -> str:
 def stream(source: str) -> Shards:
     """The shards at an address: WebDataset or Parquet files, in a folder, by a pattern, or one. Nothing is copied.
 
-    Raises RequestError for a source without shards, and StoreError.
+    Raises RequestError for a source without shards, DataError that names absent shards of a folder, and StoreError.
     """
     address = normalised(source)
     found = _listed(address)
     bring(path.with_name(name) for path in [*found][:1] for name in BESIDE)
     tars = sorted(path for path in found if path.suffix == ".tar")
+    is_folder = not is_pattern(address) and copy_of(address) not in found
     if tars:
+        must_be_whole(tars if is_folder else ())
         parts = by_part(tars)
         return Shards(
             tuple(_shard(path, found) for part in ("train", "validation") for path in parts.get(part, [])),
@@ -57,6 +59,8 @@ def stream(source: str) -> Shards:
             f"{source} does not come in shards. Streamed are WebDataset shards (a .tar, a folder of them, a pattern "
             "such as shards-{000..009}.tar) and Parquet files (train.parquet); leave out `stream` to fetch it, once."
         )
+
+    must_be_whole([file for files in by.values() for file in files] if is_folder else ())
 
     def stamp(path: Path) -> tuple[str, int]:
         return _stamp(path, found[path])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from condgen.data.infer import schema_of
 from condgen.data.readers.files import parquet, parquet_shards, table_in
-from condgen.data.readers.parts import PART_NAMES, parted
+from condgen.data.readers.parts import PART_NAMES, must_be_whole, parted
 from condgen.data.readers.table import IMAGE_FILES, Parts, Shards, Table, schema_in
 from condgen.data.storage.images import EncodedImage
 from condgen.errors import DataError
@@ -50,14 +50,24 @@ def has_parquet(path: Path) -> bool:
     return path.is_dir() and "train" in parquet_parts(path)
 
 
+def _whole_parquet_parts(path: Path) -> dict[str, list[Path]]:
+    """Parquet files by split. Raises DataError that names absent ones."""
+    parts = parquet_parts(path)
+    must_be_whole(file for files in parts.values() for file in files)
+    return parts
+
+
 def read_parquet(path: Path) -> Parts:
-    """A folder's Parquet files, by split."""
-    return Parts(**{part: parquet(files) for part, files in parquet_parts(path).items()})
+    """A folder's Parquet files, by split. Raises DataError that names absent ones."""
+    return Parts(**{part: parquet(files) for part, files in _whole_parquet_parts(path).items()})
 
 
 def stream_parquet(path: Path) -> Shards:
-    """The row groups of a Parquet file, or of a folder's files, with those for testing apart."""
-    parts = {"train": [path]} if path.is_file() else parquet_parts(path)
+    """The row groups of a Parquet file, or of a folder's files, with those for testing apart.
+
+    Raises DataError that names absent files.
+    """
+    parts = {"train": [path]} if path.is_file() else _whole_parquet_parts(path)
     return Shards(
         parquet_shards([*parts["train"], *parts.get("validation", [])]), parquet_shards(parts.get("test", []))
     )

@@ -1,7 +1,11 @@
-"""Splits given by a column of a table."""
+"""Splits given by a column of a table, and the numbered files of a split."""
 
-from collections.abc import Sequence
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,6 +13,7 @@ from torch import Tensor
 
 from condgen.data.readers.table import Parts, Table, Undecided
 from condgen.data.storage.images import Chosen
+from condgen.errors import DataError
 
 COLUMN = "split"
 PART_NAMES = {
@@ -16,6 +21,8 @@ PART_NAMES = {
     "validation": ("validation", "val", "valid"),
     "test": ("test", "testing"),
 }
+_NUMBERED = re.compile(r"(.*-)(\d+)(-of-(\d+)\..*)")  # train-00000-of-00002.parquet
+_NAMED = 3  # absent files that a message names
 _PARTS = {name: part for part, names in PART_NAMES.items() for name in names}
 
 
@@ -48,3 +55,29 @@ def _rows(table: Table, rows: Sequence[int], which: str) -> Table:
         content = Chosen(table.content, rows)
     columns = {name: [cells[k] for k in rows] for name, cells in table.columns.items()}
     return replace(table, source=f"{table.source} ({which})", content=content, columns=columns, notes=[])
+
+
+def must_be_whole(files: Iterable[Path]) -> None:
+    """Raise DataError that names the absent ones of files like train-00000-of-00002.parquet. Others are not numbered.
+
+    They are numbered from 0, or from 1 if the last number is the total.
+    """
+    sets = defaultdict[tuple[Path, str, str, int], dict[int, int]](dict)  # the digits of each number
+    for file in files:
+        if found := _NUMBERED.fullmatch(file.name):
+            before, number, after, total = found.groups()
+            sets[file.parent, before, after, int(total)][int(number)] = len(number)
+    for (folder, before, after, total), numbers in sets.items():
+        wanted, digits = range(1, total + 1) if total in numbers else range(total), max(numbers.values())
+        absent = len(wanted) - sum(k in wanted for k in numbers)
+        if absent:
+            some = islice((k for k in wanted if k not in numbers), _NAMED)
+            raise DataError(_incomplete(folder, total, absent, [f"{before}{k:0{digits}}{after}" for k in some]))
+
+
+def _incomplete(folder: Path, total: int, absent: int, some: Sequence[str]) -> str:
+    return (
+        f"{folder} lacks {absent:,} of {total:,} files: {', '.join(some)}{', …' if absent > len(some) else ''}. "
+        "Download them, or run the command that wrote the others once more. To use only those that are there, number "
+        "them anew."
+    )

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from condgen.data.readers.files import columns_of_rows, first_line
-from condgen.data.readers.parts import PART_NAMES
+from condgen.data.readers.parts import PART_NAMES, must_be_whole
 from condgen.data.readers.table import IMAGE_FILES, READ, Parts, Shard, Shards, Table, plain, schema_in, stamped
 from condgen.data.storage.archives import Held, Member
 from condgen.data.storage.images import EncodedImage
@@ -65,10 +65,15 @@ def stream_shards(path: Path) -> Shards:
 
 
 def _by_part(path: Path) -> dict[str, list[Path]]:
-    """The shards of each split. A single shard, or a folder without any named train…, is for training."""
+    """The shards of each split. A single shard, or a folder without any named train…, is for training.
+
+    Raises DataError that names absent shards of a folder.
+    """
     if path.is_file():
         return {"train": [path]}
-    return by_part(sorted(_tars(path)))
+    tars = sorted(_tars(path))
+    must_be_whole(tars)
+    return by_part(tars)
 
 
 def by_part(tars: list[Path]) -> dict[str, list[Path]]:
