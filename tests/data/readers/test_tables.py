@@ -119,6 +119,22 @@ def test_files_may_be_numbered_from_one_and_one_may_be_read_alone(tmp_path: Path
     assert len(shards(alone).train) == 1
 
 
+@pytest.mark.parametrize("others", [False, True])
+def test_a_folder_with_parquet_for_training_alone_is_split_by_its_column(tmp_path: Path, others: bool) -> None:
+    columns = {"image": [encoded(image(color_of(k))) for k in range(N)], "color": [color_of(k) for k in range(N)]}
+    parquet(tmp_path / "train.parquet", columns | {"split": ["train", "train", "test"] * (N // 3)})
+    if others:
+        parquet(tmp_path / "test.parquet", columns | {"split": ["test"] * N})
+    parts = read(str(tmp_path))
+    assert len(parts.train.content) == (N if others else 8)
+    assert parts.test is not None
+    assert len(parts.test.content) == (N if others else 4)
+    streamed = shards(str(tmp_path))
+    assert {shard.part for shard in streamed.test} == {"" if others else "test"}
+    for notes in (parts.train.notes, streamed.notes):
+        assert any(("4 rows of the files for training" if others else "8 train, 4 test") in note for note in notes)
+
+
 def test_parquet_in_numbered_files_is_one_table(tmp_path: Path) -> None:
     for k in range(3):
         rows = range(4 * k, 4 * k + 4)

@@ -5,6 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from torch import Tensor
 
@@ -88,6 +89,28 @@ def test_test_shards_are_tested_on_and_never_trained_on(tmp_path: Path) -> None:
     splits = stream(str(tmp_path / "data"), streaming=SMALL)
     assert len(splits.test) == 25
     assert sorted(one_epoch(splits)) == sorted(set(range(N)) - set(shown(splits.validation.x)))
+
+
+@pytest.mark.parametrize("name", ["all.parquet", "train.parquet"])
+def test_rows_marked_for_testing_are_never_trained_on(tmp_path: Path, name: str) -> None:
+    marks = ["test" if k % 20 == 3 else "Valid" if k % 20 == 4 else "train" for k in range(N)]
+    file = parquet(tmp_path / "data" / name)
+    pq.write_table(pq.read_table(file).append_column("split", [marks]), file, row_group_size=EACH)
+    splits = stream(str(file.parent if name == "train.parquet" else file), streaming=SMALL)
+    train = {k for k in range(N) if marks[k] == "train"}
+    assert {marks[k] for k in shown(splits.test.x)} == {"test"}
+    assert set(shown(splits.validation.x)) <= train
+    assert sorted(one_epoch(splits)) == sorted(train - set(shown(splits.validation.x)))
+    assert any("540 train, 30 validation, 30 test" in note for note in splits.notes)
+
+
+def test_a_column_that_gives_no_split_is_noted(tmp_path: Path) -> None:
+    file = parquet(tmp_path / "all.parquet")
+    table = pq.read_table(file).append_column("split", [["fold 1", "train"] * (N // 2)])
+    pq.write_table(table, file, row_group_size=EACH)
+    splits = stream(str(file), streaming=SMALL)
+    assert any("The column split was not used" in note and "'fold 1'" in note for note in splits.notes)
+    assert len(one_epoch(splits)) == N - len(apart(splits))
 
 
 def test_the_sample_is_spread_over_all_shards(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from condgen.data.readers.files import parquet_shards
+from condgen.data.readers.files import parquet_streamed
 from condgen.data.readers.parts import PART_NAMES, must_be_whole
 from condgen.data.readers.shards import CLASS_NAMES, by_part, expand, is_pattern, streamed
 from condgen.data.readers.table import Shard, Shards
@@ -65,7 +65,7 @@ def stream(source: str) -> Shards:
     def stamp(path: Path) -> tuple[str, int]:
         return _stamp(path, found[path])
 
-    return Shards(parquet_shards([*by["train"], *by["validation"]], stamp), parquet_shards(by["test"], stamp))
+    return parquet_streamed(by, stamp)
 
 
 def _listed(address: str) -> dict[Path, Mapping[str, Any]]:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from condgen.data.infer import schema_of
-from condgen.data.readers.files import parquet, parquet_shards, table_in
-from condgen.data.readers.parts import PART_NAMES, must_be_whole, parted
+from condgen.data.readers.files import parquet, parquet_streamed, table_in
+from condgen.data.readers.parts import PART_NAMES, contradicted, must_be_whole, parted, split_column
 from condgen.data.readers.table import IMAGE_FILES, Parts, Shards, Table, schema_in
 from condgen.data.storage.images import EncodedImage
 from condgen.errors import DataError
@@ -58,8 +58,16 @@ def _whole_parquet_parts(path: Path) -> dict[str, list[Path]]:
 
 
 def read_parquet(path: Path) -> Parts:
-    """A folder's Parquet files, by split. Raises DataError that names absent ones."""
-    return Parts(**{part: parquet(files) for part, files in _whole_parquet_parts(path).items()})
+    """A folder's Parquet files, by split. Files for training alone are split by their column `split`, if they have it.
+
+    Raises DataError that names absent files.
+    """
+    tables = {part: parquet(files) for part, files in _whole_parquet_parts(path).items()}
+    if len(tables) == 1:
+        return parted(tables["train"])
+    column = split_column(tables["train"].columns)
+    tables["train"].notes.extend(contradicted(tables["train"].columns[column]) if column else ())
+    return Parts(**tables)
 
 
 def stream_parquet(path: Path) -> Shards:
@@ -67,10 +75,7 @@ def stream_parquet(path: Path) -> Shards:
 
     Raises DataError that names absent files.
     """
-    parts = {"train": [path]} if path.is_file() else _whole_parquet_parts(path)
-    return Shards(
-        parquet_shards([*parts["train"], *parts.get("validation", [])]), parquet_shards(parts.get("test", []))
-    )
+    return parquet_streamed({"train": [path]} if path.is_file() else _whole_parquet_parts(path))
 
 
 def read_classes(path: Path) -> Parts:

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -28,20 +28,65 @@ _PARTS = {name: part for part, names in PART_NAMES.items() for name in names}
 
 def parted(table: Table) -> Parts:
     """A table's splits by its column `split`, with a note, or the whole table if it has none."""
-    column = next((name for name in table.columns if name.strip().casefold() == COLUMN), None)
+    column = split_column(table.columns)
     if column is None:
         return Parts(table)
-    told = [_PARTS.get(str(cell).strip().casefold()) for cell in table.columns[column]]
-    if None in told or "train" not in told:
-        wrong = table.columns[column][told.index(None)] if None in told else "train in no row"
-        note = f"The column {column} was not used, since it must hold train, validation or test in every row"
-        table.notes.append(f"{note}, but holds {wrong!r}.")
+    if refusal := unusable(column, table.columns[column]):
+        table.notes.append(refusal)
         return Parts(table)
+    told = [part_of(cell) for cell in table.columns[column]]
     rows = {part: [k for k, t in enumerate(told) if t == part] for part in PART_NAMES if part in told}
-    sizes = ", ".join(f"{len(chosen):,} {part}" for part, chosen in rows.items())
+    sizes = {part: len(chosen) for part, chosen in rows.items()}
     parts = {part: _rows(table, chosen, f"{column}={part}") for part, chosen in rows.items()}
-    parts["train"].notes[:] = [*table.notes, f"The column {column} gives the split ({sizes}). Rename it to ignore it."]
+    parts["train"].notes[:] = [*table.notes, said_of(column, sizes)]
     return Parts(**parts)
+
+
+def split_column(names: Iterable[str]) -> str | None:
+    """The name of the column that gives the split, if there is one."""
+    return next((name for name in names if name.strip().casefold() == COLUMN), None)
+
+
+def part_of(cell: object) -> str | None:
+    """The part that a cell of the column names: train, validation or test."""
+    return _PARTS.get(str(cell).strip().casefold())
+
+
+def unusable(column: str, cells: Iterable[object]) -> str:
+    """A note on why the column gives no split. Empty if it does."""
+    told = {part_of(cell): cell for cell in reversed([*cells])}  # the first cell of each part
+    if None not in told and "train" in told:
+        return ""
+    wrong = told.get(None, "train in no row")
+    return (
+        f"The column {column} was not used, since it must hold train, validation or test in every row, but holds "
+        f"{wrong!r}."
+    )
+
+
+def said_of(column: str, sizes: Mapping[str, int]) -> str:
+    """The note on a column that gives the split, with the number of rows of each part."""
+    numbers = ", ".join(f"{n:,} {part}" for part, n in sizes.items() if n)
+    return f"The column {column} gives the split ({numbers}). Rename it to ignore it."
+
+
+def contradicted(cells: Iterable[object]) -> list[str]:
+    """A note on cells of the column in files for training that name another part, where files give the split."""
+    other = sum(part_of(cell) not in (None, "train") for cell in cells)
+    if not other:
+        return []
+    return [
+        f"{other:,} rows of the files for training are marked otherwise in the column {COLUMN}, and are trained on all "
+        "the same, since there are files of other splits. Take these rows out, or give a folder of the training "
+        "files alone."
+    ]
+
+
+def belonging(table: Table, part: str) -> list[bool]:
+    """The rows of a table that belong to a part by its column `split`. All rows if the part is empty."""
+    column = split_column(table.columns) if part else None
+    cells = [part] * len(table.content) if column is None else table.columns[column]
+    return [not part or part_of(cell) == part for cell in cells]
 
 
 def _rows(table: Table, rows: Sequence[int], which: str) -> Table:

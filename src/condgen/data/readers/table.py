@@ -84,6 +84,7 @@ class Shard:
     changed: the time it was written, if known.
     tables: reads it from its beginning, in tables of at most READ rows.
     first: number of rows that come before it in the file that `name` names.
+    part: the only value of the column `split` whose rows belong to it (train, validation or test). All rows if empty.
     """
 
     name: str
@@ -91,14 +92,16 @@ class Shard:
     tables: Callable[[], Iterator[Table]]
     first: int = 0
     changed: int = 0
+    part: str = ""
 
 
 @dataclass(frozen=True)
 class Shards:
-    """A source in shards. Those for testing are apart if the source separates them."""
+    """A source in shards, and notes on it. Those for testing are apart if the source separates them."""
 
     train: tuple[Shard, ...]
     test: tuple[Shard, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def stamped(path: Path) -> tuple[str, int]:

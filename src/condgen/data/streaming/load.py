@@ -64,7 +64,14 @@ def stream(
     parts, apart = _split(sample, test, splitting)
     whole = Stream(found.train, replace(choice, apart=apart), fit, how.buffer, quarantine)
     train = Streamed(parts.train.observations, parts.train.condition, whole)
-    said = (*taken.table.notes, *notes, *told, _about(len(found.train), sample, apart, quarantine), *parts.notes)
+    said = (
+        *found.notes,
+        *taken.table.notes,
+        *notes,
+        *told,
+        _about(len(found.train), sample, apart, quarantine),
+        *parts.notes,
+    )
     origin = DataSource(
         resolved(source),
         attributes=None if attributes is None else tuple(attributes),

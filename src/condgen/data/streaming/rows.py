@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from condgen.data.readers import Shard, Table
+from condgen.data.readers.parts import belonging
 from condgen.data.sources import condition_of
 from condgen.data.splits import matches
 from condgen.data.storage.images import EncodedImage
@@ -54,9 +55,9 @@ class Choice:
             condition = labels(table, self.schema, shard.first + first, self.advice)
             kept = condition if self.selected is None else condition.select(self.selected)
             codes, present = kept.matrix(), kept.present
-            chosen = self._chosen(condition, kept).tolist()
+            chosen, own = self._chosen(condition, kept).tolist(), belonging(table, shard.part)
             for k, image in enumerate(images_of(table)):
-                if chosen[k] and (number, first + k) not in self.apart:
+                if own[k] and chosen[k] and (number, first + k) not in self.apart:
                     yield Row((number, first + k), image, codes[k], present[k])
             first += len(table.content)
 

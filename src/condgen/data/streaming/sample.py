@@ -12,6 +12,7 @@ import torch
 from condgen.data.dataset import Dataset
 from condgen.data.readers import Shard, Table
 from condgen.data.readers.files import columns_of_rows
+from condgen.data.readers.parts import belonging
 from condgen.data.storage.images import EncodedImage, Fit
 from condgen.data.streaming.decoding import decoded
 from condgen.data.streaming.ledger import Quarantine
@@ -98,6 +99,9 @@ def _cells(number: int, shard: Shard) -> Iterator[tuple[Place, EncodedImage, dic
     """A shard's rows one by one: place, image, cells, and the table they come from."""
     first = 0
     for table in shard.tables():
+        own = belonging(table, shard.part)
         for k, image in enumerate(images_of(table)):
+            if not own[k]:
+                continue
             yield (number, first + k), image, {name: cells[k] for name, cells in table.columns.items()}, table
         first += len(table.content)
