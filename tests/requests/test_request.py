@@ -246,7 +246,7 @@ def test_what_no_model_takes_is_never_in_range_and_a_bound_as_it_is_shown_always
     sold = Schema(attributes=(Continuous(name="price", low=1_000, high=1_996_058),))
     (request,) = parse_requests("price>=1.99606e+06", sold)
     assert request.constraints == {"price": between(1_996_058, 1_996_058)}
-    with pytest.raises(RequestError, match="age<=-20 is out of range.*give both ends"):
+    with pytest.raises(RequestError, match=r"age<=-20 is out of range.*give both ends"):
         parse_requests("younger than -20", SCHEMA, extrapolate=True)
 
 

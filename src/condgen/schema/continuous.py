@@ -265,8 +265,8 @@ class Continuous(Attribute):
     def _beyond(self, asked: str) -> RequestError:
         """The error for all numbers on one side of one that the range does not reach."""
         return RequestError(
-            f"{asked} is out of range: the training data covers {self.low:g} to {self.high:g}. Ask within the range, or "
-            "give both ends and allow extrapolation (`extrapolate=True`)."
+            f"{asked} is out of range: the training data covers {self.low:g} to {self.high:g}. Ask within the range, "
+            "or give both ends and allow extrapolation (`extrapolate=True`)."
         )
 
     @property
