@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import condgen
-from condgen.data import Splits, load
+from condgen.data import SplitConfig, Splits, load
 from condgen.errors import RequestError
 
 
@@ -49,3 +49,35 @@ def test_training_takes_what_loading_takes(tmp_path: Path) -> None:
 def test_labels_beside_a_path_are_refused() -> None:
     with pytest.raises(RequestError, match="holds its own labels"):
         load("digits", labels={"digit": [1]})
+
+
+def test_gaps_of_data_frames_are_missing_labels() -> None:
+    n = 60
+    cells = {
+        "kind": ([k % 3 for k in range(n)], "Int64"),
+        "old": ([k % 2 == 0 for k in range(n)], "boolean"),
+        "age": ([k**1.1 for k in range(n)], "Float64"),
+        "side": (["left" if k % 2 else "right" for k in range(n)], "string"),
+        "day": ([f"2024-01-0{k % 2 + 1}" for k in range(n)], "datetime64[ns]"),
+    }
+    full = pd.DataFrame({name: pd.Series(column, dtype=kind) for name, (column, kind) in cells.items()})
+    whole = {"x0": np.arange(n) ** 2.0, "x1": np.arange(n)[::-1] ** 2.0, "who": np.arange(n) // 3}
+    frame = full.where(pd.Series(np.arange(n) % 7 != 3), axis=0).assign(**whole)
+    data = load(frame)
+    assert [(a.name, a.kind) for a in data.schema.attributes][:3] == [
+        ("kind", "categorical"),
+        ("old", "flag"),
+        ("age", "continuous"),
+    ]
+    assert data.schema["kind"].choices == ("0", "1", "2")
+    assert data.schema["side"].choices == ("left", "right")
+    assert len(data.schema["day"].choices) == 2
+    parts = (data.train, data.validation, data.test)
+    assert [sum(int((~part.condition.given(name)).sum()) for part in parts) for name in cells] == [9] * 5
+
+
+def test_data_frames_with_gaps_are_split_by_group() -> None:
+    who = pd.Series([None if k % 5 == 0 else k // 3 for k in range(60)], dtype="Int64")
+    frame = pd.DataFrame({"x0": np.arange(60.0), "x1": np.ones(60), "side": ["left", "right"] * 30, "who": who})
+    data = load(frame, splitting=SplitConfig("group:who"))
+    assert len(data.train) + len(data.validation) + len(data.test) == 60

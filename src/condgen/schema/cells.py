@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 _MISSING = {"", "nan", "none", "null", "na", "n/a"}
 NEARLY = 0.8  # share of a column's cells that are meant alike, so that the others are mistakes
 FEW = 12  # up to this many distinct numbers are names of categories
@@ -22,12 +24,16 @@ class Mistake:
 
 
 def missing(value: Any) -> bool:
-    """Whether a table's cell holds no value."""
-    return (
-        value is None
-        or (isinstance(value, float) and math.isnan(value))
-        or (isinstance(value, str) and value.strip().casefold() in _MISSING)
-    )
+    """Whether a table's cell holds no value: nothing, a text such as "n/a", NaN, or pandas' NA and NaT."""
+    if isinstance(value, str):
+        return value.strip().casefold() in _MISSING
+    return value is None or (type(value).__hash__ is not None and _unequal_to_itself(value))
+
+
+def _unequal_to_itself(value: Any) -> bool:
+    """Whether a value is NaN or NaT, which differ from themselves, or NA, whose comparisons give NA."""
+    unequal = value != value
+    return bool(unequal) if isinstance(unequal, bool | np.bool_) else unequal is value
 
 
 def is_number(cell: Any) -> bool:

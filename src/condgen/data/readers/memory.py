@@ -14,10 +14,12 @@ from condgen.data.readers.parts import parted
 from condgen.data.readers.table import Parts, Table, described
 from condgen.data.storage.images import EncodedImage, netpbm
 from condgen.errors import DataError, RequestError
+from condgen.schema.cells import missing
 
 Labels = Mapping[str, Sequence[Any]]
 CHANNELS = (1, 3, 4)
 KEPT_BY_PNG = {"1", "I;16", "LA", "P", "RGBA"}  # modes of PIL images with more to them than pixels of 8 bits
+PLAIN = {bool, int, float, str, type(None)}  # kinds of cells that every reader gives
 LABEL = "label"  # the name of an attribute that came without one
 
 
@@ -147,9 +149,13 @@ def _columns(frame: Any) -> dict[str, list[Any]]:
 
 
 def _cells(values: Any) -> list[Any]:
+    """A column's cells, with None in place of pandas' NA and NaT."""
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu()
-    return list(values.tolist() if hasattr(values, "tolist") else values)
+    cells = list(values.tolist() if hasattr(values, "tolist") else values)
+    if PLAIN.issuperset(map(type, cells)):
+        return cells
+    return [None if type(cell) not in PLAIN and missing(cell) else cell for cell in cells]
 
 
 def _with_encoded(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
