@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from condgen.cli.spelling import spell
-from condgen.data import Dataset, DataSource, Splits
+from condgen.data import Dataset, DataSource, Splits, load
 from condgen.inspection import Inspection, inspect
 from condgen.inspection.association import co_occurrence, cramers_v
 from condgen.inspection.columns import value_counts
@@ -298,6 +298,17 @@ def test_sizes_and_modes_are_those_before_resizing(tones: Path) -> None:
     assert found.shape == (3, 16, 16)
     assert any("2 sizes" in note for note in found.notes)
     assert "--size 16" in spell(found.advice[0])
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "tiff"])
+def test_photographs_that_were_turned_have_the_size_of_loading(tones: Path, kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for k in range(60):
+        Image.new("RGB", (24, 16), (4 * k, 0, 0)).save(tones / f"{k}.png", kind, exif=exif)
+    found = inspect(str(tones))
+    assert found.scan.sizes == {"16×24": 60}
+    assert found.shape == load(str(tones)).shape == (3, 24, 16)
 
 
 def test_what_cannot_be_read_is_listed_with_the_reason(tones: Path) -> None:

@@ -16,7 +16,7 @@ from condgen.data.builtin import is_builtin
 from condgen.data.dataset import Dataset, Splits
 from condgen.data.readers import Table
 from condgen.data.splits import by_row, split
-from condgen.data.storage.images import GREY, EncodedImage, decode, opened, reason
+from condgen.data.storage.images import GREY, EncodedImage, decode, opened, reason, upright_size
 from condgen.data.storage.mapped import Mapped, taken
 from condgen.data.storage.prepare import target
 from condgen.data.storage.unusual import Survey
@@ -28,7 +28,7 @@ DIGEST = 16  # bytes; among a million pictures two share a hash with probability
 
 @dataclass(frozen=True)
 class Header:
-    """The facts in an image's header: width and height, and Pillow's mode."""
+    """The facts in an image's header: upright width and height, and Pillow's mode."""
 
     size: tuple[int, int]
     mode: str
@@ -57,7 +57,7 @@ class Encoded:
         """The header alone. Raises DataError with the reason why it cannot be read."""
         try:
             with opened(self.images[row]) as image:
-                return Header(image.size, image.mode)
+                return Header(upright_size(image), image.mode)
         except Exception as error:  # decoders of damaged files raise anything
             raise DataError(reason(error)) from None
 

@@ -1,5 +1,6 @@
 """Objects in memory become the tables that files become."""
 
+import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -51,6 +52,20 @@ def test_images_keep_every_pixel_in_whatever_form_they_come(x: object, expected:
     table = read_memory(x, {"digit": DIGITS}).train
     assert np.array_equal(shown(table.content), expected)
     assert table.columns == {"digit": DIGITS}
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "I;16"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pil_images_are_turned_as_those_of_files(mode: str, orientation: int) -> None:
+    plain = Pillow.fromarray(257 * GREY[0].astype(np.uint16)) if mode == "I;16" else Pillow.fromarray(GREY[0])
+    exif = Pillow.Exif()
+    exif[0x0112] = orientation
+    file = io.BytesIO()
+    plain.convert(mode).save(file, "PNG", exif=exif)
+    as_file = EncodedImage("a file", file.getvalue())
+    in_memory = read_memory([Pillow.open(file)], {"digit": [1]}).train.content[0]
+    fit = Fit("L", 8, 12)
+    assert np.array_equal(pixels([in_memory], fit), pixels([as_file], fit))
 
 
 def test_vectors_stay_vectors() -> None:

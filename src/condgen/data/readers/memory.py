@@ -12,7 +12,7 @@ from PIL import Image
 from condgen.data.readers.hub import parts_of
 from condgen.data.readers.parts import parted
 from condgen.data.readers.table import Parts, Table, described
-from condgen.data.storage.images import EncodedImage, netpbm
+from condgen.data.storage.images import EncodedImage, netpbm, strict_decoder, upright
 from condgen.errors import DataError, RequestError
 from condgen.schema.cells import missing
 
@@ -78,9 +78,13 @@ def table_of_arrays(x: Any, labels: object) -> Table:
 
 
 def encoded(image: Image.Image) -> bytes:
-    """A PIL image as lossless bytes, which are prepared like those of a file. Raises DataError for 32-bit pixels."""
+    """A PIL image, upright, as lossless bytes, which are prepared like those of a file. Raises DataError for 32-bit
+    pixels.
+    """
     if image.mode in ("I", "F"):
         raise DataError("A PIL image holds 32-bit numbers; convert it to 8 or 16 bits.")
+    with strict_decoder():
+        image = upright(image)
     if image.mode not in KEPT_BY_PNG:
         return netpbm(np.asarray(image if image.mode == "L" else image.convert("RGB")))
     file = io.BytesIO()

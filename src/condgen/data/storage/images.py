@@ -15,6 +15,7 @@ from warnings import catch_warnings, filterwarnings, simplefilter
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH
 
 from condgen.arrays import Array, UInt8
 from condgen.data.storage.archives import Cell, Member
@@ -25,6 +26,7 @@ Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 
 ENLARGED = 8  # largest factor by which an image may be enlarged
 ORIENTATION = 0x0112  # the EXIF tag
+SIDEWAYS = (5, 6, 7, 8)  # its values for images that are stored lying on a side
 DEEPEST = 65_535  # the largest value of a pixel with 16 bits
 TRANSPARENT = {"LA", "La", "PA", "RGBA", "RGBa"}
 GREY = {"1", "L", "LA", "I;16", "I;16B", "I;16L", "I"}
@@ -187,11 +189,9 @@ def header(image: EncodedImage) -> Header | None:
     """The facts in an image's header, without decoding it. None if it cannot be read."""
     try:
         with opened(image) as found:
-            width, height = found.size
-            turned = found.getexif().get(ORIENTATION, 1) >= 5
             return Header(
                 found.mode in GREY,
-                (height, width) if turned else (width, height),
+                upright_size(found),
                 transparent=_transparent(found),
                 animated=found.format != "MPO" and getattr(found, "is_animated", False),
                 deep=_deep(found),
@@ -200,12 +200,25 @@ def header(image: EncodedImage) -> Header | None:
         return None
 
 
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """The (width, height) of an image that is opened and not yet decoded, turned as its EXIF orientation says."""
+    # Pillow 11 and later give a TIFF's size turned already, and its tags the stored one.
+    stored = getattr(image, "tag_v2", None)
+    width, height = (stored[IMAGEWIDTH], stored[IMAGELENGTH]) if stored else image.size
+    return (height, width) if image.getexif().get(ORIENTATION, 1) in SIDEWAYS else (width, height)
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The image turned as its EXIF orientation says."""
+    return ImageOps.exif_transpose(image) if image.getexif().get(ORIENTATION, 1) != 1 else image
+
+
 def fitted(image: EncodedImage, fit: Fit) -> tuple[Pixels, bool]:
     """The image as uint8 [channel, height, width], and whether its size had to change. Raises DataError."""
     with _readable(image):
-        upright = _upright(image, 2 * max(fit.width, fit.height), fit.top)
-        array = np.asarray(_resized(upright.convert(fit.mode), fit), dtype=np.uint8)
-        return array.reshape(fit.height, fit.width, -1).transpose(2, 0, 1), upright.size != (fit.width, fit.height)
+        picture = _decoded(image, 2 * max(fit.width, fit.height), fit.top)
+        array = np.asarray(_resized(picture.convert(fit.mode), fit), dtype=np.uint8)
+        return array.reshape(fit.height, fit.width, -1).transpose(2, 0, 1), picture.size != (fit.width, fit.height)
 
 
 def decode(image: EncodedImage, longest: int | None = None) -> Image.Image:
@@ -214,7 +227,7 @@ def decode(image: EncodedImage, longest: int | None = None) -> Image.Image:
     longest: its sides may be reduced as long as one keeps so many pixels, which is fast for photographs.
     """
     with strict_decoder(), _readable(image):
-        return _upright(image, longest)
+        return _decoded(image, longest)
 
 
 @contextmanager
@@ -273,15 +286,13 @@ def brightest(image: EncodedImage) -> int:
         return int(np.asarray(found).max())
 
 
-def _upright(image: EncodedImage, longest: int | None, top: int = DEEPEST) -> Image.Image:
+def _decoded(image: EncodedImage, longest: int | None, top: int = DEEPEST) -> Image.Image:
     """The decoded image, upright, grey or colour. Its sides may be reduced as long as one keeps `longest` pixels."""
     with opened(image) as found:
         if longest is not None:
             found.draft(None, (longest, longest))  # decodes a much larger JPEG at a fraction of its size
-        turned = found.getexif().get(ORIENTATION, 1) != 1
         deep = _deep(found)  # before rotation, which loses the format
-        upright = ImageOps.exif_transpose(found) if turned else found
-        return _scaled(upright, top) if deep else _eight_bits(upright)
+        return _scaled(upright(found), top) if deep else _eight_bits(upright(found))
 
 
 def _deep(image: Image.Image) -> bool:
