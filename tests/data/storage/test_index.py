@@ -1,5 +1,6 @@
 """A source that was opened before is opened again in an instant, unless anything of it has changed."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import torch
 
 from condgen.data import SplitConfig, Splits, load, sources
 from condgen.data.storage import prepare
+from condgen.data.storage.archives import _Column
 from condgen.data.storage.index import state
 from condgen.data.storage.mapped import Mapped
 from condgen.errors import DataError
@@ -218,3 +220,19 @@ def test_a_damaged_part_of_a_table_costs_only_its_images(tmp_path: Path) -> None
     found = load(str(file), broken=0.5)
     assert reds(found) == [k for k in range(N) if not 20 <= k < 30]
     assert found.schema["sharp"] == Flag(name="sharp")
+
+
+def test_a_table_that_cannot_be_read_now_is_not_taken_for_damaged(tmp_path: Path) -> None:
+    file = tmp_path / "all.parquet"
+    pq.write_table(pa.table({"image": [picture(k) for k in range(N)]}), file, row_group_size=10)
+    column = _Column(file, "image")
+    first = column.cell(0)
+
+    def lost(_: int) -> object:
+        raise OSError(errno.EIO, "Input/output error")
+
+    column._batches = map(lost, range(1))
+    with pytest.raises(OSError, match="Input/output"):
+        column.cell(10)
+    assert column.cell(10) == picture(10)
+    assert column.cell(0) == first

@@ -1,5 +1,6 @@
 """Preparation happens once, survives being killed, and says what it left out."""
 
+import errno
 import hashlib
 import io
 import os
@@ -17,6 +18,7 @@ import torch
 from PIL import Image
 
 from condgen.data import Dataset, load
+from condgen.data.storage import images as storage
 from condgen.data.storage import prepare
 from condgen.data.storage.images import EncodedImage
 from condgen.data.storage.mapped import Mapped
@@ -127,6 +129,30 @@ def test_broken_images_are_quarantined_with_reasons(tmp_path: Path, cache: Path)
     assert untouched == {p.name: p.read_bytes() for p in source.iterdir()}
 
 
+PASSING = [OSError(number, os.strerror(number)) for number in (errno.EACCES, errno.EIO, errno.EMFILE, errno.ESTALE)]
+
+
+@pytest.mark.parametrize("small", [-1, 10**9])
+@pytest.mark.parametrize("error", [*PASSING, MemoryError()], ids=repr)
+def test_an_image_that_cannot_be_read_now_is_not_left_out(
+    error: Exception, small: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(image: EncodedImage) -> Image.Image:
+        if "50.png" in image.name:
+            raise error
+        return opened(image)
+
+    monkeypatch.setattr(prepare, "SMALL", small)
+    source, opened = str(folder(tmp_path / "a")), storage.opened
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "opened", failing)
+        with pytest.raises(DataError, match=r"50\.png.* cannot be read: .*same again"):
+            load(source)
+    data = load(source)
+    assert len(data.train) + len(data.validation) + len(data.test) == 100
+    assert data.notes == ()
+
+
 @pytest.mark.parametrize("small", [-1, 10**9])
 def test_too_many_broken_images_are_an_error_that_names_them(
     small: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -180,6 +206,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from condgen.data import load
+from condgen.data.storage import images as storage
 from condgen.data.storage import prepare
 prepare.SMALL, prepare.CHUNK = -1, 0
 def working(images, fit, pixels, done):

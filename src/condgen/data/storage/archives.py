@@ -11,6 +11,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from condgen.data.storage.faults import passing
 from condgen.room import must_unpack_to
 
 AT_ONCE = 128  # rows of a Parquet file read together
@@ -129,8 +130,12 @@ class _Column:
         self._first, self._cells = self._first + len(self._cells), _NONE
         try:
             self._cells = next(self._batches)
-        except Exception:
-            self._lost[self._group(self._first)] = self._first
+        except Exception as error:
+            group = self._group(self._first)
+            if passing(error):
+                self._go_to(group)
+            else:
+                self._lost[group] = self._first
             raise
 
     def _group(self, row: int) -> int:

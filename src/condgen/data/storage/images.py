@@ -19,6 +19,7 @@ from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH
 
 from condgen.arrays import Array, UInt8
 from condgen.data.storage.archives import Cell, Member
+from condgen.data.storage.faults import passing
 from condgen.errors import DataError
 
 RESIZE = ("crop", "pad", "squash")
@@ -41,6 +42,10 @@ def netpbm(pixels: Pixels) -> bytes:
     height, width, *channels = pixels.shape
     kind = 6 if channels == [3] else 5
     return f"P{kind} {width} {height} 255\n".encode() + pixels.tobytes()
+
+
+class PassingError(DataError):
+    """An image that cannot be read now, and may be later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,13 +237,16 @@ def decode(image: EncodedImage, longest: int | None = None) -> Image.Image:
 
 @contextmanager
 def _readable(image: EncodedImage) -> Iterator[None]:
-    """Turn any error of reading an image into a DataError that names it."""
+    """Turn any error of reading an image into a DataError that names it, PassingError if it says nothing of the
+    image.
+    """
     try:
         yield
     except FileNotFoundError:
         raise DataError(f"The image {image.name} does not exist.") from None
     except Exception as error:  # decoders of damaged files raise anything
-        raise DataError(f"The image {image.name} cannot be read: {reason(error)}.") from None
+        kind = PassingError if passing(error) else DataError
+        raise kind(f"The image {image.name} cannot be read: {reason(error)}.") from None
 
 
 def pixels(images: Sequence[EncodedImage], fit: Fit) -> UInt8[Array, "n channel height width"]:
@@ -254,6 +262,8 @@ def reason(error: Exception) -> str:
         return "it does not exist"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if isinstance(error, MemoryError):
+        return "memory ran out"
     if isinstance(error, UnidentifiedImageError):
         return "it is not an image"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):

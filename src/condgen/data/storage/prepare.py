@@ -28,7 +28,7 @@ from torch import Tensor
 from condgen.cache import cache_folder
 from condgen.data.coordinates import Coordinates
 from condgen.data.source import AtMost
-from condgen.data.storage.images import DEEPEST, RESIZE, EncodedImage, Fit, Pixels, fitted, strict_decoder
+from condgen.data.storage.images import DEEPEST, RESIZE, EncodedImage, Fit, PassingError, Pixels, fitted, strict_decoder
 from condgen.data.storage.mapped import Mapped, Store
 from condgen.data.storage.unusual import SURVEYED, Survey, headers
 from condgen.errors import DataError, RequestError, unknown
@@ -79,7 +79,8 @@ def prepare(
         one size keep it unless a side is not divisible by 4, and images of different sizes become squares.
     broken: the largest share of unreadable images. They are left out and listed.
 
-    Raises DataError for more broken images or a full disk, and RequestError for an impossible size.
+    Raises DataError for more broken images, for one that cannot be read now, or for a full disk. Raises RequestError
+    for an impossible size.
     """
     fit, notes = plan(images, size, resize)
     folder = prepared_folder()
@@ -161,7 +162,10 @@ def _key(images: Sequence[EncodedImage], fit: Fit) -> str:
 
 
 def fit_all(start: int, images: Sequence[EncodedImage], fit: Fit) -> tuple[Pixels, Chunk]:
-    """Pixels uint8 [n, channel, height, width] of images number `start` …. Broken images are zero."""
+    """Pixels uint8 [n, channel, height, width] of images number `start` …. Broken images are zero.
+
+    Raises DataError for an image that may be readable later, since those that are left out are not tried again.
+    """
     pixels = np.zeros((len(images), *fit.shape), dtype=np.uint8)
     broken, resized = [], 0
     with strict_decoder():
@@ -169,6 +173,8 @@ def fit_all(start: int, images: Sequence[EncodedImage], fit: Fit) -> tuple[Pixel
             try:
                 pixels[k], changed = fitted(image, fit)
                 resized += changed
+            except PassingError as error:
+                raise DataError(f"{error} Do the same again when it can be read, or take it out of the data.") from None
             except DataError as error:
                 broken.append((start + k, str(error)))
     return pixels, Chunk(start, len(images), _digest(pixels.tobytes()), resized, broken)
