@@ -119,12 +119,47 @@ def test_groups_stay_together_and_parts_keep_about_their_size() -> None:
     assert 10 <= len(splits.validation) <= 30
 
 
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([3, 2, 95], (95, 2, 3)),
+        ([60, 20, 20], (60, 20, 20)),
+        ([20, 30, 50], (50, 20, 30)),
+        ([30] * 3, (30, 30, 30)),
+        ([*[1] * 100, 900], (900, 50, 50)),
+        ([2, 2, 2], (2, 2, 2)),
+    ],
+)
+def test_the_largest_groups_are_for_training(sizes: list[int], expected: tuple[int, ...]) -> None:
+    people = [who for who, size in enumerate(sizes) for _ in range(size)]
+    splits = split(make(len(people)), splitting=SplitConfig("group:person"), groups=people)
+    assert tuple(map(len, (splits.train, splits.validation, splits.test))) == expected
+    assert sorted(k for part in parts(splits) for k in part) == list(range(len(people)))
+    assert sum(len({people[k] for k in part}) for part in parts(splits)) == len(sizes)
+
+
+def test_parts_far_from_their_share_are_told() -> None:
+    people = [who for who, size in enumerate([60, 20, 20]) for _ in range(size)]
+    splits = split(make(100), splitting=SplitConfig("group:person"), groups=people)
+    assert splits.notes == (
+        "20 examples are for validation, where 5 are usual, since groups of 'person' stay together.",
+    )
+    assert split(make(), splitting=SplitConfig("group:person"), groups=[k // 4 for k in range(400)]).notes == ()
+
+
+def test_a_sound_split_by_groups_is_the_one_that_runs_remember() -> None:
+    splits = split(make(40), splitting=SplitConfig("group:person"), groups=[k // 2 for k in range(40)])
+    assert parts(splits)[1:] == [[28, 29], [20, 21, 36, 37, 32, 33]]
+
+
 def test_wrong_ways_to_split_are_explained(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="stratified:ATTRIBUTE"):
         SplitConfig("groups")
     with pytest.raises(RequestError, match="color"):
         split(make(), splitting=SplitConfig("stratified:colour"))
-    with pytest.raises(DataError, match="fewer than three"):
+    with pytest.raises(
+        DataError, match=r"fewer than three.*Split by another column, or take rows by chance \(`split='random'`\)"
+    ):
         split(make(), splitting=SplitConfig("group:person"), groups=["one"] * 400)
     (tmp_path / "p.csv").write_text(
         "x0,side,who\n" + "\n".join(f"{k % 3 - 1},{'ab'[k % 2]},{k // 4}" for k in range(40))

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import accumulate, pairwise
 
 import torch
 from jaxtyping import Bool, Int
@@ -32,15 +33,20 @@ def split(
     groups: the cell of each row in the column of a group split.
     validation: the number of last rows that are the data's own validation part.
 
-    Raises RequestError for an unknown attribute, or for held-out combinations that match nothing or everything.
+    Raises RequestError for an unknown attribute, or for held-out combinations that match nothing or everything. Raises
+    DataError for fewer than three groups.
     """
     splitting = splitting or SplitConfig()
     held, held_notes = _held(data, splitting.hold_out)
     own = torch.arange(len(data)) >= len(data) - validation
     rows = torch.where(~held & ~own)[0] if splitting.hold_out or validation else None
     order, ends = _order(data, rows, splitting, groups)
-    tested = 0 if test is not None else _cut(min(int(TEST * len(order)), MOST_HELD_OUT), ends)
-    checked = tested if validation else _cut(tested + min(int(VALIDATION * len(order)), MOST_HELD_OUT), ends)
+    wanted = _wanted(len(order), test is None, not validation)
+    cuts = [*accumulate(wanted.values())]
+    if ends is not None:
+        order, cuts = _by_groups(order, ends, [*wanted.values()])
+        held_notes += _far(wanted, cuts, splitting.group)
+    tested, checked = cuts[0] if test is None else 0, cuts[-1] if cuts else 0
     if test is None:
         test = data[order[:tested]]
     return Splits(
@@ -129,7 +135,10 @@ def _order(
         raise RequestError(f"This data has no column '{splitting.group}' to split by.")
     dealt, ends = _grouped([groups[k] for k in rows.tolist()])
     if len(ends) < 3:
-        raise DataError(f"'{splitting.group}' has fewer than three different cells; nothing can be split by it.")
+        raise DataError(
+            f"'{splitting.group}' has fewer than three different cells; nothing can be split by it. Split by another "
+            "column, or take rows by chance (`split='random'`)."
+        )
     return rows[dealt], ends
 
 
@@ -166,6 +175,50 @@ def _grouped(cells: Sequence[Hashable]) -> tuple[Int[Tensor, " n"], Int[Tensor, 
     return torch.tensor([row for group in groups for row in group]), ends
 
 
-def _cut(at: int, ends: Int[Tensor, " cut"] | None) -> int:
-    """The allowed cut nearest to the wanted one."""
-    return at if ends is None else int(ends[(ends - at).abs().argmin()])
+def _wanted(n: int, test: bool, validation: bool) -> dict[str, int]:
+    """The sizes of the parts to be split off n examples. test, validation: whether there is to be such a part."""
+    shares = [("testing", TEST)] * test + [("validation", VALIDATION)] * validation
+    return {part: min(int(share * n), MOST_HELD_OUT) for part, share in shares}
+
+
+def _by_groups(
+    order: Int[Tensor, " n"], ends: Int[Tensor, " cut"], wanted: Sequence[int]
+) -> tuple[Int[Tensor, " n"], list[int]]:
+    """The order of rows, and the ends in it of parts of about the wanted sizes. The last rows are for training.
+
+    Groups are taken in their order, unless that leaves a part empty, or more in another part than in training.
+    """
+    cuts = [0]
+    for size in wanted:
+        cuts.append(int(ends[_nearest(ends, cuts[-1] + size)]))
+    sizes = [end - start for start, end in pairwise([*cuts, len(order)])]
+    sound = min(sizes) > 0 and max(sizes) == sizes[-1]
+    return (order, cuts[1:]) if sound else _largest_last(order.tensor_split(ends[:-1]), wanted)
+
+
+def _largest_last(groups: Sequence[Int[Tensor, " size"]], wanted: Sequence[int]) -> tuple[Int[Tensor, " n"], list[int]]:
+    """The same for groups in the order of their size. The smallest fill the smallest part, and the largest train."""
+    groups = sorted(groups, key=len)
+    ends = torch.tensor([0, *map(len, groups)]).cumsum(0)
+    parts, first = [], 0
+    for others, size in zip(reversed(range(len(wanted))), reversed(wanted), strict=True):
+        allowed = ends[first + 1 : len(groups) - others]  # each of the other parts and training keep a group
+        last = first + 1 + _nearest(allowed, int(ends[first]) + size)
+        parts.insert(0, torch.cat(groups[first:last]))
+        first = last
+    return torch.cat([*parts, *groups[first:]]), [*accumulate(map(len, parts))]
+
+
+def _nearest(ends: Int[Tensor, " cut"], at: int) -> int:
+    """The number of the end nearest to a place."""
+    return int((ends - at).abs().argmin())
+
+
+def _far(wanted: Mapping[str, int], cuts: Sequence[int], group: str | None) -> list[str]:
+    """Notes on parts of more than twice or less than half the wanted size."""
+    sizes = [end - start for start, end in pairwise([0, *cuts])]
+    return [
+        f"{size:,} examples are for {part}, where {most:,} are usual, since groups of '{group}' stay together."
+        for (part, most), size in zip(wanted.items(), sizes, strict=True)
+        if size > 2 * max(1, most) or 2 * size < most
+    ]
