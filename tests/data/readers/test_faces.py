@@ -85,6 +85,18 @@ def test_celebas_published_parts_are_kept(tmp_path: Path) -> None:
     assert_glasses_are_red(tmp_path)
 
 
+@pytest.mark.parametrize("source", ["Anno", "Anno/list_attr_celeba.txt"])
+def test_celebas_published_parts_are_found_beside_its_folder_of_lists(tmp_path: Path, source: str) -> None:
+    celeba(tmp_path, images="Img/img_align_celeba")
+    (tmp_path / "Anno").mkdir()
+    (tmp_path / "list_attr_celeba.txt").rename(tmp_path / "Anno" / "list_attr_celeba.txt")
+    write(tmp_path / "Eval" / "list_eval_partition.txt", "".join(f"{k:06}.jpg {k // 5}\n" for k in range(N)))
+    parts = read(str(tmp_path / source))
+    assert parts.validation is not None
+    assert parts.test is not None
+    assert [len(p.content) for p in (parts.train, parts.validation, parts.test)] == [5, 5, 2]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "parts"),
     [

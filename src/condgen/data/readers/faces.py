@@ -41,7 +41,7 @@ def read_celeba(path: Path) -> Parts:
     listing = path if path.is_file() else _first_file(path, _ATTRIBUTES)
     assert listing is not None
     names, columns, notes = _celeba_attributes(listing)
-    partition = _first_file(folder, _PARTITION)
+    partition = next(filter(None, (_first_file(root, _PARTITION) for root in _roots(folder))), None)
     parts = _celeba_parts(partition) if partition else {}
     images = _celeba_images(folder if _first_file(folder, _ATTRIBUTES) == listing else listing.parent, names)
     rows: dict[str, list[int]] = {}
@@ -60,6 +60,11 @@ def read_celeba(path: Path) -> Parts:
     tables = {part: table(of_part) for part, of_part in rows.items()}
     tables["train"].notes.extend(notes)
     return Parts(**tables)
+
+
+def _roots(folder: Path) -> tuple[Path, ...]:
+    """The folders that may hold CelebA's other files: this one, and the one around its folder of lists."""
+    return (folder, folder.parent) if folder.name == "Anno" else (folder,)
 
 
 def _first_file(folder: Path, names: tuple[str, ...]) -> Path | None:
@@ -112,11 +117,10 @@ def _celeba_parts(partition: Path) -> dict[str, str]:
 
 def _celeba_images(folder: Path, names: list[str]) -> list[EncodedImage]:
     """The images by name, from one of the folders in which they are published, or from their archive."""
-    roots = (folder, folder.parent) if folder.name == "Anno" else (folder,)
-    for place in (root / name for root in roots for name in _IMAGES):
+    for place in (root / name for root in _roots(folder) for name in _IMAGES):
         if any((place / name).is_file() for name in islice(names, 100)):
             return [EncodedImage(str(file), file) for file in map(place.joinpath, names)]
-    for archive in (root / name for root in roots for name in _ARCHIVES):
+    for archive in (root / name for root in _roots(folder) for name in _ARCHIVES):
         if archive.is_file():
             inside = (Member(archive, f"img_align_celeba/{name}") for name in names)
             return [EncodedImage(f"{m.name} in {archive}", m) for m in inside]
