@@ -142,6 +142,7 @@ def test_datasets_of_hugging_face_keep_their_splits_and_class_names() -> None:
         (pd.DataFrame({"x0": [1.0], "c": ["a"]}), {"digit": [1]}, "holds its own labels"),
         (3.5, None, "cannot be made of a float"),
         ([(1, 2, 3)], None, "must be"),
+        ([GREY[0], GREY[1], GREY[2][:4]], None, r"different shapes \(2 of \[8, 12\], 1 of \[4, 12\]\).*PIL images"),
     ],
 )
 def test_what_cannot_be_used_is_said(x: object, labels: object, message: str) -> None:

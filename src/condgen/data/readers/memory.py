@@ -1,6 +1,7 @@
 """Data in memory: arrays, tensors, data frames, and datasets of torch or Hugging Face."""
 
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -188,7 +189,19 @@ def _table_of_items(source: Any) -> Table:
         x, labels = items, None
     else:
         raise DataError("Items of a dataset must be observations, (observation, label) or mappings of names to values.")
-    return table_of_arrays(x if isinstance(x[0], Image.Image) else np.stack([_numpy(o) for o in x]), labels)
+    return table_of_arrays(x if isinstance(x[0], Image.Image) else _stacked([_numpy(o) for o in x]), labels)
+
+
+def _stacked(arrays: list[Any]) -> Any:
+    """Arrays as one. Raises DataError that says which shapes there are if they differ."""
+    shapes = Counter(array.shape for array in arrays).most_common()
+    if len(shapes) > 1:
+        shown = ", ".join(f"{n:,} of {list(shape)}" for shape, n in shapes[:3]) + ", …" * (len(shapes) > 3)
+        raise DataError(
+            f"The dataset's items have different shapes ({shown}). Bring them to one before, or give images as "
+            "PIL images, which are resized (`size=64`)."
+        )
+    return np.stack(arrays)
 
 
 def _item_labels(labels: list[Any], source: Any) -> dict[str, list[Any]]:
