@@ -131,6 +131,13 @@ def test_punctuation_of_numbers_and_at_the_ends_counts(kept: str) -> None:
     assert fold(kept) == kept.casefold()
 
 
+def test_an_accent_may_be_a_sign_of_its_own() -> None:
+    apart = "cafe\u0301"  # as macOS names folders
+    place = Categorical(name="place", values=(apart, "bar"))
+    assert [place.parse(value) for value in (apart, "caf\u00e9", "CAF\u00c9")] == [0, 0, 0]
+    assert same("caf\u00e9", [apart]) == apart
+
+
 def test_the_exact_spelling_comes_first() -> None:
     assert same("a b", ["A-B", "a b"]) == "a b"
     assert same("c", ["A-B", "a b"]) is None

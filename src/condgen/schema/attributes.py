@@ -12,6 +12,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal
+from unicodedata import normalize
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -46,13 +47,16 @@ Vocabulary = Mapping[str, Any]
 
 
 def fold(text: object) -> str:
-    """The form in which names and values are compared, without case, underscores, hyphens, apostrophes and spaces."""
+    """The form in which names and values are compared, without case, underscores, hyphens, apostrophes and spaces.
+
+    An accent may be a sign of its own, as macOS writes it in names of files.
+    """
     return _folded(str(text))
 
 
 @lru_cache(maxsize=100_000)  # the names of a schema are looked up at every step of training
 def _folded(text: str) -> str:
-    return " ".join(_BETWEEN_WORDS.sub(" ", text.casefold()).split()) or text
+    return " ".join(_BETWEEN_WORDS.sub(" ", normalize("NFC", text).casefold()).split()) or text
 
 
 def same(name: str, names: Iterable[str]) -> str | None:

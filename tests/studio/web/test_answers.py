@@ -59,6 +59,7 @@ PHRASES = (
     "aged over 30", "30 years old", "between 20 and 40", "20 to 30 years", "price over 1000", "red or green", "warm",
     "dark red", "teenager", "age=teenager", "very old man", "a 60 year old", "no glasses no beard", "unrd color",
     "age=200", "age>3", "", "age=30..20", "color=purple", "5 o'clock shadow", "straße=groß", "strasse groß", "naive",
+    "straße=nai\u0308ve",
     "colour=crimson|blue", "emb=1 5", "emb=[1, 5]", "emb=1", "an elderly lady, no beard", "younger than 30",
     "in her 20s", "40s", "digit=3.0", "price=inf", "red blue", "glasses=1, Eyeglasses=0", "x=3", "not", "anything",
     "someone with glasses and", "age<=30", "age > 20 Male=yes", "price≥1000", "age>90", "age<-1", "age>x", "age>",

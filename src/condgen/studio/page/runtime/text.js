@@ -30,7 +30,7 @@ export const casefold = (text) => text.toLowerCase().replaceAll("ß", "ss").repl
 
 /** The form in which names and values are compared. @param {unknown} text */
 export function fold(text) {
-  const words = casefold(String(text)).replace(BETWEEN_WORDS, " ").split(/\s+/u).filter(Boolean);
+  const words = casefold(String(text).normalize("NFC")).replace(BETWEEN_WORDS, " ").split(/\s+/u).filter(Boolean);
   return words.join(" ") || String(text);
 }
 
