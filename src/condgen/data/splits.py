@@ -200,7 +200,8 @@ def _largest_last(groups: Sequence[Int[Tensor, " size"]], wanted: Sequence[int])
     """The same for groups in the order of their size. The smallest fill the smallest part, and the largest train."""
     groups = sorted(groups, key=len)
     ends = torch.tensor([0, *map(len, groups)]).cumsum(0)
-    parts, first = [], 0
+    parts: list[Tensor] = []
+    first = 0
     for others, size in zip(reversed(range(len(wanted))), reversed(wanted), strict=True):
         allowed = ends[first + 1 : len(groups) - others]  # each of the other parts and training keep a group
         last = first + 1 + _nearest(allowed, int(ends[first]) + size)
