@@ -43,7 +43,7 @@ INTERVALS = {  # by weight of guidance; a larger one in less of the time is what
     2.0: [EVERYWHERE, (0.0, 0.5), (0.2, 0.8), (0.5, 1.0), (0.1, 0.6)],
     3.0: [EVERYWHERE, (0.0, 0.5), (0.2, 0.8), (0.1, 0.6)],
 }
-INTERVAL_STEPS = (16, 8, 6, 5, 4)
+INTERVAL_STEPS = (16, 12, 10, 8, 6, 5, 4)
 STEPS: dict[SamplerName, tuple[int, ...]] = {"dpm": (4, 8, 16), "heun": (2, 4, 8), "euler": (4, 8, 16)}
 
 
