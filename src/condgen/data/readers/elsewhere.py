@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from condgen.data.readers.files import parquet_streamed
 from condgen.data.readers.parts import PART_NAMES, must_be_whole
+from condgen.data.readers.row_groups import parquet_streamed
 from condgen.data.readers.shards import CLASS_NAMES, by_part, expand, is_pattern, streamed
 from condgen.data.readers.table import Shard, Shards
 from condgen.errors import DataError, RequestError

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from condgen.data.infer import schema_of
-from condgen.data.readers.files import parquet, parquet_streamed, table_in
+from condgen.data.readers.files import parquet, table_in
 from condgen.data.readers.parts import PART_NAMES, contradicted, must_be_whole, parted, split_column
+from condgen.data.readers.row_groups import parquet_streamed
 from condgen.data.readers.table import IMAGE_FILES, Parts, Shards, Table, schema_in
 from condgen.data.storage.images import EncodedImage
 from condgen.errors import DataError
