@@ -120,6 +120,21 @@ def test_hidden_and_other_files_are_no_images_and_loose_ones_are_noted(tmp_path:
     splits = load(str(tmp_path))
     assert_labels_are_true(splits, "label")
     assert any("1 images" in note for note in splits.notes)
+    assert "1 files in folders of classes are no images and were left out: 1 with .txt." in splits.notes
+
+
+def test_no_image_of_a_class_is_lost_without_a_word(tmp_path: Path) -> None:
+    class_folders(tmp_path)
+    first = sorted((tmp_path / "red").iterdir())[0]
+    for name in ("a.jfif", "b.JPE", "c.pnm"):
+        write(tmp_path / "red" / name, first.read_bytes())
+    (tmp_path / "red" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    write(tmp_path / "red" / "Thumbs.db", "left by a system")
+    splits = load(str(tmp_path))
+    assert sum(map(len, (splits.train, splits.validation, splits.test))) == N + 3
+    assert [note for note in splits.notes if "left out" in note] == [
+        f"1 links lead nowhere and were left out, such as {tmp_path / 'red' / 'gone.png'}."
+    ]
 
 
 def test_nested_folders_belong_to_their_class(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ const hair = { name: "hair", label: "Hair", kind: "categorical" };
 /** @type {import("../../../src/condgen/studio/page/backend.js").AttributeInfo} */
 const hat = { name: "hat", label: "Hat", kind: "flag" };
 /** @type {import("../../../src/condgen/studio/page/backend.js").AttributeInfo} */
+const face = { name: "face", label: "Face", kind: "vector" };
+/** @type {import("../../../src/condgen/studio/page/backend.js").AttributeInfo} */
 const age = { name: "age", label: "Age", kind: "continuous", low: 0, high: 80 };
 
 test("numbers differ where somebody would notice, and nothing differs from what was not read", () => {
@@ -31,4 +33,6 @@ test("an edit reached what was asked or not, and what else it moved is told", ()
   assert.deepEqual(found.asked.map(({ attribute, read, done }) => [attribute.name, read, done]), [["hat", "no", false]]);
   assert.deepEqual(found.also.map(({ attribute, from, to }) => [attribute.name, from, to]), [["hair", "red", "grey"]]);
   assert.deepEqual(outcome([hat], { hat: true }, { hat: null }, { hat: null }), { asked: [], also: [] });
+  assert.deepEqual(outcome([face], { face: "1 2" }, { face: "0 0" }, { face: "1 3" }), { asked: [], also: [] });
+  assert.deepEqual(outcome([face], {}, { face: "0 0" }, { face: "1 3" }).also, []);
 });

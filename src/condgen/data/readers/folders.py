@@ -1,6 +1,7 @@
 """Folders of class subfolders, of images with a table or alone, or of Parquet files."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ LAYOUTS = (  # advice
     "To ask for attributes, make one folder of images per class, or a metadata.csv (a column file_name and one column "
     "per attribute), or a train.parquet; `condgen.datasets()` lists all that condgen reads."
 )
+LEFT_BY_SYSTEMS = {"thumbs.db", "desktop.ini"}
 _BEGINNINGS = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")  # of image files
 
 
@@ -85,7 +87,8 @@ def read_classes(path: Path) -> Parts:
     Images that lie in the folder itself have no labels, if all do.
     """
     classes = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
-    files = [(file, c.name) for c in classes for file in images_below(c)]
+    found = [(file, c.name) for c in classes for file in files_below(c)]
+    files = [(file, name) for file, name in found if is_image_file(file)]
     loose = sorted(filter(is_image_file, path.iterdir()))
     if not files and not loose:
         raise DataError(f"The folder {path} holds no images. {LAYOUTS}")
@@ -105,12 +108,29 @@ def read_classes(path: Path) -> Parts:
     notes = [f"{len(loose)} images that lie in no class folder were left out."] if loose else []
     empty = [c.name for c in classes if c.name not in set(labels)]
     notes += [f"The folders {', '.join(empty[:5])} hold no images and are no classes."] if empty else []
+    notes += _passed_over({file for file, _ in found} - {file for file, _ in files})
     schema = schema_in(path) or (schema_of([Categorical.of("label", labels)]) if len(set(labels)) > 1 else None)
     return Parts(Table(str(path), [EncodedImage(str(f), f) for f, _ in files], {"label": labels}, notes, schema))
 
 
+def _passed_over(others: set[Path]) -> list[str]:
+    """Notes on files of class folders that are no images, and on links that lead nowhere."""
+    dead = sorted(file for file in others if not file.exists())
+    kinds = Counter(file.suffix.casefold() or "no suffix" for file in others.difference(dead))
+    notes = [f"{len(dead):,} links lead nowhere and were left out, such as {dead[0]}."] if dead else []
+    if kinds:
+        named = ", ".join(f"{n:,} with {kind}" for kind, n in kinds.most_common(4))
+        notes.append(f"{kinds.total():,} files in folders of classes are no images and were left out: {named}.")
+    return notes
+
+
 def images_below(folder: Path) -> list[Path]:
     """All image files in a folder and its subfolders, sorted. Links are followed, and circular ones only once."""
+    return [*filter(is_image_file, files_below(folder))]
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All files in a folder and its subfolders but hidden ones and what systems leave there, sorted."""
     found, seen = [], set()
     for here, folders, files in os.walk(folder, followlinks=True):
         known = os.stat(here)
@@ -119,7 +139,7 @@ def images_below(folder: Path) -> list[Path]:
             continue
         seen.add((known.st_dev, known.st_ino))
         folders[:] = sorted(f for f in folders if not f.startswith("."))
-        found += [Path(here, f) for f in files if is_image_file(Path(here, f))]
+        found += [Path(here, f) for f in files if not f.startswith(".") and f.casefold() not in LEFT_BY_SYSTEMS]
     return sorted(found)
 
 

@@ -18,7 +18,10 @@ from condgen.schema import KINDS, Schema
 from condgen.schema.cells import missing
 from condgen.stores.copies import address_of, bring
 
-IMAGE_FILES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+IMAGE_FILES = {
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".avif", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".pnm"),
+}
 SCHEMA = "schema.json"  # the file whose schema is used instead of an inferred one
 _IMAGE_COLUMNS = ("image", "file_name", "filename", "path", "image_path", "file", "img", "image_id")
 _LOOKED_AT = 100  # number of files whose existence is checked

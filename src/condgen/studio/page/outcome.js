@@ -27,14 +27,16 @@ export function fits(attribute, term, read) {
 export const readable = (reading) => Object.values(reading).some((value) => value != null);
 
 /**
- * What was asked for and is read now, or not; and what else is read otherwise than before.
+ * What was asked for and is read now, or not; and what else is read otherwise than before. Nothing is told of vectors, which
+ * are read as those of one example or another.
  * @param {Attribute[]} attributes
  * @param {import("./backend.js").Terms} change
  * @param {Reading} before
  * @param {Reading} after
  */
 export function outcome(attributes, change, before, after) {
-  const [asked, others] = [attributes.filter(({ name }) => name in change), attributes.filter(({ name }) => !(name in change))];
+  const told = attributes.filter(({ kind }) => kind !== "vector");
+  const [asked, others] = [told.filter(({ name }) => name in change), told.filter(({ name }) => !(name in change))];
   return {
     asked: asked.flatMap((attribute) => {
       const read = after[attribute.name];
