@@ -65,6 +65,14 @@ def test_the_overlap_of_few_observations_is_unknown() -> None:
     assert latent_map(Encoding(train, test), KINDS["letter"], seen, condition).overlap is None
 
 
+@pytest.mark.parametrize("telling", [False, True])
+def test_an_attribute_with_a_single_value_has_a_map(telling: bool) -> None:
+    (train, seen), (test, condition) = example(100, 0), example(50, 1)
+    same = [each.with_codes("letter", torch.zeros(len(each))) for each in (seen, condition)]
+    found = latent_map(Encoding(train, test), KINDS["letter"], *same, telling)
+    assert (found.reads, found.chance, found.overlap) == (1.0, 1.0, None)
+
+
 def test_unknown_values_are_left_out() -> None:
     (train, seen), (test, condition) = example(100, 0), example(50, 1)
     lacking = condition.drop(torch.arange(50)[:, None].lt(20) & torch.tensor([True, False]))

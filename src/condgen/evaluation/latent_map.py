@@ -29,7 +29,8 @@ class LatentMap:
     reads: the attribute as a linear reader tells it from the latents, on other data than it was fitted to: the share of
         right values, or the share of the variance of numbers (0 if it does no better than the mean).
     chance: the same for a reader without the latents.
-    overlap: of values, from 0 (separate) to 1 (mixed). None for numbers, and for too few observations.
+    overlap: of values, from 0 (separate) to 1 (mixed). None for numbers, for a single value, and for too few
+        observations.
     """
 
     points: Float[Tensor, "n 2"]
@@ -77,19 +78,20 @@ def latent_map(
     """The map of encoded observations whose value of the attribute is known. The conditions are their own.
 
     telling: the axes are those that tell its values apart best on training data (linear discriminant analysis). By
-        default they are the principal axes of the held-out latents. Only for attributes of three named values or more.
+        default, and for fewer than three known values, they are the principal axes of the held-out latents.
     """
     name, named = attribute.name, bool(attribute.choices)
     seen, known = train.given(name), test.given(name)
     z_train, train_codes = encoding.train[seen], _targets(attribute, train.values[name][seen])
     z, codes = encoding.test[known], _targets(attribute, test.values[name][known])
-    discriminant = telling and len(attribute.choices) > 2
+    discriminant = telling and named and len(train_codes.unique()) > 2
+    several = named and len(codes.unique()) > 1
     return LatentMap(
         points=_discriminant(z_train, train_codes, z) if discriminant else _principal(z),
         codes=test.values[name][known],
         reads=(linear_probe if named else _linear_fit)(z_train, train_codes, z, codes),
         chance=float((codes == train_codes.mode().values).float().mean()) if named else 0.0,
-        overlap=class_overlap(z, codes) if named and len(z) >= MIN_HELD_OUT else None,
+        overlap=class_overlap(z, codes) if several and len(z) >= MIN_HELD_OUT else None,
     )
 
 

@@ -139,7 +139,8 @@ def active_units(mean: Latents, threshold: float = 0.01) -> int:
 def linear_probe(
     train: Latents, train_codes: Codes, test: Float[Tensor, "m latent"], test_codes: Shaped[Tensor, " m"]
 ) -> float:
-    """Share of test labels that logistic regression, fitted on training latents, predicts.
+    """Share of test labels that logistic regression, fitted on training latents, predicts. With one label in training,
+    that is predicted for all.
 
     It is a lower bound of the information in z, since only linear separation counts. `class_overlap` covers the rest.
 
@@ -148,6 +149,8 @@ def linear_probe(
     """
     from sklearn.linear_model import LogisticRegression
 
+    if len(train_codes.unique()) == 1:
+        return float((test_codes == train_codes[0]).float().mean())
     centre, scale = train.mean(0), max(_scale(train), 1e-12)  # also if all latents are equal
     classifier = LogisticRegression(max_iter=5_000)
     classifier.fit(((train - centre) / scale).numpy(), train_codes.numpy())
