@@ -126,6 +126,7 @@ NUMBERS: dict[int | str, dict[str, Any]] = {
 
 Images = Annotated[list[UploadFile], File(description="One or several images, cropped and resized to the model's.")]
 MASK = "A grey image of where all images may change: white may, black stays. By default everywhere."
+LONGEST = 100_000  # characters of a field: each number of a vector takes twenty in JSON
 CHANGE = "The attributes to change: a request, or a mapping in JSON, whose numbers are not rounded."
 SOURCE = "The attributes of the images as they are, in the same form. By default the model reads them."
 STRENGTH = "Strength of the change, or auto: small changes are exaggerated more."
@@ -157,8 +158,8 @@ async def edit(
     served: TheModel,
     http: Request,
     image: Images,
-    request: Annotated[str, Form(description=CHANGE, max_length=20_000, examples=["digit=7"])],
-    source: Annotated[str | None, Form(description=SOURCE, max_length=20_000)] = None,
+    request: Annotated[str, Form(description=CHANGE, max_length=LONGEST, examples=["digit=7"])],
+    source: Annotated[str | None, Form(description=SOURCE, max_length=LONGEST)] = None,
     seed: Annotated[int, Form(description="Seed of image 0, for attributes that are drawn.", ge=0, lt=2**40)] = 0,
     strength: Annotated[Strength | None, Form(description=STRENGTH)] = None,
     decoded: Annotated[bool, Form(description="Decode the image anew instead of adding the change to it.")] = False,
