@@ -201,8 +201,8 @@ def _must_end(shard: Path, file: io.BufferedReader, last: int) -> None:
         if any(block):
             raise DataError(
                 f"{shard} is damaged, or is several archives in one: after its first {last:,} bytes comes something "
-                "that is not a file of this tar. Copy a damaged one again. Unpack joined ones "
-                "(`tar --ignore-zeros -xf`) and pack their files anew."
+                "that is not a file of this tar. Copy a damaged one again. Unpack joined ones so that blocks of "
+                "zeros between them are passed over, and pack their files anew."
             )
         size += len(block)
     if size < tarfile.BLOCKSIZE:
