@@ -168,7 +168,7 @@ def test_a_shard_that_is_cut_between_two_files_is_named(tmp_path: Path) -> None:
 
 def test_several_archives_in_one_are_refused(tmp_path: Path) -> None:
     halves = [shard(tmp_path / f"{k}.tar", examples(range(k, k + 6))).read_bytes() for k in (0, 6)]
-    complaint(write(tmp_path / "both.tar", b"".join(halves)), "both.tar", "--ignore-zeros")
+    complaint(write(tmp_path / "both.tar", b"".join(halves)), "both.tar", "blocks of zeros")
 
 
 def test_a_shard_without_an_end_mark_is_refused_when_it_is_streamed_too(tmp_path: Path) -> None:
