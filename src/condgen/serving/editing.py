@@ -1,11 +1,11 @@
 """Edits of uploaded images, checked before they are queued."""
 
-import json
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
 
 from condgen.arrays import Array, namespace
 from condgen.data.storage.images import EncodedImage, Fit, pixels
@@ -17,8 +17,10 @@ from condgen.runs.generator import Generator, editor, reader, vague
 from condgen.runs.samples import Samples
 from condgen.serving.asking import parsed
 from condgen.serving.batching import Deliver, Errand
+from condgen.serving.bodies import Terms
 from condgen.serving.limits import Limits
 
+TERMS: TypeAdapter[dict[str, Any]] = TypeAdapter(Terms)
 _DECODING = threading.Lock()  # decoders' warnings are filtered for the whole process
 
 
@@ -147,12 +149,19 @@ def _stated(generator: Generator, text: str, limits: Limits) -> Request:
 
 
 def _requestable(text: str) -> Requestable:
-    """A field of a form, in which a request may be a mapping in JSON: as text, numbers are rounded."""
-    if text.lstrip().startswith("{"):
-        with suppress(ValueError, RecursionError):
-            found: Mapping[str, Any] = json.loads(text)
-            return found
-    return text
+    """A field of a form, in which a request may be a mapping in JSON: as text, numbers are rounded.
+
+    Raises RequestError for any other JSON.
+    """
+    if not text.lstrip().startswith("{"):
+        return text
+    try:
+        found: Mapping[str, Any] = TERMS.dump_python(TERMS.validate_json(text), by_alias=True)
+    except ValidationError:
+        raise RequestError(
+            f"'{shorten(text, 100)}' is no mapping of attributes to values in JSON, such as {{\"digit\": 7}}."
+        ) from None
+    return found
 
 
 def _only(asked: Sequence[Request], text: str) -> Request:
