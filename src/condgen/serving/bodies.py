@@ -1,5 +1,6 @@
 """Bodies of requests and answers, as the API's description shows them."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
@@ -79,7 +80,7 @@ class SampleBody(BaseModel):
     def asked(self) -> list[str | dict[str, Any]]:
         """The requests as the library takes them, in order."""
         several = self.request if isinstance(self.request, list) else [self.request] if self.request else []
-        return [each if isinstance(each, str) else {name: _plain(v) for name, v in each.items()} for each in several]
+        return [each if isinstance(each, str) else plain(each) for each in several]
 
     def sampling(self) -> SamplingOptions:
         """The settings of sampling."""
@@ -93,8 +94,9 @@ class SampleBody(BaseModel):
         )
 
 
-def _plain(value: Any) -> Any:
-    return {"not": value.excluded} if isinstance(value, Not) else value
+def plain(terms: Mapping[str, Any]) -> dict[str, Any]:
+    """Checked terms as the library takes them."""
+    return {name: {"not": v.excluded} if isinstance(v, Not) else v for name, v in terms.items()}
 
 
 class Sample(BaseModel):

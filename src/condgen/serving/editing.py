@@ -17,7 +17,7 @@ from condgen.runs.generator import Generator, editor, reader, vague
 from condgen.runs.samples import Samples
 from condgen.serving.asking import parsed
 from condgen.serving.batching import Deliver, Errand
-from condgen.serving.bodies import Terms
+from condgen.serving.bodies import Terms, plain
 from condgen.serving.limits import Limits
 
 TERMS: TypeAdapter[dict[str, Any]] = TypeAdapter(Terms)
@@ -156,12 +156,11 @@ def _requestable(text: str) -> Requestable:
     if not text.lstrip().startswith("{"):
         return text
     try:
-        found: Mapping[str, Any] = TERMS.dump_python(TERMS.validate_json(text), by_alias=True)
+        return plain(TERMS.validate_json(text))
     except ValidationError:
         raise RequestError(
             f"'{shorten(text, 100)}' is no mapping of attributes to values in JSON, such as {{\"digit\": 7}}."
         ) from None
-    return found
 
 
 def _only(asked: Sequence[Request], text: str) -> Request:
