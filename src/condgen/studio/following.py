@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 
 from condgen.studio.spelling import spell
 from condgen.training.log import LOG
-from condgen.training.place import FILE, before
+from condgen.training.place import FILE, HEADER, before
 
 EVENTS = "events.jsonl"
 MOST_NOTES = 20
@@ -121,7 +121,7 @@ def _of_checkpoint(path: Path) -> dict[str, Any]:
         return {}
     try:
         with safe_open(path, "np") as file:
-            header = _mapping((file.metadata() or {}).get("condgen", ""))
+            header = _mapping((file.metadata() or {}).get(HEADER, ""))
     except (OSError, SafetensorError):
         return {}
     recipe = header.get("recipe")

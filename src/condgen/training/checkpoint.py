@@ -25,6 +25,7 @@ from condgen.headers import parsed
 from condgen.room import memory
 from condgen.training.arithmetic import Arithmetic
 from condgen.training.place import FILE as FILE
+from condgen.training.place import HEADER
 from condgen.training.place import before as before
 from condgen.training.place import must_exist as must_exist
 from condgen.training.plan import Stage, share_after
@@ -115,7 +116,7 @@ def save(path: Path, info: Info, tensors: Mapping[str, Tensor]) -> None:
     """Write a checkpoint atomically. Raises RunError if that fails. The previous checkpoint is then intact."""
     contents = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with _explained(path), writing(path) as partial:
-        sealed.write(partial, contents, {"condgen": json.dumps(asdict(info))})
+        sealed.write(partial, contents, {HEADER: json.dumps(asdict(info))})
 
 
 @contextmanager
@@ -163,10 +164,10 @@ def _read(path: Path) -> tuple[Info, dict[str, Tensor]]:
         texts, tensors = sealed.read(path)
     except (OSError, sealed.DamagedError) as error:
         raise _DamagedError(f"The checkpoint {path} is damaged: {error}.") from None
-    if "condgen" not in texts:
+    if HEADER not in texts:
         raise RunError(f"{path} was not written by condgen: it holds weights, but no schema and no recipe.")
     copies = {name: tensor.clone() for name, tensor in tensors.items()}  # others would change with the file, or crash
-    return parsed(path, texts["condgen"], Info, FORMAT), copies
+    return parsed(path, texts[HEADER], Info, FORMAT), copies
 
 
 def sound(path: Path) -> bool:

@@ -6,6 +6,7 @@ from condgen.errors import RunError
 from condgen.files import former
 
 FILE = "checkpoint.safetensors"
+HEADER = "condgen"  # the text in a checkpoint's metadata that holds its header
 
 
 def before(path: Path) -> Path:
