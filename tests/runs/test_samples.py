@@ -184,6 +184,21 @@ def test_no_cell_is_a_formula_to_a_spreadsheet_and_all_are_read_back(tmp_path: P
     assert samples.to_pandas().columns.tolist() == ["sample_seed", "c", "-delta", "seed"]
 
 
+@pytest.mark.parametrize(
+    ("names", "columns"),
+    [(["File_Name"], ["image", "seed"]), (["image", "file_name", "Seed"], ["path", "sample_seed"])],
+)
+def test_attributes_named_like_columns_are_read_back(names: list[str], columns: list[str], tmp_path: Path) -> None:
+    schema = Schema(attributes=tuple(Categorical(name=name, values=("a", "b")) for name in names))
+    condition = Condition.of(schema, [dict.fromkeys(names, "ab"[k % 2]) for k in range(20)])
+    samples = Samples(torch.rand(20, 1, 8, 8), condition, torch.arange(20), torch.zeros(20, dtype=torch.long))
+    samples.save(tmp_path / "o")
+    assert (tmp_path / "o" / "metadata.csv").read_text().splitlines()[0] == ",".join([*columns, *names])
+    back = load(str(tmp_path / "o"))
+    assert back.schema == schema
+    assert sum(len(part) for part in (back.train, back.validation, back.test)) == 20
+
+
 def test_a_selection_is_saved_with_its_own_requests(tmp_path: Path) -> None:
     images("aabbcc", [0, 0, 1, 1, 2, 2])[2:].save(tmp_path / "out")
     made = [imprint_of((tmp_path / "out" / f"{k:06}.png").read_bytes()) for k in range(4)]

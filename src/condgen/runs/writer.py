@@ -153,15 +153,19 @@ class SamplesWriter:
         """The column that names the seed of a sample, or the original of an edit."""
         if not self.origin.originals:
             return seed_column(self.schema.names)
-        return "original_file" if "original" in self.schema.names else "original"
+        return beside(self.schema.names, "original", "original_file")
+
+    @property
+    def _pictures(self) -> str:
+        """The column that names the file of an image, one of those that readers know."""
+        return beside(self.schema.names, "file_name", "image", "path", "filename")
 
     def _write_rows(self, table: Any, part: Part) -> Batch:
         text = io.StringIO(newline="")
         rows, values = csv.writer(text), part.values
         if not self.done:
-            rows.writerow(
-                [*(["file_name"] if part.images else part.names), self._source, *map(harmless, self.schema.names)]
-            )
+            first = [self._pictures] if part.images else part.names
+            rows.writerow([*first, self._source, *map(harmless, self.schema.names)])
         for k, (row, seed) in enumerate(zip(part.condition.rows(), part.seeds.tolist(), strict=True)):
             what = [name(self.done + k)] if part.images else [f"{v:.7g}" for v in values[k].tolist()]
             source = harmless(self.origin.originals[self.done + k]) if self.origin.originals else seed
@@ -198,7 +202,13 @@ class SamplesWriter:
 
 def seed_column(names: Collection[str]) -> str:
     """The name of the column of seeds beside others."""
-    return "seed" if "seed" not in names else "sample_seed"
+    return beside(names, "seed", "sample_seed")
+
+
+def beside(names: Collection[str], *choices: str) -> str:
+    """The first of these names for a column that no other column has, up to case, or else the last."""
+    taken = {name.strip().casefold() for name in names}
+    return next((choice for choice in choices if choice not in taken), choices[-1])
 
 
 def name(k: int) -> str:

@@ -65,6 +65,17 @@ def test_a_dataset_keeps_its_parts_and_class_names(tmp_path: Path, streaming: st
 
 
 @pytest.mark.parametrize("streaming", ["no", "yes"])
+def test_a_column_gives_the_split_of_a_dataset_in_one_part(tmp_path: Path, streaming: str) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    marks = ["test" if k < 4 else "train" for k in range(N)]
+    made(range(N)).add_column("split", marks).to_parquet(folder / "train-00000-of-00001.parquet")
+    splits = load(f"hf:{folder}?streaming={streaming}")
+    assert len(splits.test) == 4
+    assert_labels_are_true(splits, "color", N)
+
+
+@pytest.mark.parametrize("streaming", ["no", "yes"])
 def test_rows_and_split_are_chosen(tmp_path: Path, streaming: str) -> None:
     folder = saved_as_parquet(tmp_path / "set")
     assert_labels_are_true(load(f"hf:{folder}?split=train&rows=7&streaming={streaming}"), "color", 7)

@@ -56,6 +56,15 @@ def test_shards_called_train_and_test_are_kept_apart(tmp_path: Path) -> None:
     assert_labels_are_true(splits, "color", N + 5)
 
 
+@pytest.mark.parametrize("pattern", ["", "shards-{000..001}.tar"])
+def test_a_field_gives_the_split(tmp_path: Path, pattern: str) -> None:
+    shard(tmp_path / "shards-000.tar", examples(range(N), split="train"))
+    shard(tmp_path / "shards-001.tar", examples(range(N, N + 5), split="test"))
+    splits = load(f"{tmp_path}/{pattern}")
+    assert len(splits.test) == 5
+    assert_labels_are_true(splits, "color", N + 5)
+
+
 @pytest.mark.parametrize(
     ("pattern", "files"),
     [
@@ -175,9 +184,8 @@ def test_a_shard_without_an_end_mark_is_refused_when_it_is_streamed_too(tmp_path
     path = shard(tmp_path / "a.tar", examples(range(N)))
     write(path, path.read_bytes()[: places(path)[-1]])
     complaint(path, "a.tar", "truncate -s +1024")
-    (streamed,) = stream_shards(path).train
     with pytest.raises(DataError, match="truncate"):
-        list(streamed.tables())
+        list(stream_shards(path).train[0].tables())
 
 
 @pytest.mark.parametrize("zeros", [512, 1_024, 10_240, 300_000])

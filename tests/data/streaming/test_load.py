@@ -104,6 +104,21 @@ def test_rows_marked_for_testing_are_never_trained_on(tmp_path: Path, name: str)
     assert any("540 train, 30 validation, 30 test" in note for note in splits.notes)
 
 
+@pytest.mark.parametrize("pattern", ["", "shard-{000..019}.tar"])
+def test_examples_that_a_field_marks_otherwise_are_not_trained_on(tmp_path: Path, pattern: str) -> None:
+    marked = tars(tmp_path / "data", labels=lambda k: {**fields(k), "split": ("train", "train", "val", "test")[k % 4]})
+    splits = stream(f"{marked}/{pattern}", streaming=SMALL)
+    assert sorted(one_epoch(splits)) == sorted({k for k in range(N) if k % 4 < 2} - apart(splits))
+    assert any("gives the split" in note for note in splits.notes)
+
+
+def test_a_field_that_gives_no_split_is_named(tmp_path: Path) -> None:
+    marked = tars(tmp_path / "data", labels=lambda k: {**fields(k), "split": "fold 7"})
+    splits = stream(str(marked), streaming=SMALL)
+    assert any("'fold 7'" in note for note in splits.notes)
+    assert len(one_epoch(splits)) > N / 2
+
+
 def test_a_column_that_gives_no_split_is_noted(tmp_path: Path) -> None:
     file = parquet(tmp_path / "all.parquet")
     table = pq.read_table(file).append_column("split", [["fold 1", "train"] * (N // 2)])

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from condgen.data.readers.parts import PART_NAMES, must_be_whole
+from condgen.data.readers.parts import PART_NAMES, must_be_whole, streamed_parts
 from condgen.data.readers.row_groups import parquet_streamed
 from condgen.data.readers.shards import CLASS_NAMES, by_part, expand, is_pattern, streamed
 from condgen.data.readers.table import Shard, Shards
@@ -46,11 +46,7 @@ def stream(source: str) -> Shards:
     is_folder = not is_pattern(address) and copy_of(address) not in found
     if tars:
         must_be_whole(tars if is_folder else ())
-        parts = by_part(tars)
-        return Shards(
-            tuple(_shard(path, found) for part in ("train", "validation") for path in parts.get(part, [])),
-            tuple(_shard(path, found) for path in parts.get("test", [])),
-        )
+        return streamed_parts({part: [_shard(path, found) for path in files] for part, files in by_part(tars).items()})
     by = {part: sorted(path for path in found if _is_parquet(path, part)) for part in PART_NAMES}
     if len(found) == 1 and next(iter(found)).suffix == ".parquet":
         by = {"train": [*found], "validation": [], "test": []}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from condgen.data.infer import schema_of
 from condgen.data.readers.files import parquet, table_in
-from condgen.data.readers.parts import PART_NAMES, contradicted, must_be_whole, parted, split_column
+from condgen.data.readers.parts import PART_NAMES, divided, must_be_whole, parted
 from condgen.data.readers.row_groups import parquet_streamed
 from condgen.data.readers.table import IMAGE_FILES, Parts, Shards, Table, schema_in
 from condgen.data.storage.images import EncodedImage
@@ -65,12 +65,7 @@ def read_parquet(path: Path) -> Parts:
 
     Raises DataError that names absent files.
     """
-    tables = {part: parquet(files) for part, files in _whole_parquet_parts(path).items()}
-    if len(tables) == 1:
-        return parted(tables["train"])
-    column = split_column(tables["train"].columns)
-    tables["train"].notes.extend(contradicted(tables["train"].columns[column]) if column else ())
-    return Parts(**tables)
+    return divided({part: parquet(files) for part, files in _whole_parquet_parts(path).items()})
 
 
 def stream_parquet(path: Path) -> Shards:

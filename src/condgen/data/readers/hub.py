@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from condgen.data.readers.files import columns_of, columns_of_rows, first_line, named
-from condgen.data.readers.parts import PART_NAMES
+from condgen.data.readers.parts import PART_NAMES, divided, streamed_parts
 from condgen.data.readers.table import READ, Parts, Shard, Shards, Table, described
 from condgen.errors import DataError, RequestError, unknown
 
@@ -84,7 +84,8 @@ def stream_hub(source: str) -> Shards:
         shards = {part: _shards(address, name, parts[name]) for part, name in by.items()}
     if "train" not in shards:
         raise DataError(f"{source} has the splits {', '.join(parts)} but none to train on; choose one: ?split=NAME.")
-    return Shards((*shards["train"], *shards.get("validation", ())), shards.get("test", ()))
+    with _apologising(source, address):
+        return streamed_parts(shards)
 
 
 @contextmanager
@@ -189,16 +190,17 @@ def _fetched(row: dict[str, Any]) -> dict[str, Any]:
 
 def _in_parts(source: str, tables: dict[str, Table]) -> Parts:
     """The tables by purpose. Others are left out, with a note."""
-    by = _names_by_part(tables)
-    found = {part: tables[by[part]] if part in by else None for part in PART_NAMES}
     if len(tables) == 1:
-        return Parts(next(iter(tables.values())))
-    train = found["train"]
-    if train is None:
+        return divided({"train": next(iter(tables.values()))})
+    by = _names_by_part(tables)
+    if "train" not in by:
         raise DataError(f"{source} has the splits {', '.join(tables)} but none to train on; choose one: ?split=NAME.")
-    unused = [name for name, table in tables.items() if not any(table is chosen for chosen in found.values())]
-    notes = [f"The splits {', '.join(unused)} of {source} are not used; choose one with ?split=NAME."] if unused else []
-    return Parts(replace(train, notes=[*train.notes, *notes]), found["test"], found["validation"])
+    parts = divided({part: tables[name] for part, name in by.items()})
+    unused = [name for name in tables if name not in by.values()]
+    if unused:
+        note = f"The splits {', '.join(unused)} of {source} are not used; choose one with ?split=NAME."
+        parts.train.notes.append(note)
+    return parts
 
 
 def _names_by_part(splits: Iterable[str]) -> dict[str, str]:

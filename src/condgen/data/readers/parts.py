@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from condgen.data.readers.table import Parts, Table, Undecided
+from condgen.data.readers.table import Parts, Shard, Shards, Table, Undecided
 from condgen.data.storage.images import Chosen
 from condgen.errors import DataError
 
@@ -42,6 +42,38 @@ def parted(table: Table) -> Parts:
     return Parts(**parts)
 
 
+def divided(tables: Mapping[str, Table]) -> Parts:
+    """Tables by split. One for training alone is split by its column `split`, if it has that."""
+    train = tables["train"]
+    if len(tables) == 1:
+        return parted(train)
+    column = split_column(train.columns)
+    train.notes.extend(contradicted(train.columns[column]) if column else ())
+    return Parts(**tables)
+
+
+def streamed_parts(parts: Mapping[str, Sequence[Shard]]) -> Shards:
+    """Shards by split. Of those for training alone, only rows that a column `split` marks for training are read.
+
+    The first rows tell whether there is such a column. Rows marked for testing are left out, since finding them would
+    take reading all shards.
+    """
+    found = Shards((*parts["train"], *parts.get("validation", ())), tuple(parts.get("test", ())))
+    first = next(found.train[0].tables(), None) if len(parts) == 1 and found.train else None
+    column = split_column(first.columns) if first else None
+    if first is None or column is None:
+        return found
+    other = [cell for cell in first.columns[column] if part_of(cell) is None]
+    if other:
+        return replace(found, notes=(_unused(column, other[0]),))
+    train = tuple(replace(shard, stamp=f"{shard.stamp} train", part="train") for shard in found.train)
+    note = (
+        f"The column {column} gives the split: rows that it does not mark for training are left out of this stream, "
+        "which is tested on rows of its sample. Rename the column to ignore it."
+    )
+    return replace(found, train=train, notes=(note,))
+
+
 def split_column(names: Iterable[str]) -> str | None:
     """The name of the column that gives the split, if there is one."""
     return next((name for name in names if name.strip().casefold() == COLUMN), None)
@@ -57,7 +89,10 @@ def unusable(column: str, cells: Iterable[object]) -> str:
     told = {part_of(cell): cell for cell in reversed([*cells])}  # the first cell of each part
     if None not in told and "train" in told:
         return ""
-    wrong = told.get(None, "train in no row")
+    return _unused(column, told.get(None, "train in no row"))
+
+
+def _unused(column: str, wrong: object) -> str:
     return (
         f"The column {column} was not used, since it must hold train, validation or test in every row, but holds "
         f"{wrong!r}."

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from condgen.data.readers.files import columns_of_rows, first_line
-from condgen.data.readers.parts import PART_NAMES, must_be_whole
+from condgen.data.readers.parts import PART_NAMES, divided, must_be_whole, streamed_parts
 from condgen.data.readers.table import IMAGE_FILES, READ, Parts, Shard, Shards, Table, plain, schema_in, stamped
 from condgen.data.storage.archives import Held, Member
 from condgen.data.storage.images import EncodedImage
@@ -54,14 +54,16 @@ def _choices(text: str) -> list[str]:
 
 
 def read_shards(path: Path) -> Parts:
-    """One shard, or a folder of shards. Shards named train…, val… and test… are separate splits."""
-    return Parts(**{part: _table(files) for part, files in _by_part(path).items()})
+    """One shard, or a folder of shards. Shards named train…, val… and test… are separate splits.
+
+    Shards for training alone are split by the field `split` of their labels, if they have it.
+    """
+    return divided({part: _table(files) for part, files in _by_part(path).items()})
 
 
 def stream_shards(path: Path) -> Shards:
     """The same shards, to be read piece by piece."""
-    parts = _by_part(path)
-    return Shards(_streamed([*parts["train"], *parts.get("validation", [])]), _streamed(parts.get("test", [])))
+    return streamed_parts({part: tuple(map(_streamed, files)) for part, files in _by_part(path).items()})
 
 
 def _by_part(path: Path) -> dict[str, list[Path]]:
@@ -84,12 +86,12 @@ def by_part(tars: list[Path]) -> dict[str, list[Path]]:
 
 def read_pattern(pattern: str) -> Parts:
     """The shards that a pattern names. Raises DataError that names missing ones."""
-    return Parts(_table(_present(pattern)))
+    return divided({"train": _table(_present(pattern))})
 
 
 def stream_pattern(pattern: str) -> Shards:
     """The shards that a pattern names, to be read piece by piece. Raises DataError as `read_pattern` does."""
-    return Shards(_streamed(_present(pattern)))
+    return streamed_parts({"train": tuple(map(_streamed, _present(pattern)))})
 
 
 def _present(pattern: str) -> list[Path]:
@@ -100,8 +102,8 @@ def _present(pattern: str) -> list[Path]:
     return paths
 
 
-def _streamed(paths: list[Path]) -> tuple[Shard, ...]:
-    return tuple(streamed(path, *stamped(path)) for path in paths)
+def _streamed(path: Path) -> Shard:
+    return streamed(path, *stamped(path))
 
 
 def streamed(path: Path, stamp: str, changed: int) -> Shard:
