@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from condgen.evaluation.metrics.estimate import Estimate, bootstrap, errors_apart, linearised, mean, share
+from condgen.evaluation.metrics.estimate import Estimate, bootstrap, errors_apart, linearised, mean, share, wilson
 
 
 def hits(count: int, n: int) -> Tensor:
@@ -28,6 +28,13 @@ def test_the_interval_of_a_share_is_wilsons(count: int, n: int, low: float, high
     found = share(hits(count, n))
     assert found.value == pytest.approx(count / n)
     assert (found.low, found.high) == pytest.approx((low, high), abs=6e-5)
+
+
+@pytest.mark.parametrize("n", [1, 4, 10, 29, 300])
+def test_a_share_is_within_its_interval(n: int) -> None:
+    for p in torch.linspace(0, 1, 41, dtype=torch.double).tolist():
+        found = wilson(p, n)
+        assert found.low <= p <= found.high
 
 
 def test_a_share_of_nothing_is_unknown_and_could_be_anything() -> None:

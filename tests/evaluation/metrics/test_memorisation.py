@@ -136,6 +136,14 @@ def test_the_same_sample_again_and_again_is_a_duplicate_and_says_nothing_of_trai
     assert within(found.nearer, 0.5)
 
 
+@pytest.mark.parametrize("copies", [1, 10, 50, 90])
+def test_nearer_is_within_its_interval_however_few_samples_are_independent(copies: int) -> None:
+    """Samples that fall on two places count as about two, of which no whole number is a share such as 5 %."""
+    place, other = TRAIN[:1].repeat(copies, 1), HELD_OUT[:1].repeat(1_000 - copies, 1)
+    found = memorisation(torch.cat([place, other]), TRAIN, HELD_OUT).nearer
+    assert found.low <= found.value <= found.high
+
+
 def test_every_sample_twice_is_a_duplicate_under_noise_too(images: tuple[Tensor, Tensor, Tensor]) -> None:
     train, held_out, fresh = images
     found = memorisation(torch.cat([fresh[:150], noise(fresh[:150], 0.005)]), train, held_out)

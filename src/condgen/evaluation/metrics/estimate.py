@@ -52,7 +52,8 @@ def wilson(p: float, n: int, z: float = Z) -> Estimate:
         return Estimate(float("nan"), 0.0, 1.0)
     centre, half = (p + z**2 / (2 * n)) / (1 + z**2 / n), z * (p * (1 - p) / n + z**2 / (4 * n**2)) ** 0.5
     half /= 1 + z**2 / n
-    return Estimate(p, max(centre - half, 0.0) if p else 0.0, min(centre + half, 1.0))
+    low, high = max(centre - half, 0.0), min(centre + half, 1.0)
+    return Estimate(p, 0.0 if p == 0 else low, 1.0 if p == 1 else high)
 
 
 def difference(p: float, n: int, q: float, m: int, z: float = Z) -> Estimate:

@@ -19,7 +19,7 @@ from condgen.data.storage.mapped import Mapped, taken
 from condgen.errors import DataError
 from condgen.evaluation.comparison.columns import Quantity, Values
 from condgen.evaluation.findings import Evidence, Finding
-from condgen.evaluation.metrics.estimate import Estimate, share
+from condgen.evaluation.metrics.estimate import Estimate, share, wilson
 from condgen.evaluation.metrics.metric import Measurement, Metric
 from condgen.evaluation.protocol import MIN_SAMPLES
 from condgen.units import percent
@@ -102,7 +102,7 @@ def _nearer(to_train: Neighbours, to_others: Neighbours, train: int, others: int
     hits[ties[: round(len(ties) * train / (train + others))]] = True
     p = float(hits.double().mean())
     n = _independent(torch.where(hits, to_train[1][:, 0], to_others[1][:, 0] + train), train + others)
-    seen = share(torch.arange(n) < p * n)
+    seen = wilson(p, n)
     return Estimate(*(_balanced(each, train, others) for each in (p, seen.low, seen.high)))
 
 
