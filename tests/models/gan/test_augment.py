@@ -153,6 +153,17 @@ def test_affine_stretches_each_axis_and_shears_rows_in_pixels(
     assert place(affine(x)) == pytest.approx((down, right - 0.3 * down), abs=0.05)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_affine_moves_pixels_exactly_in_mixed_precision(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawing(monkeypatch, 0.9, 0.6, -0.3, 0.5)
+    slope = (torch.arange(256) - 128.0).expand(1, 1, 256, 256)  # the value says the place, exactly in half precision
+    exact = affine(slope)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = affine(slope.to(dtype))
+    assert mixed.dtype == dtype
+    torch.testing.assert_close(mixed.float(), exact.to(dtype).float(), rtol=0, atol=0)
+
+
 @every_size
 def test_affine_keeps_most_of_a_middle_and_lets_black_in_at_the_borders(size: tuple[int, int]) -> None:
     y = affine(torch.ones(400, 1, *size))
