@@ -39,10 +39,10 @@ def shown(condition: Condition) -> Tensor:
     return torch.stack([condition.values[name] for name in PEOPLE.names], 1)
 
 
-def measured(observed: Tensor, asked: Condition) -> tuple[RareObedience, ...]:
+def measured(observed: Tensor, asked: Condition, typical: int | None = None) -> tuple[RareObedience, ...]:
     real = people(8_000, seed=1)
     chosen = Combinations.of(real)
-    made = Made(Dataset(observed, asked), len(asked), tuple(rows for _, rows in chosen.members(asked)))
+    made = Made(Dataset(observed, asked), typical or len(asked), tuple(rows for _, rows in chosen.members(asked)))
     return rare([Reader(Oracle(PEOPLE, (3,)), Dataset(shown(real), real))], chosen, made)
 
 
@@ -77,6 +77,19 @@ def test_what_misses_an_attribute_everywhere_has_no_fault_of_its_combinations() 
     assert found[0].missed
     assert found[0].usual == pytest.approx(0.5, abs=0.02)
     assert not any(each.faulty for each in found)
+
+
+def test_a_combination_of_a_value_that_no_typical_sample_has_can_be_faulty() -> None:
+    """Its value's own gap is unknown, which excuses nothing."""
+    asked = people(3_000)
+    asked = asked.with_codes("glasses", torch.zeros(3_000))
+    more = people(8_000, seed=2)
+    more = more[(shown(more).sum(1) == 3).nonzero()[:100, 0]]
+    x = torch.cat([shown(asked), torch.zeros(100, 3)])  # the samples made for the triple show none of it
+    worst = measured(x, Condition.cat([asked, more]), typical=3_000)[0]
+    assert worst.request == "male=yes, old=yes, glasses=yes"
+    assert worst.usual == 0
+    assert worst.faulty
 
 
 def test_the_interval_of_a_gap_holds_for_all_combinations_at_once() -> None:

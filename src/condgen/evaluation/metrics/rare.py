@@ -41,7 +41,7 @@ class RareObedience:
     real: share of the `examples` real images of the combination that do.
     gap: `real` minus `made`. Its interval holds for all combinations at once.
     usual: the sum of its values' own gaps, in all requests for them. A model that misses a value everywhere misses its
-        combinations, too.
+        combinations, too. A value that no request of the data's own has adds nothing.
     weakest: the attribute that falls short of real images most, with its shares in samples and in real images.
     """
 
@@ -148,13 +148,16 @@ class _Usual:
     seen: Bool[Tensor, "reader total attribute"]
 
     def gap(self, columns: Sequence[int], parts: Sequence[int]) -> float:
-        """The sum of the gaps of these attributes' values, each by itself. 0 for values better than in real images."""
+        """The sum of the gaps of these attributes' values, each by itself.
+
+        0 for values better than in real images, and for those of which nothing is known.
+        """
         return sum(self._alone(column, part) for column, part in zip(columns, parts, strict=True))
 
     def _alone(self, column: int, part: int) -> float:
-        real = self.real[self.labels[:, column] == part, column].float().mean()
-        made = self.seen[:, : len(self.asked)][:, self.asked[:, column] == part, column].float().mean()
-        return max(float(real - made), 0.0)
+        real = self.real[self.labels[:, column] == part, column].float()
+        made = self.seen[:, : len(self.asked)][:, self.asked[:, column] == part, column].float()
+        return max(float(real.mean() - made.mean()), 0.0) if len(real) and made.numel() else 0.0
 
 
 @dataclass(frozen=True)
