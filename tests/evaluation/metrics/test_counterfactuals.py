@@ -7,6 +7,7 @@ from torch import Tensor
 from condgen.data import Dataset
 from condgen.evaluation.judge.judge import Judge, train_judge
 from condgen.evaluation.metrics.counterfactuals import Counterfactuals, leakage, swap
+from condgen.evaluation.metrics.estimate import share
 from condgen.schema import Categorical, Condition, Continuous, Flag, LabelDistribution, Schema
 
 pytestmark = pytest.mark.statistical
@@ -86,6 +87,14 @@ def test_what_follows_its_request_is_told_apart_and_what_does_not_is_a_coin(judg
     assert found["c"] == 0.5  # equal noise, equal samples: all ties, which count half
     assert found["a"] > 0.99
     assert found["d"] > 0.99
+
+
+def test_thirty_pairs_of_thirty_are_not_certainty(judge: Judge) -> None:
+    few = pairs(honest)
+    few = Counterfactuals(few.base[:30], few.again[:30], {name: x[:30] for name, x in few.changed.items()})
+    found = swap(judge, SCHEMA["a"], few)
+    assert found == share(torch.ones(30, dtype=torch.bool))
+    assert found.low == pytest.approx(0.8865, abs=1e-4)
 
 
 def test_an_attribute_that_was_not_tested_has_no_swap(judge: Judge) -> None:

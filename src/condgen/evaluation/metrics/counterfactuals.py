@@ -15,7 +15,7 @@ from torch import Tensor
 from condgen.data import Dataset
 from condgen.evaluation.findings import Evidence, Finding
 from condgen.evaluation.judge.judge import Judge, Reading
-from condgen.evaluation.metrics.estimate import Estimate, mean
+from condgen.evaluation.metrics.estimate import Estimate, wilson
 from condgen.messages import setting
 from condgen.schema import Attribute, Condition, LabelDistribution
 from condgen.units import number, percent
@@ -85,7 +85,8 @@ def swap(judge: Judge, a: Attribute, pairs: Counterfactuals | None) -> Estimate 
     c, c_other = base.condition.values[a.name], other.condition.values[a.name]
     right = first.log_prob(a.name, c) + second.log_prob(a.name, c_other)
     wrong = first.log_prob(a.name, c_other) + second.log_prob(a.name, c)
-    return mean((right > wrong).float() + 0.5 * (right == wrong).float())
+    told = (right > wrong).double() + 0.5 * (right == wrong).double()
+    return wilson(float(told.mean()), len(told))
 
 
 def leakage(
