@@ -8,6 +8,7 @@ from torch import Tensor
 
 from condgen.data import Dataset, Mixture
 from condgen.evaluation.judge.judge import Judge, Reading, train_judge
+from condgen.evaluation.metrics.attribute_obedience import attribute_obedience
 from condgen.evaluation.metrics.combinations import absent_combinations, named_codes
 from condgen.evaluation.metrics.obedience import Obedience, obedience
 from condgen.schema import Categorical, Condition, Continuous, Flag, LabelDistribution, Schema
@@ -131,6 +132,23 @@ def test_a_judge_without_any_doubt_has_finite_confidence(judge: Judge, real: Dat
         side = obedience(certain, claimed(asked, real.condition), real)["side"]
         assert side.confidence is not None
         assert math.isfinite(side.confidence)
+
+
+@pytest.mark.parametrize("odds", [0.5, 10.0, 16.0, 17.0, 20.0, 60.0])
+@pytest.mark.parametrize("values", [2, 3])
+def test_confidence_is_the_log_odds_however_large_they_are(odds: float, values: int) -> None:
+    """Probabilities of 32 bits are exactly one from 17 nats on, where confidence jumped to 27.6."""
+    kind = Categorical(name="kind", values=tuple("abc"[:values]))
+    logits = torch.tensor([[odds, 0.0, -90.0], [0.0, odds, -90.0]])[:, :values]
+    schema = Schema(attributes=(kind,))
+    read = Reading(schema, logits, {"kind": kind.density.reading(logits, 1.0)}, {})
+    right, wrong = (
+        Condition(schema, {"kind": torch.tensor(codes)}, torch.ones(2, 1, dtype=torch.bool))
+        for codes in ([0.0, 1.0], [1.0, 0.0])
+    )
+    found = attribute_obedience(kind, read, wrong, read, right, None, None)
+    assert found.real_confidence == pytest.approx(odds, rel=1e-5)
+    assert found.confidence == pytest.approx(-odds, rel=1e-5)
 
 
 class Bayes(Judge):

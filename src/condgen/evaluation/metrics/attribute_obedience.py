@@ -146,9 +146,13 @@ def _chance(a: Attribute, seen: Float[Tensor, "n ..."], asked: Float[Tensor, "n 
 
 
 def _confidence(read: Reading, name: str, codes: Float[Tensor, " n"]) -> float:
-    """Mean log q(c|x)/(1 − q(c|x)) of the codes."""
-    log_p = read.log_prob(name, codes).double()
-    return float((log_p - torch.log(-torch.expm1(log_p.clamp(max=-1e-12)))).mean())
+    """Mean log q(c|x)/(1 − q(c|x)) of the codes.
+
+    1 − q is the sum over the other values: 32 bits hold no q between 1 − 6·10⁻⁸ and 1.
+    """
+    log_p = read.outputs[name].double()
+    others = torch.arange(log_p.shape[1]) != codes.round()[:, None]
+    return float((read.log_prob(name, codes) - log_p.masked_fill(~others, -torch.inf).logsumexp(1)).mean())
 
 
 def _confusion(read: Reading, name: str, codes: Float[Tensor, " n"], width: int) -> Counts:
