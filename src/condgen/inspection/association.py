@@ -1,7 +1,8 @@
 """Associations between attributes, and pairs of values that are rare or absent.
 
 Everything comes from one matrix of sums, XᵀX. X has the one-hot values of named attributes and, for numbers, presence,
-value and square. It is added up over blocks of rows, so a million rows take about a second.
+value and square. It is added up over blocks of rows, so a million rows take seconds. Variances are small differences of
+large sums, which therefore have double precision.
 """
 
 import math
@@ -16,7 +17,7 @@ from torch import Tensor
 from condgen.schema import Attribute, Condition
 
 MOST_VALUES = 100  # attributes with more values are left out, since there are too few rows per pair; so are vectors
-BLOCK = 20_000_000  # numbers of X in memory at once
+BLOCK = 10_000_000  # numbers of X in memory at once
 RARE = 0.2  # a pair of values is rare below this share of its expected number
 EXPECTED = 5.0  # pairs with a smaller expected number are not reported as absent
 
@@ -90,18 +91,18 @@ def _sums(condition: Condition, attributes: Sequence[Attribute]) -> tuple[Sums, 
     for start in range(0, len(condition), step := max(BLOCK // width, 1)):
         part = condition[start : start + step]
         x = torch.cat([_columns(a, part) for a in attributes], dim=1)
-        sums += (x.T @ x).double()
+        sums += x.T @ x
     return sums, place
 
 
 def _columns(a: Attribute, part: Condition) -> Float[Tensor, "n column"]:
     """One-hot values, or presence, value and square of numbers scaled to [−1, 1]. Zero if missing."""
-    given = part.given(a.name).float()[:, None]
+    given = part.given(a.name).double()[:, None]
     codes = part.codes(a.name)
     if not a.choices:
-        x = a.encode(codes)
+        x = a.encode(codes).double()
         return torch.cat([torch.ones_like(x), x, x.square()], dim=1) * given
-    return torch.nn.functional.one_hot(codes.long(), len(a.choices)).float() * given
+    return torch.nn.functional.one_hot(codes.long(), len(a.choices)) * given
 
 
 def _associated(a: Attribute, b: Attribute, block: Tensor, own: Tensor) -> Association:
@@ -174,7 +175,7 @@ def _correlation(block: Float[Tensor, "3 3"]) -> float:
     if n < 2:
         return 0.0
     spread = (float(block[2, 0]) - x * x / n) * (float(block[0, 2]) - y * y / n)
-    return (float(block[1, 1]) - x * y / n) / spread**0.5 if spread > 1e-12 else 0.0
+    return min(max((float(block[1, 1]) - x * y / n) / spread**0.5, -1.0), 1.0) if spread > 1e-12 else 0.0
 
 
 def _pairs(a: Attribute, b: Attribute, table: Float[Tensor, "row column"]) -> Iterator[Pair]:
