@@ -226,6 +226,22 @@ def test_a_dimension_without_variation_is_left_alone() -> None:
     assert standardise(torch.tensor([[2.0, 5.0]])).abs().max() < 1e-5
 
 
+@pytest.mark.parametrize("value", [179 / 255, 0.3, 5.1])
+def test_rounding_of_a_constant_channel_is_no_variation(value: float) -> None:
+    standardise = Standardiser((1, 8, 8))
+    for n in range(20, 160):
+        standardise.observe(torch.full((n, 1, 8, 8), value))
+    assert standardise.scale.item() == 1
+    assert standardise.log_volume.item() == 0
+
+
+def test_the_standardiser_measures_little_variation_far_from_zero() -> None:
+    standardise, x = Standardiser((1,)), 2000 + 0.5 * torch.randn(OBSERVATIONS, 1)
+    for part in x.split(100):
+        standardise.observe(part)
+    assert standardise.scale.item() == pytest.approx(x.double().std().item(), rel=0.1)
+
+
 def test_slerp_keeps_the_length_of_noise() -> None:
     a, b = torch.randn(2, 20, 500)
     middle = slerp(a, b, 0.5)

@@ -11,7 +11,11 @@ LEAST = 1e-4  # a smaller standard deviation counts as zero
 
 
 class Standardiser(nn.Module):
-    """Shifts and scales by the moments of the first observations seen in training, one per channel or dimension."""
+    """Shifts and scales by the moments of the first observations seen in training, one per channel or dimension.
+
+    Variances are gathered around the mean (Chan et al. 1979). In the difference of two raw moments, the rounding of a
+    constant channel would pass for variation.
+    """
 
     seen: Tensor
     mean: Tensor
@@ -33,16 +37,23 @@ class Standardiser(nn.Module):
         others = (0, *range(2, x.dim()))
         n = together.size(len(x))
         share = n / (self.seen + n)
-        moments = torch.stack([x.float().mean(others), x.float().square().mean(others)])
-        mean, square = together.averaged(moments)
-        self.mean.lerp_(mean.view_as(self.mean), share)
-        self.square.lerp_(square.view_as(self.square), share)
+        mean = together.averaged(x.float().mean(others)).view_as(self.mean)
+        variance = together.averaged((x.float() - mean).square().mean(others)).view_as(self.mean)
+        between = share * (1 - share) * (mean - self.mean).square()
+        variance = self.variance.lerp(variance, share) + between
+        self.mean.lerp_(mean, share)
+        self.square.copy_(self.mean.square() + variance)  # without variation, exactly the mean's square
         self.seen += n
+
+    @property
+    def variance(self) -> Float[Tensor, "channel ..."]:
+        """Variances, from the moments that checkpoints hold."""
+        return (self.square - self.mean.square()).clamp(min=0)
 
     @property
     def scale(self) -> Float[Tensor, "channel ..."]:
         """Standard deviations, or 1 where there is no variation."""
-        deviation = (self.square - self.mean.square()).clamp(min=0).sqrt()
+        deviation = self.variance.sqrt()
         return torch.where(deviation > LEAST, deviation, 1.0)
 
     @property
