@@ -261,6 +261,18 @@ def test_an_export_whose_samples_differ_is_refused(tmp_path: Path, monkeypatch: 
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_an_export_whose_samples_are_no_numbers_is_refused(
+    pairs: Callable[[str], Pair], monkeypatch: pytest.MonkeyPatch, number: float
+) -> None:
+    run, model = pairs("gan")
+    answer = model.answer
+    monkeypatch.setattr(model, "answer", lambda *asked: np.where(answer(*asked) > 0, np.float32(number), np.float32(0)))
+    for allowed in exporting.TOLERANCE.values():
+        with pytest.raises(RequestError, match=r"Samples of the exported model hold NaN"):
+            exporting.largest_difference(run, model, allowed)
+
+
 def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "find_spec", lambda name: None if name == "onnxscript" else name)
     with pytest.raises(CondgenError, match=r"needs onnxscript: pip install 'condgen\[onnx\]'"):

@@ -93,7 +93,7 @@ def requests(run: Run, n: int, free: bool = False) -> Condition:
 def largest_difference(run: Run, exported: OnnxGenerator, allowed: float) -> float:
     """The largest difference between samples of a run and of its export, as a share of the largest number.
 
-    Raises RequestError if it is too large.
+    Raises RequestError if it is too large, or if samples hold numbers that are not finite.
     """
     ways = [SamplingOptions()] + [GUIDED] * isinstance(run.model, Guided)
     frees = (False, True) if run.model.handles_missing else (False,)
@@ -102,13 +102,27 @@ def largest_difference(run: Run, exported: OnnxGenerator, allowed: float) -> flo
         condition, seeds = requests(run, n, free), torch.arange(n)
         x = to_numpy(run.answer(condition, seeds, how))
         y = to_numpy(exported.answer(in_numpy(condition), seeds.numpy(), how))  # type: ignore[arg-type]
-        found = max(found, float(np.abs(x - y).max() / max(1.0, np.abs(x).max())))
-    if not found <= allowed:
+        found = max(found, _difference(x, y))
+    if found > allowed:
         raise RequestError(
             f"The exported model's samples differ from the run's by up to {found:.2g}, where {allowed:g} is allowed. "
             "Nothing was written. The model may compute something that ONNX computes differently."
         )
     return found
+
+
+def _difference(x: np.ndarray, y: np.ndarray) -> float:
+    """The largest difference between a run's samples x and its export's y, as a share of the largest number.
+
+    Raises RequestError for numbers that are not finite: NaN is neither above nor below what is allowed.
+    """
+    for whose, samples in (("run", x), ("exported model", y)):
+        if not np.isfinite(samples).all():
+            raise RequestError(
+                f"Samples of the {whose} hold NaN or infinite numbers. Nothing was written. Numbers may grow too large "
+                "within the network; export in float32, or train again."
+            )
+    return float(np.abs(x - y).max() / max(1.0, np.abs(x).max()))
 
 
 def _header(run: Run, traceable: Traceable, functions: dict[str, Function], licence: str) -> Header:
