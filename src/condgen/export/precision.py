@@ -26,20 +26,74 @@ from condgen.runtime.header import Precision
 from condgen.schema import Condition
 from condgen.units import percent
 
+LAYERS = ("MatMul", "Gemm", "Conv", "ConvTranspose")  # operations that multiply by learned weights
+
 
 def in_precision(model: Any, precision: Precision) -> Any:
     """An ONNX model with numbers of another precision. Inputs and outputs stay 32-bit floats.
 
-    float16: weights and arithmetic. int8: the weights of matrix products, one scale per tensor; inputs are rounded when
+    float16: weights and arithmetic, from the first layer on. Requests are encoded in float32, because float16 holds no
+        number above 65,504, which a salary may exceed. int8: the weights of matrix products, one scale per tensor; inputs are rounded when
         they are known (dynamic quantisation). Convolutions stay as they are, because ONNX Runtime has slow ones only.
     """
     if precision == "float16":
-        from onnxruntime.transformers.float16 import convert_float_to_float16
-
-        return convert_float_to_float16(model, keep_io_types=True)
+        return _halved(model)
     if precision == "int8":
         return _quantised(model)
     return model
+
+
+def _halved(model: Any) -> Any:
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    encoding = _encoding(model.graph)
+    _with_own_constants(model.graph, encoding)
+    halved = convert_float_to_float16(model, keep_io_types=True, node_block_list=[node.name for node in encoding])
+    _without_round_trips(halved.graph)
+    return halved
+
+
+def _encoding(graph: Any) -> list[Any]:
+    """The nodes between the codes of requests and the first layers."""
+    codes = {each.name for each in graph.input if ".codes." in each.name}
+    found = []
+    for node in graph.node:  # each after those that it takes its inputs from
+        if node.op_type not in (*LAYERS, "Shape") and codes.intersection(node.input):
+            found.append(node)
+            codes.update(node.output)
+    return found
+
+
+def _with_own_constants(graph: Any, nodes: list[Any]) -> None:
+    """Give nodes copies of their constants, since a constant that others share would be rounded for all."""
+    copies = {}
+    for tensor in graph.initializer:
+        if any(tensor.name in node.input for node in nodes):
+            copies[tensor.name] = type(tensor)()
+            copies[tensor.name].CopyFrom(tensor)
+            copies[tensor.name].name = f"{tensor.name}.encoding"
+    graph.initializer.extend(copies.values())
+    for node in nodes:
+        node.input[:] = [copies[name].name if name in copies else name for name in node.input]
+
+
+def _without_round_trips(graph: Any) -> None:
+    """Take float32 numbers from where they are, instead of from a float16 copy that is converted back.
+
+    The converter puts a cast after each input and each node in float32, and another before each node in float32.
+    """
+    rounded = {
+        node.output[0]: node.input[0]
+        for node in graph.node
+        if node.name.startswith("graph_input_cast") or node.name.endswith("_cast_to_fp16_node")
+    }
+    back = {
+        node.output[0]: rounded[node.input[0]]
+        for node in graph.node
+        if node.name.endswith("_cast_to_fp32_node") and node.input[0] in rounded
+    }
+    for node in graph.node:
+        node.input[:] = [back.get(name, name) for name in node.input]
 
 
 def _quantised(model: Any) -> Any:
