@@ -249,3 +249,17 @@ def test_a_phrase_of_many_unknown_words_is_refused_without_a_long_search(monkeyp
     assert len(searched) == len(set(searched)) <= phrase.HINTED
     assert [*caught.value.words] == words
     assert words[-1] in str(caught.value)
+
+
+def test_units_without_a_number_take_no_more_time_a_word_in_a_long_phrase(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    longest = phrase._longest
+    monkeypatch.setattr(phrase, "_longest", lambda words, at, known: looked.append(at) or longest(words, at, known))
+
+    def looks(words: int) -> int:
+        looked.clear()
+        with pytest.raises(RequestError):
+            parse_requests("years " * words, PEOPLE)
+        return len(looked)
+
+    assert looks(400) < 2.5 * looks(200)

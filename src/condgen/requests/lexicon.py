@@ -55,6 +55,7 @@ class Lexicon:
         for layer, known in ((OWN, _own(schema)), (GENERAL, _general(schema))):
             for phrase, meaning in known:
                 self._add(Entry(phrase, layer, meaning))
+        self.first = {key[0] for key in self.entries}
         self.units = _units(schema)
         self.comparisons = _comparisons(schema)
         self.longest = max(map(len, [*self.entries, *self.units, *self.comparisons]), default=0)
@@ -67,6 +68,8 @@ class Lexicon:
 
     def find(self, words: list[str], start: int) -> tuple[list[Meaning], int]:
         """The meanings of the longest known phrase at a position, and its length. Empty if none is known."""
+        if stem(words[start]) not in self.first:  # so for most words, and quicker than all lengths
+            return [], 0
         for length in range(min(self.longest + SLACK, len(words) - start), 0, -1):
             span = words[start : start + length]
             key = tuple(map(stem, span))

@@ -17,6 +17,7 @@ from condgen.schema import Attribute, Constraint, Schema
 
 T = TypeVar("T")
 SPELLING = 0.8  # smallest similarity at which an unknown word counts as misspelt
+NUMBER_WORDS = 12  # most words of one number; more would be read anew from each of them
 HINTED = 10  # unknown words for which near ones are looked for, which takes time with many phrases
 
 
@@ -219,7 +220,7 @@ def _number(words: list[str], start: int, lexicon: Lexicon) -> _Number | None:
     at, end, ends = start, start, None
     names = set().union(*lexicon.units.values())
     comparisons: list[Comparison] = []
-    while at < len(words):
+    while at < min(len(words), start + NUMBER_WORDS):
         unit, wide = _longest(words, at, lexicon.units)
         compared, wider = _longest(words, at, lexicon.comparisons)
         if ends is None and compared and not comparisons:

@@ -3,11 +3,12 @@
 import json
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
 Key = tuple[str, ...]
+REMEMBERED = 10_000  # words of which the latest keep their stems; a server is sent ever new ones
 
 _TOKEN = re.compile(r"-?\d+(?:\.\d+)?(?:\.\.-?\d+(?:\.\d+)?)?(?![^\W_])|[^\W_]+")
 _NUMBER = r"((?:(?<!\w)-)?\b\d+(?:\.\d+)?)"  # a hyphen behind a word or a number is no minus
@@ -45,7 +46,7 @@ def bounds(token: str) -> tuple[float, float] | None:
     return low, high[0] if high else low
 
 
-@cache
+@lru_cache(REMEMBERED)
 def stem(word: str) -> str:
     """The common form of `smile`, `smiles` and `smiling`. In doubt a word is left as it is."""
     word = _spelled(_singular(_spelled(word)))
@@ -81,6 +82,7 @@ def role(kind: str) -> frozenset[Key]:
     return frozenset(stems(word) for word in vocabulary()[kind])
 
 
+@lru_cache(REMEMBERED)
 def is_filler(word: str) -> bool:
     """Whether a word's stem adds nothing to a request, such as an article."""
     return (word,) in role("function") or (word,) in role("nouns")
