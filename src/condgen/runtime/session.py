@@ -13,6 +13,7 @@ from condgen.runtime.graph import Graph
 from condgen.runtime.header import Function
 
 ERRORS_ONLY = 3  # the level of ONNX Runtime's log
+WEIGHTS_AT_ONCE = ("session.disable_quant_qdq", "1")  # weights in int8 become floats once, not at each call
 PIECE = 64  # samples at once, whose activations stay in the processor's cache (`benchmarks/runtime.py`)
 
 
@@ -32,6 +33,7 @@ class Session:
         self._options = self._runtime.SessionOptions()
         self._options.log_severity_level = ERRORS_ONLY
         self._options.intra_op_num_threads = threads
+        self._options.add_session_config_entry(*WEIGHTS_AT_ONCE)
         self._loaded: dict[str, Any] = {}
 
     def __call__(self, name: str, inputs: Mapping[str, Array]) -> list[Array]:

@@ -4,6 +4,9 @@
 /** @typedef {Tensor | {data: Uint8Array, dims: number[]}} Input numbers, or a mask */
 /** @typedef {(name: string) => Promise<Uint8Array>} Open the content of a file */
 
+// Errors only, and weights in int8 become floats once, as in condgen's runtime/session.py.
+const OPTIONS = { logSeverityLevel: 3, extra: { session: { disable_quant_qdq: "1" } } };
+
 /** The functions of a network. */
 export class Network {
   /** @param {any} ort ONNX Runtime's module @param {Open} open @param {Record<string, {inputs: string[], outputs: string[]}>} functions */
@@ -36,7 +39,7 @@ export class Network {
 
   /** @param {string} name */
   #session(name) {
-    const loaded = this.loaded.get(name) ?? this.open(`${name}.onnx`).then((file) => this.ort.InferenceSession.create(file, { logSeverityLevel: 3 }));
+    const loaded = this.loaded.get(name) ?? this.open(`${name}.onnx`).then((file) => this.ort.InferenceSession.create(file, OPTIONS));
     this.loaded.set(name, loaded);
     return loaded;
   }
