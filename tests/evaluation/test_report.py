@@ -69,6 +69,15 @@ def test_a_report_comes_back_as_it_was_written(report: Report) -> None:
     assert again.obedience["Infinity"].asked.high == math.inf
 
 
+def test_older_reports_have_a_tolerance_in_place_of_a_factor(report: Report) -> None:
+    content = json.loads(report.dumps())
+    for each in content["obedience"]["attributes"]:
+        del each["factor"]
+    again = Report.loads(json.dumps(content)).obedience
+    assert again is not None
+    assert (again["Infinity"].tolerance, again["Infinity"].factor) == (3.0, None)
+
+
 def test_it_is_json_as_others_read_it(report: Report) -> None:
     def refuse(word: str) -> float:
         raise AssertionError(f"{word} is no JSON")

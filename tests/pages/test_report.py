@@ -376,6 +376,18 @@ def test_the_ends_of_numbers_are_on_the_page() -> None:
     assert '57.0 <span class="ci">(56.0–58.0)</span>' in page
 
 
+def test_the_tolerance_of_a_number_is_a_difference_or_a_factor() -> None:
+    price = replace(numeric("price"), tolerance=None, factor=1.4)
+    for a, told in (
+        (numeric("age"), "(±\u00a09.50)"),
+        (price, "(within ×\u00a01.40)"),
+        (replace(price, factor=None), ""),
+    ):
+        page = render(digits_report().with_results(obedience=Obedience((a,), near(0.9), near(0.97))), {}, [])
+        assert f"close enough to count as obeyed {told}" in page if told else "close enough" not in page
+        assert page.count('<polygon class="band"') == bool(told)
+
+
 def test_what_is_empty_is_left_out(pages: dict[str, Path]) -> None:
     ids = {a.get("id") for a in read(pages["bare"]).all("section")}
     assert ids == {"memorisation", "recipe"}

@@ -20,9 +20,9 @@ KEEP_IF = ("obeyed",)  # reasons to keep a sample
 
 @dataclass(frozen=True)
 class Judged:
-    """A judge, and the largest error of each measured attribute that counts as obeyed.
+    """A judge, and the largest distance of each measured attribute that counts as obeyed (see `tolerances`).
 
-    identity: of the judge: the fingerprint of its training data, its version and its seed.
+    identity: the fingerprint of the judge's training data, its version, that of the measurements, and its seed.
     """
 
     judge: "Judge"
@@ -98,7 +98,9 @@ def _judged(data: "Splits", real: Any, progress: Progress, **settings: Any) -> J
     from condgen.evaluation.judge.held_out import judge_splits
     from condgen.evaluation.judge.judge import VERSION, judge_for
     from condgen.evaluation.metrics.obedience import tolerances
+    from condgen.evaluation.protocol import VERSION as MEASUREMENTS
 
     judge = judge_for(data, progress=progress, **settings)
-    named = [judge_splits(data).train.fingerprint, f"v{VERSION}", *(f"{k}{v}" for k, v in settings.items())]
+    fingerprint, versions = judge_splits(data).train.fingerprint, (f"v{VERSION}", f"m{MEASUREMENTS}")
+    named = [fingerprint, *versions, *(f"{k}{v}" for k, v in settings.items())]
     return Judged(judge, tolerances(judge.read(real.observations), real.condition), "-".join(named))

@@ -82,7 +82,7 @@ def matches(
     does.
 
     Probabilities count as the likelier value.
-    bounds: the largest error of a single number that counts, by attribute. By default none does.
+    bounds: the largest distance from a single number that counts, by attribute. By default none does.
     """
     condition = condition.hard()
     found = torch.zeros(len(condition), dtype=torch.bool)

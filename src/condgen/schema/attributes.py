@@ -209,6 +209,14 @@ class Attribute(BaseModel):
         """The distance of values as a share of the largest one. Shapes before `shape` broadcast."""
         return self.error(codes, others) / self.span
 
+    def error_at(self, distance: float) -> float | None:
+        """The error of codes at this distance. None where it also depends on the codes."""
+        return distance * self.span
+
+    def factor_at(self, distance: float) -> float | None:
+        """The ratio of numbers at this distance. None where it also depends on the numbers."""
+        return None
+
     @abstractmethod
     def uniform(self, u: Codes) -> Codes:
         """Codes drawn uniformly over the values, from uniform numbers in [0, 1)."""

@@ -27,10 +27,6 @@ class Askable(Protocol):
         """The names of the values, if they have names."""
 
     @property
-    def span(self) -> float:
-        """The largest possible error."""
-
-    @property
     def reach(self) -> float:
         """The largest distance between two places."""
 
@@ -43,8 +39,8 @@ class Askable(Protocol):
     def show(self, code: Any) -> str:
         """A short text for the value with this code."""
 
-    def error(self, read: Any, codes: Any) -> Any:
-        """The error of codes that were read against those that are true."""
+    def distance(self, codes: Any, others: Any) -> Any:
+        """The distance of values as a share of the largest one."""
 
     def mismatch(
         self, codes: Float[Array, "batch ..."], rows: Float[Array, "row ..."], given: Bool[Array, " row"]
@@ -97,7 +93,7 @@ class Constraint(ABC):
     ) -> Bool[Array, " batch"]:
         """A mask of the codes that a person would call examples of it: those allowed, or near a single number.
 
-        most: the largest error that counts as near.
+        most: the largest distance that counts as near (see `Attribute.distance`).
         """
         return self.allows(codes)
 
@@ -215,9 +211,9 @@ class Between(Constraint):
         """The numbers within the range, or near a single one: by default within a twentieth of all places."""
         if self.low < self.high:
             return self.allows(codes)
-        number = floats([self.low], codes)
-        if most is not None:
-            return attribute.error(codes, number) <= most
+        xp, number = namespace(codes), floats([self.low], codes)
+        if most is not None:  # 64 bits: on a logarithmic scale, 32 bits do not tell large numbers apart
+            return attribute.distance(xp.astype(codes, xp.float64), xp.astype(number, xp.float64)) <= most
         return abs(placed(attribute, codes) - placed(attribute, number)) <= NEAR * attribute.reach
 
     def allows(self, codes: Float[Array, " batch"]) -> Bool[Array, " batch"]:

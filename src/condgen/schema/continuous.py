@@ -168,6 +168,14 @@ class Continuous(Attribute):
         """The distance on the attribute's scale, as a share of the range."""
         return abs(self.place(codes) - self.place(others)) / self.reach
 
+    def error_at(self, distance: float) -> float | None:
+        """The difference of numbers at this distance. None on a logarithmic scale."""
+        return distance * self.span if self.scale == "linear" else None
+
+    def factor_at(self, distance: float) -> float | None:
+        """The ratio of numbers at this distance, on a logarithmic scale."""
+        return math.exp(distance * self.reach) if self.scale == "log" else None
+
     def uniform(self, u: Codes) -> Codes:
         """Every place of the range with equal probability."""
         return self._number(self._ends()[0] + u * self.reach)

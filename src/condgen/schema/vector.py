@@ -266,8 +266,7 @@ class Exactly(Constraint):
 
     def fits(self, attribute: Askable, codes: Codes, most: float | None = None) -> Bool[Array, " batch"]:
         """The rows near it: by default within a twentieth of the typical distance."""
-        near = NEAR * attribute.span if most is None else most
-        return attribute.error(codes, floats(self.code, codes)) <= near
+        return attribute.distance(codes, floats(self.code, codes)) <= (NEAR if most is None else most)
 
     def draw(self, u: Float[Array, " batch"]) -> Codes:
         """The row itself."""

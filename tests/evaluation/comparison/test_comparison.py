@@ -108,6 +108,15 @@ def test_different_protocols_are_refused_with_what_differs_and_how_to_mend_it() 
     assert "condgen evaluate runs/b --samples 1000" in spell(said)
 
 
+def test_older_measurements_are_refused_and_to_be_made_again() -> None:
+    older = replace(PROTOCOL, version=1)
+    with pytest.raises(RequestError) as refused:
+        compare([report(path="runs/a", protocol=older), report(seed=1, path="runs/b")])
+    said = spell(str(refused.value))
+    assert "version is 1 for runs/a but 2 for runs/b" in said
+    assert "condgen evaluate runs/a" in said
+
+
 def test_combinations_measured_differently_are_refused() -> None:
     other = replace(PROTOCOL, combinations=30, folds=0)
     with pytest.raises(RequestError) as refused:

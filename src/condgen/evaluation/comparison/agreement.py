@@ -22,7 +22,7 @@ def must_agree(protocols: Mapping[str, MeasuringProtocol]) -> None:
     if not differing:
         return
     parts = [f"{name} is {_versus(by)}" for name, by in differing.items()]
-    first, wanted = next(iter(protocols.items()))
+    first, wanted = max(protocols.items(), key=lambda item: item[1].version)  # older ones are measured no more
     wrong = [path for path, protocol in protocols.items() if protocol != wanted]
     raise RequestError(
         f"These runs are not measured by the same protocol, so their numbers cannot be compared: {'; '.join(parts)}. "

@@ -50,7 +50,9 @@ class AttributeObedience:
         0.5 by chance. None if it was not tested.
     confidence, real_confidence: mean log-odds, in nats, that the judge gives to the request. None if measured.
     confusion, real_confusion: frequency with which each value (row) was read as each value (column).
-    tolerance: the largest error of a measured attribute that counts as obeyed.
+    tolerance: the largest error of a measured attribute that counts as obeyed. None for a number on a log scale.
+    factor: for such a number, the largest ratio of the larger to the smaller of reading and request that counts as
+        obeyed. Older reports have a tolerance instead.
     calibration: readings against requests, for a number.
     """
 
@@ -67,6 +69,7 @@ class AttributeObedience:
     confusion: Counts = ()
     real_confusion: Counts = ()
     tolerance: float | None = None
+    factor: float | None = None
     calibration: tuple[Bin, ...] = ()
 
     @property
@@ -94,14 +97,14 @@ def attribute_obedience(
     asked: Condition,
     read_real: Reading,
     real: Condition,
-    tolerance: float | None,
+    bound: float | None,
     told_apart: Estimate | None,
 ) -> AttributeObedience:
     """Obedience to an attribute, over the observations where it is given.
 
     read, asked: the judge's readings of samples, and their requests.
     read_real, real: the same for held-out real data.
-    tolerance: the error of a measured attribute that counts as obeyed.
+    bound: the largest distance of a measured attribute that counts as obeyed (see `tolerances`).
     told_apart: the result of `swap`.
     """
     here, there = asked.given(a.name), real.given(a.name)
@@ -123,7 +126,8 @@ def attribute_obedience(
         real_confidence=None if measured else _confidence(read_real, a.name, labels),
         confusion=() if measured else _confusion(read, a.name, codes, len(a.choices)),
         real_confusion=() if measured else _confusion(read_real, a.name, labels, len(a.choices)),
-        tolerance=tolerance,
+        tolerance=None if bound is None else a.error_at(bound),
+        factor=None if bound is None else a.factor_at(bound),
         calibration=_calibration(read.condition.values[a.name], codes) if a.limits else (),
     )
 

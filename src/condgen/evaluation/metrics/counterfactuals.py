@@ -24,7 +24,7 @@ FIFTHS = 5  # parts of a continuous attribute for comparing its values
 MAX_LEAKAGE = 0.1  # largest accepted change of an attribute that was not requested, beyond noise
 MIN_MATCHED = 20  # pairs of real observations below which nothing is known of their change
 LOOKED_THROUGH = 2_000  # real observations among which pairs are looked for
-NEAR, TIE = 0.05, 1e-4  # labels that count as the same, as a share of the span, and the distance that decides at random
+NEAR, TIE = 0.05, 1e-4  # labels that count as the same, by their distance, and the distance that decides at random
 
 Table = tuple[tuple[float, ...], ...]
 Weighted = tuple[Float[Tensor, " _"], Float[Tensor, " _"]]  # codes and their weights
@@ -48,8 +48,8 @@ class Counterfactuals:
 class Leakage:
     """Changes of other attributes when one is requested differently and the noise stays. Row: requested, column: read.
 
-    changed: share of samples that are read differently. For a continuous attribute, the mean change as a share of its
-        range.
+    changed: share of samples that are read differently. For a measured attribute, the mean distance (see
+        `Attribute.distance`), which for a number is a share of its range, on its scale.
     still: the same, per attribute, between two samples of one request with different noise, as a baseline.
     data: dependence of the attributes in the training data: the Wasserstein distance, in the same unit, between the
         column's distributions under two values of the row, averaged over the values.
@@ -139,9 +139,7 @@ def _nearest(
     if not len(labels):
         nowhere = torch.zeros(len(asked), dtype=torch.long)
         return nowhere, nowhere > 0
-    first, second = (
-        x.error(asked.values[x.name][:, None], labels.values[x.name][None]).float() / x.span for x in (a, b)
-    )
+    first, second = (x.distance(asked.values[x.name][:, None], labels.values[x.name][None]).float() for x in (a, b))
     apart = (first + second) / NEAR
     tie = torch.rand(apart.shape, generator=torch.Generator().manual_seed(len(asked)))
     distance, index = (apart + TIE * tie).min(1)
@@ -149,7 +147,7 @@ def _nearest(
 
 
 def _differs(b: Attribute, one: Reading, other: Reading) -> float:
-    return float(b.error(one.condition.values[b.name], other.condition.values[b.name]).mean()) / b.span
+    return float(b.distance(one.condition.values[b.name], other.condition.values[b.name]).mean())
 
 
 def _dependence(joint: LabelDistribution, a: Attribute, b: Attribute) -> float:

@@ -61,7 +61,7 @@ class Moved:
     """The change between originals and their edits.
 
     read: per attribute that was not requested differently, the share that is read differently from the original. For a
-        number, the mean change as a share of its range.
+        number, the mean change as a share of its range, on its scale.
     pixels: root mean square difference. For images on the scale from 0 to 1.
     features: mean distance, relative to that between two originals.
     own: share of edits whose nearest original, in features, is their own.
@@ -272,8 +272,8 @@ def _targets(a: Attribute, before: Condition, asked: Condition) -> Iterator[tupl
 
 
 def _differs(b: Attribute, one: Reading, other: Reading) -> Estimate:
-    errors = b.error(one.condition.values[b.name], other.condition.values[b.name])
-    return share(errors > 0.5) if b.choices else mean(errors / b.span)
+    distances = b.distance(one.condition.values[b.name], other.condition.values[b.name])
+    return share(distances > 0.5) if b.choices else mean(distances)
 
 
 def _apart(one: Shaped[Tensor, "n ..."], other: Shaped[Tensor, "n ..."]) -> Float[Tensor, " n"]:

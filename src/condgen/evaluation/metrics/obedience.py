@@ -43,7 +43,7 @@ from condgen.runs.samples import Samples
 from condgen.schema import Attribute, Condition, LabelDistribution
 from condgen.units import percent
 
-TOLERATED = 0.9  # quantile of the judge's errors on real data that is the tolerance of a continuous attribute
+TOLERATED = 0.9  # quantile of the judge's distances on real data that is the tolerance of a measured attribute
 MAX_CLARITY = 1.2  # samples above this multiple of real data's log-odds are too clear
 MIN_CLEARER = 0.5  # nats by which they must exceed them as well
 MAX_HELD_OUT = 2_000  # largest number of samples of held-out combinations
@@ -130,20 +130,24 @@ def obedience(
 
 
 def tolerances(read: Reading, real: Condition) -> dict[str, float]:
-    """The largest error of each measured attribute that counts as obeyed, by a judge's readings of real data."""
+    """The largest distance of each measured attribute that counts as obeyed, by a judge's readings of real data.
+
+    Distances are on the attribute's scale (see `Attribute.distance`), so a tolerance means the same everywhere on it.
+    """
     return {a.name: _tolerance(read, a, real) for a in read.schema.measured}
 
 
 def _tolerance(read: Reading, a: Attribute, real: Condition) -> float:
     given = real.given(a.name)
-    errors = read[given].errors_of(a.name, real.values[a.name][given])
-    return float(errors.quantile(TOLERATED)) if len(errors) else a.span
+    distances = a.distance(read.condition.values[a.name][given], real.values[a.name][given])
+    return float(distances.quantile(TOLERATED)) if len(distances) else 1.0
 
 
 def within(read: Reading, asked: Condition, bounds: Mapping[str, float]) -> Bool[Tensor, "n attribute"]:
-    """Whether each attribute is as requested, or free. Numbers may differ by `bounds`."""
+    """Whether each attribute is as requested, or free. Numbers may be at a distance of `bounds`."""
+    seen = read.condition.values
     right = [
-        (read.errors_of(a.name, asked.values[a.name]) <= bounds.get(a.name, 0.5)) | ~asked.given(a.name)
+        (a.distance(seen[a.name], asked.values[a.name]) <= bounds.get(a.name, 0.5)) | ~asked.given(a.name)
         for a in read.schema
     ]
     return torch.stack(right, dim=1)

@@ -97,7 +97,7 @@ def report_at_scale(
 
     asked: the requests, by whose index the statistics are.
     data: its held-out part is compared with, and its training part is the floor.
-    bounds: the largest errors that count as obeyed, as in the statistics.
+    bounds: the largest distances that count as obeyed, as in the statistics.
     identity: of the judge.
     """
     test, train = data.test, _part(data.train, MOST_TRAINED)

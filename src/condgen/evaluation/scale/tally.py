@@ -37,7 +37,7 @@ class Tally:
     def of(cls, read: Reading, asked: Condition, bounds: Mapping[str, float]) -> "Tally":
         """The counts of some samples.
 
-        bounds: the largest error of each measured attribute that counts as obeyed.
+        bounds: the largest distance of each measured attribute that counts as obeyed.
         """
         right = within(read, asked, bounds).all(1)
         schema = read.schema
@@ -140,7 +140,8 @@ def _of_attribute(a: Attribute, made: Tally, real: Tally, bound: float | None) -
         chance=_chance(made.named[a.name]) if a.choices else math.nan,
         confusion=_rows(made, a),
         real_confusion=_rows(real, a),
-        tolerance=bound,
+        tolerance=None if bound is None else a.error_at(bound),
+        factor=None if bound is None else a.factor_at(bound),
     )
 
 
