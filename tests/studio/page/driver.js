@@ -53,6 +53,8 @@ const ANSWERS = {
   },
   interpolate: async ({ from, to, n, seed, seedEnd, how }) =>
     told(await generator.interpolated({ request: only(from), seed }, { request: only(to), seed: seedEnd }, n, how)),
+  refused: async ({ from, to, how }) =>
+    generator.interpolated({ request: only(from), seed: 0 }, { request: only(to), seed: 0 }, 3, how).catch(({ name, message }) => `${name}: ${message}`),
 };
 
 const found = [];

@@ -243,6 +243,16 @@ def test_samples_edits_and_interpolations_are_the_run_s(exported: Exported, in_n
         assert found["seeds"] == samples.seeds.tolist(), task
 
 
+@pytest.mark.slow
+def test_ends_that_leave_other_attributes_free_are_refused(exported: Exported, in_node: Asked) -> None:
+    run = untrained(*FAMILIES["cvae"][:2], **FAMILIES["cvae"][2])
+    task = {"what": "refused", "from": "row=top", "to": "row=top, bright=yes", "how": {"free": True}}
+    (said,) = in_node(exported(run, "cvae"), task)
+    with pytest.raises(RequestError) as refused:
+        run.interpolate("row=top", "row=top, bright=yes", 3, sampling=SamplingOptions(free=True))
+    assert said == f"RequestError: {refused.value}".replace("`", "'")
+
+
 Task = tuple[dict[str, Any], Samples]  # a task, and the run's own samples
 
 
@@ -274,3 +284,6 @@ def interpolated(run: Run) -> Iterator[Task]:
     if isinstance(run.model, Edits) and run.model.conditional and len(run.shape) == 3:
         ends = {"from": "row=top", "to": "row=bottom", "n": 4, "seed": 1, "seedEnd": 2, "how": {}}
         yield {"what": "interpolate", **ends}, run.interpolate("row=top", "row=bottom", 4, 1, 2)
+        if run.model.handles_missing:
+            free = run.interpolate("row=top", "row=bottom", 4, 1, 2, SamplingOptions(free=True))
+            yield {"what": "interpolate", **ends, "how": {"free": True}}, free

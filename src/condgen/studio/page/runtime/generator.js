@@ -104,13 +104,25 @@ export class Generator {
     if (!Number.isInteger(n) || n < 2) throw new RequestError(`An interpolation has its two ends, so its steps must be 2 or more, not ${n}.`);
     [from, to].forEach(({ seed }) => mustBeSeed(seed, 1));
     this.#mustTake(how);
-    const [first, last] = [from, to].map(({ request, seed }) => this.#drawn({ request, seeds: [seed] }, true));
+    const [first, last] = this.#ends(from, to, how);
     const shares = Array.from({ length: n }, (_, k) => k / (n - 1));
     const noise = new RngBetween(shares.map(() => from.seed), shares.map(() => to.seed), shares);
     const way = this.model.towards(repeated(last, n), shares);
     const x = await way.sample(repeated(first, n), noise, way.guided ? this.#settings(how, null) : {});
     const seeds = shares.map((share) => (share <= 0.5 ? from.seed : to.seed));
     return { x: this.#observed(x), condition: onTheWay(first, last, n), seeds, request: seeds.map(() => 0) };
+  }
+
+  /** The conditions of an interpolation's ends, which leave the same attributes free. @param {End} from @param {End} to @param {Sampling} how */
+  #ends(from, to, how) {
+    const fill = !(how.free || how.compose);
+    const [first, last] = [from, to].map(({ request, seed }) => this.#drawn({ request, seeds: [seed] }, fill));
+    const unlike = this.schema.names.filter((_, k) => !fill && first.given(0, k) !== last.given(0, k));
+    if (unlike.length) {
+      throw new RequestError(`One end leaves ${unlike.join(", ")} free and the other does not, and there is no way between. Ask for the `
+        + `same attributes at both, or leave out '${how.free ? "free" : "compose"}'.`);
+    }
+    return [first, last];
   }
 
   /** The condition of n observations that a request describes. Missing attributes are drawn where the model needs them.
