@@ -1,5 +1,7 @@
 // The network of an exported model, run by ONNX Runtime: one file per function, loaded when it is first called.
 
+import { kept } from "./kept.js";
+
 /** @typedef {import("./tensors.js").Tensor} Tensor */
 /** @typedef {Tensor | {data: Uint8Array, dims: number[]}} Input numbers, or a mask */
 /** @typedef {(name: string) => Promise<Uint8Array>} Open the content of a file */
@@ -14,7 +16,7 @@ export class Network {
     this.ort = ort;
     this.open = open;
     this.functions = functions;
-    /** @type {Map<string, Promise<any>>} */
+    /** @type {Map<string, () => Promise<any>>} */
     this.loaded = new Map();
     /** Called before each evaluation; what it throws stops the work. @type {() => Promise<void>} */
     this.pause = async () => {};
@@ -39,9 +41,9 @@ export class Network {
 
   /** @param {string} name */
   #session(name) {
-    const loaded = this.loaded.get(name) ?? this.open(`${name}.onnx`).then((file) => this.ort.InferenceSession.create(file, OPTIONS));
-    this.loaded.set(name, loaded);
-    return loaded;
+    const session = this.loaded.get(name) ?? kept(async () => this.ort.InferenceSession.create(await this.open(`${name}.onnx`), OPTIONS));
+    this.loaded.set(name, session);
+    return session();
   }
 }
 

@@ -1,5 +1,6 @@
 // Samplers and paths, as condgen's models/flow/samplers.py and paths.py: functions that integrate dx/dt = v(x, t).
 
+import { RequestError } from "./errors.js";
 import { sum, where } from "./tensors.js";
 
 /** @typedef {import("./tensors.js").Tensor} Tensor */
@@ -9,6 +10,7 @@ import { sum, where } from "./tensors.js";
 /** @typedef {(velocity: Velocity, x: Tensor, path: Path, steps: number, start?: number, end?: number) => Promise<Tensor>} Sampler */
 
 export const MOST_STEPS = 10_000;
+const MOST_TRIALS = 1_000; // steps that dopri tries; a flow that suits it takes dozens
 
 const HALF_PI = Math.PI / 2;
 const NODES = [0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1, 1];
@@ -69,12 +71,17 @@ async function dpmSolver(velocity, x, path, steps, start = 0, end = 1) {
   return x;
 }
 
-/** Dormand–Prince 5(4), with step sizes per sample. The first trial step is 1/steps of the way. @type {Sampler} */
+/** Dormand–Prince 5(4), with step sizes per sample. The first trial step is 1/steps of the way.
+ * Throws a RequestError if there are more than MOST_TRIALS. @type {Sampler} */
 async function dormandPrince(velocity, x, _path, steps, start = 0, end = 1) {
   const direction = Math.sign(end - start);
   const t = new Float64Array(x.dims[0]).fill(start);
   const h = new Float64Array(x.dims[0]).fill(Math.abs(end - start) / steps);
-  while (t.some((each) => (end - each) * direction > 1e-9)) {
+  for (let trials = 0; t.some((each) => (end - each) * direction > 1e-9); trials++) {
+    if (trials === MOST_TRIALS) {
+      throw new RequestError("The sampler 'dopri' needs more than 1,000 steps here. "
+        + "Use one with a fixed number of steps (heun), or less guidance.");
+    }
     const left = t.map((each) => Math.max((end - each) * direction, 0));
     const step = h.map((each, k) => Math.min(each, left[k]) * direction);
     const [proposal, error] = await dopriStep(velocity, x, t, step);

@@ -3,6 +3,7 @@
 
 import { answers } from "./answers.js";
 import { Generator } from "./generator.js";
+import { kept } from "./kept.js";
 import { Network, prepared } from "./onnx.js";
 
 const within = /** @type {{condgen?: {ort: string, files: Record<string, Blob>}}} */ (/** @type {unknown} */ (globalThis)).condgen;
@@ -21,10 +22,8 @@ async function open(name) {
 /** @param {string} name */
 const json = async (name) => JSON.parse(new TextDecoder().decode(await open(name)));
 
-/** @type {Promise<Generator> | undefined} */ let generator;
-
 /** The model, opened when it is first asked. */
-const opened = () => (generator ??= opening());
+const opened = kept(opening);
 
 async function opening() {
   const [module, wasm, header, words, joint] = await Promise.all([
@@ -46,13 +45,13 @@ async function mayStop() {
   if (aborted.has(running)) throw new DOMException("A later request took its place.", "AbortError");
 }
 
-const all = json("model/about.json").then((about) => answers(about, opened));
+const all = kept(async () => answers(await json("model/about.json"), opened));
 
 /** @param {number} id @param {string} method @param {any[]} given */
 async function answer(id, method, given) {
   running = id;
   try {
-    if (!aborted.has(id)) postMessage({ id, value: await /** @type {any} */ (await all)[method](...given) });
+    if (!aborted.has(id)) postMessage({ id, value: await /** @type {any} */ (await all())[method](...given) });
   } catch (error) {
     const { name, message, words } = /** @type {Error & {words?: string[]}} */ (error);
     postMessage({ id, error: { name, message, words } });
