@@ -154,13 +154,20 @@ def must_be_writable(folder: Path) -> None:
             each.rmdir()
 
 
-def write_text(path: Path, text: str) -> Path:
-    """Write a text file atomically. Raises RunError if that fails. The older file is then intact."""
+@contextmanager
+def saving(path: Path) -> Iterator[Path]:
+    """A path as `writing` gives it. Raises RunError, which names `path`, if it cannot be written."""
     try:
         with writing(path) as partial:
-            partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+            yield partial
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror or error}.") from None
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a text file atomically. Raises RunError if that fails. The older file is then intact."""
+    with saving(path) as partial:
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
     return path
 
 

@@ -16,7 +16,7 @@ import torch
 
 from condgen.arrays import to_numpy
 from condgen.conditioning import MECHANISMS
-from condgen.errors import CondgenError, RequestError
+from condgen.errors import CondgenError, RequestError, RunError
 from condgen.export import onnx as exporting
 from condgen.export.tracing import kind_of
 from condgen.models import FAMILIES, Family
@@ -271,6 +271,18 @@ def test_an_export_whose_samples_are_no_numbers_is_refused(
     for allowed in exporting.TOLERANCE.values():
         with pytest.raises(RequestError, match=r"Samples of the exported model hold NaN"):
             exporting.largest_difference(run, model, allowed)
+
+
+def test_a_disk_that_fills_is_an_error_with_the_name_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device", "a temporary name")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(RunError, match=r"model\.onnx cannot be written: No space left on device\.$"):
+        untrained("cgan", VECTOR).export("onnx", tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
 
 
 def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

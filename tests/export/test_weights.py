@@ -120,6 +120,21 @@ def test_a_wrong_export_is_refused(run: Run, file: Path, to: str, name: str, sai
     assert file.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("to", "name"),
+    [("weights", "x.safetensors"), ("onnx", "x.onnx"), ("hub", "x"), ("space", "x"), ("web", "x")],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_work_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str, name: str
+) -> None:
+    (tmp_path / "file").touch()
+    run = untrained("cgan")
+    monkeypatch.setattr(run, "model", None)
+    with pytest.raises(RunError, match=r"/file cannot be written: "):
+        run.export(to, tmp_path / "file" / name)
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_folder_may_have_a_version_in_its_name(run: Run, tmp_path: Path) -> None:
     assert (run.export("hub", tmp_path / "my-model-1.5") / "README.md").exists()
 

@@ -18,7 +18,7 @@ from condgen.errors import RequestError, unknown
 from condgen.export.precision import cost, in_precision
 from condgen.export.tracing import EXAMPLES, Traceable, in_numpy, onnx_graph
 from condgen.export.weights import PLACES
-from condgen.files import writing
+from condgen.files import saving
 from condgen.models.abilities import Guided
 from condgen.progress import Progress, shown
 from condgen.rng import Stream
@@ -45,7 +45,8 @@ def write(
     licence: a note that the file carries, about the licence of the model and its data.
     precision: of the network's numbers. float16 and int8 make the file smaller, and their cost is measured.
 
-    Raises RequestError without the packages for exporting, or if the model cannot be traced, or if its samples differ.
+    Raises RequestError without the packages for exporting, or if the model cannot be traced, or if its samples differ,
+    and RunError if the file cannot be written.
     """
     must_have_packages()
     numbers = _known(precision)
@@ -54,7 +55,7 @@ def write(
     remove_remarks(graph)
     header = _header(run, traceable, located(graph, traceable.functions), licence)
     header, progress = replace(header, precision=numbers), progress or shown()
-    with writing(path) as partial:
+    with saving(path) as partial:
         partial.write_bytes(_file(graph, run, header))
         exported = OnnxGenerator.open(partial)
         difference = largest_difference(run, exported, TOLERANCE[numbers])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from condgen.errors import RequestError, unknown
+from condgen.files import must_be_writable
 from condgen.parameters import keyword_arguments
 from condgen.registry import Registry
 from condgen.stores.copies import must_be_new, place
@@ -49,7 +50,8 @@ EXPORTERS: Registry[Exporter] = Registry(
 def export(run: Any, to: str, path: str | Path, **settings: Any) -> Path:
     """Export a run in a form, to a new path, and return the path.
 
-    Raises RequestError for an unknown form or setting, another suffix than the form's, or a path that is in use.
+    Raises RequestError for an unknown form or setting, another suffix than the form's, or a path that is in use, and
+    RunError for a place that cannot be written.
     """
     exporter, path = EXPORTERS[to], place(path)
     taken = keyword_arguments(exporter.write)
@@ -66,5 +68,6 @@ def export(run: Any, to: str, path: str | Path, **settings: Any) -> Path:
     must_be_new(path, "the export")
     if path.exists():
         raise RequestError(f"{path} is there already; nothing was overwritten. Choose a new name.")
+    must_be_writable(path.parent)
     exporter.write(run, path, **settings)
     return path

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from condgen.export.onnx import must_have_packages
-from condgen.files import writing
+from condgen.files import saving
 from condgen.outputs import new_folder
 from condgen.progress import Progress, shown
 from condgen.runs.exporting import Exporter
@@ -47,7 +47,7 @@ def write(
     found = model_files(run, licence=licence, precision=precision, examples=with_examples, progress=progress)
     model = {f"model/{name}": content for name, content in found.items()}
     if single:
-        with writing(path) as partial:
+        with saving(path) as partial:
             partial.write_text(single_page(START, WORKER, {**model, **program}), encoding="utf-8")
         return
     with new_folder(path, "the page") as partial:
