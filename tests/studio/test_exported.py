@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from condgen.runs.run import Run
+from condgen.runtime.generator import OnnxGenerator
+from condgen.studio.labels import Labels
+from tests.export.untrained import untrained
 from tests.test_without_pytorch import without_pytorch
 
 ASKING = """
@@ -49,3 +52,9 @@ def test_an_exported_model_is_shown_with_what_it_can_do(run: Run, tmp_path: Path
     assert understood["requests"][0]["terms"] == {"digit": "7"}
     assert "000001.png" in zipfile.ZipFile(io.BytesIO(base64.b64decode(archive))).namelist()
     assert judged["status"] == 422
+
+
+@pytest.mark.parametrize(("family", "known"), [("infogan", False), ("cgan", True)])
+def test_codes_that_an_exported_model_discovered_are_no_labels(family: str, known: bool, tmp_path: Path) -> None:
+    model = OnnxGenerator.open(untrained(family).export("onnx", tmp_path / "model.onnx"))
+    assert (Labels.of(model) is not None) == known

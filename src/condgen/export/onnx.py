@@ -20,6 +20,7 @@ from condgen.export.tracing import EXAMPLES, Traceable, in_numpy, onnx_graph
 from condgen.export.weights import PLACES
 from condgen.files import saving
 from condgen.models.abilities import Guided
+from condgen.models.protocols import Discovers
 from condgen.progress import Progress, shown
 from condgen.rng import Stream
 from condgen.runs.exporting import Exporter
@@ -142,6 +143,7 @@ def _header(run: Run, traceable: Traceable, functions: dict[str, Function], lice
         images=info.images,
         versions=info.versions,
         licence=licence,
+        discovers=isinstance(run.model, Discovers),
     )
 
 

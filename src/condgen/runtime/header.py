@@ -69,6 +69,7 @@ class Header:
     kind: how it samples (see `runtime.models`).
     draws: noise of `sample` or `observed`, in the order in which a stream gives it.
     difference: the largest one from the run's samples when it was exported. None where it was not measured.
+    discovers: whether its attributes are codes of its own, which are in no data.
     """
 
     kind: Kind
@@ -86,6 +87,7 @@ class Header:
     licence: str = ""
     precision: Precision = "float32"
     difference: Finite | None = None
+    discovers: bool = False
     format: int = FORMAT
 
     def dumps(self) -> str:

@@ -66,6 +66,7 @@ class Exported:
         self.recipe = header.recipe
         self.conditional = header.conditional
         self.handles_missing = header.handles_missing
+        self.discovers = header.discovers
         self.fingerprint = fingerprint
         self._draws = header.draws
         self._session = session

@@ -27,8 +27,12 @@ def folder_of(generator: Generator) -> Path | None:
 
 
 def discovers(generator: Generator) -> bool:
-    """Whether a model's attributes are codes of its own (`condgen.models.protocols.Discovers`, which needs PyTorch)."""
-    return hasattr(getattr(generator, "model", None), "read")
+    """Whether a model's attributes are codes of its own (`condgen.models.protocols.Discovers`, which needs PyTorch).
+
+    An exported model cannot read them, and says so in its header.
+    """
+    model = getattr(generator, "model", None)
+    return hasattr(model, "read") or getattr(model, "discovers", False)
 
 
 def without_labels(generator: Generator) -> bool:

@@ -19,7 +19,6 @@ from condgen.runtime.header import JOINT, Header
 from condgen.studio import thumbnails
 from condgen.studio.about import about
 from condgen.studio.labels import Labels
-from condgen.studio.material import discovers
 from condgen.studio.web.words import words
 
 SAMPLERS = ("euler", "heun", "dpm", "dopri")  # that the browser has
@@ -67,7 +66,7 @@ def _about(run: Run, exported: OnnxGenerator, examples: bool, progress: Progress
     """The description from which the page makes its controls."""
     features = ["dataset", *(["interpolate"] if exported.model.interpolates else [])]
     pictures = thumbnails.of_data(run.data(progress=progress).train) if examples else _generated(exported)
-    labels = None if discovers(run) else Labels.of(exported)
+    labels = Labels.of(exported)
     found = about(exported, run.path.stem, labels=labels, features=features, pictures=pictures, most=MOST).model_dump()
     samplers = [name for name in found["samplers"] if name in SAMPLERS]
     return {**found, "samplers": samplers, "fingerprint": run.fingerprint}  # the samples are the run's
