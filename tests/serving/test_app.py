@@ -162,6 +162,8 @@ def test_the_header_accept_chooses_the_form(serve: Serve, echo: Echo, accept: st
         ({"request": ["digit=*"] * 6}, 422, "makes 50 at once"),
         ({"request": "digit=table.csv#1"}, 422, "reads no files"),
         ({"request": {"digit": {"not": ["a/table.parquet#12"]}}}, 422, "reads no files"),
+        ({"request": ["a 7" + " " * 19_990] * 6}, 422, "/request: All texts together may have 100,000 characters"),
+        ({"request": [{"digit": ["7" * 20_000] * 6}]}, 422, "/request: All texts together may have 100,000 characters"),
         ([], 422, "the whole"),
     ],
 )
@@ -291,6 +293,7 @@ def test_a_mask_says_where_all_images_of_an_edit_may_change(serve: Serve, run: R
         (None, {"request": "digit=8", "strenght": "3"}, "Unknown field 'strenght'. Did you mean strength?"),
         (None, {"request": ""}, " /request: Field required"),
         ([], {"request": "digit=8", "image": "hello"}, "This must be an uploaded file."),
+        (None, {"request": "a 7" + " " * 20_000}, "A request in words may have 20,000 characters"),
         (None, {"request": "digit=8", "source": "digit=12"}, "Unknown value"),
         (None, {"request": '{"digit": 12}'}, "Unknown value"),
         (None, {"request": '{"digit": {"a": [1]}}'}, "is no mapping of attributes to values in JSON"),

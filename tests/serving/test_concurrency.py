@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import json
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from PIL import Image
 
 from condgen.errors import RunError
 from condgen.pictures import as_uint8
+from condgen.requests.request import Request
 from condgen.runs.run import Run
 from condgen.serving import Limits, create_app
 from condgen.serving.app import application
@@ -106,6 +108,73 @@ def test_a_flood_is_refused_before_it_is_read(echo: Echo) -> None:
             echo.gate.set()
             assert (await first).status_code == 200
             assert (await client.post(PATH, json={"n": 0})).status_code == 422
+
+    running(test)
+
+
+class Slow(Echo):
+    """Reads each request as slowly as the test wants.
+
+    reading: closed, no request is read. read: the requests whose reading has begun.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reading, self.read = threading.Event(), list[Any]()
+
+    def requests(self, asked: Any = (), extrapolate: bool = False) -> list[Request]:
+        self.read.append(asked)
+        assert self.reading.wait(60)
+        return super().requests(asked, extrapolate)
+
+
+LONG = {"request": ["digit=1"] * 30}
+
+
+def test_reading_a_request_counts_before_the_deadline_and_stops_then() -> None:
+    async def test() -> None:
+        slow = Slow()
+        async with serving(slow, Limits(deadline=0.1)) as (client, app):
+            late = await client.post(PATH, json=LONG)
+            assert (late.status_code, len(slow.read)) == (504, 1)
+            assert batcher_of(app).unanswered == 0
+            slow.reading.set()
+            assert (await client.post(PATH, json={"request": ["digit=2"]})).status_code == 200
+            assert slow.read == ["digit=1", "digit=2"]  # the others of the late request were left
+
+    running(test)
+
+
+def test_reading_stops_when_the_client_has_gone() -> None:
+    async def test() -> None:
+        slow = Slow()
+        async with serving(slow) as (_, app):
+            gone = asyncio.Event()
+            asked = asyncio.create_task(call(app, LONG, gone))
+            await until(lambda: bool(slow.read))
+            gone.set()
+            await asked
+            slow.reading.set()
+            assert batcher_of(app).unanswered == 0
+            await asyncio.sleep(0.05)
+            assert len(slow.read) == 1
+
+    running(test)
+
+
+def test_answers_are_written_while_others_are_read_and_too_many_of_those_are_refused() -> None:
+    async def test() -> None:
+        slow = Slow()
+        async with serving(slow, Limits(queue=4, samples=4)) as (client, app):
+            several = [asyncio.create_task(client.post(PATH, json={"request": ["digit=1"]})) for _ in range(3)]
+            await until(lambda: batcher_of(app).unanswered == 3)
+            state: Serving = app.state.serving
+            assert await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(state.threads, int), 5) == 0
+            several.append(asyncio.create_task(client.post(PATH, json={"request": ["digit=1"]})))
+            await until(lambda: batcher_of(app).unanswered == 4)
+            assert (await client.post(PATH, json={"request": ["digit=1"]})).status_code == 429
+            slow.reading.set()
+            assert {(await each).status_code for each in several} == {200}
 
     running(test)
 

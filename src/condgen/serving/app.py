@@ -21,7 +21,8 @@ from condgen.serving.metrics import Metrics
 from condgen.serving.problems import Mistake, Problem, answer_errors
 from condgen.serving.served import Serving, opened
 
-ENCODERS = 2  # threads that read requests and write pictures
+ENCODERS = 2  # threads that write answers
+PLANNERS = 2  # threads that read requests, apart from those: whoever waits for an answer waits for no long request
 
 
 def create_app(
@@ -58,7 +59,11 @@ def application(
     """The same without the promise of a model: `app.state.serving.add` adds one while it runs."""
     limits, metrics = limits or Limits(), Metrics()
     found = opened(models, limits, metrics, apart)
-    serving = Serving(found, limits, metrics, ThreadPoolExecutor(ENCODERS, "condgen-encoder"))
+    encoders, planners = (
+        ThreadPoolExecutor(ENCODERS, "condgen-encoder"),
+        ThreadPoolExecutor(PLANNERS, "condgen-planner"),
+    )
+    serving = Serving(found, limits, metrics, encoders, planners)
     app = FastAPI(
         title="condgen",
         version=version("condgen"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Event
 from typing import Any, Protocol
 
 from condgen.errors import RequestError
@@ -14,6 +15,7 @@ from condgen.runs.sampling import SamplingOptions
 from condgen.serving.batching import Deliver, Job, Sampling
 from condgen.serving.bodies import SampleBody
 from condgen.serving.limits import Limits
+from condgen.serving.tickets import GoneError
 
 
 class Plan(Protocol):
@@ -54,11 +56,14 @@ class SamplePlan:
         return Sampling(self.asked, self.n, self.seed, self.how, deliver)
 
 
-def planned(generator: Generator, body: SampleBody, limits: Limits) -> SamplePlan:
-    """The work that a body asks for. Raises RequestError for anything wrong with it, or beyond the limits."""
+def planned(generator: Generator, body: SampleBody, limits: Limits, stop: Event | None = None) -> SamplePlan:
+    """The work that a body asks for. Raises RequestError for anything wrong with it, or beyond the limits.
+
+    stop: see `parsed`.
+    """
     how = body.sampling()
     must_take_few(body.steps, limits)
-    asked = parsed(generator, body.asked(), body.n, limits, body.extrapolate)
+    asked = parsed(generator, body.asked(), body.n, limits, body.extrapolate, stop)
     must_hold_samples(body.n * len(asked), generator.shape)
     generator.stream(asked, body.n, body.seed, limits.batch, how)  # refuses wrong settings; generates nothing yet
     return SamplePlan(asked, body.n, body.seed, how)
@@ -71,11 +76,21 @@ def must_take_few(steps: int | None, limits: Limits) -> None:
 
 
 def parsed(
-    generator: Generator, several: Sequence[Requestable], n: int, limits: Limits, extrapolate: bool = False
+    generator: Generator,
+    several: Sequence[Requestable],
+    n: int,
+    limits: Limits,
+    extrapolate: bool = False,
+    stop: Event | None = None,
 ) -> list[Request]:
-    """The requests that texts or mappings stand for. Raises RequestError, also for more samples than the limit."""
+    """The requests that texts or mappings stand for. Raises RequestError, also for more samples than the limit.
+
+    stop: set as soon as nobody waits for them any more. GoneError is then raised instead of reading the next one.
+    """
     found: list[Request] = []
     for each in several or [""]:
+        if stop and stop.is_set():
+            raise GoneError
         must_not_read(each)
         found += generator.requests(each, extrapolate)
         if n * len(found) > limits.samples:

@@ -9,6 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import accumulate
 from operator import methodcaller
@@ -168,6 +169,18 @@ class Batcher:
         if self._load and self._load + size > self._limits.queue:
             until = min(self._load * self._pace.seconds_per_sample, self._limits.deadline)  # by then all is given up
             raise FullError(max(1, math.ceil(until)))
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Count a request as one sample while it is read, so that a flood of them is refused. Raises FullError."""
+        with self._changed:
+            self.must_have_room()
+            self._load += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._load -= 1
 
     def release(self, job: Job) -> None:
         """Forget a job that is answered or that nobody waits for any more."""

@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, field_validator
 
 from condgen.runs.sampling import SamplingOptions
 
 Format = Literal["json", "ndjson", "png", "multipart"]
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e30, le=1e30)]
 Weight = Annotated[float, Field(allow_inf_nan=False, ge=-1_000, le=1_000)]  # more guidance gives no samples
-Text = Annotated[StrictStr, Field(max_length=20_000)]
+LONGEST = 20_000  # characters of one text
+MOST_TEXT = 100_000  # characters of all texts of a request, which take seconds to read
+Text = Annotated[StrictStr, Field(max_length=LONGEST)]
 Name = Annotated[str, Field(max_length=1_000)]
 Whole = Annotated[StrictInt, Field(ge=-(2**53), le=2**53)]  # kept apart, so that 12 is not read as 12.0
 Scalar = StrictBool | Whole | Number | Text
@@ -27,6 +29,20 @@ class Not(BaseModel):
 Value = Scalar | Annotated[list[Scalar], Field(max_length=10_000)] | Not | None
 Terms = Annotated[dict[Name, Value], Field(max_length=10_000)]
 Asked = Text | Terms
+
+
+def length(asked: object) -> int:
+    """The number of characters of all texts in a request, or in several. Numbers count for nothing."""
+    match asked:
+        case str():
+            return len(asked)
+        case Not():
+            return length(asked.excluded)
+        case Mapping():
+            return sum(length(name) + length(value) for name, value in asked.items())
+        case list():
+            return sum(map(length, asked))
+    return 0
 
 
 class SampleBody(BaseModel):
@@ -71,6 +87,15 @@ class SampleBody(BaseModel):
         default=None,
         description="Form of the answer. Without it, the header `Accept` decides, and JSON is the default.",
     )
+
+    @field_validator("request")
+    @classmethod
+    def _takes_little_reading(cls, request: Any) -> Any:
+        if (found := length(request)) > MOST_TEXT:
+            raise ValueError(
+                f"All texts together may have {MOST_TEXT:,} characters, not {found:,}. Send them in several bodies."
+            )
+        return request
 
     @property
     def is_small(self) -> bool:

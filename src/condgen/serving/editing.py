@@ -17,7 +17,7 @@ from condgen.runs.generator import Generator, editor, reader, vague
 from condgen.runs.samples import Samples
 from condgen.serving.asking import parsed
 from condgen.serving.batching import Deliver, Errand
-from condgen.serving.bodies import Terms, plain
+from condgen.serving.bodies import LONGEST, Terms, plain
 from condgen.serving.limits import Limits
 
 TERMS: TypeAdapter[dict[str, Any]] = TypeAdapter(Terms)
@@ -151,9 +151,11 @@ def _stated(generator: Generator, text: str, limits: Limits) -> Request:
 def _requestable(text: str) -> Requestable:
     """A field of a form, in which a request may be a mapping in JSON: as text, numbers are rounded.
 
-    Raises RequestError for any other JSON.
+    Raises RequestError for any other JSON, and for more text than takes a moment to read.
     """
     if not text.lstrip().startswith("{"):
+        if len(text) > LONGEST:
+            raise RequestError(f"A request in words may have {LONGEST:,} characters, not {len(text):,}.")
         return text
     try:
         return plain(TERMS.validate_json(text))

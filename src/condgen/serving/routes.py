@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
+from threading import Event
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, File, Form, Path, Request, Response, UploadFile
@@ -19,7 +20,7 @@ from condgen.runs.generator import Generator, edits
 from condgen.runs.samples import Samples
 from condgen.serving import answers, editing
 from condgen.serving.asking import Answerable, Plan, planned
-from condgen.serving.batching import ClosedError
+from condgen.serving.batching import Batcher, ClosedError
 from condgen.serving.bodies import (
     Format,
     Health,
@@ -33,7 +34,7 @@ from condgen.serving.bodies import (
 from condgen.serving.metrics import TYPE as METRICS_TYPE
 from condgen.serving.problems import documented, of_error
 from condgen.serving.served import Served, Serving
-from condgen.serving.tickets import Ticket, unless_gone
+from condgen.serving.tickets import Deadline, Ticket, unless_gone
 
 T = TypeVar("T")
 P = TypeVar("P", bound=Plan)
@@ -96,17 +97,41 @@ async def beside(serving: Serving, work: Callable[..., T], *arguments: Any, smal
 
 
 async def accepted(
-    serving: Serving, served: Served, plan: Callable[[Generator], P], small: bool = False
+    http: Request, served: Served, plan: Callable[[Generator], P], small: bool = False, stop: Event | None = None
 ) -> tuple[P, Ticket]:
-    """Plan a request and queue it. If the model is read again in between, the new one is asked."""
+    """Plan a request and queue it, before one deadline. If the model is read again in between, the new one is asked.
+
+    small: whether planning takes less time than another thread needs to begin.
+    stop: set as soon as nobody waits for the plan any more.
+    """
+    deadline = Deadline(serving_of(http).limits.deadline)
     while True:
         batcher = served.batcher
-        made = await beside(serving, plan, batcher.generator, small=small)
+        made = plan(batcher.generator) if small else await _planned(http, batcher, plan, deadline, stop or Event())
         try:
-            return made, Ticket(batcher, made.job, serving.limits.deadline)
+            return made, Ticket(batcher, made.job, deadline)
         except ClosedError:
             if served.batcher is batcher:
                 raise
+
+
+async def _planned(
+    http: Request, batcher: Batcher, plan: Callable[[Generator], P], deadline: Deadline, stop: Event
+) -> P:
+    with batcher.reading():
+        return await considered(http, deadline, stop, plan, batcher.generator)
+
+
+async def considered(http: Request, deadline: Deadline, stop: Event, work: Callable[..., T], *arguments: Any) -> T:
+    """The result of reading a request in another thread. `stop` is set when nobody waits for it any more.
+
+    Raises LateError at the deadline, and GoneError as soon as the client has closed the connection.
+    """
+    reading = asyncio.get_running_loop().run_in_executor(serving_of(http).planners, partial(work, *arguments))
+    try:
+        return await deadline.keep(unless_gone(http, reading))
+    finally:
+        stop.set()
 
 
 _content: dict[str, Any] = {
@@ -143,7 +168,10 @@ async def sample(served: TheModel, body: SampleBody, request: Request) -> Respon
     """Generate samples. The same request with the same seed gives the same samples."""
     serving = serving_of(request)
     form = answers.chosen(body.format, request.headers.get("accept", ""), len(served.generator.shape) == 3)
-    plan, ticket = await accepted(serving, served, lambda model: planned(model, body, serving.limits), body.is_small)
+    stop = Event()
+    plan, ticket = await accepted(
+        request, served, lambda model: planned(model, body, serving.limits, stop), body.is_small, stop
+    )
     return await answered(served, request, ticket, plan, form)
 
 
@@ -171,7 +199,7 @@ async def edit(
     form = answers.chosen(format, http.headers.get("accept", ""), len(served.generator.shape) == 3)
     where = (await uploads([mask]))[0] if mask else None
     wanted = editing.Wanted(await uploads(image), request, source, seed, strength, decoded, where)
-    plan, ticket = await accepted(serving, served, lambda model: editing.planned(model, wanted, serving.limits))
+    plan, ticket = await accepted(http, served, lambda model: editing.planned(model, wanted, serving.limits))
     return await answered(served, http, ticket, plan, form)
 
 
@@ -184,7 +212,7 @@ async def edit(
 async def read(served: TheModel, http: Request, image: Images) -> ReadAnswer:
     """Tell the attributes that the model reads in given images, as an edit does that is not told them."""
     serving, images = serving_of(http), await uploads(image)
-    _, ticket = await accepted(serving, served, lambda model: editing.planned_reading(model, images, serving.limits))
+    _, ticket = await accepted(http, served, lambda model: editing.planned_reading(model, images, serving.limits))
     try:
         [samples] = await unless_gone(http, ticket.whole())
         return ReadAnswer(conditions=samples.condition.rows())

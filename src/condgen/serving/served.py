@@ -158,12 +158,17 @@ def opened(
 
 @dataclass
 class Serving:
-    """The state of an application: its models by name, limits, numbers and helping threads."""
+    """The state of an application: its models by name, limits, numbers and helping threads.
+
+    threads: those that write answers.
+    planners: those that read requests.
+    """
 
     models: dict[str, Served]
     limits: Limits
     metrics: Metrics
     threads: Executor
+    planners: Executor
     closing: bool = False
     _adding: Lock = field(default_factory=Lock, repr=False)
 

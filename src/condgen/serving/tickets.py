@@ -25,18 +25,37 @@ class GoneError(Exception):
     """The client has closed the connection."""
 
 
+class Deadline:
+    """The time until which a request has to be answered, a number of seconds from now."""
+
+    def __init__(self, seconds: int | float):
+        self.error = LateError(seconds)
+        self.until = asyncio.get_running_loop().time() + seconds
+
+    async def keep(self, work: Awaitable[T]) -> T:
+        """The result of waiting. Raises LateError, and waits no longer, at the deadline."""
+        timeout = asyncio.timeout_at(self.until)
+        try:
+            async with timeout:
+                return await work
+        except TimeoutError:
+            if timeout.expired():
+                raise self.error from None
+            raise
+
+
 class Ticket:
     """A job that a batcher has accepted, until its answer is sent, its deadline has passed or the client has gone.
 
     job: makes the job, given the function that it delivers to. Raises FullError and ClosedError.
     """
 
-    def __init__(self, batcher: Batcher, job: Callable[[Deliver], Job], deadline: int | float):
+    def __init__(self, batcher: Batcher, job: Callable[[Deliver], Job], deadline: Deadline):
         self._loop = asyncio.get_running_loop()
         self._made: asyncio.Queue[Outcome] = asyncio.Queue()
         self._batcher, self._job = batcher, job(self._from_the_thread)
         self._batcher.accept(self._job)
-        self._timer = self._loop.call_later(deadline, self._expire, LateError(deadline))
+        self._timer = self._loop.call_at(deadline.until, self._expire, deadline.error)
 
     def _from_the_thread(self, outcome: Outcome) -> None:
         with suppress(RuntimeError):  # the loop is closed, so nobody waits

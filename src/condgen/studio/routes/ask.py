@@ -1,6 +1,7 @@
 """Addresses about what a model can be asked."""
 
 import asyncio
+from threading import Event
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -13,8 +14,9 @@ from condgen.serving.asking import SamplePlan, parsed
 from condgen.serving.bodies import Asked, ModelInfo, SampleBody, Understood
 from condgen.serving.limits import Limits
 from condgen.serving.problems import documented, spell
-from condgen.serving.routes import TheModel, accepted, beside, info, serving_of
-from condgen.serving.served import Served, Serving
+from condgen.serving.routes import TheModel, accepted, beside, considered, info, serving_of
+from condgen.serving.served import Served
+from condgen.serving.tickets import Deadline
 from condgen.studio import thumbnails
 from condgen.studio.about import About, Pictures, about
 from condgen.studio.features import features
@@ -85,7 +87,7 @@ async def describe(served: TheModel, request: Request) -> About:
     generator, material = served.generator, studio.material(served)
     data = await asyncio.to_thread(material.data, LOADING)
     alike = data if data and data.schema == generator.schema else None  # codes that were discovered are in no data
-    pictures = await (asyncio.to_thread(thumbnails.of_data, alike.train) if alike else _generated(serving, served))
+    pictures = await (asyncio.to_thread(thumbnails.of_data, alike.train) if alike else _generated(request, served))
     return await asyncio.to_thread(
         about,
         generator,
@@ -97,12 +99,12 @@ async def describe(served: TheModel, request: Request) -> About:
     )
 
 
-async def _generated(serving: Serving, served: Served) -> Pictures:
+async def _generated(request: Request, served: Served) -> Pictures:
     """Pictures of values that the model makes. None if it takes too long or fails: a page can do without."""
-    values, asked, how = await beside(serving, thumbnails.asked_of_model, served.generator)
+    values, asked, how = await beside(serving_of(request), thumbnails.asked_of_model, served.generator)
     if not values:
         return {}
-    _, ticket = await accepted(serving, served, lambda generator: SamplePlan(asked, 1, 0, how))
+    _, ticket = await accepted(request, served, lambda generator: SamplePlan(asked, 1, 0, how))
     try:
         images = [x for part in await asyncio.wait_for(ticket.whole(), MAKING) for x in part.x]
     except Exception:
@@ -117,7 +119,8 @@ async def understand(served: TheModel, body: Question, request: Request) -> Answ
     """Tell what a request asks for, in terms that controls show, and how many training examples fit it."""
     serving, material = serving_of(request), studio_of(request).material(served)
     data = material.data(patience=0.0)  # counts exactly what is thinned in the model, once it is loaded
-    return await beside(serving, _understood, served.generator, body, serving.limits, Labels.of(served.generator, data))
+    work = (_understood, served.generator, body, serving.limits, Labels.of(served.generator, data))
+    return await considered(request, Deadline(serving.limits.deadline), Event(), *work)
 
 
 def _understood(generator: Generator, body: Question, limits: Limits, labels: Labels | None) -> Answer:

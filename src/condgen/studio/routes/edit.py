@@ -102,7 +102,7 @@ async def look(
         must_edit_images(generator)
         return Look(observations(images, generator.shape, serving.limits))
 
-    plan, ticket = await accepted(serving, served, planned)
+    plan, ticket = await accepted(http, served, planned)
     try:
         [samples] = await unless_gone(http, ticket.whole())
         return AllSeen(seen=await beside(serving, _shown, samples), note=plan.note)

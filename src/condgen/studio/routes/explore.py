@@ -107,7 +107,7 @@ class Work:
 
 async def _done(served: Served, http: Http, plan: Callable[[Generator], Work]) -> Samples:
     """The samples of work that was planned and accepted."""
-    _, ticket = await accepted(serving_of(http), served, plan)
+    _, ticket = await accepted(http, served, plan)
     try:
         return Samples.cat(await unless_gone(http, ticket.whole()))
     finally:
