@@ -340,7 +340,7 @@ def test_a_model_that_changes_is_read_again_and_the_old_one_finishes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, new = Echo("old"), Echo("new")
-    models: list[Any] = [old, RunError("it is damaged"), new]
+    models: list[Any] = [old, RunError("it is damaged"), MemoryError(), new]
 
     def open_generator(path: Path) -> Echo:
         found = models.pop(0)
@@ -365,6 +365,9 @@ def test_a_model_that_changes_is_read_again_and_the_old_one_finishes(
             served.refresh()
             served.refresh()
             assert await fingerprint() == "old"
+            file.write_text("too large")
+            served.refresh()
+            assert await fingerprint() == "old"
             old.gate.clear()
             asked = asyncio.create_task(client.post(PATH, json={"seed": 5}))
             await until(old.busy.is_set)
@@ -383,7 +386,7 @@ def test_a_model_that_changes_is_read_again_and_the_old_one_finishes(
             assert await fingerprint() == "new"
             loads = (await client.get("/metrics")).text
             assert 'condgen_loads_total{model="model",result="ok"} 2.0' in loads
-            assert 'condgen_loads_total{model="model",result="failed"} 1.0' in loads
+            assert 'condgen_loads_total{model="model",result="failed"} 2.0' in loads
 
     running(test)
 
@@ -399,5 +402,24 @@ def test_files_are_looked_at_while_the_server_runs(tmp_path: Path, monkeypatch: 
         async with app.router.lifespan_context(app):
             file.write_text("the new one")
             await until(lambda: app.state.serving.models["model"].batcher.fingerprint == "new")
+
+    running(test)
+
+
+def test_a_stop_closes_all_models_though_watching_their_files_has_failed(echo: Echo) -> None:
+    async def test() -> None:
+        app = create_app({"model": echo}, watch=0.01)
+        served, failed = app.state.serving.models["model"], asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def refresh() -> None:
+            loop.call_soon_threadsafe(failed.set)
+            raise OSError("the disk is gone")
+
+        served.refresh = refresh
+        async with app.router.lifespan_context(app):
+            await failed.wait()
+            await asyncio.sleep(0.01)
+        assert served.batcher._closed
 
     running(test)

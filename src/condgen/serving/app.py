@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -93,8 +93,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         serving.closing = True
         watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+        await asyncio.gather(watching, return_exceptions=True)  # however it ended, all accepted work is finished
         for served in [*serving.models.values()]:
             await asyncio.to_thread(served.close)
 

@@ -75,7 +75,7 @@ class Served:
     def refresh(self) -> None:
         """Read the model again if its file has changed. The old one finishes what it accepted.
 
-        If the new one cannot be read, the old one stays.
+        If the new one cannot be read, for any reason such as too little memory, the old one stays.
         """
         now = stamp(self._place)
         if self._place is None or now == self._seen or not now:
@@ -83,10 +83,13 @@ class Served:
         self._seen = now
         try:
             before, self.batcher = self.batcher, self._start()
-        except CondgenError as error:
+        except Exception as error:
             self._metrics.loaded(self.name, "failed")
             log.warning(
-                "%s has changed and cannot be read, so the model before it is still served: %s", self.name, error
+                "%s has changed and cannot be read, so the model before it is still served: %s",
+                self.name,
+                str(error) or type(error).__name__,
+                exc_info=None if isinstance(error, CondgenError) else error,
             )
             return
         log.info("%s has changed and was read again.", self.name)
@@ -101,8 +104,8 @@ def stamp(place: Path | None) -> Stamp:
     """A stamp that changes with a file, or with the weights in a folder. Empty where there is nothing."""
     if place is None:
         return ()
-    files = sorted(place.glob("*.safetensors")) if place.is_dir() else [place]
     try:
+        files = sorted(place.glob("*.safetensors")) if place.is_dir() else [place]
         found = [(file.name, os.stat(file)) for file in files]
     except OSError:  # while it is replaced
         return ()
