@@ -131,3 +131,18 @@ def test_where_real_data_seldom_shows_everything_each_attribute_counts() -> None
     parts = tuple(attribute(name=f"a{k}", relative=1.0) for k in range(40))
     assert headline(Obedience(parts, sure(0.007), sure(0.011)), "cvae").startswith("Requests are obeyed")
     assert headline(Obedience(parts, sure(0.5), sure(0.9)), "cvae").startswith("Requests are not obeyed")
+
+
+def test_the_headline_names_the_only_attribute_or_the_worst_of_several() -> None:
+    color = attribute(name="color", asked=sure(0.411), real=sure(0.675), relative=0.609)
+    year = replace(AGE, name="year", asked=sure(8.0), real=sure(2.0), chance=20.0, relative=0.5)
+    one, both, number = (
+        headline(Obedience(parts, sure(0.02), sure(0.05)), "cvae").replace("\u202f", " ")
+        for parts in ((color,), (color, attribute(relative=1.0)), (color, year))
+    )
+    assert one == "Requests are often missed: color is as asked in 41.1 % of samples; in real data 67.5 %."
+    assert both == (
+        "Requests are often missed: on average over 2 attributes, samples reach 80.5 % of the score of held-out real "
+        "data. The worst is color, as asked in 41.1 % of samples; in real data 67.5 %."
+    )
+    assert number.endswith("The worst is year, off by 8 on average; in real data off by 2 on average.")

@@ -99,9 +99,16 @@ def _named(least: RareObedience | None) -> str:
 
 
 def _on_average(obedience: Obedience) -> str:
+    """The attributes one by one: the only one that can be compared, or the average of several and the worst."""
     parts, least = comparable(obedience), worst(obedience)
+    if len(parts) == 1:
+        return f"{parts[0].name} is {_beside_real(parts[0])}"
     return (
-        f"attribute by attribute, samples come up to {percent(share_of_real(obedience))} of what the judge finds in "
-        f"held-out real data, on average over {len(parts)}; the least to it comes {least.name}, to "
-        f"{percent(least.relative)} ({least.shown(least.asked.value)}; real data: {least.shown(least.real.value)})."
+        f"on average over {len(parts)} attributes, samples reach {percent(share_of_real(obedience))} of the score of "
+        f"held-out real data. The worst is {least.name}, {_beside_real(least)}"
     )
+
+
+def _beside_real(a: AttributeObedience) -> str:
+    made, real = a.shown(a.asked.value), a.shown(a.real.value)
+    return f"{made if a.measured else f'as asked in {made} of samples'}; in real data {real}."
