@@ -26,6 +26,7 @@ from condgen.evaluation.metrics.latents import LatentSummary
 from condgen.evaluation.metrics.memorisation import Memorisation
 from condgen.evaluation.metrics.obedience import Obedience
 from condgen.evaluation.metrics.rare import Rare, RareObedience
+from condgen.evaluation.metrics.requests import RequestObedience
 from condgen.evaluation.metrics.usefulness import Usefulness
 from condgen.evaluation.protocol import MeasuringProtocol
 from condgen.evaluation.report import Report
@@ -424,6 +425,14 @@ def test_numbers_that_are_not_known_are_dashes() -> None:
     text = render(digits_report().with_results(obedience=Obedience((nothing,), unknown, near(1.0))), {}, [])
     assert "nan" not in re.sub(r"data:[^\"]*", "", text).lower().replace("dominant", "")
     assert "–" in text
+
+
+def test_a_request_that_the_judge_finds_in_no_real_data_is_no_tie() -> None:
+    none = Estimate(0.0, 0.0, 0.2)
+    request = RequestObedience("color=red, body=Wagon", none, none, 1_000, 13, 40)
+    assert "cannot be judged: the judge finds none of 13" in render(
+        digits_report().with_results(asked=(request,)), {}, []
+    )
 
 
 # ---- numbers, charts

@@ -1,5 +1,6 @@
 """Requests measured: by a judge that reads the one pixel that tells, so that everything is known exactly."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from condgen.data import Dataset, Splits
 from condgen.evaluation import Judge
 from condgen.evaluation.judge.judge import Reading
+from condgen.evaluation.metrics.estimate import share
 from condgen.evaluation.metrics.requests import ask
 from condgen.requests.request import parse_requests
 from condgen.runs.run import Run
@@ -81,6 +83,13 @@ def test_beside_it_stand_the_real_images_that_fit(data: Splits) -> None:
     assert (found.real_n, found.real.value) == (2, 0.5)
     assert found.relative == 1.0
     assert "50.0\u202f% of 10 samples show it; 50.0\u202f% of 2 held-out real ones" in found.line
+
+
+def test_a_request_that_the_judge_finds_in_no_real_image_cannot_be_judged(data: Splits) -> None:
+    (found,) = ask(Half(), Reader(), data, "old, glasses", samples=10)
+    blind = replace(found, obeyed=share(torch.zeros(10).bool()), real=share(torch.zeros(13).bool()), real_n=13)
+    assert blind.line.endswith(": cannot be judged: the judge finds none of the 13 held-out real ones")
+    assert not found.unseen
 
 
 def test_requests_that_no_real_image_fits_are_measured_all_the_same(data: Splits) -> None:

@@ -47,8 +47,16 @@ class RequestObedience:
         return self.obeyed.value / self.real.value if self.real.value else float("nan")
 
     @property
+    def unseen(self) -> bool:
+        """Whether the judge finds the request in none of the real observations that fit it, and so cannot judge it."""
+        return self.real_n > 0 and not self.real.value
+
+    @property
     def line(self) -> str:
         """The result in one readable line."""
+        if self.unseen:
+            ones = f"none of the {self.real_n:,} held-out real ones" if self.real_n > 1 else "not the held-out real one"
+            return f"{self.understood}: cannot be judged: the judge finds {ones}"
         real = f"{percent(self.real.value)} of {self.real_n:,} held-out real ones"
         beside = real if self.real_n else "nothing held out"
         return f"{self.understood}: {percent(self.obeyed.value)} of {self.samples:,} samples show it; {beside}"
