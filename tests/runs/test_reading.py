@@ -4,9 +4,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from condgen.errors import RequestError
-from condgen.models import Model
+from condgen.models import Model, build
 from condgen.pixels import as_uint8
 from condgen.rng import Rng
+from condgen.runs import reading
 from condgen.runs.reading import likeliest
 from condgen.schema import Categorical, Condition, LabelDistribution, Schema
 from tests.export.untrained import untrained
@@ -67,3 +68,21 @@ def test_only_the_most_frequent_combinations_are_candidates() -> None:
     joint = everything()
     read = likeliest(Exact(), joint, codes(joint.rows[[215]]), most=100)
     assert not torch.equal(codes(read), codes(joint.rows[[215]]))
+
+
+def test_a_flow_compares_candidates_along_the_same_directions_in_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A density of 40 values is estimated along random directions, whose noise is larger than what candidates differ
+    by.
+    """
+    model, joint = build("flow", SCHEMA, (40,), channels=8, depth=1, embedding=8, steps=2).eval(), everything()
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.3 * torch.randn_like(p))
+    pairs = torch.stack([torch.arange(3).repeat_interleave(4), torch.arange(4).repeat(3)], 1)
+
+    def scores() -> Tensor:
+        return reading._log_likelihood(model, torch.ones(3, 40), joint.rows, pairs, 1)  # type: ignore[arg-type]
+
+    whole = scores()
+    monkeypatch.setattr(reading, "BATCH", 5)
+    torch.testing.assert_close(scores(), whole)

@@ -65,10 +65,17 @@ def _differences(candidates: Condition, chosen: Int[Tensor, " n"]) -> Int[Tensor
 def _log_likelihood(
     model: HasLikelihood, x: Float[Tensor, "n ..."], candidates: Condition, pairs: Pairs, samples: int
 ) -> Float[Tensor, " pair"]:
-    """The estimate of log p(x|c) of each pair, in nats, on the CPU."""
-    generator = torch.Generator(x.device).manual_seed(0)
+    """The estimate of log p(x|c) of each pair, in nats, on the CPU.
+
+    Each part starts from the same seed, so that a flow compares all candidates along the same directions.
+    """
     parts = [
-        model.log_likelihood(x[part[:, 0]], candidates[part[:, 1]].to(x.device), samples, generator).cpu()
+        model.log_likelihood(
+            x[part[:, 0]],
+            candidates[part[:, 1]].to(x.device),
+            samples,
+            torch.Generator(x.device).manual_seed(0),
+        ).cpu()
         for part in pairs.split(BATCH)
     ]
     return torch.cat(parts)
