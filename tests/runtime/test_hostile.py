@@ -8,11 +8,11 @@ from typing import Any
 import onnx
 import pytest
 
-from condgen.errors import RunError
+from condgen.errors import RequestError, RunError
 from condgen.runtime.generator import OnnxGenerator
 from condgen.runtime.graph import Graph, fields, varint
 from condgen.runtime.header import HEADER, JOINT, sealed
-from tests.export.untrained import VECTOR, untrained
+from tests.export.untrained import IMAGE, VECTOR, untrained
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,8 @@ HARMS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "kind": (lambda h: h.update(kind="pickle"), r"cannot read.*kind"),
     "no integration": (lambda h: h.update(kind="flow"), "lacks condition, velocity"),
     "draws": (lambda h: h.update(draws=[{"kind": "normal", "shape": [-3]}]), "cannot read"),
+    "other draws": (lambda h: h["draws"][0].update(shape=[2**20, 2**20]), r"'sample\.noise\.0' has shape"),
+    "more draws": (lambda h: h["draws"].append(h["draws"][0]), r"'sample\.noise\.1' has shape None"),
     "schema": (lambda h: h.update(schema={"attributes": [{"kind": "flag", "name": "a=b"}]}), "cannot read"),
     "other attributes": (lambda h: h.update(schema={"attributes": []}), "cannot read"),
     "coordinates": (lambda h: h.update(data={"coordinates": {"names": ["a"]}}), "cannot read"),
@@ -87,11 +89,41 @@ def test_a_network_of_other_parts_is_refused_when_it_is_asked(file: Path, tmp_pa
     model = OnnxGenerator.open(changed(file, tmp_path, **{HEADER: json.dumps(content)}))
     with pytest.raises(RunError, match="cannot be loaded by ONNX Runtime"):
         model.sample(n=1)
-    content = header(file)
-    content["draws"][0]["shape"] = [7]
-    model = OnnxGenerator.open(changed(file, tmp_path, **{HEADER: json.dumps(content)}))
-    with pytest.raises(RunError, match="cannot compute 'sample'"):
-        model.sample(n=1)
+
+
+def test_noise_beyond_the_memory_is_refused_before_it_is_drawn(file: Path, tmp_path: Path) -> None:
+    model, content = onnx.load(file), header(file)
+    (noise,) = (each for each in model.graph.input if each.name == "sample.noise.0")
+    huge = onnx.helper.make_tensor_value_info(noise.name, onnx.TensorProto.FLOAT, ["batch", 2**20, 2**20])
+    noise.CopyFrom(huge)
+    onnx.save(model, tmp_path / "huge.onnx")
+    content["draws"][0]["shape"] = [2**20, 2**20]
+    opened = OnnxGenerator.open(changed(tmp_path / "huge.onnx", tmp_path, **{HEADER: json.dumps(content)}))
+    with pytest.raises(RequestError, match=r"The noise of 3 samples would take 13\.2 TB.*Ask for fewer"):
+        opened.sample(n=3)
+
+
+@pytest.fixture(scope="module")
+def flow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return untrained("flow", IMAGE, steps=1).export("onnx", tmp_path_factory.mktemp("flow") / "model.onnx")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"shape": [1, 16]}, "cannot read"),
+        ({"shape": [1, 16, 17]}, r"'observed\.result' has shape \(1, 16, 16\) in the network, and \(1, 16, 17\)"),
+        ({"start": [2**20, 2**20]}, r"'velocity\.state' has shape \(1, 16, 16\) in the network"),
+    ],
+)
+def test_shapes_of_the_header_are_those_of_the_network(
+    flow: Path, tmp_path: Path, change: dict[str, list[int]], said: str
+) -> None:
+    content = header(flow)
+    content["shape"] = change.get("shape", content["shape"])
+    content["integration"]["start"]["shape"] = change.get("start", content["integration"]["start"]["shape"])
+    with pytest.raises(RunError, match=said):
+        OnnxGenerator.open(changed(flow, tmp_path, **{HEADER: json.dumps(content)}))
 
 
 def test_a_model_of_another_program_is_refused(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from condgen.runs.samples import Samples
 from condgen.runs.sampling import BATCH, SamplingOptions
 from condgen.runtime.graph import Graph
 from condgen.runtime.header import JOINT, Header, must_be_whole, read_header
-from condgen.runtime.models import KINDS, Exported, must_be_complete
+from condgen.runtime.models import KINDS, Exported, must_be_complete, must_fit
 from condgen.runtime.session import Session
 from condgen.schema import Condition, LabelDistribution, Schema
 from condgen.schema.stored import restored
@@ -69,6 +69,7 @@ class OnnxGenerator(Answering):
         header = read_header(path, graph.metadata)
         must_be_complete(path, header)
         try:
+            must_fit(header, graph)
             schema = Schema.model_validate(header.schema)
             joint = restored(schema, _arrays(graph.metadata[JOINT]))
             vector = len(header.shape) == 1

@@ -14,6 +14,8 @@ GRAPH, METADATA = 7, 14  # of a ModelProto
 NODE, INITIALIZER, INPUT, OUTPUT, KNOWN_SHAPE = 1, 5, 11, 12, 13  # of a GraphProto
 KEY, VALUE = 1, 2  # of an entry of metadata
 NAME = 1  # of an input or output
+TO_SHAPE = (2, 1, 2)  # from an input or output to its TensorShapeProto: its type, of a tensor, and that one's shape
+SIDE, LENGTH_OF_SIDE = 1, 1  # of a shape, and of a side
 VARINT, FIXED_64, LENGTH, FIXED_32 = 0, 1, 2, 5  # types of fields
 
 
@@ -34,6 +36,14 @@ class Graph:
         self.metadata = {entry.get(KEY, ""): entry.get(VALUE, "") for entry in entries}
         self._others = [f.whole for f in model if f.number not in (GRAPH, METADATA)]
         self._fields = [f for each in model if each.number == GRAPH for f in fields(each.content)]
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """The shape of an input or output without the batch's dimension. Sides that stay open are 0.
+
+        None if there is none of this name. Raises ValueError if it is no message.
+        """
+        ends = (field for field in self._fields if field.number in (INPUT, OUTPUT))
+        return next((_shape(field.content) for field in ends if _name(field) == name), None)
 
     def part(self, function: Function) -> bytes:
         """A model that computes one function."""
@@ -96,6 +106,16 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
 
 def _name(field: Field) -> str:
     return next((_text(f) for f in fields(field.content) if f.number == NAME), "")
+
+
+def _shape(content: memoryview) -> tuple[int, ...]:
+    """The sides of an input or output but the first."""
+    for number in TO_SHAPE:
+        content = next((f.content for f in fields(content) if f.number == number), memoryview(b""))
+    sides = [f.content for f in fields(content) if f.number == SIDE]
+    return tuple(
+        next((_varint(f.content, 0)[0] for f in fields(s) if f.number == LENGTH_OF_SIDE), 0) for s in sides[1:]
+    )
 
 
 def _text(field: Field) -> str:

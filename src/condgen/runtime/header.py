@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import xxhash
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from condgen.errors import RunError
 from condgen.headers import parsed
@@ -62,6 +62,12 @@ class Integration:
     interval: tuple[Finite, Finite] = (0.0, 1.0)
 
 
+def _of_observations(shape: tuple[int, ...]) -> tuple[int, ...]:
+    if len(shape) not in (1, 3):
+        raise ValueError("observations have 1 side, or 3 if they are images")
+    return shape
+
+
 @dataclass(frozen=True)
 class Header:
     """Everything about an exported model that is not a tensor.
@@ -75,7 +81,7 @@ class Header:
     kind: Kind
     recipe: dict[str, Any]
     schema: dict[str, Any]
-    shape: Annotated[tuple[Side, ...], Field(min_length=1, max_length=3)]
+    shape: Annotated[tuple[Side, ...], AfterValidator(_of_observations)]
     conditional: bool
     handles_missing: bool
     functions: dict[str, Function]

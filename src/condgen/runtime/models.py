@@ -13,6 +13,7 @@ Integration, guidance and edits are the code of the PyTorch models.
 """
 
 import copy
+import math
 from typing import Any, NamedTuple
 
 from condgen.arrays import Array
@@ -22,6 +23,8 @@ from condgen.models.flow.integration import Integrates, IntegratesGuided, Invert
 from condgen.models.flow.paths import PATHS, expand_like
 from condgen.models.through_noise import ThroughNoise, lerp
 from condgen.rng import NumpyRng
+from condgen.room import must_fit_in_memory
+from condgen.runtime.graph import Graph
 from condgen.runtime.header import Draw, Header, Integration
 from condgen.runtime.session import Session
 from condgen.schema import Condition, Schema
@@ -232,11 +235,27 @@ def must_be_complete(path: Any, header: Header) -> None:
         raise RunError(f"{path} has a header that condgen cannot read: it lacks {', '.join(missing)}.")
 
 
+def must_fit(header: Header, graph: Graph) -> None:
+    """Raise ValueError for a header whose noise or observations have other shapes than those of the network."""
+    function = "sample" if "sample" in NEEDED[header.kind] else "observed"
+    shapes: dict[str, tuple[int, ...]] = {f"{function}.noise.{k}": draw.shape for k, draw in enumerate(header.draws)}
+    if header.integration:
+        shapes["velocity.state"] = header.integration.start.shape
+    result = graph.shape(f"{function}.result") or ()
+    if all(result):  # families of other packages may leave a side open
+        shapes[f"{function}.result"] = header.shape
+    for name, shape in shapes.items():
+        if (found := graph.shape(name)) != shape:
+            raise ValueError(f"'{name}' has shape {found} in the network, and {shape} in the header")
+
+
 NONE = Integration("linear", 1, "euler", Draw("normal", ()))
 
 
 def drawn(draw: Draw, rng: NumpyRng) -> Array:
-    """Noise from the streams of a batch, [batch, *shape]."""
+    """Noise from the streams of a batch, [batch, *shape]. Raises RequestError if the memory cannot hold it."""
+    needed = 4 * len(rng) * math.prod(draw.shape)
+    must_fit_in_memory(needed, f"The noise of {len(rng):,} samples", "Ask for fewer at once.")
     noise: Array = getattr(rng, draw.kind)(*draw.shape)
     return noise
 
