@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from condgen.errors import CondgenWarning, RequestError, unknown
 
@@ -27,6 +27,18 @@ def installed() -> Any:
 
 class PluginWarning(CondgenWarning):
     """A package's entry that cannot be used. Everything else works."""
+
+
+class Package(NamedTuple):
+    """The installed package that an entry is of."""
+
+    name: str
+    version: str
+
+    @classmethod
+    def of(cls, point: EntryPoint) -> "Package":
+        """The package of an entry point. Without a record of it, the module's first name."""
+        return cls(point.dist.name, point.dist.version) if point.dist else cls(point.value.partition(".")[0], "")
 
 
 class Registry(Generic[Entry]):
@@ -56,6 +68,7 @@ class Registry(Generic[Entry]):
         self.wanted = wanted
         self._own = dict(own)
         self._others: dict[str, Entry] | None = None
+        self._packages: dict[str, Package] = {}
         self.broken: dict[str, str] = {}  # by name: the reason why it cannot be used, and the remedy
 
     def __getitem__(self, name: str) -> Entry:
@@ -96,6 +109,22 @@ class Registry(Generic[Entry]):
             self[name]
         return name
 
+    def package(self, name: str) -> Package | None:
+        """The other package that an entry is of. None for condgen's own."""
+        return self._packages.get(name)
+
+    def excuse(self, name: str, error: Exception) -> str:
+        """The reason why another package's entry is left out here, given as a PluginWarning, too.
+
+        Raises the error of one of condgen's own entries, which is a mistake of condgen.
+        """
+        if (package := self.package(name)) is None:
+            raise error
+        reason = f"{type(error).__name__}: {error}".rstrip(".")
+        text = f"The {self.what} '{name}' of the package {package.name} is left out, since it raised {reason}."
+        warnings.warn(text, PluginWarning, stacklevel=3)
+        return text
+
     @property
     def others(self) -> dict[str, Entry]:
         """The usable entries of other packages."""
@@ -127,11 +156,11 @@ class Registry(Generic[Entry]):
             reason = f"{point.value} is no {self.wanted}"
         if not reason:
             self.others[point.name] = found
+            self._packages[point.name] = Package.of(point)
             return
-        package = point.dist.name if point.dist else point.value.partition(".")[0]
         self.broken[point.name] = (
-            f"The {self.what} '{point.name}' of the package {package} cannot be used: {reason}. Update the package, "
-            f"correct its entry point in the group {self.group}, or uninstall it."
+            f"The {self.what} '{point.name}' of the package {Package.of(point).name} cannot be used: {reason}. Update "
+            f"the package, correct its entry point in the group {self.group}, or uninstall it."
         )
         warnings.warn(self.broken[point.name], PluginWarning, stacklevel=4)
 

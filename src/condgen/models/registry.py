@@ -5,6 +5,7 @@ entry point of the group `condgen.families` (docs/extending/family.md).
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -158,9 +159,10 @@ def _examples() -> list[tuple[str, Mapping[str, Any], "Model"]]:
 
     schema, found = Schema(attributes=(Flag(name="yes"),)), []
     for name, family in FAMILIES.items():
-        for arguments in ({}, *family.variants):
-            try:
-                found.append((name, arguments, build(name, schema, SHAPES[family.suits[-1]], **arguments)))
-            except RequestError:
-                continue  # a mistake in another package, reported when that family is built
+        try:
+            for arguments in ({}, *family.variants):
+                with suppress(RequestError):  # a mistake in another package, reported when that family is built
+                    found.append((name, arguments, build(name, schema, SHAPES[family.suits[-1]], **arguments)))
+        except Exception as error:  # the builder of another package may raise anything
+            FAMILIES.excuse(name, error)
     return found
