@@ -173,6 +173,19 @@ def used(
     return counting
 
 
+def registries(function: Callable[..., Any]) -> dict[str, Any]:
+    """The settings of a function that are names in a registry, with that registry."""
+    found = {name: _registry(parameter.annotation) for name, parameter in _keyword_only(function).items()}
+    return {name: registry for name, registry in found.items() if registry is not None}
+
+
+def _registry(annotation: Any) -> Any:
+    """The registry in whose names a type consists, or None. It may be part of a union."""
+    own = (getattr(mark, "registry", None) for mark in _marks(annotation))
+    inner = (_registry(each) for each in get_args(annotation))
+    return next((registry for registry in (*own, *inner) if registry is not None), None)
+
+
 def _called(function: Callable[..., Any]) -> str:
     """The name of a function in messages: its `label`, if it has one."""
     return str(getattr(function, "label", function.__name__))

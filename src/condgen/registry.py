@@ -25,6 +25,11 @@ def installed() -> Any:
     return entry_points()
 
 
+def brings(group: str, name: str) -> bool:
+    """Whether an installed package has an entry of that name, usable or not."""
+    return bool(installed().select(group=group, name=name))
+
+
 class PluginWarning(CondgenWarning):
     """A package's entry that cannot be used. Everything else works."""
 
@@ -108,6 +113,10 @@ class Registry(Generic[Entry]):
         if name not in self:
             self[name]
         return name
+
+    def knows(self, name: str) -> bool:
+        """Whether an entry of that name is there, usable or not."""
+        return name in self or name in self.broken
 
     def package(self, name: str) -> Package | None:
         """The other package that an entry is of. None for condgen's own."""

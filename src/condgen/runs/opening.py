@@ -12,6 +12,7 @@ from condgen import models
 from condgen.errors import CondgenError, RequestError, RunError, shorten
 from condgen.models import Model
 from condgen.models.blueprint import Shape, TooLarge, blueprint
+from condgen.models.borrowed import lacking, unknown
 from condgen.runs.header import coordinates_of, source_of, teacher_of
 from condgen.runs.place import file_of
 from condgen.schema import LabelDistribution, Schema
@@ -86,7 +87,16 @@ def rebuild(path: Path, info: Info, shapes: Mapping[str, Shape]) -> Model:
     except TooLarge:
         raise _unlike(path, info, f"the model has many more than the {len(shapes):,} tensors of the file") from None
     except Exception as error:  # a builder raises anything for a recipe that somebody made up
-        raise RunError(f"This version of condgen cannot rebuild the model {shown(info)}: {_first(error)}") from None
+        raise RunError(_unbuilt(path, info, error)) from None
+
+
+def _unbuilt(path: Path, info: Info, error: Exception) -> str:
+    """The reason why a model cannot be rebuilt. Parts of other packages come first."""
+    if missing := lacking(info.borrowed):
+        return f"The run in {path} needs {missing}"
+    reason = f"This version of condgen cannot rebuild the model {shown(info)}: {_first(error)}"
+    foreign = isinstance(error, RequestError) and unknown(info.recipe)
+    return f"{reason} Perhaps it is of a package that is not installed here." if foreign else reason
 
 
 def _must_fit(path: Path, info: Info, planned: Mapping[str, Shape] | None, shapes: Mapping[str, Shape]) -> None:

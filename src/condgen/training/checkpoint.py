@@ -22,6 +22,7 @@ from condgen.errors import CondgenWarning, RunError
 from condgen.feature_networks import FeatureNetwork
 from condgen.files import keep, settled, writing
 from condgen.headers import parsed
+from condgen.models.borrowed import Borrowed
 from condgen.room import memory
 from condgen.training.arithmetic import Arithmetic
 from condgen.training.place import FILE as FILE
@@ -56,6 +57,7 @@ class Info:
     plan: the stages of a time budget. Empty for a number of images.
     arithmetic: precision and threads of training. None for runs trained before.
     against: the networks that training judged samples by, which do not measure the run (`Model.trained_against`).
+    borrowed: the parts of the model that other packages bring. Not written if there are none.
     holds: all of a run (`RUN`), or an export for sampling (`WEIGHTS_ALONE`).
     """
 
@@ -72,6 +74,7 @@ class Info:
     arithmetic: Arithmetic | None = None
     versions: dict[str, str] = field(default_factory=dict)
     against: tuple[FeatureNetwork, ...] = ()
+    borrowed: tuple[Borrowed, ...] = ()
     holds: str = RUN
     format: int = FORMAT
 
@@ -116,7 +119,15 @@ def save(path: Path, info: Info, tensors: Mapping[str, Tensor]) -> None:
     """Write a checkpoint atomically. Raises RunError if that fails. The previous checkpoint is then intact."""
     contents = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with _explained(path), writing(path) as partial:
-        sealed.write(partial, contents, {HEADER: json.dumps(asdict(info))})
+        sealed.write(partial, contents, {HEADER: json.dumps(header(info))})
+
+
+def header(info: Info) -> dict[str, Any]:
+    """The header of a checkpoint."""
+    content = asdict(info)
+    if not info.borrowed:
+        del content["borrowed"]
+    return content
 
 
 @contextmanager

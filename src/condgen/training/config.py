@@ -1,6 +1,7 @@
 """The config.json of a run: its header for people and other programs to read. Condgen reads the checkpoint alone."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def config(info: Info, schema: Schema) -> dict[str, Any]:
         "arithmetic": str(info.arithmetic),
         "data": {name: value for name, value in info.data.items() if name != "schema" and value is not None},
         "trained_against": [each.name for each in info.against],
+        **({"borrowed": [asdict(each) for each in info.borrowed]} if info.borrowed else {}),
         "images": info.images,
         "total": info.total,
         "seconds": round(info.seconds, 1),

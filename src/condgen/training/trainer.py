@@ -21,6 +21,7 @@ from condgen.feature_networks import FeatureNetwork
 from condgen.heap import keep_freed_memory
 from condgen.messages import call
 from condgen.models import Model
+from condgen.models.borrowed import borrowed
 from condgen.models.together import shared
 from condgen.progress import SILENT, Progress, Task, Values
 from condgen.rng import Rng, step_seed
@@ -120,6 +121,7 @@ class Trainer:
             data=source or {},
             total=settings.images,
             against=(*model.trained_against, *against),
+            borrowed=borrowed(model.recipe),
         )
         self.rows = self.team.rows(settings.batch)
         self._must_agree(begins=arithmetic is None)
