@@ -175,6 +175,16 @@ def test_an_interrupted_grid_goes_on_where_it_was(digits: Splits, tmp_path: Path
     assert [r.run["images"] for r in reports] == [64 * 25] * 2
 
 
+def test_a_grid_goes_on_after_a_kill_before_the_first_checkpoint(digits: Splits, tmp_path: Path) -> None:
+    planned = plan(digits)[:1]
+    left = tmp_path / planned[0].name
+    (left / "tensorboard").mkdir(parents=True)
+    (left / "log.jsonl").touch()
+    reports, failures = Grid(tmp_path, digits, Measurer(), PROTOCOL).run(planned)
+    assert [r.run["images"] for r in reports] == [IMAGES]
+    assert failures == []
+
+
 def test_folders_of_other_settings_or_data_are_refused_before_anything_is_trained(done: Path, digits: Splits) -> None:
     for changed, said in (
         ({"settings": {"latent": 3}}, "latent=2 instead of 3"),

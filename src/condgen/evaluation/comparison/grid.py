@@ -184,7 +184,8 @@ class Grid:
         info = _begun(folder)
         if info is None:
             self.progress.note(f"{title}: training")
-            return train(cell.model, self.data, folder, progress=self.progress, **cell.arguments)
+            # a run that was killed before its first checkpoint has left files
+            return train(cell.model, self.data, folder, progress=self.progress, resume=True, **cell.arguments)
         if not _finished(folder, info):
             self.progress.note(f"{title}: going on after {info.images:,} images")
             return resume(folder, self.data, self.progress)
