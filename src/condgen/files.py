@@ -45,6 +45,11 @@ def writing(path: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def is_partial_of(name: str, path: Path) -> bool:
+    """Whether a folder's name is that of an unfinished file, which is then moved to `path`."""
+    return name.startswith(f".{path.name}.") and name.endswith(".partial")
+
+
 def _mark() -> str:
     """A unique part of a name, by which other processes know whether this one still runs."""
     return f"{uuid4().hex[:8]}-{os.getpid()}-{platform.node()}"

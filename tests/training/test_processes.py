@@ -327,4 +327,6 @@ def test_a_run_that_ended_before_its_first_checkpoint_begins_anew(tmp_path: Path
     with pytest.raises(Exception, match="not empty"):
         train("gan", "digits", tmp_path, resume=True, **given)
     (tmp_path / "notes.txt").unlink()
+    (tmp_path / ".checkpoint.safetensors.56ad39e9-99999999-elsewhere.partial").mkdir()  # killed while it was written
+    (tmp_path / "..owner.json.2695505f-99999999-elsewhere.partial").mkdir()
     assert train("gan", "digits", tmp_path, resume=True, **given).info.finished

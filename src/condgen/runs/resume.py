@@ -7,6 +7,7 @@ from typing import Any
 
 from condgen.data import Splits
 from condgen.errors import RequestError, RunError
+from condgen.files import is_partial_of
 from condgen.locks import LOCK, OWNER, held
 from condgen.messages import call
 from condgen.parameters import validated
@@ -119,8 +120,13 @@ def may_hold(folder: Path, resume: bool) -> bool:
     its first checkpoint.
     """
     return begun(folder, resume) or (
-        resume and folder.is_dir() and all(file.name in UNSAVED for file in folder.iterdir())
+        resume and folder.is_dir() and all(_is_unsaved(file.name) for file in folder.iterdir())
     )
+
+
+def _is_unsaved(name: str) -> bool:
+    """Whether a file may be in the folder of a run before its first checkpoint, as also the beginning of that one."""
+    return name in UNSAVED or any(is_partial_of(name, Path(each)) for each in (*UNSAVED, checkpoint.FILE))
 
 
 def continued(model: str, data: Splits, folder: Path, arguments: Mapping[str, Any], progress: Progress) -> Run:
