@@ -3,11 +3,14 @@
 A model that fails at the end is replaced by its last averaged weights that looked healthy.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from condgen.data import Dataset
 from condgen.models import Model
@@ -15,13 +18,14 @@ from condgen.models.complaint import Complaint, faults
 from condgen.models.remedies import TrainedAs
 from condgen.progress import Progress, Values
 from condgen.rng import Rng
-from condgen.schema import LabelDistribution
+from condgen.schema import Condition, LabelDistribution
 from condgen.training import checkpoint
 from condgen.training.checkpoint import Info
 from condgen.training.health import examine
 from condgen.training.log import Log
 from condgen.training.watch import Watch
 
+VALUES = 2**22  # of validation data that are measured at once in any case: a thousand images of 3×32×32 and more
 Preview = Callable[[Model, Path], None]
 HEALTHY = "healthy.safetensors"  # averaged weights of the last check without a problem
 
@@ -31,6 +35,7 @@ class Looks:
     """Checks of the averaged model of a run.
 
     validation: data on which losses are measured.
+    rows: a training batch, whose memory has been checked. Much validation data is measured in parts as large.
     labels: distribution of the training labels, which fills in missing ones.
     joint: distribution of the attributes that can be asked for.
     real: diversity of the training data (see `health.real_diversity`).
@@ -41,6 +46,7 @@ class Looks:
 
     model: Model
     validation: Dataset
+    rows: int
     labels: LabelDistribution
     joint: LabelDistribution
     real: float
@@ -59,7 +65,7 @@ class Looks:
     def show(self, info: Info) -> None:
         """Log the losses on validation data and write a picture of samples."""
         self.model.eval()
-        if values := validation_losses(self.model, self.validation[:1_000], self.labels):
+        if values := validation_losses(self.model, self.validation[:1_000], self.labels, self.rows):
             self.log.write(info.images, values)
         if self.preview:
             (self.folder / "samples").mkdir(exist_ok=True)
@@ -116,18 +122,37 @@ class Elsewhere:
 
 
 @torch.no_grad()
-def validation_losses(model: Model, part: Dataset, labels: LabelDistribution) -> Values:
-    """A model's loss terms on data, named `validation/player/term`. Empty for empty data."""
+def validation_losses(model: Model, part: Dataset, labels: LabelDistribution, rows: int) -> Values:
+    """A model's loss terms on data, named `validation/player/term`. Empty for empty data.
+
+    rows: at most so many are measured at once, where all together are more than `VALUES`. Terms are then means over
+        the parts.
+    """
     if not len(part):
         return {}
     condition = part.condition
     if not model.handles_missing:
         condition = labels.fill(condition, Rng(range(len(part))))
-    x, condition = part.floats.to(model.device), condition.to(model.device)
-    names = list(model.players())
+    found: Values = {}
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        terms = {player: model(x, condition, player) for player in names}
+        for each in _parts(part, rows):
+            x, c = part[each].floats.to(model.device), condition[each].to(model.device)
+            for name, value in _losses(model, x, c).items():
+                found[name] = found.get(name, 0.0) + value * (len(x) / len(part))
+    return found
+
+
+def _parts(part: Dataset, rows: int) -> list[slice]:
+    """Equal parts of data, up to one row: a single row may be too few for a loss that contrasts several."""
+    count = 1 if len(part) * math.prod(part.shape) <= VALUES else math.ceil(len(part) / rows)
+    ends = [len(part) * k // count for k in range(count + 1)]
+    return [slice(*pair) for pair in pairwise(ends)]
+
+
+def _losses(model: Model, x: Tensor, condition: Condition) -> Values:
+    names = list(model.players())
+    terms = {player: model(x, condition, player) for player in names}
     return {
         f"validation/{prefix(player, len(names))}{term}": float(value)
         for player, values in terms.items()

@@ -222,6 +222,7 @@ class Trainer:
         return Looks(
             model=averages,
             validation=self.data.validation,
+            rows=self.rows,
             labels=self.labels,
             joint=self.joint,
             real=self.real_diversity,
