@@ -6,7 +6,7 @@ import pytest
 
 import condgen
 from condgen.data import Splits
-from condgen.errors import RequestError
+from condgen.errors import RequestError, RunError
 from condgen.progress import SILENT
 from condgen.runs import resume
 from condgen.runs.run import Run
@@ -77,6 +77,7 @@ def test_a_budget_is_time_to_add(short: Run, budget: str, command: Command) -> N
         ({"images": 100, "total": 100, "seconds": 91.0, "training": {"seconds": 90.0}}, 101),
         ({"images": 50, "total": 100, "seconds": 50.0, "training": {"images": 100, "seconds": 9.0}}, 110),  # of old
         ({"images": 0, "total": None, "seconds": 0.0, "training": {"seconds": 90.0}}, 100),
+        ({"images": 0, "total": None, "seconds": 5.0, "training": {"seconds": 90.0}}, 100),
     ],
 )
 def test_time_is_added_to_what_a_run_has_or_would_take(info: dict[str, object], seconds: float) -> None:
@@ -84,3 +85,19 @@ def test_time_is_added_to_what_a_run_has_or_would_take(info: dict[str, object], 
     resume._extend(extended, 10.0)
     assert extended.training == {"images": None, "seconds": seconds}
     assert extended.share() == pytest.approx(extended.seconds / seconds, abs=0.01) or not extended.images
+
+
+def test_only_steps_are_multiplied_by_the_images_to_come() -> None:
+    """A run stopped after one of a thousand steps had taken as long as twenty to begin, and would have taken hours."""
+    given = {"images": 64, "total": 64_000, "seconds": 21.0, "training": {"images": 64_000}}
+    extended = Info(recipe={}, shape=(1,), schema={}, data={}, spent={"steps": 1.0}, **given)  # type: ignore[arg-type]
+    resume._extend(extended, 10.0)
+    assert extended.training["seconds"] == pytest.approx(21 + 999 + 10)
+    assert extended.total == 64_000 + 640
+
+
+def test_more_time_needs_a_step_that_was_timed() -> None:
+    begun = Info(recipe={}, shape=(1,), schema={}, data={}, total=64, seconds=5.0, training={"images": 64})
+    with pytest.raises(RunError, match="has not taken a step yet"):
+        resume._extend(begun, 10.0)
+    assert begun.training == {"images": 64}

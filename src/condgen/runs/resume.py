@@ -66,6 +66,8 @@ def _resumed(folder: Path, data: Splits | str | None, progress: Progress, extra:
     info, tensors = checkpoint.load(folder / checkpoint.FILE)
     must_make_sense(folder, info)
     ends = extra is None and finished(folder, info)
+    if extra is not None:
+        _extend(info, extra)
     if not isinstance(data, Splits) and not (ends and data is None):
         data = load_again(folder, info, data, progress, trust)
     if data is not None and not is_the_same(data, info):
@@ -73,8 +75,6 @@ def _resumed(folder: Path, data: Splits | str | None, progress: Progress, extra:
     if ends or data is None:
         progress.note(_how_to_go_on(folder, info))
         return Run.open(folder)
-    if extra is not None:
-        _extend(info, extra)
     settings = _settings(folder, info)
     model = rebuild(folder, info, checkpoint.shapes(checkpoint.group(tensors, "model")))
     with explain_mismatch(folder, info):
@@ -178,12 +178,18 @@ def _bounded_once(training: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _extend(info: Info, extra: float) -> None:
-    """Add seconds to a run's budget and plan for them. A number of images counts as the time it takes at the run's
-    pace.
+    """Add seconds to a run's budget and plan for them. A number of images counts as the time that it takes: of the work
+    so far, and of the steps to come. Raises RunError if the time of a step is not known yet.
     """
-    ended, pace = info.finished, info.seconds / max(info.images, 1)
-    bound = _bounded_once(info.training).get("seconds") or pace * (info.total or 0)
+    ended, pace = info.finished, info.spent.get("steps", info.seconds) / max(info.images, 1)
+    bound = _bounded_once(info.training).get("seconds")
+    if bound is None and not info.images:
+        raise RunError(
+            "This run has not taken a step yet, so nobody knows how long it takes, and what more time would be. Go on "
+            "with it as it is first, without more time (`budget`)."
+        )
+    bound = bound or info.seconds + pace * ((info.total or 0) - info.images)
     seconds = (info.seconds if ended else bound) + extra
     info.training = {**info.training, "images": None, "seconds": seconds}
-    if pace:
-        info.plan_to(max(round(seconds / pace), info.images + 1))
+    if info.images and pace:
+        info.plan_to(info.images + max(round((seconds - info.seconds) / pace), 1))
