@@ -59,8 +59,9 @@ def unknown(recipe: Mapping[str, Any]) -> bool:
 def _parts(recipe: Mapping[str, Any]) -> Iterator[tuple[Registry[Any], str]]:
     """The registries and names in a recipe: the family's, then those of its arguments."""
     family, arguments = recipe.get("model"), recipe.get("arguments", {})
-    if isinstance(family, str):
-        yield FAMILIES, family
+    if not isinstance(family, str):
+        return
+    yield FAMILIES, family
     if family in FAMILIES:
         named = registries(FAMILIES[family].builder)
         yield from ((named[key], value) for key, value in arguments.items() if key in named and isinstance(value, str))
