@@ -17,6 +17,7 @@ class CondgenError(Exception):
     """
 
     exit_status = 1
+    told_as = "error"  # or a note, where nothing went wrong
 
     def _render_traceback_(self) -> list[str]:
         """The lines that a notebook shows instead of a traceback."""

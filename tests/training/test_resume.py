@@ -109,7 +109,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_goes_on(whole: Path, tmp_path: Path)
     assert status == 130
     said = err.strip().splitlines()[-1]
     assert said.endswith(f"Go on with: condgen resume {out}")
-    assert f"after {position(out):,} images" in said
+    assert said.startswith(f"Note: Stopped by SIGINT after {position(out):,} images")
     assert "Traceback" not in err
     finish(start("resume", out))
     assert_same_bits(whole, out)

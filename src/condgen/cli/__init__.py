@@ -126,7 +126,7 @@ def main() -> None:
             app(prog_name="condgen")
     except CondgenError as error:
         if writes() or _joined():
-            _say("error", str(error))
+            _say(error.told_as, str(error))
         sys.exit(error.exit_status)
     except OSError as error:
         _say("error", f"{shorten(str(error.filename or 'the system'), 200)}: {error.strerror or error}.")

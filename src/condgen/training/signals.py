@@ -13,6 +13,8 @@ PATIENCE = 2  # number of recorded stop signals; the next one has its usual effe
 class Interrupted(CondgenError):  # noqa: N818 (an interruption is no error)
     """Training was stopped by a signal, after saving. The exit status is 128 + the number of the signal."""
 
+    told_as = "note"
+
     def __init__(self, text: str, received: str = "SIGINT"):
         super().__init__(text)
         self.exit_status = 128 + signal.Signals[received]
