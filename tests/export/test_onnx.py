@@ -202,7 +202,7 @@ def numpy(condition: Condition) -> Any:
 def test_a_model_that_cannot_edit_says_so(pairs: Callable[[str], Pair]) -> None:
     _, model = pairs("gan")
     samples = model.sample(n=1)
-    with pytest.raises(RequestError, match="cannot edit"):
+    with pytest.raises(RequestError, match=r"cannot edit\. .* edit with the run that it was exported from"):
         model.edit(samples.x, samples.condition, "row=top")
 
 

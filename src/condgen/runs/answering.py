@@ -317,7 +317,11 @@ class Answering(Generator):
         if not len(self.schema):
             raise RequestError(f"The model {self._name} has no attributes, so there is nothing to change in an image.")
         if not isinstance(self.model, Edits):
-            raise RequestError(f"The model {self._name} cannot edit; train one that can ({that_can(Edits)}).")
+            raise self.no_edits()
+
+    def no_edits(self) -> RequestError:
+        """The error for a model that cannot edit."""
+        return RequestError(f"The model {self._name} cannot edit; train one that can ({that_can(Edits)}).")
 
     def stated(self, request: Request, n: int) -> Condition:
         """The condition of n observations that a request describes. Missing attributes are drawn where the model needs

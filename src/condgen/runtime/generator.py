@@ -145,6 +145,13 @@ class OnnxGenerator(Answering):
                 "exported from."
             )
 
+    def no_edits(self) -> RequestError:
+        """The error for a file without an encoder. The run may have one all the same."""
+        return RequestError(
+            f"{self.path} holds no encoder, so it cannot edit. If its model has one, edit with the run that it was "
+            "exported from."
+        )
+
     def model_towards(self, end: Condition, shares: Float[Array, " batch"]) -> Exported:
         """The model with the condition of each sample encoded a share of the way to that of `end`."""
         twin: Exported = self.model.towards(end, shares)
