@@ -12,7 +12,7 @@ from condgen.evaluation.findings import Evidence, Finding
 from condgen.evaluation.metrics.fidelity import FIDELITY, narrower
 from condgen.evaluation.metrics.obedience import OBEDIENCE, clearer
 from condgen.evaluation.metrics.rare import RARE
-from condgen.evaluation.metrics.registry import measured
+from condgen.evaluation.metrics.registry import METRICS, measured
 from condgen.evaluation.verdict import OBEYED, UNKNOWN, comparable, share_of_real, verdict, worst
 from condgen.models.remedies import LONGER, less_guidance, sentence
 from condgen.units import number, percent
@@ -35,7 +35,13 @@ def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
 
 
 def _of_metrics(evidence: Evidence) -> list[Finding]:
-    return [f for metric, result in measured(evidence.results) for f in metric.findings(result, evidence)]
+    found: list[Finding] = []
+    for metric, result in measured(evidence.results):
+        try:
+            found += metric.findings(result, evidence)
+        except Exception as error:  # in a metric of another package
+            METRICS.excuse(metric.name, error)
+    return found
 
 
 def _boundaries(evidence: Evidence) -> Iterator[Finding]:

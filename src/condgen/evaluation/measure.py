@@ -14,7 +14,7 @@ from condgen.evaluation.doctor import diagnose
 from condgen.evaluation.findings import Evidence, Finding
 from condgen.evaluation.independence import independent, must_be_independent
 from condgen.evaluation.judge.judge import Judge, judge_for
-from condgen.evaluation.metrics.metric import Measurement
+from condgen.evaluation.metrics.metric import Measurement, Metric
 from condgen.evaluation.metrics.obedience import OBEDIENCE
 from condgen.evaluation.metrics.rare import RARE
 from condgen.evaluation.metrics.registry import METRICS
@@ -149,13 +149,28 @@ def _results(
     """The result of every metric, and the reasons why some were not measured."""
     results, skipped = {}, {}
     for k, (name, metric) in enumerate(METRICS.items(), 1):
-        if reason := metric.skipped(case):
-            results[name], skipped[name] = metric.without, reason
-        else:
-            progress.note(f"{metric.title} …")
-            results[name] = unfinished.result(name, metric, case)
+        results[name], reason = _result(name, metric, case, unfinished, progress)
+        if reason:
+            skipped[name] = reason
         task.move(k)
     return results, skipped
+
+
+def _result(
+    name: str, metric: Metric[Any], case: Measurement, unfinished: Unfinished, progress: Progress
+) -> tuple[Any, str]:
+    """The result of a metric, or the reason why it was not measured. One is an error in a metric of another package."""
+    try:
+        if reason := metric.skipped(case):
+            return metric.without, reason
+        progress.note(f"{metric.title} …")
+        result = unfinished.result(name, metric, case)
+        metric.lines(result)  # an error here would end the showing of the report
+    except RequestError:
+        raise
+    except Exception as error:
+        return metric.without, METRICS.excuse(name, error)
+    return result, ""
 
 
 def _evidence(subject: EvaluatedRun, results: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> Evidence:
