@@ -75,3 +75,7 @@ def test_these_checks_can_fail() -> None:
 def test_every_exception_is_needed(path: str) -> None:
     names = set(found(ast.parse((ROOT / path).read_text(encoding="utf-8"))))
     assert names & (NETWORK if path in ASKED else FORBIDDEN)
+
+
+def test_the_package_is_typed() -> None:
+    assert (ROOT / "py.typed").is_file()
