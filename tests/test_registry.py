@@ -69,11 +69,23 @@ def test_a_broken_entry_is_reported_and_leaves_the_rest_alone(install: Install, 
         numbers["odd"]
 
 
-def test_a_name_in_use_stays_with_its_first_owner(install: Install) -> None:
-    numbers = install(whole="builtins:complex")
-    with pytest.warns(PluginWarning, match="the name whole is in use already"):
-        assert len(numbers) == 2
+@pytest.mark.parametrize("ask", [len, lambda numbers: numbers["whole"], lambda numbers: "exact" in numbers])
+def test_a_name_in_use_stays_with_its_first_owner_and_is_mentioned_once(
+    install: Install, ask: Callable[[Registry[type]], object]
+) -> None:
+    numbers = install(whole="no_such_package:thing")
+    with pytest.warns(PluginWarning, match="the name whole is in use already") as told:
+        assert ask(numbers)
+    assert len(told) == 1
+    assert len(numbers) == 2
     assert numbers["whole"] is int
+
+
+def test_an_entry_that_names_itself_has_the_name_of_its_entry_point(install: Install) -> None:
+    numbers = install(whirl="builtins:complex", complex="builtins:complex")
+    numbers.called = lambda number: number.__name__
+    with pytest.warns(PluginWarning, match="calls itself 'complex', which must be the name of its entry point, too"):
+        assert list(numbers) == ["whole", "exact", "complex"]
 
 
 def test_an_argument_may_be_a_name_in_a_registry(install: Install) -> None:

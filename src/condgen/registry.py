@@ -18,6 +18,8 @@ from condgen.errors import CondgenWarning, RequestError, unknown
 
 Entry = TypeVar("Entry")
 
+TAKEN = "the name {} is in use already"
+
 
 @cache
 def installed() -> Any:
@@ -54,6 +56,7 @@ class Registry(Generic[Entry]):
     own: condgen's entries, or their places (`module:attribute`).
     accepts: whether a package's object is an entry of this kind.
     wanted: the requirement in words.
+    called: the name that an entry gives itself, for kinds whose entries have one. It must be the entry point's.
 
     A package's entry is loaded when the names are first listed. An entry that cannot be loaded, is of another kind, or
     has a name already in use gives a PluginWarning once and is left out.
@@ -66,19 +69,23 @@ class Registry(Generic[Entry]):
         own: Mapping[str, Entry | str],
         accepts: Callable[[object], bool],
         wanted: str,
+        called: Callable[[Entry], str] | None = None,
     ):
         self.what = what
         self.group = group
         self.accepts = accepts
         self.wanted = wanted
+        self.called = called
         self._own = dict(own)
         self._others: dict[str, Entry] | None = None
         self._packages: dict[str, Package] = {}
+        self._compared = False  # the names of other packages with condgen's own
         self.broken: dict[str, str] = {}  # by name: the reason why it cannot be used, and the remedy
 
     def __getitem__(self, name: str) -> Entry:
         """The entry of that name. Raises RequestError for an unknown name, with the nearest, and for a broken entry."""
         if name in self._own:
+            self._clashes()
             return self._resolved(name)
         if name in self.others:
             return self.others[name]
@@ -87,7 +94,10 @@ class Registry(Generic[Entry]):
         raise unknown(self.what, name, self)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._own or name in self.others
+        if name in self._own:
+            self._clashes()
+            return True
+        return name in self.others
 
     def __iter__(self) -> Iterator[str]:
         return iter([*self._own, *self.others])
@@ -98,7 +108,10 @@ class Registry(Generic[Entry]):
     @property
     def names(self) -> list[str]:
         """All names, for help texts. Nothing is imported, so one of them may turn out to be broken."""
-        return [*self._own, *(name for name in sorted(self._points()) if name not in self._own)]
+        return [
+            *self._own,
+            *(name for name in dict.fromkeys(point.name for point in self._points()) if name not in self._own),
+        ]
 
     def values(self) -> list[Entry]:
         """The entries, in the order of the names."""
@@ -139,12 +152,22 @@ class Registry(Generic[Entry]):
         """The usable entries of other packages."""
         if self._others is None:
             self._others = {}
-            for point in sorted(installed().select(group=self.group), key=lambda point: point.name):
-                self._add(point)
+            for point in self._points():
+                if point.name not in self._own:
+                    self._add(point)
+            self._clashes()
         return self._others
 
-    def _points(self) -> set[str]:
-        return installed().select(group=self.group).names
+    def _points(self) -> list[EntryPoint]:
+        return sorted(installed().select(group=self.group), key=lambda point: point.name)
+
+    def _clashes(self) -> None:
+        """Warn once of packages whose entries have names of condgen's own. Nothing of them is imported."""
+        if not self._compared:
+            self._compared = True
+            for point in self._points():
+                if point.name in self._own:
+                    self._leave_out(point, TAKEN.format(point.name))
 
     def _resolved(self, name: str) -> Entry:
         """One of condgen's own entries, imported when it is first requested."""
@@ -159,14 +182,25 @@ class Registry(Generic[Entry]):
             reason, found = "", point.load()
         except Exception as error:  # another package may raise anything
             reason, found = f"importing {point.value} raised {type(error).__name__}: {error}", None
-        if point.name in self:
-            reason = f"the name {point.name} is in use already"
-        elif not reason and not self.accepts(found):
-            reason = f"{point.value} is no {self.wanted}"
-        if not reason:
+        if point.name in self.others:
+            reason = TAKEN.format(point.name)
+        elif not reason:
+            reason = self._misfit(point, found)
+        if reason:
+            self._leave_out(point, reason)
+        else:
             self.others[point.name] = found
             self._packages[point.name] = Package.of(point)
-            return
+
+    def _misfit(self, point: EntryPoint, found: Any) -> str:
+        """The reason why a package's object is no entry under its entry point's name. Empty if it is one."""
+        if not self.accepts(found):
+            return f"{point.value} is no {self.wanted}"
+        if self.called and (own := self.called(found)) != point.name:
+            return f"{point.value} calls itself '{own}', which must be the name of its entry point, too"
+        return ""
+
+    def _leave_out(self, point: EntryPoint, reason: str) -> None:
         self.broken[point.name] = (
             f"The {self.what} '{point.name}' of the package {Package.of(point).name} cannot be used: {reason}. Update "
             f"the package, correct its entry point in the group {self.group}, or uninstall it."

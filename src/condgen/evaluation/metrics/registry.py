@@ -37,8 +37,9 @@ METRICS: Registry[Metric[Any]] = Registry(
     what="metric",
     group="condgen.metrics",
     own={metric.name: metric for metric in OWN},
-    accepts=lambda entry: isinstance(entry, Metric),
-    wanted="Metric (condgen.evaluation.metrics.metric)",
+    accepts=lambda entry: isinstance(entry, Metric) and all(hasattr(entry, a) for a in ("name", "title", "result")),
+    wanted="Metric with a name, a title and a result (condgen.evaluation.metrics.metric)",
+    called=lambda entry: entry.name,
 )
 
 
