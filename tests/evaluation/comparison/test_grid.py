@@ -16,6 +16,8 @@ from condgen.evaluation.comparison.grid import Grid, GridCell, cells
 from condgen.evaluation.measure import fingerprint
 from condgen.evaluation.report import Report
 from condgen.progress import Silent
+from condgen.room import Room
+from condgen.runs import costs
 from condgen.runs.run import Run
 from condgen.training import checkpoint
 from condgen.training.signals import Interrupted
@@ -212,6 +214,17 @@ def test_a_cell_that_fails_is_listed_and_the_others_go_on(digits: Splits, tmp_pa
     assert "film" in film.label
     assert film.seeds == ()
     assert film.failed[0].startswith("cvae-film-0 failed: Training diverged")
+
+
+def test_a_cell_too_large_for_memory_is_listed_and_the_others_go_on(
+    digits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(costs, "memory", lambda device="cpu": Room("the memory", 2**30))
+    planned = plan(digits)
+    large = replace(planned[0], arguments=planned[0].arguments | {"batch": 2**24})
+    reports, failures = Grid(tmp_path, digits, Measurer(), PROTOCOL).run([large, planned[1]])
+    assert [r.run["path"] for r in reports] == ["cvae-concat-0"]
+    assert failures[0].reason.startswith("Training in batches of 16,777,216 would take")
 
 
 def test_a_failure_stands_in_the_row_of_its_setting(done: Path, digits: Splits) -> None:

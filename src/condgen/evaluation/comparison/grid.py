@@ -179,6 +179,13 @@ class Grid:
             return self._failure(cell, reason)
 
     def _trained(self, cell: GridCell, title: str) -> Run:
+        """The run of a cell. Raises RunError also for what is refused of it, such as a batch too large for memory."""
+        try:
+            return self._begun_or_new(cell, title)
+        except RequestError as error:
+            raise RunError(str(error)) from None
+
+    def _begun_or_new(self, cell: GridCell, title: str) -> Run:
         """The run of a cell: opened if it is finished, resumed if it was begun, otherwise new."""
         folder = self.out / cell.name
         info = _begun(folder)
