@@ -288,6 +288,19 @@ def test_broken_gradients_stop_it_too_before_they_are_saved(tmp_path: Path) -> N
     assert all(t.isfinite().all() for t in saved(tmp_path)[1].values())
 
 
+def test_a_resumed_run_diverges_only_where_a_whole_one_would(tmp_path: Path) -> None:
+    """Its losses were judged by those of its first steps after it went on, which are small."""
+    begun, again = Toy(), Toy()
+    begun.loss = lambda step, loss: loss * 0 + 40
+    with pytest.raises(Interrupted):
+        trainer(tmp_path, begun, progress=StopsAt(640)).run()
+    again.loss = lambda step, loss: loss * 0 + (0.1 if step <= 20 else 12)
+    resumed = trainer(tmp_path, again)
+    resumed.restore(*saved(tmp_path))
+    resumed.run()
+    assert saved(tmp_path)[0].first_loss == 40
+
+
 # ---- signals
 
 

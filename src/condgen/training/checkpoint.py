@@ -39,6 +39,7 @@ Each = TypeVar("Each")
 Side = Annotated[int, Field(ge=1, le=2**20)]
 Images = Annotated[int, Field(ge=0, le=2**50)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Loss = Annotated[float, Field(ge=0, allow_inf_nan=False)]  # its size, without its sign
 
 
 @dataclass
@@ -58,6 +59,7 @@ class Info:
     arithmetic: precision and threads of training. None for runs trained before.
     against: the networks that training judged samples by, which do not measure the run (`Model.trained_against`).
     borrowed: the parts of the model that other packages bring. Not written if there are none.
+    first_loss: of the first steps, against which divergence is judged. None before, and for runs trained before.
     holds: all of a run (`RUN`), or an export for sampling (`WEIGHTS_ALONE`).
     """
 
@@ -75,6 +77,7 @@ class Info:
     versions: dict[str, str] = field(default_factory=dict)
     against: tuple[FeatureNetwork, ...] = ()
     borrowed: tuple[Borrowed, ...] = ()
+    first_loss: Loss | None = None
     holds: str = RUN
     format: int = FORMAT
 

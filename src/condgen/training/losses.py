@@ -19,13 +19,14 @@ class Losses:
     """The loss terms since the last look at them.
 
     together: the means over processes of each one's own, by default there is one.
+    first: the loss of the first steps, if the run had taken these before. Otherwise that of the first look.
     """
 
-    def __init__(self, together: Callable[[Values], Values] = dict) -> None:
+    def __init__(self, together: Callable[[Values], Values] = dict, first: float | None = None) -> None:
+        self.first = first
         self._together = together
         self.means: Values = {}
         self._window: list[Mapping[str, Tensor]] = []
-        self._first: float | None = None
 
     def add(self, terms: Mapping[str, Tensor]) -> None:
         """Record the terms of a step."""
@@ -59,8 +60,8 @@ class Losses:
 
     def _must_be_sound(self, after: str) -> None:
         losses = [value for name, value in self.means.items() if name.endswith("loss")]
-        self._first = max(map(abs, losses)) if self._first is None else self._first
-        if all(map(math.isfinite, self.means.values())) and max(losses) <= EXPLODED * (self._first + 1):
+        self.first = max(map(abs, losses)) if self.first is None else self.first
+        if all(map(math.isfinite, self.means.values())) and max(losses) <= EXPLODED * (self.first + 1):
             return
         raise Diverged(f"Training diverged after {after} (loss {max(losses):.3g}).")
 

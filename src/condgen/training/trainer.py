@@ -236,7 +236,7 @@ class Trainer:
 
     def _loop(self, budget: Budget, log: Log | Unwritten, looks: Looks | Elsewhere, task: Task) -> Values:
         """Train until the budget is spent, and return the last means of the loss terms."""
-        info, signals, losses = self.info, self.signals, Losses(self.team.means)
+        info, signals, losses = self.info, self.signals, Losses(self.team.means, self.info.first_loss)
         for x, condition in self._steps():
             if info.finished:
                 break
@@ -276,6 +276,7 @@ class Trainer:
     def _tell(self, log: Log | Unwritten, losses: Losses, task: Task) -> None:
         """Log and show the means of the loss terms. Raises Diverged if they have exploded."""
         log.write(self.info.images, losses.look(self.info.images, self.info.kind))
+        self.info.first_loss = losses.first
         task.move(self.info.images, self.info.total, losses.means)
 
     def _stopped(self, then: str) -> str:
