@@ -31,8 +31,8 @@ class SamplingOptions:
     """Settings of sampling. None is the model's own default. All but `free` are for guided models.
 
     guidance: a weight for the whole request or one per attribute. 1 is plain conditional, 0 unconditional, −1 moves
-        away from the request. If a request excludes a value (`color!=red`), guidance moves away from that value.
-    interval: times at which guidance acts. Noise is at 0 and data at 1.
+        away from the request. If a request excludes a value (`color!=red`), guidance above 1 moves away from it.
+    interval: times at which guidance acts. Noise is at 0 and data at 1. Outside, every weight is 1.
     steps, sampler: of the integration. A sampler is euler, heun, dpm (DPM-Solver++), dopri (adaptive) or one of another
         package.
     guide: a weaker model for autoguidance. Its prediction is the contrast.

@@ -98,6 +98,29 @@ def test_composition_leaves_free_what_a_sample_does_not_ask() -> None:
     assert at(Guidance(1.0, compose=True).velocity(Linear(base=7).field, condition), 2).tolist() == [19, 17]
 
 
+@pytest.mark.parametrize("weight", [0.0, 0.5, -1.0])
+@pytest.mark.parametrize("compose", [False, True])
+def test_a_weight_below_1_does_not_move_towards_the_excluded_value(weight: float, compose: bool) -> None:
+    blue, red = asked({"color": "blue"}), asked({"color": "red"})
+    velocity = Guidance(weight, against=red, compose=compose).velocity(Linear().field, blue)
+    assert at(velocity, 1).item() == 30 * weight
+
+
+def test_composition_moves_away_from_the_excluded_value() -> None:
+    """v(∅) = 7, blue is worth 30, red 10 and old 2: 7 + 30 + (w − 1)(30 − 10) + w · 2; without “not red” 7 + w · 32."""
+    condition = asked({"color": "blue", "old": "yes"}).repeat(2)
+    against = Condition.cat([asked({"color": "red"}), Condition.free(SCHEMA, 1)])
+    composed = {w: Guidance(w, against=against, compose=True) for w in (1.0, 3.0)}
+    found = {w: at(how.velocity(Linear(base=7).field, condition), 2).tolist() for w, how in composed.items()}
+    assert found == {1.0: [7 + 32, 7 + 32], 3.0: [7 + 30 + 2 * 20 + 3 * 2, 7 + 3 * 32]}
+
+
+@pytest.mark.parametrize(("weight", "wanted"), [(3.0, 30 + 2 * (30 - 5)), (0.5, 30 - 0.5 * (30 - 25))])
+def test_a_guide_predicts_the_excluded_value_that_is_moved_away_from(weight: float, wanted: float) -> None:
+    how = Guidance(weight, against=asked({"color": "red"}), guide=Linear(base=-5))
+    assert at(how.velocity(Linear().field, asked({"color": "blue"})), 1).item() == wanted
+
+
 def test_composition_and_a_guide_exclude_each_other() -> None:
     with pytest.raises(RequestError, match="cannot be combined"):
         Guidance(2.0, compose=True, guide=Linear()).velocity(Linear().field, RED_OLD)
@@ -109,6 +132,14 @@ def test_guidance_acts_within_its_interval_only() -> None:
     times = torch.tensor([0.1, 0.25, 0.5, 0.75, 0.9])
     velocity = Guidance(2.0, interval=(0.25, 0.75)).velocity(Linear().field, RED_OLD.repeat(5))
     assert velocity(torch.zeros(5, 2), times)[:, 0].tolist() == [12, 24, 24, 24, 12]
+
+
+def test_composition_outside_the_interval_is_composition_without_guidance() -> None:
+    times = torch.tensor([0.1, 0.25, 0.5, 0.75, 0.9])
+    how = Guidance({"color": 2.0, "old": 0.0}, interval=(0.25, 0.75), compose=True)
+    velocity = how.velocity(Linear(base=7).field, RED_OLD.repeat(5))
+    assert velocity(torch.zeros(5, 2), times)[:, 0].tolist() == [19, 27, 27, 27, 19]
+    assert [at(velocity, 5, t).tolist() for t in (0.1, 0.5)] == [[19.0] * 5, [27.0] * 5]
 
 
 def test_outside_the_interval_contrasts_are_not_evaluated() -> None:

@@ -217,6 +217,7 @@ GUIDED: tuple[dict[str, Any], ...] = (
     {"guidance": 0.0, "steps": 3},
     {"guidance": {"row": 3.0}, "steps": 3, "interval": (0.2, 0.8), "sampler": "heun"},
     {"compose": True, "steps": 3, "sampler": "euler"},
+    {"compose": True, "guidance": {"row": 2.0}, "steps": 3, "interval": (0.2, 0.8)},
     {"steps": 3, "sampler": "dpm", "free": True},
     {"steps": 4, "sampler": "dopri"},
 )

@@ -51,8 +51,9 @@ class Guidance:
     """Settings of guidance in sampling.
 
     weights: of the whole condition, or one per attribute. 1 is plain conditional, 0 unconditional, −1 pushes away.
-    interval: times at which guidance acts. Noise is at 0 and data at 1.
-    against: unwanted values, which take the place of the dropped attribute.
+    interval: times at which guidance acts. Noise is at 0 and data at 1. Outside, every weight is 1.
+    against: unwanted values, which a weight above 1 moves away from. They take the place of the dropped attribute, of
+        nothing in a composition, and of the wanted value in a guide's condition.
     guide: a weaker model. Its prediction under the same condition is the contrast.
     compose: predict each attribute alone and add the results, for combinations never seen together.
     """
@@ -71,11 +72,13 @@ class Guidance:
         if self.compose and self.guide is not None:
             raise RequestError("Composition and a guide cannot be combined; choose one of them.")
         if self.compose:
-            velocity, contrasts = composed(field, condition, self.weights)
+            velocity, contrasts = composed(field, condition, self.weights, self.against)
         elif self.guide is not None:
             if isinstance(self.weights, Mapping):
                 raise RequestError("A guide takes one weight, as in `guidance=2`, not one per attribute.")
-            velocity, contrasts = field(condition), [Contrast(self.weights - 1, self.guide.field(condition))]
+            unwanted = self.against if self.weights > 1 else None
+            contrast = condition if unwanted is None else condition.update(unwanted)
+            velocity, contrasts = field(condition), [Contrast(self.weights - 1, self.guide.field(contrast))]
         else:
             contrasts = by_attribute(field, condition, self.weights, self.against)
             velocity = field(condition)
@@ -91,34 +94,57 @@ PLAIN = Guidance()
 
 @dataclass(frozen=True)
 class Contrast:
-    """A velocity to move away from, and the strength: `push` is w − 1."""
+    """A velocity to move away from, and the strength: `push` is w − 1. outside: the strength outside the interval."""
 
     push: float
     velocity: Velocity
+    outside: float = 0.0
 
 
 def guided(velocity: Velocity, contrasts: Sequence[Contrast], interval: tuple[float, float] = EVERYWHERE) -> Velocity:
-    """The velocity moved away from its contrasts while t is in the interval. One contrast costs two evaluations per
-    step, or one where the velocity itself cancels out, as with a weight of 0.
+    """The velocity moved away from its contrasts, by `push` while t is in the interval and by `outside` otherwise. One
+    contrast costs two evaluations per step, or one where the velocity itself cancels out, as with a weight of 0.
     """
-    active = [contrast for contrast in contrasts if contrast.push]
-    cancels = sum(contrast.push for contrast in active) == -1
+    within = _moved(velocity, [(contrast.push, contrast.velocity) for contrast in contrasts])
+    without = _moved(velocity, [(contrast.outside, contrast.velocity) for contrast in contrasts])
     low, high = interval
 
     def combined(x: State, t: Time) -> State:
         inside = (t >= low) & (t <= high)
-        if cancels and inside.all():
-            first, *others = (-contrast.push * contrast.velocity(x, t) for contrast in active)
-            return sum(others, first)
-        v = velocity(x, t)
-        if not active or not inside.any():
-            return v
-        moved = v
-        for contrast in active:
-            moved = moved + contrast.push * (v - contrast.velocity(x, t))
-        return namespace(x).where(expand_like(inside, x), moved, v)
+        if inside.all():
+            return within(x, t)
+        if not inside.any():
+            return without(x, t)
+        return namespace(x).where(expand_like(inside, x), *_both(velocity, contrasts, x, t))
 
     return combined
+
+
+def _moved(velocity: Velocity, contrasts: Sequence[tuple[float, Velocity]]) -> Velocity:
+    """v + Σ push (v − v_k), with v left out where it cancels out. contrasts: each push and v_k."""
+    active = [(push, other) for push, other in contrasts if push]
+    cancels = sum(push for push, _ in active) == -1
+
+    def moved(x: State, t: Time) -> State:
+        if cancels:
+            first, *others = (-push * other(x, t) for push, other in active)
+            return sum(others, first)
+        found = v = velocity(x, t)
+        for push, other in active:
+            found = found + push * (v - other(x, t))
+        return found
+
+    return moved
+
+
+def _both(velocity: Velocity, contrasts: Sequence[Contrast], x: State, t: Time) -> tuple[State, State]:
+    """The velocity as it is within the interval, and as it is outside, from the same evaluations."""
+    within = without = v = velocity(x, t)
+    for contrast in contrasts:
+        if contrast.push or contrast.outside:
+            away = v - contrast.velocity(x, t)
+            within, without = within + contrast.push * away, without + contrast.outside * away
+    return within, without
 
 
 def by_attribute(
@@ -127,23 +153,37 @@ def by_attribute(
     """The contrasts for guidance by attribute. weights: a number for all, or one per name (1 for the others).
 
     Attributes of equal weight are dropped together, so a single number gives classifier-free guidance of the whole
-    condition. If `against` gives an attribute, its value takes the place of the dropped one. Raises RequestError for an
-    attribute that the schema lacks.
+    condition. If `against` gives an attribute, its value takes the place of the dropped one where the weight is above
+    1, because lower weights move towards the contrast. Raises RequestError for an attribute that the schema lacks.
     """
     named = named_weights(condition.schema, weights)
     groups = {w: [n for n in condition.schema.names if named[n] == w] for w in dict.fromkeys(named.values())}
-    return [Contrast(w - 1, field(without(condition, names, against))) for w, names in groups.items() if w != 1]
+    return [
+        Contrast(w - 1, field(without(condition, names, against if w > 1 else None)))
+        for w, names in groups.items()
+        if w != 1
+    ]
 
 
-def composed(field: Field, condition: Condition, weights: Weights = 1.0) -> tuple[Velocity, list[Contrast]]:
+def composed(
+    field: Field, condition: Condition, weights: Weights = 1.0, against: Condition | None = None
+) -> tuple[Velocity, list[Contrast]]:
     """Composition by AND: v(∅) + Σ_a w_a (v(a) − v(∅)), with each attribute predicted alone (Liu et al. 2022, eq. 11).
 
-    For combinations never seen together. It is exact if the attributes are independent given x_t.
+    For combinations never seen together. It is exact if the attributes are independent given x_t. Outside the interval
+    of guidance, the weights are 1. An attribute that `against` gives, with a weight above 1, contributes
+    v(a) − v(∅) + (w_a − 1) (v(a) − v(a unwanted)).
     """
     named = named_weights(condition.schema, weights)
     free = without(condition, condition.schema.names)
     alone = {n: without(condition, [m for m in condition.schema.names if m != n]) for n in condition.schema.names}
-    return field(free), [Contrast(-named[n], field(c)) for n, c in alone.items() if bool(condition.given(n).any())]
+    contrasts = [
+        Contrast(-named[n], field(c), outside=-1.0) for n, c in alone.items() if bool(condition.given(n).any())
+    ]
+    if against is not None:
+        unwanted = [n for n in condition.schema.names if named[n] > 1 and bool(against.given(n).any())]
+        contrasts += [Contrast(named[n] - 1, field(without(free, [n], against))) for n in unwanted]
+    return field(free), contrasts
 
 
 def without(condition: Condition, names: Sequence[str], against: Condition | None = None) -> Condition:

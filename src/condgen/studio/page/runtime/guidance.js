@@ -8,36 +8,47 @@ import { sum, where } from "./tensors.js";
 /** @typedef {(condition: Condition) => Promise<Velocity>} Field the velocity under a condition */
 /** @typedef {number | Record<string, number>} Weights of the whole condition, or by attribute (1 for the others) */
 /** @typedef {{weights: Weights, interval: [number, number], against: Condition | null, compose: boolean}} Guidance
- *   against: unwanted values, which take the place of the dropped attribute. compose: predict each attribute alone. */
-/** @typedef {{push: number, velocity: Velocity}} Contrast a velocity to move away from, and the strength w − 1 */
+ *   against: unwanted values, which a weight above 1 moves away from. compose: predict each attribute alone. */
+/** @typedef {{push: number, velocity: Velocity, outside: number}} Contrast a velocity to move away from, the strength w − 1
+ *   and the strength outside the interval */
 
 /** The guided velocity. @param {Guidance} how @param {Field} field @param {Condition} condition @returns {Promise<Velocity>} */
 export async function guidedVelocity(how, field, condition) {
   const weights = namedWeights(condition.schema, how.weights);
-  if (how.compose) return guided(await field(condition.keeping(() => false)), await composed(field, condition, weights), how.interval);
+  if (how.compose) return guided(await field(condition.keeping(() => false)), await composed(field, condition, weights, how.against), how.interval);
   return guided(await field(condition), await byAttribute(field, condition, weights, how.against), how.interval);
 }
 
-/** The velocity moved away from its contrasts while t is in the interval. Where it cancels out, as with a weight of 0, it
- * is not evaluated.
+/** The velocity moved away from its contrasts, by `push` while t is in the interval and by `outside` otherwise.
  * @param {Velocity} velocity @param {Contrast[]} contrasts @param {[number, number]} interval @returns {Velocity} */
 function guided(velocity, contrasts, interval) {
-  const active = contrasts.filter(({ push }) => push);
-  const cancels = active.reduce((total, { push }) => total + push, 0) === -1;
+  const within = moved(velocity, contrasts.map(({ push, velocity: other }) => ({ push, other })));
+  const without = moved(velocity, contrasts.map(({ outside: push, velocity: other }) => ({ push, other })));
   const [low, high] = interval.map(Math.fround);
   return async (x, t) => {
     const inside = Array.from(t, (each) => each >= low && each <= high);
-    if (cancels && inside.every(Boolean)) {
+    if (inside.every(Boolean)) return within(x, t);
+    if (!inside.some(Boolean)) return without(x, t);
+    return where(inside, await within(x, t), await without(x, t));
+  };
+}
+
+/** v + Σ push (v − v_k). Where v cancels out, as with a weight of 0, it is not evaluated.
+ * @param {Velocity} velocity @param {{push: number, other: Velocity}[]} contrasts @returns {Velocity} */
+function moved(velocity, contrasts) {
+  const active = contrasts.filter(({ push }) => push);
+  const cancels = active.reduce((total, { push }) => total + push, 0) === -1;
+  return async (x, t) => {
+    if (cancels) {
       /** @type {Parameters<typeof sum>} */
       const parts = [];
-      for (const contrast of active) parts.push([-contrast.push, await contrast.velocity(x, t)]);
+      for (const { push, other } of active) parts.push([-push, await other(x, t)]);
       return sum(...parts);
     }
     const v = await velocity(x, t);
-    if (!active.length || !inside.some(Boolean)) return v;
-    let moved = v;
-    for (const contrast of active) moved = sum([1, moved], [contrast.push, v], [-contrast.push, await contrast.velocity(x, t)]);
-    return where(inside, moved, v);
+    let found = v;
+    for (const { push, other } of active) found = sum([1, found], [push, v], [-push, await other(x, t)]);
+    return found;
   };
 }
 
@@ -47,19 +58,27 @@ async function byAttribute(field, condition, weights, against) {
   const different = [...new Set(Object.values(weights))].filter((w) => w !== 1);
   return Promise.all(different.map(async (w) => {
     const names = condition.schema.names.filter((name) => weights[name] === w);
-    return { push: w - 1, velocity: await field(without(condition, names, against)) };
+    return { push: w - 1, velocity: await field(without(condition, names, w > 1 ? against : null)), outside: 0 };
   }));
 }
 
-/** Composition by AND: v(∅) + Σ_a w_a (v(a) − v(∅)) (Liu et al. 2022, eq. 11).
- * @param {Field} field @param {Condition} condition @param {Record<string, number>} weights */
-async function composed(field, condition, weights) {
-  const rows = Array.from({ length: condition.length }, (_, row) => row);
-  const given = condition.schema.names.filter((_, k) => rows.some((row) => condition.given(row, k)));
-  return Promise.all(given.map(async (name) => {
-    const others = condition.schema.names.filter((other) => other !== name);
-    return { push: -weights[name], velocity: await field(without(condition, others, null)) };
-  }));
+/** Composition by AND: v(∅) + Σ_a w_a (v(a) − v(∅)) (Liu et al. 2022, eq. 11). An unwanted value adds
+ * (w_a − 1) (v(∅) − v(a unwanted)).
+ * @param {Field} field @param {Condition} condition @param {Record<string, number>} weights @param {Condition | null} against
+ * @returns {Promise<Contrast[]>} */
+async function composed(field, condition, weights, against) {
+  const names = condition.schema.names;
+  /** @param {Condition} some */
+  const given = (some) => names.filter((_, k) => Array.from({ length: some.length }, (_, row) => row).some((row) => some.given(row, k)));
+  const alone = given(condition).map(async (name) => {
+    const others = names.filter((other) => other !== name);
+    return { push: -weights[name], velocity: await field(without(condition, others, null)), outside: -1 };
+  });
+  const free = condition.keeping(() => false);
+  const unwanted = (against ? given(against) : []).filter((name) => weights[name] > 1).map(async (name) => {
+    return { push: weights[name] - 1, velocity: await field(without(free, [name], against)), outside: 0 };
+  });
+  return Promise.all([...alone, ...unwanted]);
 }
 
 /** The condition with these attributes left free, or set as in `against` where that gives them.
