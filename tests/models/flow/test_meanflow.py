@@ -9,6 +9,7 @@ from torch import Tensor
 
 from condgen.models import Flow, MeanFlow, build, together
 from condgen.models.flow.guidance import Guidance
+from condgen.models.flow.meanflow import step_counts
 from condgen.models.flow.paths import PATHS, Path, expand_like
 from condgen.rng import Rng
 from condgen.schema import Categorical, Condition, Schema
@@ -94,6 +95,26 @@ def test_anything_else_has_a_loss(path: str, share: float, least: float, monkeyp
 
     wrong = (instantaneous, velocity) if share else (average, other)
     assert error_of(*wrong, path, share, monkeypatch) > least
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.75, 1.0])
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_tiny_batches_learn_steps_in_the_same_shares(n: int, share: float) -> None:
+    counts = torch.tensor([step_counts(n, share) for _ in range(4000)]).double()
+    assert (counts[:, 0] <= counts[:, 1]).all()
+    assert counts.max() <= n
+    if round(share * n / 3):
+        assert counts.unique(dim=0).shape == (1, 2)
+    else:
+        torch.testing.assert_close(counts.mean(0), n * share * torch.tensor([1 / 3, 1.0]).double(), atol=0.03, rtol=0)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.75])
+def test_larger_batches_have_rounded_numbers_of_steps_and_draw_none(share: float) -> None:
+    before = torch.get_rng_state()
+    for n in (4, 16, 128, 250):
+        assert step_counts(n, share) == (round(share * n / 3), round(share * n))
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_the_loss_divides_each_error_by_itself_so_that_none_decides_alone() -> None:

@@ -60,6 +60,18 @@ class Steps(NamedTuple):
         return Steps(self.x[some], self.t[some], self.s[some], self.v[some], Encoded(*(part[some] for part in self.c)))
 
 
+def step_counts(n: int, share: float) -> tuple[int, int]:
+    """The numbers of n steps that go the whole way, and of those that have any length, the former included.
+
+    In a batch so small that none would go the whole way, the numbers are random, and right on average.
+    """
+    whole, longer = share * WHOLE * n, share * n
+    if round(whole) or not share:
+        return round(whole), round(longer)
+    u = float(together.rand(1, along=None))
+    return int(whole + u), int(longer + u)
+
+
 def draw_steps(n: int, whole: int, longer: int, device: torch.device) -> tuple[Time, Time]:
     """Starts and ends of n steps. Of the whole batch, `whole` go from 0 to 1, then up to `longer` are of any length,
     and the rest are of length zero.
@@ -138,7 +150,7 @@ class MeanFlow(Model):
             condition = dropped(condition, self.condition_dropout)
         data = self.standardise(x)
         noise = together.randn_like(data)
-        whole, longer = (round(share * together.size(len(x))) for share in (self.share * WHOLE, self.share))
+        whole, longer = step_counts(together.size(len(x)), self.share)
         t, s = draw_steps(len(x), whole, longer, x.device)
         at = self.path.at(t)
         x_t = expand_like(at.alpha, data) * data + expand_like(at.sigma, data) * noise
