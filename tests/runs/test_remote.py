@@ -26,6 +26,7 @@ from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import Categorical, Condition, Continuous, Flag, Schema, Vector
 from condgen.serving import Limits, create_app
+from condgen.studio.app import create_studio
 from tests.conftest import Command
 from tests.export.untrained import untrained
 from tests.serving.server import listening
@@ -185,6 +186,21 @@ def test_a_token_is_sent(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(Client(address, token="secret").sample("digit=1", n=1)) == 1
         monkeypatch.setenv("CONDGEN_TOKEN", "secret")
         assert len(Client(address).sample("digit=1", n=1)) == 1
+
+
+def test_a_token_may_end_a_line_on_both_sides(run: Run) -> None:
+    with listening(create_app({"digits": run}, token="secret\n", watch=None)) as address:
+        assert Client(address, token=" secret\r\n").name == "digits"
+
+
+@pytest.mark.parametrize(("token", "told"), [("clé", "of ASCII"), ("a\nb", "in one line"), ("\n", "is empty")])
+def test_tokens_that_no_header_carries_are_refused_where_they_are_given(token: str, told: str, run: Run) -> None:
+    with pytest.raises(RequestError, match=told):
+        Client("http://127.0.0.1:9/digits", token=token)
+    with pytest.raises(RequestError, match=told):
+        create_app({"digits": run}, token=token)
+    with pytest.raises(RequestError, match=told):
+        create_studio({"digits": run}, token=token)
 
 
 # ---- a server that fails

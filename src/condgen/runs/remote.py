@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image
 
 from condgen.arrays import Array
+from condgen.bearer import checked_token
 from condgen.data.coordinates import Coordinates
 from condgen.errors import RequestError, RunError, shorten
 from condgen.imprint import png
@@ -56,7 +57,8 @@ class Client(Generator):
     """
 
     def __init__(self, address: str, token: str | None = None, patience: int | float = 300):
-        self._token, self._patience = token or os.environ.get(TOKEN), patience
+        given = token or os.environ.get(TOKEN)
+        self._token, self._patience = checked_token(given) if given else None, patience
         self.server, name = _split(address)
         self.name = name or self._only_model()
 

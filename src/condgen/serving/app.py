@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from condgen.bearer import checked_token
 from condgen.errors import RequestError
 from condgen.runs.generator import Generator
 from condgen.serving import routes
@@ -41,7 +42,7 @@ def create_app(
     apart: whether each model that was given by its path computes in a process of its own, so that it and the answers
         do not wait for each other. Its weights are in that process only.
 
-    Raises RequestError for a wrong name or limit, and RunError for a model that cannot be read.
+    Raises RequestError for a wrong name, limit or token, and RunError for a model that cannot be read.
     """
     if not models:
         raise RequestError("Name at least one model to serve.")
@@ -78,7 +79,7 @@ def application(
     app.add_middleware(metrics.counting, models=serving.models)
     app.add_middleware(BodyGuard, most=limits.body)
     if token:
-        app.add_middleware(TokenGuard, token=token)
+        app.add_middleware(TokenGuard, token=checked_token(token))
     app.openapi = lambda: _described(app, secured=bool(token))  # type: ignore[method-assign]
     return app
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
+from condgen.bearer import checked_token
 from condgen.runs.generator import Generator
 from condgen.serving.app import application
 from condgen.serving.limits import Limits
@@ -50,6 +51,6 @@ def create_studio(
         app.include_router(router)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=4)
     if token:
-        app.add_middleware(TokenGuard, token=token)
+        app.add_middleware(TokenGuard, token=checked_token(token))
     app.add_middleware(PageGuard)
     return app

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from fastapi import FastAPI
 
+from condgen.bearer import checked_token
 from condgen.errors import RunError
 from condgen.progress import SILENT, Progress
 from condgen.serving.server import address_of, listening, server_of
@@ -33,7 +34,7 @@ def show(
     Raises RunError if the port cannot be used.
     """
     with listen(port) as listener:
-        address = address_of(listener, HOST) + "/" + (f"#token={quote(token, safe='')}" if token else "")
+        address = address_of(listener, HOST) + "/" + (f"#token={quote(checked_token(token), safe='')}" if token else "")
         progress.note(f"The studio: {address} (this machine only; Ctrl-C stops it)")
         if browser and _has_a_screen():
             threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
