@@ -22,6 +22,7 @@ from condgen.requests import parse_requests
 from condgen.runs.addresses import open_generator
 from condgen.runs.editing import EditOptions
 from condgen.runs.generator import Editor, Generator
+from condgen.runs.remote import _as_json
 from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.schema import Categorical, Condition, Continuous, Flag, Schema, Vector
@@ -203,6 +204,23 @@ def test_tokens_that_no_header_carries_are_refused_where_they_are_given(token: s
         create_studio({"digits": run}, token=token)
 
 
+def test_numbers_of_arrays_are_sent_as_numbers() -> None:
+    given = {"steps": np.int64(3), "guidance": np.float32(2), "interval": (np.float64(0), torch.tensor(0.5))}
+    assert json.loads(_as_json(given)[1] or b"") == {"steps": 3, "guidance": 2, "interval": [0, 0.5]}
+
+
+@pytest.mark.parametrize("given", [{"guidance": float("nan")}, {"guidance": {"digit": np.inf}}, {"sampler": object()}])
+def test_settings_that_json_cannot_hold_are_refused(given: dict[str, Any]) -> None:
+    [name] = given
+    with pytest.raises(RequestError, match=f"^{name}=.* cannot be sent to a server"):
+        _as_json({"n": 1, **given})
+
+
+def test_a_weight_that_is_no_number_is_refused(address: str) -> None:
+    with pytest.raises(RequestError, match=r"^guidance=nan cannot be sent to a server"):
+        Client(f"{address}/digits").sample("digit=1", n=1, guidance=float("nan"))
+
+
 # ---- a server that fails
 
 Reply = tuple[int, dict[str, str], bytes]
@@ -212,15 +230,15 @@ ROW = b'{"request":0,"seed":%d,"condition":{},"values":[1.5]}\n'
 
 @pytest.fixture
 def replying() -> Iterator[Callable[..., str]]:
-    """`replying(…)`: the address of a server whose answers to samples are these, one after the other."""
+    """`replying(…, about=…)`: the address of a server whose answers to samples are these, one after the other."""
     servers: list[HTTPServer] = []
 
-    def start(*replies: Reply) -> str:
+    def start(*replies: Reply, about: bytes = json.dumps(ABOUT).encode()) -> str:
         left = list(replies)
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self._reply((200, {}, json.dumps(ABOUT).encode()))
+                self._reply((200, {}, about))
 
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
@@ -280,6 +298,25 @@ def test_broken_answers_are_errors(replying: Callable[..., str], reply: Reply, t
         Client(replying(reply)).sample(n=2)
 
 
+@pytest.mark.parametrize(
+    "about", [b"<html>hello", b"[1]", b"{}", b'{"attributes": []}', b"\xff", pytest.param(b"[" * 100_000, id="deep")]
+)
+def test_an_address_of_another_server_is_told_to_be_none_of_condgen(replying: Callable[..., str], about: bytes) -> None:
+    address = replying(about=about)
+    with pytest.raises(RunError, match="is no server of condgen"):
+        open_generator(address).schema  # noqa: B018
+    with pytest.raises(RunError, match="is no server of condgen"):
+        Client(address.removesuffix("/model"))
+
+
+@pytest.mark.parametrize("kind", ["read", "edit"])
+def test_an_edit_that_is_answered_by_another_server_is_an_error(replying: Callable[..., str], kind: str) -> None:
+    about = json.dumps(ABOUT | {"edits": True, "most_edited": 1, "shape": [1, 2, 2]}).encode()
+    client, x = Client(replying((200, {}, b"<html>"), about=about)), np.zeros((1, 1, 2, 2), np.float32)
+    with pytest.raises(RunError, match="is no server of condgen"):
+        client.read(x) if kind == "read" else client.edit(x, Condition.of(client.schema, [{}]), "")
+
+
 @pytest.mark.parametrize(("kind", "told"), [("PNG", ""), ("BMP", "gave a sample that is neither a PNG image")])
 def test_images_of_a_server_are_png_alone(replying: Callable[..., str], kind: str, told: str) -> None:
     content = io.BytesIO()
@@ -293,6 +330,14 @@ def test_images_of_a_server_are_png_alone(replying: Callable[..., str], kind: st
 def test_a_server_that_is_not_there_is_an_error() -> None:
     with pytest.raises(RunError, match="does not answer"):
         Client("http://127.0.0.1:9/digits").schema  # noqa: B018
+    with pytest.raises(RunError, match="does not answer"):
+        Client(f"http://{'a' * 70}/digits").schema  # noqa: B018
+
+
+@pytest.mark.parametrize("address", ["http://[::1/a", "http://h:99999/a", "http://h:x/a", "http:///a", "http://:80/a"])
+def test_addresses_that_are_none_are_refused(address: str) -> None:
+    with pytest.raises(RequestError, match="is no address of a model"):
+        Client(address)
 
 
 # ---- requests travel exactly

@@ -9,7 +9,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from http.client import HTTPException, HTTPResponse
@@ -39,6 +39,7 @@ from condgen.runs.sampling import Part, SamplingOptions
 from condgen.schema import Condition, Schema
 
 TIMEOUT = 120  # seconds without a byte from the server
+ABOUT = ("attributes", "coordinates", "fingerprint", "most", "shape")  # members that tell about a model
 BUSY = (429, 503)  # the server asks to try again after a while
 TOKEN = "CONDGEN_TOKEN"  # noqa: S105 (the name of the environment variable)
 
@@ -67,8 +68,7 @@ class Client(Generator):
 
     @cached_property
     def _about(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.load(self._call(f"/v1/{quote(self.name)}/schema"))
-        return found
+        return self._told(f"/v1/{quote(self.name)}/schema", ABOUT)
 
     @cached_property
     def schema(self) -> Schema:
@@ -138,7 +138,7 @@ class Client(Generator):
             with answer:
                 rows = [json.loads(line) for line in answer]
         except (OSError, HTTPException, ValueError) as error:
-            raise RunError(f"{self.server} broke off its answer: {shorten(str(error), 200)}.") from None
+            raise self._broken_off(error) from None
         if rows and "problem" in rows[-1]:
             raise RunError(f"{self.server} broke off its answer: {rows[-1]['problem']['detail']}")
         if [row["seed"] for row in rows] != list(part.seeds):
@@ -206,9 +206,7 @@ class Client(Generator):
     def _upload(self, verb: str, x: Array, settings: Mapping[str, object] | None = None) -> dict[str, Any]:
         """The server's answer to images and the fields of a form."""
         form = Form([png(pil_image(image)) for image in x], settings or {})
-        with self._call(f"/v1/{quote(self.name)}/{verb}", form) as answer:
-            found: dict[str, Any] = json.load(answer)
-        return found
+        return self._told(f"/v1/{quote(self.name)}/{verb}", [], form)
 
     def _condition(self, rows: Sequence[Mapping[str, Any]]) -> Condition:
         numbers: Any = np.empty(0, dtype=np.float32)
@@ -225,10 +223,26 @@ class Client(Generator):
 
     def _only_model(self) -> str:
         """The name of the server's only model. Raises RequestError if it has several."""
-        names = [model["name"] for model in json.load(self._call("/v1/models"))["models"]]
+        names = [model["name"] for model in self._told("/v1/models", ["models"])["models"]]
         if len(names) != 1:
             raise RequestError(f"{self.server} serves {', '.join(names)}: name one, as in {self.server}/{names[0]}.")
         return str(names[0])
+
+    def _told(self, path: str, members: Iterable[str], body: "Form | None" = None) -> dict[str, Any]:
+        """The mapping that the server answers. Raises RunError if it is none, or lacks one of these members."""
+        with self._call(path, body) as answer:
+            try:
+                found: dict[str, Any] = json.load(answer)
+            except (OSError, HTTPException) as error:
+                raise self._broken_off(error) from None
+            except (ValueError, RecursionError):
+                found = {}
+        if not isinstance(found, dict) or not found or not found.keys() >= {*members}:
+            raise RunError(f"{self.server} is no server of condgen: its answer is none that a model gives.")
+        return found
+
+    def _broken_off(self, error: Exception) -> RunError:
+        return RunError(f"{self.server} broke off its answer: {shorten(str(error), 200)}.")
 
     def _call(self, path: str, body: "Mapping[str, Any] | Form | None" = None) -> HTTPResponse:
         """The answer of the server, asked again while it is busy. Raises RequestError and RunError."""
@@ -245,7 +259,7 @@ class Client(Generator):
                 if error.code not in BUSY or time.monotonic() + wait > until:
                     raise _refusal(self.server, error) from None
                 time.sleep(wait)
-            except (OSError, HTTPException) as error:
+            except (OSError, HTTPException, UnicodeError) as error:  # the last for a name that no host can have
                 reason = getattr(error, "reason", error)
                 raise RunError(f"{self.server} does not answer: {shorten(str(reason), 200)}.") from None
 
@@ -268,8 +282,27 @@ class Form(NamedTuple):
 
 
 def _as_json(body: Mapping[str, Any] | None) -> tuple[str, bytes | None]:
-    """The media type of JSON, and the bytes of a body if there is one."""
-    return "application/json", None if body is None else json.dumps(body, allow_nan=False).encode()
+    """The media type of JSON, and the bytes of a body if there is one. Raises RequestError if JSON cannot hold it."""
+    if body is None:
+        return "application/json", None
+    members = [f"{json.dumps(name)}: {_member(name, value)}" for name, value in body.items()]
+    return "application/json", f"{{{', '.join(members)}}}".encode()
+
+
+def _member(name: str, value: object) -> str:
+    """A member of a body in JSON. Raises RequestError, with its name."""
+    try:
+        return json.dumps(value, allow_nan=False, default=_plain)
+    except (TypeError, ValueError):
+        told = shorten(f"{name}={value!r}", 200)
+        raise RequestError(f"{told} cannot be sent to a server. Give finite numbers and texts.") from None
+
+
+def _plain(value: Any) -> Any:
+    """A number or an array of NumPy or PyTorch as numbers of Python. Raises TypeError for anything else."""
+    if not hasattr(value, "tolist"):
+        raise TypeError
+    return value.tolist()
 
 
 def _alike(texts: Sequence[str], most: int) -> Iterator[range]:
@@ -289,11 +322,16 @@ def _edited(editing: EditOptions | None) -> dict[str, object]:
 
 def _split(address: str) -> tuple[str, str]:
     """The server and the model's name in an address. Raises RequestError."""
-    parts = urlsplit(address)
+    refusal = RequestError(f"'{shorten(address, 200)}' is no address of a model, such as http://127.0.0.1:8000/digits.")
+    try:
+        parts = urlsplit(address)
+        port = parts.port  # noqa: F841 (read for its check)
+    except ValueError:
+        raise refusal from None
     steps = [step for step in parts.path.split("/") if step]
     names = steps[1:2] if steps[:1] == ["v1"] else steps[:1]
-    if parts.scheme not in ("http", "https") or not parts.netloc or len(steps) > 2:
-        raise RequestError(f"'{address}' is no address of a model, such as http://127.0.0.1:8000/digits.")
+    if parts.scheme not in ("http", "https") or not parts.hostname or len(steps) > 2:
+        raise refusal
     return f"{parts.scheme}://{parts.netloc}", "".join(names)
 
 
