@@ -66,3 +66,8 @@ def _number(text: str, match: re.Match[str] | None, units: dict[str, float], exp
     if not 0 < value < math.inf:
         raise RequestError(f"'{text}' is not {expected}.")
     return value
+
+
+def whole(share: int | float) -> str:
+    """A share in whole percent, without the sign: 98, or <1."""
+    return "<1" if 0 < share < 0.005 else f"{100 * share:.0f}"

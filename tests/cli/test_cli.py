@@ -141,6 +141,20 @@ def test_inspect_shows_attributes_counts_and_problems(command: Command, tmp_path
         assert part in result.out
 
 
+def test_inspect_in_a_narrow_terminal_shortens_bars_and_folds_no_names(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    columns = {"Mouth_Slightly_Open": lambda k: k % 2, "Wearing_Necklace_Today": lambda k: int(k == 1)}
+    rows = "".join(f"{k},{','.join(str(value(k)) for value in columns.values())},{k / 3:.2f}\n" for k in range(700))
+    (tmp_path / "odd.csv").write_text(f"x0,{','.join(columns)},year\n{rows}")
+    lines = command("inspect", tmp_path / "odd.csv").out.splitlines()
+    for name in columns:
+        assert any(line.startswith(f"{name} ") for line in lines)
+    assert not any(line.startswith(" ") and "█" in line for line in lines)
+    assert any("1 (<1 %)" in line for line in lines)
+
+
 def test_inspect_as_json_is_json_and_nothing_else(command: Command) -> None:
     result = command("inspect", "mixture", "--json", "--pictures", "--attributes", "side, far")
     found = json.loads(result.out)

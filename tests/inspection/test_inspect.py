@@ -86,6 +86,7 @@ def test_it_counts_the_training_part(people: Schema) -> None:
     assert found["source"] == "here"
     assert found["notes"] == ["a note"]
     assert found["combinations"] == {"possible": 6, "present": 6}
+    assert inspect(splits(people, people_rows())).combinations == "6 of 6 combinations of named values occur."
     assert found["problems"] == []
 
 
@@ -99,7 +100,8 @@ def test_missing_labels_are_counted_and_stay_out_of_the_counts(people: Schema) -
     found = inspect(splits(people, rows))
     assert [b.missing for b in found.attributes] == [10, 10, 0]
     assert sum(found.attributes[0].counts.values()) == 90
-    assert said(found, "color: 10 of 100 labels are missing")
+    assert said(found, "2 attributes have missing labels among 100 examples: color (10), Eyeglasses (10);")
+    assert said(inspect(splits(people, rows), attributes=["color"]), "color: 10 of 100 labels are missing")
 
 
 def test_an_attribute_that_is_never_given_is_no_crash(people: Schema) -> None:
@@ -227,6 +229,8 @@ def test_many_flags_have_more_combinations_than_numbers_hold() -> None:
     found = co_occurrence(condition)
     assert found.possible == 2**80
     assert found.present == len(torch.stack(list(values.values()), 1).unique(dim=0))
+    part = Dataset(torch.rand(50, 2), condition)
+    assert inspect(Splits(part, part[:0], part[:5])).combinations == ""
 
 
 # ---- columns
@@ -290,7 +294,7 @@ def test_examples_without_any_label_are_said_to_be_left_out(tmp_path: Path) -> N
     (tmp_path / "one.csv").write_text(f"x0,x1,kind,sort\n{rows}")
     both, one = inspect(str(tmp_path / "one.csv")), inspect(str(tmp_path / "one.csv"), attributes=["kind"])
     assert said(both, "training examples have no label at all: most models leave them out")
-    assert said(both, "labels are missing; beside other labels they are left free")
+    assert said(both, "have missing labels among", "; beside other labels they are left free")
     assert said(one, "training examples with a label are too few")
     assert not said(one, "left free")
 
@@ -361,7 +365,7 @@ def test_exact_copies_their_leakage_and_contradictions_are_named(tones: Path) ->
     assert (found.scan.exact.copies, found.scan.exact.leaked) == (1, 1)
     assert found.scan.exact.contradictions == (train % 2 != test % 2)
     assert found.scan.near.groups == ()
-    assert found.problems[0].startswith("Test examples are also training examples (1 exactly)")
+    assert found.problems[0].startswith("The test data holds 1 exact copy of training examples.")
 
 
 def test_near_copies_are_found_and_strangers_are_not(tones: Path) -> None:

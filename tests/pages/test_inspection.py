@@ -64,7 +64,7 @@ def test_it_shows_problems_then_advice_then_every_value_with_pictures(file: Path
     text = re.sub(r"\s+", " ", structure.text)
     parts = (
         "120 images with 3 attributes",
-        "Test examples are also training examples",
+        "The test data holds",
         "condgen.train(",
         "Recommended: projection",
         "labelled grey",

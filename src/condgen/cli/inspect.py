@@ -21,6 +21,7 @@ from condgen.cli.options import (
     say,
 )
 from condgen.cli.spelling import spell
+from condgen.units import whole
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from condgen.inspection import Balance, Inspection
     from condgen.inspection.labels import LabelCheck
 
-BAR = 24  # characters of a full bar
+BAR, SHORTEST_BAR = 24, 8  # characters of a full bar, and in a narrow terminal
+LONGEST_NAME, LONGEST_VALUE = 32, 20  # longer names of attributes, and longer values, may be folded
+MISSING, COUNT = len("missing"), len("123,456 (78 %)")  # characters of these columns, the latter at least
 MOST_LINES = 12  # largest number of values per attribute in the terminal
 
 
@@ -92,8 +95,8 @@ def _show(found: "Inspection", checks: "tuple[LabelCheck, ...]") -> None:
         if not column.used and column.name not in unasked:
             role = "" if column.role == "left out" else f", {column.role}"
             console.print(f"Left out: {column.name}{role} ({column.why}).")
-    if len(found.attributes) > 1 and found.together.possible:
-        console.print(f"{found.together.present:,} of {found.together.possible:,} combinations of named values occur.")
+    if len(found.attributes) > 1 and found.combinations:
+        console.print(found.combinations)
     _show_list(console, "Notes", found.remarks)
     _show_list(console, "What is wrong", [*found.problems, *sentences(checks)])
     _show_list(console, "What to do", found.to_do)
@@ -110,38 +113,57 @@ def _show_attributes(console: "Console", attributes: "Sequence[Balance]") -> Non
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="dim")
-    for heading in ("attribute", "kind", "value", "share of the training part", "", "missing"):
-        table.add_column(heading, justify="right" if heading in ("", "missing") else "left", overflow="fold")
+    name, kind, value, full = _widths(console.width, attributes)
+    for heading, width in (("attribute", name), ("kind", kind), ("value", value), ("share of all", full)):
+        table.add_column(heading, overflow="fold", width=width)
+    table.add_column("", overflow="fold", justify="right")
+    table.add_column("missing", justify="right", width=MISSING)
     for b in attributes:
-        for k, (value, bar, n) in enumerate(_lines(b)):
+        for k, (shown, bar, n) in enumerate(_lines(b, full)):
             missing = f"{b.missing:,}" if b.missing else ""
-            table.add_row(*((b.name, b.kind) if k == 0 else ("", "")), value, bar, n, missing if k == 0 else "")
+            table.add_row(*((b.name, b.kind) if k == 0 else ("", "")), shown, bar, n, missing if k == 0 else "")
     console.print(table)
 
 
-def _lines(b: "Balance") -> list[tuple[str, str, str]]:
-    """(value, bar, count) of an attribute, one line per value. Numbers and yes/no take one line."""
+def _widths(console: int, attributes: "Sequence[Balance]") -> tuple[int, int, int, int]:
+    """The widths of names, kinds, values and bars, of which bars give way. console: characters in a line."""
+    name = min(max(len(text) for text in ("attribute", *(b.name for b in attributes))), LONGEST_NAME)
+    kind = max(len(b.kind) for b in attributes)
+    values = [value for b in attributes for value, _, _ in _lines(b, BAR)]
+    value = min(max(map(len, ("value", *values))), LONGEST_VALUE)
+    rest = console - name - kind - value - COUNT - MISSING - 5  # gaps
+    return name, kind, value, max(SHORTEST_BAR, min(BAR, rest))
+
+
+def _lines(b: "Balance", full: int) -> list[tuple[str, str, str]]:
+    """(value, bar, count) of an attribute, one line per value. Numbers and yes/no take one line.
+
+    full: characters of a full bar.
+    """
     if not b.counts:
         if not b.quartiles:
             return [("", "", f"{b.known:,} known")]
         low, first, middle, third, high = b.quartiles
         spread = f"{low:.6g} … {high:.6g}"
-        return [(spread, _profile(b.histogram), f"median {middle:.6g}, half in {first:.6g} … {third:.6g}")]
+        return [(spread, _profile(b.histogram, full), f"median {middle:.6g}, half in {first:.6g} … {third:.6g}")]
     shown = list(b.counts.items()) if list(b.counts) != ["no", "yes"] else [("yes", b.counts["yes"])]
     if len(shown) > MOST_LINES:
         shown = sorted(shown, key=lambda each: -each[1])[:MOST_LINES]
-    lines = [(value, _bar(n / max(b.known, 1)), f"{n:,} ({100 * n / max(b.known, 1):.0f} %)") for value, n in shown]
+    shares = [(value, n, n / max(b.known, 1)) for value, n in shown]
+    lines = [(value, _bar(share, full), f"{n:,} ({whole(share)} %)") for value, n, share in shares]
     rest = len(b.counts) - MOST_LINES
     return [*lines, (f"… and {rest:,} more values", "", "")] if rest > 0 else lines
 
 
-def _bar(share: float) -> str:
-    """A bar of up to BAR characters, with a resolution of an eighth of a character."""
-    eighths = round(share * BAR * 8)
+def _bar(share: float, full: int) -> str:
+    """A bar of up to `full` characters, with a resolution of an eighth of a character."""
+    eighths = round(share * full * 8)
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
 
-def _profile(histogram: "Sequence[int]") -> str:
-    """A histogram in one line."""
-    top = max(*histogram, 1)
-    return "".join("▁▂▃▄▅▆▇█"[round(7 * n / top)] if n else " " for n in histogram)
+def _profile(histogram: "Sequence[int]", most: int) -> str:
+    """A histogram in one line of so many characters at most."""
+    bins = -(-len(histogram) // most)  # in one character
+    heights = [sum(histogram[k : k + bins]) for k in range(0, len(histogram), bins)]
+    top = max(*heights, 1)
+    return "".join("▁▂▃▄▅▆▇█"[round(7 * n / top)] if n else " " for n in heights)

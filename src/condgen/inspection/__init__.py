@@ -39,6 +39,7 @@ __all__ = [
     "material",
 ]
 
+MOST_POSSIBLE = 100_000  # of more possible combinations, the number that occurs says nothing
 MOST_LISTED = 100  # largest number of associations, pairs, unreadable files or groups of copies in the JSON
 DATA = "data"  # the name that advice gives to data in memory
 
@@ -69,6 +70,14 @@ class Inspection:
         """The advice, with the recommendation after the command that trains it."""
         advised = [f"Recommended: {self.recommendation.sentence}"] if self.recommendation else []
         return [*self.advice[:1], *advised, *self.advice[1:]]
+
+    @property
+    def combinations(self) -> str:
+        """A sentence on the combinations of named values that occur. Empty if the possible ones are too many."""
+        present, possible = self.together.present, self.together.possible
+        if not 0 < possible <= MOST_POSSIBLE:
+            return ""
+        return f"{present:,} of {possible:,} combinations of named values occur."
 
     @property
     def remarks(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from condgen.inspection.association import Association, CoOccurrence
@@ -21,7 +21,7 @@ STRONG = 0.3  # stronger associations are named
 BROKEN = 0.05  # share of unusable images that training leaves out by default
 HOPELESS = 0.5  # at a larger share of unusable images, repair comes before training
 NAMED = 3  # number of findings of each kind
-MOST_LISTED = 8  # names in one sentence, and sentences of one kind
+MOST_LISTED = 8  # names in one sentence
 
 
 def problems(
@@ -94,14 +94,18 @@ def _leakage(scan: Scan, separate: bool) -> Iterator[str]:
     exact, near = scan.exact.leaked, scan.near.leaked
     if not exact and not near:
         return
-    kinds = [f"{n:,} {how}" for n, how in ((exact, "exactly"), (near, "nearly")) if n]
+    held = " and ".join(_copied(n, how) for n, how in ((exact, "exact"), (near, "near")) if n)
     remedy = (
         "take them out of the training data" if separate else "take the copies out, since the split is drawn at random"
     )
     yield (
-        f"Test examples are also training examples ({' and '.join(kinds)}): one that remembers them is praised for it. "
-        f"To judge it fairly, {remedy}."
+        f"The test data holds {held} of training examples. A model that memorised those scores better than it "
+        f"deserves. To judge it fairly, {remedy}."
     )
+
+
+def _copied(n: int, how: str) -> str:
+    return f"{n:,} {how}{' ' if how == 'exact' else '-'}{'copy' if n == 1 else 'copies'}"
 
 
 def _copies(scan: Scan) -> Iterator[str]:
@@ -130,9 +134,15 @@ def _mistaken(columns: Sequence[Column]) -> Iterator[str]:
 
 
 def _missing(balance: Sequence[Balance], rows: int, unlabelled: int) -> Iterator[str]:
-    for b in _most([b for b in balance if b.missing], key=lambda b: -b.missing):
-        free = "; beside other labels they are left free in training" if b.missing > unlabelled else ""
-        yield f"{b.name}: {b.missing:,} of {rows:,} labels are missing{free}."
+    lacking = sorted((b for b in balance if b.missing), key=lambda b: -b.missing)
+    free = (
+        "; beside other labels they are left free in training" if any(b.missing > unlabelled for b in lacking) else ""
+    )
+    if len(lacking) == 1:
+        yield f"{lacking[0].name}: {lacking[0].missing:,} of {rows:,} labels are missing{free}."
+    elif lacking:
+        each = _with_counts({b.name: b.missing for b in lacking})
+        yield f"{len(lacking)} attributes have missing labels among {rows:,} examples: {each}{free}."
     if unlabelled:
         yield (
             f"{unlabelled:,} of {rows:,} training examples have no label at all: most models leave them out, others "
@@ -160,10 +170,6 @@ def _uneven(balance: Sequence[Balance]) -> Iterator[str]:
         every = {f"{b.name}={value}": n for b, rare in uneven for value, n in rare.items()}
         rarest = dict(sorted(every.items(), key=lambda each: each[1]))
         yield f"{len(uneven)} attributes have rare values, which a model learns less well: {_with_counts(rarest)}."
-
-
-def _most(found: Sequence[Balance], key: Callable[[Balance], int]) -> list[Balance]:
-    return sorted(found, key=key)[:MOST_LISTED]
 
 
 def _with_counts(counts: dict[str, int]) -> str:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from condgen.evaluation.metrics.estimate import Estimate
 from condgen.notebook import told
+from condgen.units import whole
 
 Number = int | float
 
@@ -66,11 +67,6 @@ def fill(template: str, *filters: Callable[..., Any], **context: Any) -> str:
 def percent(value: Estimate | Number | None) -> str:
     """A share in percent, with its interval if it has one: 98.2 % (97.6–98.7)."""
     return _written(value, lambda share: f"{100 * share:.1f}".replace("-", "−"), "\u202f%")
-
-
-def whole(share: Number) -> str:
-    """A share in whole percent, without the sign, for dense tables: 98, or <1."""
-    return "<1" if 0 < share < 0.005 else f"{100 * share:.0f}"
 
 
 def number(value: Estimate | Number | None) -> str:
