@@ -47,7 +47,7 @@ class Mechanism(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch ..."], c: Encoded) -> Float[Tensor, "batch ..."]:
         """The layer's output for x under condition c."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no `forward`, which returns its output for x and c")
 
     def folded(self, c: Encoded, x: Float[Tensor, "1 ..."]) -> nn.Module:
         """An ordinary layer with the same outputs under one fixed condition, c of batch 1, for inputs of x's size.

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from condgen import sealed
-from condgen.errors import RequestError
+from condgen.errors import CondgenError, RequestError
 from condgen.feature_networks import FeatureNetwork
 from condgen.models.complaint import Complaint
 from condgen.parameters import used
@@ -60,7 +60,7 @@ class Model(nn.Module):
 
     def forward(self, x: Batch, condition: Condition, player: str = "model") -> Terms:
         """A player's loss terms on a batch, averaged over it. `loss` is minimised, and the others are logged."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no `forward`, which returns the terms of its loss")
 
     @property
     def trained_against(self) -> tuple[FeatureNetwork, ...]:
@@ -81,7 +81,25 @@ class Model(nn.Module):
 
     def sample(self, condition: Condition, rng: Rng) -> Batch:
         """One observation per request, [batch, *shape]. Sample k depends only on its request and its random stream."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no `sample`, which returns one observation per request")
+
+
+def loss_of(terms: object, model: Model) -> Float[Tensor, ""]:
+    """The loss among the terms that `forward` returned. Raises CondgenError that names the class if there is none."""
+    loss = terms.get("loss") if isinstance(terms, dict) else None
+    if isinstance(loss, Tensor) and loss.dim() == 0:
+        return loss
+    raise CondgenError(
+        f"`forward` of {type(model).__name__} must return a dict whose 'loss' is one number, averaged over the batch, "
+        f"such as {{'loss': error.mean()}}. It returned {_returned(terms)}."
+    )
+
+
+def _returned(terms: object) -> str:
+    """The result of a `forward` in a few words: the type or the shape of what is there."""
+    if isinstance(terms, dict):
+        return "{" + ", ".join(f"{name!r}: {_returned(value)}" for name, value in terms.items()) + "}"
+    return f"a tensor of shape {tuple(terms.shape)}" if isinstance(terms, Tensor) else f"a {type(terms).__name__}"
 
 
 def build(builder: Callable[..., Model], name: str, schema: Schema, shape: tuple[int, ...], **arguments: Any) -> Model:

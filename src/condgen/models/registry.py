@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
+from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
 from condgen.errors import RequestError
@@ -54,6 +55,14 @@ class Family:
     suits: tuple[str, ...] = ("image", "vector")
     as_student: Mapping[str, Any] | None = None
     practice: Practice = field(default_factory=Practice)
+
+    def __post_init__(self) -> None:
+        kinds = [parameter.kind for parameter in signature(self.builder).parameters.values()]
+        if Parameter.VAR_KEYWORD in kinds:
+            raise TypeError(
+                f"{getattr(self.builder, '__name__', 'the builder')} takes any settings (**). Name each one after a *, "
+                "with its type and default, so that it can be listed and checked"
+            )
 
     @property
     def sentence(self) -> str:

@@ -10,14 +10,21 @@ It needs no test framework; in one, it is a test of one line.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
+import torch
+
+from condgen.errors import PACKAGE
 from condgen.models import FAMILIES, Family, Model
 from condgen.testing.checks import CHECKS, ConformanceError
 from condgen.testing.lesson import Lesson
 from condgen.testing.worlds import ATTRIBUTES
 
 __all__ = ["ATTRIBUTES", "CHECKS", "ConformanceError", "Lesson", "Result", "check_model"]
+
+TORCH = str(Path(torch.__file__).parent)
 
 
 @dataclass(frozen=True)
@@ -78,4 +85,11 @@ def _outcome(run: Callable[[Lesson], object], lesson: Lesson) -> str:
 
 
 def _raised(error: Exception) -> str:
-    return f"Expected: no error. Found: {type(error).__name__}: {error}."
+    return f"Expected: no error. Found: {type(error).__name__}: {str(error).rstrip('.')}. {_place(error)}".rstrip()
+
+
+def _place(error: Exception) -> str:
+    """The line of the model that raised an error, or led to it. Empty if it was none of the model's."""
+    frames = extract_tb(error.__traceback__)
+    its = [frame for frame in frames if not frame.filename.startswith((PACKAGE, TORCH))]
+    return f"At: {its[-1].filename}:{its[-1].lineno}, {its[-1].line}" if its else ""

@@ -11,6 +11,7 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from condgen.conditioning import Encoded
+from condgen.models.base import loss_of
 from condgen.models.protocols import Discovers, Encodes, HasConditionEncoder
 from condgen.schema import Condition
 from condgen.testing.lesson import Lesson
@@ -81,7 +82,7 @@ def gradients(lesson: Lesson) -> None:
     model.zero_grad()
     x, condition = lesson.world(32, seed=2)
     for player, parameters in model.players().items():
-        model(x, condition, player)["loss"].backward(inputs=parameters)
+        loss_of(model(x, condition, player), model).backward(inputs=parameters)
     model.eval()
     idle = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     require(

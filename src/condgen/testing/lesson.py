@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from condgen.models import Family, Model
-from condgen.models.base import build
+from condgen.models.base import build, loss_of
 from condgen.parameters import keyword_arguments
 from condgen.rng import Rng
 from condgen.schema import Condition, LabelDistribution, Schema
@@ -41,7 +41,7 @@ def train(
     for step in range(steps):
         index = torch.arange(step * batch, (step + 1) * batch) % len(x)
         for name, optimiser in optimisers.items():
-            loss = model(x[index], condition[index], name)["loss"]
+            loss = loss_of(model(x[index], condition[index], name), model)
             optimiser.zero_grad()
             loss.backward(inputs=[p for group in optimiser.param_groups for p in group["params"]])
             for group in optimiser.param_groups:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from condgen.models import Model
+from condgen.models.base import loss_of
 from condgen.schema import Condition
 from condgen.training.arithmetic import Arithmetic
 from condgen.training.compiling import compiled
@@ -71,7 +72,7 @@ class Stopwatch:
         dtype = torch.bfloat16 if how.precision == "bf16" else torch.float16
         for player, parameters in model.players().items():
             with torch.autocast(x.device.type, dtype, enabled=how.precision != "float32"):
-                loss = runs(x, self.condition, player)["loss"]
+                loss = loss_of(runs(x, self.condition, player), model)
             loss.float().backward(inputs=parameters)
             model.zero_grad()
 

@@ -21,6 +21,7 @@ from condgen.feature_networks import FeatureNetwork
 from condgen.heap import keep_freed_memory
 from condgen.messages import call
 from condgen.models import Model
+from condgen.models.base import loss_of
 from condgen.models.borrowed import borrowed
 from condgen.models.together import shared
 from condgen.progress import SILENT, Progress, Task, Values
@@ -345,7 +346,7 @@ class Trainer:
         optimiser.zero_grad()
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         with self.team.averaging(parameters):
-            self.accelerator.backward(terms["loss"], inputs=parameters)
+            self.accelerator.backward(loss_of(terms, self.raw), inputs=parameters)
         self.accelerator.unscale_gradients(optimiser)
         norm = clipped(parameters, self.settings.clip)
         for group in optimiser.param_groups:
