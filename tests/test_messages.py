@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +81,22 @@ def test_the_library_does_not_speak_command_line() -> None:
 )
 def test_the_command_line_spells_what_is_mentioned(python: str, typed: str) -> None:
     assert spell(python) == typed
+
+
+@pytest.mark.parametrize(
+    ("running", "typed"),
+    [
+        ("train", "--model cvae --set batch=8 --images 500k"),
+        ("compare", "--model cvae --set batch=8 --images 500k"),
+        ("sample", "--model cvae --batch 8 --images 500k"),
+    ],
+)
+def test_settings_are_options_of_the_command_that_runs(
+    running: str, typed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Errors of `train` named --batch, which other commands have."""
+    monkeypatch.setattr(sys, "argv", ["condgen", running, "digits"])
+    assert spell("`model='cvae', batch=8, images=500_000`") == typed
 
 
 def test_an_interface_spells_settings_its_own_way() -> None:

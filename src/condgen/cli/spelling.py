@@ -1,6 +1,10 @@
-"""Spelling of settings and calls in messages as options and commands: `lr=0.1` becomes --set lr=0.1."""
+"""Spelling of settings and calls in messages as options and commands: `lr=0.1` becomes --set lr=0.1.
+
+Settings are spelled as options of the command that runs, and those of a call as options of its command.
+"""
 
 import shlex
+import sys
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING
@@ -22,7 +26,7 @@ def spell(text: str) -> str:
 
 
 def _spelling(mention: Mention) -> str | None:
-    mention, options = _flat(mention), _options(mention.verb)
+    mention, options = _flat(mention), _options(mention.verb or _running())
     settings = [part for name, value in mention.settings.items() for part in _option(options, name, value)]
     if not mention.verb:
         names = [options.get(str(name), "") for name in mention.arguments]
@@ -63,16 +67,32 @@ def _shown(part: str) -> str:
     return "…" if part == "Ellipsis" else shlex.quote(part)
 
 
+def _running() -> str:
+    """The command that runs in this process, or another word if none does."""
+    return next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+
+
 @cache
 def _options(verb: str) -> dict[str, str]:
-    """The options of a command, then of all others, by their own names and by those of their arguments."""
-    found = {"seconds": "--budget"}
-    for _, command in sorted(_commands().items(), key=lambda named: named[0] != verb):
-        for parameter in command.params:
-            for option in sorted(parameter.opts, reverse=True, key=len):  # -n has no longer form
-                if option.startswith("-"):
-                    found.setdefault(str(parameter.name), option)
-                    found.setdefault(option.lstrip("-").replace("-", "_"), option)
+    """The options of a command, by their own names and by those of their arguments. Then those of others: of all, or of
+    `train` alone if the command has --set, which gives what is left.
+    """
+    commands, found = _commands(), {"seconds": "--budget"}
+    own = _named(commands[verb]) if verb in commands else {}
+    others = ["train"] if "set" in own else commands
+    for each in (own, *(_named(commands[name]) for name in others)):
+        found = {**each, **found}
+    return found
+
+
+def _named(command: "TyperCommand") -> dict[str, str]:
+    """The options of one command."""
+    found: dict[str, str] = {}
+    for parameter in command.params:
+        for option in sorted(parameter.opts, reverse=True, key=len):  # -n has no longer form
+            if option.startswith("-"):
+                found.setdefault(str(parameter.name), option)
+                found.setdefault(option.lstrip("-").replace("-", "_"), option)
     return found
 
 
