@@ -386,7 +386,8 @@ def test_a_distilled_flow_is_built_as_its_teacher_and_names_it(distilled: Run, f
     for name in ("mechanism", "path", "channels", "depth", "embedding"):
         assert ours[name] == theirs[name]
     assert distilled.source == flow.source == DataSource("digits")
-    assert distilled.info.data["teacher"] == {"path": str(flow.path.resolve()), "guidance": {"digit": 2.0}}
+    teacher = {"path": str(flow.path.resolve()), "guidance": {"digit": 2.0}, "weights": flow.fingerprint}
+    assert distilled.info.data["teacher"] == teacher
 
 
 def test_distilling_starts_at_the_teacher_and_leaves_it_as_it_was(flow: Run, digits: Splits, tmp_path: Path) -> None:
@@ -441,6 +442,21 @@ def test_distilling_goes_on_to_the_same_bits_with_the_same_teacher_and_guidance(
     assert info.images >= STUDENT["images"]
     assert ours.keys() == whole.keys()
     assert [name for name in whole if not torch.equal(ours[name], whole[name])] == []
+
+
+def test_distilling_goes_on_with_no_other_teacher(distilled: Run, digits: Splits, tmp_path: Path) -> None:
+    """A teacher that had been trained on was learned from without a word. Earlier runs do not know its weights."""
+
+    def changed(weights: dict[str, str]) -> Callable[[Any, Any], None]:
+        def change(info: Any, tensors: dict[str, torch.Tensor]) -> None:
+            del info.data["teacher"]["weights"]
+            info.total, info.data["teacher"] = 576, info.data["teacher"] | weights
+
+        return change
+
+    copied = broken(distilled, tmp_path / "other", changed({"weights": "0"}))
+    complaint(lambda: resume(copied, digits), "The teacher at", "has changed", error=RunError)
+    assert resume(broken(distilled, tmp_path / "earlier", changed({})), digits).info.images == 576
 
 
 def test_distilling_cannot_go_on_without_its_teacher(distilled: Run, digits: Splits, tmp_path: Path) -> None:

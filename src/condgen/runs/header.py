@@ -16,10 +16,13 @@ Weight = Annotated[float, Field(allow_inf_nan=False)]
 
 @dataclass(frozen=True)
 class Teacher:
-    """The teacher of a distilled run: its path, and the guidance to learn."""
+    """The teacher of a distilled run: its path, the guidance to learn, and a digest of its weights, which earlier
+    versions did not keep.
+    """
 
     path: str
     guidance: Weight | dict[str, Weight]
+    weights: str | None = None
 
 
 def source_of(info: Info) -> DataSource:

@@ -29,16 +29,33 @@ def trained_and_opened(trainer: Trainer) -> Run:
 
 
 def taught(model: Model, origin: Mapping[str, Any], start: bool = False) -> None:
-    """Give a model the teacher named in its run, if any, and at the start of training also the teacher's weights."""
+    """Give a model the teacher named in its run, if any, and at the start of training also the teacher's weights.
+
+    Raises RunError if the teacher is gone, or no longer has the weights that the run began with.
+    """
     if not origin.get("teacher"):
         return
-    teacher = Run.open(origin["teacher"]["path"]).model
+    teacher = _teacher(**origin["teacher"]).model
     if not isinstance(model, LearnsFromTeacher) or not isinstance(teacher, Teaches):
         raise RunError(f"{origin['teacher']['path']} cannot teach a {model.recipe.get('model')}.")
     if start:
         model.start_from(teacher)
     teacher.guidance = teacher.guidance.replace(weights=origin["teacher"]["guidance"])
     model.learn_from(teacher)
+
+
+def _teacher(path: str, weights: str | None = None, **_: Any) -> Run:
+    """The teacher of a run."""
+    try:
+        teacher = Run.open(path)
+    except RunError as error:
+        raise RunError(f"The teacher of this run was at {path}, and cannot be opened there. {error}") from None
+    if weights is not None and teacher.fingerprint != weights:
+        raise RunError(
+            f"The teacher at {path} has changed: its weights are not those that this run began to learn from. Put the "
+            "earlier ones back, or distill a new run from the present ones."
+        )
+    return teacher
 
 
 def usable(name: str, model: Model, data: Splits) -> tuple[Splits, str]:

@@ -236,7 +236,8 @@ def distill(
     recipe = teacher.info.recipe["arguments"]
     shared = {key: recipe[key] for key in keyword_arguments(student.builder) if key in recipe and key != "guidance"}
     shared |= {"codec": named(teacher.path)} if isinstance(flow, InLatents) else {}
-    origin = {"teacher": {"path": named(teacher.path.resolve()), "guidance": weights}}
+    place_of_teacher = named(teacher.path.resolve())
+    origin = {"teacher": {"path": place_of_teacher, "guidance": weights, "weights": teacher.fingerprint}}
     out = place(out)
     with held_new(out, "the run"):
         return _trained_into(

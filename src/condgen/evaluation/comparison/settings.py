@@ -31,6 +31,8 @@ def settings(of: Described) -> dict[str, Any]:
     run = of.run
     training = {k: v for k, v in run["training"].items() if k not in NO_SETTING}
     data = {k: run["data"].get(k) for k in ("fingerprint", "teacher") if run["data"].get(k)}
+    if "teacher" in data:  # the digest of its weights is left out: earlier runs have none
+        data["teacher"] = {k: v for k, v in data["teacher"].items() if k != "weights"}
     sampled = {SAMPLED + k: v for k, v in of.sampling.items() if v is not None}
     return {"model": run["model"], **run["arguments"], **training, **sampled, **data}
 
