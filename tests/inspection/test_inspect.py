@@ -271,6 +271,25 @@ def test_numbers_that_nearly_all_differ_are_suspected_and_not_advised(tmp_path: 
     assert "--attributes tone" in spell(found.advice[0])
 
 
+@pytest.mark.parametrize(
+    ("numbers", "identifier"),
+    [
+        ([k % 500 for k in range(1200)], True),
+        ([k % 120 for k in range(1200)], False),  # ages, years, places in a picture
+        ([104_729 * (k % 600) % 9_973 for k in range(1200)], False),  # prices
+        ([k % 500 for k in range(12_000)], False),  # seen often enough to be learned
+    ],
+)
+def test_whole_numbers_that_few_rows_share_are_to_split_by_and_not_advised(
+    tmp_path: Path, numbers: list[int], identifier: bool
+) -> None:
+    rows = "".join(f"{k % 7},{n},{'ab'[k % 2]}\n" for k, n in enumerate(numbers))
+    (tmp_path / "people.csv").write_text(f"x0,person,tone\n{rows}")
+    found = inspect(str(tmp_path / "people.csv"))
+    assert said(found, "person looks like an identifier", "`split='group:person'`") == identifier
+    assert said(found, "Train first", "attributes=['tone']") == identifier
+
+
 def test_texts_among_numbers_are_a_problem(tmp_path: Path) -> None:
     ages: list[object] = [20 + k / 4 for k in range(58)]
     data = folder(tmp_path / "data", age=[*ages[:8], "?", *ages[8:], "??"], tone=["dark", "light"] * 30)

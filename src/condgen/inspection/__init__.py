@@ -149,7 +149,7 @@ def inspect(
     balance = balances(train, {c.name: c.why for c in columns})
     together = co_occurrence(train.condition)
     crowding = LabelDistribution.of(train.condition).crowding()
-    doubtful = {c.name for c in columns if c.suspicious}
+    doubtful = {c.name for c in columns if c.suspicious or c.groups}
     unlabelled = int((~train.labelled).sum()) if len(found.schema) else 0
     share = unusable(seen, sum(small.values()))
     known, sized = all(shape) and len(train), size is not None

@@ -50,11 +50,21 @@ def problems(
     for column in columns:
         if column.suspicious:
             yield f"{column.name} looks like an identifier ({column.why}); leave it out (`attributes`)."
+        if column.groups:
+            yield _groups(column)
     yield from crowding
     yield from _mistaken(columns)
     yield from _missing(balance, rows, unlabelled)
     yield from _constant(balance)
     yield from _uneven(balance)
+
+
+def _groups(column: Column) -> str:
+    """A sentence on an identifier that several rows share."""
+    return (
+        f"{column.name} looks like an identifier ({column.why}); leave it out (`attributes`). To keep all rows of one "
+        f"value in one part, split by it ({setting(split=f'group:{column.name}')})."
+    )
 
 
 def _unreadable(scan: Scan) -> Iterator[str]:

@@ -13,6 +13,9 @@ from condgen.schema.kinds import MEASURED, NAMES
 WORDS = 3  # texts with more words than this, on average, are prose
 LIKE_AN_IDENTIFIER = 0.9  # whole numbers with a larger share of distinct values may be row identifiers
 UNASKED = "not among the attributes chosen"
+SEVERAL, FEW = 400, 20  # more distinct whole numbers, each in fewer rows on average, may name persons or the like
+DENSE = 0.5  # share of the numbers from the smallest to the largest that such identifiers use
+SHARED = "in few rows each, as an identifier's would be"
 DOUBT = "nearly all differ, as an identifier's would"
 
 
@@ -42,6 +45,11 @@ class Column:
     def suspicious(self) -> bool:
         """Whether it became an attribute but looks like an identifier."""
         return self.used and DOUBT in self.why
+
+    @property
+    def groups(self) -> bool:
+        """Whether it became an attribute but looks like an identifier that few rows share, as those of one person."""
+        return self.used and SHARED in self.why
 
 
 def describe_columns(
@@ -105,9 +113,21 @@ def _number(value: Any) -> float | None:
 def _kept(a: Attribute, what: str, given: bool, rows: int, present: Mapping[Any, int]) -> tuple[str, str]:
     if given:
         return a.kind, f"{what}; {a.kind} as the schema says"
-    like_id = len(present) > LIKE_AN_IDENTIFIER * rows and rows > 100 and what.endswith("integers")
-    doubt = f"; {DOUBT}" if like_id and not a.choices else ""
+    doubt = ""
+    if not a.choices and what.endswith("integers"):
+        if len(present) > LIKE_AN_IDENTIFIER * rows and rows > 100:
+            doubt = f"; {DOUBT}"
+        elif _names_groups(present):
+            doubt = f"; {SHARED}"
     return a.kind, a.recognised(what, [str(value) for value in present]) + doubt
+
+
+def _names_groups(present: Mapping[Any, int]) -> bool:
+    """Whether very many whole numbers, which nearly fill their range, occur in few rows each."""
+    numbers = [float(value) for value in present]
+    if len(numbers) < SEVERAL or sum(present.values()) > FEW * len(numbers):
+        return False
+    return len(numbers) > DENSE * (max(numbers) - min(numbers) + 1)
 
 
 def _left_out(name: str, what: str, present: Mapping[Any, int], notes: Sequence[str], given: bool) -> tuple[str, str]:
