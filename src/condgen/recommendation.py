@@ -72,6 +72,11 @@ class Recommendation:
         return {"model": self.model, **self.arguments, "images": self.images}
 
     @property
+    def named(self) -> str:
+        """The model, and the size of its pictures."""
+        return self.model + (f" at {self.shape[2]}×{self.shape[1]}" if len(self.shape) == 3 else "")
+
+    @property
     def sentence(self) -> str:
         """The recommendation for people, in one line."""
         time = f", {approximately(self.seconds)} on this machine" if self.seconds is not None else ""
@@ -79,8 +84,7 @@ class Recommendation:
 
     def lasting(self, how_long: str) -> str:
         """The same line with another length of training."""
-        at = f" at {self.shape[2]}×{self.shape[1]}" if len(self.shape) == 3 else ""
-        return f"{self.model}{at}, {how_long}. {self.reason}"
+        return f"{self.named}, {how_long}. {self.reason}"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
@@ -203,10 +207,7 @@ def in_time(
     if seen >= FEWEST:
         return advised
     needed = approximately(whole * FEWEST / advised.images)
-    reason = (
-        f"In this time the recommended GAN ({advised.model}) would see about {seen:,} images. It needs {FEWEST:,} or "
-        f"more, {needed}, to learn. A CVAE learns sooner."
-    )
+    reason = f"{sooner.reason} With {needed} or more: {advised.model}."
     return replace(sooner, reason=reason)
 
 

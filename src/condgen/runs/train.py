@@ -147,7 +147,9 @@ def _for_the_time(
 
 def _said(advised: Recommendation, data: Splits, arguments: Mapping[str, Any]) -> str:
     """The recommendation in one line, with the expected time unless the arguments set how long to train."""
-    if {"images", "seconds"} & arguments.keys():
+    if "seconds" in arguments:
+        return f"Recommended for this time: {advised.named}. {advised.reason}"
+    if "images" in arguments:
         return f"Recommended for this data: {advised.lasting('for as long as asked')}"
     if len(data.train):
         advised = timed(advised, data.schema, data.train.condition)
