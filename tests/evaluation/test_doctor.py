@@ -287,6 +287,19 @@ def test_under_training_needs_poor_samples_and_a_loss_that_still_falls() -> None
     assert named(case(obedience=poor, log=[], epochs=2.0)) == ["under-training"]
 
 
+def test_what_probably_comes_of_under_training_follows_it_without_advice_against_it() -> None:
+    missed = obeying(attribute(asked=sure(0.6), confusion=((20, 80), (1, 99))), joint=0.6)
+    alike = faithful(overall=replace(GOOD, diversity=0.4, recall=sure(0.1)), intra_recall=0.1)
+    guided = case(obedience=missed, fidelity=alike, guidance=2.0, trained=TrainedAs("flow", {"guidance": 2.0}))
+    assert [(f.name, "guidance=" in f.advice) for f in diagnose(guided) if f.name == "mode collapse"] == [
+        ("mode collapse", True)
+    ]
+    first, *others = diagnose(replace(guided, log=[], epochs=2.0))
+    assert (first.name, "Train longer" in first.advice) == ("under-training", True)
+    assert {f.name for f in others} == {"missed values", "mode collapse"}
+    assert {f.advice for f in others} == {"This is probably because of the under-training: train longer first."}
+
+
 def test_over_fitting_is_a_loss_that_rose_again() -> None:
     assert named(case(log=falling(9.0, 4.0, 5.0, 7.0))) == ["over-fitting"]
     assert named(case(log=falling(9.0, 4.0, 4.0, 4.2))) == []

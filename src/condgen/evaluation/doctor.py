@@ -6,6 +6,7 @@ there is no finding.
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from condgen.evaluation.comparison.columns import ratio
 from condgen.evaluation.findings import Evidence, Finding
@@ -17,6 +18,19 @@ from condgen.evaluation.verdict import OBEYED, UNKNOWN, comparable, share_of_rea
 from condgen.models.remedies import LONGER, less_guidance, sentence
 from condgen.units import number, percent
 
+UNDER_TRAINING = "under-training"
+# Faults of models that have only begun to learn; advice against each would contradict "train longer".
+OF_LITTLE_TRAINING = {
+    "ignored condition",
+    "missed values",
+    "missed combinations",
+    "toned-down extremes",
+    "leakage",
+    "mode collapse",
+    "dropped mode",
+    "less varied than real data",
+}
+BECAUSE_OF_IT = "This is probably because of the under-training: train longer first."
 MIN_EPOCHS = 10  # fewer passes over the data count as short training
 MIN_LOOKS = 4  # smallest number of validation losses for a trend
 MAX_RISE = 0.2  # share of its total fall by which a validation loss has risen again
@@ -26,12 +40,19 @@ MAX_FRECHET = 10  # samples farther than this multiple of real data's distance a
 
 
 def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
-    """All findings, the grave ones first."""
+    """All findings, the grave ones first, and under-training before what probably comes of it."""
     found = _of_metrics(evidence)
     found += [finding for look in LOOKS for finding in look(evidence)]
     if not any(f.grave for f in found):
         found += _disobeyed(evidence)
-    return tuple(sorted(dict.fromkeys(found), key=lambda f: not f.grave))
+    if any(f.name == UNDER_TRAINING for f in found):
+        found = [_explained(f) for f in found]
+    return tuple(sorted(dict.fromkeys(found), key=lambda f: (not f.grave, f.name != UNDER_TRAINING)))
+
+
+def _explained(f: Finding) -> Finding:
+    """A finding about a model that was trained too little."""
+    return replace(f, advice=BECAUSE_OF_IT) if f.name in OF_LITTLE_TRAINING else f
 
 
 def _of_metrics(evidence: Evidence) -> list[Finding]:
@@ -106,7 +127,7 @@ def _losses(evidence: Evidence) -> Iterator[Finding]:
         else:
             said = f"after seeing each training example {number(evidence.epochs, '.1f')} times"
         if falling or evidence.epochs < MIN_EPOCHS:
-            yield Finding("under-training", f"{poor}, {said}.", LONGER)
+            yield Finding(UNDER_TRAINING, f"{poor}, {said}.", LONGER)
 
 
 def _good(evidence: Evidence) -> bool:
