@@ -52,7 +52,7 @@ def _must_know_sampler(header: Header) -> None:
     if header.integration and header.integration.sampler not in SAMPLERS:
         raise RequestError(
             f"The run samples by {header.integration.sampler}, which the page does not have. It has "
-            f"{', '.join(SAMPLERS)}: train with one of them (`sampler='heun'`)."
+            f"{', '.join(SAMPLERS)}: train with one of them (the setting sampler=heun)."
         )
 
 
