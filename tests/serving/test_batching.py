@@ -9,10 +9,14 @@ from queue import Empty, SimpleQueue
 import pytest
 
 from condgen.errors import RequestError
+from condgen.requests.request import Request
 from condgen.runs.samples import Samples
-from condgen.runs.sampling import SamplingOptions
+from condgen.runs.sampling import Part, SamplingOptions
 from condgen.serving.batching import Batcher, ClosedError, Errand, FullError, Job, Outcome, Pace, Sampling
+from condgen.serving.editing import ReadPlan
 from condgen.serving.limits import Limits, all_but_one
+from condgen.serving.metrics import Metrics
+from condgen.studio.routes.edit import Look
 from tests.serving.echo import Echo, picture
 
 LIMITS = Limits(batch=4, wait=0.2, queue=20, samples=20)
@@ -104,6 +108,26 @@ def test_lone_samples_hardly_slow_the_pace_of_full_batches() -> None:
     for count, seconds in [(1, 0.1)] * 9 + [(64, 0.64)]:
         pace.note(count, seconds)
     assert 0.01 < pace.seconds_per_sample < 0.02
+
+
+def test_only_samples_that_were_generated_are_counted(echo: Echo) -> None:
+    counts, outcomes = list[int](), SimpleQueue[Outcome]()
+    batcher = Batcher(echo, Limits(), lambda count, _: counts.append(count))
+    given = echo.together([Part(Request({}, "anything"), range(3))])
+    batcher.accept(Errand(lambda generator: given, 3, outcomes.put))
+    batcher.accept(Errand(lambda generator: 1 / 0, 3, outcomes.put))  # type: ignore[arg-type, return-value]
+    for plan in (ReadPlan(given.x), Look(given.x)):
+        batcher.accept(plan.job(outcomes.put))
+    batcher.close()
+    assert counts == [3, 0, 0, 0]
+
+
+def test_seconds_without_a_sample_are_no_batch_of_samples() -> None:
+    metrics = Metrics()
+    metrics.generated("digits", 0, 1.5)
+    text = metrics.text().decode()
+    assert 'condgen_model_seconds_total{model="digits"} 1.5' in text
+    assert "condgen_batch_samples_count" not in text
 
 
 def test_errands_leave_the_pace_alone_and_nobody_is_sent_away_beyond_the_deadline(echo: Echo) -> None:

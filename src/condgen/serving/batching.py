@@ -86,11 +86,14 @@ class Sampling(Job):
 
 
 class Errand(Job):
-    """A call that has the model to itself, such as an edit of `size` observations."""
+    """A call that has the model to itself, such as an edit of `size` observations.
 
-    def __init__(self, call: Work, size: int, deliver: Deliver):
+    makes: number of samples that it generates, by default one for each observation. 0 where it only reads them.
+    """
+
+    def __init__(self, call: Work, size: int, deliver: Deliver, makes: int | None = None):
         super().__init__(size, deliver)
-        self.call = call
+        self.call, self.makes = call, size if makes is None else makes
 
     def shares(self, other: Job) -> bool:
         """It shares a batch with nothing."""
@@ -121,7 +124,7 @@ class Pace:
 class Batcher:
     """A model and the thread that owns it.
 
-    observe: called after every batch with its number of samples and the seconds that it took.
+    observe: called after every batch with the number of samples that it generated and the seconds that it took.
     process: where the model computes, so that `generator` needs no weights. None computes in the thread.
     """
 
@@ -213,8 +216,7 @@ class Batcher:
 
     def _note(self, count: int, seconds: float) -> None:
         self._before, self._until = count, time.perf_counter() + self._limits.wait * seconds
-        if count:
-            self._observe(count, seconds)
+        self._observe(count, seconds)
 
     def _next(self) -> Taken | Errand | None:
         """The next batch, as soon as there is work. None after the last one of a closed batcher."""
@@ -251,11 +253,13 @@ class Batcher:
         return taken
 
     def _errand(self, errand: Errand) -> int:
+        """The number of samples that it generated."""
         try:
             errand.deliver(self._done(errand.call))
         except Exception as error:
             errand.deliver(error)
-        return errand.size
+            return 0
+        return errand.makes
 
     def _batch(self, taken: Taken) -> int:
         """Generate a batch and deliver everyone's part. If that fails, each job is tried alone, and fails alone, unless

@@ -104,7 +104,7 @@ class ReadPlan:
 
     def job(self, deliver: Deliver) -> Errand:
         """The work for a batcher."""
-        return Errand(self._read, len(self.x), deliver)
+        return Errand(self._read, len(self.x), deliver, makes=0)
 
     def _read(self, generator: Generator) -> Samples:
         none = namespace(self.x).zeros(len(self.x), dtype=namespace(self.x).int64)

@@ -37,10 +37,11 @@ class Metrics:
         self._seconds.labels(model).observe(seconds)
 
     def generated(self, model: str, count: int, seconds: float) -> None:
-        """Count a batch."""
-        self._samples.labels(model).inc(count)
+        """Count the seconds of a batch, and its samples. There are none if it failed, or if it read images."""
         self._busy.labels(model).inc(seconds)
-        self._batches.labels(model).observe(count)
+        if count:
+            self._samples.labels(model).inc(count)
+            self._batches.labels(model).observe(count)
 
     def loaded(self, model: str, result: str) -> None:
         """Count a model's file that was read, or could not be."""

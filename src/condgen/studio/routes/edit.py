@@ -59,7 +59,7 @@ class Look:
 
     def job(self, deliver: Deliver) -> Errand:
         """The work for a batcher."""
-        return Errand(self._seen, len(self.x), deliver)
+        return Errand(self._seen, len(self.x), deliver, makes=0)
 
     def _seen(self, generator: Generator) -> Samples:
         none = namespace(self.x).zeros(len(self.x), dtype=namespace(self.x).int64)
