@@ -1,5 +1,6 @@
 """Whatever answers requests with samples is asked in one way."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,11 @@ def test_a_run_is_a_generator_and_opens_as_one(run: Run) -> None:
     (samples,) = opened.stream(opened.requests("digit=7"), 4, seed=3)
     assert samples.x.equal(run.sample("digit=7", n=4, seed=3).x)
     assert opened.schema == run.schema
+
+
+def test_a_folder_of_a_run_may_have_the_name_of_an_exported_model(run: Run, tmp_path: Path) -> None:
+    place = shutil.copytree(run.path, tmp_path / "model.onnx")
+    assert open_generator(place).fingerprint == run.fingerprint
 
 
 def test_where_nothing_is_nothing_is_opened(tmp_path: Path) -> None:

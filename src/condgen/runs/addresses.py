@@ -6,7 +6,7 @@ from pathlib import Path
 from condgen.lazy import in_bulk
 from condgen.registry import Registry
 from condgen.runs.generator import Generator
-from condgen.runs.place import must_hold_a_run
+from condgen.runs.place import file_of, home, must_hold_a_run
 from condgen.stores.address import is_address
 from condgen.stores.copies import here
 
@@ -38,9 +38,14 @@ def open_generator(path: str | Path) -> Generator:
     if is_address(place) and (not place.startswith(SERVERS) or place.endswith(FILES)):
         place = str(here(place))
     for name in OPENERS:
-        if place.casefold().endswith(name) or place.startswith(name):
+        if (place.casefold().endswith(name) and not _is_run(place)) or place.startswith(name):
             return OPENERS[name](place)
     must_hold_a_run(place)  # before the import of PyTorch
     with in_bulk():
         from condgen.runs.run import Run
     return Run.open(place)
+
+
+def _is_run(place: str) -> bool:
+    """Whether a path is the folder of a run, which may be called `model.onnx`."""
+    return Path(place).is_dir() and file_of(home(place)).is_file()
