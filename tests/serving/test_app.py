@@ -292,7 +292,9 @@ def test_a_mask_says_where_all_images_of_an_edit_may_change(serve: Serve, run: R
         (None, {"request": "digit=8", "strength": "much"}, "/strength"),
         (None, {"request": "digit=8", "strenght": "3"}, "Unknown field 'strenght'. Did you mean strength?"),
         (None, {"request": ""}, " /request: Field required"),
-        ([], {"request": "digit=8", "image": "hello"}, "This must be an uploaded file."),
+        ([], {"request": "digit=8", "image": "hello"}, ": This must be an uploaded file."),
+        (None, {"request": ["digit=8", "digit=9"]}, "The field 'request' was sent 2 times; send it once."),
+        (None, {"request": "digit=8", "seed": ["1", "2", "3"]}, "The field 'seed' was sent 3 times; send it once."),
         (None, {"request": "a 7" + " " * 20_000}, "A request in words may have 20,000 characters"),
         (None, {"request": "digit=8", "source": "digit=12"}, "Unknown value"),
         (None, {"request": '{"digit": 12}'}, "Unknown value"),
@@ -302,11 +304,12 @@ def test_a_mask_says_where_all_images_of_an_edit_may_change(serve: Serve, run: R
         (None, {"request": "digit=8", "source": "digit=3|7"}, "'digit=3|7' leaves a choice"),
     ],
 )
-def test_wrong_edits_are_refused(serve: Serve, run: Run, files: Any, fields: dict[str, str], told: str) -> None:
+def test_wrong_edits_are_refused(serve: Serve, run: Run, files: Any, fields: dict[str, Any], told: str) -> None:
     files = uploaded(run, 1) if files is None else files
     answer = serve(digits=run).post("/v1/digits/edit", files=files, data=fields)
     assert answer.status_code == 422
     assert told in answer.json()["detail"]
+    assert ".." not in answer.json()["detail"]
 
 
 def test_models_without_edits_refuse_them(serve: Serve, echo: Echo, run: Run) -> None:

@@ -127,7 +127,7 @@ def of_validation(error: RequestValidationError) -> Response:
         pointer = f"{_pointer(place[:-1], error.body)}/{place[-1]}" if missing else _pointer(place, error.body)
         found.setdefault(pointer, _in_words(each))
     mistakes = [Mistake(pointer=at, detail=message) for at, message in found.items()][:MOST_SHOWN]
-    shown = "; ".join(f"{each.pointer or 'the whole'}: {each.detail}" for each in mistakes)
+    shown = "; ".join(f"{each.pointer or 'the whole'}: {each.detail.removesuffix('.')}" for each in mistakes)
     unreadable = any(each["type"] == "json_invalid" for each in error.errors())
     return problem(400 if unreadable else 422, f"The body is not as it should be. {shown}.", mistakes)
 

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from condgen.errors import unknown
+from condgen.errors import RequestError, unknown
 from condgen.imprint import Origin
 from condgen.runs.generator import Generator, edits
 from condgen.runs.samples import Samples
@@ -75,12 +75,18 @@ async def _served(
     return models[model]
 
 
+SEVERAL = "image"  # the field of a form that may be sent several times
+
+
 async def must_know_fields(request: Request) -> None:
-    """Raise RequestError for a field of a form that nothing would use."""
+    """Raise RequestError for a field of a form that nothing would use, such as one that is sent again."""
     known = [field.alias for field in request.scope["route"].dependant.body_params]
-    for name in await request.form():
+    form = await request.form()
+    for name in form:
         if name not in known:
             raise unknown("field", name, known)
+        if name != SEVERAL and (times := len(form.getlist(name))) > 1:
+            raise RequestError(f"The field '{name}' was sent {times} times; send it once.")
 
 
 TheModel = Annotated[Served, Depends(_served)]
