@@ -107,6 +107,21 @@ def test_what_was_made_of_a_choice_is_in_the_picture_that_one_goes_on_from(
     assert re.search(r"In the picture: Digit [0-689]\b", page.text)
 
 
+def test_an_edit_to_what_the_picture_shows_already_is_no_success_and_what_it_shows_can_be_corrected(
+    page: Page, address: str, photo: Path
+) -> None:
+    with_photo(page, address, photo)
+    ask_for(page, 7)
+    told = page.until("document.querySelector('.outcome').innerText")
+    assert "Nothing changes in photo.png, which shows already what you ask for, as the model reads it" in told
+    assert not page.all(".outcome .icon")
+    assert not page.button("Download").is_enabled()
+    page.set(page.named(".outcome select", "Digit"), 1)
+    page.until("document.querySelector('.outcome .done, .outcome .missed')")
+    assert page.button("Download").is_enabled()
+    assert "In the picture: Digit 1" in page.text
+
+
 def test_the_reading_can_be_corrected_and_the_strength_chosen(page: Page, address: str, photo: Path) -> None:
     with_photo(page, address, photo)
     ask_for(page, 3)

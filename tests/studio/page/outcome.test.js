@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { differ, fits, outcome } from "../../../src/condgen/studio/page/outcome.js";
+import { differ, fits, outcome, unchanged } from "../../../src/condgen/studio/page/outcome.js";
 
 /** @type {import("../../../src/condgen/studio/page/backend.js").AttributeInfo} */
 const hair = { name: "hair", label: "Hair", kind: "categorical" };
@@ -35,4 +35,14 @@ test("an edit reached what was asked or not, and what else it moved is told", ()
   assert.deepEqual(outcome([hat], { hat: true }, { hat: null }, { hat: null }), { asked: [], also: [] });
   assert.deepEqual(outcome([face], { face: "1 2" }, { face: "0 0" }, { face: "1 3" }), { asked: [], also: [] });
   assert.deepEqual(outcome([face], {}, { face: "0 0" }, { face: "1 3" }).also, []);
+});
+
+test("an attribute keeps its value where the picture shows already what is asked for", () => {
+  const [source, made] = [{ hair: "red", age: 30 }, { hair: "red", age: 31 }];
+  const named = (/** @type {any} */ change, /** @type {any} */ given) =>
+    unchanged([hair, hat, age], change, source, given).map(({ name }) => name);
+  assert.deepEqual(named({ hair: "red" }, made), ["hair"]);
+  assert.deepEqual(named({ hair: "red", age: 31, hat: true }, made), ["hair"]);
+  assert.deepEqual(named({ hair: { not: "red" } }, { hair: "grey" }), []);
+  assert.deepEqual(named({ hair: "red" }, undefined), []);
 });

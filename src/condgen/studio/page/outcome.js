@@ -23,6 +23,16 @@ export function fits(attribute, term, read) {
   return values.includes(read) !== not;
 }
 
+/**
+ * The attributes among those asked for that keep their values, since the picture shows already what is asked for.
+ * @param {Attribute[]} attributes
+ * @param {import("./backend.js").Terms} change
+ * @param {import("./backend.js").Terms} source what the picture shows
+ * @param {import("./backend.js").Terms} [made] the values that the edit gave; nothing is kept without an edit
+ */
+export const unchanged = (attributes, change, source, made = {}) =>
+  attributes.filter(({ name }) => name in change && made[name] != null && String(made[name]) === String(source[name]));
+
 /** Whether anything was read. @param {Reading} reading */
 export const readable = (reading) => Object.values(reading).some((value) => value != null);
 

@@ -8,7 +8,7 @@ import { Icon } from "../components/icon.js";
 import { Slider } from "../components/slider.js";
 import { failed } from "../components/toast.js";
 import { bytesOf, save } from "../download.js";
-import { outcome, readable } from "../outcome.js";
+import { differ, outcome, readable, unchanged } from "../outcome.js";
 import { body, newSeed } from "../state.js";
 import { said, sentence, shown } from "../terms.js";
 import { described, usePhotos } from "./photos.js";
@@ -18,6 +18,7 @@ import { Drawing, Edges, Frame } from "./where.js";
 /** @typedef {import("./photos.js").Photo} Photo */
 /** @typedef {import("../backend.js").About} About */
 /** @typedef {import("../backend.js").Terms} Terms */
+/** @typedef {(photo: Photo, name: string, value: any) => void} Correct */
 const [CHANGE, STRENGTH, VERSIONS] = ["edit.change", "edit.strength", "edit.versions"]; // in the page's address
 const STRONGEST = 4;
 const AUTO = /** @type {const} */ ("auto"); // as strong as each photograph allows
@@ -104,13 +105,16 @@ const Strength = ({ usual, strength = usual, set }) => html`
   ${strength !== AUTO && html`<${Slider} label="Strength" hint="How much of the change is made" low=${0.25} high=${STRONGEST} step=${0.25} value=${strength} says=${`${strength} ×`}
     set=${(/** @type {number} */ value) => set(value === usual ? undefined : String(value))} />`}`;
 
-/** What the photograph shows. It can be corrected. @param {{about: About, photo: Photo, correct: (photo: Photo, name: string, value: any) => void}} props */
+/** What the photograph shows. It can be corrected. @param {{about: About, photo: Photo, correct: Correct}} props */
 const Shows = ({ about, photo, correct }) => html`<details class="shows" open=${!described(photo) || null} key=${photo.id}>
   <summary><span class="soft">In the picture:</span> ${described(photo) ? sentence(about, photo.source) : "unknown"}</summary>
-  ${about.attributes.map((attribute) => html`<label key=${attribute.name}><span>${attribute.label}</span>
-    <${Value} attribute=${attribute} value=${photo.source[attribute.name]} set=${(/** @type {any} */ value) => correct(photo, attribute.name, value)} /></label>`)}
+  ${about.attributes.map((attribute) => html`<${Shown} key=${attribute.name} ...${{ attribute, photo, correct }} />`)}
   <p class="soft small">${readable(photo.read) ? "This is what the model reads. Correct it where you know better." : "Say what it shows, as far as you see it."}</p>
 </details>`;
+
+/** What a photograph shows of one attribute. @param {{attribute: import("../backend.js").AttributeInfo, photo: Photo, correct: Correct}} props */
+const Shown = ({ attribute, photo, correct }) => html`<label><span>${attribute.label}</span>
+  <${Value} attribute=${attribute} value=${photo.source[attribute.name]} set=${(/** @type {any} */ value) => correct(photo, attribute.name, value)} /></label>`;
 
 /** @param {{attribute: import("../backend.js").AttributeInfo, value: any, set: (value: any) => void}} props */
 function Value({ attribute, value, set }) {
@@ -126,41 +130,64 @@ function Value({ attribute, value, set }) {
 
 /**
  * @param {{about: About, photo: Photo, change: Terms, busy: boolean,
- *   acts: {goOn: (photo: Photo) => void, remove: (id: number) => void, limit: (photo: Photo, part: import("./where.js").Part | undefined) => void}}} props
+ *   acts: {goOn: (photo: Photo) => void, remove: (id: number) => void, correct: Correct, limit: (photo: Photo, part: import("./where.js").Part | undefined) => void}}} props
  */
 function Photograph({ about, photo, change, busy, acts }) {
   const download = () => photo.edited && save(new Blob([bytesOf(photo.edited)], { type: "image/png" }), `${photo.name.replace(/\.\w+$/, "")}-edited.png`);
   const [drawing, setDrawing] = useState(false);
   const limit = (/** @type {import("./where.js").Part | undefined} */ part) => acts.limit(photo, part);
+  const idle = !photo.edited || nothing(unchanged(about.attributes, change, photo.source, photo.made), change);
   const frame = photo.part?.area && html`<${Frame} area=${photo.part.area} shape=${about.shape} />`;
   return html`<section class="photograph" aria-label=${photo.name} aria-busy=${busy}>
     ${drawing ? html`<${Drawing} ...${{ photo, limit }} shape=${about.shape} />`
       : photo.edited ? html`<${BeforeAfter} before=${picture(photo.image)} after=${picture(photo.edited)} title=${photo.name}>${frame}<//>`
       : html`<figure class="before-after"><img src=${picture(photo.image)} alt=${photo.name} />${frame}</figure>`}
     ${drawing && html`<${Edges} ...${{ photo, limit }} shape=${about.shape} />`}
-    <div class="told" aria-live="polite"><${Outcome} ...${{ about, photo, change }} /></div>
+    <div class="told" aria-live="polite"><${Outcome} ...${{ about, photo, change }} correct=${acts.correct} /></div>
     <div class="toolbar" role="toolbar" aria-label="This photograph">
-      <button class="main" disabled=${!photo.edited} onClick=${download}><${Icon} name="down" />Download</button>
-      <button disabled=${!photo.edited} title="Take the edit for the picture, and change it further" onClick=${() => acts.goOn(photo)}>Go on from here</button>
+      <button class="main" disabled=${idle} onClick=${download}><${Icon} name="down" />Download</button>
+      <button disabled=${idle} title="Take the edit for the picture, and change it further" onClick=${() => acts.goOn(photo)}>Go on from here</button>
       <button aria-pressed=${drawing} title="Choose the part that may change" onClick=${() => setDrawing(!drawing)}>Only a part</button>
       <button class="quiet" onClick=${() => acts.remove(photo.id)}>Remove</button>
     </div>
   </section>`;
 }
 
-/** @param {{about: About, photo: Photo, change: Terms}} props */
-function Outcome({ about, photo, change }) {
+/** Whether nothing changes at all. @param {import("../backend.js").AttributeInfo[]} kept attributes asked for that keep their values @param {Terms} change */
+const nothing = (kept, change) => kept.length > 0 && kept.length === Object.keys(change).length;
+
+/** @param {{about: About, photo: Photo, change: Terms, correct: Correct}} props */
+function Outcome({ about, photo, change, correct }) {
   if (!Object.keys(change).length) return html`<p class="soft">Choose what to change. Everything else stays.</p>`;
   if (!described(photo)) return html`<p class="soft">Say first what the picture shows, beside it.</p>`;
+  const kept = unchanged(about.attributes, change, photo.source, photo.made);
+  if (nothing(kept, change)) return html`<${Idle} ...${{ kept, photo, correct }} />`;
   if (!photo.after) return html`<p class="soft">Reading the edit …</p>`;
   if (!readable(photo.after)) return html`<p class="soft">This model does not read pictures. See for yourself what has changed.</p>`;
   const { asked, also } = outcome(about.attributes, change, photo.read, photo.after);
   return html`<ul class="outcome">
-    ${asked.map(({ attribute, read, done }) => html`<li key=${attribute.name} class=${done ? "done" : "missed"}><${Icon} name=${done ? "check" : "cross"} />
-      <span>${attribute.label} ${said(attribute, change[attribute.name])}${!done && html`<span class="soft"> — it reads as ${shown(attribute, read)}</span>`}</span></li>`)}
+    ${asked.map(({ attribute, read, done }) => html`<${Told} key=${attribute.name} ...${{ attribute, done, read }} term=${change[attribute.name]} kept=${kept.includes(attribute)} />`)}
     <li class="also">${also.length ? html`<span>also changed: </span>${also.map(({ attribute, from, to }, k) => html`${k > 0 && ", "}<span key=${attribute.name}>${attribute.label} ${shown(attribute, from)} → ${shown(attribute, to)}</span>`)}`
       : "Nothing else has changed, as the model reads it."}</li>
   </ul>`;
+}
+
+/** An attribute that was asked for: reached, missed, or so already. @param {{attribute: import("../backend.js").AttributeInfo, term: any, read: string, done: boolean, kept: boolean}} props */
+function Told({ attribute, term, read, done, kept }) {
+  const asked = `${attribute.label} ${said(attribute, term)}`;
+  if (kept) return html`<li class="also">${asked} — the picture shows that already.</li>`;
+  return html`<li class=${done ? "done" : "missed"}><${Icon} name=${done ? "check" : "cross"} />
+    <span>${asked}${!done && html`<span class="soft"> — it reads as ${shown(attribute, read)}</span>`}</span></li>`;
+}
+
+/** An edit that changes nothing, since the picture shows already what is asked for. Somebody may know better.
+ * @param {{kept: import("../backend.js").AttributeInfo[], photo: Photo, correct: Correct}} props */
+function Idle({ kept, photo, correct }) {
+  const read = kept.every((each) => photo.read[each.name] != null && !differ(each, photo.read[each.name], String(photo.source[each.name])));
+  return html`<div class="outcome">
+    <p>Nothing changes in ${photo.name}, which shows already what you ask for${read ? ", as the model reads it" : ""}. Does it show something else?</p>
+    <div class="shown">${kept.map((attribute) => html`<${Shown} key=${attribute.name} ...${{ attribute, photo, correct }} />`)}</div>
+  </div>`;
 }
 
 /** All photographs, and places for more. @param {{props: ViewProps, photos: Photo[], photo: Photo, select: (id: number) => void, add: (files: File[]) => void}} options */
