@@ -20,6 +20,17 @@ def test_every_name_of_a_package_is_found(package: str) -> None:
         assert getattr(module, name) is not None
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_lists_what_it_exports(package: str) -> None:
+    module = importlib.import_module(package)
+    assert dir(module) == sorted(module.__all__)
+
+
+def test_modules_of_the_package_are_found_by_their_names() -> None:
+    used = "condgen.testing.check_model, condgen.models.Family, condgen.data.split, condgen.evaluation"
+    assert imported(f"import condgen; {used}", "condgen.testing") == "condgen.testing"
+
+
 def test_an_unknown_name_is_no_attribute() -> None:
     get = on_first_use("condgen.data", {"split": "splits"})
     assert get("split").__module__ == "condgen.data.splits"

@@ -12,7 +12,7 @@ Names are imported on first use, so that `import condgen` costs nothing.
 import sys
 from typing import TYPE_CHECKING
 
-from condgen.lazy import on_first_use
+from condgen.lazy import listing, on_first_use
 
 if TYPE_CHECKING:
     from condgen.api import augment, compare, datasets, doctor, evaluate, gallery, inspect, open  # noqa: A004 (condgen.open)
@@ -123,7 +123,4 @@ if "ipykernel" in sys.modules:
     foreign.settle()
 
 __getattr__ = on_first_use(__name__, _HOME)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__dir__ = listing(__all__)

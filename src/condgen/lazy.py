@@ -5,9 +5,10 @@ PyTorch takes a second to import and need not be installed where exported models
 
 import gc
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -16,18 +17,26 @@ from condgen.extras import explained
 
 def on_first_use(package: str, home: Mapping[str, str]) -> Callable[[str], Any]:
     """The `__getattr__` of a package (PEP 562). home: for each of its names, the module in it, or `.module` beside
-    it.
+    it. Modules of the package are found by their names, too.
 
     A name that needs a package of an extra raises MissingExtraError without it.
     """
 
     def get(name: str) -> Any:
         if name not in home:
+            if not name.startswith("_") and find_spec(f"{package}.{name}"):
+                with explained():
+                    return import_module(f".{name}", package)
             raise AttributeError(f"module '{package}' has no attribute '{name}'")
         with explained():
             return getattr(import_module(f".{home[name]}", package), name)
 
     return get
+
+
+def listing(names: Sequence[str]) -> Callable[[], list[str]]:
+    """The `__dir__` of a package: the names that it exports, which need not be imported yet."""
+    return lambda: sorted(names)
 
 
 def callable_as(module: str, function: Callable[..., Any]) -> None:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from condgen.lazy import on_first_use
+from condgen.lazy import listing, on_first_use
 
 if TYPE_CHECKING:
     from condgen.data.again import load_source
@@ -57,3 +57,4 @@ _HOME = {
     "Overlap": "synthetic.overlap",
 }
 __getattr__ = on_first_use(__name__, _HOME)
+__dir__ = listing(__all__)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from condgen.lazy import on_first_use
+from condgen.lazy import listing, on_first_use
 
 if TYPE_CHECKING:
     from condgen.training.checkpoint import Info
@@ -29,3 +29,4 @@ _HOME = {
     "Trainer": "trainer",
 }
 __getattr__ = on_first_use(__name__, _HOME)
+__dir__ = listing(__all__)
