@@ -28,9 +28,9 @@ from condgen.evaluation.comparison.comparison import compare as compared
 from condgen.evaluation.comparison.finished import reports_of
 from condgen.evaluation.findings import Finding
 from condgen.evaluation.judge.judge import kept_judge
-from condgen.evaluation.measure import Evaluation, kept_report
+from condgen.evaluation.measure import Evaluation, glance, kept_report
 from condgen.evaluation.measure import evaluate as measured
-from condgen.evaluation.protocol import BRIEF, EvaluationConfig
+from condgen.evaluation.protocol import EvaluationConfig
 from condgen.evaluation.report import Report
 from condgen.evaluation.verdict import NO_FAULT, NOTHING_WRONG
 from condgen.files import write_text
@@ -202,12 +202,13 @@ def doctor(
 ) -> Diagnosis:
     """The faults of a run, each with its evidence and the first thing to try.
 
-    A saved report of the run's present weights is used if there is one. Otherwise the run is measured now. data, trust,
-    config: as for `evaluate`. They require a new measurement.
+    A saved report of the run's present weights is used if there is one. Otherwise the run is measured now, briefly: if
+    its data has no judge yet, one is trained on 30,000 images. data, trust, config: as for `evaluate`. They require a
+    new measurement.
     """
     opened_run = opened(run, trust)
     kept = kept_report(opened_run) if data is None and not config else None
-    report = kept or _measured(opened_run, data, EvaluationConfig(**(BRIEF | config)), progress).report
+    report = kept or glance(opened_run, data_for(opened_run, data), progress, **config)
     return Diagnosis(report.findings, report.headline, report.well)
 
 

@@ -5,10 +5,14 @@ import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from condgen.data import Splits
 from condgen.errors import RequestError
+from condgen.evaluation import Judge
+from condgen.evaluation.judge.judge import judge_for
 from condgen.evaluation.protocol import EvaluationConfig
 from condgen.evaluation.report import Report
 from condgen.runs.run import Run
@@ -174,6 +178,26 @@ def test_doctor_measures_a_run_that_has_no_report(
     assert result.status == 0, result.err
     assert "digit" in result.out
     assert not (folder / "report.json").exists()  # a brief look is no report
+
+
+def test_doctor_trains_a_small_judge_where_there_is_none_and_says_so(
+    command: Command, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(run.path, tmp_path / "run", ignore=shutil.ignore_patterns("report.*"))
+    monkeypatch.setenv("CONDGEN_CACHE", str(tmp_path / "cache"))
+    shown: list[object] = []
+
+    def small(data: Splits, **how: Any) -> Judge:
+        shown.append(how.pop("images", None))
+        return judge_for(data, images=1_000, **how)
+
+    monkeypatch.setattr("condgen.evaluation.measure.judge_for", small)
+    assert "by a judge that saw 30,000 images only" in command("doctor", folder).out
+    chosen = command("doctor", folder, "--judge-images", "2k").out
+    assert "rough" not in chosen
+    monkeypatch.setattr("condgen.evaluation.measure.kept_judge", lambda data: "one that was shown more")
+    assert "rough" not in command("doctor", folder).out
+    assert shown == [30_000, 2_000, None]
 
 
 def test_compare_trains_a_grid_and_goes_on_where_it_was(command: Command, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from condgen.cli.options import (
     data_of,
     folder_option,
     measuring,
+    number_option,
     progress,
     sampling_by,
     say,
@@ -93,24 +94,27 @@ def evaluate(
 def doctor(
     run: RunOrFile,
     data: OtherData = None,
+    judge_images: Annotated[
+        int | None,
+        number_option(help="Measure anew, by a judge that is shown so many images in training."),
+    ] = None,
     trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Say what is wrong with RUN, with the evidence and the first thing to try.
 
-    Uses the report of `condgen evaluate` if it belongs to the present weights. Otherwise measures the run briefly.
+    Uses the report of `condgen evaluate` if it belongs to the present weights. Otherwise measures the run briefly. If
+    its data has no judge yet, one is trained on 30,000 images, which takes some minutes for photographs.
     """
     import json
     from dataclasses import asdict
 
-    from condgen.evaluation.measure import evaluate as measure
-    from condgen.evaluation.measure import kept_report
-    from condgen.evaluation.protocol import BRIEF, EvaluationConfig
+    from condgen.evaluation.measure import glance, kept_report
     from condgen.runs.run import Run
 
     opened = Run.open(run, trust=trust)
-    report = kept_report(opened) if data is None else None
-    report = report or measure(opened, data_of(opened, data), EvaluationConfig(**BRIEF), progress=progress()).report
+    report = kept_report(opened) if data is None and judge_images is None else None
+    report = report or glance(opened, data_of(opened, data), progress(), judge_images=judge_images)
     if as_json:
         print(json.dumps([asdict(f) for f in report.findings], indent=2, ensure_ascii=False))
     else:

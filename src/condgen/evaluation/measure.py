@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -13,12 +13,12 @@ from condgen.errors import RequestError
 from condgen.evaluation.doctor import diagnose
 from condgen.evaluation.findings import Evidence, Finding
 from condgen.evaluation.independence import independent, must_be_independent
-from condgen.evaluation.judge.judge import Judge, judge_for
+from condgen.evaluation.judge.judge import Judge, judge_for, kept_judge
 from condgen.evaluation.metrics.metric import Measurement, Metric
 from condgen.evaluation.metrics.obedience import OBEDIENCE
 from condgen.evaluation.metrics.rare import RARE
 from condgen.evaluation.metrics.registry import METRICS
-from condgen.evaluation.protocol import EvaluationConfig
+from condgen.evaluation.protocol import BRIEF, BRIEF_JUDGE, EvaluationConfig
 from condgen.evaluation.report import FILE, Report
 from condgen.evaluation.subject import EvaluatedRun, as_in_data
 from condgen.evaluation.unfinished import Unfinished
@@ -35,6 +35,11 @@ from condgen.runs.run import Run
 from condgen.runs.sampling import SamplingOptions
 from condgen.training.log import LOG
 from condgen.versions import versions
+
+ROUGH = (
+    f"The numbers are rough, by a judge that saw {BRIEF_JUDGE:,} images only. One that sees more errs less "
+    "(`judge_images=100_000`)."
+)
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,19 @@ def evaluate(
     )
     unfinished.forget()
     return Evaluation(report, subject, case.judge, case.samples, config, log)
+
+
+def glance(run: Run, data: Splits, progress: Progress | None = None, **config: Any) -> Report:
+    """A brief measurement, enough to find faults. Without a judge of this data, one is trained on few images, and a
+    warning says so. config: fields of `EvaluationConfig` that differ from a brief one.
+
+    Raises RequestError as `evaluate` does.
+    """
+    how = BRIEF | {name: value for name, value in config.items() if value is not None}
+    rough = "judge_images" not in how and kept_judge(data) is None
+    how |= {"judge_images": BRIEF_JUDGE} if rough else {}
+    report = evaluate(run, data, EvaluationConfig(**how), progress=progress).report
+    return replace(report, warnings=(*report.warnings, ROUGH)) if rough else report
 
 
 def _identity_of_numbers(subject: EvaluatedRun, config: EvaluationConfig) -> dict[str, Any]:

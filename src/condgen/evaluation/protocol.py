@@ -13,6 +13,7 @@ LABELS = ("data", "uniform")
 MIN_EDITS = 20  # smallest number of fully labelled observations for measuring edits
 MIN_SAMPLES = 100  # smallest number of samples for any result
 BRIEF: dict[str, Any] = {"samples": 2_000, "pairs": 500, "useful": 0, "edits": 0, "folds": 0}  # enough to find faults
+BRIEF_JUDGE = 30_000  # images for a judge that is trained for a brief look
 MIN_JUDGE_IMAGES = 1_000  # smallest number of images in training the judge, and a predictor of usefulness
 COMBINATIONS, FOLDS = 100, 3  # smallest number of examples of a combination, and number of cross-fitted judges
 VERSION = 2  # version of the measurements; numbers of different versions are not compared
