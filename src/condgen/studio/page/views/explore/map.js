@@ -2,6 +2,7 @@
 import { html, names, useState, useStore } from "../../ui.js";
 import { useAsked } from "../../components/asked.js";
 import { measured } from "../../terms.js";
+import { heldOf, paints } from "./latents.js";
 
 /** @typedef {import("../../main.js").ViewProps} ViewProps */
 /** @typedef {{points: [number, number][], reads: number, chance: number, overlap: number | null}} Map_ */
@@ -10,7 +11,6 @@ import { measured } from "../../terms.js";
  * @typedef {{attribute: string, values: string[], places: number[], examples: number[], maps: Record<string, Map_>, untold: string,
  *   pictures: Sheet | null}} Found
  */
-const COLOURS = 10;
 
 /** @param {ViewProps} props */
 export function LatentMap({ backend, model, about, store }) {
@@ -37,34 +37,36 @@ export function LatentMap({ backend, model, about, store }) {
     ${found && attribute && html`<${Legend} ...${{ found, attribute }} />
       <div class="maps">${Object.entries(found.maps).map(([told, map]) => html`<${Plane} key=${told} ...${{ found, map, at, point, attribute }}
         title=${!about.conditional ? "This model takes no condition" : told === "told" ? "The encoder is told the condition" : found.untold === "free" ? "The encoder is told nothing" : "The encoder is told the same for all"} />`)}</div>
-      <p class="soft">${about.conditional ? CONDITIONAL : UNCONDITIONAL} Each point is one of ${found.values.length} held-out examples. A linear reader of their latents says what each one’s ${attribute.label} is.</p>`}
+      <p class="soft">${about.conditional ? heldOf(attribute.label, found.maps.told, found.maps.untold) : UNCONDITIONAL} Each point is one of ${found.values.length} held-out examples. A linear reader of their latents says what each one’s ${attribute.label} is.</p>`}
   </section>`;
 }
 
-const CONDITIONAL = `What the encoder is told, the latent need not hold: colours mix, and a reader of the latents knows little more than chance.
-  Take the condition away, and the latent has to tell it.`;
 const UNCONDITIONAL = "Nothing tells this model what a picture shows, so the latent has to hold it, and similar examples gather.";
 
-/** @param {Found} found @param {import("../../backend.js").AttributeInfo} attribute @param {number} k */
-function colour(found, attribute, k) {
-  if (attribute.values) return { fill: `var(--c${Math.max(0, names_(attribute).indexOf(found.values[k])) % COLOURS})` };
+/** How each point is painted. @param {Found} found @param {import("../../backend.js").AttributeInfo} attribute @returns {import("./latents.js").Paint[]} */
+function painted(found, attribute) {
+  if (attribute.values) {
+    const own = paints(names_(attribute));
+    return found.values.map((value) => own[Math.max(0, names_(attribute).indexOf(value))]);
+  }
   const [low, high] = [Math.min(...found.places), Math.max(...found.places)];
-  return { fill: `color-mix(in oklab, var(--c1) ${Math.round((100 * (found.places[k] - low)) / (high - low || 1))}%, var(--c0))` };
+  return found.places.map((place) => ({ fill: `color-mix(in oklab, var(--c1) ${Math.round((100 * (place - low)) / (high - low || 1))}%, var(--c0))`, outline: false }));
 }
 
 /** @param {import("../../backend.js").AttributeInfo} attribute */
 const names_ = ({ values = [] }) => values.map(({ value }) => String(value));
 
-/** @param {{colour: string, label: string}} props */
-const Key = ({ colour: background, label }) => html`<li><i class="dot" style=${{ background }}></i>${label}</li>`;
+/** @param {{fill: string, outline?: boolean, label: string}} props */
+const Key = ({ fill, outline, label }) => html`<li><i class=${names("dot", outline && "outlined")} style=${{ background: fill }}></i>${label}</li>`;
 
 /** @param {{found: Found, attribute: import("../../backend.js").AttributeInfo}} props */
 function Legend({ found, attribute }) {
   if (!attribute.values) {
     const [low, high] = [Math.min(...found.places), Math.max(...found.places)];
-    return html`<ul class="legend"><${Key} colour="var(--c0)" label=${measured(attribute, low)} /><${Key} colour="var(--c1)" label=${measured(attribute, high)} /></ul>`;
+    return html`<ul class="legend"><${Key} fill="var(--c0)" label=${measured(attribute, low)} /><${Key} fill="var(--c1)" label=${measured(attribute, high)} /></ul>`;
   }
-  const shown = attribute.values.map(({ value, label }, k) => ({ value: String(value), label, colour: `var(--c${k % COLOURS})` }));
+  const own = paints(names_(attribute));
+  const shown = attribute.values.map(({ value, label }, k) => ({ value: String(value), label, ...own[k] }));
   return html`<ul class="legend">${shown.filter(({ value }) => found.values.includes(value)).map((each) => html`<${Key} key=${each.label} ...${each} />`)}</ul>`;
 }
 
@@ -73,6 +75,7 @@ function Plane({ found, map, title, at, point, attribute }) {
   const scale = 46 / Math.max(...map.points.flat().map(Math.abs), 1e-9);
   const place = (/** @type {number} */ k) => ({ x: 50 + scale * map.points[k][0], y: 50 - scale * map.points[k][1] });
   const share = (/** @type {number} */ x) => `${Math.round(100 * x)}\u202f%`;
+  const paint = painted(found, attribute);
   /** The point that is nearest to the pointer. @param {any} event */
   const near = (event) => {
     const box = event.currentTarget.getBoundingClientRect();
@@ -86,7 +89,7 @@ function Plane({ found, map, title, at, point, attribute }) {
       <p><strong>${share(map.reads)}</strong> ${attribute.values ? "read right" : "of the variance read"}<span class="soft">${map.chance > 0 && ` · ${share(map.chance)} by chance`}${map.overlap !== null && ` · ${share(Math.min(1, map.overlap))} mixed`}</span></p></figcaption>
     <div class="plot">
       <svg viewBox="0 0 100 100" role="img" aria-label=${`${title}: a reader tells ${attribute.label} for ${share(map.reads)}`} onPointerMove=${near} onPointerLeave=${() => point(null)}>
-        ${map.points.map((_, k) => html`<circle key=${k} cx=${place(k).x} cy=${place(k).y} r=${k === at ? 2 : 1} style=${colour(found, attribute, k)} class=${names(k === at && "on")} />`)}
+        ${map.points.map((_, k) => html`<circle key=${k} cx=${place(k).x} cy=${place(k).y} r=${k === at ? 2 : 1} style=${{ fill: paint[k].fill }} class=${names(paint[k].outline && "outlined", k === at && "on")} />`)}
       </svg>
       ${at !== null && found.pictures && html`<${Thumbnail} ...${{ found, at }} x=${place(at).x} y=${place(at).y} />`}
     </div>
