@@ -32,7 +32,7 @@ function Compare(props) {
   const state = useStore(store);
   const { runs, alike } = comparable(props);
   const given = state.more["compare.runs"]?.split(" ").filter((name) => runs.includes(name));
-  const chosen = given?.length ? given : (alike.length > 1 ? alike : runs).slice(0, RUNS);
+  const chosen = given?.length ? given : alike.slice(0, RUNS);
   const differ = state.more["compare.differ"] === "true";
   const seeds = state.seeds.slice(0, SEEDS);
   const asked = body(state);
@@ -60,6 +60,7 @@ function Compare(props) {
       <label class="field"><input type="checkbox" checked=${differ} onChange=${() => set("differ", String(!differ))} /><span>Show differences</span></label>
       <button title="The same request with other seeds" onClick=${() => store.set({ seeds: seedsFrom(newSeed(), state.seeds.length), kept: [] })}><${Icon} name="again" />New seeds</button>
     </div>
+    ${alike.length === 1 && chosen.length === 1 && html`<p class="soft">No other run is asked for the same attributes as ${model}. Choose those to compare.</p>`}
     ${!found && html`<p class="waiting">Asking all of them …</p>`}
     <div class=${names("comparison", busy && "busy")} aria-busy=${busy}>
       ${found?.map((each) => html`<${Answers} key=${each.name} ...${{ row: each, differ, reference }} shape=${shapeOf(each.name)} open=${() => props.go("ask", each.name)} />`)}
