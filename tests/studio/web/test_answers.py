@@ -84,7 +84,8 @@ WORDS = (
 WHOLE = re.compile(r"=(-?\d+)\.0 is")
 ADVICE = (  # what the library says to people at a command line, and the page does not
     " With `pip install 'condgen[words]'`, words of near meaning are guessed.",
-    " (`extrapolate=True`)",
+    ", or allow extrapolation (`extrapolate=True`)",
+    ", or give both ends and allow extrapolation (`extrapolate=True`)",
 )
 
 

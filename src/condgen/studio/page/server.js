@@ -16,10 +16,17 @@ function token() {
   }
 }
 
+/** A message to programs in the words of the page: members of a body as settings, without what the page has no control for. @param {string} text */
+export const forPeople = (text) => text.replace(/, or [^,.]*\(`"extrapolate": true`\)/g, "")
+  .replace(/`"[a-z_]+"(: [^`]+)?`/g, (members) => members.replace(/"([a-z_]+)": /g, "$1 = ").replace(/^`"([a-z_]+)"`$/, "`$1`"));
+
+/** @param {any} problem */
+const told = ({ detail, ...rest }) => new Refused({ ...rest, detail: detail && forPeople(detail) });
+
 /** @param {Response} response */
 async function refused(response) {
   const problem = await response.json().catch(() => ({ title: response.statusText }));
-  return new Refused({ status: response.status, ...problem });
+  return told({ status: response.status, ...problem });
 }
 
 /**
@@ -59,7 +66,7 @@ export function connect(base = "") {
     about: (model) => get(`${of(model)}/about`),
     understand: async (model, request, signal) => {
       const { unclear, ...found } = await post(`${of(model)}/understand`, { request }, signal);
-      if (unclear) throw new Refused(unclear);
+      if (unclear) throw told(unclear);
       return found;
     },
     sample: (model, body, signal) => post(`${v1(model)}/sample`, { ...body, format: "json" }, signal),

@@ -37,7 +37,7 @@ export class Continuous extends Named {
     if (found === null) throw new RequestError(`'${value}' is not a number; '${this.name}' takes ${range}.`);
     const possible = Math.abs(found) <= LARGEST;
     if (!possible || !(this.#covers(found) || extrapolate)) {
-      throw new RequestError(`${this.name}=${value} is out of range: the training data covers ${range}. Ask within the range${possible ? ", or allow extrapolation" : ""}.`);
+      throw new RequestError(`${this.name}=${value} is out of range: the training data covers ${range}. Ask within the range.`);
     }
     return extrapolate ? found : this.#within(found);
   }
@@ -103,7 +103,7 @@ export class Continuous extends Named {
 
   /** The error for all numbers on one side of one that the range does not reach. @param {string} asked */
   #beyond(asked) {
-    return new RequestError(`${asked} is out of range: the training data covers ${general(this.low)} to ${general(this.high)}. Ask within the range, or give both ends and allow extrapolation.`);
+    return new RequestError(`${asked} is out of range: the training data covers ${general(this.low)} to ${general(this.high)}. Ask within the range.`);
   }
 
   /** The range, cut to the attribute's own, whichever end is named first.
