@@ -67,7 +67,7 @@ class Prefers(Protocol):
 
 @runtime_checkable
 class HasLikelihood(Protocol):
-    """Observations have a likelihood, or a lower bound of it."""
+    """Observations have a likelihood, a lower bound of it, or an estimate of either."""
 
     def log_likelihood(
         self, x: Batch, condition: Condition, samples: int = 1, generator: torch.Generator | None = None

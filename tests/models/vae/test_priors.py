@@ -8,6 +8,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 from condgen.conditioning import Encoded, PlainEncoder
 from condgen.gaussian import DiagonalGaussian
 from condgen.models.vae.priors import (
+    EXACT,
     PRIORS,
     ConditionalFlow,
     FixedGaussian,
@@ -28,11 +29,11 @@ def encoded(n: int) -> Encoded:
     return Encoded(vector, vector[:, None])
 
 
-def moved(prior: Prior) -> Prior:
+def moved(prior: Prior, scale: float = 0.4) -> Prior:
     """The prior after training moved its parameters somewhere."""
     with torch.no_grad():
         for p in prior.parameters():
-            p.normal_(0, 0.4)
+            p.normal_(0, scale)
     return prior
 
 
@@ -208,6 +209,22 @@ def test_the_fitted_flow_draws_what_it_was_fitted_to() -> None:
 
 
 @pytest.mark.statistical
+@pytest.mark.parametrize(("latent", "exact"), [(EXACT, True), (EXACT + 1, False)])
+def test_a_flows_log_prob_is_exact_in_as_many_dimensions_as_it_says(latent: int, exact: bool) -> None:
+    prior = moved(ConditionalFlow(latent, WIDTH, hidden=16, depth=1, steps=3), 0.1)
+    z, c = torch.randn(6, latent), encoded(6)
+    one, other = (prior.log_prob(z, c, torch.Generator().manual_seed(seed)) for seed in (1, 2))
+    assert torch.equal(one, other) == exact
+
+
+def test_samples_of_a_bound_share_the_direction_of_the_estimate() -> None:
+    prior = moved(ConditionalFlow(EXACT + 1, WIDTH, hidden=16, depth=1, steps=3), 0.1)
+    z, c, generator = torch.randn(6, EXACT + 1), encoded(6), torch.Generator().manual_seed(7)
+    first = prior.log_prob(z, c, generator)
+    torch.randn(100, generator=generator)  # the noise of samples
+    assert torch.equal(prior.log_prob(z, c, generator), first)
+
+
 def test_the_fitted_flows_log_prob_is_the_density_of_what_it_was_fitted_to() -> None:
     c, truth = of_kinds(1000)
     z = truth.sample()

@@ -12,11 +12,10 @@ from condgen.conditioning import MECHANISMS, Encoded, PlainEncoder
 from condgen.errors import RequestError
 from condgen.models import FAMILIES, VAE, Autoencoder, Model, build
 from condgen.models.abilities import Edits, Guided
-from condgen.models.flow.density import EXACT
 from condgen.models.flow.guidance import Guidance
 from condgen.models.protocols import Encodes, HasLikelihood
 from condgen.models.vae.likelihoods import LIKELIHOODS, Gaussian
-from condgen.models.vae.priors import PRIORS, LearnedGaussian
+from condgen.models.vae.priors import EXACT, PRIORS, LearnedGaussian
 from condgen.parameters import described, keyword_arguments
 from condgen.rng import Rng
 from condgen.schema import Condition, Flag, Schema

@@ -12,18 +12,23 @@ from condgen.gaussian import LOG_2PI
 from condgen.models.flow.paths import Path, Time
 from condgen.models.flow.samplers import Sampler, State, Velocity
 
-EXACT = 32  # largest dimension for which the divergence is computed exactly
+EXACT = 32  # largest dimension for which the divergence is computed exactly, by default
 
 
 def directions(
-    shape: tuple[int, ...], probes: int, generator: torch.Generator | None, device: torch.device
+    shape: tuple[int, ...],
+    probes: int,
+    generator: torch.Generator | None,
+    device: torch.device,
+    exact: int = EXACT,
 ) -> tuple[list[Tensor], float]:
-    """Vectors u and a factor f such that f Σ uᵀ J u is the trace of J: the axes, or random signs (Hutchinson 1990).
+    """Vectors u and a factor f such that f Σ uᵀ J u is the trace of J: the axes in up to `exact` dimensions, or random
+    signs (Hutchinson 1990).
 
     Random signs are the same for every observation, so that differences between conditions are not lost in their noise.
     """
     size = math.prod(shape)
-    if size <= EXACT:
+    if size <= exact:
         return list(torch.eye(size, device=device).view(size, 1, *shape)), 1.0
     signs = torch.empty(probes, 1, *shape, device=device).bernoulli_(generator=generator) * 2 - 1
     return list(signs), 1 / probes

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from condgen.conditioning import Encoded, TimeEncoder
 from condgen.models import together
 from condgen.models.base import Batch, Terms
-from condgen.models.flow.density import directions, log_density
+from condgen.models.flow.density import EXACT, directions, log_density
 from condgen.models.flow.integration import reversible
 from condgen.models.flow.paths import Path, PredictionName, Time, expand_like, preconditioning
 from condgen.models.flow.samplers import SAMPLERS, SamplerName, Velocity
@@ -104,9 +104,10 @@ class FlowMatching(nn.Module):
         steps: int,
         probes: int = 1,
         generator: torch.Generator | None = None,
+        exact: int = EXACT,
     ) -> Float[Tensor, " batch"]:
-        """log p(x|c) in nats, by change of variables."""
-        along = directions(self.shape, probes, generator, x.device)
+        """log p(x|c) in nats, by change of variables: an estimate in more than `exact` dimensions."""
+        along = directions(self.shape, probes, generator, x.device, exact)
         with torch.inference_mode(False):  # inference mode has no derivatives
             c, x = Encoded(*(part.clone() for part in c)), self.standardise(x.clone())
             found = log_density(self.field(c), x, self.path, SAMPLERS[reversible(sampler)], steps, along)

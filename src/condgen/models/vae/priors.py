@@ -19,6 +19,7 @@ from condgen.registry import NameIn, Registry
 
 OF_FLOW = Needs(prior="flow")
 TIME = 64  # width of a flow's encoded time and condition
+EXACT = 64  # latents up to which a flow's density is exact, at a tenth of the speed of an estimate on one core
 LOG_VARIANCE = (-6.0, 6.0)  # symmetric, so that zero is mapped to zero
 
 
@@ -181,8 +182,15 @@ class ConditionalFlow(Prior):
     def log_prob(
         self, z: Float[Tensor, "batch latent"], c: Encoded, generator: torch.Generator | None = None
     ) -> Float[Tensor, " batch"]:
-        """log p(z|c) in nats by change of variables, an estimate above 32 dimensions. Not differentiable."""
-        return self.transport.log_prob(z, c, "heun", self.steps, generator=generator)
+        """log p(z|c) in nats by change of variables. Not differentiable.
+
+        Above 64 dimensions it is an estimate along one random direction, which depends on nothing but the seed of
+        `generator`. All samples of an importance-weighted bound share it, so its noise moves the bound up or down, and does
+        not always raise it.
+        """
+        seed = torch.initial_seed() if generator is None else generator.initial_seed()
+        same = torch.Generator(z.device).manual_seed(seed)
+        return self.transport.log_prob(z, c, "heun", self.steps, generator=same, exact=EXACT)
 
     def kl(self, posterior: DiagonalGaussian, z: Float[Tensor, "batch latent"], c: Encoded) -> Float[Tensor, " batch"]:
         """KL(q(z|x,c) ‖ N(0, I)), the regulariser. The KL to the flow itself is smaller once the flow fits."""

@@ -163,7 +163,8 @@ class VAE(Model):
     ) -> Float[Tensor, " batch"]:
         """The importance-weighted lower bound of log p(x|c) in nats (Burda et al. 2016, eq. 8), per observation.
 
-        One sample gives the evidence lower bound. The bound rises with `samples` towards the likelihood itself.
+        One sample gives the evidence lower bound. The bound rises with `samples` towards the likelihood itself. With a
+        flow as prior of more than 64 latents it is an estimate and no bound, since the density of such a prior is one.
         """
         c = self.condition_encoder(condition)
         posterior = self.posterior(x, c)
