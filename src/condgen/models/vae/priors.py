@@ -185,8 +185,8 @@ class ConditionalFlow(Prior):
         """log p(z|c) in nats by change of variables. Not differentiable.
 
         Above 64 dimensions it is an estimate along one random direction, which depends on nothing but the seed of
-        `generator`. All samples of an importance-weighted bound share it, so its noise moves the bound up or down, and does
-        not always raise it.
+        `generator`. All samples of an importance-weighted bound share it, so its noise moves the bound up or down, and
+        does not always raise it.
         """
         seed = torch.initial_seed() if generator is None else generator.initial_seed()
         same = torch.Generator(z.device).manual_seed(seed)

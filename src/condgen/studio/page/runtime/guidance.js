@@ -15,21 +15,21 @@ import { sum, where } from "./tensors.js";
 /** The guided velocity. @param {Guidance} how @param {Field} field @param {Condition} condition @returns {Promise<Velocity>} */
 export async function guidedVelocity(how, field, condition) {
   const weights = namedWeights(condition.schema, how.weights);
-  if (how.compose) return guided(await field(condition.keeping(() => false)), await composed(field, condition, weights, how.against), how.interval);
-  return guided(await field(condition), await byAttribute(field, condition, weights, how.against), how.interval);
+  const contrasts = await (how.compose ? composed : byAttribute)(field, condition, weights, how.against);
+  return guided(await field(how.compose ? condition.keeping(() => false) : condition), contrasts, how.interval);
 }
 
 /** The velocity moved away from its contrasts, by `push` while t is in the interval and by `outside` otherwise.
  * @param {Velocity} velocity @param {Contrast[]} contrasts @param {[number, number]} interval @returns {Velocity} */
 function guided(velocity, contrasts, interval) {
   const within = moved(velocity, contrasts.map(({ push, velocity: other }) => ({ push, other })));
-  const without = moved(velocity, contrasts.map(({ outside: push, velocity: other }) => ({ push, other })));
+  const beyond = moved(velocity, contrasts.map(({ outside: push, velocity: other }) => ({ push, other })));
   const [low, high] = interval.map(Math.fround);
   return async (x, t) => {
     const inside = Array.from(t, (each) => each >= low && each <= high);
     if (inside.every(Boolean)) return within(x, t);
-    if (!inside.some(Boolean)) return without(x, t);
-    return where(inside, await within(x, t), await without(x, t));
+    if (!inside.some(Boolean)) return beyond(x, t);
+    return where(inside, await within(x, t), await beyond(x, t));
   };
 }
 
@@ -69,7 +69,7 @@ async function byAttribute(field, condition, weights, against) {
 async function composed(field, condition, weights, against) {
   const names = condition.schema.names;
   /** @param {Condition} some */
-  const given = (some) => names.filter((_, k) => Array.from({ length: some.length }, (_, row) => row).some((row) => some.given(row, k)));
+  const given = (some) => names.filter((_, k) => [...Array(some.length).keys()].some((row) => some.given(row, k)));
   const alone = given(condition).map(async (name) => {
     const others = names.filter((other) => other !== name);
     return { push: -weights[name], velocity: await field(without(condition, others, null)), outside: -1 };
