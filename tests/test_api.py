@@ -262,7 +262,8 @@ def test_the_doctor_reads_a_kept_report_unless_it_is_asked_for_another(
     trained: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new = evaluated(headline="New.", well=False)
-    monkeypatch.setattr("condgen.api.measured", new)
+    monkeypatch.setattr("condgen.evaluation.measure.evaluate", new)
+    monkeypatch.setattr("condgen.evaluation.measure.kept_judge", lambda data: "a judge")
     monkeypatch.setattr("condgen.api.kept_report", lambda run: said(headline="Kept."))
     assert repr(condgen.doctor(trained)).splitlines() == ["Kept.", "Nothing is wrong as far as can be measured."]
     assert condgen.doctor(trained, "digits").headline == "New."
