@@ -226,7 +226,7 @@ def test_a_run_holds_weights_averaged_weights_and_optimiser(run: Run) -> None:
     assert {name.split("/")[1] for name in moments} == {"step", "exp_avg", "exp_avg_sq"}
     assert len(moments) == 3 * len(list(run.model.parameters()))
     assert info.recipe == run.model.recipe
-    assert info.versions.keys() == {"condgen", "torch"}
+    assert info.versions.keys() >= {"condgen", "torch"}  # and of what other tests have loaded
 
 
 def test_an_optimiser_comes_back_and_goes_on_alike() -> None:

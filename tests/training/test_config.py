@@ -21,7 +21,7 @@ def test_a_run_says_what_it_is(run: Run) -> None:
     assert found["training"]["batch"] == 64
     assert found["data"]["source"] == "digits"
     assert (found["images"], found["total"]) == (run.info.images, 40_000)
-    assert found["versions"].keys() == {"condgen", "torch"}
+    assert found["versions"].keys() >= {"condgen", "torch"}  # and of what other tests have loaded
     assert text.count("\n") > 20
 
 
