@@ -81,11 +81,9 @@ def stream_hub(source: str) -> Shards:
     with _apologising(source, address):
         parts = _splits(address)
         by = _names_by_part(parts) if len(parts) > 1 else {"train": next(iter(parts))}
-        shards = {part: _shards(address, name, parts[name]) for part, name in by.items()}
-    if "train" not in shards:
-        raise DataError(f"{source} has the splits {', '.join(parts)} but none to train on; choose one: ?split=NAME.")
-    with _apologising(source, address):
-        return streamed_parts(shards)
+        if "train" not in by:
+            raise _nothing_to_train_on(source, parts)
+        return streamed_parts({part: _shards(address, name, parts[name]) for part, name in by.items()})
 
 
 @contextmanager
@@ -194,13 +192,17 @@ def _in_parts(source: str, tables: dict[str, Table]) -> Parts:
         return divided({"train": next(iter(tables.values()))})
     by = _names_by_part(tables)
     if "train" not in by:
-        raise DataError(f"{source} has the splits {', '.join(tables)} but none to train on; choose one: ?split=NAME.")
+        raise _nothing_to_train_on(source, tables)
     parts = divided({part: tables[name] for part, name in by.items()})
     unused = [name for name in tables if name not in by.values()]
     if unused:
         note = f"The splits {', '.join(unused)} of {source} are not used; choose one with ?split=NAME."
         parts.train.notes.append(note)
     return parts
+
+
+def _nothing_to_train_on(source: str, splits: Iterable[str]) -> DataError:
+    return DataError(f"{source} has the splits {', '.join(splits)} but none to train on; choose one: ?split=NAME.")
 
 
 def _names_by_part(splits: Iterable[str]) -> dict[str, str]:

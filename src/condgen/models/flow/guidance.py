@@ -106,7 +106,7 @@ def guided(velocity: Velocity, contrasts: Sequence[Contrast], interval: tuple[fl
     contrast costs two evaluations per step, or one where the velocity itself cancels out, as with a weight of 0.
     """
     within = _moved(velocity, [(contrast.push, contrast.velocity) for contrast in contrasts])
-    without = _moved(velocity, [(contrast.outside, contrast.velocity) for contrast in contrasts])
+    beyond = _moved(velocity, [(contrast.outside, contrast.velocity) for contrast in contrasts])
     low, high = interval
 
     def combined(x: State, t: Time) -> State:
@@ -114,8 +114,8 @@ def guided(velocity: Velocity, contrasts: Sequence[Contrast], interval: tuple[fl
         if inside.all():
             return within(x, t)
         if not inside.any():
-            return without(x, t)
-        return namespace(x).where(expand_like(inside, x), *_both(velocity, contrasts, x, t))
+            return beyond(x, t)
+        return namespace(x).where(expand_like(inside, x), within(x, t), beyond(x, t))
 
     return combined
 
@@ -135,16 +135,6 @@ def _moved(velocity: Velocity, contrasts: Sequence[tuple[float, Velocity]]) -> V
         return found
 
     return moved
-
-
-def _both(velocity: Velocity, contrasts: Sequence[Contrast], x: State, t: Time) -> tuple[State, State]:
-    """The velocity as it is within the interval, and as it is outside, from the same evaluations."""
-    within = without = v = velocity(x, t)
-    for contrast in contrasts:
-        if contrast.push or contrast.outside:
-            away = v - contrast.velocity(x, t)
-            within, without = within + contrast.push * away, without + contrast.outside * away
-    return within, without
 
 
 def by_attribute(
